@@ -1,0 +1,5 @@
+"""The API group and version of the custom resources."""
+
+GROUP = "fairlead.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"

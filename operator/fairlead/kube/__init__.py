@@ -1,0 +1,1 @@
+"""The Kubernetes side: a thin client, observation and execution."""

@@ -1,0 +1,68 @@
+"""Every kind that Fairlead touches, and the verbs the operator uses on it: the one source of its RBAC."""
+
+from dataclasses import dataclass
+
+from fairlead.api.group import GROUP, VERSION
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A Kubernetes kind, with the operator's verbs on it and on its subresources."""
+
+    group: str
+    version: str
+    plural: str
+    kind: str
+    namespaced: bool = True
+    verbs: tuple[str, ...] = ()
+    """What the operator itself does with this kind; empty for kinds that only the local cluster or the CLI use."""
+    subresources: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """(subresource, verbs) pairs."""
+
+    @property
+    def api_version(self) -> str:
+        """Return `group/version`, or `version` alone for the core group."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
+        """Return the API server's URL path of a collection or of one object."""
+        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
+        if self.namespaced and namespace:
+            parts += ["namespaces", namespace]
+        parts.append(self.plural)
+        parts += [part for part in (name, subresource) if part]
+        return "/" + "/".join(parts)
+
+
+_WATCH = ("get", "list", "watch")
+_APPLY = ("get", "list", "create", "patch", "delete")
+_STATUS = (("status", ("get", "patch")),)
+
+TRAINING_JOB = Kind(GROUP, VERSION, "trainingjobs", "TrainingJob", verbs=_WATCH, subresources=_STATUS)
+MODEL_DEPLOYMENT = Kind(GROUP, VERSION, "modeldeployments", "ModelDeployment", verbs=_WATCH, subresources=_STATUS)
+POD = Kind("", "v1", "pods", "Pod", verbs=(*_APPLY, "watch"))
+SERVICE = Kind("", "v1", "services", "Service", verbs=_APPLY)
+SECRET = Kind("", "v1", "secrets", "Secret", verbs=_APPLY)
+CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap", verbs=_APPLY)
+DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment", verbs=(*_APPLY, "watch"))
+EVENT = Kind("events.k8s.io", "v1", "events", "Event", verbs=("create",))
+LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease", verbs=("get", "create", "update"))
+NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
+NODE = Kind("", "v1", "nodes", "Node", namespaced=False)
+CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
+
+WATCHED = (TRAINING_JOB, MODEL_DEPLOYMENT)
+"""The custom resources that the operator reconciles."""
+
+OPERATOR_KINDS = (
+    TRAINING_JOB,
+    MODEL_DEPLOYMENT,
+    POD,
+    SERVICE,
+    SECRET,
+    CONFIG_MAP,
+    DEPLOYMENT,
+    EVENT,
+    LEASE,
+)
+"""What the generated Role grants, no more."""
