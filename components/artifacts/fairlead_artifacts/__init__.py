@@ -1,0 +1,27 @@
+"""The artifact store: folders with a manifest at file:// and s3:// URIs, whole or absent, verified on read."""
+
+from .artifact import fetch, list_artifacts, publish, read_manifest
+from .errors import ArtifactError, ArtifactNotFound, StoreUnavailable
+from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent, Signature, TensorSignature
+from .uri import Location, parse_digest, parse_uri, validation_uri
+
+__all__ = [
+    "KINDS",
+    "ArtifactError",
+    "ArtifactNotFound",
+    "FileEntry",
+    "JsonValue",
+    "Location",
+    "Manifest",
+    "Parent",
+    "Signature",
+    "StoreUnavailable",
+    "TensorSignature",
+    "fetch",
+    "list_artifacts",
+    "parse_digest",
+    "parse_uri",
+    "publish",
+    "read_manifest",
+    "validation_uri",
+]

@@ -1,0 +1,140 @@
+"""Publish, read and fetch artifacts: the same rules whatever the store."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from .errors import ArtifactError, ArtifactNotFound
+from .manifest import (
+    MANIFEST_NAME,
+    FileEntry,
+    JsonValue,
+    Manifest,
+    Parent,
+    Signature,
+    build_manifest,
+    check_file_path,
+    parse_manifest,
+)
+from .stores import Store, open_store
+from .streams import copy_verified, read_entry
+from .uri import Location, parse_digest, parse_uri
+
+
+def read_manifest(uri: str, digest: str | None = None) -> Manifest:
+    """Return the artifact's manifest; raise ArtifactNotFound where none is, ArtifactError for another digest."""
+    location = parse_uri(uri)
+    if digest is not None:
+        parse_digest(digest)
+    manifest = _read(open_store(location), location)
+    if manifest is None:
+        raise ArtifactNotFound(location.uri, f"no artifact is there; expected a {MANIFEST_NAME}")
+    if digest is not None and manifest.digest != digest:
+        raise ArtifactError(location.uri, f"digest is {manifest.digest}, expected {digest}")
+    return manifest
+
+
+def fetch(uri: str, folder: str | os.PathLike[str], digest: str | None = None) -> Manifest:
+    """Download into an empty or absent folder, verifying every file; on a refusal nothing is left there."""
+    manifest = read_manifest(uri, digest)
+    location, target = parse_uri(uri), Path(folder)
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise ArtifactError(location.uri, f"{target} is not an empty folder")
+    target.mkdir(parents=True, exist_ok=True)
+    store = open_store(location)
+    try:
+        for entry in manifest.files:
+            _fetch_file(store, location, target, entry)
+    except BaseException:
+        _empty(target)
+        raise
+    return manifest
+
+
+def publish(
+    folder: str | os.PathLike[str],
+    uri: str,
+    *,
+    kind: str,
+    producer: str,
+    parents: Iterable[Parent] = (),
+    parameters: Mapping[str, JsonValue] | None = None,
+    signature: Signature | None = None,
+    replace: bool = False,
+) -> Manifest:
+    """Publish a folder's files at a URI and return the manifest.
+
+    Publishing equal content again is a no-op. Other content at a taken URI is refused; with replace=True, which is for
+    results that are not final, it is replaced.
+    """
+    location, source = parse_uri(uri), Path(folder)
+    entries = [read_entry(source, path) for path in _list_files(location, source)]
+    manifest = build_manifest(
+        location.uri,
+        entries,
+        kind=kind,
+        producer=producer,
+        parents=parents,
+        parameters=parameters,
+        signature=signature,
+    )
+    store = open_store(location)
+    old = _read(store, location)
+    if old is not None and old.digest == manifest.digest:
+        return manifest
+    if old is not None and not replace:
+        raise ArtifactError(
+            location.uri, f"other content is published there ({old.digest}); expected nothing or {manifest.digest}"
+        )
+    try:
+        store.write(location, source, manifest, old)
+    except ArtifactError:
+        # Two writers of equal content may meet; the slower one finds what it wanted.
+        winner = _read(store, location)
+        if winner is None or winner.digest != manifest.digest:
+            raise
+    return manifest
+
+
+def list_artifacts(uri: str) -> Iterator[tuple[str, Manifest]]:
+    """Yield the URI and manifest of every artifact at and below a URI."""
+    location = parse_uri(uri)
+    store = open_store(location)
+    for found in store.find(location):
+        manifest = _read(store, found)
+        if manifest is not None:
+            yield found.uri, manifest
+
+
+def _read(store: Store, location: Location) -> Manifest | None:
+    content = store.read_manifest(location)
+    return None if content is None else parse_manifest(location.uri, content)
+
+
+def _list_files(location: Location, folder: Path) -> list[str]:
+    """List a folder's files by their path below it; refuse what is no plain file."""
+    if not folder.is_dir():
+        raise ArtifactError(location.uri, f"{folder} is not a folder; expected one with the artifact's files")
+    paths = []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
+            raise ArtifactError(location.uri, f"{path} is a link or a device; expected plain files")
+        if path.is_file():
+            check_file_path(location.uri, name)
+            paths.append(name)
+    if not paths:
+        raise ArtifactError(location.uri, f"{folder} holds no file; expected at least one")
+    return paths
+
+
+def _fetch_file(store: Store, location: Location, target: Path, entry: FileEntry) -> None:
+    file = target / entry.path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with store.open_file(location, entry.path) as source, file.open("xb") as copy:
+        copy_verified(location.uri, source, copy, entry)
+
+
+def _empty(folder: Path) -> None:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()

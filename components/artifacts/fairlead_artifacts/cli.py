@@ -1,0 +1,97 @@
+"""The command line: list, show, publish, fetch and verify artifacts."""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from .artifact import fetch, list_artifacts, publish, read_manifest
+from .errors import ArtifactError
+from .manifest import KINDS, Manifest, Parent
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; print its result as JSON (ls: as a table); exit 1 with the reason on a refusal."""
+    options = _parser().parse_args(arguments)
+    try:
+        _COMMANDS[options.command](options)
+    except ArtifactError as error:
+        print(f"fairlead-artifacts: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fairlead-artifacts", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (
+        ("ls", "list the artifacts at and below a URI"),
+        ("show", "print an artifact's manifest and digest"),
+        ("verify", "download everything and compare it with the manifest"),
+        ("fetch", "download into a folder, verified"),
+        ("publish", "publish a folder"),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        if name == "publish":
+            command.add_argument("folder", type=Path)
+        command.add_argument("uri")
+        if name in ("show", "verify", "fetch"):
+            command.add_argument("--digest", help="refuse any other than sha256:…")
+        if name == "fetch":
+            command.add_argument("folder", type=Path)
+        if name == "publish":
+            command.add_argument("--kind", required=True, choices=KINDS)
+            command.add_argument("--producer", required=True, metavar="NAME/VERSION")
+            command.add_argument("--parent", action="append", default=[], metavar="NAME=URI")
+            command.add_argument("--parameters", default="{}", type=json.loads, metavar="JSON")
+            command.add_argument("--replace", action="store_true", help="replace other content there")
+    return parser
+
+
+def _list(options: argparse.Namespace) -> None:
+    for uri, manifest in list_artifacts(options.uri):
+        print(f"{manifest.kind:<12} {manifest.digest[:19]}  {manifest.size:>12,} B  {uri}")
+
+
+def _show(options: argparse.Namespace) -> None:
+    manifest = read_manifest(options.uri, options.digest)
+    print(json.dumps({"digest": manifest.digest, "manifest": json.loads(manifest.content)}, indent=2))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _report(options.uri, fetch(options.uri, folder, options.digest))
+
+
+def _fetch(options: argparse.Namespace) -> None:
+    _report(options.uri, fetch(options.uri, options.folder, options.digest))
+
+
+def _publish(options: argparse.Namespace) -> None:
+    parents = []
+    for text in options.parent:
+        name, separator, uri = text.partition("=")
+        if not separator:
+            raise ArtifactError("--parent", f"got {text!r}, expected NAME=URI")
+        parents.append(Parent(name, read_manifest(uri).digest, uri))
+    manifest = publish(
+        options.folder,
+        options.uri,
+        kind=options.kind,
+        producer=options.producer,
+        parents=parents,
+        parameters=options.parameters,
+        replace=options.replace,
+    )
+    _report(options.uri, manifest)
+
+
+def _report(uri: str, manifest: Manifest) -> None:
+    print(json.dumps({"uri": uri, "digest": manifest.digest, "files": len(manifest.files), "bytes": manifest.size}))
+
+
+_COMMANDS = {"ls": _list, "show": _show, "verify": _verify, "fetch": _fetch, "publish": _publish}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,106 @@
+"""Artifacts in a file system: a folder appears under its name by one rename."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from .errors import ArtifactError, StoreUnavailable
+from .manifest import MANIFEST_NAME, Manifest
+from .streams import Readable, copy_verified
+from .uri import Location
+
+_HIDDEN = ".fairlead-"
+
+
+class LocalStore:
+    """The store behind file:// URIs."""
+
+    def read_manifest(self, location: Location) -> bytes | None:
+        """Return the manifest's bytes, or None where no artifact is."""
+        with _explaining(location):
+            try:
+                return Path(location.path, MANIFEST_NAME).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    @contextmanager
+    def open_file(self, location: Location, path: str) -> Iterator[Readable]:
+        """Open one of the artifact's files for reading; a link that leads out of the artifact is refused."""
+        root = Path(location.path)
+        file = root / path
+        with _explaining(location, path):
+            if not file.resolve().is_relative_to(root.resolve()):
+                raise ArtifactError(location.uri, f"file {path!r} is a link to {file.resolve()}; expected a file")
+            with file.open("rb") as opened:
+                yield opened
+
+    def write(self, location: Location, folder: Path, manifest: Manifest, old: Manifest | None) -> None:
+        """Write a hidden folder beside the place, then rename it into place; an old artifact there goes first."""
+        place = Path(location.path)
+        if folder.resolve() == place.resolve():
+            raise ArtifactError(location.uri, "the folder to publish is the artifact's own place; expected another")
+        with _explaining(location):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with _hidden_folder(place) as written, _hidden_folder(place) as removed:
+                for entry in manifest.files:
+                    target = written / entry.path
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    with (folder / entry.path).open("rb") as source, target.open("xb") as file:
+                        copy_verified(location.uri, source, file, entry)
+                        _flush(file)
+                with (written / MANIFEST_NAME).open("xb") as file:
+                    file.write(manifest.content)
+                    _flush(file)
+                if old is not None:
+                    place.rename(removed / "old")
+                _rename(location, written)
+
+    def find(self, location: Location) -> Iterator[Location]:
+        """Yield the artifacts at and below the location, in order."""
+        for parent, folders, files in os.walk(location.path):
+            folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
+            if MANIFEST_NAME in files:
+                yield Location("file", "", parent)
+
+
+def _rename(location: Location, written: Path) -> None:
+    try:
+        written.rename(location.path)
+    except OSError as error:
+        # ENOTEMPTY: a folder is there that holds no manifest, or another writer was faster.
+        if not Path(location.path).exists():
+            raise
+        raise ArtifactError(
+            location.uri, f"the place is taken ({error.strerror}); expected nothing or an empty folder there"
+        ) from None
+
+
+def _flush(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+@contextmanager
+def _hidden_folder(place: Path) -> Iterator[Path]:
+    folder = place.parent / f"{_HIDDEN}{place.name[:100]}-{secrets.token_hex(6)}"
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _explaining(location: Location, path: str | None = None) -> Iterator[None]:
+    """Turn the system's errors into the store's."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        subject = f"file {path!r} of the manifest" if path else str(error.filename)
+        raise ArtifactError(location.uri, f"{subject} is missing") from None
+    except OSError as error:
+        raise StoreUnavailable(location.uri, f"{error.strerror or error} ({error.filename})") from None

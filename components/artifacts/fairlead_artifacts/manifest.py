@@ -1,0 +1,209 @@
+"""The manifest that closes an artifact: its model, its canonical bytes and its digest."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypedDict
+
+from .errors import ArtifactError
+from .uri import parse_digest
+
+SCHEMA = "fairlead.dev/artifact/v1"
+MANIFEST_NAME = "manifest.json"
+KINDS = ("dataset", "validation", "model", "onnx-model", "edge-bundle", "report")
+
+JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+class TensorSignature(TypedDict):
+    """One tensor: its name, its V2 data type (FP32, INT64, …) and its shape, -1 for a free dimension."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+
+
+class Signature(TypedDict):
+    """What a model takes and gives."""
+
+    inputs: list[TensorSignature]
+    outputs: list[TensorSignature]
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file: its path below the artifact, its size in bytes and the SHA-256 of its content."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Parent:
+    """Another artifact that this one was made from."""
+
+    name: str
+    digest: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What an artifact holds and where it came from."""
+
+    kind: str
+    producer: str
+    files: tuple[FileEntry, ...]
+    parents: tuple[Parent, ...] = ()
+    parameters: Mapping[str, JsonValue] = field(default_factory=dict)
+    signature: Signature | None = None
+
+    @cached_property
+    def content(self) -> bytes:
+        """Return the canonical JSON: sorted keys, no spaces, UTF-8."""
+        document = {
+            "schema": SCHEMA,
+            "kind": self.kind,
+            "producer": self.producer,
+            "files": [vars(file) for file in self.files],
+            "parents": [vars(parent) for parent in self.parents],
+            "parameters": dict(self.parameters),
+            "signature": self.signature,
+        }
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode()
+
+    @property
+    def digest(self) -> str:
+        """Return the artifact's digest: that of its manifest's bytes."""
+        return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
+
+    @property
+    def size(self) -> int:
+        """Return the bytes of all files."""
+        return sum(file.size for file in self.files)
+
+
+def build_manifest(
+    uri: str,
+    files: Iterable[FileEntry],
+    *,
+    kind: str,
+    producer: str,
+    parents: Iterable[Parent],
+    parameters: Mapping[str, JsonValue] | None,
+    signature: Signature | None,
+) -> Manifest:
+    """Build a manifest in its one order; raise ArtifactError for what a reader would refuse."""
+    manifest = Manifest(
+        kind=kind,
+        producer=producer,
+        files=tuple(sorted(files, key=lambda file: file.path)),
+        parents=tuple(sorted(parents, key=lambda parent: (parent.name, parent.digest))),
+        parameters=dict(parameters or {}),
+        signature=signature,
+    )
+    try:
+        return parse_manifest(uri, manifest.content)
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(uri, f"the manifest is not JSON: {error}") from None
+
+
+def parse_manifest(uri: str, content: bytes) -> Manifest:
+    """Parse a manifest's bytes; raise ArtifactError naming the field, what it holds and what was expected."""
+    check = _Checker(uri)
+    try:
+        document = json.loads(content)
+    except ValueError as error:
+        raise ArtifactError(uri, f"{MANIFEST_NAME} is not JSON: {error}") from None
+    check.that(isinstance(document, dict), "", document, "an object")
+    check.that(document.get("schema") == SCHEMA, "schema", document.get("schema"), repr(SCHEMA))
+    check.that(document.get("kind") in KINDS, "kind", document.get("kind"), f"one of {', '.join(KINDS)}")
+    producer = check.text("producer", document.get("producer"))
+    files = tuple(
+        _parse_file(check, f"files[{index}]", entry) for index, entry in enumerate(check.array("files", document))
+    )
+    check.that(len({file.path for file in files}) == len(files), "files", "a path twice", "every path once")
+    parents = tuple(
+        _parse_parent(check, f"parents[{index}]", entry) for index, entry in enumerate(check.array("parents", document))
+    )
+    parameters = document.get("parameters")
+    check.that(isinstance(parameters, dict), "parameters", parameters, "an object")
+    signature = _parse_signature(check, document.get("signature"))
+    manifest = Manifest(document["kind"], producer, files, parents, parameters, signature)
+    # The digest is that of the bytes; with one spelling only, equal content has an equal digest.
+    check.that(manifest.content == content, "", f"{len(content)} bytes", "canonical JSON of the known fields")
+    return manifest
+
+
+def check_file_path(uri: str, path: str) -> None:
+    """Raise ArtifactError for a path that could leave the artifact's folder or hide its manifest."""
+    if not path or not path.isprintable() or "\\" in path or path.startswith("/"):
+        raise ArtifactError(uri, f"file path {path!r}: expected a relative path of printable characters")
+    if any(segment in ("", ".", "..") for segment in path.split("/")):
+        raise ArtifactError(uri, f"file path {path!r}: expected no segment that is empty, '.' or '..'")
+    if path == MANIFEST_NAME:
+        raise ArtifactError(uri, f"file path {path!r}: this name is the manifest's own")
+
+
+def _parse_file(check: "_Checker", at: str, entry: Any) -> FileEntry:
+    check.that(isinstance(entry, dict), at, entry, "an object")
+    path = check.text(f"{at}.path", entry.get("path"))
+    check_file_path(check.uri, path)
+    check.natural(f"{at}.size", entry.get("size"))
+    parse_digest(f"sha256:{entry.get('sha256')}", subject=f"{check.uri}: {MANIFEST_NAME} {at}.sha256")
+    return FileEntry(path, entry["size"], entry["sha256"])
+
+
+def _parse_parent(check: "_Checker", at: str, entry: Any) -> Parent:
+    check.that(isinstance(entry, dict), at, entry, "an object")
+    name, uri = check.text(f"{at}.name", entry.get("name")), check.text(f"{at}.uri", entry.get("uri"))
+    parse_digest(str(entry.get("digest")), subject=f"{check.uri}: {MANIFEST_NAME} {at}.digest")
+    return Parent(name, entry["digest"], uri)
+
+
+def _parse_signature(check: "_Checker", value: Any) -> Signature | None:
+    if value is None:
+        return None
+    check.that(isinstance(value, dict), "signature", value, "an object or null")
+    sides = {
+        side: [_parse_tensor(check, f"signature.{side}[{i}]", tensor) for i, tensor in enumerate(tensors)]
+        for side in ("inputs", "outputs")
+        for tensors in [check.array(f"signature.{side}", value, side)]
+    }
+    return Signature(inputs=sides["inputs"], outputs=sides["outputs"])
+
+
+def _parse_tensor(check: "_Checker", at: str, tensor: Any) -> TensorSignature:
+    check.that(isinstance(tensor, dict), at, tensor, "an object")
+    name, dtype = check.text(f"{at}.name", tensor.get("name")), check.text(f"{at}.dtype", tensor.get("dtype"))
+    shape = tensor.get("shape")
+    valid = isinstance(shape, list) and all(type(size) is int and size >= -1 for size in shape)
+    check.that(valid, f"{at}.shape", shape, "a list of integers, -1 for a free dimension")
+    return TensorSignature(name=name, dtype=dtype, shape=shape)
+
+
+@dataclass(frozen=True)
+class _Checker:
+    """Checks of untrusted JSON that name the field, the value and what was expected."""
+
+    uri: str
+
+    def that(self, holds: bool, at: str, got: object, expected: str) -> None:
+        if not holds:
+            raise ArtifactError(self.uri, f"{MANIFEST_NAME} {at}: got {got!r:.200}, expected {expected}")
+
+    def text(self, at: str, value: Any) -> str:
+        self.that(isinstance(value, str) and value != "" and value.isprintable(), at, value, "a printable string")
+        return str(value)
+
+    def natural(self, at: str, value: Any) -> None:
+        self.that(type(value) is int and value >= 0, at, value, "an integer of at least 0")
+
+    def array(self, at: str, document: Any, key: str | None = None) -> list[Any]:
+        value = document.get(key or at)
+        self.that(isinstance(value, list), at, value, "a list")
+        return list(value)

@@ -1,0 +1,120 @@
+"""What only a file system can do wrong."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from fairlead_artifacts import ArtifactError, Manifest, fetch, publish, read_manifest
+
+DATASET = {"kind": "dataset", "producer": "tests/1"}
+
+
+def test_a_link_in_the_folder_is_not_published(folder: Path, tmp_path: Path) -> None:
+    (folder / "secret").symlink_to("/etc/passwd")
+    with pytest.raises(ArtifactError, match="is a link or a device"):
+        publish(folder, (tmp_path / "store").as_uri(), **DATASET)
+
+
+def test_a_link_in_the_store_is_not_followed_out_of_the_artifact(folder: Path, tmp_path: Path) -> None:
+    publish(folder, (tmp_path / "store").as_uri(), **DATASET)
+    (tmp_path / "store" / "train.npz").unlink()
+    (tmp_path / "store" / "train.npz").symlink_to(folder / "train.npz")
+    with pytest.raises(ArtifactError, match="is a link"):
+        fetch((tmp_path / "store").as_uri(), tmp_path / "copy")
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "back\\slash", "new\nline"])
+def test_a_file_name_that_could_mislead_a_reader_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    (folder / name).write_text("x")
+    with pytest.raises(ArtifactError, match="file path"):
+        publish(folder, (tmp_path / "store").as_uri(), **DATASET)
+    assert not (tmp_path / "store").exists()
+
+
+def test_an_empty_or_absent_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ArtifactError, match="holds no file"):
+        publish(tmp_path / "empty", (tmp_path / "store").as_uri(), **DATASET)
+    with pytest.raises(ArtifactError, match="is not a folder"):
+        publish(tmp_path / "absent", (tmp_path / "store").as_uri(), **DATASET)
+
+
+def test_a_place_with_foreign_files_is_left_alone(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "mine.txt").write_text("keep")
+    with pytest.raises(ArtifactError, match="the place is taken"):
+        publish(folder, (tmp_path / "store").as_uri(), **DATASET)
+    assert [file.name for file in (tmp_path / "store").iterdir()] == ["mine.txt"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["source", "store"]
+
+
+def test_publishing_a_folder_onto_itself_is_refused(folder: Path) -> None:
+    with pytest.raises(ArtifactError, match="own place"):
+        publish(folder, folder.as_uri(), **DATASET)
+
+
+def test_parameters_that_are_no_json_are_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="not JSON"):
+        publish(folder, (tmp_path / "store").as_uri(), **DATASET, parameters={"loss": float("nan")})
+
+
+def test_an_unknown_kind_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="kind: got 'thing'"):
+        publish(folder, (tmp_path / "store").as_uri(), kind="thing", producer="t/1")
+
+
+def test_many_writers_of_one_content_all_succeed(folder: Path, tmp_path: Path) -> None:
+    results: list[Manifest | ArtifactError] = []
+    start = threading.Barrier(8)
+
+    def write() -> None:
+        start.wait()
+        try:
+            results.append(publish(folder, (tmp_path / "store").as_uri(), **DATASET))
+        except ArtifactError as error:
+            results.append(error)
+
+    threads = [threading.Thread(target=write) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [read_manifest((tmp_path / "store").as_uri())] * 8
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["source", "store"]
+
+
+def test_of_writers_of_different_content_one_wins_whole(folder: Path, tmp_path: Path) -> None:
+    won, refused = [], []
+    start = threading.Barrier(6)
+
+    def write(seed: int) -> None:
+        start.wait()
+        try:
+            won.append(publish(folder, (tmp_path / "store").as_uri(), **DATASET, parameters={"seed": seed}))
+        except ArtifactError as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert len(refused) == 5
+    assert fetch((tmp_path / "store").as_uri(), tmp_path / "copy") == won[0]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_place_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(ArtifactError, match="Permission denied"):
+        publish(folder, (tmp_path / "locked" / "store").as_uri(), **DATASET)
+
+
+def test_spaces_and_umlauts_in_a_path_are_percent_encoded(folder: Path, tmp_path: Path) -> None:
+    uri = (tmp_path / "größe 1" / "v1").as_uri()
+    assert "%20" in uri
+    published = publish(folder, uri, **DATASET)
+    assert (tmp_path / "größe 1" / "v1" / "manifest.json").exists()
+    assert read_manifest(uri) == published

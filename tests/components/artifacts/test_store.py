@@ -1,0 +1,188 @@
+"""The store's contract, on every store."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from fairlead_artifacts import (
+    ArtifactError,
+    ArtifactNotFound,
+    Manifest,
+    Parent,
+    fetch,
+    list_artifacts,
+    parse_uri,
+    publish,
+    read_manifest,
+    validation_uri,
+)
+from fairlead_artifacts.s3_store import S3Store
+
+DATASET = {"kind": "dataset", "producer": "tests/1"}
+
+
+def overwrite(uri: str, path: str, content: bytes | None) -> None:
+    """Tamper with a published file behind the store's back; None deletes it."""
+    location = parse_uri(uri)
+    if location.scheme == "file":
+        file = Path(location.path, path)
+        file.unlink() if content is None else file.write_bytes(content)
+        return
+    client, name = S3Store.from_environment()._client, f"{location.path}/{path}"
+    if content is None:
+        client.remove_object(location.bucket, name)
+    else:
+        client.put_object(location.bucket, name, io.BytesIO(content), len(content))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_what_was_published_is_fetched(base: str, folder: Path, tmp_path: Path) -> None:
+    published = publish(folder, f"{base}/v1", **DATASET, parameters={"seed": 7, "größe": 1.5})
+    fetched = fetch(f"{base}/v1", tmp_path / "copy", published.digest)
+    assert fetched == published == read_manifest(f"{base}/v1")
+    assert contents(tmp_path / "copy") == contents(folder)
+    assert [entry.path for entry in fetched.files] == ["sub/names.csv", "train.npz"]
+    assert fetched.parameters == {"seed": 7, "größe": 1.5}
+
+
+def test_equal_content_and_provenance_have_an_equal_digest_anywhere(base: str, folder: Path) -> None:
+    parents = [Parent("b", "sha256:" + "1" * 64, "file:///b"), Parent("a", "sha256:" + "2" * 64, "file:///a")]
+    first = publish(folder, f"{base}/v1", **DATASET, parents=parents)
+    second = publish(folder, f"{base}/elsewhere/v1", **DATASET, parents=reversed(parents))
+    other = publish(folder, f"{base}/v2", **DATASET)
+    assert first.digest == second.digest != other.digest
+
+
+def test_publishing_equal_content_again_is_a_no_op(base: str, folder: Path, tmp_path: Path) -> None:
+    first = publish(folder, f"{base}/v1", **DATASET)
+    assert publish(folder, f"{base}/v1", **DATASET) == first
+    fetch(f"{base}/v1", tmp_path / "copy", first.digest)
+
+
+def test_other_content_at_a_taken_uri_is_refused_and_changes_nothing(base: str, folder: Path, tmp_path: Path) -> None:
+    first = publish(folder, f"{base}/v1", **DATASET)
+    (folder / "train.npz").write_bytes(b"other")
+    with pytest.raises(ArtifactError, match=f"other content is published there .{first.digest}"):
+        publish(folder, f"{base}/v1", **DATASET)
+    assert fetch(f"{base}/v1", tmp_path / "copy") == first
+
+
+def test_replace_puts_other_content_there(base: str, folder: Path, tmp_path: Path) -> None:
+    publish(folder, f"{base}/v1", **DATASET)
+    (folder / "train.npz").unlink()
+    (folder / "new.bin").write_bytes(b"")
+    second = publish(folder, f"{base}/v1", **DATASET, replace=True)
+    assert fetch(f"{base}/v1", tmp_path / "copy") == second
+    assert sorted(contents(tmp_path / "copy")) == ["new.bin", "sub/names.csv"]
+
+
+def test_nothing_there_is_not_found(base: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactNotFound, match="no artifact is there"):
+        fetch(f"{base}/absent", tmp_path / "copy")
+
+
+def test_files_without_a_manifest_are_no_artifact(base: str, folder: Path) -> None:
+    publish(folder, f"{base}/v1", **DATASET)
+    overwrite(f"{base}/v1", "manifest.json", None)
+    with pytest.raises(ArtifactNotFound):
+        read_manifest(f"{base}/v1")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"\x01\x00" * 70_000, "found sha256:.*the manifest says sha256:"),
+        (b"short", "found 5 bytes, the manifest says 140000 bytes"),
+        (b"\x00\x01" * 70_001, "found more than 140000 bytes"),
+        (None, "file 'train.npz' of the manifest is missing"),
+    ],
+    ids=["changed", "truncated", "longer", "missing"],
+)
+def test_a_changed_file_is_refused_and_nothing_is_left(
+    base: str, folder: Path, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    publish(folder, f"{base}/v1", **DATASET)
+    overwrite(f"{base}/v1", "train.npz", content)
+    with pytest.raises(ArtifactError, match=reason):
+        fetch(f"{base}/v1", tmp_path / "copy")
+    assert list((tmp_path / "copy").iterdir()) == []
+
+
+def test_another_digest_than_the_pinned_one_is_refused(base: str, folder: Path, tmp_path: Path) -> None:
+    published = publish(folder, f"{base}/v1", **DATASET)
+    pinned = "sha256:" + "0" * 64
+    with pytest.raises(ArtifactError, match=f"digest is {published.digest}, expected {pinned}"):
+        fetch(f"{base}/v1", tmp_path / "copy", pinned)
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"files": [{"path": "../../etc/passwd", "size": 1, "sha256": "0" * 64}]}, "no segment that is empty"),
+        ({"files": [{"path": "/etc/passwd", "size": 1, "sha256": "0" * 64}]}, "expected a relative path"),
+        ({"files": [{"path": "a", "size": -1, "sha256": "0" * 64}]}, r"files\[0\].size: got -1"),
+        ({"files": [{"path": "a", "size": 1, "sha256": "xyz"}]}, r"files\[0\].sha256"),
+        ({"files": [{"path": "a", "size": 1, "sha256": "0" * 64}] * 2}, "a path twice"),
+        ({"files": None}, "files: got None, expected a list"),
+        ({"kind": "virus"}, "kind: got 'virus', expected one of dataset"),
+        ({"schema": "v2"}, "schema: got 'v2'"),
+        ({"parents": [{"name": "a", "digest": "md5:1", "uri": "b"}]}, r"parents\[0\].digest"),
+        ({"signature": {"inputs": [{"name": "x", "dtype": "FP32", "shape": [-2]}], "outputs": []}}, "shape"),
+        ({"surprise": 1}, "canonical JSON of the known fields"),
+    ],
+)
+def test_a_malformed_manifest_is_refused(
+    base: str, folder: Path, tmp_path: Path, change: dict[str, object], reason: str
+) -> None:
+    document = json.loads(publish(folder, f"{base}/v1", **DATASET).content) | change
+    forged = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    overwrite(f"{base}/v1", "manifest.json", forged)
+    with pytest.raises(ArtifactError, match=reason):
+        fetch(f"{base}/v1", tmp_path / "copy")
+    assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"kind": "dataset"}', b"\xff"])
+def test_a_manifest_that_is_none_is_refused(base: str, folder: Path, content: bytes) -> None:
+    publish(folder, f"{base}/v1", **DATASET)
+    overwrite(f"{base}/v1", "manifest.json", content)
+    with pytest.raises(ArtifactError, match=r"manifest\.json"):
+        read_manifest(f"{base}/v1")
+
+
+def test_fetching_into_a_folder_with_files_is_refused_and_keeps_them(base: str, folder: Path) -> None:
+    publish(folder, f"{base}/v1", **DATASET)
+    before = contents(folder)
+    with pytest.raises(ArtifactError, match="is not an empty folder"):
+        fetch(f"{base}/v1", folder)
+    assert contents(folder) == before
+
+
+def test_list_finds_every_artifact_below(base: str, folder: Path) -> None:
+    for name in ("digits/v1", "digits/v2", "other"):
+        publish(folder, f"{base}/{name}", **DATASET)
+    assert [uri for uri, _ in list_artifacts(f"{base}/digits")] == [f"{base}/digits/v1", f"{base}/digits/v2"]
+
+
+def test_a_failed_validation_result_is_replaced_by_a_passing_one(base: str, folder: Path, tmp_path: Path) -> None:
+    dataset = publish(folder, f"{base}/v1", **DATASET)
+    result = tmp_path / "result"
+    result.mkdir()
+    (result / "result.json").write_text("{}")
+    uri = validation_uri(f"{base}/v1", dataset.digest)
+
+    def write(success: bool) -> Manifest:
+        parameters = {"success": success, "suite": "digits", "failed": [] if success else ["column x: out of range"]}
+        parents = [Parent("dataset", dataset.digest, f"{base}/v1")]
+        return publish(
+            result, uri, kind="validation", producer="t/1", parents=parents, parameters=parameters, replace=True
+        )
+
+    assert write(False).digest != write(True).digest
+    assert read_manifest(uri).parameters["success"] is True
+    assert read_manifest(f"{base}/v1") == dataset
