@@ -23,12 +23,9 @@ def test_publish_list_show_verify_and_fetch(base: str, folder: Path, tmp_path: P
 
 
 def test_parents_are_named_by_the_digest_they_have_now(base: str, folder: Path) -> None:
-    digest = json.loads(run("publish", str(folder), f"{base}/a", "--kind", "dataset", "--producer", "t/1").stdout)[
-        "digest"
-    ]
-    made = run(
-        "publish", str(folder), f"{base}/b", "--kind", "model", "--producer", "t/1", "--parent", f"dataset={base}/a"
-    )
+    first = run("publish", str(folder), f"{base}/a", "--kind", "dataset", "--producer", "t/1")
+    options = ("--kind", "model", "--producer", "t/1", "--parent", f"dataset={base}/a")
+    made = run("publish", str(folder), f"{base}/b", *options)
     assert made.returncode == 0, made.stderr
     manifest = json.loads(run("show", f"{base}/b").stdout)["manifest"]
     assert manifest["parents"] == [
