@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""Build Horovod's wheel from its source package, against the torch of the Python that runs this script.
+
+Horovod 0.28.1 is the last release: it is source only, and needs a newer C++ standard for today's torch. The Python that
+runs this needs torch and what requirements-build.in names (or Debian's packages of these). The last line printed is the
+wheel's path.
+"""
+# ruff: noqa: T201 - a script: what it prints is its interface.
+
+import argparse
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+VERSION = "0.28.1"
+SHA256 = "92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0"
+BUILD_REQUIREMENTS = ("torch", "cmake", "wheel", "packaging", "cloudpickle", "psutil", "pyyaml", "setuptools", "pip")
+CMAKE_FILES = ("CMakeLists.txt", "horovod/torch/CMakeLists.txt")
+OPTIONS = {
+    "HOROVOD_WITH_PYTORCH": "1",
+    "HOROVOD_WITH_GLOO": "1",
+    "HOROVOD_WITHOUT_TENSORFLOW": "1",
+    "HOROVOD_WITHOUT_MXNET": "1",
+    "HOROVOD_WITHOUT_MPI": "1",
+    # CMake 4 dropped the policies that Horovod's bundled libraries ask for.
+    "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
+}
+
+
+class BuildError(Exception):
+    """Say what is missing or failed, and what would help."""
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """The compilers that work with one origin of torch, and the Debian packages that bring them."""
+
+    cc: str
+    cxx: str
+    flags: str
+    debian_packages: str
+
+
+TOOLCHAINS = {
+    # PyPI's torch, on Debian 12 and whatever else has a g++ of 9 to 13.
+    "system": Toolchain("gcc", "g++", "", "build-essential python3-dev"),
+    # Debian 13: g++ 14 rejects the bundled flatbuffers, and g++ 13's headers no longer include <string> and <cstdint>.
+    "g++-13": Toolchain(
+        "gcc-13",
+        "g++-13",
+        "-include string -include cstdint",
+        "build-essential g++-13 python3-dev pybind11-dev libtorch-dev",
+    ),
+}
+
+
+def main() -> int:
+    """Build the wheel; print its path as the last line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the wheel and the log go")
+    parser.add_argument(
+        "--toolchain", choices=("auto", *TOOLCHAINS), default="auto", help="auto: g++-13 where g++ is newer than 13"
+    )
+    arguments = parser.parse_args()
+    try:
+        wheel = build(arguments.out.resolve(), choose_toolchain(arguments.toolchain))
+    except BuildError as error:
+        print(f"build_horovod: {error}", file=sys.stderr)
+        return 1
+    print(wheel)
+    return 0
+
+
+def choose_toolchain(name: str) -> Toolchain:
+    """Return the named toolchain; with auto the system's, unless its g++ is too new for Horovod."""
+    if name != "auto":
+        return TOOLCHAINS[name]
+    gxx = shutil.which("g++")
+    version = subprocess.run([gxx, "-dumpversion"], capture_output=True, text=True, check=True).stdout if gxx else "0"
+    return TOOLCHAINS["g++-13" if int(version.split(".")[0]) > 13 else "system"]
+
+
+def build(out: Path, toolchain: Toolchain) -> Path:
+    """Download, patch and build; return the wheel's path."""
+    check_environment(toolchain)
+    out.mkdir(parents=True, exist_ok=True)
+    log = out / "build-horovod.log"
+    log.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(prefix="horovod-") as work:
+        source = download(Path(work), log)
+        patch(source)
+        wheels = Path(work, "wheels")
+        environment = os.environ | OPTIONS | {"CC": toolchain.cc, "CXX": toolchain.cxx, "PIP_NO_INPUT": "1"}
+        if toolchain.flags:
+            environment["CXXFLAGS"] = f"{os.environ.get('CXXFLAGS', '')} {toolchain.flags}".strip()
+        started = time.monotonic()
+        command = ["wheel", "-v", "--no-build-isolation", "--no-deps", "--wheel-dir", str(wheels), str(source)]
+        run_pip(command, log, environment)
+        say(f"built in {time.monotonic() - started:.0f} s")
+        built = next(wheels.glob("horovod-*.whl"))
+        # Complete or absent: whoever looks for the wheel never finds half of one.
+        shutil.copy(built, out / f".{built.name}.part")
+        return (out / f".{built.name}.part").rename(out / built.name)
+
+
+def check_environment(toolchain: Toolchain) -> None:
+    """Raise BuildError naming everything that is missing, before minutes are spent."""
+    missing = [name for name in BUILD_REQUIREMENTS if not is_installed(name)]
+    if missing:
+        raise BuildError(f"this Python lacks {', '.join(missing)}: install requirements-build.txt into it")
+    setuptools = importlib.metadata.version("setuptools")
+    if int(setuptools.split(".")[0]) >= 80:
+        raise BuildError(f"setuptools is {setuptools}; Horovod {VERSION} needs one below 80")
+    header = Path(sysconfig.get_path("include"), "Python.h")
+    tools = [tool for tool in (toolchain.cc, toolchain.cxx, "make") if not shutil.which(tool)]
+    if not header.exists():
+        tools.append(str(header))
+    if tools:
+        raise BuildError(f"missing {', '.join(tools)}: apt-get install {toolchain.debian_packages}")
+
+
+def is_installed(distribution: str) -> bool:
+    """Say whether this Python has the distribution; a cmake on PATH (Debian's) counts too."""
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return distribution == "cmake" and shutil.which("cmake") is not None
+    return True
+
+
+def download(work: Path, log: Path) -> Path:
+    """Download the pinned source package through pip, so that the configured index is used; return its folder."""
+    pinned = work / "horovod.txt"
+    pinned.write_text(f"horovod=={VERSION} --hash=sha256:{SHA256}\n")
+    say(f"downloading Horovod {VERSION}")
+    run_pip(
+        ["download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes",
+         "--requirement", str(pinned), "--dest", str(work)],
+        log,
+        dict(os.environ),
+    )  # fmt: skip
+    with tarfile.open(work / f"horovod-{VERSION}.tar.gz") as archive:
+        archive.extractall(work, filter="data")
+    return work / f"horovod-{VERSION}"
+
+
+def patch(source: Path) -> None:
+    """Raise the C++ standard from 14 to 20, which torch's headers need since 2.1 and 2.13."""
+    for name in CMAKE_FILES:
+        file = source / name
+        text, changes = re.subn(r"CMAKE_CXX_STANDARD 14\b", "CMAKE_CXX_STANDARD 20", file.read_text())
+        if changes != 1:
+            raise BuildError(f"{name}: CMAKE_CXX_STANDARD 14 stands there {changes} times, expected once")
+        file.write_text(text)
+
+
+def run_pip(arguments: list[str], log: Path, environment: dict[str, str]) -> None:
+    """Run pip with its output in the log; show CMake's percentage; raise BuildError with the log's end."""
+    # The environment's own commands come first: cmake from PyPI lies beside this Python.
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
+    shown = -1
+    with log.open("a") as file, subprocess.Popen(
+        [sys.executable, "-m", "pip", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", env=environment,
+    ) as pip:  # fmt: skip
+        for line in pip.stdout or ():
+            file.write(line)
+            percent = re.search(r"\[ *(\d+)%\]", line)
+            if percent and (tenth := int(percent[1]) // 10) > shown:
+                shown = tenth
+                say(f"compiling Horovod: {percent[1]} %")
+    if pip.returncode != 0:
+        end = "\n".join(log.read_text().splitlines()[-30:])
+        raise BuildError(f"pip {arguments[0]} exited {pip.returncode}; the end of {log}:\n{end}")
+
+
+def say(text: str) -> None:
+    """Tell whoever waits; standard output is for the wheel's path."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
