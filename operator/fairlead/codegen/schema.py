@@ -1,0 +1,99 @@
+"""From a pydantic model to the structural OpenAPI schema that a CRD takes."""
+
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from fairlead.api.base import DNS_LABEL, ApiModel, Resource
+from fairlead.api.model_deployment import MAX_GRAPH_DEPTH
+
+Schema = dict[str, Any]
+
+_DROPPED = ("title", "additionalProperties")
+
+
+def build_schema(model: type[Resource]) -> Schema:
+    """Return the schema of a resource: no references, no titles, rules as x-kubernetes-validations."""
+    _, document = models_json_schema([(model, "validation")], by_alias=True, ref_template="{model}")
+    definitions = document["$defs"]
+    rules = {cls.__name__: _validations(cls) for cls in _all_models(model)}
+    schema = _inline(definitions[model.__name__], definitions, rules, ())
+    metadata = {
+        "type": "object",
+        "properties": {"name": {"type": "string", "maxLength": model.max_name, "pattern": DNS_LABEL}},
+    }
+    schema["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": metadata}
+    schema["required"] = ["spec"]
+    schema["properties"]["status"].pop("default", None)
+    return schema
+
+
+def _inline(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], path: tuple[str, ...]) -> Schema:
+    """Resolve one node of pydantic's schema and everything below it; `path` holds the models above it."""
+    if "anyOf" in node:
+        # Optional[X]: absent is how Kubernetes says None
+        (only,) = [option for option in node["anyOf"] if option.get("type") != "null"]
+        node = {key: value for key, value in node.items() if key not in ("anyOf", "default")} | only
+    if "$ref" in node:
+        name = node["$ref"]
+        more = {key: value for key, value in node.items() if key != "$ref"}
+        if path.count(name) >= MAX_GRAPH_DEPTH:
+            raise RecursionError(name)
+        return _inline(definitions[name], definitions, rules, (*path, name)) | more
+    result = {key: value for key, value in node.items() if key not in (*_DROPPED, "properties", "items", "const")}
+    if "const" in node:
+        result |= {"type": "string", "enum": [node["const"]]}
+    if isinstance(extra := node.get("additionalProperties"), dict):
+        result["additionalProperties"] = _inline(extra, definitions, rules, path)
+    if "properties" in node:
+        result["properties"] = {
+            name: _inline_or_end(value, definitions, rules, path) for name, value in node["properties"].items()
+        }
+    if "items" in node:
+        result["items"] = _inline(node["items"], definitions, rules, path)
+    if node.get("title") in rules and rules[node["title"]]:
+        result["x-kubernetes-validations"] = rules[node["title"]]
+    return result
+
+
+def _inline_or_end(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], path: tuple[str, ...]) -> Schema:
+    """Resolve a property; where a recursive model reaches its depth, allow nothing below."""
+    try:
+        return _inline(node, definitions, rules, path)
+    except RecursionError:
+        return {
+            "type": "array",
+            "maxItems": 0,
+            "items": {"type": "object"},
+            "description": f"A graph is at most {MAX_GRAPH_DEPTH} nodes deep.",
+        }
+
+
+def _validations(model: type[BaseModel]) -> list[Schema]:
+    """Return a model's own rules and those of its bases, as the CRD takes them."""
+    rules = {rule.rule: rule for cls in reversed(model.__mro__) for rule in cls.__dict__.get("cel", ())}
+    return [
+        {
+            key: value
+            for key, value in (
+                ("rule", rule.rule),
+                ("message", rule.message),
+                ("messageExpression", rule.message_expression),
+                ("fieldPath", rule.field),
+            )
+            if value
+        }
+        for rule in rules.values()
+    ]
+
+
+def _all_models(model: type[ApiModel]) -> list[type[BaseModel]]:
+    """Return every model of the API: rules are looked up by the title that pydantic gives a definition."""
+    found: list[type[BaseModel]] = []
+    todo: list[type[BaseModel]] = [ApiModel]
+    while todo:
+        cls = todo.pop()
+        found.append(cls)
+        todo.extend(cls.__subclasses__())
+    return [cls for cls in found if cls is not model or cls.__dict__.get("cel")]

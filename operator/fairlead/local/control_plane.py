@@ -1,0 +1,223 @@
+"""A real Kubernetes control plane as ordinary processes: etcd, API server, controller manager, scheduler."""
+
+import json
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from fairlead.local.daemons import Daemons, tail
+from fairlead.local.home import Home, default_home
+from fairlead.local.settings import ClusterSettings, load_settings
+
+COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+_READY_SECONDS = 120.0
+_USERS = {
+    "admin": ("fairlead-admin", "system:masters"),
+    "node": ("system:node:local", "system:nodes"),
+    "controller-manager": ("system:kube-controller-manager", ""),
+    "scheduler": ("system:kube-scheduler", ""),
+}
+# These refuse loopback addresses, which the pods of the process node have; the node routes Services itself.
+_UNUSED_CONTROLLERS = ("endpoint-controller", "endpointslice-controller", "endpointslice-mirroring-controller")
+
+
+class ControlPlaneError(Exception):
+    """A part of the control plane did not start; holds the last lines of its log."""
+
+
+class ControlPlane:
+    """A control plane whose state is in one folder. As a context manager it ends with the block, or the process.
+
+    `components` may leave out the controller manager and the scheduler: enough for CRDs, admission and validation.
+    """
+
+    def __init__(
+        self, folder: Path, components: Sequence[str] = COMPONENTS, *, kube: Path | None = None, detached: bool = False
+    ) -> None:
+        """Use `kube` (default: the binary in FAIRLEAD_HOME); `detached` processes outlive this one."""
+        self.folder = folder
+        self.settings = load_settings(folder)
+        self._components = [name for name in COMPONENTS if name in components]
+        self._kube = kube or Home(default_home()).kube
+        self._daemons = Daemons(folder / "processes", detached=detached)
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.folder / "kubeconfig"
+
+    @property
+    def node_kubeconfig(self) -> Path:
+        """The node's kubeconfig."""
+        return self.folder / "node.kubeconfig"
+
+    @property
+    def pki(self) -> Path:
+        """The folder of keys and certificates."""
+        return self.folder / "pki"
+
+    def running(self) -> dict[str, bool]:
+        """Say of each component whether its process runs."""
+        return {name: self._daemons.find(name) is not None for name in self._components}
+
+    def start(self) -> None:
+        """Start what does not run yet and return when the API server is ready."""
+        if not self._kube.exists():
+            raise ControlPlaneError(f"{self._kube}: no such file, expected the Kubernetes binary; run `fairlead setup`")
+        self._write_files()
+        commands = _commands(self.folder, self.settings, "kube-controller-manager" in self._components)
+        for name in self._components:
+            if self._daemons.find(name):
+                continue
+            self._daemons.start(name, [self._kube, name, *commands[name]])
+            if name in _READY:
+                self._wait(name, lambda name=name: _READY[name](self))  # type: ignore[misc]
+
+    def stop(self) -> None:
+        """Kill every component: its state is on disk already, so asking nicely would only take longer."""
+        self._daemons.stop(list(reversed(self._components)), grace_seconds=0)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _write_files(self) -> None:
+        self.folder.chmod(0o700)
+        if not (self.pki / "ca.crt").exists():
+            self.pki.mkdir(exist_ok=True)
+            subprocess.run([self._kube, "pki", self.pki, self.settings.first_service_address], check=True)
+        tokens = [f'{self.settings.tokens[key]},{user},{user},"{group}"' for key, (user, group) in _USERS.items()]
+        _write_private(self.folder / "tokens.csv", "\n".join(tokens) + "\n")
+        authority = str(self.pki / "ca.crt")
+        for key, path in (
+            ("admin", self.kubeconfig),
+            ("node", self.node_kubeconfig),
+            ("controller-manager", self.folder / "controller-manager.kubeconfig"),
+            ("scheduler", self.folder / "scheduler.kubeconfig"),
+        ):
+            text = _kubeconfig(self.settings.server, authority, _USERS[key][0], self.settings.tokens[key])
+            _write_private(path, text)
+
+    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _READY_SECONDS
+        while not ready():
+            log = self._daemons.log(name)
+            if not self._daemons.find(name):
+                raise ControlPlaneError(f"{name} ended while starting; the last lines of {log}:\n{tail(log)}")
+            if time.monotonic() > deadline:
+                raise ControlPlaneError(f"{name} is not ready after {_READY_SECONDS:.0f} s; see {log}:\n{tail(log)}")
+            time.sleep(0.05)
+
+    def _api_server_ready(self) -> bool:
+        context = ssl.create_default_context(cafile=str(self.pki / "ca.crt"))
+        headers = {"Authorization": f"Bearer {self.settings.tokens['admin']}"}
+        return _answers(urllib.request.Request(f"{self.settings.server}/readyz", headers=headers), context)
+
+    def _etcd_ready(self) -> bool:
+        return _answers(urllib.request.Request(f"http://127.0.0.1:{self.settings.etcd_port}/health"))
+
+
+_READY: dict[str, Callable[[ControlPlane], bool]] = {
+    "etcd": ControlPlane._etcd_ready,
+    "kube-apiserver": ControlPlane._api_server_ready,
+}
+
+
+def _commands(folder: Path, settings: ClusterSettings, with_controllers: bool) -> dict[str, list[str]]:
+    """Return each component's arguments."""
+    pki = folder / "pki"
+    etcd = f"http://127.0.0.1:{settings.etcd_port}"
+    peer = f"http://127.0.0.1:{settings.etcd_peer_port}"
+    return {
+        "etcd": [
+            f"--data-dir={folder / 'etcd'}",
+            "--name=local",
+            # a lost machine loses a disposable cluster; the kernel still writes what a killed etcd has handed it
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+            f"--listen-client-urls={etcd}",
+            f"--advertise-client-urls={etcd}",
+            f"--listen-peer-urls={peer}",
+            f"--initial-advertise-peer-urls={peer}",
+            f"--initial-cluster=local={peer}",
+        ],
+        "kube-apiserver": [
+            f"--etcd-servers={etcd}",
+            "--bind-address=127.0.0.1",
+            "--advertise-address=127.0.0.1",
+            "--endpoint-reconciler-type=none",
+            f"--secure-port={settings.api_port}",
+            f"--service-cluster-ip-range={settings.service_range}",
+            f"--tls-cert-file={pki / 'apiserver.crt'}",
+            f"--tls-private-key-file={pki / 'apiserver.key'}",
+            f"--token-auth-file={folder / 'tokens.csv'}",
+            "--anonymous-auth=false",
+            "--authorization-mode=Node,RBAC",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={pki / 'service-account.key'}",
+            f"--service-account-signing-key-file={pki / 'service-account.key'}",
+            f"--kubelet-certificate-authority={pki / 'ca.crt'}",
+            f"--kubelet-client-certificate={pki / 'apiserver-node-client.crt'}",
+            f"--kubelet-client-key={pki / 'apiserver-node-client.key'}",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--enable-admission-plugins=NodeRestriction",
+            # without the controller manager nobody makes service accounts, and every pod would be refused
+            *([] if with_controllers else ["--disable-admission-plugins=ServiceAccount"]),
+        ],
+        "kube-controller-manager": [
+            f"--kubeconfig={folder / 'controller-manager.kubeconfig'}",
+            f"--service-account-private-key-file={pki / 'service-account.key'}",
+            f"--root-ca-file={pki / 'ca.crt'}",
+            "--use-service-account-credentials",
+            "--leader-elect=false",
+            "--secure-port=0",
+            f"--controllers=*,{','.join(f'-{name}' for name in _UNUSED_CONTROLLERS)}",
+        ],
+        "kube-scheduler": [
+            f"--kubeconfig={folder / 'scheduler.kubeconfig'}",
+            "--leader-elect=false",
+            "--secure-port=0",
+        ],
+    }
+
+
+def _kubeconfig(server: str, authority: str, user: str, token: str) -> str:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "fairlead-local",
+        "clusters": [{"name": "fairlead-local", "cluster": {"server": server, "certificate-authority": authority}}],
+        "users": [{"name": user, "user": {"token": token}}],
+        "contexts": [{"name": "fairlead-local", "context": {"cluster": "fairlead-local", "user": user}}],
+    }
+    return json.dumps(document, indent=1)  # JSON is YAML
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _answers(request: urllib.request.Request, context: ssl.SSLContext | None = None) -> bool:
+    # no proxy: the machine's proxy settings have no say about loopback
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
+    try:
+        with opener.open(request, timeout=2) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

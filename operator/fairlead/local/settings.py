@@ -1,0 +1,79 @@
+"""What a local cluster chose for itself at its first start: addresses, ports and tokens."""
+
+import json
+import secrets
+import socket
+import zlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+_SLOTS = 32
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """Fixed until `down`; kept in a private file, as the tokens are the keys to the cluster."""
+
+    slot: int
+    """Which 127.x ranges this cluster uses, so that two clusters of one machine do not meet."""
+    etcd_port: int
+    etcd_peer_port: int
+    api_port: int
+    node_port: int
+    tokens: dict[str, str]
+
+    @property
+    def service_range(self) -> str:
+        """The cluster IPs of Services: loopback, so that the node can listen there."""
+        return f"127.{96 + self.slot}.0.0/16"
+
+    @property
+    def first_service_address(self) -> str:
+        """The cluster IP of the Service `kubernetes`."""
+        return f"127.{96 + self.slot}.0.1"
+
+    @property
+    def pod_range(self) -> str:
+        """The addresses of pods."""
+        return f"127.{64 + self.slot}.0.0/16"
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return f"https://127.0.0.1:{self.api_port}"
+
+
+def load_settings(folder: Path) -> ClusterSettings:
+    """Return the settings of the cluster in `folder`, chosen now if it is new."""
+    path = folder / "settings.json"
+    if path.exists():
+        return ClusterSettings(**json.loads(path.read_text()))
+    settings = _choose(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(asdict(settings)))
+    return settings
+
+
+def _choose(folder: Path) -> ClusterSettings:
+    ports = _free_ports(4)
+    users = ("admin", "node", "controller-manager", "scheduler")
+    return ClusterSettings(
+        slot=zlib.crc32(str(folder.absolute()).encode()) % _SLOTS,
+        etcd_port=ports[0],
+        etcd_peer_port=ports[1],
+        api_port=ports[2],
+        node_port=ports[3],
+        tokens={user: secrets.token_hex(16) for user in users},
+    )
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]
+    finally:
+        for item in sockets:
+            item.close()
