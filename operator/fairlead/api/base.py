@@ -85,7 +85,10 @@ class Resource(ApiModel):
     max_name: ClassVar[int]
     """The longest name, in characters."""
 
+    api_version: str
+    kind: str
     metadata: ObjectMeta
+    status: StatusModel
 
     @field_validator("metadata")
     @classmethod

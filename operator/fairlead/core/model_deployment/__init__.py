@@ -1,0 +1,1 @@
+"""ModelDeployment: what to do next, and the objects that it takes."""

@@ -1,0 +1,143 @@
+"""The children of a ModelDeployment: graph, Deployment, Service."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
+from fairlead.core import names
+from fairlead.core.plan import Object, build_owned, with_hash
+from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
+from fairlead.core.settings import Settings
+
+
+def build_children(deployment: ModelDeployment, digests: Mapping[str, str], settings: Settings) -> list[Object]:
+    """Return everything that a deployment wants, each with the hash of what it says."""
+    children = []
+    for predictor in deployment.spec.predictors:
+        graph = build_graph(deployment, predictor, digests)
+        children.append(build_config_map(deployment, predictor, graph))
+        children.append(build_deployment(deployment, predictor, graph, settings))
+    children.append(build_service(deployment))
+    return [with_hash(child) for child in children]
+
+
+def build_graph(deployment: ModelDeployment, predictor: Predictor, digests: Mapping[str, str]) -> str:
+    """Return the JSON text that the graph server reads: the graph, with what each node's name stands for."""
+    ports = _ports(predictor)
+    document = {
+        "deployment": deployment.metadata.name,
+        "namespace": deployment.metadata.namespace,
+        "predictor": predictor.name,
+        "graph": _build_node(predictor.graph, digests, ports),
+    }
+    return json.dumps(document, sort_keys=True, indent=1)
+
+
+def build_config_map(deployment: ModelDeployment, predictor: Predictor, graph: str) -> Object:
+    """Return the ConfigMap of a graph."""
+    name = names.graph_config_name(deployment, predictor, graph)
+    head = build_owned(deployment, "v1", "ConfigMap", name, _labels(deployment, predictor))
+    return head | {"immutable": True, "data": {"graph.json": graph}}
+
+
+def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: str, settings: Settings) -> Object:
+    """Return the Deployment of a predictor: the graph server, then the containers of its remote nodes."""
+    labels = _labels(deployment, predictor)
+    replicas = deployment.spec.replicas if predictor.replicas is None else predictor.replicas
+    head = build_owned(deployment, "apps/v1", "Deployment", names.predictor_name(deployment, predictor), labels)
+    config = names.graph_config_name(deployment, predictor, graph)
+    components = [component.spec.to_dict() for component in predictor.component_specs]
+    merged: dict[str, Any] = {key: value for component in components for key, value in component.items()}
+    ports = _ports(predictor)
+    merged["containers"] = [
+        _build_graph_server(predictor, settings),
+        *(_build_node_container(c, ports[c["name"]]) for component in components for c in component["containers"]),
+    ]
+    merged["volumes"] = [
+        *(volume for component in components for volume in component.get("volumes", [])),
+        {"name": "fairlead-graph", "configMap": {"name": config}},
+        {"name": "fairlead-work", "emptyDir": {}},
+    ]
+    return head | {
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            # serve with all replicas throughout: a new pod must answer before an old one goes
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "template": {"metadata": {"labels": labels}, "spec": restricted_pod_spec(merged)},
+        }
+    }
+
+
+def build_service(deployment: ModelDeployment) -> Object:
+    """Return the Service in front of a deployment's pods."""
+    head = build_owned(deployment, "v1", "Service", deployment.metadata.name, names.deployment_labels(deployment))
+    ports = [{"name": "http", "port": names.SERVING_PORT, "targetPort": "http"}]
+    return head | {"spec": {"selector": names.deployment_labels(deployment), "ports": ports}}
+
+
+def _labels(deployment: ModelDeployment, predictor: Predictor) -> dict[str, str]:
+    return names.deployment_labels(deployment) | {names.PREDICTOR: predictor.name}
+
+
+def _ports(predictor: Predictor) -> dict[str, int]:
+    """Give each remote node's container a port of its own: they share one pod."""
+    containers = [c.name for component in predictor.component_specs for c in component.spec.containers]
+    return {name: names.FIRST_NODE_PORT + index for index, name in enumerate(containers)}
+
+
+def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, Any]:
+    result: dict[str, Any] = {"name": node.name, "type": node.type}
+    if node.model_uri:
+        result["modelUri"] = node.model_uri
+        if digest := node.digest or digests.get(node.model_uri):
+            result["digest"] = digest
+    else:
+        result["endpoint"] = {"host": "127.0.0.1", "port": ports[node.name], "type": "REST"}
+    result["children"] = [_build_node(child, digests, ports) for child in node.children]
+    return result
+
+
+def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, Any]:
+    secrets = sorted({node.env_secret_ref_name for node in predictor.graph.walk() if node.env_secret_ref_name})
+    health = {"path": "/v2/health/live", "port": "http"}
+    return {
+        "name": names.GRAPH_SERVER,
+        "image": settings.graph_server_image,
+        "imagePullPolicy": settings.image_pull_policy,
+        "command": [
+            "fairlead-graph-server", "--graph", f"{names.GRAPH_FOLDER}/graph.json",
+            "--port", str(names.SERVING_PORT),
+        ],
+        "ports": [{"name": "http", "containerPort": names.SERVING_PORT}],
+        "env": [
+            pod_ip_variable(),
+            {"name": "TMPDIR", "value": names.WORK_FOLDER},
+            {"name": "FAIRLEAD_TERMINATION_LOG", "value": names.TERMINATION_LOG},
+        ],
+        "envFrom": [{"secretRef": {"name": name}} for name in secrets],
+        "volumeMounts": [
+            {"name": "fairlead-graph", "mountPath": names.GRAPH_FOLDER, "readOnly": True},
+            {"name": "fairlead-work", "mountPath": names.WORK_FOLDER},
+        ],
+        "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "2Gi"}},
+        "terminationMessagePath": names.TERMINATION_LOG,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "startupProbe": {"httpGet": health, "periodSeconds": 1, "failureThreshold": 120},
+        "livenessProbe": {"httpGet": health, "periodSeconds": 10, "failureThreshold": 3, "timeoutSeconds": 5},
+        "readinessProbe": {
+            "httpGet": {"path": "/v2/health/ready", "port": "http"}, "periodSeconds": 2, "timeoutSeconds": 5,
+        },
+    }  # fmt: skip
+
+
+def _build_node_container(container: dict[str, Any], port: int) -> dict[str, Any]:
+    """Tell a Seldon microservice its port, in the variables that its wrapper reads."""
+    ours = {
+        "PREDICTIVE_UNIT_ID": container["name"],
+        "PREDICTIVE_UNIT_HTTP_SERVICE_PORT": str(port),
+        "PREDICTIVE_UNIT_SERVICE_PORT": str(port),
+    }
+    kept = [variable for variable in container.get("env", []) if variable["name"] not in ours]
+    return container | {"env": kept + [{"name": name, "value": value} for name, value in ours.items()]}

@@ -1,0 +1,79 @@
+"""What can be wrong with a ModelDeployment: each check returns a Finding, or None."""
+
+from collections import Counter
+
+from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
+from fairlead.core.conditions import Finding
+from fairlead.core.plan import PodView
+
+_WITH_CHILDREN = ("ROUTER", "COMBINER")
+
+
+def check_graphs(deployment: ModelDeployment) -> Finding | None:
+    """Find the first graph that cannot be served, or more predictors than this version serves."""
+    for index, predictor in enumerate(deployment.spec.predictors):
+        path = f"spec.predictors[{index}].graph"
+        for check in (_check_names, _check_children, _check_sources):
+            if message := check(predictor, path):
+                return Finding("InvalidGraph", message)
+    if len(deployment.spec.predictors) > 1:
+        count = len(deployment.spec.predictors)
+        return Finding("Unsupported", f"spec.predictors: got {count}, expected 1: this version does not split traffic.")
+    return None
+
+
+def check_pods(pods: tuple[PodView, ...]) -> Finding | None:
+    """Find a pod that does not serve, and its last words."""
+    for pod in pods:
+        if pod.waiting or pod.restarts:
+            said = pod.termination_message.strip() or pod.waiting
+            if said:
+                return Finding("PodsFailing", f"Pod {pod.name} does not serve: {said}")
+    return None
+
+
+def _check_names(predictor: Predictor, path: str) -> str | None:
+    """Refuse two nodes of one name; a node below one of its own name would be a cycle."""
+    cycle = _find_cycle(predictor.graph, ())
+    if cycle:
+        return f"{path}: {' -> '.join(cycle)} is a cycle of names, expected every node once."
+    counts = Counter(node.name for node in predictor.graph.walk())
+    twice = next((name for name, count in counts.items() if count > 1), None)
+    if twice:
+        return f"{path}: got {counts[twice]} nodes named {twice!r}, expected unique names."
+    return None
+
+
+def _find_cycle(node: GraphNode, above: tuple[str, ...]) -> tuple[str, ...] | None:
+    if node.name in above:
+        return (*above[above.index(node.name) :], node.name)
+    cycles = (_find_cycle(child, (*above, node.name)) for child in node.children)
+    return next((cycle for cycle in cycles if cycle), None)
+
+
+def _check_children(predictor: Predictor, path: str) -> str | None:
+    for node in predictor.graph.walk():
+        if node.type in _WITH_CHILDREN and not node.children:
+            return f"{path}: {node.type} {node.name!r} has no children, expected at least one."
+        if node.type == "ROUTER" or node.type == "COMBINER":
+            continue
+        if len(node.children) > 1:
+            return f"{path}: {node.type} {node.name!r} has {len(node.children)} children, expected at most one."
+    return None
+
+
+def _check_sources(predictor: Predictor, path: str) -> str | None:
+    containers = Counter(c.name for component in predictor.component_specs for c in component.spec.containers)
+    if twice := next((name for name, count in containers.items() if count > 1), None):
+        return f"{path}: got {containers[twice]} containers named {twice!r} in componentSpecs, expected one."
+    for node in predictor.graph.walk():
+        if node.model_uri and node.name in containers:
+            return f"{path}: node {node.name!r} has both a modelUri and a container, expected one of them."
+        if not node.model_uri and node.name not in containers:
+            return f"{path}: {node.type} {node.name!r} has no modelUri and no container of its name in componentSpecs."
+        if node.model_uri and node.type in _WITH_CHILDREN:
+            return f"{path}: {node.type} {node.name!r} has a modelUri, expected a container in componentSpecs."
+    nodes = {node.name for node in predictor.graph.walk()}
+    if unused := next((name for name in containers if name not in nodes), None):
+        return f"{path}: container {unused!r} of componentSpecs serves no node of the graph."
+    return None

@@ -1,0 +1,91 @@
+"""Every name, label, annotation and path that the cluster sees."""
+
+from hashlib import sha256
+
+from fairlead.api.model_deployment import ModelDeployment, Predictor
+from fairlead.api.training_job import TrainingJob
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+OPERATOR = "fairlead"
+JOB = "fairlead.dev/job"
+DEPLOYMENT = "fairlead.dev/deployment"
+PREDICTOR = "fairlead.dev/predictor"
+ROLE = "fairlead.dev/role"
+WORKER_INDEX = "fairlead.dev/worker-index"
+ATTEMPT = "fairlead.dev/attempt"
+APPLIED_HASH = "fairlead.dev/applied-hash"
+"""What was applied last, hashed: an equal hash spares a write."""
+
+LAUNCHER, WORKER = "launcher", "worker"
+LAUNCHER_PORT = 7070
+SERVING_PORT = 8080
+GRAPH_SERVER = "graph-server"
+FIRST_NODE_PORT = 9001
+"""Seldon microservices of a pod listen from here on."""
+
+KEY_FOLDER = "/etc/fairlead/key"
+GRAPH_FOLDER = "/etc/fairlead/graph"
+WORK_FOLDER = "/fairlead/work"
+"""Scratch space of a training container: TMPDIR, and HOME where the image's is not writable."""
+TERMINATION_LOG = "/dev/termination-log"
+
+
+def job_labels(job: TrainingJob) -> dict[str, str]:
+    """Return the labels that all children of a job carry."""
+    return {MANAGED_BY: OPERATOR, JOB: job.metadata.name}
+
+
+def deployment_labels(deployment: ModelDeployment) -> dict[str, str]:
+    """Return the labels that all children of a deployment carry."""
+    return {MANAGED_BY: OPERATOR, DEPLOYMENT: deployment.metadata.name}
+
+
+def selector(labels: dict[str, str]) -> str:
+    """Return labels as a label selector."""
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
+
+
+def key_secret_name(job: TrainingJob) -> str:
+    """Return the name of the Secret with the job's key."""
+    return f"{job.metadata.name}-key"
+
+
+def launcher_name(job: TrainingJob) -> str:
+    """Return the name of the launcher pod."""
+    return f"{job.metadata.name}-launcher"
+
+
+def worker_name(job: TrainingJob, index: int) -> str:
+    """Return the name of a worker pod."""
+    return f"{job.metadata.name}-worker-{index}"
+
+
+def launcher_address(job: TrainingJob) -> str:
+    """Return where the agents find the launcher."""
+    name, namespace = job.metadata.name, job.metadata.namespace
+    return f"{launcher_name(job)}.{name}.{namespace}.svc:{LAUNCHER_PORT}"
+
+
+def model_version(job: TrainingJob) -> str:
+    """Return the version that this job writes: the same for every attempt, another for a job made anew."""
+    return f"{job.metadata.name}-{job.metadata.uid[:8]}"
+
+
+def predictor_name(deployment: ModelDeployment, predictor: Predictor) -> str:
+    """Return the name of a predictor's Deployment."""
+    return f"{deployment.metadata.name}-{predictor.name}"
+
+
+def graph_config_name(deployment: ModelDeployment, predictor: Predictor, graph: str) -> str:
+    """Return the name of a predictor's ConfigMap: another for another graph, so that old pods keep theirs."""
+    return f"{predictor_name(deployment, predictor)}-{short_hash(graph)}"
+
+
+def serving_url(deployment: ModelDeployment) -> str:
+    """Return where a deployment answers inside the cluster."""
+    return f"http://{deployment.metadata.name}.{deployment.metadata.namespace}.svc:{SERVING_PORT}"
+
+
+def short_hash(text: str) -> str:
+    """Return 8 hexadecimal digits of a text's SHA-256."""
+    return sha256(text.encode()).hexdigest()[:8]

@@ -1,0 +1,1 @@
+"""TrainingJob: what to do next, and the objects that it takes."""

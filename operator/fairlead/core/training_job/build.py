@@ -1,0 +1,154 @@
+"""The children of a TrainingJob: key, Service, launcher pod, worker pods."""
+
+from typing import Any
+
+from fairlead.api.pod_template import TRAINER
+from fairlead.api.training_job import TrainingJob
+from fairlead.core import names
+from fairlead.core.plan import Object, build_owned
+from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
+
+BACKENDS = {"Horovod": "horovod"}
+"""spec.launcher -> FAIRLEAD_BACKEND, the name of a backend of the trainer package."""
+
+_SHARED_BY_LAUNCHER = (
+    "imagePullSecrets", "nodeSelector", "priorityClassName", "runtimeClassName", "schedulerName", "tolerations",
+)  # fmt: skip
+"""What the launcher takes over from the workers' template: where a pod may run and how its image is pulled."""
+
+
+def build_key_secret(job: TrainingJob, key: str) -> Object:
+    """Return the Secret that authenticates the agents to the launcher."""
+    head = build_owned(job, "v1", "Secret", names.key_secret_name(job), names.job_labels(job))
+    return head | {"type": "Opaque", "immutable": True, "stringData": {"key": key}}
+
+
+def build_service(job: TrainingJob) -> Object:
+    """Return the headless Service that gives the pods their names."""
+    head = build_owned(job, "v1", "Service", job.metadata.name, names.job_labels(job))
+    spec = {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "selector": names.job_labels(job),
+        "ports": [{"name": "launcher", "port": names.LAUNCHER_PORT}],
+    }
+    return head | {"spec": spec}
+
+
+def build_launcher(job: TrainingJob, attempt: int) -> Object:
+    """Return the pod that brings the agents together; it needs no accelerator and no user code."""
+    template = job.spec.workers.template
+    workers = template.spec.to_dict()
+    trainer = template.trainer.to_dict()
+    container = {
+        "name": names.LAUNCHER,
+        "image": trainer["image"],
+        "command": ["fairlead-launcher"],
+        "ports": [{"name": "launcher", "containerPort": names.LAUNCHER_PORT}],
+        "env": _shared_environment(job, attempt),
+        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
+    }
+    if "imagePullPolicy" in trainer:
+        container["imagePullPolicy"] = trainer["imagePullPolicy"]
+    spec = {key: workers[key] for key in _SHARED_BY_LAUNCHER if key in workers}
+    spec["containers"] = [container]
+    return _build_pod(job, names.launcher_name(job), names.LAUNCHER, 0, attempt, spec, names.LAUNCHER)
+
+
+def build_worker(job: TrainingJob, index: int, attempt: int) -> Object:
+    """Return a worker pod: the user's template, the training command wrapped by the agent."""
+    template = job.spec.workers.template
+    spec = template.spec.to_dict()
+    spec["containers"] = [
+        _wrap(job, container, index, attempt) if container["name"] == TRAINER else container
+        for container in spec["containers"]
+    ]
+    pod = _build_pod(job, names.worker_name(job, index), names.WORKER, index, attempt, spec, TRAINER)
+    if template.metadata:
+        user = template.metadata.to_dict()
+        pod["metadata"]["labels"] = user.get("labels", {}) | pod["metadata"]["labels"]
+        pod["metadata"]["annotations"] = user.get("annotations", {})
+    return pod
+
+
+def _wrap(job: TrainingJob, container: dict[str, Any], index: int, attempt: int) -> dict[str, Any]:
+    """Put the agent before the user's command; variables that the user sets win over none of ours."""
+    ours = _shared_environment(job, attempt) + _worker_environment(job, index)
+    taken = {variable["name"] for variable in ours}
+    users = [variable for variable in container.get("env", []) if variable["name"] not in taken]
+    return container | {
+        "command": ["fairlead-agent", "--", *container["command"], *container.get("args", [])],
+        "args": [],
+        "env": ours + users,
+    }
+
+
+def _build_pod(
+    job: TrainingJob, name: str, role: str, index: int, attempt: int, spec: dict[str, Any], main: str
+) -> Object:
+    labels = names.job_labels(job) | {
+        names.ROLE: role, names.WORKER_INDEX: str(index), names.ATTEMPT: str(attempt),
+    }  # fmt: skip
+    volumes = [
+        {"name": "fairlead-key", "secret": {"secretName": names.key_secret_name(job), "defaultMode": 0o440}},
+        {"name": "fairlead-work", "emptyDir": {}},
+    ]
+    mounts = [
+        {"name": "fairlead-key", "mountPath": names.KEY_FOLDER, "readOnly": True},
+        {"name": "fairlead-work", "mountPath": names.WORK_FOLDER},
+    ]
+    containers = [
+        container
+        | {
+            "volumeMounts": container.get("volumeMounts", []) + mounts,
+            "terminationMessagePath": names.TERMINATION_LOG,
+            # a process that is killed writes no message: its log's last lines say what it was doing
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+        }
+        if container["name"] == main
+        else container
+        for container in spec["containers"]
+    ]
+    spec = spec | {
+        "hostname": name,
+        "subdomain": job.metadata.name,
+        "restartPolicy": "Never",
+        "containers": containers,
+        "volumes": spec.get("volumes", []) + volumes,
+    }
+    return build_owned(job, "v1", "Pod", name, labels) | {"spec": restricted_pod_spec(spec)}
+
+
+def _shared_environment(job: TrainingJob, attempt: int) -> list[dict[str, Any]]:
+    workers = job.spec.workers
+    return [
+        pod_ip_variable(),
+        *_variables(
+            FAIRLEAD_JOB=job.metadata.name,
+            FAIRLEAD_ATTEMPT=str(attempt),
+            FAIRLEAD_KEY_FILE=f"{names.KEY_FOLDER}/key",
+            FAIRLEAD_TERMINATION_LOG=names.TERMINATION_LOG,
+            FAIRLEAD_WORKERS=str(workers.replicas),
+            FAIRLEAD_SLOTS=str(workers.slots),
+            FAIRLEAD_BACKEND=BACKENDS[job.spec.launcher],
+            TMPDIR=names.WORK_FOLDER,
+            HOME=names.WORK_FOLDER,
+        ),
+    ]
+
+
+def _worker_environment(job: TrainingJob, index: int) -> list[dict[str, Any]]:
+    values = {"FAIRLEAD_WORKER_INDEX": str(index), "FAIRLEAD_LAUNCHER": names.launcher_address(job)}
+    if dataset := job.spec.dataset:
+        values["FAIRLEAD_DATASET_URI"] = dataset.uri
+        if dataset.digest:
+            values["FAIRLEAD_DATASET_DIGEST"] = dataset.digest
+    if model := job.spec.model:
+        version = names.model_version(job)
+        values["FAIRLEAD_MODEL_URI"] = f"{model.uri}/{version}"
+        values["FAIRLEAD_MODEL_VERSION"] = version
+    return _variables(**values)
+
+
+def _variables(**values: str) -> list[dict[str, Any]]:
+    return [{"name": name, "value": value} for name, value in values.items()]

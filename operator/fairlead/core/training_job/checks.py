@@ -1,0 +1,129 @@
+"""What can be wrong with a TrainingJob: each check returns a Finding, or None."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+
+from fairlead.api.training_job import TrainingJob
+from fairlead.core import names
+from fairlead.core.conditions import Finding, transition_time
+from fairlead.core.plan import PodView
+from fairlead.core.training_job.observed import ObservedJob
+
+_STOPPED = 143
+"""An agent that was told to stop exits with this: another one failed."""
+
+
+def check_supported(job: TrainingJob) -> Finding | None:
+    """Find what the API allows but this version does not do."""
+    if job.spec.elastic:
+        return Finding("Unsupported", "spec.elastic: got bounds, expected none: this version trains at a fixed size.")
+    return None
+
+
+def check_failure(job: TrainingJob, pods: Iterable[PodView], running: bool) -> Finding | None:
+    """Find the first failure of the current attempt: which worker, its exit code, the last lines of its log.
+
+    `running` says that all pods ran before: one that is missing now was taken away.
+    """
+    pods = list(pods)
+    failed = [pod for pod in pods if pod.phase == "Failed"]
+    for pod in sorted(failed, key=lambda pod: pod.role != names.LAUNCHER):
+        if report := _reported_failure(pod):
+            return report
+    for pod in failed:
+        if pod.role == names.WORKER and pod.exit_code != _STOPPED:
+            return _bare_failure(pod)
+    for pod in failed:
+        if pod.role == names.LAUNCHER:
+            return _bare_failure(pod)
+    if running and (missing := _missing_worker(job, pods)):
+        return Finding("WorkerLost", f"{missing} is gone: it was deleted or evicted.")
+    return None
+
+
+def check_pending(pods: Iterable[PodView]) -> Finding | None:
+    """Find a pod that does not start, and why."""
+    for pod in pods:
+        if pod.waiting:
+            return Finding("PodsWaiting", f"{_describe(pod)} does not start: {pod.waiting}")
+    return None
+
+
+def check_deadlines(job: TrainingJob, observed: ObservedJob, running: bool, now: datetime) -> Finding | None:
+    """Find a deadline that has passed."""
+    policy, start = job.spec.run_policy, job.status.start_time
+    if start is None:
+        return None
+    age = (now - start).total_seconds()
+    if policy.active_deadline_seconds and age > policy.active_deadline_seconds:
+        allowed = f"spec.runPolicy.activeDeadlineSeconds allows {policy.active_deadline_seconds}"
+        return Finding("DeadlineExceeded", f"The job was active for {age:.0f} s; {allowed}.")
+    if running or not policy.pre_running_deadline_seconds:
+        return None
+    # a restarted job has the whole time again: it counts from when it last stopped running
+    waited = (now - max(start, transition_time(job.status.conditions, "Running") or start)).total_seconds()
+    if waited > policy.pre_running_deadline_seconds:
+        pending = check_pending(observed.pods)
+        why = pending.message if pending else "not all of its pods run."
+        limit = f"spec.runPolicy.preRunningDeadlineSeconds: {policy.pre_running_deadline_seconds}"
+        return Finding("NeverStarted", f"After {waited:.0f} s ({limit}) {why}")
+    return None
+
+
+def read_termination(pod: PodView) -> dict[str, object]:
+    """Return the JSON that the agent or launcher left; empty when there is none."""
+    try:
+        message = json.loads(pod.termination_message)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _reported_failure(pod: PodView) -> Finding | None:
+    failure = read_termination(pod).get("failure")
+    if not isinstance(failure, dict):
+        return None
+    reason = str(failure.get("reason", "Exited"))
+    where = f"Worker {failure.get('worker')}"
+    if failure.get("rank") is not None:
+        where += f" (rank {failure['rank']})"
+    how = f"exited with code {failure.get('exitCode')}"
+    if reason == "Killed":
+        how = f"was killed by {failure.get('signal')} (exit code {failure.get('exitCode')})"
+    elif reason == "NotStarted":
+        how = f"could not start its command (exit code {failure.get('exitCode')})"
+    elif reason == "LostWorker":
+        how = "stopped answering"
+    elif reason == "DatasetRefused":
+        how = "refused its dataset"
+    elif reason == "ModelRefused":
+        how = "could not write its model"
+    return Finding(f"Worker{reason}", _with_log(f"{where} {how}.", str(failure.get("logTail") or "")))
+
+
+def _bare_failure(pod: PodView) -> Finding:
+    """Describe a pod that ended without a word, such as one that ran out of memory."""
+    code = "no exit code" if pod.exit_code is None else f"exit code {pod.exit_code}"
+    killed = pod.exit_code is not None and pod.exit_code > 128
+    message = (
+        f"{_describe(pod)} failed ({code}{f', signal {pod.exit_code - 128}' if killed and pod.exit_code else ''})."
+    )
+    reason = "LauncherFailed" if pod.role == names.LAUNCHER else "WorkerKilled" if killed else "WorkerFailed"
+    return Finding(reason, _with_log(message, pod.termination_message or pod.waiting))
+
+
+def _missing_worker(job: TrainingJob, pods: list[PodView]) -> str | None:
+    there = {pod.name for pod in pods if not pod.deleting or pod.finished}
+    expected = [(names.launcher_name(job), "The launcher")] + [
+        (names.worker_name(job, index), f"Worker {index}") for index in range(job.spec.workers.replicas)
+    ]
+    return next((what for name, what in expected if name not in there), None)
+
+
+def _describe(pod: PodView) -> str:
+    return f"Worker {pod.index}" if pod.role == names.WORKER else "The launcher"
+
+
+def _with_log(message: str, log: str) -> str:
+    return f"{message} Last lines of its log:\n{log.strip()}" if log.strip() else message

@@ -1,0 +1,107 @@
+"""The decisions about a TrainingJob, in order."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from fairlead.api.training_job import TrainingJob
+from fairlead.core import names
+from fairlead.core.conditions import Finding, is_true
+from fairlead.core.plan import Deletion, Object, Plan, PodView
+from fairlead.core.settings import Settings
+from fairlead.core.training_job.build import build_key_secret, build_launcher, build_service, build_worker
+from fairlead.core.training_job.checks import (
+    check_deadlines,
+    check_failure,
+    check_pending,
+    check_supported,
+)
+from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.training_job.status import (
+    derive_blocked,
+    derive_created,
+    derive_failed,
+    derive_pending,
+    derive_restarting,
+    derive_running,
+    derive_succeeded,
+    derive_suspended,
+    warning,
+)
+
+_DELETION_SECONDS = 5.0
+"""How soon to look again at pods that are being deleted, should their end go unnoticed."""
+
+
+def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Settings, now: datetime, key: str) -> Plan:
+    """Decide what a TrainingJob needs next.
+
+    `key` is fresh random text, used only when the job has no key yet.
+    """
+    status, policy = job.status, job.spec.run_policy
+    attempt = status.workers.restarts
+    current = tuple(pod for pod in observed.pods if pod.attempt == attempt)
+    running = is_true(status.conditions, "Running")
+
+    if status.completion_time:
+        return Plan(status, delete=_clean_up(job, observed.pods))
+    if finding := check_supported(job):
+        return _fail(job, observed, finding, now)
+    if policy.suspend:
+        return Plan(derive_suspended(job, observed, now), delete=_delete(observed.pods))
+    if observed.gate and observed.gate.finding and not status.start_time:
+        blocked = derive_blocked(job, observed.gate.finding, now)
+        return Plan(blocked, events=warning(job, "Blocked", observed.gate.finding), requeue_after=settings.gate_seconds)
+    if leftover := [pod for pod in observed.pods if pod.attempt != attempt]:
+        return Plan(status, delete=_delete(leftover), requeue_after=_DELETION_SECONDS)
+    if launcher := next((p for p in current if p.role == names.LAUNCHER and p.phase == "Succeeded"), None):
+        return Plan(derive_succeeded(job, launcher, now), requeue_after=0)
+    if finding := check_deadlines(job, observed, running, now):
+        return _fail(job, observed, finding, now)
+    if finding := check_failure(job, current, running):
+        if attempt >= policy.backoff_limit:
+            return _fail(job, observed, finding, now)
+        restarting = derive_restarting(job, finding, now)
+        return Plan(restarting, events=warning(job, "Restarting", finding), requeue_after=0)
+    if not running and any(pod.deleting for pod in current):
+        return Plan(status, requeue_after=_DELETION_SECONDS)
+    if missing := _missing(job, observed, current, attempt, key):
+        return Plan(derive_created(job, observed, now), apply=missing, requeue_after=settings.progress_seconds)
+    if not all(pod.phase == "Running" or pod.finished for pod in current):
+        pending = derive_pending(job, observed, check_pending(current), now)
+        return Plan(pending, requeue_after=settings.progress_seconds)
+    return Plan(derive_running(job, observed, settings, now), requeue_after=settings.progress_seconds)
+
+
+def _fail(job: TrainingJob, observed: ObservedJob, finding: Finding, now: datetime) -> Plan:
+    """End the job; its pods are cleaned up once the status says why."""
+    failed = derive_failed(job, observed, finding, now)
+    return Plan(failed, events=warning(job, "Failed", finding), requeue_after=0)
+
+
+def _clean_up(job: TrainingJob, pods: tuple[PodView, ...]) -> tuple[Deletion, ...]:
+    policy = job.spec.run_policy.clean_pod_policy
+    if policy == "None":
+        return ()
+    return _delete(pod for pod in pods if policy == "All" or not pod.finished)
+
+
+def _delete(pods: Iterable[PodView]) -> tuple[Deletion, ...]:
+    return tuple(Deletion("Pod", pod.name, pod.uid) for pod in pods if not pod.deleting)
+
+
+def _missing(
+    job: TrainingJob, observed: ObservedJob, current: tuple[PodView, ...], attempt: int, key: str
+) -> tuple[Object, ...]:
+    """Return the children that do not exist: key and Service before the pods that need them."""
+    there = {pod.name for pod in current}
+    children = []
+    if not observed.has_key:
+        children.append(build_key_secret(job, key))
+    if not observed.has_service:
+        children.append(build_service(job))
+    if names.launcher_name(job) not in there:
+        children.append(build_launcher(job, attempt))
+    for index in range(job.spec.workers.replicas):
+        if names.worker_name(job, index) not in there:
+            children.append(build_worker(job, index, attempt))
+    return tuple(children)

@@ -1,0 +1,1 @@
+"""kopf's side: watches put keys on a queue; workers reconcile them. Thin."""

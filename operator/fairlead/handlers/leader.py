@@ -1,0 +1,94 @@
+"""Leader election by a Lease: one operator acts, others wait to take over."""
+
+import asyncio
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+
+from fairlead.handlers import metrics
+from fairlead.kube.client import ApiError, KubeClient
+from fairlead.kube.kinds import LEASE
+
+_log = logging.getLogger(__name__)
+
+NAME = "fairlead-operator"
+_DURATION, _RENEW, _RETRY = 15.0, 5.0, 2.0
+"""Seconds that a lease lasts, between renewals, and between tries to get it: as in client-go."""
+
+
+class LeaderElection:
+    """Holds the Lease `fairlead-operator` in one namespace under one identity."""
+
+    def __init__(self, kube: KubeClient, namespace: str, identity: str) -> None:
+        self._kube, self._namespace, self._identity = kube, namespace, identity
+        # another holder's lease is judged by our own clock: theirs may be off
+        self._seen: tuple[Any, float] = (None, 0.0)
+
+    async def acquire(self) -> None:
+        """Wait until this process leads."""
+        while not await self._try():  # noqa: ASYNC110 - what changes is on the server
+            await asyncio.sleep(_RETRY)
+        metrics.LEADER.set(1)
+        _log.info("leading as %s", self._identity)
+
+    async def hold(self) -> None:
+        """Renew the lease; returns when it was lost, after which this process must not act any more."""
+        renewed = time.monotonic()
+        while time.monotonic() - renewed < _DURATION - _RENEW:
+            await asyncio.sleep(_RENEW if time.monotonic() - renewed < _RENEW else _RETRY)
+            if await self._try():
+                renewed = time.monotonic()
+        metrics.LEADER.set(0)
+        _log.error("lost the lease %s/%s", self._namespace, NAME)
+
+    async def release(self) -> None:
+        """Give the lease back, so that the next leader need not wait for it to run out."""
+        metrics.LEADER.set(0)
+        lease = await self._kube.find(LEASE, NAME, self._namespace)
+        if lease and lease["spec"].get("holderIdentity") == self._identity:
+            lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+            await self._kube.replace(LEASE, lease)
+
+    async def _try(self) -> bool:
+        try:
+            lease = await self._kube.find(LEASE, NAME, self._namespace)
+            if lease is None:
+                await self._kube.create(LEASE, self._build(), self._namespace)
+                return True
+            if not self._may_take(lease):
+                return False
+            await self._kube.replace(LEASE, self._build(lease))
+            return True
+        except ApiError as error:
+            if error.code != 409:
+                _log.warning("lease %s/%s: %s", self._namespace, NAME, error)
+            return False
+        except (aiohttp.ClientError, TimeoutError) as error:
+            _log.warning("lease %s/%s: %s", self._namespace, NAME, type(error).__name__)
+            return False
+
+    def _may_take(self, lease: dict[str, Any]) -> bool:
+        holder = lease["spec"].get("holderIdentity")
+        if not holder or holder == self._identity:
+            return True
+        state = (holder, lease["spec"].get("renewTime"))
+        if state != self._seen[0]:
+            self._seen = (state, time.monotonic())
+        return time.monotonic() - self._seen[1] > float(lease["spec"].get("leaseDurationSeconds", _DURATION))
+
+    def _build(self, lease: dict[str, Any] | None = None) -> dict[str, Any]:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        before = lease["spec"] if lease else {}
+        mine = before.get("holderIdentity") == self._identity
+        spec = {
+            "holderIdentity": self._identity,
+            "leaseDurationSeconds": int(_DURATION),
+            "renewTime": now,
+            "acquireTime": before.get("acquireTime", now) if mine else now,
+            "leaseTransitions": before.get("leaseTransitions", 0) + (0 if mine or not lease else 1),
+        }
+        metadata = lease["metadata"] if lease else {"name": NAME, "namespace": self._namespace}
+        return {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}

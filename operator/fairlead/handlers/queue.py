@@ -1,0 +1,123 @@
+"""A queue of keys: each key is worked on by one worker at a time, and is queued once however often it is asked for."""
+
+import asyncio
+import heapq
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 60.0
+
+
+@dataclass
+class _State:
+    """What is known of a key that is queued, running or backing off."""
+
+    due: float | None = None
+    """When it is to run next, on the monotonic clock; None: it is not queued."""
+    running_since: float | None = None
+    failures: int = 0
+
+
+@dataclass
+class KeyedQueue(Generic[Key]):
+    """Runs `work(key)` for every key that was asked for; `work` returns the seconds until it wants to run again."""
+
+    work: Callable[[Key], Awaitable[float | None]]
+    on_error: Callable[[Key, Exception, float], None]
+    """Told of every failure and of the seconds until the next try."""
+    _states: dict[Key, _State] = field(default_factory=dict)
+    _heap: list[tuple[float, int, Key]] = field(default_factory=list)
+    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _count: int = 0
+
+    async def add(self, key: Key, delay: float = 0.0) -> None:
+        """Ask for a key to be worked on after `delay` seconds; the earliest of several requests counts."""
+        async with self._changed:
+            self._schedule(key, time.monotonic() + delay)
+            self._changed.notify()
+
+    async def run(self, workers: int) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(self._worker())
+
+    def oldest(self) -> float:
+        """Return for how many seconds the longest overdue or longest running key has waited."""
+        now = time.monotonic()
+        since = [
+            moment
+            for state in self._states.values()
+            for moment in (state.running_since, state.due)
+            if moment is not None and moment <= now
+        ]
+        return now - min(since) if since else 0.0
+
+    def __len__(self) -> int:
+        """Return how many keys are due now or running."""
+        now = time.monotonic()
+        return sum(state.running_since is not None or (state.due or now + 1) <= now for state in self._states.values())
+
+    async def _worker(self) -> None:
+        while True:
+            key = await self._take()
+            again: float | None = await self._try(key)
+            async with self._changed:
+                self._finish(key, again)
+                self._changed.notify()
+
+    async def _take(self) -> Key:
+        """Wait for the next key that is due and not running."""
+        async with self._changed:
+            while True:
+                now = time.monotonic()
+                while self._heap and self._heap[0][0] <= now:
+                    due, _, key = heapq.heappop(self._heap)
+                    state = self._states.get(key)
+                    # an entry that was overtaken by an earlier one, or whose key is running, is void
+                    if state and state.due == due and state.running_since is None:
+                        state.due, state.running_since = None, now
+                        return key
+                timeout = self._heap[0][0] - now if self._heap else None
+                try:
+                    await asyncio.wait_for(self._changed.wait(), timeout)
+                except TimeoutError:
+                    continue
+
+    async def _try(self, key: Key) -> float | None:
+        state = self._states[key]
+        try:
+            again: float | None = await self.work(key)
+        except Exception as error:  # noqa: BLE001 - the outermost loop: one resource's trouble is not the others'
+            delay = min(_FIRST_BACKOFF * 2**state.failures, _LONGEST_BACKOFF)
+            state.failures += 1
+            self.on_error(key, error, delay)
+            return delay
+        state.failures = 0
+        return again
+
+    def _finish(self, key: Key, again: float | None) -> None:
+        state = self._states[key]
+        state.running_since = None
+        if again is not None:
+            self._schedule(key, time.monotonic() + again)
+        elif state.due is not None:
+            # it was asked for while it ran
+            self._push(key, state.due)
+        elif not state.failures:
+            del self._states[key]
+
+    def _schedule(self, key: Key, due: float) -> None:
+        state = self._states.setdefault(key, _State())
+        if state.due is None or due < state.due:
+            state.due = due
+        if state.running_since is None:
+            self._push(key, state.due)
+
+    def _push(self, key: Key, due: float) -> None:
+        self._count += 1
+        heapq.heappush(self._heap, (due, self._count, key))

@@ -1,0 +1,105 @@
+"""Reads: everything that a planner is told."""
+
+import asyncio
+import logging
+from datetime import datetime
+
+import aiohttp
+from pydantic import ValidationError
+
+from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.training_job import Progress, TrainingJob
+from fairlead.core import names
+from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.observed import ObservedDeployment
+from fairlead.core.plan import PodView
+from fairlead.core.settings import Settings
+from fairlead.core.training_job.observed import ObservedJob
+from fairlead.kube.client import KubeClient
+from fairlead.kube.gates import observe_artifacts, observe_gate
+from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, SERVICE
+from fairlead.kube.views import view_child, view_pod
+
+_log = logging.getLogger(__name__)
+_TIMEOUT = aiohttp.ClientTimeout(total=2)
+"""For a launcher or a Service that does not answer: the next reconcile asks again."""
+
+
+async def observe_job(
+    kube: KubeClient, http: aiohttp.ClientSession, job: TrainingJob, settings: Settings, now: datetime
+) -> ObservedJob:
+    """Read a job's pods, children, gate and progress."""
+    namespace, labels = job.metadata.namespace, names.selector(names.job_labels(job))
+    pods, secrets, services = await asyncio.gather(
+        kube.list(POD, namespace, labels), kube.list(SECRET, namespace, labels), kube.list(SERVICE, namespace, labels)
+    )
+    views = tuple(sorted((view_pod(pod) for pod in pods), key=lambda pod: pod.name))
+    waits = job.status.start_time is None and job.status.completion_time is None
+    return ObservedJob(
+        pods=views,
+        has_key=any(secret["metadata"]["name"] == names.key_secret_name(job) for secret in secrets),
+        has_service=any(service["metadata"]["name"] == job.metadata.name for service in services),
+        gate=await observe_gate(job.spec.dataset) if waits else None,
+        progress=await _observe_progress(http, job, views, settings, now),
+    )
+
+
+async def observe_deployment(
+    kube: KubeClient, http: aiohttp.ClientSession, deployment: ModelDeployment
+) -> ObservedDeployment:
+    """Read a deployment's children, pods and models, and ask its Service whether it answers."""
+    namespace, labels = deployment.metadata.namespace, names.selector(names.deployment_labels(deployment))
+    deployments, services, config_maps, pods, artifacts = await asyncio.gather(
+        kube.list(DEPLOYMENT, namespace, labels),
+        kube.list(SERVICE, namespace, labels),
+        kube.list(CONFIG_MAP, namespace, labels),
+        kube.list(POD, namespace, labels),
+        observe_artifacts(deployment),
+    )
+    address = next((service["spec"].get("clusterIP") for service in services), None)
+    return ObservedDeployment(
+        deployments=tuple(map(view_child, deployments)),
+        services=tuple(map(view_child, services)),
+        config_maps=tuple(map(view_child, config_maps)),
+        pods=tuple(map(view_pod, pods)),
+        artifacts=artifacts,
+        answering=await _check_answer(http, address),
+    )
+
+
+async def _observe_progress(
+    http: aiohttp.ClientSession, job: TrainingJob, pods: tuple[PodView, ...], settings: Settings, now: datetime
+) -> Progress | None:
+    """Ask the launcher how far the training is, not more often than it is written."""
+    before = job.status.progress
+    if before and before.updated_at and (now - before.updated_at).total_seconds() < settings.progress_seconds:
+        return None
+    launcher = next((pod for pod in pods if pod.role == names.LAUNCHER and pod.phase == "Running" and pod.ip), None)
+    if launcher is None or job.status.completion_time:
+        return None
+    url = f"http://{_in_url(launcher.ip)}:{names.LAUNCHER_PORT}/status"
+    try:
+        async with http.get(url, timeout=_TIMEOUT) as response:
+            report = await response.json()
+        return Progress.model_validate(report["progress"]) if report.get("progress") else None
+    except (aiohttp.ClientError, TimeoutError, ValidationError, ValueError, KeyError, AttributeError) as error:
+        # the launcher is somebody's pod: whatever it says, the job goes on without a progress
+        _log.info("%s/%s: no progress from %s: %s", job.metadata.namespace, job.metadata.name, url, error)
+        return None
+
+
+async def _check_answer(http: aiohttp.ClientSession, address: str | None) -> Finding | None:
+    if not address:
+        return Finding("NoService", "The Service has no address yet.")
+    url = f"http://{_in_url(address)}:{names.SERVING_PORT}/v2/health/ready"
+    try:
+        async with http.get(url, timeout=_TIMEOUT) as response:
+            if response.status == 200:
+                return None
+            return Finding("NotAnswering", f"The Service answers {response.status} to /v2/health/ready.")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        return Finding("NotAnswering", f"The Service does not answer: {type(error).__name__}.")
+
+
+def _in_url(address: str | None) -> str:
+    return f"[{address}]" if address and ":" in address else str(address)

@@ -1,0 +1,80 @@
+"""From the API server's objects to the few facts that planners read."""
+
+from typing import Any
+
+from fairlead.core import names
+from fairlead.core.model_deployment.observed import ChildView
+from fairlead.core.plan import PodView
+
+Object = dict[str, Any]
+
+_STARTING = ("ContainerCreating", "PodInitializing")
+"""Waiting reasons of a pod with which nothing is wrong."""
+
+
+def view_pod(pod: Object) -> PodView:
+    """Return what planners read of a pod."""
+    meta, status = pod["metadata"], pod.get("status", {})
+    labels = meta.get("labels", {})
+    containers = status.get("containerStatuses", [])
+    main = _main_container(pod, containers)
+    ended = main.get("state", {}).get("terminated") or main.get("lastState", {}).get("terminated") or {}
+    return PodView(
+        name=meta["name"],
+        uid=meta["uid"],
+        role=labels.get(names.ROLE, ""),
+        index=int(labels.get(names.WORKER_INDEX, 0)),
+        attempt=int(labels.get(names.ATTEMPT, 0)),
+        phase=status.get("phase", "Pending"),
+        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", [])),
+        deleting="deletionTimestamp" in meta,
+        ip=status.get("podIP"),
+        exit_code=ended.get("exitCode"),
+        termination_message=ended.get("message", ""),
+        waiting=_waiting(status, containers),
+        restarts=sum(container.get("restartCount", 0) for container in containers),
+        labels=labels,
+    )
+
+
+def view_child(obj: Object) -> ChildView:
+    """Return what planners read of a Deployment, Service or ConfigMap."""
+    meta, status = obj["metadata"], obj.get("status", {})
+    updated = status.get("updatedReplicas", 0)
+    settled = (
+        status.get("observedGeneration", 0) >= meta.get("generation", 0)
+        and updated == obj.get("spec", {}).get("replicas", 0)
+        and status.get("replicas", 0) == updated
+    )
+    return ChildView(
+        name=meta["name"],
+        uid=meta["uid"],
+        applied_hash=meta.get("annotations", {}).get(names.APPLIED_HASH, ""),
+        replicas=status.get("replicas", 0),
+        ready=min(status.get("readyReplicas", 0), updated),
+        settled=settled,
+    )
+
+
+def _main_container(pod: Object, statuses: list[Object]) -> Object:
+    """Return the status of the container that failed, else of the pod's first: init containers count."""
+    everything: list[Object] = pod.get("status", {}).get("initContainerStatuses", []) + statuses
+    for status in everything:
+        ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
+        if ended and ended.get("exitCode"):
+            return status
+    return statuses[0] if statuses else {}
+
+
+def _waiting(status: Object, containers: list[Object]) -> str:
+    """Say why a pod does not start, or why it ended without its containers having run."""
+    for container in status.get("initContainerStatuses", []) + containers:
+        waiting = container.get("state", {}).get("waiting")
+        if waiting and waiting.get("reason") not in (*_STARTING, None):
+            return f"container {container['name']}: {waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+    if status.get("phase") == "Failed" and status.get("reason"):
+        return f"{status['reason']}: {status.get('message', '')}"
+    return ""

