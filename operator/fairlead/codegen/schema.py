@@ -25,12 +25,14 @@ def build_schema(model: type[Resource]) -> Schema:
     }
     schema["properties"] |= {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": metadata}
     schema["required"] = ["spec"]
-    schema["properties"]["status"].pop("default", None)
+    schema["properties"]["status"] = _without_defaults(schema["properties"]["status"])
     return schema
 
 
 def _inline(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], path: tuple[str, ...]) -> Schema:
     """Resolve one node of pydantic's schema and everything below it; `path` holds the models above it."""
+    if isinstance(default := node.get("default"), dict):
+        node = node | {"default": {key: value for key, value in default.items() if value is not None}}
     if "anyOf" in node:
         # Optional[X]: absent is how Kubernetes says None
         (only,) = [option for option in node["anyOf"] if option.get("type") != "null"]
@@ -68,6 +70,13 @@ def _inline_or_end(node: Schema, definitions: Schema, rules: dict[str, list[Sche
             "items": {"type": "object"},
             "description": f"A graph is at most {MAX_GRAPH_DEPTH} nodes deep.",
         }
+
+
+def _without_defaults(node: Any) -> Any:
+    """Drop the defaults of a status: what was not observed is absent."""
+    if isinstance(node, dict):
+        return {key: _without_defaults(value) for key, value in node.items() if key != "default"}
+    return [_without_defaults(item) for item in node] if isinstance(node, list) else node
 
 
 def _validations(model: type[BaseModel]) -> list[Schema]:
