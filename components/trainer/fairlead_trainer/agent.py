@@ -1,0 +1,79 @@
+"""A worker pod's program: join the launcher, start the user's command once per slot, and say how it ended."""
+
+import logging
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NoReturn
+
+from .backends import BACKENDS
+from .report import STOPPED, STOPPED_CODE, failure_message, write_message
+from .settings import AgentSettings, SettingsError, read_agent_settings, read_key
+from .worker import Outcome, Worker
+
+log = logging.getLogger("agent")
+
+
+class _Terminated(BaseException):
+    """The pod is told to stop."""
+
+
+def main() -> int:
+    """Run to the end; return the code of the process that failed, 127 when it cannot start, 143 when told to stop."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+    try:
+        command = _read_command(sys.argv[1:])
+        settings = read_agent_settings(os.environ)
+        key = read_key(settings.key_file)
+        if settings.backend not in BACKENDS:
+            known = ", ".join(BACKENDS)
+            raise SettingsError(f"FAIRLEAD_BACKEND: got {settings.backend!r}, expected one of {known}")
+    except SettingsError as error:
+        log.error("%s", error)
+        return 2
+    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGINT, _terminate)
+    outcome = _run(settings, key, command)
+    message = _build_message(outcome)
+    if message is not None:
+        write_message(settings.termination_log, message)
+    return outcome.code
+
+
+def _read_command(arguments: list[str]) -> list[str]:
+    command = arguments[1:] if arguments[:1] == ["--"] else arguments
+    if not command:
+        raise SettingsError("command: got none, expected fairlead-agent -- command [argument …]")
+    return command
+
+
+def _terminate(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise _Terminated
+
+
+def _run(settings: AgentSettings, key: bytes, command: list[str]) -> Outcome:
+    with tempfile.TemporaryDirectory(prefix="fairlead-", ignore_cleanup_errors=True) as folder:
+        worker = Worker(settings, key, command, Path(folder), BACKENDS[settings.backend])
+        try:
+            return worker.run()
+        except _Terminated:
+            log.info("told to stop")
+            worker.say_goodbye()
+            return Outcome(STOPPED_CODE)
+        finally:
+            worker.stop()
+
+
+def _build_message(outcome: Outcome) -> dict[str, Any] | None:
+    if outcome.failure is not None:
+        log.error("failed: %s", outcome.failure)
+        return failure_message(outcome.failure)
+    return dict(STOPPED) if outcome.code == STOPPED_CODE else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

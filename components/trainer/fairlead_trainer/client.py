@@ -1,0 +1,65 @@
+"""An agent's side of the channel."""
+
+import http.client
+import json
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from .channel import NONCE, SIGNATURE, is_answer_genuine, sign_request
+
+log = logging.getLogger("agent")
+
+
+class ChannelError(Exception):
+    """The launcher cannot be reached, or what answers is not this job's launcher."""
+
+
+class RequestRefused(Exception):
+    """This job's launcher refuses the request: asking again would not help."""
+
+
+class LauncherClient:
+    """Signed requests to the launcher."""
+
+    def __init__(self, host: str, port: int, key: bytes) -> None:
+        self._host, self._port, self._key = host, port, key
+
+    def post(self, path: str, message: dict[str, Any], *, timeout: float = 5.0) -> dict[str, Any]:
+        """Send one message and return the answer; raise ChannelError or RequestRefused."""
+        body = json.dumps(message).encode()
+        headers = sign_request(self._key, "POST", path, body, time.time())
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        try:
+            connection.request("POST", path, body, headers)
+            response = connection.getresponse()
+            content = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise ChannelError(f"launcher {self._host}:{self._port}: {error}") from None
+        finally:
+            connection.close()
+        if response.status == 401:
+            raise ChannelError(f"launcher {self._host}:{self._port} does not accept this job's key")
+        if not is_answer_genuine(self._key, headers[NONCE], response.status, content, response.getheader(SIGNATURE)):
+            raise ChannelError(f"launcher {self._host}:{self._port}: the answer is not signed with this job's key")
+        answer: dict[str, Any] = json.loads(content)
+        if response.status != 200:
+            raise RequestRefused(f"{path}: {answer.get('error')}")
+        return answer
+
+
+def patiently(send: Callable[[], dict[str, Any]], *, seconds: float) -> dict[str, Any]:
+    """Call until it no longer raises ChannelError, waiting 0.1 to 3 s between; let the last error through."""
+    end, pause, told = time.monotonic() + seconds, 0.1, ""
+    while True:
+        try:
+            return send()
+        except ChannelError as error:
+            if time.monotonic() + pause > end:
+                raise
+            if str(error) != told:
+                told = str(error)
+                log.info("trying again: %s", error)
+        time.sleep(pause)
+        pause = min(2 * pause, 3.0)

@@ -1,0 +1,216 @@
+"""The launcher's memory of a run: who registered, who is alive, who finished, and what the verdict is.
+
+No I/O: requests come in as dictionaries, time as an argument; the server and the launcher's loop share one instance.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .backends.base import Backend, Member, Slot
+from .progress import Eta, clean_progress
+from .report import Failure, parse_failure
+from .settings import Timing
+
+SILENCE_AFTER_FAILURE = 5.0
+"""Seconds without a sign of life that count as lost once a peer has failed: then it is likely."""
+
+
+class Refused(Exception):
+    """A genuine request that makes no sense in this run."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the launcher expects of agents."""
+
+    workers: int
+    slots: int
+    attempt: int
+
+
+@dataclass
+class _Agent:
+    instance: str
+    member: Member
+    seen: float
+    finished: bool = False
+
+
+class Coordinator:
+    """Follow one run from Waiting over Running to Succeeded or Failed."""
+
+    def __init__(self, run: Run, backend: Backend, timing: Timing, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run = run
+        self._backend = backend
+        self._timing = timing
+        self._clock = clock
+        self._agents: dict[int, _Agent] = {}
+        self._slots: dict[int, list[Slot]] | None = None
+        self._failures: list[Failure] = []
+        self._failed_at = 0.0
+        self._eta = Eta()
+        self._changed = threading.Condition()
+        self.phase = "Waiting"
+        self.cause: Failure | None = None
+        self.model: dict[str, Any] | None = None
+        self.progress: dict[str, Any] | None = None
+
+    # What agents say.
+
+    def register(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Take note of a worker; answer its slots once all are there."""
+        with self._changed:
+            worker = self._check_worker(message)
+            if message.get("attempt") != self._run.attempt or message.get("slots") != self._run.slots:
+                got = f"attempt {message.get('attempt')!r} with {message.get('slots')!r} slots"
+                raise Refused(f"got {got}, expected attempt {self._run.attempt} with {self._run.slots}")
+            if worker not in self._agents:
+                member = Member(worker, str(message["address"]), str(message["interface"]), self._run.slots)
+                self._agents[worker] = _Agent(str(message["instance"]), member, self._clock())
+                self._changed.notify_all()
+            self._find(message).seen = self._clock()
+            if self.phase == "Waiting" or self._slots is None:
+                return {"state": self._state()}
+            slots = [{"rank": slot.rank, "environment": slot.environment} for slot in self._slots[worker]]
+            return {"state": self._state(), "slots": slots}
+
+    def heartbeat(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Take note of a sign of life and of progress; say what to do, and whether all other workers have finished."""
+        with self._changed:
+            agent = self._find(message)
+            agent.seen = self._clock()
+            self._note_progress(message.get("progress"))
+            others = (other for other in self._agents.values() if other is not agent)
+            alone = len(self._agents) == self._run.workers and all(other.finished for other in others)
+            return {"state": self._state(), "othersFinished": alone}
+
+    def finish(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Take note of a worker's end; answer a failed one whether its failure is the cause."""
+        with self._changed:
+            failure = None if message.get("failure") is None else self._parse(message["failure"])
+            if message.get("worker") in self._agents or failure is None:
+                agent = self._find(message)
+                agent.seen, agent.finished = self._clock(), True
+            else:
+                self._check_worker(message)  # It failed before it could register.
+            self._note_progress(message.get("progress"))
+            if message.get("model") is not None:
+                self.model = message["model"]
+            if failure is None or self.phase == "Failed":
+                self._changed.notify_all()
+                return {"state": self._state(), "cause": self._is_cause(failure)}
+            if not self._failures:
+                self._failed_at = self._clock()
+            self._failures.append(failure)
+            self._changed.notify_all()
+            # The real cause may still be on its way: peers often notice before the failed process has ended.
+            self._changed.wait_for(lambda: self.phase == "Failed", timeout=2 * SILENCE_AFTER_FAILURE)
+            return {"state": self._state(), "cause": self._is_cause(failure)}
+
+    # What the launcher does.
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until something changed, at most so long."""
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def members(self) -> list[Member] | None:
+        """Return all members in order, or None while some are missing."""
+        with self._changed:
+            if len(self._agents) < self._run.workers:
+                return None
+            return [self._agents[worker].member for worker in range(self._run.workers)]
+
+    def missing(self) -> list[int]:
+        """Return the workers that have not registered."""
+        with self._changed:
+            return [worker for worker in range(self._run.workers) if worker not in self._agents]
+
+    def start(self, slots: dict[int, list[Slot]]) -> None:
+        """Let the agents start their processes."""
+        with self._changed:
+            self._slots = slots
+            self.phase = "Running"
+
+    def decide(self) -> bool:
+        """Look for a verdict; return whether there is one."""
+        with self._changed:
+            if self.phase in ("Succeeded", "Failed"):
+                return True
+            self.cause = self._find_cause(self._clock())
+            if self.cause is not None:
+                self.phase = "Failed"
+            elif self.phase == "Running" and all(agent.finished for agent in self._agents.values()):
+                self.phase = "Succeeded"
+            self._changed.notify_all()
+            return self.phase in ("Succeeded", "Failed")
+
+    def quiet(self) -> bool:
+        """Say whether every agent that still lives has finished."""
+        with self._changed:
+            return not self._active(self._clock())
+
+    def status(self) -> dict[str, Any]:
+        """Return what the operator reads."""
+        with self._changed:
+            finished = sum(agent.finished for agent in self._agents.values())
+            return {
+                "phase": self.phase,
+                "workers": {"ready": finished + len(self._active(self._clock())), "desired": self._run.workers},
+                "progress": self.progress,
+            }
+
+    def _find_cause(self, now: float) -> Failure | None:
+        own = next((known for known in self._failures if not self._backend.is_consequence(known.log_tail)), None)
+        if own is not None:
+            return own
+        silence = min(SILENCE_AFTER_FAILURE, self._timing.silence) if self._failures else self._timing.silence
+        for worker, agent in sorted(self._agents.items()):
+            if not agent.finished and now - agent.seen > silence:
+                text = f"worker {worker} has given no sign of life for {now - agent.seen:.0f} s"
+                return Failure(worker, None, None, None, "LostWorker", text)
+        if self._failures:
+            others_left = any(not agent.finished for agent in self._agents.values())
+            # One more second than silence needs: a lost peer is named before whoever noticed its end.
+            if not others_left or now - self._failed_at > silence + 1:
+                return self._failures[0]
+        return None
+
+    def _is_cause(self, failure: Failure | None) -> bool:
+        return failure is not None and self.cause is not None and self.cause.worker == failure.worker
+
+    def _active(self, now: float) -> list[_Agent]:
+        agents = self._agents.values()
+        return [agent for agent in agents if not agent.finished and now - agent.seen <= self._timing.silence]
+
+    def _state(self) -> str:
+        return {"Waiting": "wait", "Running": "run", "Succeeded": "run", "Failed": "stop"}[self.phase]
+
+    def _check_worker(self, message: dict[str, Any]) -> int:
+        worker = message.get("worker")
+        if type(worker) is not int or not 0 <= worker < self._run.workers:
+            raise Refused(f"worker: got {worker!r}, expected 0 to {self._run.workers - 1}")
+        return worker
+
+    def _find(self, message: dict[str, Any]) -> _Agent:
+        agent = self._agents.get(self._check_worker(message))
+        if agent is None or agent.instance != message.get("instance"):
+            known = "another agent" if agent else "no agent"
+            raise Refused(f"worker {message['worker']} is registered by {known}")
+        return agent
+
+    def _parse(self, document: Any) -> Failure:
+        try:
+            return parse_failure(document)
+        except ValueError as error:
+            raise Refused(f"failure: {error}") from None
+
+    def _note_progress(self, document: Any) -> None:
+        progress = clean_progress(document)
+        if progress is None:
+            return
+        eta = self._eta.estimate(progress, self._clock())
+        self.progress = progress if eta is None else {**progress, "etaSeconds": eta}

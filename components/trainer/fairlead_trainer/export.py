@@ -1,0 +1,76 @@
+"""Save a trained torch module in a form that a converter reads without running the author's code."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch  # type: ignore[import-not-found, unused-ignore]
+
+MODEL_FILE = "model.pt2"
+SIGNATURE_FILE = "signature.json"
+FOLDER_VARIABLE = "FAIRLEAD_MODEL_DIR"
+
+_DTYPES = {
+    "torch.float16": "FP16",
+    "torch.bfloat16": "BF16",
+    "torch.float32": "FP32",
+    "torch.float64": "FP64",
+    "torch.uint8": "UINT8",
+    "torch.int8": "INT8",
+    "torch.int16": "INT16",
+    "torch.int32": "INT32",
+    "torch.int64": "INT64",
+    "torch.bool": "BOOL",
+}
+
+
+def save_model(
+    module: "torch.nn.Module",
+    inputs: "Mapping[str, torch.Tensor]",
+    *,
+    outputs: Sequence[str] = ("output",),
+    folder: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Write model.pt2 (torch.export, the first dimension free) and signature.json; return the folder.
+
+    inputs are example tensors by name, in the order of the module's arguments, with a first dimension of at least 2:
+    torch takes a dimension of 1 for fixed. The folder is by default the job's own, FAIRLEAD_MODEL_DIR. For rank 0 only.
+    """
+    import torch
+
+    target = Path(folder or os.environ.get(FOLDER_VARIABLE) or "model")
+    target.mkdir(parents=True, exist_ok=True)
+    examples = {name: tensor.detach().cpu() for name, tensor in inputs.items()}
+    for name, tensor in examples.items():
+        if tensor.dim() < 1 or tensor.shape[0] < 2:
+            raise ValueError(
+                f"inputs[{name!r}]: got shape {list(tensor.shape)}, expected a first dimension of at least 2"
+            )
+    module = module.cpu().eval()
+    batch = torch.export.Dim("batch")
+    # A tuple, by position: the names are the signature's, whatever the module calls its arguments.
+    program = torch.export.export(
+        module, tuple(examples.values()), dynamic_shapes=tuple({0: batch} for _ in examples), strict=False
+    )
+    with torch.no_grad():
+        results = module(*examples.values())
+    tensors = results if isinstance(results, (tuple, list)) else (results,)
+    if len(tensors) != len(outputs):
+        raise ValueError(f"outputs: got {len(outputs)} names, expected {len(tensors)}")
+    torch.export.save(program, target / MODEL_FILE)
+    signature = {
+        "inputs": [_describe(name, tensor) for name, tensor in examples.items()],
+        "outputs": [_describe(name, tensor) for name, tensor in zip(outputs, tensors, strict=True)],
+    }
+    (target / SIGNATURE_FILE).write_text(json.dumps(signature, indent=1))
+    return target
+
+
+def _describe(name: str, tensor: "torch.Tensor") -> dict[str, Any]:
+    dtype = _DTYPES.get(str(tensor.dtype))
+    if dtype is None:
+        raise ValueError(f"{name}: got {tensor.dtype}, expected one of {', '.join(_DTYPES)}")
+    return {"name": name, "dtype": dtype, "shape": [-1, *tensor.shape[1:]]}

@@ -1,0 +1,76 @@
+"""An agent's sign of life: progress goes up, orders come down."""
+
+import queue
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from .client import ChannelError, LauncherClient, RequestRefused
+from .processes import Event, OthersFinished, StopOrder
+from .progress import read_progress
+from .settings import Timing
+
+_HURRIED = 0.2
+
+
+class Heartbeat:
+    """A thread that tells the launcher that this worker lives, and the main thread what the launcher says."""
+
+    def __init__(
+        self,
+        client: LauncherClient,
+        identity: dict[str, Any],
+        timing: Timing,
+        progress_file: Path,
+        events: "queue.SimpleQueue[Event]",
+    ) -> None:
+        self._client = client
+        self._identity = identity
+        self._timing = timing
+        self._progress_file = progress_file
+        self._events = events
+        self._interval = timing.heartbeat
+        self._woken = threading.Event()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def hurry(self) -> None:
+        """Ask more often: the main thread waits for the others."""
+        self._interval = min(self._interval, _HURRIED)
+        self._woken.set()
+
+    def stop(self) -> dict[str, Any] | None:
+        """End, and return the last progress."""
+        self._stopped = True
+        self._woken.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=6)
+        return read_progress(self._progress_file)
+
+    def _run(self) -> None:
+        answered = time.monotonic()
+        while not self._stopped:
+            try:
+                message = {**self._identity, "progress": read_progress(self._progress_file)}
+                answer = self._client.post("/v1/heartbeat", message)
+            except RequestRefused as error:
+                self._events.put(StopOrder(str(error)))
+                return
+            except ChannelError as error:
+                if time.monotonic() - answered > self._timing.silence:
+                    self._events.put(StopOrder(str(error)))
+                    return
+            else:
+                answered = time.monotonic()
+                if answer["state"] == "stop":
+                    self._events.put(StopOrder("another worker failed"))
+                    return
+                if answer["othersFinished"]:
+                    self._events.put(OthersFinished())
+            self._woken.wait(self._interval)
+            self._woken.clear()

@@ -1,0 +1,24 @@
+"""Which network interface carries an address."""
+
+import fcntl
+import ipaddress
+import socket
+import struct
+
+_SIOCGIFADDR = 0x8915
+
+
+def find_interface(address: str) -> str:
+    """Return the interface that carries an IPv4 address, `lo` for any of 127.x; raise OSError where none does."""
+    if ipaddress.ip_address(address).is_loopback:
+        return "lo"
+    names = [name for _, name in socket.if_nameindex()]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for name in names:
+            try:
+                answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()))
+            except OSError:
+                continue  # An interface without an IPv4 address.
+            if socket.inet_ntoa(answer[20:24]) == address:
+                return name
+    raise OSError(f"POD_IP: got {address}, expected the IPv4 address of one of {', '.join(names)}")

@@ -1,0 +1,146 @@
+"""The user's processes on one worker: started, teed to the log, and stopped with everything they started."""
+
+import contextlib
+import ctypes
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+_LINE_LIMIT = 8192
+_TAIL_LINES = 40
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+
+
+@dataclass(frozen=True)
+class Exit:
+    """The end of one process."""
+
+    rank: int
+    code: int
+    """As subprocess counts: negative for a signal."""
+
+
+@dataclass(frozen=True)
+class StopOrder:
+    """Another worker failed, or the launcher is gone."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class OthersFinished:
+    """All other workers have finished well."""
+
+
+Event = Exit | StopOrder | OthersFinished
+"""What the agent's main thread waits for."""
+
+
+class Process:
+    """One rank's process, the leader of its own group."""
+
+    def __init__(
+        self,
+        rank: int,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        events: "queue.SimpleQueue[Event]",
+        output_lock: threading.Lock,
+    ) -> None:
+        """Start it; raise OSError when the command cannot be started."""
+        self.rank = rank
+        self._events = events
+        self._output_lock = output_lock
+        self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self._popen = subprocess.Popen(
+            command,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+        self._pump = threading.Thread(target=self._tee, name=f"output-{rank}", daemon=True)
+        self._pump.start()
+        threading.Thread(target=self._watch, name=f"exit-{rank}", daemon=True).start()
+
+    @property
+    def running(self) -> bool:
+        """Say whether it has not exited."""
+        return self._popen.poll() is None
+
+    def log_tail(self) -> str:
+        """Return its last lines, the newest whole; wait briefly for those still in the pipe."""
+        self._pump.join(timeout=2)
+        return "\n".join(self._tail)
+
+    def signal_group(self, number: int) -> None:
+        """Send a signal to it and everything it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._popen.pid, number)
+
+    def _watch(self) -> None:
+        code = self._popen.wait()
+        # What it left behind would hold the pipe, and outlive the pod on a process node.
+        self.signal_group(signal.SIGKILL)
+        self._events.put(Exit(self.rank, code))
+
+    def _tee(self) -> None:
+        prefix = f"[{self.rank}] ".encode()
+        output = self._popen.stdout
+        if output is None:
+            raise AssertionError("started with a pipe")
+        while line := output.readline(_LINE_LIMIT):
+            line = line.rstrip(b"\n")
+            self._tail.append(line.decode("utf-8", "replace"))
+            with self._output_lock:
+                sys.stdout.buffer.write(prefix + line + b"\n")
+                sys.stdout.buffer.flush()
+
+
+class ProcessSet:
+    """All ranks of one worker."""
+
+    def __init__(self, events: "queue.SimpleQueue[Event]", stop_grace: float) -> None:
+        self._events = events
+        self._stop_grace = stop_grace
+        self._output_lock = threading.Lock()
+        self._processes: dict[int, Process] = {}
+
+    def start(self, rank: int, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start one rank; raise OSError when the command cannot be started."""
+        self._processes[rank] = Process(rank, command, environment, self._events, self._output_lock)
+
+    def log_tail(self, rank: int) -> str:
+        """Return a rank's last lines."""
+        return self._processes[rank].log_tail()
+
+    @property
+    def running(self) -> bool:
+        """Say whether any has not exited."""
+        return any(process.running for process in self._processes.values())
+
+    def stop(self) -> None:
+        """Stop all: SIGTERM, and SIGKILL for what is left after the grace."""
+        left = [process for process in self._processes.values() if process.running]
+        for process in left:
+            process.signal_group(signal.SIGTERM)
+        end = time.monotonic() + self._stop_grace
+        while any(process.running for process in left) and time.monotonic() < end:
+            time.sleep(0.02)
+        for process in left:
+            process.signal_group(signal.SIGKILL)
+
+
+def _die_with_parent() -> None:
+    """Let the kernel kill the process when the agent dies, however it dies."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

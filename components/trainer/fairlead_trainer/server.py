@@ -1,0 +1,106 @@
+"""The launcher's HTTP side: signed requests of agents, and the open status."""
+
+import json
+import logging
+import socketserver
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from .channel import NONCE, RequestGuard, sign_answer
+from .coordinator import Coordinator, Refused
+
+log = logging.getLogger("launcher")
+
+_BODY_LIMIT = 65536
+
+
+class LauncherServer(ThreadingHTTPServer):
+    """Serve one coordinator to the holders of one key."""
+
+    # Answers under way are finished before the launcher exits; the handler's timeout bounds it.
+    daemon_threads = False
+    request_queue_size = 128
+
+    def __init__(self, address: str, port: int, coordinator: Coordinator, key: bytes) -> None:
+        self.key = key
+        self.guard = RequestGuard(key)
+        self.coordinator = coordinator
+        self.routes: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "/v1/register": coordinator.register,
+            "/v1/heartbeat": coordinator.heartbeat,
+            "/v1/finish": coordinator.finish,
+        }
+        super().__init__((address, port), _Handler)
+        threading.Thread(target=self.serve_forever, args=(0.05,), name="server", daemon=True).start()
+
+    def server_bind(self) -> None:
+        """Bind without asking the DNS for this address's name, which may take long."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
+
+    def stop(self) -> None:
+        """Answer what is under way and close."""
+        self.shutdown()
+        self.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: LauncherServer
+    timeout = 5
+
+    def do_GET(self) -> None:
+        if self.path != "/status":
+            self._send(404, b"", {})
+            return
+        self._send(200, _encode(self.server.coordinator.status()), {})
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length") or ""
+        if not length.isdecimal() or int(length) > _BODY_LIMIT:
+            self._send(413 if length.isdecimal() else 411, b"", {})
+            return
+        body = self.rfile.read(int(length))
+        refusal = self.server.guard.refusal("POST", self.path, body, self.headers, time.time())
+        if refusal:
+            log.warning("refused request path=%r from=%s: %s", self.path[:100], self.client_address[0], refusal)
+            self._send(401, b"", {})
+            return
+        status, answer = self._answer(body)
+        content = _encode(answer)
+        self._send(status, content, sign_answer(self.server.key, self.headers[NONCE], status, content))
+
+    def _answer(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        route = self.server.routes.get(self.path)
+        if route is None:
+            return 404, {"error": "no such path"}
+        try:
+            message = json.loads(body)
+            if not isinstance(message, dict):
+                raise ValueError("expected an object")
+            return 200, route(message)
+        except ValueError as error:
+            return 400, {"error": f"the body is no JSON object: {error}"}
+        except KeyError as error:
+            return 400, {"error": f"{error.args[0]}: missing"}
+        except Refused as error:
+            log.warning("refused path=%s: %s", self.path, error)
+            return 409, {"error": str(error)}
+
+    def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep requests out of the log: a heartbeat a second says nothing."""
+
+
+def _encode(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, allow_nan=False).encode()

@@ -1,0 +1,238 @@
+"""What an agent does, in order: dataset, registration, processes, model, report."""
+
+import logging
+import os
+import queue
+import secrets
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairlead_artifacts import ArtifactError, Manifest
+
+from .backends import Backend
+from .client import ChannelError, LauncherClient, RequestRefused, patiently
+from .data import fetch_dataset, publish_model
+from .heartbeat import Heartbeat
+from .network import find_interface
+from .processes import Event, Exit, OthersFinished, ProcessSet, StopOrder
+from .report import STOPPED_CODE, Failure
+from .settings import AgentSettings
+
+log = logging.getLogger("agent")
+
+CONNECT_SECONDS = 600.0
+"""How long the launcher may take to appear: its image may still be on its way."""
+_REGISTER_PAUSE = 0.3
+_REPORT_SECONDS = 15.0
+_SETTLE_SECONDS = 2.0
+_CANNOT_START = 127
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a worker ended: its exit code, and its failure unless it succeeded or was told to stop."""
+
+    code: int
+    failure: Failure | None = None
+
+
+class _Failed(Exception):
+    """This worker failed by itself."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+class _Stopped(Exception):
+    """Another worker failed, or the launcher is gone."""
+
+
+class Worker:
+    """One worker of one attempt."""
+
+    def __init__(
+        self, settings: AgentSettings, key: bytes, command: Sequence[str], folder: Path, backend: Backend
+    ) -> None:
+        self._settings = settings
+        self._command = command
+        self._folder = folder
+        self._backend = backend
+        self._client = LauncherClient(settings.launcher_host, settings.launcher_port, key)
+        self._identity = {"worker": settings.worker, "instance": secrets.token_hex(8)}
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        self._processes = ProcessSet(self._events, settings.timing.stop_grace)
+        self._heartbeat = Heartbeat(
+            self._client, self._identity, settings.timing, folder / "progress.json", self._events
+        )
+
+    def run(self) -> Outcome:
+        """Do the worker's part of the job and report it."""
+        try:
+            dataset = self._fetch_dataset()
+            slots = self._register()
+            self._heartbeat.start()
+            self._start(slots)
+            self._wait_for_processes([slot["rank"] for slot in slots])
+            model = self._publish_model(dataset) if slots[0]["rank"] == 0 else None
+        except _Failed as error:
+            return self._report(error.failure)
+        except (_Stopped, ChannelError, RequestRefused) as error:
+            log.warning("stops: %s", error)
+            self.stop()
+            self._finish({}, seconds=1)
+            return Outcome(STOPPED_CODE)
+        self._finish({"model": model}, seconds=_REPORT_SECONDS)
+        return Outcome(0)
+
+    def stop(self) -> None:
+        """Stop the processes, if any run."""
+        self._processes.stop()
+
+    def say_goodbye(self) -> None:
+        """Tell the launcher that this pod is told to stop, so that it need not wait for silence."""
+        text = f"worker {self._settings.worker} was told to stop"
+        self._finish({"failure": self._failure("LostWorker", STOPPED_CODE, text).to_json()}, seconds=0, timeout=1)
+
+    def _fetch_dataset(self) -> Manifest | None:
+        settings = self._settings
+        if settings.dataset_uri is None:
+            return None
+        try:
+            return fetch_dataset(settings.dataset_uri, settings.dataset_digest, self._folder / "dataset")
+        except (ArtifactError, OSError) as error:
+            raise _Failed(self._failure("DatasetRefused", 1, str(error))) from None
+
+    def _register(self) -> list[dict[str, Any]]:
+        """Register and wait until all workers have; return this worker's slots."""
+        settings = self._settings
+        message = {
+            **self._identity,
+            "attempt": settings.attempt,
+            "slots": settings.slots,
+            "address": settings.address,
+            "interface": find_interface(settings.address),
+        }
+
+        def register() -> dict[str, Any]:
+            try:
+                return self._client.post("/v1/register", message)
+            except RequestRefused as error:
+                # The launcher of an earlier attempt may still answer under the name.
+                raise ChannelError(str(error)) from None
+
+        answer = patiently(register, seconds=CONNECT_SECONDS)
+        while answer["state"] == "wait":
+            time.sleep(_REGISTER_PAUSE)
+            answer = patiently(register, seconds=settings.timing.silence)
+        if answer["state"] == "stop":
+            raise _Stopped("the job has failed")
+        slots: list[dict[str, Any]] = answer["slots"]
+        log.info("registered: ranks=%s", [slot["rank"] for slot in slots])
+        return slots
+
+    def _start(self, slots: list[dict[str, Any]]) -> None:
+        log.info("starts: %s", shlex.join(self._command))
+        for slot in slots:
+            rank = slot["rank"]
+            model_folder = self._folder / f"model-{rank}"
+            model_folder.mkdir()
+            environment = os.environ | slot["environment"] | {"FAIRLEAD_MODEL_DIR": str(model_folder)}
+            environment.setdefault("PYTHONUNBUFFERED", "1")
+            # The channel is the agent's; nothing of the user's needs its key.
+            environment.pop("FAIRLEAD_KEY_FILE", None)
+            if self._settings.dataset_uri is not None:
+                environment["FAIRLEAD_DATASET_DIR"] = str(self._folder / "dataset")
+            if rank == 0:
+                environment["FAIRLEAD_PROGRESS_FILE"] = str(self._folder / "progress.json")
+            try:
+                self._processes.start(rank, self._command, environment)
+            except OSError as error:
+                text = f"cannot start {self._command[0]!r}: {error.strerror}"
+                raise _Failed(self._failure("NotStarted", _CANNOT_START, text, rank=rank)) from None
+
+    def _wait_for_processes(self, ranks: list[int]) -> None:
+        """Return when all exited 0. Of several failures one that is not the consequence of another counts."""
+        left, consequence, end = set(ranks), None, float("inf")
+        while left and time.monotonic() < end:
+            event = self._next_event(0.5)
+            if not isinstance(event, Exit):
+                continue
+            left.discard(event.rank)
+            if event.code == 0:
+                continue
+            failure = self._exit_failure(event)
+            if not self._backend.is_consequence(failure.log_tail):
+                raise _Failed(failure)
+            if consequence is None:
+                consequence, end = failure, time.monotonic() + _SETTLE_SECONDS
+        if consequence is not None:
+            raise _Failed(consequence)
+
+    def _exit_failure(self, event: Exit) -> Failure:
+        tail = self._processes.log_tail(event.rank)
+        if event.code > 0:
+            return self._failure("Exited", event.code, tail, rank=event.rank)
+        return self._failure("Killed", 128 - event.code, tail, rank=event.rank, signal=-event.code)
+
+    def _publish_model(self, dataset: Manifest | None) -> dict[str, Any] | None:
+        """Publish once every other worker finished well: a failed attempt leaves no model behind."""
+        settings = self._settings
+        if settings.model_uri is None:
+            return None
+        self._heartbeat.hurry()
+        while not isinstance(self._next_event(None), OthersFinished):
+            pass
+        source = (settings.dataset_uri, dataset) if settings.dataset_uri and dataset else None
+        try:
+            # The version is this job's alone: what an earlier attempt left there was never anybody's result.
+            return publish_model(
+                self._folder / "model-0",
+                settings.model_uri,
+                settings.model_version,
+                dataset=source,
+                replace=settings.attempt > 0,
+            )
+        except (ArtifactError, OSError) as error:
+            raise _Failed(self._failure("ModelRefused", 1, str(error), rank=0)) from None
+
+    def _next_event(self, timeout: float | None) -> Event | None:
+        try:
+            event = self._events.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if isinstance(event, StopOrder):
+            raise _Stopped(event.reason)
+        return event
+
+    def _report(self, failure: Failure) -> Outcome:
+        if self._backend.is_consequence(failure.log_tail):
+            self.stop()  # The launcher waits for the cause before it answers.
+        answer = self._finish({"failure": failure.to_json()}, seconds=self._patience(failure))
+        self.stop()
+        if answer is not None and not answer["cause"]:
+            log.warning("failed after another worker: %s", failure)
+            return Outcome(STOPPED_CODE)
+        return Outcome(failure.exit_code or 1, failure)
+
+    def _patience(self, failure: Failure) -> float:
+        """Before it registered, a worker may have to wait for the launcher to appear."""
+        return CONNECT_SECONDS if failure.reason == "DatasetRefused" else _REPORT_SECONDS
+
+    def _finish(self, message: dict[str, Any], *, seconds: float, timeout: float = 20) -> dict[str, Any] | None:
+        progress = self._heartbeat.stop()
+        body = {**self._identity, **message, "progress": progress}
+        try:
+            return patiently(lambda: self._client.post("/v1/finish", body, timeout=timeout), seconds=seconds)
+        except (ChannelError, RequestRefused) as error:
+            log.warning("the launcher does not hear how it ended: %s", error)
+            return None
+
+    def _failure(
+        self, reason: str, code: int, tail: str, *, rank: int | None = None, signal: int | None = None
+    ) -> Failure:
+        return Failure(self._settings.worker, rank, code, signal, reason, tail)
