@@ -1,0 +1,81 @@
+"""What the graph server refuses: at load (GraphRefused) and per request (RequestRefused and its kin)."""
+
+
+class GraphRefused(Exception):
+    """The graph cannot be served; the message names the node or the field."""
+
+    def __init__(self, at: str, problem: str) -> None:
+        super().__init__(f"{at}: {problem}")
+        self.at = at
+        self.problem = problem
+
+
+class RequestFailed(Exception):
+    """A request that gets an answer other than 200."""
+
+    status = 500
+    reason = "INTERNAL_ERROR"
+
+
+class RequestRefused(RequestFailed):
+    """The client's request is wrong: names the field, the value and what was expected."""
+
+    status = 400
+    reason = "BAD_REQUEST"
+
+    def __init__(self, field: str, got: object, expected: str) -> None:
+        super().__init__(f"{field}: got {shorten(got)}, expected {expected}")
+
+
+class UnknownModel(RequestFailed):
+    """The path names a model that this server does not hold."""
+
+    status = 404
+    reason = "MODEL_NOT_FOUND"
+
+
+class BodyTooLarge(RequestFailed):
+    """The request's body is over the limit."""
+
+    status = 413
+    reason = "REQUEST_TOO_LARGE"
+
+
+class Overloaded(RequestFailed):
+    """As many requests as allowed are under way; the client should come back."""
+
+    status = 503
+    reason = "OVERLOADED"
+
+
+class NotReady(RequestFailed):
+    """The graph is still loading, or a remote node does not answer."""
+
+    status = 503
+    reason = "NOT_READY"
+
+
+class NodeFailed(RequestFailed):
+    """A node of the graph did not do its part."""
+
+    reason = "NODE_FAILED"
+
+    def __init__(self, node: str, problem: str, status: int = 500) -> None:
+        super().__init__(f"node {node}: {problem}")
+        self.status = status
+
+
+class Words(str):
+    """Words that describe a value: shown in a message without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Return the words."""
+        return str(self)
+
+
+def shorten(value: object) -> str:
+    """Show a value of any size in a message of some 100 characters."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:80]}… ({len(text)} characters)"

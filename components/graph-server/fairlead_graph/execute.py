@@ -1,0 +1,72 @@
+"""How a message runs through a graph: down through the nodes, chosen or joined at branches, and up again."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .errors import NodeFailed, RequestFailed
+from .graph import GraphNode
+from .metrics import Metrics
+from .roles import Method
+from .tensors import Message
+
+_ALL_CHILDREN = -1
+
+
+@dataclass
+class Run:
+    """One request on its way: what it is called, and what it met."""
+
+    puid: str
+    metrics: Metrics
+    path: dict[str, str] = field(default_factory=dict)
+    """Seldon's requestPath: what ran in each node that was called."""
+    routing: dict[str, int] = field(default_factory=dict)
+    """Seldon's routing: the child that each router chose."""
+
+
+async def execute(node: GraphNode, message: Message, run: Run) -> Message:
+    """Run a message through a node and what is below it."""
+    role = node.role
+    if role.before:
+        message = await _call(node, role.before, [message], run)
+    if node.children:
+        children = await _choose(node, message, run)
+        answers = await _execute_all(children, message, run)
+        message = await _call(node, role.join, answers, run) if role.join else answers[0]
+    if role.after:
+        message = await _call(node, role.after, [message], run)
+    return message
+
+
+async def _choose(node: GraphNode, message: Message, run: Run) -> Sequence[GraphNode]:
+    if not node.role.choose:
+        return node.children
+    answer = await _call(node, node.role.choose, [message], run)
+    values = next(iter(answer.tensors.values())).ravel().tolist()
+    chosen = int(values[0]) if len(values) == 1 and isinstance(values[0], int | float) else None
+    if chosen is None or not _ALL_CHILDREN <= chosen < len(node.children):
+        raise NodeFailed(node.name, f"routes to {values}, expected one of its {len(node.children)} children", 502)
+    run.routing[node.name] = chosen
+    return node.children if chosen == _ALL_CHILDREN else [node.children[chosen]]
+
+
+async def _execute_all(children: Sequence[GraphNode], message: Message, run: Run) -> list[Message]:
+    if len(children) == 1:
+        return [await execute(children[0], message, run)]
+    # gather, not a TaskGroup: the first failure is the answer, and calls under way end by their own deadlines.
+    return list(await asyncio.gather(*(execute(child, message, run) for child in children)))
+
+
+async def _call(node: GraphNode, method: Method, messages: Sequence[Message], run: Run) -> Message:
+    start, code = time.perf_counter(), 200
+    try:
+        answer = await node.node.call(method, messages, run.puid)
+    except RequestFailed as error:
+        code = error.status
+        raise
+    finally:
+        run.metrics.observe_call(node, method, code, time.perf_counter() - start)
+    run.path[node.name] = node.node.image[0]
+    return answer

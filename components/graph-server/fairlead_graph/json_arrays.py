@@ -1,0 +1,61 @@
+"""Numbers in JSON to arrays: nothing is guessed, every refusal names the element."""
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from .errors import RequestRefused, Words
+from .tensors import DTYPES, Array
+
+_ALLOWED: dict[str, tuple[frozenset[type], str]] = {
+    "b": (frozenset((bool,)), "true or false"),
+    "i": (frozenset((int,)), "an integer"),
+    "u": (frozenset((int,)), "an integer"),
+    "f": (frozenset((int, float)), "a number"),
+    "O": (frozenset((str,)), "a string"),
+}
+
+
+def flatten_json(data: Any, at: str) -> tuple[list[Any], list[int]]:
+    """Flatten nested lists of equal lengths; return the values and the shape."""
+    if not isinstance(data, list):
+        raise RequestRefused(at, data, "a list")
+    shape, values = [len(data)], data
+    while values and isinstance(values[0], list):
+        lengths = {len(value) if isinstance(value, list) else -1 for value in values}
+        if len(lengths) != 1:
+            found = "values beside lists" if -1 in lengths else f"rows of {' and '.join(map(str, sorted(lengths)))}"
+            raise RequestRefused(at, Words(found), "rows of equal lengths")
+        shape.append(len(values[0]))
+        values = list(chain.from_iterable(values))
+    return values, shape
+
+
+def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str) -> Array:
+    """Make an array of a V2 data type of flat values."""
+    dtype = DTYPES[datatype]
+    if len(values) != math.prod(shape):
+        raise RequestRefused(at, Words(f"{len(values)} values"), f"{math.prod(shape)}, for shape {list(shape)}")
+    allowed, expected = _ALLOWED[dtype.kind]
+    if not allowed.issuperset(map(type, values)):
+        index = next(index for index, value in enumerate(values) if type(value) not in allowed)
+        raise RequestRefused(f"{at}[{index}]", values[index], f"{expected} ({datatype})")
+    try:
+        with np.errstate(over="ignore"):
+            array = np.array(values, dtype=dtype)
+    except OverflowError:
+        array = None
+    if array is None or (dtype.kind == "f" and not np.isfinite(array).all()):
+        index = next(index for index, value in enumerate(values) if not _fits(value, dtype))
+        raise RequestRefused(f"{at}[{index}]", values[index], f"a number that {datatype} can hold")
+    return array.reshape(shape)
+
+
+def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind == "f":
+        return bool(abs(value) <= float(np.finfo(dtype).max))
+    limits = np.iinfo(dtype)
+    return bool(limits.min <= value <= limits.max)

@@ -1,0 +1,34 @@
+"""The command `fairlead-graph-server`."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+
+import uvloop
+
+from .errors import GraphRefused
+from .logs import configure_logs
+from .server import report_refusal, serve
+from .settings import read_settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve a graph; exit 1 when it is refused."""
+    parser = argparse.ArgumentParser(prog="fairlead-graph-server", description=__doc__)
+    parser.add_argument("--graph", type=Path, required=True, help="graph.json")
+    parser.add_argument("--port", type=int, default=8080)
+    options = parser.parse_args(arguments)
+    configure_logs()
+    settings = None
+    try:
+        settings = read_settings()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(serve(options.graph, options.port, settings))
+    except GraphRefused as error:
+        report_refusal(error, settings)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

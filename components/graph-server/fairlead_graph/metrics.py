@@ -1,0 +1,52 @@
+"""Metrics with the names and labels of Seldon Core v1's executor, so that its dashboards and alerts work."""
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector, Summary, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from .graph import GraphNode
+from .spec import GraphSpec
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
+_SERVER = ("deployment_name", "predictor_name", "predictor_version", "service", "method", "code")
+_CLIENT = (*_SERVER, "model_name", "model_image", "model_version")
+
+
+class Metrics:
+    """Times of requests (server) and of calls of nodes (client)."""
+
+    def __init__(self, spec: GraphSpec) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        self._names = (spec.deployment, spec.predictor, "")
+        name, text = "seldon_api_executor_server_requests_seconds", "Latency of requests to the graph server"
+        self._server = Histogram(name, text, _SERVER, registry=self._registry, buckets=_BUCKETS)
+        self._server_summary = Summary(f"{name}_summary", text, _SERVER, registry=self._registry)
+        name, text = "seldon_api_executor_client_requests_seconds", "Latency of the graph server's calls of nodes"
+        self._client = Histogram(name, text, _CLIENT, registry=self._registry, buckets=_BUCKETS)
+        self._client_summary = Summary(f"{name}_summary", text, _CLIENT, registry=self._registry)
+        self.in_flight = Gauge("fairlead_graph_requests_in_flight", "Requests under way", registry=self._registry)
+        self._cache: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    def observe_request(self, service: str, code: int, seconds: float) -> None:
+        """Count a request to this server."""
+        self._observe(self._server, self._server_summary, (*self._names, service, "post", str(code)), seconds)
+
+    def observe_call(self, node: GraphNode, method: str, code: int, seconds: float) -> None:
+        """Count a call of a node."""
+        image, version = node.node.image
+        labels = (*self._names, f"/{method}", "post", str(code), node.name, image, version)
+        self._observe(self._client, self._client_summary, labels, seconds)
+
+    def render(self) -> bytes:
+        """Return all metrics in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def _observe(self, histogram: Histogram, summary: Summary, labels: tuple[str, ...], seconds: float) -> None:
+        key = (histogram, labels)
+        if key not in self._cache:
+            self._cache[key] = (histogram.labels(*labels), summary.labels(*labels))
+        for child in self._cache[key]:
+            child.observe(seconds)

@@ -1,0 +1,116 @@
+"""A node that runs inside the graph server: an ONNX model on ONNX Runtime."""
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import onnxruntime as ort  # type: ignore[import-untyped]
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors  # type: ignore[import-untyped]
+
+from ..errors import GraphRefused, NodeFailed, RequestRefused, Words
+from ..models import ModelFile
+from ..onnx_file import NotOnnx, OnnxFacts, inspect_onnx
+from ..roles import Method
+from ..spec import NodeSpec
+from ..tensors import Array, Message, Signature, TensorSpec, bind
+from .base import NodeKind, Resources
+
+_DATATYPES = {
+    "tensor(bool)": "BOOL", "tensor(string)": "BYTES",
+    "tensor(uint8)": "UINT8", "tensor(uint16)": "UINT16", "tensor(uint32)": "UINT32", "tensor(uint64)": "UINT64",
+    "tensor(int8)": "INT8", "tensor(int16)": "INT16", "tensor(int32)": "INT32", "tensor(int64)": "INT64",
+    "tensor(float16)": "FP16", "tensor(float)": "FP32", "tensor(double)": "FP64",
+}  # fmt: skip
+
+# ONNX Runtime's exceptions share no base but Exception.
+_REFUSALS = (
+    ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.InvalidArgument, ort_errors.NotImplemented,
+    ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.Fail, ort_errors.RuntimeException, RuntimeError, ValueError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """A loaded ONNX model and the thread pool that runs it."""
+
+    name: str
+    session: ort.InferenceSession
+    signature: Signature
+    image: tuple[str, str]
+    pool: ThreadPoolExecutor
+
+    async def call(self, method: Method, messages: Sequence[Message], puid: str) -> Message:  # noqa: ARG002
+        """Run the model; all its methods are the same computation."""
+        (message,) = messages
+        feeds = bind(self.signature.inputs, message, f"node {self.name}: input")
+        outputs = await asyncio.get_running_loop().run_in_executor(self.pool, self._run, feeds)
+        tensors = {spec.name: output for spec, output in zip(self.signature.outputs, outputs, strict=True)}
+        return Message(tensors, tags=message.tags)
+
+    async def check(self) -> None:
+        """Answer always: a loaded model stays loaded."""
+
+    async def close(self) -> None:
+        """Hold nothing that needs closing."""
+
+    def _run(self, feeds: dict[str, Array]) -> list[Array]:
+        try:
+            outputs: list[Array] = self.session.run(None, feeds)
+        except ort_errors.InvalidArgument as error:
+            # Types and shapes were right; what is left are values the model has no answer for, an index for example.
+            raise RequestRefused(
+                f"node {self.name}", Words("values that it refuses"), f"others ({_first_line(error)})"
+            ) from None
+        except _REFUSALS as error:
+            raise NodeFailed(self.name, _first_line(error)) from None
+        return outputs
+
+
+def _load(spec: NodeSpec, at: str, resources: Resources) -> OnnxNode:
+    """Fetch, check and load the model of a node."""
+    model = resources.models.open(str(spec.model_uri), spec.digest, at)
+    try:
+        facts = inspect_onnx(model.path, model.folder)
+    except NotOnnx as error:
+        raise GraphRefused(at, f"modelUri {spec.model_uri}: {model.path.name} {error}") from None
+    session = _open_session(model, facts, spec, at, resources)
+    signature = Signature(
+        tuple(_read_spec(value, f"{at}: input") for value in session.get_inputs()),
+        tuple(_read_spec(value, f"{at}: output") for value in session.get_outputs()),
+    )
+    image = (str(spec.model_uri), model.manifest.digest)
+    return OnnxNode(spec.name, session, signature, image, resources.pool)
+
+
+def _open_session(
+    model: ModelFile, facts: OnnxFacts, spec: NodeSpec, at: str, resources: Resources
+) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = resources.settings.intra_op_threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Spinning threads would take the CPU from the requests beside them.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
+    except _REFUSALS as error:
+        problem = f"ONNX Runtime {ort.__version__} refuses it (opset {facts.describe_opsets()}, IR {facts.ir_version})"
+        raise GraphRefused(at, f"modelUri {spec.model_uri}: {problem}: {_first_line(error)}") from None
+
+
+def _read_spec(value: Any, at: str) -> TensorSpec:
+    if value.type not in _DATATYPES:
+        raise GraphRefused(f"{at} {value.name}", f"has type {value.type}, expected one of {', '.join(_DATATYPES)}")
+    dims = tuple(dim if isinstance(dim, int) else dim or None for dim in value.shape)
+    return TensorSpec(value.name, _DATATYPES[value.type], dims)
+
+
+def _first_line(error: Exception) -> str:
+    """Return ONNX Runtime's message without its source location."""
+    text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return text.removeprefix("[ONNXRuntimeError] : ")[:400]
+
+
+KIND = NodeKind(frozenset(("predict", "transform-input", "transform-output")), _load)

@@ -1,0 +1,116 @@
+"""A remote node: a Seldon Core v1 microservice (the wrapper of seldon-core 1.17.1), called over REST."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+
+from ..errors import NodeFailed, RequestRefused
+from ..roles import Method
+from ..seldon_message import NDARRAY, TENSOR, build_data, describe_failure, parse_message
+from ..settings import Settings
+from ..spec import NodeSpec
+from ..tensors import Message, Signature
+from .base import NodeKind, Resources
+
+_HEADERS = {"Content-Type": "application/json"}
+# The wrapper's server closes an idle connection after 2 s; ours must be the first to let go.
+_KEEPALIVE_SECONDS = 1.5
+_CONNECTIONS = 100
+
+
+@dataclass
+class SeldonNode:
+    """A microservice and the pool of connections to it."""
+
+    name: str
+    url: str
+    settings: Settings
+    signature: Signature | None = None
+    image: tuple[str, str] = ("", "")
+    _session: aiohttp.ClientSession | None = field(default=None, repr=False)
+
+    async def call(self, method: Method, messages: Sequence[Message], puid: str) -> Message:
+        """Send Seldon's message, return the answer; raise NodeFailed, or RequestRefused for a message it refuses."""
+        bodies = [_build_message(message, puid) for message in messages]
+        document = {"seldonMessages": bodies} if method == "aggregate" else bodies[0]
+        body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+        try:
+            status, content = await self._post(f"{self.url}/{method}", body)
+        except TimeoutError:
+            problem = f"no answer to /{method} within {self.settings.node_timeout_seconds:g} s"
+            raise NodeFailed(self.name, problem, 504) from None
+        except aiohttp.ClientError as error:
+            raise NodeFailed(self.name, f"/{method} at {self.url} failed: {error}", 502) from None
+        return self._read_answer(method, status, content, messages[0])
+
+    async def check(self) -> None:
+        """Ask the microservice's ping; any answer shows that it listens, an answer of 5xx that it cannot work."""
+        try:
+            async with self._pool().get(f"{self.url}/health/ping") as response:
+                status = response.status
+        except (TimeoutError, aiohttp.ClientError) as error:
+            raise NodeFailed(self.name, f"{self.url} does not answer: {error or 'timeout'}", 503) from None
+        if status >= 500:
+            raise NodeFailed(self.name, f"{self.url}/health/ping answers {status}", 503)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _post(self, url: str, body: bytes) -> tuple[int, bytes]:
+        for last_try in (False, True):
+            try:
+                async with self._pool().post(url, data=body, headers=_HEADERS) as response:
+                    return response.status, await response.read()
+            except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+                # A connection of the pool may die between two requests; a prediction can be asked for again.
+                if last_try:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _pool(self) -> aiohttp.ClientSession:
+        """Return the session, opened on first use because it belongs to the running event loop."""
+        if self._session is None:
+            connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEPALIVE_SECONDS)
+            timeout = aiohttp.ClientTimeout(total=self.settings.node_timeout_seconds)
+            self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
+        return self._session
+
+    def _read_answer(self, method: Method, status: int, content: bytes, sent: Message) -> Message:
+        try:
+            document = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            problem = f"/{method} answered {status} with {content[:80]!r}, expected JSON"
+            raise NodeFailed(self.name, problem, 502) from None
+        if status != 200:
+            problem = f"/{method} answered {status}: {describe_failure(document, 'no reason given')}"
+            raise NodeFailed(self.name, problem, 400 if status == 400 else 502)
+        try:
+            message, _ = parse_message(document)
+        except RequestRefused as error:
+            raise NodeFailed(self.name, f"/{method} answered what is no Seldon message: {error}", 502) from None
+        return Message(message.tensors, message.columns, typed=False, tags={**sent.tags, **message.tags})
+
+
+def _build_message(message: Message, puid: str) -> dict[str, Any]:
+    if len(message.tensors) != 1:
+        raise RequestRefused("inputs", sorted(message.tensors), "one tensor: Seldon's message holds no more")
+    (array,) = message.tensors.values()
+    form = NDARRAY if array.dtype == object or array.dtype == bool else TENSOR
+    data = build_data(array, message.columns, form)
+    if not message.columns:
+        data["names"] = []
+    return {"data": data, "meta": {"puid": puid, "tags": dict(message.tags)}}
+
+
+def _load(spec: NodeSpec, at: str, resources: Resources) -> SeldonNode:  # noqa: ARG001
+    assert spec.endpoint is not None
+    host = f"[{spec.endpoint.host}]" if ":" in spec.endpoint.host else spec.endpoint.host
+    return SeldonNode(spec.name, f"http://{host}:{spec.endpoint.port}", resources.settings)
+
+
+KIND = NodeKind(frozenset(("predict", "transform-input", "transform-output", "route", "aggregate")), _load)

@@ -1,0 +1,37 @@
+"""Seldon's node types: which method of a node is called before its children, between and after them."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+Method = Literal["predict", "transform-input", "transform-output", "route", "aggregate"]
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a node of one type does with a message."""
+
+    before: Method | None = None
+    """Called with the message on its way down."""
+    choose: Method | None = None
+    """Called to choose the child that gets the message."""
+    join: Method | None = None
+    """Called with the children's answers."""
+    after: Method | None = None
+    """Called with the answer on its way up."""
+    children: tuple[int, float] = (0, 1)
+    """Fewest and most children."""
+
+    @property
+    def methods(self) -> frozenset[Method]:
+        """Return the methods that a node must have to play this role."""
+        return frozenset(method for method in (self.before, self.choose, self.join, self.after) if method)
+
+
+ROLES: dict[str, Role] = {
+    "MODEL": Role(before="predict"),
+    "TRANSFORMER": Role(before="transform-input"),
+    "OUTPUT_TRANSFORMER": Role(after="transform-output"),
+    "ROUTER": Role(choose="route", children=(1, math.inf)),
+    "COMBINER": Role(join="aggregate", children=(1, math.inf)),
+}

@@ -1,0 +1,85 @@
+"""Seldon's message in JSON: `data` as ndarray or tensor, `names`, `meta`. Spoken by clients and by remote nodes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import RequestRefused, Words, shorten
+from .json_arrays import flatten_json, parse_array
+from .tensors import Array, Message
+
+TENSOR, NDARRAY = "tensor", "ndarray"
+_VALUE_DTYPES = {bool: np.bool_, int: np.int64, float: np.float64, str: np.object_}
+
+
+def parse_message(document: Any, at: str = "") -> tuple[Message, str]:
+    """Parse a message with one tensor; return it and the form it came in. Raise RequestRefused naming the field."""
+    if not isinstance(document, dict):
+        raise RequestRefused(at or "body", document, "a JSON object")
+    data = document.get("data")
+    if not isinstance(data, dict) or (TENSOR in data) == (NDARRAY in data):
+        got = data if "data" in document else sorted(document)
+        raise RequestRefused(f"{at}data", got, "data.ndarray or data.tensor")
+    form = TENSOR if TENSOR in data else NDARRAY
+    array = _parse_tensor(data[TENSOR], f"{at}data.tensor") if form == TENSOR else _parse_ndarray(data, at)
+    names = data.get("names") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RequestRefused(f"{at}data.names", names, "a list of strings")
+    return Message({"data": array}, tuple(names), typed=False, tags=parse_meta(document, at).get("tags", {})), form
+
+
+def parse_meta(document: dict[str, Any], at: str = "") -> dict[str, Any]:
+    """Return the message's `meta` with the types that its fields must have."""
+    meta = document.get("meta") or {}
+    if not isinstance(meta, dict):
+        raise RequestRefused(f"{at}meta", meta, "an object")
+    for key, kind in (("tags", dict), ("requestPath", dict), ("puid", str)):
+        if key in meta and not isinstance(meta[key], kind):
+            raise RequestRefused(f"{at}meta.{key}", meta[key], "an object" if kind is dict else "a string")
+    return meta
+
+
+def build_data(array: Array, columns: Sequence[str], form: str) -> dict[str, Any]:
+    """Build a message's `data`; text has no tensor form and goes as ndarray."""
+    names = list(columns) or default_columns(array)
+    if form == TENSOR and array.dtype != object:
+        return {"names": names, TENSOR: {"shape": list(array.shape), "values": array.ravel()}}
+    return {"names": names, NDARRAY: array.tolist() if array.dtype == object else np.ascontiguousarray(array)}
+
+
+def default_columns(array: Array) -> list[str]:
+    """Name the columns as Seldon's wrapper does: t:0, t:1, …"""
+    return [f"t:{index}" for index in range(array.shape[1])] if array.ndim > 1 else []
+
+
+def _parse_ndarray(data: dict[str, Any], at: str) -> Array:
+    values, shape = flatten_json(data[NDARRAY], f"{at}data.ndarray")
+    return _parse_values(values, shape, f"{at}data.ndarray")
+
+
+def _parse_tensor(value: Any, at: str) -> Array:
+    if not isinstance(value, dict) or not isinstance(value.get("values"), list):
+        raise RequestRefused(at, value, "an object with shape and values")
+    shape = value.get("shape")
+    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+        raise RequestRefused(f"{at}.shape", shape, "a list of sizes")
+    return _parse_values(value["values"], shape, f"{at}.values")
+
+
+def _parse_values(values: list[Any], shape: Sequence[int], at: str) -> Array:
+    """Make an array of the narrowest kind that holds all values: BOOL, INT64, FP64 or text."""
+    kinds = set(map(type, values))
+    if kinds == {int, float}:
+        kinds = {float}
+    if len(kinds) > 1 or not kinds <= _VALUE_DTYPES.keys():
+        found = ", ".join(sorted("null" if kind is type(None) else kind.__name__ for kind in kinds))
+        raise RequestRefused(at, Words(f"values of types {found}"), "numbers only or strings only")
+    datatype = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}[next(iter(kinds), float)]
+    return parse_array(values, shape, datatype, at)
+
+
+def describe_failure(document: Any, default: str) -> str:
+    """Return what Seldon's failure message says."""
+    status = document.get("status") if isinstance(document, dict) else None
+    return shorten(status.get("info", status))[1:-1] if isinstance(status, dict) else default

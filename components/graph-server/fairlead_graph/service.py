@@ -1,0 +1,142 @@
+"""The transport-free core: loads a graph, knows whether it is ready, and answers messages."""
+
+import asyncio
+import logging
+import secrets
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .errors import NodeFailed, NotReady, Overloaded, RequestFailed
+from .execute import Run, execute
+from .graph import Graph, build_graph
+from .metrics import Metrics
+from .models import ModelCache
+from .nodes import Resources
+from .settings import Settings
+from .spec import GraphSpec
+from .tensors import DTYPES, Message, TensorSpec
+
+_log = logging.getLogger(__name__)
+_RETRY_SECONDS = 0.5
+_RECHECK_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a request gets."""
+
+    message: Message
+    run: Run
+
+
+class Service:
+    """One graph from loading to draining."""
+
+    def __init__(self, spec: GraphSpec, settings: Settings) -> None:
+        self.spec = spec
+        self.settings = settings
+        self.metrics = Metrics(spec)
+        self.graph: Graph | None = None
+        self.unready: str | None = "the graph is loading"
+        """Why the service is not ready; None when it is."""
+        self.draining = False
+        self._in_flight = 0
+        self._pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="onnx")
+
+    async def load(self) -> None:
+        """Load the graph; raise GraphRefused when it can never be served."""
+        # The files may go as soon as ONNX Runtime has the models in memory.
+        with tempfile.TemporaryDirectory(prefix="fairlead-models-") as folder:
+            resources = Resources(self.settings, self._pool, ModelCache(Path(folder)))
+            self.graph = await asyncio.to_thread(build_graph, self.spec.root, resources)
+        _log.info("graph loaded", extra={"nodes": [node.name for node in self.graph.root.walk()]})
+
+    async def watch_readiness(self) -> None:
+        """Become ready once every node answers and a request went through; look after remote nodes from then on."""
+        assert self.graph is not None
+        warm = False
+        while True:
+            try:
+                await self._check_nodes(self.graph)
+                if not warm:
+                    await self._warm_up(self.graph)
+                    warm = True
+                self._report(None)
+            except RequestFailed as error:
+                self._report(str(error))
+            await asyncio.sleep(_RETRY_SECONDS if self.unready else _RECHECK_SECONDS)
+
+    async def infer(self, message: Message, puid: str = "") -> Answer:
+        """Run a message through the graph; raise RequestFailed."""
+        graph = self.require_graph()
+        run = Run(puid or secrets.token_hex(16), self.metrics)
+        return Answer(await execute(graph.root, message, run), run)
+
+    def require_graph(self) -> Graph:
+        """Return the loaded graph; raise NotReady before that."""
+        if self.graph is None:
+            raise NotReady(f"not ready: {self.unready}")
+        return self.graph
+
+    @contextmanager
+    def admit(self) -> Iterator[None]:
+        """Count a request as under way; raise Overloaded where that would be one too many."""
+        if self._in_flight >= self.settings.max_in_flight:
+            raise Overloaded(f"{self._in_flight} requests are under way, as many as allowed; try again")
+        self._in_flight += 1
+        self.metrics.in_flight.set(self._in_flight)
+        try:
+            yield
+        finally:
+            self._in_flight -= 1
+            self.metrics.in_flight.set(self._in_flight)
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+        for node in self.graph.root.walk() if self.graph else ():
+            await node.node.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _check_nodes(self, graph: Graph) -> None:
+        await asyncio.gather(*(node.node.check() for node in graph.root.walk()))
+
+    async def _warm_up(self, graph: Graph) -> None:
+        """Send a request of zeros through the graph.
+
+        Where only remote nodes know what the graph takes, its shape is a guess: a node that answers with a refusal has
+        shown that it answers.
+        """
+        guessed = graph.inputs is None or any(-1 in spec.shape[1:] for spec in graph.inputs)
+        specs = graph.inputs or self._guess_inputs(graph)
+        message = Message({spec.name: _zeros(spec) for spec in specs}, typed=graph.inputs is not None)
+        try:
+            await self.infer(message, "warm-up")
+        except NodeFailed as error:
+            if not guessed or error.status in (503, 504):
+                raise
+            _log.warning("the guessed warm-up request was refused", extra={"reason": str(error)})
+        except RequestFailed as error:
+            if not guessed:
+                raise
+            _log.warning("the guessed warm-up request was refused", extra={"reason": str(error)})
+
+    def _guess_inputs(self, graph: Graph) -> tuple[TensorSpec, ...]:
+        """Take the inputs of the nearest node that knows its own: what is above often keeps the shape."""
+        known = (node.node.signature.inputs for node in graph.root.walk() if node.node.signature)
+        return next(known, (TensorSpec("data", "FP64", (None, 1)),))
+
+    def _report(self, unready: str | None) -> None:
+        if unready != self.unready:
+            _log.info("ready" if unready is None else "not ready", extra={"reason": unready} if unready else {})
+        self.unready = unready
+
+
+def _zeros(spec: TensorSpec) -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]]":
+    shape = [1 if size < 0 else size for size in spec.shape]
+    return np.full(shape, "" if spec.datatype == "BYTES" else 0, dtype=DTYPES[spec.datatype])

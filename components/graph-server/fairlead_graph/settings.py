@@ -1,0 +1,55 @@
+"""Settings of the graph server: environment variables FAIRLEAD_*, read once."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import GraphRefused
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits and sizes of one server."""
+
+    bind_address: str = "0.0.0.0"
+    worker_threads: int = 2
+    """Threads that run ONNX nodes."""
+    intra_op_threads: int = 1
+    """Threads of ONNX Runtime within one operator."""
+    max_in_flight: int = 256
+    """Requests under way at once; the next one is answered 503."""
+    max_body_bytes: int = 16 * 2**20
+    node_timeout_seconds: float = 5.0
+    """Deadline of one call of a remote node."""
+    drain_seconds: float = 1.0
+    """From SIGTERM on, requests are still taken for this long while the endpoints learn of it."""
+    grace_seconds: float = 20.0
+    """After that, requests under way get this long to end."""
+    termination_log: str | None = None
+    """Path where the reason of a refused graph is left."""
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings from FAIRLEAD_* variables; raise GraphRefused naming a variable that makes no sense."""
+
+    def number(name: str, default: float, least: float) -> float:
+        text = environment.get(name, "")
+        try:
+            value = float(text) if text else default
+        except ValueError:
+            value = least - 1
+        if not value >= least:
+            raise GraphRefused(name, f"got {text!r}, expected a number of at least {least:g}")
+        return value
+
+    return Settings(
+        bind_address=environment.get("FAIRLEAD_BIND_ADDRESS") or Settings.bind_address,
+        worker_threads=int(number("FAIRLEAD_WORKER_THREADS", len(os.sched_getaffinity(0)), 1)),
+        intra_op_threads=int(number("FAIRLEAD_INTRA_OP_THREADS", Settings.intra_op_threads, 1)),
+        max_in_flight=int(number("FAIRLEAD_MAX_IN_FLIGHT", Settings.max_in_flight, 1)),
+        max_body_bytes=int(number("FAIRLEAD_MAX_BODY_BYTES", Settings.max_body_bytes, 1)),
+        node_timeout_seconds=number("FAIRLEAD_NODE_TIMEOUT_SECONDS", Settings.node_timeout_seconds, 0.001),
+        drain_seconds=number("FAIRLEAD_DRAIN_SECONDS", Settings.drain_seconds, 0),
+        grace_seconds=number("FAIRLEAD_GRACE_SECONDS", Settings.grace_seconds, 0),
+        termination_log=environment.get("FAIRLEAD_TERMINATION_LOG"),
+    )

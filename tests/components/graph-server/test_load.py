@@ -1,0 +1,199 @@
+"""What is refused when a graph is loaded, by node or field; the process ends and leaves the reason."""
+
+import io
+import json
+import pickle
+import tempfile
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fairlead_graph.errors import GraphRefused
+from fairlead_graph.graph import build_graph
+from fairlead_graph.models import ModelCache
+from fairlead_graph.nodes import Resources
+from fairlead_graph.settings import Settings
+from fairlead_graph.spec import load_spec
+
+from tests.support import onnx_models as onnx
+
+GOOD = onnx.scale(2.0, ["n", 3])
+W = np.ones((3, 2), np.float32)
+DIGEST = "sha256:" + 64 * "0"
+
+
+class _Bomb:
+    """A pickle that leaves a trace when somebody loads it."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = str(trace)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (open, (self.trace, "w"))
+
+
+def _external(location: str) -> bytes:
+    return onnx.model(
+        [onnx.node("MatMul", ["x", "w"], ["y"])],
+        [("x", "FP32", ["n", 3])],
+        [("y", "FP32", ["n", 2])],
+        [onnx.external_tensor("w", W, location)],
+    )
+
+
+def _zip() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("data.pkl", b"\x80\x02.")
+    return buffer.getvalue()
+
+
+def refusal(folder: Path, graph: Any) -> str:
+    """Load a graph that must be refused; return the message."""
+    file = folder / "graph.json"
+    content = {"deployment": "digits", "predictor": "main", "namespace": "default", "graph": graph}
+    file.write_text(graph if isinstance(graph, str) else json.dumps(content))
+    cache = ModelCache(Path(tempfile.mkdtemp(dir=folder)))
+    with ThreadPoolExecutor(1) as pool, pytest.raises(GraphRefused) as caught:
+        build_graph(load_spec(file).root, Resources(Settings(), pool, cache))
+    return str(caught.value)
+
+
+def test_a_refused_graph_ends_the_process_and_leaves_its_reason(
+    start: Callable[..., Any], publish_model: Callable[..., str], tmp_path: Path
+) -> None:
+    message, uri = tmp_path / "termination", publish_model("bad", GOOD[:-20])
+    graph = {"name": "classifier", "type": "MODEL", "modelUri": uri}
+    server = start(graph, FAIRLEAD_TERMINATION_LOG=str(message))
+    assert server.process.wait(60) == 1, server.log.read_text()
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert lines[-1]["message"] == "graph refused"
+    failure = json.loads(message.read_text())["failure"]
+    assert failure["reason"] == "GraphRefused"
+    assert failure["message"] == f"{lines[-1]['at']}: {lines[-1]['reason']}"
+    assert failure["message"].startswith(f"node classifier: modelUri {uri}: model.onnx is truncated")
+
+
+MODELS = [
+    ({"model.onnx": GOOD[:-20]}, "model.onnx is truncated or not ONNX"),
+    ({"model.onnx": GOOD[:30]}, "model.onnx is truncated or not ONNX"),
+    ({"model.onnx": b"\x08"}, "model.onnx is truncated or not ONNX: it ends within a field"),
+    ({"model.onnx": b"hello, I am no model"}, "not ONNX"),
+    ({"model.onnx": b"\x00" * 64}, "model.onnx is not ONNX: a field number 0"),
+    ({"model.onnx": b'{"a": 1}'}, "not ONNX"),
+    ({"model.onnx": b""}, "model.onnx is empty"),
+    ({"model.onnx": onnx.number(1, 8)}, "model.onnx is not ONNX: no model with an IR version, an opset and a graph"),
+    ({"model.onnx": _zip()}, "model.onnx is a zip archive"),
+    ({"model.onnx": _external("../../secret")}, "tensor 'w' has its data at '../../secret', expected a file in the"),
+    ({"model.onnx": _external("/etc/passwd")}, "tensor 'w' has its data at '/etc/passwd', expected a file in the"),
+    ({"model.onnx": _external("")}, "tensor 'w' has its data at '', expected a file in the model's folder"),
+    ({"model.onnx": _external("w.bin")}, "tensor 'w' has its data at 'w.bin', which is not there"),
+    ({"model.onnx": onnx.scale(2.0, ["n", 3], opset=99)}, "refuses it (opset ai.onnx 99, IR 8)"),
+    ({"other.onnx": GOOD}, "the artifact has no file model.onnx; it has other.onnx"),
+]
+
+
+@pytest.mark.parametrize(("files", "reason"), MODELS, ids=[reason[:50] for _, reason in MODELS])
+def test_a_file_that_is_no_safe_model_is_refused_by_node(
+    publish_model: Callable[..., str], tmp_path: Path, files: Any, reason: str
+) -> None:
+    uri = publish_model("bad", files)
+    message = refusal(tmp_path, {"name": "classifier", "type": "MODEL", "modelUri": uri})
+    assert message.startswith(f"node classifier: modelUri {uri}: ")
+    assert reason in message
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_a_pickle_is_refused_and_never_loaded(publish_model: Callable[..., str], tmp_path: Path, protocol: int) -> None:
+    trace = tmp_path / "ran"
+    uri = publish_model("bad", pickle.dumps(_Bomb(trace), protocol))
+    message = refusal(tmp_path, {"name": "classifier", "type": "MODEL", "modelUri": uri})
+    assert "model.onnx is a Python pickle" in message
+    assert not trace.exists()
+
+
+def test_external_data_in_the_models_folder_is_served(
+    start: Callable[..., Any], publish_model: Callable[..., str]
+) -> None:
+    uri = publish_model("split", {"model.onnx": _external("data/w.bin"), "data/w.bin": W.tobytes()})
+    server = start({"name": "split", "type": "MODEL", "modelUri": uri}).wait_ready()
+    answer = server.infer({"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]})
+    assert answer.json["outputs"][0]["data"] == [7.0, 7.0]
+
+
+def test_a_tampered_or_other_artifact_is_refused(publish_model: Callable[..., str], tmp_path: Path) -> None:
+    uri = publish_model("good", GOOD)
+    node = {"name": "classifier", "type": "MODEL", "modelUri": uri}
+    assert f"expected {DIGEST}" in refusal(tmp_path, {**node, "digest": DIGEST})
+    model = Path(uri.removeprefix("file://")) / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"\x07")
+    assert "node classifier: modelUri file://" in refusal(tmp_path, node)
+    other = publish_model("table", b"1,2", kind="dataset")
+    assert "is an artifact of kind 'dataset', expected 'onnx-model'" in refusal(tmp_path, {**node, "modelUri": other})
+    missing = {**node, "modelUri": (tmp_path / "nothing").as_uri()}
+    assert "no artifact is there" in refusal(tmp_path, missing)
+
+
+def chain(first: str, second: str) -> dict[str, Any]:
+    child = {"name": "second", "type": "MODEL", "modelUri": second}
+    return {"name": "first", "type": "TRANSFORMER", "modelUri": first, "children": [child]}
+
+
+def test_a_parent_whose_outputs_do_not_fit_its_child_is_refused(
+    publish_model: Callable[..., str], tmp_path: Path
+) -> None:
+    three = publish_model("three", GOOD)
+    four = publish_model("four", onnx.scale(1.0, ["n", 4]))
+    double = publish_model("double", onnx.scale(1.0, ["n", 3], "FP64"))
+    two = publish_model(
+        "two",
+        onnx.model(
+            [onnx.node("Add", ["a", "b"], ["c"])],
+            [("a", "FP32", ["n", 3]), ("b", "FP32", ["n", 3])],
+            [("c", "FP32", ["n", 3])],
+        ),
+    )
+    expected = "node second: input x: node first gives shape [-1, 3], expected [-1, 4]"
+    assert refusal(tmp_path, chain(three, four)) == expected
+    expected = "node second: input x: node first gives FP64, expected FP32"
+    assert refusal(tmp_path, chain(double, three)) == expected
+    assert (
+        refusal(tmp_path, chain(three, two)) == "node second: input a: node first gives scaled, expected a among them"
+    )
+
+
+MODEL = {"name": "m", "type": "MODEL", "modelUri": "file:///m"}
+REMOTE = {"name": "r", "type": "ROUTER", "endpoint": {"host": "127.0.0.1", "port": 9000, "type": "REST"}}
+GRAPHS = [
+    ("{", "is not JSON"),
+    ({**MODEL, "type": "MODELL"}, "graph.type: got 'MODELL', expected one of MODEL, TRANSFORMER"),
+    ({**MODEL, "name": ""}, "graph.name: got '', expected a string that is not empty"),
+    ({"name": "m", "type": "MODEL"}, "graph: got {'modelUri': None, 'endpoint': None}, expected one of them"),
+    ({**MODEL, "digest": "sha256:12"}, "graph.digest: got 'sha256:12', expected sha256: and 64"),
+    ({**MODEL, "modelURI": "x"}, "graph.modelURI: got 'x', expected no field but children, digest"),
+    ({**MODEL, "children": [MODEL]}, "graph: got 2 nodes named m, expected every name once"),
+    ({**MODEL, "children": [MODEL, {**MODEL, "name": "n"}]}, "graph.children: got 2 of them, expected at most 1"),
+    (REMOTE, "graph.children: got 0 of them, expected at least 1 below a ROUTER"),
+    ({**REMOTE, "endpoint": {"host": "h", "port": 0}, "children": [MODEL]}, "graph.endpoint.port: got 0"),
+    ({**REMOTE, "endpoint": {"host": "h", "port": 1, "type": "GRPC"}, "children": [MODEL]}, "graph.endpoint.type: got"),
+    (
+        {**MODEL, "type": "ROUTER", "children": [{**MODEL, "name": "n"}]},
+        "node m: is a ROUTER with a modelUri, expected",
+    ),
+]
+
+
+@pytest.mark.parametrize(("graph", "reason"), GRAPHS, ids=[reason[:50] for _, reason in GRAPHS])
+def test_a_graph_that_makes_no_sense_is_refused_by_field(tmp_path: Path, graph: Any, reason: str) -> None:
+    assert reason in refusal(tmp_path, graph)
+
+
+def test_a_setting_that_makes_no_sense_is_refused_by_name(start: Callable[..., Any]) -> None:
+    server = start(MODEL, FAIRLEAD_MAX_IN_FLIGHT="many")
+    assert server.process.wait(30) == 1
+    line = json.loads(server.log.read_text())
+    assert (line["at"], line["reason"]) == ("FAIRLEAD_MAX_IN_FLIGHT", "got 'many', expected a number of at least 1")
