@@ -1,0 +1,1 @@
+"""The command line: `fairlead`, and `kubectl fairlead`."""

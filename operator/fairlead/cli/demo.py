@@ -1,0 +1,272 @@
+"""`fairlead demo`: the worked example, from raw digits to predictions over HTTP and a bundle for the edge."""
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from fairlead.cli.cluster import Cluster, Object, read_manifests
+from fairlead.cli.console import CommandError, explained, out
+from fairlead.cli.stages import Stages
+from fairlead.core import names
+from fairlead.local import cluster as local_cluster
+from fairlead.local.environments import environment_python, setup
+from fairlead.local.home import CHECKOUT, Home, default_home
+
+EXAMPLE = CHECKOUT / "examples" / "digits"
+COMPONENTS = (
+    "kubernetes", "trainer", "data-validation", "onnx-converter", "graph-server", "edge-runtime", "example",
+)  # fmt: skip
+MIN_ACCURACY = 0.95
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Local cluster")(demo)
+
+
+def demo(
+    report: Annotated[Path, typer.Option(help="Where the report goes.")] = Path("report.html"),
+    keep: Annotated[bool, typer.Option(help="Leave the local cluster running.")] = True,
+) -> None:
+    """Run the worked example on the local cluster; exits 1 when a gate fails or accuracy is under 0.95."""
+    with explained():
+        run = _Demo(default_home(), Stages(out))
+        try:
+            facts = run.all(report)
+        finally:
+            if not keep:
+                local_cluster.down(run.home)
+        out.print(run.stages.table())
+        _print_summary(facts, run, report)
+        if facts["accuracy"] < MIN_ACCURACY:
+            raise CommandError(f"accuracy over HTTP is {facts['accuracy']:.4f}, expected at least {MIN_ACCURACY}")
+
+
+@dataclass
+class _Demo:
+    """The stages in order; each leaves what the next ones need."""
+
+    home: Path
+    stages: Stages
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def all(self, report: Path) -> dict[str, Any]:
+        """Run every stage; return the figures for the summary."""
+        with self.stages.stage("setup", spinner=False) as stage:
+            setup(COMPONENTS, self.home, out)
+            stage.result = f"environments in {self.home}"
+        with self.stages.stage("cluster", spinner=False) as stage:
+            local_cluster.up(self.home)
+            os.environ["KUBECONFIG"] = str(Home(self.home).cluster / "kubeconfig")
+            stage.result = "control plane, node and operator run"
+        self._data()
+        self._train()
+        self._convert()
+        self._serve()
+        self._predict()
+        self._edge()
+        with self.stages.stage("report") as stage:
+            facts_file = self._work / "facts.json"
+            facts_file.write_text(json.dumps(self.facts))
+            self._example("report.py", "--facts", str(facts_file), "--out", str(report.absolute()))
+            stage.result = str(report.absolute())
+        return self.facts
+
+    def _data(self) -> None:
+        with self.stages.stage("data") as stage:
+            uri = self._uri("datasets/digits/v1")
+            self.facts["dataset"] = self._example("data.py", "--uri", uri)
+            stage.result = f"{uri}  {_short(self.facts['dataset']['digest'])}"
+
+    def _train(self) -> None:
+        """Apply the job first: it must stay blocked until its dataset is validated."""
+        job = self._manifest("training-job.yaml")
+        job["spec"]["dataset"]["digest"] = self.facts["dataset"]["digest"]
+        name = job["metadata"]["name"]
+        cluster = Cluster()
+        with self.stages.stage("gate") as stage:
+            for obj in _surroundings():
+                cluster.apply(obj)
+            _replace(cluster, job)
+            if _wait(cluster, "TrainingJob", name, ("Blocked", "Running", "Failed")) == "Blocked":
+                stage.result = f"TrainingJob {name} is Blocked: its dataset has no validation yet"
+            else:
+                stage.result = "the dataset was validated by an earlier run"
+        with self.stages.stage("validation") as stage:
+            dataset = self.facts["dataset"]
+            result = self._component(
+                "fairlead-data-validation", "--dataset", dataset["uri"], "--digest", dataset["digest"],
+                "--suite", str(EXAMPLE / "expectations.json"),
+            )  # fmt: skip
+            self.facts["validation"] = result
+            stage.result = f"passed: {result['uri']}"
+        with self.stages.stage("training", spinner=False) as stage:
+            status = _watch_training(cluster, name)
+            self.facts["training"] = status
+            stage.result = f"model {status['modelVersion']}, final loss {status['progress']['metrics']['loss']:.4f}"
+        self.facts["model"] = next(item for item in status["provenance"] if item["name"] == "model")
+
+    def _convert(self) -> None:
+        with self.stages.stage("conversion") as stage:
+            model, dataset = self.facts["model"], self.facts["dataset"]
+            onnx_uri = self._uri(f"models/digits-onnx/{self.facts['training']['modelVersion']}")
+            self.facts["onnx"] = self._component(
+                "fairlead-onnx-converter", "convert", "--model", model["uri"], "--digest", model["digest"],
+                "--dataset", dataset["uri"], "--dataset-digest", dataset["digest"], "--out-uri", onnx_uri,
+            )  # fmt: skip
+            self.facts["scaler"] = self._component(
+                "fairlead-onnx-converter", "scaler", "--scale", "0.0625", "--shape", "1,8,8",
+                "--out-uri", self._uri("models/digits-scaler/v1"),
+            )  # fmt: skip
+            stage.result = f"ONNX agrees with torch: {onnx_uri}"
+
+    def _serve(self) -> None:
+        with self.stages.stage("serving") as stage:
+            deployment = self._manifest("model-deployment.yaml")
+            scaler = deployment["spec"]["predictors"][0]["graph"]
+            scaler["modelUri"] = self.facts["scaler"]["uri"]
+            scaler["children"][0]["modelUri"] = self.facts["onnx"]["uri"]
+            cluster = Cluster()
+            cluster.apply(deployment)
+            name = deployment["metadata"]["name"]
+            _wait(cluster, "ModelDeployment", name, ("Ready",))
+            address = cluster.core.read_namespaced_service(name, cluster.namespace).spec.cluster_ip
+            self.facts["url"] = f"http://{address}:{names.SERVING_PORT}/v2/models/{name}"
+            stage.result = f"ModelDeployment {name} is Ready: {self.facts['url']}"
+
+    def _predict(self) -> None:
+        with self.stages.stage("predictions") as stage:
+            predictions = self._work / "predictions.json"
+            result = self._example(
+                "evaluate.py", "--url", self.facts["url"], "--dataset", self.facts["dataset"]["uri"],
+                "--out", str(predictions),
+            )  # fmt: skip
+            self.facts |= {"accuracy": result["accuracy"], "predictions": str(predictions)}
+            stage.result = f"{result['count']} held-out digits over HTTP, accuracy {result['accuracy']:.4f}"
+
+    def _edge(self) -> None:
+        with self.stages.stage("edge") as stage:
+            self.facts["edge"] = self._component(
+                "fairlead-edge", "quantize", "--model", self.facts["onnx"]["uri"],
+                "--dataset", self.facts["dataset"]["uri"], "--scale", "0.0625",
+                "--out-uri", self._uri(f"bundles/digits/{self.facts['training']['modelVersion']}"),
+            )  # fmt: skip
+            stage.result = f"int8 bundle: {self.facts['edge']['uri']}"
+
+    @property
+    def _work(self) -> Path:
+        folder = self.home / "demo"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def _uri(self, path: str) -> str:
+        """Return a place in the local artifact store."""
+        return f"file://{self.home}/artifacts/{path}"
+
+    def _manifest(self, file: str) -> Object:
+        """Load a resource of the example, its s3:// URIs turned into places of the local store."""
+        (obj,) = read_manifests(EXAMPLE / file)
+        return dict(json.loads(json.dumps(obj).replace("s3://", f"file://{self.home}/artifacts/")))
+
+    def _example(self, script: str, *arguments: str) -> dict[str, Any]:
+        """Run a script of the example; its last line is JSON."""
+        command = [str(environment_python("example", self.home)), str(EXAMPLE / script), *arguments]
+        output = _run(command)
+        return dict(json.loads(output.strip().splitlines()[-1])) if output.strip() else {}
+
+    def _component(self, command: str, *arguments: str) -> dict[str, Any]:
+        """Run a component's command; its result is the JSON file that it writes."""
+        result = self._work / f"{command}.json"
+        result.unlink(missing_ok=True)
+        _run([str(Home(self.home).bin / command), *arguments, "--out", str(result)])
+        return dict(json.loads(result.read_text()))
+
+
+def _run(command: list[str]) -> str:
+    """Run a command; raises CommandError with the end of what it printed."""
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    if done.returncode:
+        tail = (done.stdout + done.stderr)[-2000:]
+        raise CommandError(f"{Path(command[0]).name} exited with {done.returncode}:\n{tail}")
+    return done.stdout
+
+
+def _surroundings() -> list[Object]:
+    """Return what the example's resources refer to: the script, and a Secret that a store on disk leaves empty."""
+    code = {"train.py": (EXAMPLE / "train.py").read_text()}
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "digits-code"}, "data": code},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "artifact-store"}, "type": "Opaque"},
+    ]
+
+
+def _replace(cluster: Cluster, job: Object) -> None:
+    """Apply a job in place of one of an earlier run: a finished job is not run again by applying it."""
+    name = job["metadata"]["name"]
+    if any(item["metadata"]["name"] == name for item in cluster.list("TrainingJob")):
+        cluster.delete("TrainingJob", name)
+        while cluster.list("TrainingJob") or cluster.list("Pod", f"{names.JOB}={name}"):
+            time.sleep(0.1)
+    cluster.apply(job)
+
+
+def _wait(cluster: Cluster, kind: str, name: str, conditions: tuple[str, ...], seconds: float = 120) -> str:
+    """Wait until one of the conditions is True and return it; raises CommandError with what is known instead."""
+    end = time.monotonic() + seconds
+    told: list[str] = []
+    while time.monotonic() < end:
+        status = cluster.get(kind, name).get("status", {})
+        for condition in status.get("conditions", []):
+            if condition["type"] in conditions and condition["status"] == "True":
+                return str(condition["type"])
+        told = [f"{c['type']}={c['status']} {c['reason']}: {c['message']}" for c in status.get("conditions", [])]
+        time.sleep(0.1)
+    raise CommandError(f"{kind} {name}: not {' or '.join(conditions)} after {seconds:.0f} s\n" + "\n".join(told))
+
+
+def _watch_training(cluster: Cluster, name: str) -> Object:
+    """Show a job's progress until it ends; return its status. Raises CommandError when it failed."""
+    columns = (
+        TextColumn("  training"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"),
+        TextColumn("{task.fields[rate]} samples/s"), TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("training", total=None, loss="…", rate="…")
+        while True:
+            status = dict(cluster.get("TrainingJob", name).get("status", {}))
+            progress = status.get("progress", {})
+            bar.update(
+                task, completed=progress.get("step", 0), total=progress.get("totalSteps"),
+                loss=f"{progress.get('metrics', {}).get('loss', float('nan')):.4f}",
+                rate=f"{progress.get('samplesPerSecond') or 0:.0f}",
+            )  # fmt: skip
+            if status.get("completionTime"):
+                break
+            time.sleep(0.2)
+    if status["phase"] != "Succeeded":
+        failed = next(c for c in status["conditions"] if c["type"] == "Failed")
+        raise CommandError(f"TrainingJob {name} failed: {failed['reason']}: {failed['message']}")
+    return status
+
+
+def _print_summary(facts: dict[str, Any], run: _Demo, report: Path) -> None:
+    edge = facts["edge"]
+    out.print()
+    out.print(f"accuracy over HTTP   [bold green]{facts['accuracy']:.4f}[/] on held-out digits")
+    out.print(f"int8 for the edge    accuracy {edge['accuracy']:.4f}, {edge['size']:,} bytes"
+              f" ({edge['size'] / edge['source_size']:.0%} of {edge['source_size']:,})")  # fmt: skip
+    out.print(f"artifacts            {run.home}/artifacts")
+    out.print(f"kubectl              export KUBECONFIG={Home(run.home).cluster}/kubeconfig PATH={run.home}/bin:$PATH")
+    out.print(f"report               {report.absolute()}")
+    out.print("again, another way   fairlead get · fairlead describe tj/digits · fairlead logs tj/digits --worker 0")
+
+
+def _short(digest: str) -> str:
+    return digest[: len("sha256:") + 12] + "…"

@@ -1,0 +1,53 @@
+"""`fairlead setup`, `up`, `status`, `down`: the local cluster."""
+
+from typing import Annotated
+
+import typer
+
+from fairlead.cli.console import fail, out
+from fairlead.local import cluster
+from fairlead.local.environments import COMPONENTS
+from fairlead.local.environments import setup as make_environments
+from fairlead.local.home import default_home
+from fairlead.local.steps import SetupError
+
+_PANEL = "Local cluster"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command(rich_help_panel=_PANEL)(setup)
+    app.command(rich_help_panel=_PANEL)(up)
+    app.command(rich_help_panel=_PANEL)(status)
+    app.command(rich_help_panel=_PANEL)(down)
+
+
+def setup(
+    components: Annotated[
+        list[str] | None, typer.Argument(help=f"Some of: {', '.join(COMPONENTS)}. All of them when none is named.")
+    ] = None,
+    tests: Annotated[bool, typer.Option("--tests", help="Add what the components' tests need.")] = False,
+) -> None:
+    """Build and install what the local cluster and the components need; quick when it is all there."""
+    try:
+        make_environments(components or COMPONENTS, default_home(), out, tests=tests)
+    except SetupError as error:
+        fail(str(error))
+
+
+def up() -> None:
+    """Start a Kubernetes control plane, a node and the operator on this machine, without Docker or root."""
+    try:
+        cluster.up(default_home())
+    except (cluster.ClusterError, SetupError) as error:
+        fail(str(error))
+
+
+def status() -> None:
+    """Say which parts of the local cluster run."""
+    cluster.status(default_home())
+
+
+def down() -> None:
+    """Stop the local cluster and every process of its pods."""
+    cluster.down(default_home())
