@@ -24,7 +24,7 @@ _USERS = {
     "scheduler": ("system:kube-scheduler", ""),
 }
 # These refuse loopback addresses, which the pods of the process node have; the node routes Services itself.
-_UNUSED_CONTROLLERS = ("endpoint-controller", "endpointslice-controller", "endpointslice-mirroring-controller")
+_UNUSED_CONTROLLERS = ("endpoints-controller", "endpointslice-controller", "endpointslice-mirroring-controller")
 
 
 class ControlPlaneError(Exception):
@@ -67,7 +67,7 @@ class ControlPlane:
         return {name: self._daemons.find(name) is not None for name in self._components}
 
     def start(self) -> None:
-        """Start what does not run yet and return when the API server is ready."""
+        """Start what does not run yet and return when pods can be created."""
         if not self._kube.exists():
             raise ControlPlaneError(f"{self._kube}: no such file, expected the Kubernetes binary; run `fairlead setup`")
         self._write_files()
@@ -76,8 +76,11 @@ class ControlPlane:
             if self._daemons.find(name):
                 continue
             self._daemons.start(name, [self._kube, name, *commands[name]])
-            if name in _READY:
-                self._wait(name, lambda name=name: _READY[name](self))  # type: ignore[misc]
+            if name in ("etcd", "kube-apiserver"):  # the others need it
+                self._wait(name, _READY[name])
+        if "kube-controller-manager" in self._components:
+            # it makes the service account that every pod needs
+            self._wait("kube-controller-manager", ControlPlane._controllers_ready)
 
     def stop(self) -> None:
         """Kill every component: its state is on disk already, so asking nicely would only take longer."""
@@ -113,9 +116,9 @@ class ControlPlane:
             text = _kubeconfig(self.settings.server, authority, _USERS[key][0], self.settings.tokens[key])
             _write_private(path, text)
 
-    def _wait(self, name: str, ready: Callable[[], bool]) -> None:
+    def _wait(self, name: str, ready: Callable[["ControlPlane"], bool]) -> None:
         deadline = time.monotonic() + _READY_SECONDS
-        while not ready():
+        while not ready(self):
             log = self._daemons.log(name)
             if not self._daemons.find(name):
                 raise ControlPlaneError(f"{name} ended while starting; the last lines of {log}:\n{tail(log)}")
@@ -124,9 +127,15 @@ class ControlPlane:
             time.sleep(0.05)
 
     def _api_server_ready(self) -> bool:
+        return self._api_answers("/readyz")
+
+    def _controllers_ready(self) -> bool:
+        return self._api_answers("/api/v1/namespaces/default/serviceaccounts/default")
+
+    def _api_answers(self, path: str) -> bool:
         context = ssl.create_default_context(cafile=str(self.pki / "ca.crt"))
         headers = {"Authorization": f"Bearer {self.settings.tokens['admin']}"}
-        return _answers(urllib.request.Request(f"{self.settings.server}/readyz", headers=headers), context)
+        return _answers(urllib.request.Request(f"{self.settings.server}{path}", headers=headers), context)
 
     def _etcd_ready(self) -> bool:
         return _answers(urllib.request.Request(f"http://127.0.0.1:{self.settings.etcd_port}/health"))

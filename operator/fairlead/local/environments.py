@@ -160,7 +160,8 @@ def _require_compiler(log: StepLog) -> None:
         return
     command = ["apt-get", "install", "-y", "--no-install-recommends", *packages]
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise SetupError(f"Horovod is built from source and needs {' and '.join(packages)}; run: sudo {' '.join(command)}")
+        needed, remedy = " and ".join(packages), " ".join(command)
+        raise SetupError(f"Horovod is built from source and needs {needed}; run: sudo {remedy}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     if subprocess.run(["apt-cache", "show", packages[0]], capture_output=True).returncode != 0:
         log.run(["apt-get", "update"], env=quiet)

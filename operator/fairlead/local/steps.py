@@ -60,7 +60,8 @@ class StepLog:
             except OSError as error:
                 raise SetupError(f"{words[0]}: cannot be started: {error}") from error
         if result.returncode != 0:
-            raise SetupError(f"{words[0]} exited {result.returncode}; the last lines of {self.path}:\n{tail(self.path)}")
+            ending = f"the last lines of {self.path}:\n{tail(self.path)}"
+            raise SetupError(f"{words[0]} exited {result.returncode}; {ending}")
 
 
 def run_steps(steps: Sequence[Step], logs: Path, console: Console, at_once: int = 4) -> None:

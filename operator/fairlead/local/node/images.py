@@ -13,7 +13,7 @@ class ImageUnknown(Exception):
 
 @dataclass(frozen=True)
 class Images:
-    """Where the environment of each image is: never a guess, so nothing runs on the machine's own Python by accident."""
+    """Where each image's environment is; never a guess, so nothing runs on the machine's own Python by accident."""
 
     envs: Path
     """`fairlead/<component>` is the environment `<component>` here."""
@@ -32,7 +32,7 @@ class Images:
                 f"image {image!r}: a process node runs only images named {_PREFIX}<component>, from {self.envs}"
             )
         if not (env / "bin").is_dir():
-            raise ImageUnknown(f"image {image!r}: no environment at {env}; `fairlead setup` makes those of this project")
+            raise ImageUnknown(f"image {image!r}: no environment at {env}; `fairlead setup` makes this project's")
         return env
 
 

@@ -1,8 +1,8 @@
 """Mount paths to folders on disk. Pure.
 
 Processes share the machine's file system, so a path below a mountPath is rewritten wherever it can be seen from
-outside: in command, args, workingDir and values of the environment. A path that a program holds in its own code, or puts
-together from pieces, cannot be rewritten: pass paths in.
+outside: in command, args, workingDir and values of the environment. A path that a program holds in its own code, or
+puts together from pieces, cannot be rewritten: pass paths in.
 """
 
 import re

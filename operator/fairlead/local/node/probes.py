@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -54,10 +54,10 @@ class Verdict:
         return Verdict(success if row >= enough else self.passing, row, success)
 
 
-async def watch_probe(
-    spec: ProbeSpec, check: Callable[[], Awaitable[str | None]], report: Callable[[Verdict, str | None], None], *, quick: bool
-) -> None:
-    """Probe for ever, reporting each verdict with the failure's text.
+async def verdicts(
+    spec: ProbeSpec, check: Callable[[], Awaitable[str | None]], *, quick: bool
+) -> AsyncIterator[tuple[Verdict, str | None]]:
+    """Probe for ever; yield the verdict after each result, and the failure's text.
 
     With `quick` a probe that does not pass yet is repeated at once rather than a period later, so that a pod is
     ready when it is; Kubernetes allows that for readiness only.
@@ -70,7 +70,7 @@ async def watch_probe(
         except TimeoutError:
             failure = f"no answer within {spec.timeout:g} s"
         verdict = verdict.after(failure is None, spec)
-        report(verdict, failure)
+        yield verdict, failure
         await asyncio.sleep(min(spec.period, _UNREADY_PERIOD) if quick and not verdict.passing else spec.period)
 
 

@@ -1,8 +1,8 @@
 """Keeps one container's process: started by the node as `python -I -S shim.py RUN_FOLDER`, and outlives it.
 
 Reads {"argv", "env", "cwd", "log"} from standard input, so that no secret is on a command line or on disk. Answers
-with one line, `{}` or `{"error": …}`, and leaves `run.json` and, in the end, `exit.json` in its folder. SIGTERM is passed
-on to the process; SIGUSR1 kills it. When it has ended, so does everything that it started, as in a container.
+with one line, `started` or `failed`, and leaves `run.json` and, in the end, `exit.json` in its folder. SIGTERM is
+passed on to the process; SIGUSR1 kills it. When it has ended, so does all that it started, as in a container.
 Standard library only: it is started once per container and should cost little.
 """
 
@@ -33,10 +33,10 @@ def main() -> None:
         child = _start(order)
     except (OSError, ValueError) as error:
         _write(folder / "exit.json", {"startError": _explain(order, error), "finishedAt": started})
-        print(json.dumps({"error": str(error)}), flush=True)
+        os.write(1, b"failed\n")
         return
     _write(folder / "run.json", {"pid": os.getpid(), "started": _start_time(), "startedAt": started})
-    print("{}", flush=True)
+    os.write(1, b"started\n")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     status = _wait(child)
     _end_children(child)
@@ -101,12 +101,12 @@ def _end_children(child: int) -> None:
 def _children() -> list[int]:
     me = os.getpid()
     found = []
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                stat = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+                stat = (entry / "stat").read_text().rpartition(")")[2].split()
                 if int(stat[1]) == me:
-                    found.append(int(entry))
+                    found.append(int(entry.name))
     return found
 
 

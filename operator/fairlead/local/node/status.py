@@ -59,8 +59,12 @@ def derive_status(view: PodView, previous: Object) -> Object:
     over = phase in ("Succeeded", "Failed")
     unready = [item.name for item in view.containers if not item.ready]
     initialized = _init_done(view)
-    not_ready = ("PodCompleted", "") if phase == "Succeeded" else ("PodFailed", "") if over else (
-        "ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]"
+    not_ready = (
+        ("PodCompleted", "")
+        if phase == "Succeeded"
+        else ("PodFailed", "")
+        if over
+        else ("ContainersNotReady", f"containers with unready status: [{' '.join(unready)}]")
     )
     ready = not unready and not over and initialized
     conditions = {

@@ -49,7 +49,7 @@ def referenced_objects(pod: Object) -> tuple[set[str], set[str]]:
             if key in ("configMap", "configMapRef", "configMapKeyRef") and "name" in value:
                 config_maps.add(value["name"])
             elif key in ("secret", "secretRef", "secretKeyRef"):
-                secrets.add(value.get("secretName") or value.get("name"))
+                secrets.add(value.get("secretName") or value.get("name") or "")
             for name, item in value.items():
                 look(item, name)
 
@@ -57,7 +57,7 @@ def referenced_objects(pod: Object) -> tuple[set[str], set[str]]:
     look(spec.get("volumes") or [])
     for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
         look({key: container[key] for key in ("env", "envFrom") if key in container})
-    return config_maps, {name for name in secrets if name}
+    return config_maps, secrets - {""}
 
 
 def token_request(pod: Object) -> Object | None:

@@ -1,7 +1,7 @@
 """Makes the local cluster's DNS names resolve in a pod's Python processes. First on their PYTHONPATH.
 
-The node keeps a hosts file (FAIRLEAD_NODE_HOSTS) of full names; short ones are completed as /etc/resolv.conf's search list
-(FAIRLEAD_NODE_SEARCH) would do it. Programs that are not Python, and `python -I`, do not see these names.
+The node keeps a hosts file (FAIRLEAD_NODE_HOSTS) of full names; short ones are completed from FAIRLEAD_NODE_SEARCH as from
+the search list in /etc/resolv.conf. Programs that are not Python, and `python -I`, do not see these names.
 """
 
 import importlib.machinery
@@ -23,7 +23,7 @@ class _Hosts:
     """The hosts file, read again when it has changed."""
 
     def __init__(self, path: str, search: list[str]) -> None:
-        self._path, self._search = path, search
+        self._path, self._search = Path(path), search
         self._version: tuple[int, int] | None = None
         self._addresses: dict[str, list[str]] = {}
 
@@ -44,10 +44,10 @@ class _Hosts:
 
     def _read(self) -> None:
         try:
-            stat = os.stat(self._path)
+            stat = self._path.stat()
             if self._version == (stat.st_ino, stat.st_mtime_ns):
                 return
-            lines = Path(self._path).read_text().splitlines()
+            lines = self._path.read_text().splitlines()
         except OSError:
             return
         addresses: dict[str, list[str]] = {}

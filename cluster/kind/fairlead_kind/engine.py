@@ -1,0 +1,122 @@
+"""The container engine: the one that runs, or Debian's Docker, installed and started for the time of the cluster."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from fairlead.local.daemons import Daemons, tail
+from fairlead.local.home import Home
+from fairlead.local.steps import SetupError, StepLog
+
+from fairlead_kind.machine import MachineState
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_SYS_RESOURCE = 24  # the capability's number, linux/capability.h
+_RUNTIME = Path(__file__).resolve().parents[1] / "runc-without-resource"
+
+
+class Engine:
+    """Docker on this machine. What `ensure` starts, `stop` ends; an engine that ran already is left alone."""
+
+    def __init__(self, home: Home) -> None:
+        self.data = home.root / "engine" / "data"
+        self._folder = home.root / "engine"
+        self._record = self._folder / "machine.json"
+        self._daemons = Daemons(self._folder, detached=True)
+
+    @property
+    def answers(self) -> bool:
+        """Say whether an engine runs and lets us in."""
+        return bool(shutil.which("docker")) and _succeeds(["docker", "info"])
+
+    @property
+    def ours(self) -> bool:
+        """Say whether the engine that runs was started here."""
+        return self._daemons.find("dockerd") is not None
+
+    def ensure(self, log: StepLog) -> None:
+        """Make sure that an engine runs: install and start one where none does and this is root."""
+        if self.answers:
+            return
+        if os.environ.get("DOCKER_HOST"):
+            raise SetupError(f"DOCKER_HOST is {os.environ['DOCKER_HOST']}, but no engine answers there")
+        if os.geteuid() != 0:
+            raise SetupError("no container engine answers: start Docker, or run this as root to have it done")
+        if not shutil.which("dockerd"):
+            install_packages(["docker.io", "iptables"], log)
+            if self.answers:  # where systemd runs, the package starts its service
+                return
+        self._start()
+
+    def stop(self) -> bool:
+        """Stop an engine that was started here and put the machine back; False where there is none."""
+        if not self.ours and not self._record.exists():
+            return False
+        self._daemons.stop(["dockerd"], grace_seconds=_STOP_SECONDS)
+        if self._record.exists():
+            MachineState.load(self._record).restore()
+            self._record.unlink()
+        return True
+
+    def purge(self) -> None:
+        """Delete the images and containers of an engine that was started here."""
+        if self.ours:
+            raise SetupError("the engine runs; stop it before its data are deleted")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not self._record.exists():  # else a machine that went down while it ran: the first record counts
+            MachineState.record().save(self._record)
+        words = ["dockerd", "--data-root", self.data, "--bridge=none", "--log-level=warn"]
+        if not has_capability(_SYS_RESOURCE):
+            words += ["--add-runtime", f"reduced={_RUNTIME}", "--default-runtime", "reduced"]
+        self._daemons.start("dockerd", words)
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.answers:
+            if not self.ours or time.monotonic() > deadline:
+                raise SetupError(f"dockerd does not answer; the last lines of {self._daemons.log('dockerd')}:\n"
+                                 f"{tail(self._daemons.log('dockerd'))}")
+            time.sleep(0.2)
+
+
+def prefer_building_docker() -> None:
+    """Put the `docker` that can build with BuildKit first on PATH: one without its plugin hides an older, whole one."""
+    for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        docker = Path(folder) / "docker"
+        if docker.exists() and _can_build(docker):
+            os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+            os.environ["DOCKER_BUILDKIT"] = "1"
+            return
+    raise SetupError("no `docker` on PATH can build images: install its buildx plugin")
+
+
+def _can_build(docker: Path) -> bool:
+    version = subprocess.run([docker, "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"version (\d+)", version)
+    # until 22 the client held BuildKit itself, since 23 it is the plugin's
+    return bool(found and int(found[1]) < 23) or _succeeds([str(docker), "buildx", "version"])
+
+
+def install_packages(packages: list[str], log: StepLog) -> None:
+    """Install Debian packages that are missing."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        raise SetupError(f"{' and '.join(packages)} are needed: install them, or run this as root on Debian")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    if not _succeeds(["apt-cache", "show", *packages]):
+        log.run(["apt-get", "update"], env=quiet)
+    log.run(["apt-get", "install", "-y", "--no-install-recommends", *packages], env=quiet)
+
+
+def has_capability(number: int) -> bool:
+    """Say whether this process has a capability of the kernel."""
+    found = re.search(r"^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return bool(found and int(found[1], 16) >> number & 1)
+
+
+def _succeeds(words: list[str]) -> bool:
+    return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0

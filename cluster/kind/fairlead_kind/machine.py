@@ -1,0 +1,77 @@
+"""What a container engine and a kubelet change on a machine, recorded before and put back afterwards."""
+
+import json
+import re
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+# dockerd sets the first, a kubelet the others: they are the kernel's, not the container's.
+_KERNEL_SETTINGS = (
+    "net/ipv4/ip_forward",
+    "kernel/keys/root_maxbytes",
+    "kernel/keys/root_maxkeys",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+)
+_FIREWALLS = ("iptables", "ip6tables")
+
+
+@dataclass(frozen=True)
+class MachineState:
+    """Kernel settings by name, and the policies of the FORWARD chains by firewall."""
+
+    settings: dict[str, str]
+    forward: dict[str, str]
+
+    @classmethod
+    def record(cls) -> "MachineState":
+        """Read the state of this machine."""
+        paths = {name: Path("/proc/sys", name) for name in _KERNEL_SETTINGS}
+        return cls(
+            settings={name: path.read_text().strip() for name, path in paths.items() if path.exists()},
+            forward={name: _forward_policy(_rules(name)) for name in _FIREWALLS},
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> "MachineState":
+        """Read a state that was saved."""
+        return cls(**json.loads(path.read_text()))
+
+    def save(self, path: Path) -> None:
+        """Write the state for a later process."""
+        path.write_text(json.dumps(asdict(self)))
+
+    def restore(self) -> None:
+        """Put the settings back and remove Docker's rules, network bridge and control groups."""
+        for name, value in self.settings.items():
+            path = Path("/proc/sys", name)
+            if path.read_text().strip() != value:
+                path.write_text(value)
+        for name in _FIREWALLS:
+            rules = _rules(name)
+            if rules:
+                kept = without_docker(rules, self.forward.get(name, "ACCEPT"))
+                subprocess.run([f"{name}-restore"], input=kept, text=True, check=True)
+        for group in Path("/sys/fs/cgroup").glob("*/docker"):
+            group.rmdir()
+
+
+def without_docker(rules: str, forward: str) -> str:
+    """Return an iptables-save text without Docker's chains and the rules that lead to them."""
+    lines = (line for line in rules.splitlines() if not re.search(r"\bDOCKER\b|\bDOCKER-", line))
+    return "\n".join(re.sub(r"^:FORWARD \w+", f":FORWARD {forward}", line) for line in lines) + "\n"
+
+
+def _forward_policy(rules: str) -> str:
+    found = re.search(r"^:FORWARD (\w+)", rules, re.MULTILINE)
+    return found[1] if found else "ACCEPT"
+
+
+def _rules(firewall: str) -> str:
+    try:
+        return subprocess.run([f"{firewall}-save"], capture_output=True, text=True, check=True).stdout
+    except (FileNotFoundError, subprocess.CalledProcessError):  # not installed, or a kernel without it
+        return ""

@@ -1,0 +1,51 @@
+"""What a container needs to know of its pod and of the node."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fairlead.local.node.environment import Sources
+from fairlead.local.node.images import Images
+from fairlead.local.node.objects import Object
+
+Report = Callable[[str, str, str], None]
+"""Takes an event's type (Normal, Warning), reason and message."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The node's own places."""
+
+    images: Images
+    pods: Path
+    """A folder a pod."""
+    hosts: Path
+    """The hosts file that the pods' processes read."""
+
+
+@dataclass
+class PodContext:
+    """A pod as its containers see it."""
+
+    pod: Object
+    folder: Path
+    machine: Machine
+    load_sources: Callable[[], Awaitable[Sources]]
+    changed: Callable[[], None]
+    """To be called when a container's state has changed."""
+    report: Report
+    volumes: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def address(self) -> str:
+        """The pod's address."""
+        return str(self.pod["status"]["podIP"])
+
+    @property
+    def restart_policy(self) -> str:
+        """Always, OnFailure or Never."""
+        return str(self.pod["spec"].get("restartPolicy", "Always"))
+
+    def container_folder(self, name: str) -> Path:
+        """Return the folder of a container."""
+        return self.folder / "containers" / name
