@@ -64,9 +64,8 @@ class Coordinator:
         """Take note of a worker; answer its slots once all are there."""
         with self._changed:
             worker = self._check_worker(message)
-            if message.get("attempt") != self._run.attempt or message.get("slots") != self._run.slots:
-                got = f"attempt {message.get('attempt')!r} with {message.get('slots')!r} slots"
-                raise Refused(f"got {got}, expected attempt {self._run.attempt} with {self._run.slots}")
+            if message.get("slots") != self._run.slots:
+                raise Refused(f"slots: got {message.get('slots')!r}, expected {self._run.slots}")
             if worker not in self._agents:
                 member = Member(worker, str(message["address"]), str(message["interface"]), self._run.slots)
                 self._agents[worker] = _Agent(str(message["instance"]), member, self._clock())
@@ -193,6 +192,8 @@ class Coordinator:
         worker = message.get("worker")
         if type(worker) is not int or not 0 <= worker < self._run.workers:
             raise Refused(f"worker: got {worker!r}, expected 0 to {self._run.workers - 1}")
+        if message.get("attempt") != self._run.attempt:
+            raise Refused(f"attempt: got {message.get('attempt')!r}, expected {self._run.attempt}")
         return worker
 
     def _find(self, message: dict[str, Any]) -> _Agent:

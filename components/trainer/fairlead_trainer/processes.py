@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 _LINE_LIMIT = 8192
 _TAIL_LINES = 40
+_TAIL_CHARACTERS = 4096
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -79,9 +80,9 @@ class Process:
         return self._popen.poll() is None
 
     def log_tail(self) -> str:
-        """Return its last lines, the newest whole; wait briefly for those still in the pipe."""
+        """Return its last lines, as much as a report takes; wait briefly for those still in the pipe."""
         self._pump.join(timeout=2)
-        return "\n".join(self._tail)
+        return "\n".join(self._tail)[-_TAIL_CHARACTERS:]
 
     def signal_group(self, number: int) -> None:
         """Send a signal to it and everything it started."""

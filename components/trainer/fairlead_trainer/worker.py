@@ -63,7 +63,11 @@ class Worker:
         self._folder = folder
         self._backend = backend
         self._client = LauncherClient(settings.launcher_host, settings.launcher_port, key)
-        self._identity = {"worker": settings.worker, "instance": secrets.token_hex(8)}
+        self._identity = {
+            "worker": settings.worker,
+            "attempt": settings.attempt,
+            "instance": secrets.token_hex(8),
+        }
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._processes = ProcessSet(self._events, settings.timing.stop_grace)
         self._heartbeat = Heartbeat(
@@ -112,7 +116,6 @@ class Worker:
         settings = self._settings
         message = {
             **self._identity,
-            "attempt": settings.attempt,
             "slots": settings.slots,
             "address": settings.address,
             "interface": find_interface(settings.address),
