@@ -1,0 +1,136 @@
+"""Great Expectations: a suite in its own JSON format, run on a table in a context that leaves nothing behind."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd  # type: ignore[import-untyped, unused-ignore]
+
+from .errors import ValidationImpossible
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One expectation and how the data met it."""
+
+    column: str
+    expectation: str
+    expected: str
+    success: bool
+    observed: str
+
+    def describe(self) -> str:
+        """Return the outcome in one line: `column x_max: …`."""
+        return f"column {self.column}: {self.expectation} ({self.expected}): {self.observed}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a suite says of a table."""
+
+    suite: str
+    success: bool
+    outcomes: tuple[Outcome, ...]
+    document: dict[str, Any]
+    """Great Expectations' own result, without what differs from run to run."""
+
+    @property
+    def failed(self) -> list[str]:
+        """Return a line for each expectation that the data does not meet."""
+        return [outcome.describe() for outcome in self.outcomes if not outcome.success]
+
+
+def validate(table: pd.DataFrame, suite_file: Path) -> Result:
+    """Run the suite on the table; raise ValidationImpossible for a file that is no suite."""
+    # Usage statistics off, before the first import; the import takes seconds, so it waits until it is needed.
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
+    suite = _load_suite(suite_file)
+    asset = context.data_sources.add_pandas("dataset").add_dataframe_asset("rows")
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": table})
+    document = batch.validate(suite, result_format="SUMMARY").to_json_dict()  # type: ignore[no-untyped-call]
+    outcomes = tuple(_read_outcome(entry) for entry in document["results"])
+    return Result(suite.name, bool(document["success"]), outcomes, _strip(document))
+
+
+def _load_suite(file: Path) -> "ExpectationSuite":
+    from great_expectations import ExpectationSuite
+    from great_expectations.exceptions.exceptions import GreatExpectationsError
+    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+
+    try:
+        document = json.loads(file.read_bytes())
+    except OSError as error:
+        raise ValidationImpossible(f"suite {file}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise ValidationImpossible(f"suite {file}: is not JSON: {error}") from None
+    entries = document.get("expectations") if isinstance(document, dict) else None
+    if not isinstance(entries, list) or not entries or not isinstance(document.get("name"), str):
+        raise ValidationImpossible(f"suite {file}: expected an object with name and at least one of expectations")
+    for index, entry in enumerate(entries):
+        # The suite itself only logs what it cannot read, and goes on without it.
+        try:
+            ExpectationConfiguration(**entry).to_domain_obj()
+        except (GreatExpectationsError, ValueError, TypeError) as error:
+            raise ValidationImpossible(f"suite {file}: expectations[{index}]: {error}") from None
+    return ExpectationSuite(name=document["name"], expectations=entries)
+
+
+def _read_outcome(entry: dict[str, Any]) -> Outcome:
+    config, result = entry["expectation_config"], entry["result"]
+    kwargs = {key: value for key, value in config["kwargs"].items() if key != "batch_id"}
+    column = kwargs.pop("column", None) or kwargs.pop("column_set", None) or kwargs.pop("column_list", None) or "*"
+    return Outcome(
+        column=column if isinstance(column, str) else ", ".join(map(str, column)),
+        expectation=config["type"],
+        expected=", ".join(f"{key}: {_shorten(value)}" for key, value in kwargs.items()) or "no parameters",
+        success=bool(entry["success"]),
+        observed=_observe(entry["exception_info"], result),
+    )
+
+
+def _observe(exception: dict[str, Any], result: dict[str, Any]) -> str:
+    messages = _find_messages(exception)
+    if messages:
+        return f"could not be evaluated: {messages[0]}"
+    if result.get("observed_value") is not None:
+        return f"observed {_shorten(result['observed_value'])}"
+    if "partial_missing_list" in result:
+        parts = [f"{kind} {_shorten(values)}" for kind in ("missing", "unexpected")
+                 if (values := result.get(f"partial_{kind}_list"))]  # fmt: skip
+        return ", ".join(parts) or "exactly these"
+    if "unexpected_count" in result:
+        some = [row["value"] for row in result.get("partial_unexpected_counts", [])[:3] if isinstance(row, dict)]
+        shown = f" ({', '.join(map(_shorten, some))})" if some else ""
+        return f"{result['unexpected_count']} of {result.get('element_count', '?')} values unexpected{shown}"
+    return _shorten(result)
+
+
+def _find_messages(exception: dict[str, Any]) -> list[str]:
+    """Return the messages of an expectation's exceptions: one of its own, or one per metric that it needs."""
+    entries = [exception, *(entry for entry in exception.values() if isinstance(entry, dict))]
+    return [str(entry["exception_message"]) for entry in entries if entry.get("exception_message")]
+
+
+def _strip(document: dict[str, Any]) -> dict[str, Any]:
+    """Drop times, paths and ids: an equal verdict on an equal dataset is an equal artifact."""
+    document = json.loads(json.dumps(document))
+    version = document["meta"]["great_expectations_version"]
+    for entry in document["results"]:
+        entry["exception_info"] = {"messages": _find_messages(entry["exception_info"])}
+        entry["expectation_config"]["kwargs"].pop("batch_id", None)
+    return {**document, "meta": {"great_expectations_version": version}, "id": None}
+
+
+def _shorten(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

@@ -1,0 +1,110 @@
+"""The command `fairlead-data-validation`: exits 0 when the dataset passes, 2 when it fails, 1 without a result."""
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead_artifacts import (
+    ArtifactError,
+    ArtifactNotFound,
+    JsonValue,
+    Manifest,
+    Parent,
+    fetch,
+    publish,
+    read_manifest,
+    validation_uri,
+)
+
+from . import __version__
+from .errors import ValidationImpossible
+from .expectations import Result, validate
+from .report import build_markdown, build_text
+from .tables import build_table
+
+_PRODUCER = f"fairlead-data-validation/{__version__}"
+_FAILED = 2
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A validation's result and where it is published."""
+
+    result: Result
+    uri: str
+    manifest: Manifest
+    kept: bool
+    """True where an older, passing result stays because it is final."""
+
+
+def validate_dataset(uri: str, digest: str | None, suite: Path) -> Verdict:
+    """Fetch and verify a dataset, validate it, publish the result; raise ArtifactError or ValidationImpossible."""
+    with tempfile.TemporaryDirectory() as folder:
+        data, files = Path(folder, "data"), Path(folder, "result")
+        dataset = fetch(uri, data, digest)
+        if dataset.kind != "dataset":
+            raise ArtifactError(uri, f"is of kind {dataset.kind!r}, expected 'dataset'")
+        result = validate(build_table(data), suite)
+        files.mkdir()
+        (files / "result.json").write_text(json.dumps(result.document, indent=1, sort_keys=True))
+        (files / "result.md").write_text(build_markdown(result, uri, dataset.digest))
+        return _publish(result, uri, dataset, files)
+
+
+def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> Verdict:
+    target = validation_uri(uri, dataset.digest)
+    existing = _read_passing(target)
+    if existing is not None:
+        return Verdict(result, target, existing, kept=True)
+    failed: list[JsonValue] = list(result.failed)
+    manifest = publish(
+        files,
+        target,
+        kind="validation",
+        producer=_PRODUCER,
+        parents=[Parent("dataset", dataset.digest, uri)],
+        parameters={"success": result.success, "suite": result.suite, "failed": failed},
+        replace=True,
+    )
+    return Verdict(result, target, manifest, kept=False)
+
+
+def _read_passing(uri: str) -> Manifest | None:
+    """Return the result that is already there if it is final."""
+    try:
+        manifest = read_manifest(uri)
+    except ArtifactNotFound:
+        return None
+    return manifest if manifest.parameters.get("success") is True else None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Validate a dataset and print a table of its expectations."""
+    parser = argparse.ArgumentParser(prog="fairlead-data-validation", description=__doc__)
+    parser.add_argument("--dataset", required=True, metavar="URI")
+    parser.add_argument("--digest", metavar="sha256:…", help="refuse any other content")
+    parser.add_argument("--suite", required=True, type=Path, help="a suite in Great Expectations' JSON format")
+    parser.add_argument("--out", type=Path, help="write {uri, digest, success} there, as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        verdict = validate_dataset(options.dataset, options.digest, options.suite)
+    except (ArtifactError, ValidationImpossible) as error:
+        sys.stderr.write(f"fairlead-data-validation: {error}\n")
+        return 1
+    success = verdict.result.success
+    sys.stdout.write(f"{build_text(verdict.result)}\n\n{'passed' if success else 'FAILED'}: {verdict.uri}\n")
+    if verdict.kept:
+        suite = verdict.manifest.parameters.get("suite")
+        sys.stdout.write(f"A passing result of suite {suite} was there already; it is final and stays.\n")
+    if options.out:
+        out = {"uri": verdict.uri, "digest": verdict.manifest.digest, "success": success}
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(out))
+    return 0 if success else _FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
