@@ -1,7 +1,7 @@
 """Makes the local cluster's DNS names resolve in a pod's Python processes. First on their PYTHONPATH.
 
-The node keeps a hosts file (FAIRLEAD_NODE_HOSTS) of full names; short ones are completed from FAIRLEAD_NODE_SEARCH as from
-the search list in /etc/resolv.conf. Programs that are not Python, and `python -I`, do not see these names.
+The node keeps a hosts file (FAIRLEAD_NODE_HOSTS) of full names; FAIRLEAD_NODE_SEARCH completes short ones, as does
+a search list in /etc/resolv.conf. Programs that are not Python, and `python -I`, do not see these names.
 """
 
 import importlib.machinery

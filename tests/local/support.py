@@ -1,0 +1,107 @@
+"""A local cluster in the hands of a test: short-hands around kubectl and pods whose image is this very environment."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Object = dict[str, Any]
+IMAGE = "fairlead/test:1"
+
+
+@dataclass(frozen=True)
+class LocalCluster:
+    """A running local cluster."""
+
+    home: Path
+
+    def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> str:
+        """Run kubectl and return what it prints."""
+        argv = [str(self.home / "bin" / "kubectl"), "--kubeconfig", str(self.home / "cluster" / "kubeconfig"), *words]
+        result = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60)
+        if check and result.returncode != 0:
+            raise AssertionError(f"kubectl {' '.join(words)}: {result.stderr}")
+        return result.stdout if check else result.stdout + result.stderr
+
+    def apply(self, *objects: Object) -> None:
+        """Create objects."""
+        items = {"apiVersion": "v1", "kind": "List", "items": list(objects)}
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(items))
+
+    def get(self, kind: str, name: str) -> Object:
+        """Return an object."""
+        return dict(json.loads(self.kubectl("get", kind, name, "-o", "json")))
+
+    def wait(self, pod: str, holds: Callable[[Object], bool], seconds: float = 20) -> Object:
+        """Wait until something holds of a pod and return it."""
+        deadline = time.monotonic() + seconds
+        while not holds(found := self.get("pod", pod)):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"pod {pod} after {seconds} s: {json.dumps(found['status'], indent=1)}")
+            time.sleep(0.1)
+        return found
+
+    def finished(self, pod: str) -> Object:
+        """Wait until a pod has ended and return its only container's terminated state."""
+        found = self.wait(pod, lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"))
+        return dict(container(found)["state"]["terminated"])
+
+    def running(self, pod: str) -> Object:
+        """Wait until a pod is ready and return it."""
+        return self.wait(pod, ready)
+
+
+def make_pod(name: str, *command: str, spec: Object | None = None, **container: Any) -> Object:
+    """Return a pod of one container, never restarted."""
+    body = {"name": "main", "image": IMAGE, "command": list(command)} | container
+    meta = {"name": name, "namespace": "default", "labels": {"app": name}}
+    defaults = {"restartPolicy": "Never", "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 5}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": meta,
+        "spec": defaults | {"containers": [body]} | (spec or {}),
+    }
+
+
+def make_service(name: str, *, headless: bool = False, **spec: Any) -> Object:
+    """Return a Service of the pods labelled `app: <name>`."""
+    body = {"selector": {"app": name}, "ports": [{"port": 8080}]} | ({"clusterIP": "None"} if headless else {})
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": body | spec,
+    }
+
+
+def container(pod: Object) -> Object:
+    """Return the status of a pod's first container."""
+    return dict(pod["status"]["containerStatuses"][0])
+
+
+def waiting(pod: Object, reason: str) -> bool:
+    """Say whether a pod's first container waits for this reason."""
+    statuses = pod["status"].get("containerStatuses") or [{"state": {}}]
+    return bool(statuses[0]["state"].get("waiting", {}).get("reason") == reason)
+
+
+def ready(pod: Object) -> bool:
+    """Say whether a pod's Ready condition holds."""
+    conditions = pod["status"].get("conditions") or []
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+HTTP_SERVER = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        ready = self.path != "/ready" or os.path.exists(os.environ.get("READY_FILE", "/"))
+        self.send_response(200 if ready else 503); self.end_headers()
+        self.wfile.write(os.environ["HOSTNAME"].encode())
+http.server.ThreadingHTTPServer((os.environ["FAIRLEAD_BIND_ADDRESS"], 8080), Handler).serve_forever()
+"""
+"""A server that answers with its pod's name; `/ready` only once the file in READY_FILE exists."""
