@@ -1,4 +1,4 @@
-"""Training jobs as the pods run them: one launcher and its agents, real processes on loopback addresses of their own."""
+"""Training jobs as the pods run them: one launcher and its agents, on loopback addresses of their own."""
 
 import contextlib
 import itertools
@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from fairlead_artifacts import Manifest, publish
 
 ROOT = Path(__file__).parents[3]
@@ -84,7 +83,10 @@ class Job:
 
     def status(self) -> dict[str, Any]:
         """Ask the launcher as the operator does; while nothing answers, nothing is known."""
-        with contextlib.suppress(urllib.error.URLError), urllib.request.urlopen(f"http://{self.network}.1:7070/status", timeout=5) as answer:
+        with (
+            contextlib.suppress(urllib.error.URLError),
+            urllib.request.urlopen(f"http://{self.network}.1:7070/status", timeout=5) as answer,
+        ):
             status: dict[str, Any] = json.load(answer)
             return status
         return {"phase": None}

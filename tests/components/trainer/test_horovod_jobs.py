@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from fairlead_artifacts import Manifest, Parent, fetch
 
 from .conftest import ROOT, Job
@@ -73,7 +72,7 @@ def test_the_worker_that_failed_is_named_not_the_one_that_noticed(new_job: NewJo
 
 @pytest.mark.parametrize("victim", ["process", "agent"])
 def test_a_worker_that_is_killed_is_named_not_the_one_that_noticed(new_job: NewJob, victim: str) -> None:
-    end = "os.kill(os.getpid() if '%s' == 'process' else os.getppid(), 9)" % victim
+    end = f"os.kill({'os.getpid()' if victim == 'process' else 'os.getppid()'}, 9)"
     job = new_job().start(sys.executable, "-c", ENDLESS.format(end=end))
     codes = job.wait(90)
     failure = job.message("launcher")["failure"]

@@ -1,4 +1,4 @@
-"""How a job ends that does not succeed: each way, the worker, the code and the last words are named; nothing is left."""
+"""How a job ends that does not succeed: the worker, the code and the last words are named; nothing is left."""
 
 import secrets
 import signal
@@ -193,4 +193,3 @@ def test_what_a_process_leaves_running_ends_with_it(new_job: NewJob) -> None:
     job = new_job(workers=1).start("sh", "-c", "sleep 60 & exit 0")
     assert job.wait() == [0, 0], job.logs()
     assert job.processes() == []
-

@@ -1,0 +1,57 @@
+"""What only an object store can do wrong."""
+
+import secrets
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from fairlead_artifacts import ArtifactError, StoreUnavailable, fetch, parse_uri, publish, read_manifest
+
+
+@pytest.fixture
+def bucket(base: str) -> str:
+    """Return the test server's bucket; only s3:// has one."""
+    if not base.startswith("s3://"):
+        pytest.skip("for s3:// only")
+    return base
+
+
+def test_a_file_of_several_parts_is_whole(bucket: str, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "weights.bin").write_bytes(secrets.token_bytes(1 << 20) * 37)
+    published = publish(source, f"{bucket}/v1", kind="model", producer="t/1")
+    assert fetch(f"{bucket}/v1", tmp_path / "copy") == published
+
+
+def test_a_bucket_that_does_not_exist_is_named(bucket: str, folder: Path) -> None:
+    absent = f"fairlead-absent-{secrets.token_hex(4)}"
+    for call in (lambda uri: read_manifest(uri), lambda uri: publish(folder, uri, kind="dataset", producer="t/1")):
+        with pytest.raises(ArtifactError, match=f"bucket '{absent}' does not exist"):
+            call(f"s3://{absent}/v1")
+
+
+def test_wrong_credentials_are_refused_without_repeating_them(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
+    with pytest.raises(StoreUnavailable, match="SignatureDoesNotMatch") as refusal:
+        read_manifest(f"s3://{parse_uri(bucket).bucket}/v1")
+    assert "not-the-secret" not in str(refusal.value)
+
+
+def test_a_store_that_does_not_answer_is_unavailable_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable, match="the transfer failed"):
+            read_manifest("s3://datasets/v1")
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:9000", "ftp://host", "http://", "http://host/path"])
+def test_a_malformed_endpoint_is_named(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with pytest.raises(ArtifactError, match=r"AWS_ENDPOINT_URL: got .* expected http\(s\)://host"):
+        read_manifest("s3://datasets/v1")

@@ -1,0 +1,56 @@
+"""Progress files: written by scripts, read with suspicion."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fairlead_trainer import Progress
+from fairlead_trainer.progress import read_progress
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "progress.json"
+    monkeypatch.setenv("FAIRLEAD_PROGRESS_FILE", str(path))
+    return path
+
+
+def test_the_first_and_the_last_step_are_written_others_at_a_bounded_rate(file: Path) -> None:
+    progress = Progress(total_steps=1000)
+    written = []
+    for step in range(1, 1001):
+        progress.update(step, samples=8, epoch=1, loss=1 / step)
+        written.append(json.loads(file.read_text())["step"])
+    assert written[0] == 1
+    assert written[-1] == 1000
+    assert len(set(written)) < 20
+    last = read_progress(file)
+    assert last is not None
+    assert (last["totalSteps"], last["epoch"], last["metrics"]) == (1000, 1, {"loss": 0.001})
+    assert last["samplesPerSecond"] > 0
+
+
+def test_outside_a_job_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FAIRLEAD_PROGRESS_FILE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    Progress(10).update(1, loss=1.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"step": "1"}', '{"step": -1}', '{"metrics": {}}'])
+def test_what_is_no_progress_is_none(file: Path, content: str) -> None:
+    file.write_text(content)
+    assert read_progress(file) is None
+
+
+def test_only_known_fields_of_their_types_are_kept(file: Path) -> None:
+    metrics: dict[str, object] = {"loss": 0.5, "bad": "x", "infinite": float("inf"), "nan": float("nan"), "x" * 99: 1}
+    file.write_text(json.dumps({"step": 3, "totalSteps": "9", "epoch": 1.5, "extra": 1, "metrics": metrics}))
+    assert read_progress(file) == {"step": 3, "metrics": {"loss": 0.5, "x" * 64: 1}}
+
+
+def test_many_metrics_are_cut_so_that_the_message_fits(file: Path) -> None:
+    file.write_text(json.dumps({"step": 3, "metrics": {f"m{index}": index for index in range(500)}}))
+    progress = read_progress(file)
+    assert progress is not None
+    assert len(progress["metrics"]) == 20
