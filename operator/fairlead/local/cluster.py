@@ -5,14 +5,17 @@ import os
 import shutil
 import sys
 import time
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from rich.console import Console
+from rich.table import Table
 
-from fairlead.kube.client import KubeClient
-from fairlead.kube.kinds import CRD, NODE
-from fairlead.local.control_plane import COMPONENTS, ControlPlane, ControlPlaneError
+from fairlead.kube.client import ApiError, KubeClient
+from fairlead.kube.kinds import CRD, NODE, WATCHED
+from fairlead.local.control_plane import COMPONENTS, ClusterError, ControlPlane, answers
 from fairlead.local.daemons import Daemons, tail
 from fairlead.local.home import CHECKOUT, Home
 from fairlead.local.node.processes import end_processes
@@ -38,18 +41,19 @@ class ClusterStatus:
         return all(self.running[name] for name in PARTS if name != OPERATOR)
 
 
-def up(home: Path, operator: bool = True) -> ClusterStatus:
-    """Start what does not run yet and return when pods can run; raises ControlPlaneError."""
+def up(home: Path, operator: bool = True, console: Console | None = None) -> ClusterStatus:
+    """Start what does not run yet, return when pods can run, and print what runs; raises ClusterError."""
     where = Home(home)
     plane = _control_plane(where)
     daemons = _daemons(where)
     plane.start()
     if not daemons.find(NODE_AGENT):
         daemons.start(NODE_AGENT, [sys.executable, "-m", "fairlead.local.node", where.root])
-    asyncio.run(_make_ready(plane.kubeconfig, daemons.log(NODE_AGENT)))
+    asyncio.run(_make_ready(plane.kubeconfig, daemons))
     if operator and not daemons.find(OPERATOR):
-        daemons.start(OPERATOR, [_operator_command()], env={**os.environ, "KUBECONFIG": str(plane.kubeconfig)})
-    return status(home)
+        daemons.start(OPERATOR, [_operator_command()], env=_operator_environment(plane))
+        _await_operator(plane.settings.operator_port, daemons)
+    return status(home, console)
 
 
 def down(home: Path) -> None:
@@ -71,11 +75,22 @@ def down(home: Path) -> None:
         path.unlink()
 
 
-def status(home: Path) -> ClusterStatus:
-    """Return which parts run."""
+def status(home: Path, console: Console | None = None) -> ClusterStatus:
+    """Return which parts run, and print them as a table."""
     where = Home(home)
     daemons = _daemons(where)
-    return ClusterStatus(where.cluster / "kubeconfig", {name: daemons.find(name) is not None for name in PARTS})
+    processes = {name: daemons.find(name) for name in PARTS}
+    table = Table("part", "state", "process")
+    for name, process in processes.items():
+        state = "[green]running[/]" if process else "[dim]stopped[/]"
+        table.add_row(name, state, str(process.pid) if process else "")
+    console = console or Console()
+    console.print(table)
+    found = ClusterStatus(where.cluster / "kubeconfig", {name: bool(process) for name, process in processes.items()})
+    if found.up:
+        console.print(f"logs: {where.cluster / 'processes'}", soft_wrap=True)
+        console.print(f"export KUBECONFIG={found.kubeconfig}", soft_wrap=True)
+    return found
 
 
 def _control_plane(home: Home) -> ControlPlane:
@@ -90,7 +105,29 @@ def _operator_command() -> Path:
     return Path(sys.executable).parent / "fairlead-operator"
 
 
-async def _make_ready(kubeconfig: Path, node_log: Path) -> None:
+def _operator_environment(plane: ControlPlane) -> dict[str, str]:
+    return {
+        **os.environ,
+        "KUBECONFIG": str(plane.kubeconfig),
+        "FAIRLEAD_BIND_ADDRESS": "127.0.0.1",
+        "FAIRLEAD_PORT": str(plane.settings.operator_port),
+        "FAIRLEAD_LOG_FORMAT": "text",
+    }
+
+
+def _await_operator(port: int, daemons: Daemons) -> None:
+    """Wait until the operator answers; raises ClusterError when it ends instead."""
+    log = daemons.log(OPERATOR)
+    deadline = time.monotonic() + _READY_SECONDS
+    while not answers(urllib.request.Request(f"http://127.0.0.1:{port}/healthz")):
+        if not daemons.find(OPERATOR):
+            raise ClusterError(f"the operator ended while starting; the last lines of {log}:\n{tail(log)}")
+        if time.monotonic() > deadline:
+            raise ClusterError(f"the operator is not ready after {_READY_SECONDS:.0f} s; see {log}:\n{tail(log)}")
+        time.sleep(0.1)
+
+
+async def _make_ready(kubeconfig: Path, daemons: Daemons) -> None:
     """Define our resources and wait until the node takes pods."""
     async with KubeClient.from_kubeconfig(kubeconfig) as client:
         for path in sorted((CHECKOUT / "manifests" / "crds").glob("*.yaml")):
@@ -99,11 +136,24 @@ async def _make_ready(kubeconfig: Path, node_log: Path) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while True:
             node = await client.find(NODE, NAME)
-            if node and not node["spec"].get("taints"):
+            if node and not node["spec"].get("taints") and await _resources_served(client):
                 return
-            if time.monotonic() > deadline:
-                raise ControlPlaneError(f"the node is not ready after {_READY_SECONDS:.0f} s:\n{tail(node_log)}")
+            if time.monotonic() > deadline or not daemons.find(NODE_AGENT):
+                log = daemons.log(NODE_AGENT)
+                raise ClusterError(f"the node is not ready; the last lines of {log}:\n{tail(log)}")
             await asyncio.sleep(0.1)
+
+
+async def _resources_served(client: KubeClient) -> bool:
+    """Say whether our resources can be listed: the API server takes a moment after their definition."""
+    try:
+        for kind in WATCHED:
+            await client.list(kind)
+    except ApiError as error:
+        if error.code in (404, 429, 503):
+            return False
+        raise
+    return True
 
 
 def _keep_logs(home: Home) -> None:

@@ -27,8 +27,8 @@ _USERS = {
 _UNUSED_CONTROLLERS = ("endpoints-controller", "endpointslice-controller", "endpointslice-mirroring-controller")
 
 
-class ControlPlaneError(Exception):
-    """A part of the control plane did not start; holds the last lines of its log."""
+class ClusterError(Exception):
+    """A part of the local cluster did not start; holds the last lines of its log."""
 
 
 class ControlPlane:
@@ -69,7 +69,7 @@ class ControlPlane:
     def start(self) -> None:
         """Start what does not run yet and return when pods can be created."""
         if not self._kube.exists():
-            raise ControlPlaneError(f"{self._kube}: no such file, expected the Kubernetes binary; run `fairlead setup`")
+            raise ClusterError(f"{self._kube}: no such file, expected the Kubernetes binary; run `fairlead setup`")
         self._write_files()
         commands = _commands(self.folder, self.settings, "kube-controller-manager" in self._components)
         for name in self._components:
@@ -121,24 +121,24 @@ class ControlPlane:
         while not ready(self):
             log = self._daemons.log(name)
             if not self._daemons.find(name):
-                raise ControlPlaneError(f"{name} ended while starting; the last lines of {log}:\n{tail(log)}")
+                raise ClusterError(f"{name} ended while starting; the last lines of {log}:\n{tail(log)}")
             if time.monotonic() > deadline:
-                raise ControlPlaneError(f"{name} is not ready after {_READY_SECONDS:.0f} s; see {log}:\n{tail(log)}")
+                raise ClusterError(f"{name} is not ready after {_READY_SECONDS:.0f} s; see {log}:\n{tail(log)}")
             time.sleep(0.05)
 
     def _api_server_ready(self) -> bool:
-        return self._api_answers("/readyz")
+        return self._apianswers("/readyz")
 
     def _controllers_ready(self) -> bool:
-        return self._api_answers("/api/v1/namespaces/default/serviceaccounts/default")
+        return self._apianswers("/api/v1/namespaces/default/serviceaccounts/default")
 
-    def _api_answers(self, path: str) -> bool:
+    def _apianswers(self, path: str) -> bool:
         context = ssl.create_default_context(cafile=str(self.pki / "ca.crt"))
         headers = {"Authorization": f"Bearer {self.settings.tokens['admin']}"}
-        return _answers(urllib.request.Request(f"{self.settings.server}{path}", headers=headers), context)
+        return answers(urllib.request.Request(f"{self.settings.server}{path}", headers=headers), context)
 
     def _etcd_ready(self) -> bool:
-        return _answers(urllib.request.Request(f"http://127.0.0.1:{self.settings.etcd_port}/health"))
+        return answers(urllib.request.Request(f"http://127.0.0.1:{self.settings.etcd_port}/health"))
 
 
 _READY: dict[str, Callable[[ControlPlane], bool]] = {
@@ -193,6 +193,9 @@ def _commands(folder: Path, settings: ClusterSettings, with_controllers: bool) -
             f"--service-account-private-key-file={pki / 'service-account.key'}",
             f"--root-ca-file={pki / 'ca.crt'}",
             "--use-service-account-credentials",
+            # by default it takes 20 requests a second: seconds of waiting at every start
+            "--kube-api-qps=500",
+            "--kube-api-burst=500",
             "--leader-elect=false",
             "--secure-port=0",
             f"--controllers=*,{','.join(f'-{name}' for name in _UNUSED_CONTROLLERS)}",
@@ -222,7 +225,8 @@ def _write_private(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _answers(request: urllib.request.Request, context: ssl.SSLContext | None = None) -> bool:
+def answers(request: urllib.request.Request, context: ssl.SSLContext | None = None) -> bool:
+    """Say whether a server answers a request with 200."""
     # no proxy: the machine's proxy settings have no say about loopback
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:

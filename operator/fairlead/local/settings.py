@@ -20,6 +20,7 @@ class ClusterSettings:
     etcd_peer_port: int
     api_port: int
     node_port: int
+    operator_port: int
     tokens: dict[str, str]
 
     @property
@@ -56,7 +57,7 @@ def load_settings(folder: Path) -> ClusterSettings:
 
 
 def _choose(folder: Path) -> ClusterSettings:
-    ports = _free_ports(4)
+    ports = _free_ports(5)
     users = ("admin", "node", "controller-manager", "scheduler")
     return ClusterSettings(
         slot=zlib.crc32(str(folder.absolute()).encode()) % _SLOTS,
@@ -64,6 +65,7 @@ def _choose(folder: Path) -> ClusterSettings:
         etcd_peer_port=ports[1],
         api_port=ports[2],
         node_port=ports[3],
+        operator_port=ports[4],
         tokens={user: secrets.token_hex(16) for user in users},
     )
 
