@@ -72,15 +72,17 @@ class Engine:
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._record.exists():  # else a machine that went down while it ran: the first record counts
             MachineState.record().save(self._record)
-        words = ["dockerd", "--data-root", self.data, "--bridge=none", "--log-level=warn"]
+        words: list[str | Path] = ["dockerd", "--data-root", self.data, "--bridge=none", "--log-level=warn"]
         if not has_capability(_SYS_RESOURCE):
             words += ["--add-runtime", f"reduced={_RUNTIME}", "--default-runtime", "reduced"]
         self._daemons.start("dockerd", words)
         deadline = time.monotonic() + _START_SECONDS
         while not self.answers:
             if not self.ours or time.monotonic() > deadline:
-                raise SetupError(f"dockerd does not answer; the last lines of {self._daemons.log('dockerd')}:\n"
-                                 f"{tail(self._daemons.log('dockerd'))}")
+                raise SetupError(
+                    f"dockerd does not answer; the last lines of {self._daemons.log('dockerd')}:\n"
+                    f"{tail(self._daemons.log('dockerd'))}"
+                )
             time.sleep(0.2)
 
 

@@ -1,0 +1,113 @@
+"""The command line: `up`, `images`, `down`."""
+
+import argparse
+import sys
+from functools import partial
+
+from fairlead.local.home import Home, default_home
+from fairlead.local.steps import SetupError, Step, run_steps
+from rich.console import Console
+
+from fairlead_kind import programs
+from fairlead_kind.cluster import Cluster
+from fairlead_kind.docker import registry_reachable
+from fairlead_kind.engine import Engine, prefer_building_docker
+from fairlead_kind.images import NAMES, image_tag, plan_images
+from fairlead_kind.load import load_images, missing_images
+from fairlead_kind.node_image import node_image_tag, plan_node_image
+
+_AT_ONCE = 2
+
+
+def main() -> int:
+    """Run one command; returns the exit status."""
+    arguments = _parser().parse_args()
+    console = Console()
+    home = Home(default_home())
+    try:
+        match arguments.command:
+            case "up":
+                up(home, console)
+            case "images":
+                make_images(home, console, arguments.names or list(NAMES))
+            case "down":
+                down(home, console, purge=arguments.purge)
+    except SetupError as error:
+        Console(stderr=True).print(str(error), markup=False, style="bold red")
+        return 1
+    return 0
+
+
+def up(home: Home, console: Console) -> None:
+    """Bring the cluster up, or find it up."""
+    cluster = Cluster(home)
+    start_engine(home, console)
+    if cluster.running:
+        _report_old_nodes(cluster, console)
+    else:
+        published = registry_reachable()
+        image = None if published else node_image_tag()
+        steps = programs.plan_module(home, programs.KIND, "kind")
+        run_steps(steps + ([] if published else plan_node_image(home)), home.logs, console, _AT_ONCE)
+        clean = [Step("clean", cluster.delete)] if cluster.nodes else []
+        create = Step("cluster", lambda log: cluster.create(image, log), after=tuple(step.name for step in clean))
+        run_steps([*clean, create], home.logs, console)
+    console.print(f"Nodes: {', '.join(cluster.nodes)}\nexport KUBECONFIG={cluster.kubeconfig}", highlight=False)
+
+
+def make_images(home: Home, console: Console, names: list[str]) -> None:
+    """Build the images that are not current and load what a running cluster's nodes lack."""
+    if unknown := sorted(set(names) - set(NAMES)):
+        raise SetupError(f"images: got {unknown}, expected some of {list(NAMES)}")
+    start_engine(home, console)
+    run_steps(plan_images(home, names, published=registry_reachable()), home.logs, console, _AT_ONCE)
+    cluster = Cluster(home)
+    tags = [image_tag(name) for name in names]
+    lacking = {node: missing for node in cluster.nodes if (missing := missing_images(node, tags))}
+    loads = [Step(f"load-{node}", partial(load_images, node, missing)) for node, missing in lacking.items()]
+    run_steps(loads, home.logs, console, _AT_ONCE)
+    console.print(f"Images: {', '.join(tags)}", highlight=False)
+
+
+def down(home: Home, console: Console, *, purge: bool) -> None:
+    """Delete the cluster, stop an engine that `up` started and put the machine back."""
+    engine = Engine(home)
+    if engine.answers:
+        run_steps([Step("delete", Cluster(home).delete)], home.logs, console)
+    if engine.stop():
+        console.print("The engine that was started for the cluster is stopped.")
+    if purge:
+        engine.purge()
+    elif engine.data.exists():
+        console.print(f"Its images stay in {engine.data}; `down --purge` deletes them.", highlight=False)
+
+
+def _report_old_nodes(cluster: Cluster, console: Console) -> None:
+    image = cluster.image()
+    if image.startswith("fairlead/") and image != node_image_tag():
+        console.print(f"The nodes were made from {image}; this checkout makes {node_image_tag()}: see `down`, `up`.")
+
+
+def start_engine(home: Home, console: Console) -> None:
+    """Make sure that an engine runs and that its images can be built."""
+    engine = Engine(home)
+    if not engine.answers:
+        run_steps([Step("engine", engine.ensure)], home.logs, console)
+    prefer_building_docker()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fairlead_kind", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up", help="bring up the kind cluster")
+    images = commands.add_parser("images", help="build the images that changed and load them into the cluster's nodes")
+    images.add_argument("names", nargs="*", metavar="IMAGE", help=f"some of: {', '.join(NAMES)} (default: all)")
+    down_parser = commands.add_parser("down", help="delete the cluster and leave nothing behind")
+    down_parser.add_argument(
+        "--purge", action="store_true", help="also delete the images of the engine that `up` started"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

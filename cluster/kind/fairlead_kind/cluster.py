@@ -1,0 +1,96 @@
+"""The kind cluster itself: created from kind-config.yaml, checked, deleted."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead.local.home import CHECKOUT, Home
+from fairlead.local.steps import SetupError, StepLog
+
+from fairlead_kind import programs
+
+NAME = "fairlead"
+NETWORK = "kind"
+CONFIG = CHECKOUT / "kind-config.yaml"
+_WAIT = "--timeout=180s"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster of one FAIRLEAD_HOME; its kubeconfig is a file of its own, never the user's."""
+
+    home: Home
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.home.root / "kind" / "kubeconfig"
+
+    @property
+    def nodes(self) -> list[str]:
+        """The containers that are its nodes, the control plane first."""
+        label = f"label=io.x-k8s.kind.cluster={NAME}"
+        return sorted(_output(["docker", "ps", "--all", "--filter", label, "--format", "{{.Names}}"]).split())
+
+    @property
+    def running(self) -> bool:
+        """Say whether all its nodes run and its API server answers."""
+        nodes = self.nodes
+        if not nodes or not self.kubeconfig.exists():
+            return False
+        states = _output(["docker", "inspect", "--format", "{{.State.Running}}", *nodes]).split()
+        return set(states) == {"true"} and self.kubectl("get", "--raw", "/readyz", "--request-timeout=5s") == "ok"
+
+    def create(self, image: str | None, log: StepLog) -> None:
+        """Create it, from `image` or kind's own, and return when both nodes, DNS and the network are ready."""
+        self.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+        words = ["create", "cluster", "--name", NAME, "--config", str(CONFIG)]
+        words += ["--image", image] if image else []
+        try:
+            self._kind(log, *words, "--retain")
+            kubectl = ["docker", "exec", self.nodes[0], *_KUBECTL]
+            log.run([*kubectl, "wait", "node", "--all", "--for=condition=Ready", _WAIT])
+            log.run([*kubectl, "--namespace=kube-system", "rollout", "status", _WAIT, "deployment/coredns"])
+        except SetupError:
+            self._save_logs(log)
+            self.delete(log)
+            raise
+
+    def delete(self, log: StepLog) -> None:
+        """Delete its containers, volumes and, when nothing else uses it, kind's network."""
+        if self.nodes:
+            self._kind(log, "delete", "cluster", "--name", NAME)
+        self.kubeconfig.unlink(missing_ok=True)
+        network = _output(["docker", "network", "inspect", NETWORK])
+        if network and not json.loads(network)[0]["Containers"]:
+            log.run(["docker", "network", "rm", NETWORK])
+
+    def image(self) -> str:
+        """Return the image its nodes were started from."""
+        return _output(["docker", "inspect", "--format", "{{.Config.Image}}", self.nodes[0]]).strip()
+
+    def kubectl(self, *words: str) -> str:
+        """Run kubectl on the control plane node and return its output; empty when it failed."""
+        return _output(["docker", "exec", self.nodes[0], *_KUBECTL, *words])
+
+    def _kind(self, log: StepLog, *words: str) -> None:
+        program = programs.module_path(self.home, programs.KIND)
+        environment = {"KUBECONFIG": str(self.kubeconfig), "KIND_EXPERIMENTAL_PROVIDER": "docker"}
+        log.run([program, *words], env={**os.environ, **environment})
+
+    def _save_logs(self, log: StepLog) -> None:
+        folder = self.home.logs / "kind-failed"
+        program = programs.module_path(self.home, programs.KIND)
+        subprocess.run([program, "export", "logs", folder, "--name", NAME], capture_output=True)
+        with log.path.open("a") as file:
+            file.write(f"the nodes' logs are in {folder}\n")
+
+
+_KUBECTL = ("kubectl", "--kubeconfig=/etc/kubernetes/admin.conf")
+
+
+def _output(words: list[str]) -> str:
+    result = subprocess.run(words, capture_output=True, text=True)
+    return result.stdout if result.returncode == 0 else ""

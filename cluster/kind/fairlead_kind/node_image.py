@@ -1,0 +1,99 @@
+"""The nodes' image, made from the Kubernetes binary of cluster/ and Debian packages where none can be pulled."""
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead.local.home import CHECKOUT, Home
+from fairlead.local.steps import SetupError, Step, StepLog
+
+from fairlead_kind import programs
+from fairlead_kind.bases import base_image, plan_base
+from fairlead_kind.docker import Build, content_key
+
+SUITE = "bookworm"  # its containerd 1.6 is what Kubernetes 1.34 still speaks to
+_FILES = CHECKOUT / "cluster" / "kind" / "node"
+_KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd")
+_PODNET = "fairlead/podnet:local"
+
+
+def node_image_tag() -> str:
+    """Return the tag of the image that this checkout's files make."""
+    return f"fairlead/kind-node:{programs.kubernetes_version()}-{_key()[:12]}"
+
+
+def plan_node_image(home: Home) -> list[Step]:
+    """Return the steps that make the nodes' image, or none."""
+    build = Build(node_image_tag(), _key(), _context(home), _FILES / "Dockerfile")
+    if build.current:
+        return []
+    parts = [
+        *programs.plan_kubernetes(home, "kubernetes-node"),
+        *programs.plan_module(home, programs.COREDNS, "coredns"),
+        *plan_base(home, SUITE, published=False),
+    ]
+    work = _NodeImage(home, build.key).make
+    return [*parts, Step("node-image", work, after=tuple(step.name for step in parts))]
+
+
+@dataclass(frozen=True)
+class _NodeImage:
+    """Builds the image in two rounds: the system's images, saved into a file, and the node that brings that file."""
+
+    home: Home
+    key: str
+
+    def make(self, log: StepLog) -> None:
+        """Build everything, with Docker's cache doing what is unchanged."""
+        context = _context(self.home)
+        shutil.rmtree(context, ignore_errors=True)
+        shutil.copytree(_FILES, context)
+        (context / "kube").hardlink_to(programs.kubernetes_path(self.home))
+        (context / "coredns").hardlink_to(programs.module_path(self.home, programs.COREDNS))
+        programs.build_pause(context / "pause.bin", log, self.home)
+        names = self._system_images()
+        for target, tags in names.items():
+            self._build_system(target, tags, log)
+        saved = [tag for tags in names.values() for tag in tags]
+        log.run(["docker", "save", "--output", context / "images.tar", *saved])
+        arguments = {
+            "BASE": base_image(SUITE, published=False),
+            "KUBERNETES": programs.kubernetes_version(),
+            "PAUSE": names["pause"][0],
+        }
+        Build(node_image_tag(), self.key, context, context / "Dockerfile", arguments=arguments).run(log)
+        shutil.rmtree(context)
+
+    def _build_system(self, target: str, tags: list[str], log: StepLog) -> None:
+        context = _context(self.home)
+        arguments = {"BASE": base_image(SUITE, published=False)}
+        Build(tags[0], self.key, context, context / "images.Dockerfile", target, arguments).run(log)
+        for tag in tags[1:]:
+            log.run(["docker", "tag", tags[0], tag])
+
+    def _system_images(self) -> dict[str, list[str]]:
+        """Ask kubeadm which images it will start; return their tags by the target that makes them."""
+        version = programs.kubernetes_version()
+        kubeadm = [str(programs.kubernetes_path(self.home)), "kubeadm"]
+        command = [*kubeadm, "config", "images", "list", f"--kubernetes-version={version}"]
+        listed = subprocess.run(command, capture_output=True, text=True, check=True)
+        tags: dict[str, list[str]] = {"kubernetes": [], "coredns": [], "pause": []}
+        for tag in listed.stdout.split():
+            name = tag.rpartition(":")[0].rpartition("/")[2]
+            tags["kubernetes" if name in _KUBERNETES else name].append(tag)
+        if not all(tags.values()):
+            raise SetupError(f"{' '.join(command)}: got {listed.stdout!r}, expected {list(tags)}")
+        wanted = programs.COREDNS.rpartition("@")[2]
+        if not tags["coredns"][0].endswith(f":{wanted}"):
+            raise SetupError(f"programs.COREDNS is {wanted}, but Kubernetes {version} starts {tags['coredns'][0]}")
+        tags["kubernetes"].append(_PODNET)
+        return tags
+
+
+def _context(home: Home) -> Path:
+    return home.root / "kind" / "node-context"
+
+
+def _key() -> str:
+    return content_key(programs.kubernetes_key(), programs.COREDNS, SUITE, _FILES, Path(__file__))
