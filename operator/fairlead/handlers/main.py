@@ -36,13 +36,15 @@ def main() -> None:
     except (ValueError, ConfigError) as error:
         sys.exit(f"fairlead-operator: {error}")
     _set_up_logging(settings.log_format)
-    sys.exit(asyncio.run(_run(settings, kube)))
+    code = asyncio.new_event_loop().run_until_complete(_run(settings, kube))
+    logging.shutdown()
+    # kopf takes several seconds to close its streams; the work has ended and the lease is released by now
+    os._exit(code)
 
 
 async def _run(settings: Settings, kube: KubeClient) -> int:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _stop_on_signals(stop)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(kube)
         http = await stack.enter_async_context(aiohttp.ClientSession())
@@ -52,15 +54,24 @@ async def _run(settings: Settings, kube: KubeClient) -> int:
         # in the local cluster a pod's address is given; a real pod binds every address it has
         runner = await serve(health, settings.port, os.environ.get("FAIRLEAD_BIND_ADDRESS"))
         stack.push_async_callback(runner.cleanup)
-        tasks = {asyncio.create_task(_lead(settings, kube, queue, health)), asyncio.create_task(stop.wait())}
-        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in pending:
-            task.cancel()
-        await asyncio.gather(*pending, return_exceptions=True)
-        return next((code for task in done if isinstance(code := task.result(), int) and code is not True), 0)
+        leading = asyncio.create_task(_lead(settings, kube, queue, health, stop))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if leading.done():
+            return leading.result()
+        leading.cancel()
+        await asyncio.wait({leading})
+        return 0
 
 
-async def _lead(settings: Settings, kube: KubeClient, queue: KeyedQueue[Key], health: Health) -> int:
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+
+async def _lead(
+    settings: Settings, kube: KubeClient, queue: KeyedQueue[Key], health: Health, stop: asyncio.Event
+) -> int:
     """Wait to lead, then watch and work; returns 1 when the lease was lost."""
     election = None
     if settings.lease_namespace:
@@ -68,35 +79,47 @@ async def _lead(settings: Settings, kube: KubeClient, queue: KeyedQueue[Key], he
         election = LeaderElection(kube, settings.lease_namespace, identity)
         await election.acquire()
     health.leading, health.last_resync = True, time.monotonic()
+    watching = asyncio.create_task(_watch(settings, kube, queue, stop))
     work = [
-        asyncio.create_task(_watch(settings, kube, queue)),
         asyncio.create_task(queue.run(settings.workers)),
         asyncio.create_task(_resync(settings, kube, queue, health)),
     ]
     if election:
         work.append(asyncio.create_task(election.hold()))
     try:
-        done, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([watching, *work], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
         return 1
     finally:
-        for task in work:
+        for task in (watching, *work):
             task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
+        await asyncio.wait(work)
         if election:
             with suppress(ApiError, aiohttp.ClientError, TimeoutError):
                 await election.release()
 
 
-async def _watch(settings: Settings, kube: KubeClient, queue: KeyedQueue[Key]) -> None:
+async def _watch(settings: Settings, kube: KubeClient, queue: KeyedQueue[Key], stop: asyncio.Event) -> None:
     namespaces = settings.watched_namespaces
-    await kopf.operator(
-        registry=build_registry(queue, kube.config),
-        clusterwide=not namespaces,
-        namespaces=namespaces,
-        standalone=True,
-    )
+    ready = asyncio.Event()
+
+    async def take_signals_back() -> None:
+        # kopf takes them over when it starts, and would go on working for seconds after one
+        await ready.wait()
+        _stop_on_signals(stop)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(take_signals_back())
+        group.create_task(
+            kopf.operator(
+                registry=build_registry(queue, kube.config),
+                clusterwide=not namespaces,
+                namespaces=namespaces,
+                standalone=True,
+                ready_flag=ready,
+            )
+        )
 
 
 async def _resync(settings: Settings, kube: KubeClient, queue: KeyedQueue[Key], health: Health) -> None:

@@ -65,7 +65,7 @@ class KeyedQueue(Generic[Key]):
     async def _worker(self) -> None:
         while True:
             key = await self._take()
-            again: float | None = await self._try(key)
+            again = await self._try(key)
             async with self._changed:
                 self._finish(key, again)
                 self._changed.notify()
@@ -91,9 +91,9 @@ class KeyedQueue(Generic[Key]):
     async def _try(self, key: Key) -> float | None:
         state = self._states[key]
         try:
-            again: float | None = await self.work(key)
+            again = await self.work(key)
         except Exception as error:  # noqa: BLE001 - the outermost loop: one resource's trouble is not the others'
-            delay = min(_FIRST_BACKOFF * 2**state.failures, _LONGEST_BACKOFF)
+            delay = min(_FIRST_BACKOFF * 2.0 ** min(state.failures, 16), _LONGEST_BACKOFF)
             state.failures += 1
             self.on_error(key, error, delay)
             return delay

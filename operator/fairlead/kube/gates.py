@@ -69,7 +69,7 @@ def _check_validation(result: Manifest, digest: str, uri: str) -> Finding | None
 
 def _read_artifacts(deployment: ModelDeployment) -> Artifacts:
     digests: dict[str, str] = {}
-    chain: dict[str, ArtifactRef] = {}
+    chain: dict[tuple[str, str], ArtifactRef] = {}
     for predictor in deployment.spec.predictors:
         for node in predictor.graph.walk():
             if not node.model_uri:
@@ -82,17 +82,18 @@ def _read_artifacts(deployment: ModelDeployment) -> Artifacts:
             except ArtifactError as error:
                 return Artifacts(finding=Finding("ModelRefused", f"Node {node.name}: {error}"))
             digests[node.model_uri] = manifest.digest
-            chain[manifest.digest] = ArtifactRef(name=node.name, uri=uri, digest=manifest.digest)
+            chain[uri, manifest.digest] = ArtifactRef(name=node.name, uri=uri, digest=manifest.digest)
             _follow(manifest, chain)
     return Artifacts(digests, tuple(chain.values())[:_CHAIN_LIMIT])
 
 
-def _follow(manifest: Manifest, chain: dict[str, ArtifactRef]) -> None:
+def _follow(manifest: Manifest, chain: dict[tuple[str, str], ArtifactRef]) -> None:
     """Add an artifact's ancestors; one that is gone by now ends its branch, its digest stays on record."""
     for parent in manifest.parents:
-        if parent.digest in chain or len(chain) >= _CHAIN_LIMIT:
+        key = (parent.uri or "", parent.digest)
+        if key in chain or len(chain) >= _CHAIN_LIMIT:
             continue
-        chain[parent.digest] = ArtifactRef(name=parent.name, uri=parent.uri or "", digest=parent.digest)
+        chain[key] = ArtifactRef(name=parent.name, uri=parent.uri or "", digest=parent.digest)
         if parent.uri:
             try:
                 _follow(read_manifest(parent.uri, parent.digest), chain)

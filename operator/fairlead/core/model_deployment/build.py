@@ -31,7 +31,7 @@ def build_graph(deployment: ModelDeployment, predictor: Predictor, digests: Mapp
         "predictor": predictor.name,
         "graph": _build_node(predictor.graph, digests, ports),
     }
-    return json.dumps(document, sort_keys=True, indent=1)
+    return json.dumps(document, sort_keys=True, indent=1) + "\n"
 
 
 def build_config_map(deployment: ModelDeployment, predictor: Predictor, graph: str) -> Object:

@@ -16,6 +16,9 @@ _SHARED_BY_LAUNCHER = (
 )  # fmt: skip
 """What the launcher takes over from the workers' template: where a pod may run and how its image is pulled."""
 
+_SCRATCH = {"TMPDIR": names.WORK_FOLDER, "HOME": names.WORK_FOLDER}
+"""An unprivileged user can write nowhere else in most images."""
+
 
 def build_key_secret(job: TrainingJob, key: str) -> Object:
     """Return the Secret that authenticates the agents to the launcher."""
@@ -72,10 +75,12 @@ def build_worker(job: TrainingJob, index: int, attempt: int) -> Object:
 
 
 def _wrap(job: TrainingJob, container: dict[str, Any], index: int, attempt: int) -> dict[str, Any]:
-    """Put the agent before the user's command; variables that the user sets win over none of ours."""
+    """Put the agent before the user's command. The variables of the contract are ours, the scratch space is a default."""
     ours = _shared_environment(job, attempt) + _worker_environment(job, index)
-    taken = {variable["name"] for variable in ours}
+    taken = {variable["name"] for variable in ours} - set(_SCRATCH)
     users = [variable for variable in container.get("env", []) if variable["name"] not in taken]
+    set_by_user = {variable["name"] for variable in users}
+    ours = [variable for variable in ours if variable["name"] not in set_by_user]
     return container | {
         "command": ["fairlead-agent", "--", *container["command"], *container.get("args", [])],
         "args": [],
@@ -131,8 +136,7 @@ def _shared_environment(job: TrainingJob, attempt: int) -> list[dict[str, Any]]:
             FAIRLEAD_WORKERS=str(workers.replicas),
             FAIRLEAD_SLOTS=str(workers.slots),
             FAIRLEAD_BACKEND=BACKENDS[job.spec.launcher],
-            TMPDIR=names.WORK_FOLDER,
-            HOME=names.WORK_FOLDER,
+            **_SCRATCH,
         ),
     ]
 

@@ -1,0 +1,134 @@
+"""ModelDeployment, observed -> plan: each decision of the planner has a case here."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fairlead.api.base import ArtifactRef
+from fairlead.api.model_deployment import ModelDeployment
+from fairlead.core import names
+from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.build import build_children
+from fairlead.core.model_deployment.observed import Artifacts, ChildView, ObservedDeployment
+from fairlead.core.model_deployment.plan import plan_model_deployment
+from fairlead.core.plan import Plan, PodView
+from fairlead.core.settings import Settings
+from tests.support.golden import check_golden
+from tests.support.resources import DIGEST, NODE_CONTAINER, make_deployment
+from tests.support.returns import recorded_lines, return_lines
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+ARTIFACTS = Artifacts(
+    {"s3://models/scaler/v1": DIGEST, "s3://models/digits/v1": DIGEST},
+    (ArtifactRef(name="scaler", uri="s3://models/scaler/v1", digest=DIGEST),),
+)
+NODE = "spec__predictors__0__graph__children__0__"
+REMOTE = make_deployment(
+    **{f"{NODE}modelUri": ..., "spec__predictors__0__componentSpecs": [NODE_CONTAINER], "spec__replicas": 2}
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One decision: why it is there, what is observed."""
+
+    reason: str
+    deployment: ModelDeployment
+    observed: ObservedDeployment
+
+
+def applied(deployment: ModelDeployment, ready: int = 1, **more: Any) -> ObservedDeployment:
+    """Return what is observed once everything was applied and `ready` pods answer."""
+    children = build_children(deployment, ARTIFACTS.digests, Settings())
+    views = {kind: tuple(view(c, ready) for c in children if c["kind"] == kind) for kind in
+             ("Deployment", "Service", "ConfigMap")}  # fmt: skip
+    return ObservedDeployment(views["Deployment"], views["Service"], views["ConfigMap"], (), ARTIFACTS, **more)
+
+
+def view(child: dict[str, Any], ready: int) -> ChildView:
+    meta = child["metadata"]
+    digest = meta["annotations"][names.APPLIED_HASH]
+    return ChildView(meta["name"], f"uid-{meta['name']}", digest, replicas=1, ready=ready, settled=True)
+
+
+def wrong(**changes: Any) -> Case:
+    return Case("a graph that cannot be served is refused", make_deployment(**changes), ObservedDeployment())
+
+
+GOOD = make_deployment()
+SERVING = applied(GOOD)
+CRASHING = PodView("digits-main-x", "u", waiting="container graph-server: CrashLoopBackOff", restarts=3,
+                   termination_message="node classifier: model.onnx is truncated")  # fmt: skip
+
+CASES = {
+    "new": Case("everything is made", GOOD, ObservedDeployment(artifacts=ARTIFACTS)),
+    "new-remote-node": Case("a container gets a port, the graph its endpoint", REMOTE,
+                            ObservedDeployment(artifacts=ARTIFACTS)),
+    "new-with-secret": Case("the store's credentials come from a Secret, by reference",
+                            make_deployment(spec__predictors__0__graph__envSecretRefName="store"),
+                            ObservedDeployment(artifacts=ARTIFACTS)),
+    "pods-not-ready": Case("it waits for its pods", GOOD, applied(GOOD, ready=0)),
+    "pods-failing": Case("a pod's last words become the reason", GOOD,
+                         replace(applied(GOOD, ready=0), pods=(CRASHING,))),
+    "not-answering": Case("ready pods are not enough: the Service must answer", GOOD,
+                          replace(SERVING, answering=Finding("NotAnswering", "The Service answers 503."))),
+    "ready": Case("it answers; provenance is on record", GOOD, SERVING),
+    "ready-drops-what-is-old": Case(
+        "what an earlier spec left goes once the new one answers", GOOD,
+        replace(SERVING, config_maps=(*SERVING.config_maps, ChildView("digits-main-0ld", "uid-old"))),
+    ),
+    "model-missing": Case("a model that is not there is waited for", GOOD,
+                          ObservedDeployment(artifacts=Artifacts(finding=Finding("ModelNotFound", "Node scaler: …")))),
+    "cycle": wrong(**{f"{NODE}name": "scaler"}),
+    "two-nodes-of-one-name": wrong(
+        spec__predictors__0__graph={
+            "name": "root", "type": "COMBINER",
+            "children": [{"name": "a", "modelUri": "s3://models/a/1"}, {"name": "a", "modelUri": "s3://models/a/2"}],
+        },
+        spec__predictors__0__componentSpecs=[{"spec": {"containers": [{"name": "root"}]}}],
+    ),
+    "model-without-source": wrong(**{f"{NODE}modelUri": ...}),
+    "model-with-two-sources": wrong(spec__predictors__0__componentSpecs=[NODE_CONTAINER]),
+    "router-without-children": wrong(**{f"{NODE}modelUri": ..., f"{NODE}type": "ROUTER",
+                                        "spec__predictors__0__componentSpecs": [NODE_CONTAINER]}),
+    "combiner-without-children": wrong(**{f"{NODE}modelUri": ..., f"{NODE}type": "COMBINER",
+                                          "spec__predictors__0__componentSpecs": [NODE_CONTAINER]}),
+    "model-with-two-children": wrong(
+        spec__predictors__0__graph__children=[
+            {"name": "a", "modelUri": "s3://models/a/1"}, {"name": "b", "modelUri": "s3://models/b/1"}
+        ]
+    ),
+    "container-without-node": wrong(
+        spec__predictors__0__componentSpecs=[{"spec": {"containers": [{"name": "nobody"}]}}]
+    ),
+    "two-predictors": wrong(
+        spec__predictors=[
+            {"name": "a", "traffic": 50, "graph": {"name": "m", "modelUri": "s3://models/a/1"}},
+            {"name": "b", "traffic": 50, "graph": {"name": "m", "modelUri": "s3://models/b/1"}},
+        ]
+    ),
+}  # fmt: skip
+
+
+def plan(case: Case) -> Plan:
+    return plan_model_deployment(case.deployment, case.observed, Settings(), NOW)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_plan_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> None:
+    file = Path(__file__).parent / "model_deployment" / f"{name}.yaml"
+    check_golden(plan(CASES[name]), file, request.config.getoption("--update-golden"))
+
+
+def test_every_decision_has_a_case() -> None:
+    with recorded_lines(plan_model_deployment) as lines:
+        for case in CASES.values():
+            plan(case)
+    assert return_lines(plan_model_deployment) <= lines
+
+
+def test_no_golden_file_is_left_over() -> None:
+    files = {file.stem for file in (Path(__file__).parent / "model_deployment").glob("*.yaml")}
+    assert files == CASES.keys()

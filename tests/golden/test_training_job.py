@@ -1,0 +1,250 @@
+"""TrainingJob, observed -> plan: each decision of the planner has a case here."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fairlead.api.base import ArtifactRef
+from fairlead.api.training_job import Progress, TrainingJob
+from fairlead.core.conditions import Finding
+from fairlead.core.plan import Plan, PodView
+from fairlead.core.settings import Settings
+from fairlead.core.training_job.observed import Gate, ObservedJob
+from fairlead.core.training_job.plan import plan_training_job
+from tests.support.golden import check_golden
+from tests.support.resources import DIGEST, make_job
+from tests.support.returns import recorded_lines, return_lines
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+STARTED = "2026-03-01T11:59:55Z"
+LONG_AGO = "2026-03-01T11:00:00Z"
+DATASET = {"uri": "s3://datasets/digits/v1", "digest": DIGEST, "requireValidation": True}
+FOUND = (
+    ArtifactRef(name="dataset", uri=DATASET["uri"], digest=DIGEST),
+    ArtifactRef(name="validation", uri=f"{DATASET['uri']}.validation/{'ab' * 32}", digest="sha256:" + "cd" * 32),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One decision: why it is there, what is observed."""
+
+    reason: str
+    job: TrainingJob
+    observed: ObservedJob
+
+
+def pod(name: str, **changes: Any) -> PodView:
+    role, _, index = name.partition("-")
+    facts = {"phase": "Running", "ready": True, "ip": "10.0.0.9"} | changes
+    return PodView(name=f"digits-{name}", uid=f"uid-{name}", role=role, index=int(index or 0), **facts)
+
+
+def all_pods(**changes: Any) -> tuple[PodView, ...]:
+    return tuple(pod(name, **changes) for name in ("launcher", "worker-0", "worker-1"))
+
+
+def started(phase: str = "Pending", start: str = STARTED, **more: Any) -> dict[str, Any]:
+    running = "True" if phase == "Running" else "False"
+    stamp = {"lastTransitionTime": start, "observedGeneration": 1}
+    return {
+        "observedGeneration": 1,
+        "phase": phase,
+        "startTime": start,
+        "workers": {"ready": 2 if phase == "Running" else 0, "desired": 2, "restarts": 0},
+        "conditions": [
+            {"type": "Created", "status": "True", "reason": "ChildrenCreated", "message": "…"} | stamp,
+            {"type": "Running", "status": running, "reason": "PodsPending", "message": "…"} | stamp,
+        ],
+    } | more
+
+
+def said(**report: Any) -> str:
+    return json.dumps(report)
+
+
+FAILURE = said(
+    failure={"worker": 1, "rank": 1, "exitCode": 3, "signal": None, "reason": "Exited", "logTail": "ValueError: no"}
+)
+SUCCESS = said(
+    model={"uri": "s3://models/digits/digits-0a1b2c3d", "digest": DIGEST, "version": "digits-0a1b2c3d"},
+    progress={"step": 360, "totalSteps": 360, "metrics": {"loss": 0.01}},
+)
+CHILDREN = {"has_key": True, "has_service": True}
+
+CASES = {
+    "new": Case("everything is made, and the status says so", make_job(), ObservedJob(gate=Gate())),
+    "new-with-dataset-and-model": Case(
+        "the pods are told where data and model are; the gate's artifacts are on record",
+        make_job(spec__dataset=DATASET, spec__model={"uri": "s3://models/digits"}),
+        ObservedJob(gate=Gate(artifacts=FOUND)),
+    ),
+    "new-with-everything-set": Case(
+        "what the user sets in the template is kept, what is ours is added",
+        make_job(
+            spec__workers__template={
+                "metadata": {"labels": {"team": "vision", "fairlead.dev/job": "other"}, "annotations": {"a": "b"}},
+                "spec": {
+                    "nodeSelector": {"gpu": "yes"},
+                    "securityContext": {"runAsUser": 2000},
+                    "volumes": [{"name": "code", "configMap": {"name": "code"}}],
+                    "containers": [
+                        {
+                            "name": "trainer", "image": "x:1", "command": ["python3"], "args": ["/code/t.py"],
+                            "env": [{"name": "A", "value": "1"}, {"name": "FAIRLEAD_WORKERS", "value": "9"}],
+                            "volumeMounts": [{"name": "code", "mountPath": "/code"}],
+                        },
+                        {"name": "sidecar", "image": "y:1"},
+                    ],
+                },
+            }
+        ),
+        ObservedJob(gate=Gate()),
+    ),
+    "blocked": Case(
+        "a gate that is shut makes no pod",
+        make_job(spec__dataset=DATASET),
+        ObservedJob(gate=Gate(Finding("ValidationMissing", "No validation result."))),
+    ),
+    "unblocked": Case(
+        "the gate opened: Blocked turns False",
+        make_job(
+            {"conditions": [{"type": "Blocked", "status": "True", "reason": "ValidationMissing", "message": "…",
+                             "lastTransitionTime": LONG_AGO}]},
+            spec__dataset=DATASET,
+        ),
+        ObservedJob(gate=Gate(artifacts=FOUND)),
+    ),
+    "unsupported-elastic": Case(
+        "what this version cannot do fails at once",
+        make_job(spec__elastic={"minReplicas": 1, "maxReplicas": 4}),
+        ObservedJob(gate=Gate()),
+    ),
+    "suspended": Case(
+        "pods go, the job is held",
+        make_job(started("Running"), spec__runPolicy={"suspend": True}),
+        ObservedJob(all_pods(), **CHILDREN),
+    ),
+    "one-worker-missing-at-start": Case(
+        "a crash between two writes is made good",
+        make_job(started()),
+        ObservedJob(all_pods()[:2], **CHILDREN),
+    ),
+    "pods-pending": Case(
+        "a quick start is not worth a write", make_job(started()), ObservedJob(all_pods(phase="Pending"), **CHILDREN)
+    ),
+    "pods-pending-for-long": Case(
+        "a slow start is told",
+        make_job(started(start="2026-03-01T11:59:30Z")),
+        ObservedJob((pod("launcher"), pod("worker-0"), pod("worker-1", phase="Pending")), **CHILDREN),
+    ),
+    "pod-waiting": Case(
+        "the pod that does not start is named, and why",
+        make_job(started()),
+        ObservedJob((*all_pods()[:2], pod("worker-1", phase="Pending", waiting="ErrImagePull: x:9")), **CHILDREN),
+    ),
+    "pod-deleted-before-running": Case(
+        "its successor waits until it is gone",
+        make_job(started()),
+        ObservedJob((*all_pods()[:2], pod("worker-1", deleting=True)), **CHILDREN),
+    ),
+    "running": Case("all pods run", make_job(started()), ObservedJob(all_pods(), **CHILDREN)),
+    "running-progress": Case(
+        "the launcher's report goes into the status",
+        make_job(started("Running")),
+        ObservedJob(all_pods(), progress=Progress(step=40, total_steps=360, metrics={"loss": 0.5}), **CHILDREN),
+    ),
+    "running-progress-too-soon": Case(
+        "progress is written at a bounded rate",
+        make_job(started("Running", progress={"step": 39, "updatedAt": "2026-03-01T11:59:59Z"})),
+        ObservedJob(all_pods(), progress=Progress(step=40), **CHILDREN),
+    ),
+    "worker-failed-retry": Case(
+        "the failure is counted before anything is deleted",
+        make_job(started("Running")),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, termination_message=FAILURE)), **CHILDREN
+        ),
+    ),
+    "restarting": Case(
+        "pods of the earlier attempt go first",
+        make_job(started("Restarting", workers={"restarts": 1, "desired": 2})),
+        ObservedJob(all_pods(attempt=0), **CHILDREN),
+    ),
+    "restarted": Case(
+        "the next attempt's pods know its number",
+        make_job(started("Restarting", workers={"restarts": 1, "desired": 2})),
+        ObservedJob((), **CHILDREN),
+    ),
+    "worker-failed-for-good": Case(
+        "which worker, its exit code, its last lines",
+        make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, termination_message=FAILURE)), **CHILDREN
+        ),
+    ),
+    "worker-killed-silently": Case(
+        "a pod that is killed leaves its log's last lines",
+        make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=137, termination_message="step 40")), **CHILDREN
+        ),
+    ),
+    "worker-lost": Case(
+        "a pod that is taken away while the others run ends the attempt",
+        make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
+        ObservedJob(all_pods()[:2], **CHILDREN),
+    ),
+    "never-started": Case(
+        "a deadline ends the wait for a pod that does not start",
+        make_job(started(start=LONG_AGO)),
+        ObservedJob((*all_pods()[:2], pod("worker-1", phase="Pending", waiting="ErrImagePull: x:9")), **CHILDREN),
+    ),
+    "deadline-exceeded": Case(
+        "a job may only be active for so long",
+        make_job(started("Running", start=LONG_AGO), spec__runPolicy={"activeDeadlineSeconds": 60}),
+        ObservedJob(all_pods(), **CHILDREN),
+    ),
+    "succeeded": Case(
+        "the launcher's last words name the model",
+        make_job(started("Running", provenance=[FOUND[0].model_dump()])),
+        ObservedJob(
+            (pod("launcher", phase="Succeeded", exit_code=0, termination_message=SUCCESS), *all_pods()[1:]), **CHILDREN
+        ),
+    ),
+    "finished-cleans-up": Case(
+        "pods that still run go, finished ones stay for their logs",
+        make_job(started("Succeeded", completionTime=STARTED)),
+        ObservedJob((pod("launcher", phase="Succeeded"), *all_pods()[1:]), **CHILDREN),
+    ),
+    "finished-keeps-all": Case(
+        "cleanPodPolicy None leaves every pod",
+        make_job(started("Failed", completionTime=STARTED), spec__runPolicy={"cleanPodPolicy": "None"}),
+        ObservedJob(all_pods(), **CHILDREN),
+    ),
+}
+
+
+def plan(case: Case) -> Plan:
+    return plan_training_job(case.job, case.observed, Settings(), NOW, key="0123456789abcdef" * 4)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_plan_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> None:
+    file = Path(__file__).parent / "training_job" / f"{name}.yaml"
+    check_golden(plan(CASES[name]), file, request.config.getoption("--update-golden"))
+
+
+def test_every_decision_has_a_case() -> None:
+    with recorded_lines(plan_training_job) as lines:
+        for case in CASES.values():
+            plan(case)
+    assert return_lines(plan_training_job) <= lines
+
+
+def test_no_golden_file_is_left_over() -> None:
+    files = {file.stem for file in (Path(__file__).parent / "training_job").glob("*.yaml")}
+    assert files == CASES.keys()

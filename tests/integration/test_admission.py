@@ -1,0 +1,47 @@
+"""The real API server refuses what must be refused, in words that help."""
+
+import pytest
+import yaml
+from tests.support.api_server import Kubectl
+from tests.support.refusals import REFUSALS, Refusal
+from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, change
+
+
+@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.reason)
+def test_bad_resource_is_refused_at_admission(kubectl: Kubectl, refusal: Refusal) -> None:
+    told = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(refusal.resource), check=False)
+    for word in ("invalid", *refusal.words, *refusal.at_server):
+        assert word in told
+
+
+@pytest.mark.parametrize("resource", [TRAINING_JOB, MODEL_DEPLOYMENT], ids=lambda resource: resource["kind"])
+def test_good_resource_is_admitted(kubectl: Kubectl, resource: dict[str, object]) -> None:
+    told = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(resource))
+    assert "created" in told
+
+
+def test_unknown_field_is_refused_by_name(kubectl: Kubectl) -> None:
+    job = yaml.safe_dump(change(TRAINING_JOB, spec__worker=3))
+    told = kubectl("create", "--dry-run=server", "-f", "-", stdin=job, check=False)
+    assert 'unknown field "spec.worker"' in told
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"spec__workers__replicas": 3}, "the size of a job that exists cannot change"),
+        ({"spec__dataset": {"uri": "s3://other/data"}}, "dataset: cannot change"),
+        ({"spec__model": {"uri": "s3://other/model"}}, "model: cannot change"),
+    ],
+)
+def test_job_that_exists_keeps_its_shape(kubectl: Kubectl, changes: dict[str, object], words: str) -> None:
+    job = change(TRAINING_JOB, metadata__name="immutable", spec__runPolicy={"suspend": True})
+    kubectl.apply(job)
+    told = kubectl("apply", "-f", "-", stdin=yaml.safe_dump(change(job, **changes)), check=False)
+    assert words in told
+
+
+def test_columns_show_what_matters(kubectl: Kubectl) -> None:
+    kubectl.apply(change(TRAINING_JOB, metadata__name="columns", spec__runPolicy={"suspend": True}))
+    header = kubectl("get", "tj").splitlines()[0].split()
+    assert header == ["NAME", "PHASE", "READY", "WORKERS", "STEP", "TOTAL", "LOSS", "RESTARTS", "AGE", "MODEL"]

@@ -1,0 +1,94 @@
+"""ModelDeployments on a real API server, with the operator as a process of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fairlead_artifacts import publish
+from tests.integration.conftest import Operator
+from tests.support.api_server import Kubectl, condition, wait_for
+from tests.support.resources import MODEL_DEPLOYMENT, NODE_CONTAINER, Object, change
+
+NODE = "spec__predictors__0__graph__children__0__"
+
+
+def create_deployment(kubectl: Kubectl, name: str, **changes: Any) -> None:
+    kubectl.apply(change(MODEL_DEPLOYMENT, metadata__name=name, **changes))
+
+
+def wait_for_reason(kubectl: Kubectl, name: str, reason: str) -> Object:
+    def look() -> Object:
+        ready = condition(kubectl.get("mdep", name), "Ready")
+        return ready if ready.get("reason") == reason else {}
+
+    return dict(wait_for(look, f"{name} to say {reason}"))
+
+
+def make_models(folder: Path) -> dict[str, Any]:
+    (folder / "source").mkdir()
+    (folder / "source" / "model.onnx").write_bytes(b"not looked at here")
+    uris = [f"file://{folder}/store/{name}" for name in ("scaler", "classifier")]
+    for uri in uris:
+        publish(folder / "source", uri, kind="onnx-model", producer="test/1")
+    return {"spec__predictors__0__graph__modelUri": uris[0], f"{NODE}modelUri": uris[1]}
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("cycle", {f"{NODE}name": "scaler"}, "scaler -> scaler is a cycle of names"),
+        ("sourceless", {f"{NODE}modelUri": ...}, "has no modelUri and no container"),
+        (
+            "childless",
+            {f"{NODE}modelUri": ..., f"{NODE}type": "ROUTER", "spec__predictors__0__componentSpecs": [NODE_CONTAINER]},
+            "ROUTER 'classifier' has no children",
+        ),
+    ],
+)
+def test_graph_that_cannot_be_served_is_refused_in_words(
+    kubectl: Kubectl, operator: Operator, name: str, changes: dict[str, Any], words: str
+) -> None:
+    create_deployment(kubectl, name, **changes)
+    assert words in wait_for_reason(kubectl, name, "InvalidGraph")["message"]
+    assert kubectl.list("deployments", labels=f"fairlead.dev/deployment={name}") == []
+
+
+def test_missing_model_is_waited_for(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
+    uri = f"file://{tmp_path}/store/none"
+    create_deployment(kubectl, "missing", spec__predictors__0__graph__modelUri=uri)
+    assert uri in wait_for_reason(kubectl, "missing", "ModelNotFound")["message"]
+
+
+def test_children_are_made_and_go_with_their_owner(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
+    create_deployment(kubectl, "made", **make_models(tmp_path))
+    wait_for_reason(kubectl, "made", "PodsNotReady")
+    labels = "fairlead.dev/deployment=made"
+    assert len(kubectl.list("deployments", labels=labels)) == 1
+    assert len(kubectl.list("services", labels=labels)) == 1
+    (config,) = kubectl.list("configmaps", labels=labels)
+    assert '"digest": "sha256:' in config["data"]["graph.json"]
+    provenance = kubectl.get("mdep", "made")["status"]["provenance"]
+    assert provenance[0]["uri"] == f"file://{tmp_path}/store/scaler"
+    kubectl("delete", "mdep", "made")
+    kinds = ("deployments", "services", "configmaps", "replicasets", "pods")
+    wait_for(lambda: not [i for kind in kinds for i in kubectl.list(kind, labels=labels)], "no children", 30)
+
+
+def test_ready_pods_without_an_answer_are_not_ready(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
+    create_deployment(kubectl, "silent", **make_models(tmp_path))
+    wait_for_reason(kubectl, "silent", "PodsNotReady")
+    wait_for(lambda: kubectl.get("deployment", "silent-main").get("status", {}).get("replicas") == 1, "a replica")
+    generation = kubectl.get("deployment", "silent-main")["metadata"]["generation"]
+    for pod in kubectl.list("pods", labels="fairlead.dev/deployment=silent"):
+        ready = [{"type": "Ready", "status": "True"}]
+        kubectl.patch_status("pod", pod["metadata"]["name"], {"phase": "Running", "conditions": ready})
+    wait_for(lambda: kubectl.get("deployment", "silent-main")["status"].get("readyReplicas") == 1, "readiness")
+    assert generation == kubectl.get("deployment", "silent-main")["metadata"]["generation"]
+    wait_for_reason(kubectl, "silent", "NotAnswering")
+
+
+def test_scale_reaches_the_deployment(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
+    create_deployment(kubectl, "scaled", **make_models(tmp_path))
+    wait_for_reason(kubectl, "scaled", "PodsNotReady")
+    kubectl("scale", "mdep", "scaled", "--replicas=3")
+    wait_for(lambda: kubectl.get("deployment", "scaled-main")["spec"]["replicas"] == 3, "three replicas")

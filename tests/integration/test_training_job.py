@@ -1,0 +1,193 @@
+"""TrainingJobs on a real API server, with the operator as a process of its own; the test plays the kubelet."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fairlead_artifacts import Parent, publish, validation_uri
+from prometheus_client.parser import text_string_to_metric_families
+from tests.integration.conftest import Operator, free_port
+from tests.support.api_server import Kubectl, condition, running_operator, wait_for
+from tests.support.resources import DIGEST, TRAINING_JOB, Object, change
+
+SUCCESS = {"model": {"uri": "file:///models/x", "digest": DIGEST, "version": "x"}, "progress": {"step": 9}}
+FAILURE = {"failure": {"worker": 1, "rank": 1, "exitCode": 3, "signal": None, "reason": "Exited", "logTail": "boom"}}
+
+
+def create_job(kubectl: Kubectl, name: str, **changes: Any) -> None:
+    kubectl.apply(change(TRAINING_JOB, metadata__name=name, **changes))
+
+
+def pods_of(kubectl: Kubectl, job: str) -> dict[str, Object]:
+    items = kubectl.list("pods", labels=f"fairlead.dev/job={job}")
+    return {item["metadata"]["name"].removeprefix(f"{job}-"): item for item in items}
+
+
+def wait_for_pods(kubectl: Kubectl, job: str, attempt: int = 0) -> dict[str, Object]:
+    def look() -> dict[str, Object] | None:
+        pods = {
+            name: pod for name, pod in pods_of(kubectl, job).items()
+            if pod["metadata"]["labels"]["fairlead.dev/attempt"] == str(attempt)
+        }  # fmt: skip
+        return pods if len(pods) == 3 else None
+
+    return dict(wait_for(look, f"three pods of {job}, attempt {attempt}"))
+
+
+def run_pods(kubectl: Kubectl, job: str) -> None:
+    for name in ("launcher", "worker-0", "worker-1"):
+        container = {"name": "trainer", "ready": True, "state": {"running": {}}, "image": "x", "imageID": "x"}
+        status = {"phase": "Running", "containerStatuses": [container | {"restartCount": 0}]}
+        kubectl.patch_status("pod", f"{job}-{name}", status)
+
+
+def end_pod(kubectl: Kubectl, pod: str, code: int, message: Object | None) -> None:
+    ended = {"exitCode": code, "message": json.dumps(message) if message else "", "containerID": "x"}
+    container = {"name": "trainer", "ready": False, "state": {"terminated": ended}, "image": "x", "imageID": "x"}
+    phase = "Failed" if code else "Succeeded"
+    kubectl.patch_status("pod", pod, {"phase": phase, "containerStatuses": [container | {"restartCount": 0}]})
+
+
+def wait_for_condition(kubectl: Kubectl, job: str, type_: str) -> Object:
+    def look() -> Object:
+        found = condition(kubectl.get("tj", job), type_)
+        return found if found.get("status") == "True" else {}
+
+    return dict(wait_for(look, f"{type_} of {job}"))
+
+
+def count_writes(port: int) -> float:
+    import urllib.request
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        families = text_string_to_metric_families(response.read().decode())
+    return sum(
+        sample.value for family in families for sample in family.samples
+        if sample.name == "fairlead_api_writes_total" and sample.labels["kind"] == "TrainingJob"
+    )  # fmt: skip
+
+
+def test_job_lives_from_creation_to_success_in_at_most_eight_writes(kubectl: Kubectl, operator: Operator) -> None:
+    before = count_writes(operator.port)
+    create_job(kubectl, "quiet", spec__model={"uri": "file:///models"})
+    pods = wait_for_pods(kubectl, "quiet")
+    assert pods["worker-1"]["spec"]["securityContext"]["runAsNonRoot"] is True
+    run_pods(kubectl, "quiet")
+    wait_for_condition(kubectl, "quiet", "Running")
+    for worker in ("worker-0", "worker-1"):
+        end_pod(kubectl, f"quiet-{worker}", 0, None)
+    end_pod(kubectl, "quiet-launcher", 0, SUCCESS)
+    wait_for_condition(kubectl, "quiet", "Succeeded")
+    job = kubectl.get("tj", "quiet")
+    assert job["status"]["modelVersion"] == "x"
+    assert job["status"]["provenance"] == [{"name": "model", "uri": "file:///models/x", "digest": DIGEST}]
+    assert count_writes(operator.port) - before <= 8
+
+
+def test_failed_worker_is_retried_and_then_named(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "failing", spec__runPolicy={"backoffLimit": 1})
+    for attempt in (0, 1):
+        wait_for_pods(kubectl, "failing", attempt)
+        run_pods(kubectl, "failing")
+        wait_for(lambda: kubectl.get("tj", "failing")["status"]["phase"] == "Running", "Running")
+        end_pod(kubectl, "failing-worker-1", 3, FAILURE)
+    failed = wait_for_condition(kubectl, "failing", "Failed")
+    assert failed["reason"] == "WorkerExited"
+    assert failed["message"] == "Worker 1 (rank 1) exited with code 3. Last lines of its log:\nboom"
+    assert kubectl.get("tj", "failing")["status"]["workers"]["restarts"] == 1
+    events = [event["note"] for event in kubectl.list("events.events.k8s.io")]
+    assert any("Worker 1 (rank 1) exited with code 3" in note for note in events)
+
+
+def test_job_stays_blocked_until_its_dataset_is_validated(
+    kubectl: Kubectl, operator: Operator, tmp_path: Path
+) -> None:
+    uri = f"file://{tmp_path}/store/digits"
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "data").write_text("1")
+    digest = publish(tmp_path / "source", uri, kind="dataset", producer="test/1").digest
+    create_job(kubectl, "gated", spec__dataset={"uri": uri, "digest": digest, "requireValidation": True})
+    blocked = wait_for_condition(kubectl, "gated", "Blocked")
+    assert blocked["reason"] == "ValidationMissing"
+    assert digest in blocked["message"]
+    assert pods_of(kubectl, "gated") == {}
+    publish(
+        tmp_path / "source", validation_uri(uri, digest), kind="validation", producer="test/1",
+        parents=[Parent("dataset", digest, uri)], parameters={"success": True},
+    )  # fmt: skip
+    wait_for_pods(kubectl, "gated")
+    assert condition(kubectl.get("tj", "gated"), "Blocked")["status"] == "False"
+    names = [artifact["name"] for artifact in kubectl.get("tj", "gated")["status"]["provenance"]]
+    assert names == ["dataset", "validation"]
+
+
+def test_dataset_that_does_not_match_its_digest_blocks_the_job(
+    kubectl: Kubectl, operator: Operator, tmp_path: Path
+) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "data").write_text("1")
+    uri = f"file://{tmp_path}/store/digits"
+    publish(tmp_path / "source", uri, kind="dataset", producer="test/1")
+    create_job(kubectl, "mismatch", spec__dataset={"uri": uri, "digest": DIGEST})
+    assert wait_for_condition(kubectl, "mismatch", "Blocked")["reason"] == "DatasetDigestMismatch"
+
+
+def test_elastic_job_is_refused_in_words(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "elastic", spec__elastic={"minReplicas": 1, "maxReplicas": 2})
+    assert "spec.elastic" in wait_for_condition(kubectl, "elastic", "Failed")["message"]
+
+
+def test_template_that_the_api_server_refuses_becomes_a_condition(kubectl: Kubectl, operator: Operator) -> None:
+    path = "spec__workers__template__spec__containers__0__resources"
+    create_job(kubectl, "refused", **{path: {"requests": {"cpu": "much"}}})
+
+    def look() -> bool:
+        return condition(kubectl.get("tj", "refused"), "Running").get("reason") == "Refused"
+
+    wait_for(look, "the refusal")
+
+
+def test_suspended_job_gives_up_its_pods_and_gets_them_back(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "held")
+    wait_for_pods(kubectl, "held")
+    create_job(kubectl, "held", spec__runPolicy={"suspend": True})
+    wait_for_condition(kubectl, "held", "Suspended")
+    wait_for(lambda: not pods_of(kubectl, "held"), "no pods")
+    create_job(kubectl, "held", spec__runPolicy={"suspend": False})
+    wait_for_pods(kubectl, "held")
+
+
+def test_deleted_job_leaves_no_child(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "gone")
+    wait_for_pods(kubectl, "gone")
+    kubectl("delete", "tj", "gone")
+
+    def children() -> list[Object]:
+        kinds = ("pods", "services", "secrets")
+        return [item for kind in kinds for item in kubectl.list(kind, labels="fairlead.dev/job=gone")]
+
+    wait_for(lambda: not children(), "no children", 30)
+
+
+@pytest.mark.parametrize("moment", ["before pods run", "while pods run"])
+def test_killed_operator_ends_where_a_quiet_one_does(kubectl: Kubectl, folder: Path, moment: str) -> None:
+    name = f"killed-{moment.split()[0]}"
+    port = free_port()
+    with running_operator(kubectl, folder, port, FAIRLEAD_LEASE_NAMESPACE="") as process:
+        create_job(kubectl, name)
+        wait_for_pods(kubectl, name)
+        if moment == "while pods run":
+            run_pods(kubectl, name)
+            wait_for_condition(kubectl, name, "Running")
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    run_pods(kubectl, name)
+    with running_operator(kubectl, folder, port, FAIRLEAD_LEASE_NAMESPACE=""):
+        for worker in ("worker-0", "worker-1"):
+            end_pod(kubectl, f"{name}-{worker}", 0, None)
+        end_pod(kubectl, f"{name}-launcher", 0, SUCCESS)
+        wait_for_condition(kubectl, name, "Succeeded")
+    assert kubectl.get("tj", name)["status"]["workers"]["restarts"] == 0

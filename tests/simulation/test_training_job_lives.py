@@ -1,0 +1,88 @@
+"""Whole lives of a TrainingJob: whatever its pods do, it ends, within its limits, and then rests."""
+
+import json
+import random
+from dataclasses import replace
+
+import pytest
+from fairlead.core import names
+from fairlead.core.conditions import is_true
+from fairlead.core.plan import PodView
+from tests.support.resources import make_job
+from tests.support.simulated import SimulatedCluster
+
+WORKERS, LIMIT = 3, 2
+SEEDS = range(60)
+
+
+def simulate(seed: int, failures: float, lose_status: float = 0.0, evictions: float = 0.0) -> SimulatedCluster:
+    """Run a job to its end; each worker fails with the probability `failures` when it could finish."""
+
+    def live(pod: PodView, cluster: SimulatedCluster) -> PodView | None:
+        if pod.phase == "Pending":
+            return replace(pod, phase="Running", ready=True)
+        if pod.phase != "Running":
+            return pod
+        if cluster.random.random() < evictions:
+            return None
+        if pod.role == names.LAUNCHER:
+            return end_launcher(pod, cluster)
+        if cluster.random.random() < failures:
+            failure = {"worker": pod.index, "rank": pod.index, "exitCode": 3, "reason": "Exited", "logTail": "no"}
+            message = json.dumps({"failure": failure})
+            return replace(pod, phase="Failed", exit_code=3, termination_message=message)
+        return replace(pod, phase="Succeeded", exit_code=0)
+
+    job = make_job(spec__workers__replicas=WORKERS, spec__runPolicy={"backoffLimit": LIMIT})
+    cluster = SimulatedCluster(job, live, random.Random(seed), lose_status=lose_status)
+    cluster.run_until_quiet()
+    return cluster
+
+
+def end_launcher(pod: PodView, cluster: SimulatedCluster) -> PodView:
+    """The launcher ends when all workers of its attempt have, as they did."""
+    workers = [p for p in cluster.pods.values() if p.role == names.WORKER and p.attempt == pod.attempt]
+    if any(worker.phase == "Failed" for worker in workers):
+        return replace(pod, phase="Failed", exit_code=1)
+    if len(workers) == WORKERS and all(worker.phase == "Succeeded" for worker in workers):
+        return replace(pod, phase="Succeeded", exit_code=0, termination_message=json.dumps({"model": None}))
+    return pod
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_quiet_life_succeeds_with_three_status_writes(seed: int) -> None:
+    cluster = simulate(seed, failures=0)
+    assert is_true(cluster.job.status.conditions, "Succeeded")
+    assert cluster.job.status.workers.restarts == 0
+    # created, running, succeeded; a slow start is told once for each worker that is late
+    assert 2 <= cluster.status_writes <= 3 + WORKERS + 1
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_failing_workers_end_the_job_within_its_limits(seed: int) -> None:
+    cluster = simulate(seed, failures=0.4, evictions=0.02)
+    status = cluster.job.status
+    assert is_true(status.conditions, "Succeeded") != is_true(status.conditions, "Failed")
+    assert status.workers.restarts <= LIMIT
+    assert cluster.most_pods <= WORKERS + 1
+    if is_true(status.conditions, "Failed"):
+        assert status.workers.restarts == LIMIT
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_operator_that_dies_before_its_status_writes_changes_nothing_in_the_end(seed: int) -> None:
+    cluster = simulate(seed, failures=0, lose_status=0.3)
+    status = cluster.job.status
+    assert is_true(status.conditions, "Succeeded")
+    assert is_true(status.conditions, "Created")
+    assert status.start_time is not None
+    assert cluster.most_pods <= WORKERS + 1
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_finished_job_rests(seed: int) -> None:
+    cluster = simulate(seed, failures=0.3)
+    before = cluster.job.status
+    plan = cluster.reconcile()
+    assert (plan.apply, plan.delete, plan.events, plan.requeue_after) == ((), (), (), None)
+    assert plan.status == before

@@ -1,0 +1,129 @@
+"""A real API server for tests, with the CRDs in it, and the operator as a process with exactly its own permissions."""
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fairlead.local.control_plane import ControlPlane
+from fairlead.local.home import CHECKOUT, Home, default_home
+
+Object = dict[str, Any]
+OPERATOR_NAMESPACE = "fairlead-system"
+
+
+@dataclass
+class Kubectl:
+    """kubectl for one API server."""
+
+    kubeconfig: Path
+
+    def __call__(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
+        """Run kubectl; return what it printed, errors too when `check` is False."""
+        kubectl = Home(default_home()).bin / "kubectl"
+        command = [str(kubectl), "--kubeconfig", str(self.kubeconfig), *arguments]
+        done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
+        if check and done.returncode:
+            raise AssertionError(f"kubectl {' '.join(arguments)}: {done.stderr}")
+        return done.stdout + ("" if check else done.stderr)
+
+    def apply(self, obj: Object) -> None:
+        """Apply one object."""
+        self("apply", "-f", "-", stdin=yaml.safe_dump(obj))
+
+    def get(self, kind: str, name: str, namespace: str = "default") -> Object:
+        """Return one object; empty when it does not exist."""
+        text = self("get", kind, name, "-n", namespace, "-o", "yaml", "--ignore-not-found")
+        return dict(yaml.safe_load(text) or {})
+
+    def list(self, kind: str, namespace: str = "default", labels: str = "") -> list[Object]:
+        """Return the objects of a kind."""
+        return list(yaml.safe_load(self("get", kind, "-n", namespace, "-l", labels, "-o", "yaml"))["items"])
+
+    def patch_status(self, kind: str, name: str, status: Object, namespace: str = "default") -> None:
+        """Patch a status, as the object's controller would."""
+        patch = yaml.safe_dump({"status": status})
+        self("patch", kind, name, "-n", namespace, "--subresource", "status", "--type", "merge", "-p", patch)
+
+
+@contextmanager
+def started_api_server(folder: Path) -> Iterator[Kubectl]:
+    """Start etcd, API server and controllers; install CRDs and the operator's permissions."""
+    folder.mkdir(exist_ok=True)
+    components = ("etcd", "kube-apiserver", "kube-controller-manager")
+    with ControlPlane(folder, components) as plane:
+        kubectl = Kubectl(plane.kubeconfig)
+        kubectl("create", "namespace", OPERATOR_NAMESPACE)
+        rendered = kubectl("kustomize", str(CHECKOUT / "manifests"))
+        for obj in yaml.safe_load_all(rendered):
+            if obj["kind"] not in ("Deployment", "Namespace"):
+                kubectl.apply(obj)
+        kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        yield kubectl
+
+
+@contextmanager
+def running_operator(kubectl: Kubectl, folder: Path, port: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the operator as its own service account; /healthz answers when the block begins."""
+    settings = {
+        "KUBECONFIG": str(operator_kubeconfig(kubectl, folder)),
+        "FAIRLEAD_PORT": str(port),
+        "FAIRLEAD_BIND_ADDRESS": "127.0.0.1",
+        "FAIRLEAD_LEASE_NAMESPACE": OPERATOR_NAMESPACE,
+        "FAIRLEAD_PROGRESS_SECONDS": "0.3",
+        "FAIRLEAD_GATE_SECONDS": "0.3",
+    }
+    with (folder / f"operator-{port}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fairlead.handlers.main"],
+            env=os.environ | settings | environment, stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "the operator's /healthz", 20)
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def operator_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:
+    """Write a kubeconfig with the operator's service account: what RBAC does not grant fails here."""
+    config = yaml.safe_load(kubectl.kubeconfig.read_text())
+    token = kubectl("create", "token", "fairlead-operator", "-n", OPERATOR_NAMESPACE).strip()
+    config["users"][0]["user"] = {"token": token}
+    path = folder / "operator.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def wait_for(look: Callable[[], Any], what: str, seconds: float = 15) -> Any:
+    """Return the first truthy answer; fails naming what was waited for and what was last seen."""
+    end = time.monotonic() + seconds
+    while True:
+        if seen := look():
+            return seen
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {seconds} s for {what}; last seen: {seen!r}")
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Say whether a URL answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def condition(obj: Object, type_: str) -> Object:
+    """Return one condition; empty when it is not there."""
+    found = [c for c in obj.get("status", {}).get("conditions", []) if c["type"] == type_]
+    return found[0] if found else {}

@@ -1,0 +1,34 @@
+"""Golden files: a plan as YAML, compared or, with --update-golden, written."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fairlead.core.plan import Plan
+
+
+def check_golden(plan: Plan, file: Path, update: bool) -> None:
+    """Compare a plan to its golden file; with `update` write it instead."""
+    found = render_plan(plan)
+    if update:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(found)
+    assert file.exists(), f"{file.name} is missing: run with --update-golden, and read what it wrote"
+    assert found == file.read_text()
+
+
+def render_plan(plan: Plan) -> str:
+    """Return everything that a plan says, as YAML."""
+    content: dict[str, Any] = {
+        "status": plan.status.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "delete": [f"{deletion.kind}/{deletion.name} {deletion.uid}" for deletion in plan.delete],
+        "events": [f"{event.type} {event.reason} ({event.action}): {event.message}" for event in plan.events],
+        "requeueAfter": plan.requeue_after,
+        "apply": list(plan.apply),
+    }
+    return yaml.dump(content, Dumper=_NoAliases, sort_keys=False, width=110, allow_unicode=True)
+
+
+class _NoAliases(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True

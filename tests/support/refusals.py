@@ -1,0 +1,84 @@
+"""What must be refused, and in what words: one table for the pydantic models and for the real API server."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, Object, change
+
+UPPER_CASE = "sha256:" + "AB" * 32
+_POD = "spec__workers__template__spec__"
+_TRAINER = TRAINING_JOB["spec"]["workers"]["template"]["spec"]["containers"][0]
+_PREDICTOR = MODEL_DEPLOYMENT["spec"]["predictors"][0]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """One bad resource; both refusals must contain every word of `words`."""
+
+    reason: str
+    resource: Object
+    words: tuple[str, ...]
+    at_server: tuple[str, ...] = field(default=())
+    """Further words of the API server's refusal: the path and the value."""
+
+
+def _job(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -> Refusal:
+    return Refusal(reason, change(TRAINING_JOB, **changes), words, at_server)
+
+
+def _deployment(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -> Refusal:
+    return Refusal(reason, change(MODEL_DEPLOYMENT, **changes), words, at_server)
+
+
+REFUSALS = (
+    _job("zero replicas", ("replicas",), "Invalid value: 0", spec__workers__replicas=0),
+    _job("negative replicas", ("replicas",), "Invalid value: -1", spec__workers__replicas=-1),
+    _job("huge replicas", ("replicas", "512"), "Invalid value: 100000", spec__workers__replicas=100000),
+    _job("no slots", ("slots",), "Invalid value: 0", spec__workers__slots=0),
+    _job("an unknown launcher", ("launcher", "Horovod"), '"Hoarovod"', spec__launcher="Hoarovod"),
+    _job("no container named trainer", ("expected one container named trainer",),
+         **{f"{_POD}containers": [_TRAINER | {"name": "main"}]}),
+    _job("no command", ("command", "expected the training command"),
+         **{f"{_POD}containers": [{"name": "trainer", "image": "x"}]}),
+    _job("no image", ("image", "expected an image"),
+         **{f"{_POD}containers": [{"name": "trainer", "command": ["x"]}]}),
+    _job("elastic bounds the wrong way round", ("minReplicas", "maxReplicas"), "got 4",
+         spec__elastic={"minReplicas": 4, "maxReplicas": 2}),
+    _job("an unsupported URI scheme", ("uri",), '"ftp://a/b"', spec__dataset={"uri": "ftp://a/b"}),
+    _job("a URI that climbs out by an empty segment", ("uri",), "file:////etc", spec__dataset={"uri": "file:////etc"}),
+    _job("a URI without a path", ("uri",), "s3://bucket", spec__model={"uri": "s3://bucket"}),
+    _job("a digest that is none", ("digest",), '"sha256:12"',
+         spec__dataset={"uri": "s3://data/x", "digest": "sha256:12"}),
+    _job("a gate without a digest", ("digest", "requireValidation"),
+         spec__dataset={"uri": "s3://data/x", "requireValidation": True}),
+    _job("a name too long for the children's names", ("name", "50"), metadata__name="a" * 51),
+    _job("a name that is no DNS label", ("name",), '"1digits"', metadata__name="1digits"),
+    _job("hostPath", ("hostPath",), **{f"{_POD}volumes": [{"name": "v", "hostPath": {"path": "/"}}]}),
+    _job("hostNetwork", ("hostNetwork", "expected false"), **{f"{_POD}hostNetwork": True}),
+    _job("hostPID", ("hostPID", "expected false"), **{f"{_POD}hostPID": True}),
+    _job("hostIPC", ("hostIPC", "expected false"), **{f"{_POD}hostIPC": True}),
+    _job("a privileged container", ("privileged",),
+         **{f"{_POD}containers": [_TRAINER | {"securityContext": {"privileged": True}}]}),
+    _job("a privileged init container", ("privileged",),
+         **{f"{_POD}initContainers": [{"name": "i", "securityContext": {"privileged": True}}]}),
+    _job("a foreign service account", ("serviceAccountName", "default"), "got cluster-admin",
+         **{f"{_POD}serviceAccountName": "cluster-admin"}),
+    _job("a negative backoff limit", ("backoffLimit",), "-1", spec__runPolicy={"backoffLimit": -1}),
+    _deployment("no predictors", ("predictors",), spec__predictors=[]),
+    _deployment("traffic that does not sum to 100", ("traffic", "100"), "sums to 60",
+                spec__predictors__0__traffic=60),
+    _deployment("two predictors with all the traffic each", ("traffic", "100"), "sums to 200",
+                spec__predictors=[_PREDICTOR, _PREDICTOR | {"name": "other"}]),
+    _deployment("an unknown node type", ("type", "MODEL"), '"ORACLE"', spec__predictors__0__graph__type="ORACLE"),
+    _deployment("a malformed model URI", ("modelUri",), '"models/x"',
+                spec__predictors__0__graph__modelUri="models/x"),
+    _deployment("an unknown engine", ("engine", "Native"), '"Triton"', spec__engine="Triton"),
+    _deployment("huge replicas", ("replicas", "512"), "100000", spec__predictors__0__replicas=100000),
+    _deployment("a name too long for the children's names", ("name", "40"), metadata__name="a" * 41),
+    _deployment("hostPath in a component", ("hostPath",),
+                spec__predictors__0__componentSpecs=[
+                    {"spec": {"containers": [{"name": "node"}], "volumes": [{"name": "v", "hostPath": {"path": "/"}}]}}
+                ]),
+    _deployment("a digest that is none", ("digest",), f'"{UPPER_CASE}"',
+                spec__predictors__0__graph__digest=UPPER_CASE),
+)  # fmt: skip

@@ -1,0 +1,78 @@
+"""Small resources for tests, as a user would write them; `change` patches them by dotted path."""
+
+import copy
+from typing import Any
+
+from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.training_job import TrainingJob
+
+Object = dict[str, Any]
+DIGEST = "sha256:" + "ab" * 32
+
+TRAINING_JOB: Object = {
+    "apiVersion": "fairlead.dev/v1alpha1",
+    "kind": "TrainingJob",
+    "metadata": {"name": "digits", "namespace": "default"},
+    "spec": {
+        "workers": {
+            "replicas": 2,
+            "template": {
+                "spec": {
+                    "containers": [
+                        {"name": "trainer", "image": "fairlead/trainer:0.1.0", "command": ["python3", "train.py"]}
+                    ]
+                }
+            },
+        },
+    },
+}
+
+MODEL_DEPLOYMENT: Object = {
+    "apiVersion": "fairlead.dev/v1alpha1",
+    "kind": "ModelDeployment",
+    "metadata": {"name": "digits", "namespace": "default"},
+    "spec": {
+        "predictors": [
+            {
+                "name": "main",
+                "graph": {
+                    "name": "scaler",
+                    "type": "TRANSFORMER",
+                    "modelUri": "s3://models/scaler/v1",
+                    "children": [{"name": "classifier", "modelUri": "s3://models/digits/v1"}],
+                },
+            }
+        ]
+    },
+}
+
+NODE_CONTAINER: Object = {"spec": {"containers": [{"name": "classifier", "image": "example/node:1"}]}}
+
+
+def change(resource: Object, **changes: Any) -> Object:
+    """Return a copy with values set by path: `spec__workers__replicas=3`; a number is a list's index; ... removes."""
+    result = copy.deepcopy(resource)
+    for path, value in changes.items():
+        *parents, last = [int(part) if part.isdigit() else part for part in path.split("__")]
+        place: Any = result
+        for parent in parents:
+            place = place.setdefault(parent, {}) if isinstance(place, dict) else place[parent]
+        if value is ...:
+            del place[last]
+        else:
+            place[last] = value
+    return result
+
+
+def make_job(status: Object | None = None, **changes: Any) -> TrainingJob:
+    """Return a TrainingJob as the API server would give it."""
+    obj = change(TRAINING_JOB, **changes)
+    obj["metadata"] |= {"uid": "0a1b2c3d-0000-4000-8000-000000000000", "generation": 1}
+    return TrainingJob.model_validate(obj | {"status": status or {}})
+
+
+def make_deployment(status: Object | None = None, **changes: Any) -> ModelDeployment:
+    """Return a ModelDeployment as the API server would give it."""
+    obj = change(MODEL_DEPLOYMENT, **changes)
+    obj["metadata"] |= {"uid": "4d3c2b1a-0000-4000-8000-000000000000", "generation": 1}
+    return ModelDeployment.model_validate(obj | {"status": status or {}})

@@ -1,0 +1,93 @@
+"""An in-memory cluster for whole lives of a TrainingJob: it applies plans, and its pods live as a script says."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from fairlead.api.training_job import TrainingJob, TrainingJobStatus
+from fairlead.core import names
+from fairlead.core.plan import Plan, PodView
+from fairlead.core.settings import Settings
+from fairlead.core.training_job.observed import Gate, ObservedJob
+from fairlead.core.training_job.plan import plan_training_job
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@dataclass
+class SimulatedCluster:
+    """Holds one job and its pods. `live` moves one pod by one step of its life, however it likes."""
+
+    job: TrainingJob
+    live: Callable[[PodView, "SimulatedCluster"], PodView | None]
+    random: random.Random
+    pods: dict[str, PodView] = field(default_factory=dict)
+    kinds: set[str] = field(default_factory=set)
+    now: datetime = START
+    most_pods: int = 0
+    status_writes: int = 0
+    lose_status: float = 0.0
+    """How often the operator dies between its last apply and the status, as a probability."""
+    _uids: int = 0
+
+    def reconcile(self) -> Plan:
+        """Observe, plan, execute once, as the operator does."""
+        observed = ObservedJob(
+            pods=tuple(sorted(self.pods.values(), key=lambda pod: pod.name)),
+            has_key="Secret" in self.kinds,
+            has_service="Service" in self.kinds,
+            gate=Gate() if self.job.status.start_time is None else None,
+        )
+        plan = plan_training_job(self.job, observed, Settings(), self.now, key="k" * 64)
+        self._execute(plan)
+        return plan
+
+    def step(self) -> None:
+        """Let time pass and one pod, chosen by chance, go on with its life."""
+        self.now += timedelta(seconds=self.random.choice((0.1, 1, 3)))
+        if self.pods:
+            name = self.random.choice(sorted(self.pods))
+            pod = self.pods[name]
+            after = None if pod.deleting else self.live(pod, self)
+            if after is None:
+                del self.pods[name]
+            else:
+                self.pods[name] = after
+
+    def run_until_quiet(self, steps: int = 3000) -> None:
+        """Reconcile and step until the job has ended and nothing is left to do."""
+        for _ in range(steps):
+            plan = self.reconcile()
+            waits = plan.requeue_after is not None or plan.delete or any(pod.deleting for pod in self.pods.values())
+            if self.job.status.completion_time and not waits:
+                return
+            self.step()
+        raise AssertionError(f"not quiet after {steps} steps: {self.job.status}")
+
+    def _execute(self, plan: Plan) -> None:
+        for deletion in plan.delete:
+            pod = self.pods.get(deletion.name)
+            if pod and pod.uid == deletion.uid:
+                self.pods[deletion.name] = replace(pod, deleting=True)
+        for obj in plan.apply:
+            self.kinds.add(obj["kind"])
+            if obj["kind"] == "Pod":
+                self._create(obj)
+        self.most_pods = max(self.most_pods, len(self.pods))
+        if self.random.random() < self.lose_status:
+            return
+        assert isinstance(plan.status, TrainingJobStatus)
+        if plan.status != self.job.status:
+            self.status_writes += 1
+            self.job = self.job.model_copy(update={"status": plan.status})
+
+    def _create(self, obj: dict[str, object]) -> None:
+        meta: dict[str, dict[str, str]] = obj["metadata"]  # type: ignore[assignment]
+        name, labels = str(meta["name"]), meta["labels"]
+        assert name not in self.pods, f"{name} exists"
+        self._uids += 1
+        self.pods[name] = PodView(
+            name=name, uid=str(self._uids), role=labels[names.ROLE], index=int(labels[names.WORKER_INDEX]),
+            attempt=int(labels[names.ATTEMPT]),
+        )  # fmt: skip

@@ -1,0 +1,124 @@
+"""The keyed queue: one worker a key, every request heard, failures backed off."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from fairlead.handlers.queue import KeyedQueue
+
+
+async def run(queue: KeyedQueue[str], seconds: float, workers: int = 4) -> None:
+    task = asyncio.create_task(queue.run(workers))
+    await asyncio.sleep(seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def make(work: Callable[[str], Awaitable[float | None]]) -> tuple[KeyedQueue[str], list[str]]:
+    failures: list[str] = []
+    return KeyedQueue(work, lambda key, error, delay: failures.append(f"{key} {error} {delay}")), failures
+
+
+async def test_a_key_asked_for_many_times_runs_once() -> None:
+    seen: list[str] = []
+
+    async def work(key: str) -> None:
+        seen.append(key)
+
+    queue, _ = make(work)
+    for _ in range(5):
+        await queue.add("a")
+    await run(queue, 0.05)
+    assert seen == ["a"]
+
+
+async def test_a_key_never_runs_twice_at_once_and_a_request_meanwhile_runs_it_again() -> None:
+    running: set[str] = set()
+    runs: list[str] = []
+
+    async def work(key: str) -> None:
+        assert key not in running
+        running.add(key)
+        runs.append(key)
+        if len(runs) == 1:
+            await queue.add(key)
+        await asyncio.sleep(0.02)
+        running.remove(key)
+
+    queue, failures = make(work)
+    await queue.add("a")
+    await run(queue, 0.1)
+    assert (runs, failures) == (["a", "a"], [])
+
+
+async def test_keys_run_side_by_side() -> None:
+    meeting = asyncio.Barrier(3)
+
+    async def work(_: str) -> None:
+        await asyncio.wait_for(meeting.wait(), 1)
+
+    queue, failures = make(work)
+    for key in "abc":
+        await queue.add(key)
+    await run(queue, 0.1)
+    assert failures == []
+
+
+async def test_a_failing_key_is_tried_again_with_growing_delays_and_holds_up_no_other() -> None:
+    good: list[str] = []
+
+    async def work(key: str) -> None:
+        if key == "bad":
+            raise OSError("no")
+        good.append(key)
+
+    queue, failures = make(work)
+    await queue.add("bad")
+    await queue.add("good")
+    await run(queue, 0.7)
+    assert failures == ["bad no 0.5", "bad no 1.0"]
+    assert good == ["good"]
+
+
+async def test_a_key_comes_back_when_it_asks_to() -> None:
+    runs: list[str] = []
+
+    async def work(key: str) -> float | None:
+        runs.append(key)
+        return 0.01 if len(runs) < 3 else None
+
+    queue, _ = make(work)
+    await queue.add("a")
+    await run(queue, 0.15)
+    assert len(runs) == 3
+    assert len(queue) == 0
+
+
+async def test_an_event_overtakes_a_long_wait() -> None:
+    runs: list[str] = []
+
+    async def work(key: str) -> float:
+        runs.append(key)
+        return 3600.0
+
+    queue, _ = make(work)
+    await queue.add("a")
+    task = asyncio.create_task(queue.run(1))
+    await asyncio.sleep(0.03)
+    await queue.add("a")
+    await asyncio.sleep(0.03)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(runs) == 2
+
+
+async def test_a_stuck_key_shows_its_age() -> None:
+    async def work(_: str) -> None:
+        await asyncio.sleep(10)
+
+    queue, _ = make(work)
+    await queue.add("a")
+    task = asyncio.create_task(queue.run(1))
+    await asyncio.sleep(0.1)
+    assert queue.oldest() >= 0.09
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,52 @@
+"""What is read of the API server's objects."""
+
+from typing import Any
+
+from fairlead.kube.views import view_child, view_pod
+
+
+def make_pod(**status: Any) -> dict[str, Any]:
+    labels = {"fairlead.dev/role": "worker", "fairlead.dev/worker-index": "3", "fairlead.dev/attempt": "1"}
+    return {"metadata": {"name": "p", "uid": "u", "labels": labels}, "status": status}
+
+
+def ended(code: int, message: str = "") -> dict[str, Any]:
+    return {"terminated": {"exitCode": code, "message": message}}
+
+
+def test_labels_say_which_worker_of_which_attempt_a_pod_is() -> None:
+    view = view_pod(make_pod())
+    assert (view.role, view.index, view.attempt, view.phase) == ("worker", 3, 1, "Pending")
+
+
+def test_the_container_that_failed_speaks_for_the_pod() -> None:
+    statuses = [{"name": "a", "state": ended(0)}, {"name": "b", "state": ended(7, "why")}]
+    view = view_pod(make_pod(phase="Failed", containerStatuses=statuses))
+    assert (view.exit_code, view.termination_message) == (7, "why")
+
+
+def test_a_crash_loop_shows_the_last_run() -> None:
+    waiting = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 10s"}}
+    status = {"name": "a", "restartCount": 2, "state": waiting, "lastState": ended(1, "model.onnx is truncated")}
+    view = view_pod(make_pod(phase="Running", containerStatuses=[status]))
+    assert view.waiting == "container a: CrashLoopBackOff: back-off 10s"
+    assert (view.restarts, view.termination_message) == (2, "model.onnx is truncated")
+
+
+def test_a_container_that_is_being_created_is_nothing_to_tell() -> None:
+    status = {"name": "a", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    assert view_pod(make_pod(containerStatuses=[status])).waiting == ""
+
+
+def test_an_unschedulable_pod_says_so() -> None:
+    condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}
+    assert view_pod(make_pod(conditions=[condition])).waiting == "Unschedulable: 0/2 nodes"
+
+
+def test_a_deployment_with_old_pods_is_not_settled() -> None:
+    deployment = {"metadata": {"name": "d", "uid": "u", "generation": 2}, "spec": {"replicas": 2}}
+    rolling = {"observedGeneration": 2, "replicas": 3, "updatedReplicas": 2, "readyReplicas": 3}
+    done = rolling | {"replicas": 2, "readyReplicas": 2}
+    assert not view_child(deployment | {"status": rolling}).settled
+    assert view_child(deployment | {"status": done}).settled
+    assert not view_child(deployment | {"status": done | {"observedGeneration": 1}}).settled
