@@ -1,4 +1,4 @@
-"""The command line: `up`, `images`, `down`."""
+"""The command line: `up`, `images`, `store`, `down`."""
 
 import argparse
 import sys
@@ -15,6 +15,7 @@ from fairlead_kind.engine import Engine, prefer_building_docker
 from fairlead_kind.images import NAMES, image_tag, plan_images
 from fairlead_kind.load import load_images, missing_images
 from fairlead_kind.node_image import node_image_tag, plan_node_image
+from fairlead_kind.store import CLIENT_SECRET, ENDPOINT, Store
 
 _AT_ONCE = 2
 
@@ -30,6 +31,8 @@ def main() -> int:
                 up(home, console)
             case "images":
                 make_images(home, console, arguments.names or list(NAMES))
+            case "store":
+                install_store(home, console, arguments.share)
             case "down":
                 down(home, console, purge=arguments.purge)
     except SetupError as error:
@@ -69,6 +72,14 @@ def make_images(home: Home, console: Console, names: list[str]) -> None:
     console.print(f"Images: {', '.join(tags)}", highlight=False)
 
 
+def install_store(home: Home, console: Console, namespaces: list[str]) -> None:
+    """Install the object store and let the pods of some namespaces use it."""
+    store = Store(Cluster(home))
+    shares = [Step(f"share-{name}", partial(store.share, name), after=("store",)) for name in namespaces]
+    run_steps([Step("store", store.install), *shares], home.logs, console)
+    console.print(f"In the cluster: {ENDPOINT}, credentials in the Secret {CLIENT_SECRET}", highlight=False)
+
+
 def down(home: Home, console: Console, *, purge: bool) -> None:
     """Delete the cluster, stop an engine that `up` started and put the machine back."""
     engine = Engine(home)
@@ -102,6 +113,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("up", help="bring up the kind cluster")
     images = commands.add_parser("images", help="build the images that changed and load them into the cluster's nodes")
     images.add_argument("names", nargs="*", metavar="IMAGE", help=f"some of: {', '.join(NAMES)} (default: all)")
+    store = commands.add_parser("store", help="install the object store in the cluster")
+    store.add_argument(
+        "--share", nargs="+", default=[], metavar="NAMESPACE", help=f"write the Secret {CLIENT_SECRET} there"
+    )
     down_parser = commands.add_parser("down", help="delete the cluster and leave nothing behind")
     down_parser.add_argument(
         "--purge", action="store_true", help="also delete the images of the engine that `up` started"

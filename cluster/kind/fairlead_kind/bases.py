@@ -21,11 +21,16 @@ _NEEDLESS = (
 _DPKG_EXCLUDES = "".join(
     f"path-exclude /usr/share/{folder}/*\n" for folder in ("doc", "groff", "info", "linda", "lintian", "locale", "man")
 )
+_APT = """\
+Acquire::Languages "none";
+Dir::Cache::pkgcache "";
+Dir::Cache::srcpkgcache "";
+"""
 _UPDATES = """\
 deb {mirror} {suite}-updates main
 deb {mirror}-security {suite}-security main
 """
-_RECIPE = content_key("1", *_NEEDLESS, _DPKG_EXCLUDES, _UPDATES)
+_RECIPE = content_key("1", *_NEEDLESS, _DPKG_EXCLUDES, _APT, _UPDATES)
 
 
 def base_image(suite: str, published: bool) -> str:
@@ -70,8 +75,8 @@ def _slim(root: Path) -> None:
     for pattern in _NEEDLESS:
         for path in root.glob(pattern):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    excludes = root / "etc" / "dpkg" / "dpkg.cfg.d" / "slim"
-    excludes.write_text(_DPKG_EXCLUDES)
+    (root / "etc" / "dpkg" / "dpkg.cfg.d" / "slim").write_text(_DPKG_EXCLUDES)
+    (root / "etc" / "apt" / "apt.conf.d" / "slim").write_text(_APT)
 
 
 def _add_updates(root: Path, suite: str) -> None:

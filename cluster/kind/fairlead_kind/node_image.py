@@ -9,7 +9,7 @@ from fairlead.local.home import CHECKOUT, Home
 from fairlead.local.steps import SetupError, Step, StepLog
 
 from fairlead_kind import programs
-from fairlead_kind.bases import base_image, plan_base
+from fairlead_kind.bases import base_image, base_key, plan_base
 from fairlead_kind.docker import Build, content_key
 
 SUITE = "bookworm"  # its containerd 1.6 is what Kubernetes 1.34 still speaks to
@@ -96,4 +96,4 @@ def _context(home: Home) -> Path:
 
 
 def _key() -> str:
-    return content_key(programs.kubernetes_key(), programs.COREDNS, SUITE, _FILES, Path(__file__))
+    return content_key(programs.kubernetes_key(), base_key(SUITE, False), programs.COREDNS, _FILES, Path(__file__))
