@@ -59,7 +59,7 @@ def setup(components: Collection[str], home: Path, console: Console, *, tests: b
     for name, environment in ENVIRONMENTS.items():
         if name in components:
             steps += _plan_environment(name, environment, where, tests)
-    run_steps(steps, where.logs, console)
+    run_steps(steps, where.logs / "setup", console)
 
 
 def environment_python(name: str, home: Path) -> Path:

@@ -41,7 +41,7 @@ class Home:
 
     @property
     def logs(self) -> Path:
-        """One log file a step of `fairlead setup`."""
+        """Log files: `setup/` has one a step, `cluster/` those of the cluster that was taken down last."""
         return self.root / "logs"
 
     @property
