@@ -14,7 +14,7 @@ import numpy as np
 from fairlead_artifacts import fetch
 
 matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402
+from matplotlib import pyplot
 
 _SHOWN = 40
 
@@ -25,11 +25,11 @@ _PAGE = """<!doctype html>
  h1 {{ margin-bottom: 0 }} h2 {{ margin-top: 2.2rem }} img {{ max-width: 100% }}
  table {{ border-collapse: collapse }} td, th {{ padding: .3rem .9rem .3rem 0; text-align: left; vertical-align: top }}
  td {{ border-top: 1px solid #dde3e9 }} code {{ font-size: .82rem; overflow-wrap: anywhere }}
- .big {{ font-size: 2.2rem; font-weight: 600 }}
+ .big {{ font-size: 2.2rem; font-weight: 600 }} .big small {{ font-size: 1rem; font-weight: 400 }}
 </style>
 <h1>Fairlead: the digits</h1>
 <p>From raw data to predictions over HTTP, and to a bundle for the edge.</p>
-<p class="big">{accuracy:.2%} <span style="font-size:1rem;font-weight:400">of {count} held-out digits right, over HTTP</span></p>
+<p class="big">{accuracy:.2%} <small>of {count} held-out digits right, over HTTP</small></p>
 <h2>Training</h2><img alt="Loss and accuracy over the steps" src="{curve}">
 <h2>Predictions beside their digits</h2><img alt="Digits with their predictions" src="{digits}">
 <h2>For the edge</h2>{edge}

@@ -3,7 +3,7 @@
 import horovod.torch as hvd
 import torch
 
-FEATURES, SAMPLES, STEPS, BATCH = 50, 20_000, 300, 256
+FEATURES, SAMPLES, STEPS, BATCH = 50, 20_000, 200, 256
 
 hvd.init()
 torch.manual_seed(1)

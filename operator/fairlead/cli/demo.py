@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fairlead.cli.cluster import Cluster, Object, read_manifests
@@ -63,7 +64,7 @@ class _Demo:
             setup(COMPONENTS, self.home, out)
             stage.result = f"environments in {self.home}"
         with self.stages.stage("cluster", spinner=False) as stage:
-            local_cluster.up(self.home)
+            local_cluster.up(self.home, console=Console(quiet=True))
             os.environ["KUBECONFIG"] = str(Home(self.home).cluster / "kubeconfig")
             stage.result = "control plane, node and operator run"
         self._data()

@@ -6,6 +6,7 @@ import typer
 
 from fairlead.cli.console import fail, out
 from fairlead.local import cluster
+from fairlead.local.control_plane import ClusterError
 from fairlead.local.environments import COMPONENTS
 from fairlead.local.environments import setup as make_environments
 from fairlead.local.home import default_home
@@ -38,14 +39,14 @@ def setup(
 def up() -> None:
     """Start a Kubernetes control plane, a node and the operator on this machine, without Docker or root."""
     try:
-        cluster.up(default_home())
-    except (cluster.ClusterError, SetupError) as error:
+        cluster.up(default_home(), console=out)
+    except (ClusterError, SetupError) as error:
         fail(str(error))
 
 
 def status() -> None:
     """Say which parts of the local cluster run."""
-    cluster.status(default_home())
+    cluster.status(default_home(), out)
 
 
 def down() -> None:
