@@ -147,6 +147,13 @@ class Coordinator:
             self._changed.notify_all()
             return self.phase in ("Succeeded", "Failed")
 
+    def close(self) -> None:
+        """Let nobody wait for a verdict that will not come."""
+        with self._changed:
+            if self.phase != "Succeeded":
+                self.phase = "Failed"
+            self._changed.notify_all()
+
     def quiet(self) -> bool:
         """Say whether every agent that still lives has finished."""
         with self._changed:

@@ -44,12 +44,12 @@ class Heartbeat:
         self._interval = min(self._interval, _HURRIED)
         self._woken.set()
 
-    def stop(self) -> dict[str, Any] | None:
-        """End, and return the last progress."""
+    def stop(self, seconds: float) -> dict[str, Any] | None:
+        """End, within so many seconds, and return the last progress."""
         self._stopped = True
         self._woken.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=6)
+            self._thread.join(seconds)
         return read_progress(self._progress_file)
 
     def _run(self) -> None:

@@ -67,6 +67,7 @@ def _launch(settings: LauncherSettings, key: bytes) -> tuple[int, dict[str, Any]
                 coordinator.wait(_TICK)
         _let_agents_stop(coordinator, settings.timing.stop_grace + 5)
     finally:
+        coordinator.close()
         server.stop()
         if rendezvous is not None:
             rendezvous.stop()

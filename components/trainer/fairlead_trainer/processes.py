@@ -125,16 +125,16 @@ class ProcessSet:
         """Return a rank's last lines."""
         return self._processes[rank].log_tail()
 
-    @property
-    def running(self) -> bool:
-        """Say whether any has not exited."""
-        return any(process.running for process in self._processes.values())
-
-    def stop(self) -> None:
-        """Stop all: SIGTERM, and SIGKILL for what is left after the grace."""
+    def terminate(self) -> list[Process]:
+        """Send SIGTERM to all that run; return them."""
         left = [process for process in self._processes.values() if process.running]
         for process in left:
             process.signal_group(signal.SIGTERM)
+        return left
+
+    def stop(self) -> None:
+        """Stop all: SIGTERM, and SIGKILL for what is left after the grace."""
+        left = self.terminate()
         end = time.monotonic() + self._stop_grace
         while any(process.running for process in left) and time.monotonic() < end:
             time.sleep(0.02)

@@ -98,9 +98,11 @@ class Worker:
         self._processes.stop()
 
     def say_goodbye(self) -> None:
-        """Tell the launcher that this pod is told to stop, so that it need not wait for silence."""
+        """Pass SIGTERM on, and tell the launcher, so that it need not wait for silence."""
+        self._processes.terminate()
         text = f"worker {self._settings.worker} was told to stop"
-        self._finish({"failure": self._failure("LostWorker", STOPPED_CODE, text).to_json()}, seconds=0, timeout=1)
+        failure = self._failure("LostWorker", STOPPED_CODE, text)
+        self._finish({"failure": failure.to_json()}, seconds=0, timeout=1)
 
     def _fetch_dataset(self) -> Manifest | None:
         settings = self._settings
@@ -227,7 +229,7 @@ class Worker:
         return CONNECT_SECONDS if failure.reason == "DatasetRefused" else _REPORT_SECONDS
 
     def _finish(self, message: dict[str, Any], *, seconds: float, timeout: float = 20) -> dict[str, Any] | None:
-        progress = self._heartbeat.stop()
+        progress = self._heartbeat.stop(timeout)
         body = {**self._identity, **message, "progress": progress}
         try:
             return patiently(lambda: self._client.post("/v1/finish", body, timeout=timeout), seconds=seconds)
