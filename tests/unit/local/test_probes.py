@@ -102,8 +102,3 @@ def test_a_command_probe_goes_by_the_exit_code(code: int, expected: str | None) 
 
     probe = {"exec": {"command": ["true"]}, "timeoutSeconds": 2}
     assert asyncio.run(check_probe(probe, {"name": "main"}, "127.0.0.1", execute)) == expected
-
-
-def test_a_grpc_probe_is_refused_by_name() -> None:
-    failure = asyncio.run(check_probe({"grpc": {"port": 1}}, {"name": "main"}, "127.0.0.1", _never))
-    assert failure == "got grpc, expected exec, httpGet or tcpSocket on a process node"

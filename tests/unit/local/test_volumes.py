@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fairlead.local.node.environment import NotConfigured, Sources
-from fairlead.local.node.volumes import make_volumes, referenced_objects, token_request, unsupported_volumes
+from fairlead.local.node.volumes import make_volumes, referenced_objects, token_request
 
 SOURCES = Sources(
     config_maps={"c": {"data": {"a": "1", "b": "2"}}},
@@ -65,12 +65,6 @@ def test_what_an_empty_dir_holds_survives_a_second_look(tmp_path: Path) -> None:
 def test_what_is_missing_is_named(tmp_path: Path, volume: dict[str, Any], message: str) -> None:
     with pytest.raises(NotConfigured, match=message):
         make_volumes(_pod({"name": "v", **volume}), SOURCES, tmp_path)
-
-
-def test_only_volumes_that_need_no_mount_are_supported() -> None:
-    assert unsupported_volumes(_pod({"name": "v"}, {"name": "w", "emptyDir": {}})) == []
-    (problem,) = unsupported_volumes(_pod({"name": "v", "hostPath": {"path": "/"}}))
-    assert problem.startswith("volume 'v': got hostPath, expected one of emptyDir, configMap")
 
 
 def test_objects_are_found_wherever_a_pod_names_them() -> None:

@@ -81,10 +81,7 @@ async def check_probe(probe: Object, container: Object, address: str, execute: E
         return None if code == 0 else f"command exited {code}"
     if action := probe.get("httpGet"):
         return await check_http(action, container, address)
-    if action := probe.get("tcpSocket"):
-        return await _check_tcp(action, container, address)
-    kind = next((key for key in probe if key == "grpc"), "nothing")
-    return f"got {kind}, expected exec, httpGet or tcpSocket on a process node"
+    return await _check_tcp(probe["tcpSocket"], container, address)
 
 
 async def check_http(action: Object, container: Object, address: str) -> str | None:

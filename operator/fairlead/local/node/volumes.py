@@ -6,8 +6,6 @@ from typing import Any
 from fairlead.local.node.environment import NotConfigured, Sources, field_value
 from fairlead.local.node.objects import Object
 
-SUPPORTED = ("emptyDir", "configMap", "secret", "downwardAPI", "projected")
-
 
 def make_volumes(pod: Object, sources: Sources, folder: Path) -> dict[str, Path]:
     """Write every volume below `folder` and return the folder of each; raises NotConfigured.
@@ -22,18 +20,6 @@ def make_volumes(pod: Object, sources: Sources, folder: Path) -> dict[str, Path]
             _write(path, name, content, mode)
         volumes[volume["name"]] = path
     return volumes
-
-
-def unsupported_volumes(pod: Object) -> list[str]:
-    """Say which volumes a process node cannot give, and why; empty when all is well."""
-    problems = []
-    for volume in pod["spec"].get("volumes") or []:
-        kinds = [key for key in volume if key != "name"] or ["emptyDir"]
-        if kinds[0] not in SUPPORTED:
-            problems.append(
-                f"volume {volume['name']!r}: got {kinds[0]}, expected one of {', '.join(SUPPORTED)} on a process node"
-            )
-    return problems
 
 
 def referenced_objects(pod: Object) -> tuple[set[str], set[str]]:

@@ -18,7 +18,8 @@ from fairlead.local.node.environment import NotConfigured, Sources
 from fairlead.local.node.objects import Object, init_containers, pod_containers, pod_key, timestamp
 from fairlead.local.node.processes import end_processes
 from fairlead.local.node.status import PodView, derive_status
-from fairlead.local.node.volumes import make_volumes, unsupported_volumes
+from fairlead.local.node.support import check_support
+from fairlead.local.node.volumes import make_volumes
 
 LoadSources = Callable[[Object], Awaitable[Sources]]
 _log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class PodWorker:
             if self._deleting:
                 return
             try:
-                if problems := unsupported_volumes(self._context.pod):
+                if problems := check_support(self._context.pod):
                     raise NotConfigured("; ".join(problems))
                 sources = await self._context.load_sources()
                 self._context.volumes = make_volumes(self._context.pod, sources, self.folder / "volumes")
