@@ -21,6 +21,9 @@ FIELD_MANAGER = "fairlead"
 _PAGE = 500
 _WATCH_SECONDS = 290  # below the five minutes after which some load balancers cut idle connections
 
+_MALFORMED = ("failed to convert new object", "failed to create typed patch object")
+"""How server-side apply refuses an object that does not fit its schema: with an internal error."""
+
 
 class ApiError(Exception):
     """The API server refused a request: `code` is HTTP's, `reason` and `message` are the Status object's."""
@@ -31,8 +34,8 @@ class ApiError(Exception):
 
     @property
     def refused(self) -> bool:
-        """Say whether the object itself was at fault (invalid, forbidden by admission, quota), not the moment."""
-        return self.code in (400, 403, 413, 422)
+        """Say whether the object itself was at fault (invalid, forbidden by admission, over quota), not the moment."""
+        return self.code in (400, 403, 413, 422) or (self.code == 500 and self.message.startswith(_MALFORMED))
 
 
 class KubeClient:
