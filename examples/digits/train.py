@@ -1,6 +1,7 @@
 """Train a small convolutional network on the digits with Horovod; rank 0 reports progress and saves the model."""
 
 import argparse
+import json
 import os
 from pathlib import Path
 
@@ -53,6 +54,7 @@ def main() -> None:
     global_batch = arguments.batch_size * hvd.size()
     steps = len(train_images) // global_batch
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps * arguments.epochs)
+    history = []
     progress = Progress(total_steps=steps * arguments.epochs)
     for epoch in range(arguments.epochs):
         # Every process draws the same order and takes its own part of each global batch.
@@ -66,14 +68,17 @@ def main() -> None:
             optimizer.step()
             schedule.step()
             done = epoch * steps + step + 1
+            history.append({"step": done, "loss": loss.item()})
             progress.update(done, epoch=epoch + 1, samples=global_batch, loss=loss.item())
         accuracy = evaluate(network)
         if hvd.rank() == 0:
             print(f"epoch {epoch + 1}/{arguments.epochs} loss {loss.item():.4f} eval accuracy {accuracy:.4f}")
+            history[-1]["evalAccuracy"] = accuracy
             progress.update(done, epoch=epoch + 1, loss=loss.item(), evalAccuracy=accuracy)
 
     if hvd.rank() == 0:
-        save_model(network, {"image": train_images[:2]}, outputs=["logits"])
+        folder = save_model(network, {"image": train_images[:2]}, outputs=["logits"])
+        (folder / "history.json").write_text(json.dumps(history))
 
 
 def load(name: str) -> tuple[torch.Tensor, torch.Tensor]:

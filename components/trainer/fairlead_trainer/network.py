@@ -1,9 +1,11 @@
-"""Which network interface carries an address."""
+"""Addresses: which interface carries one, and servers that bind one."""
 
 import fcntl
 import ipaddress
 import socket
+import socketserver
 import struct
+from http.server import HTTPServer
 
 _SIOCGIFADDR = 0x8915
 
@@ -22,3 +24,9 @@ def find_interface(address: str) -> str:
             if socket.inet_ntoa(answer[20:24]) == address:
                 return name
     raise OSError(f"POD_IP: got {address}, expected the IPv4 address of one of {', '.join(names)}")
+
+
+def bind_without_lookup(server: HTTPServer) -> None:
+    """Bind an HTTP server without asking the DNS for its own name, which may take long where no DNS answers."""
+    socketserver.TCPServer.server_bind(server)
+    server.server_name, server.server_port = str(server.server_address[0]), server.server_address[1]

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import socketserver
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 
 from .channel import NONCE, RequestGuard, sign_answer
 from .coordinator import Coordinator, Refused
+from .network import bind_without_lookup
 
 log = logging.getLogger("launcher")
 
@@ -36,10 +36,7 @@ class LauncherServer(ThreadingHTTPServer):
         super().__init__((address, port), _Handler)
         threading.Thread(target=self.serve_forever, args=(0.05,), name="server", daemon=True).start()
 
-    def server_bind(self) -> None:
-        """Bind without asking the DNS for this address's name, which may take long."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[0], self.server_address[1]  # type: ignore[assignment]
+    server_bind = bind_without_lookup
 
     def stop(self) -> None:
         """Answer what is under way and close."""

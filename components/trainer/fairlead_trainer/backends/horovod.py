@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..network import bind_without_lookup
 from .base import Member, Rendezvous, Slot
 
 _PEER_IS_GONE = (
@@ -29,7 +30,8 @@ class HorovodBackend:
         hosts = [HostInfo(f"worker-{member.worker}", member.slots) for member in members]
         assignments = get_host_assignments(hosts, sum(member.slots for member in members))
         # Horovod's RendezvousServer would bind every interface; this binds the one that is ours.
-        server = RendezvousHTTPServer((bind_address, 0), RendezvousHandler, 0)
+        server_class = type("Server", (RendezvousHTTPServer,), {"server_bind": bind_without_lookup})
+        server = server_class((bind_address, 0), RendezvousHandler, 0)
         server.init(assignments)
         slots: dict[int, list[Slot]] = {}
         for member in members:
