@@ -56,6 +56,8 @@ class MachineState:
                 kept = without_docker(rules, self.forward.get(name, "ACCEPT"))
                 subprocess.run([f"{name}-restore"], input=kept, text=True, check=True)
         for group in Path("/sys/fs/cgroup").glob("*/docker"):
+            for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
+                folder.rmdir()
             group.rmdir()
 
 
