@@ -33,6 +33,7 @@ class Container:
         self._ready = self._started = False
         self._failures = 0
         self._stopping = asyncio.Event()
+        self._grace_seconds = 0.0
         self._ended = asyncio.Event()
         self._killer: asyncio.Task[None] | None = None
 
@@ -77,6 +78,7 @@ class Container:
 
     async def stop(self, grace_seconds: float) -> None:
         """End the container for good: its preStop hook, SIGTERM, and SIGKILL when the grace period is over."""
+        self._grace_seconds = grace_seconds
         self._stopping.set()
         if self._run.running:
             await self._kill(grace_seconds)
@@ -102,7 +104,7 @@ class Container:
         probes = asyncio.create_task(self._probe(launch))
         try:
             if self._stopping.is_set():  # told to while the process was being started
-                self._run.signal(kill=False)
+                self._killer = asyncio.create_task(self._kill(self._grace_seconds))
             await self._run.wait()
         finally:
             probes.cancel()
@@ -114,7 +116,8 @@ class Container:
             if self._stopping.is_set():
                 return None
             try:
-                return build_launch(self._context, self.spec, await self._context.load_sources())
+                launch = build_launch(self._context, self.spec, await self._context.load_sources())
+                return None if self._stopping.is_set() else launch
             except ImageUnknown as error:
                 self.wait_for("ErrImagePull" if attempt == 0 else "ImagePullBackOff", str(error))
                 if attempt == 0:

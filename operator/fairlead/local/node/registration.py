@@ -9,7 +9,7 @@ from fairlead.kube.kinds import LEASE, NODE
 from fairlead.local.node.objects import Object, micro_timestamp, timestamp
 
 NAME = "local"
-_RENEW_SECONDS, _LEASE_SECONDS, _HEARTBEATS_PER_STATUS = 10.0, 40, 30
+_RENEW_SECONDS, _LEASE_SECONDS = 10.0, 40
 _PODS = "250"
 
 
@@ -27,15 +27,12 @@ async def register(client: KubeClient, port: int) -> None:
 
 
 async def keep_alive(client: KubeClient, port: int) -> None:
-    """Renew the lease for ever, and the conditions now and then."""
+    """Renew the lease for ever, and the conditions: the controllers change them when a laptop has slept."""
     ready_since = timestamp()
-    count = 0
     while True:
         await asyncio.sleep(_RENEW_SECONDS)
         await _renew(client)
-        count += 1
-        if count % _HEARTBEATS_PER_STATUS == 0:
-            await client.patch(NODE, NAME, {"status": _status(port, ready_since)}, subresource="status")
+        await client.patch(NODE, NAME, {"status": _status(port, ready_since)}, subresource="status")
 
 
 async def _renew(client: KubeClient) -> None:

@@ -1,14 +1,26 @@
 """Reads the ConfigMaps, Secrets and tokens that a pod needs."""
 
+import aiohttp
+
 from fairlead.kube.client import ApiError, KubeClient
 from fairlead.kube.kinds import CONFIG_MAP, SECRET, Kind
-from fairlead.local.node.environment import Sources
+from fairlead.local.node.environment import NotConfigured, Sources
 from fairlead.local.node.objects import Object
 from fairlead.local.node.volumes import referenced_objects, token_request
 
 
 async def load_sources(client: KubeClient, pod: Object) -> Sources:
-    """Return what exists of the objects that a pod names, and a token for its service account where it wants one."""
+    """Return what exists of the objects that a pod names, and a token for its service account where it wants one.
+
+    Raises NotConfigured when the API server does not answer: a pod waits for that as for anything else.
+    """
+    try:
+        return await _load(client, pod)
+    except (aiohttp.ClientError, ApiError, TimeoutError) as error:
+        raise NotConfigured(f"the API server: {error or type(error).__name__}") from error
+
+
+async def _load(client: KubeClient, pod: Object) -> Sources:
     config_maps, secrets = referenced_objects(pod)
     namespace = pod["metadata"]["namespace"]
     found = {
