@@ -1,11 +1,13 @@
 """What a machine needs to run everything here: the Kubernetes binary and one Python environment a component."""
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,16 +57,35 @@ def setup(components: Collection[str], home: Path, console: Console, *, tests: b
     if unknown := sorted(set(components) - set(COMPONENTS)):
         raise SetupError(f"components: got {unknown}, expected some of {sorted(COMPONENTS)}")
     where = Home(home)
-    steps: list[Step] = plan_kubernetes(where) if KUBERNETES in components else []
-    for name, environment in ENVIRONMENTS.items():
-        if name in components:
-            steps += _plan_environment(name, environment, where, tests)
-    run_steps(steps, where.logs / "setup", console)
+    if _plan(components, where, tests):
+        with _alone(where, console):
+            run_steps(_plan(components, where, tests), where.logs / "setup", console)
 
 
 def environment_python(name: str, home: Path) -> Path:
     """Return the Python of a component's environment."""
     return Home(home).envs / name / "bin" / "python"
+
+
+def _plan(components: Collection[str], home: Home, tests: bool) -> list[Step]:
+    steps: list[Step] = plan_kubernetes(home) if KUBERNETES in components else []
+    for name, environment in ENVIRONMENTS.items():
+        if name in components:
+            steps += _plan_environment(name, environment, home, tests)
+    return steps
+
+
+@contextlib.contextmanager
+def _alone(home: Home, console: Console) -> Iterator[None]:
+    """Hold the home's lock: two set-ups at once would build into each other's environments."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    with (home.root / "setup.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print(f"another set-up works in {home.root}; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _plan_environment(name: str, environment: Environment, home: Home, tests: bool) -> list[Step]:
@@ -138,7 +159,8 @@ def _link_commands(scripts: list[Path], folder: Path) -> None:
 
 def _horovod_wheel(env: Path, home: Home, log: StepLog) -> Path:
     """Return Horovod's wheel for this environment's torch, built once."""
-    folder = home.wheels / _key(ENVIRONMENTS["trainer"])[:16]
+    sources = ("requirements.txt", "requirements-build.txt", "build_horovod.py")
+    folder = home.wheels / _hash([CHECKOUT / _TRAINER / name for name in sources])[:16]
     if wheel := next(folder.glob("horovod-*.whl"), None):
         return wheel
     _require_compiler(log)

@@ -1,0 +1,54 @@
+"""Kubernetes' own controllers on the local cluster: what the operator builds on."""
+
+import json
+from typing import Any
+
+from tests.local.support import HTTP_SERVER, IMAGE, LocalCluster, make_pod
+
+READINESS = {"httpGet": {"path": "/", "port": 8080}}
+
+
+def _deployment(name: str, version: str) -> dict[str, Any]:
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "command": ["python", "-c", HTTP_SERVER],
+        "env": [{"name": "VERSION", "value": version}],
+        "readinessProbe": READINESS,
+    }
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": name}}, "template": template},
+    }
+
+
+def _pods(cluster: LocalCluster, app: str) -> list[dict[str, Any]]:
+    return list(json.loads(cluster.kubectl("get", "pods", "-l", f"app={app}", "-o", "json"))["items"])
+
+
+def test_a_deployment_rolls_out_and_its_pods_go_with_it(cluster: LocalCluster) -> None:
+    cluster.apply(_deployment("rolls", "1"))
+    cluster.kubectl("rollout", "status", "deployment/rolls", "--timeout=30s")
+    before = {pod["metadata"]["name"] for pod in _pods(cluster, "rolls")}
+    cluster.apply(_deployment("rolls", "2"))
+    cluster.kubectl("rollout", "status", "deployment/rolls", "--timeout=30s")
+    cluster.kubectl("wait", "pod", "--for=delete", *before, "--timeout=20s")
+    assert len(_pods(cluster, "rolls")) == 2
+    cluster.kubectl("delete", "deployment", "rolls")
+    cluster.kubectl("wait", "pod", "--for=delete", "-l", "app=rolls", "--timeout=20s")
+
+
+def test_pod_security_holds_on_the_local_cluster_too(cluster: LocalCluster) -> None:
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": "strict", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
+    }
+    cluster.apply(namespace)
+    pod = make_pod("lax", "true")
+    pod["metadata"]["namespace"] = "strict"
+    refusal = cluster.kubectl("create", "-f", "-", stdin=json.dumps(pod), check=False)
+    assert 'violates PodSecurity "restricted:latest"' in refusal

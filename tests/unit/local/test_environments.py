@@ -1,0 +1,55 @@
+"""Setting up environments."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fairlead.local import environments
+from fairlead.local.environments import ENVIRONMENTS, Environment, setup
+from fairlead.local.steps import SetupError
+from fairlead.local.uv import link_packages
+from rich.console import Console
+
+
+def _console() -> Console:
+    return Console(file=io.StringIO())
+
+
+def test_an_unknown_component_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"components: got \['nonsense'\], expected some of"):
+        setup(["nonsense"], tmp_path, _console())
+
+
+def test_missing_requirements_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENVIRONMENTS, "ghost", Environment("no/such/requirements.txt"))
+    monkeypatch.setattr(environments, "COMPONENTS", ("ghost",))
+    with pytest.raises(SetupError, match=r"no/such/requirements\.txt: no such file"):
+        setup(["ghost"], tmp_path, _console())
+
+
+def test_packages_of_the_checkout_are_linked_with_their_commands(tmp_path: Path) -> None:
+    env, package = tmp_path / "env", tmp_path / "package"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", env], check=True)
+    (package / "linked").mkdir(parents=True)
+    (package / "linked" / "__init__.py").write_text("def main():\n    print('hello')\n    return 4\n")
+    (package / "pyproject.toml").write_text('[project]\nname = "x"\n[project.scripts]\nhello = "linked:main"\n')
+    (script,) = link_packages(env, [package])
+    result = subprocess.run([script], capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (4, "hello\n")
+
+
+def test_an_environment_is_made_once_from_pinned_requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("")
+    monkeypatch.setitem(ENVIRONMENTS, "tiny", Environment(str(requirements)))
+    monkeypatch.setattr(environments, "COMPONENTS", ("tiny",))
+    setup(["tiny"], tmp_path, _console())
+    marker = tmp_path / "envs" / "tiny" / "marker"
+    marker.touch()
+    setup(["tiny"], tmp_path, _console())
+    assert marker.exists(), "nothing had changed"
+    requirements.write_text("# another version\n")
+    setup(["tiny"], tmp_path, _console())
+    assert not marker.exists(), "the requirements had changed"
