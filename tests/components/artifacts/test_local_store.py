@@ -2,22 +2,23 @@
 
 import os
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
 from fairlead_artifacts import ArtifactError, Manifest, fetch, publish, read_manifest
 
-DATASET = {"kind": "dataset", "producer": "tests/1"}
+publish_dataset = partial(publish, kind="dataset", producer="tests/1")
 
 
 def test_a_link_in_the_folder_is_not_published(folder: Path, tmp_path: Path) -> None:
     (folder / "secret").symlink_to("/etc/passwd")
     with pytest.raises(ArtifactError, match="is a link or a device"):
-        publish(folder, (tmp_path / "store").as_uri(), **DATASET)
+        publish_dataset(folder, (tmp_path / "store").as_uri())
 
 
 def test_a_link_in_the_store_is_not_followed_out_of_the_artifact(folder: Path, tmp_path: Path) -> None:
-    publish(folder, (tmp_path / "store").as_uri(), **DATASET)
+    publish_dataset(folder, (tmp_path / "store").as_uri())
     (tmp_path / "store" / "train.npz").unlink()
     (tmp_path / "store" / "train.npz").symlink_to(folder / "train.npz")
     with pytest.raises(ArtifactError, match="is a link"):
@@ -28,35 +29,35 @@ def test_a_link_in_the_store_is_not_followed_out_of_the_artifact(folder: Path, t
 def test_a_file_name_that_could_mislead_a_reader_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
     (folder / name).write_text("x")
     with pytest.raises(ArtifactError, match="file path"):
-        publish(folder, (tmp_path / "store").as_uri(), **DATASET)
+        publish_dataset(folder, (tmp_path / "store").as_uri())
     assert not (tmp_path / "store").exists()
 
 
 def test_an_empty_or_absent_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ArtifactError, match="holds no file"):
-        publish(tmp_path / "empty", (tmp_path / "store").as_uri(), **DATASET)
+        publish_dataset(tmp_path / "empty", (tmp_path / "store").as_uri())
     with pytest.raises(ArtifactError, match="is not a folder"):
-        publish(tmp_path / "absent", (tmp_path / "store").as_uri(), **DATASET)
+        publish_dataset(tmp_path / "absent", (tmp_path / "store").as_uri())
 
 
 def test_a_place_with_foreign_files_is_left_alone(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "mine.txt").write_text("keep")
     with pytest.raises(ArtifactError, match="the place is taken"):
-        publish(folder, (tmp_path / "store").as_uri(), **DATASET)
+        publish_dataset(folder, (tmp_path / "store").as_uri())
     assert [file.name for file in (tmp_path / "store").iterdir()] == ["mine.txt"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["source", "store"]
 
 
 def test_publishing_a_folder_onto_itself_is_refused(folder: Path) -> None:
     with pytest.raises(ArtifactError, match="own place"):
-        publish(folder, folder.as_uri(), **DATASET)
+        publish_dataset(folder, folder.as_uri())
 
 
 def test_parameters_that_are_no_json_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="not JSON"):
-        publish(folder, (tmp_path / "store").as_uri(), **DATASET, parameters={"loss": float("nan")})
+        publish_dataset(folder, (tmp_path / "store").as_uri(), parameters={"loss": float("nan")})
 
 
 def test_an_unknown_kind_is_refused(folder: Path, tmp_path: Path) -> None:
@@ -71,7 +72,7 @@ def test_many_writers_of_one_content_all_succeed(folder: Path, tmp_path: Path) -
     def write() -> None:
         start.wait()
         try:
-            results.append(publish(folder, (tmp_path / "store").as_uri(), **DATASET))
+            results.append(publish_dataset(folder, (tmp_path / "store").as_uri()))
         except ArtifactError as error:
             results.append(error)
 
@@ -91,7 +92,7 @@ def test_of_writers_of_different_content_one_wins_whole(folder: Path, tmp_path: 
     def write(seed: int) -> None:
         start.wait()
         try:
-            won.append(publish(folder, (tmp_path / "store").as_uri(), **DATASET, parameters={"seed": seed}))
+            won.append(publish_dataset(folder, (tmp_path / "store").as_uri(), parameters={"seed": seed}))
         except ArtifactError as error:
             refused.append(error)
 
@@ -109,12 +110,12 @@ def test_of_writers_of_different_content_one_wins_whole(folder: Path, tmp_path: 
 def test_a_place_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(ArtifactError, match="Permission denied"):
-        publish(folder, (tmp_path / "locked" / "store").as_uri(), **DATASET)
+        publish_dataset(folder, (tmp_path / "locked" / "store").as_uri())
 
 
 def test_spaces_and_umlauts_in_a_path_are_percent_encoded(folder: Path, tmp_path: Path) -> None:
     uri = (tmp_path / "größe 1" / "v1").as_uri()
     assert "%20" in uri
-    published = publish(folder, uri, **DATASET)
+    published = publish_dataset(folder, uri)
     assert (tmp_path / "größe 1" / "v1" / "manifest.json").exists()
     assert read_manifest(uri) == published

@@ -2,12 +2,14 @@
 
 import io
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 from fairlead_artifacts import (
     ArtifactError,
     ArtifactNotFound,
+    JsonValue,
     Manifest,
     Parent,
     fetch,
@@ -19,7 +21,7 @@ from fairlead_artifacts import (
 )
 from fairlead_artifacts.s3_store import S3Store
 
-DATASET = {"kind": "dataset", "producer": "tests/1"}
+publish_dataset = partial(publish, kind="dataset", producer="tests/1")
 
 
 def overwrite(uri: str, path: str, content: bytes | None) -> None:
@@ -41,7 +43,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_was_published_is_fetched(base: str, folder: Path, tmp_path: Path) -> None:
-    published = publish(folder, f"{base}/v1", **DATASET, parameters={"seed": 7, "größe": 1.5})
+    published = publish_dataset(folder, f"{base}/v1", parameters={"seed": 7, "größe": 1.5})
     fetched = fetch(f"{base}/v1", tmp_path / "copy", published.digest)
     assert fetched == published == read_manifest(f"{base}/v1")
     assert contents(tmp_path / "copy") == contents(folder)
@@ -51,31 +53,31 @@ def test_what_was_published_is_fetched(base: str, folder: Path, tmp_path: Path) 
 
 def test_equal_content_and_provenance_have_an_equal_digest_anywhere(base: str, folder: Path) -> None:
     parents = [Parent("b", "sha256:" + "1" * 64, "file:///b"), Parent("a", "sha256:" + "2" * 64, "file:///a")]
-    first = publish(folder, f"{base}/v1", **DATASET, parents=parents)
-    second = publish(folder, f"{base}/elsewhere/v1", **DATASET, parents=reversed(parents))
-    other = publish(folder, f"{base}/v2", **DATASET)
+    first = publish_dataset(folder, f"{base}/v1", parents=parents)
+    second = publish_dataset(folder, f"{base}/elsewhere/v1", parents=reversed(parents))
+    other = publish_dataset(folder, f"{base}/v2")
     assert first.digest == second.digest != other.digest
 
 
 def test_publishing_equal_content_again_is_a_no_op(base: str, folder: Path, tmp_path: Path) -> None:
-    first = publish(folder, f"{base}/v1", **DATASET)
-    assert publish(folder, f"{base}/v1", **DATASET) == first
+    first = publish_dataset(folder, f"{base}/v1")
+    assert publish_dataset(folder, f"{base}/v1") == first
     fetch(f"{base}/v1", tmp_path / "copy", first.digest)
 
 
 def test_other_content_at_a_taken_uri_is_refused_and_changes_nothing(base: str, folder: Path, tmp_path: Path) -> None:
-    first = publish(folder, f"{base}/v1", **DATASET)
+    first = publish_dataset(folder, f"{base}/v1")
     (folder / "train.npz").write_bytes(b"other")
     with pytest.raises(ArtifactError, match=f"other content is published there .{first.digest}"):
-        publish(folder, f"{base}/v1", **DATASET)
+        publish_dataset(folder, f"{base}/v1")
     assert fetch(f"{base}/v1", tmp_path / "copy") == first
 
 
 def test_replace_puts_other_content_there(base: str, folder: Path, tmp_path: Path) -> None:
-    publish(folder, f"{base}/v1", **DATASET)
+    publish_dataset(folder, f"{base}/v1")
     (folder / "train.npz").unlink()
     (folder / "new.bin").write_bytes(b"")
-    second = publish(folder, f"{base}/v1", **DATASET, replace=True)
+    second = publish_dataset(folder, f"{base}/v1", replace=True)
     assert fetch(f"{base}/v1", tmp_path / "copy") == second
     assert sorted(contents(tmp_path / "copy")) == ["new.bin", "sub/names.csv"]
 
@@ -86,7 +88,7 @@ def test_nothing_there_is_not_found(base: str, tmp_path: Path) -> None:
 
 
 def test_files_without_a_manifest_are_no_artifact(base: str, folder: Path) -> None:
-    publish(folder, f"{base}/v1", **DATASET)
+    publish_dataset(folder, f"{base}/v1")
     overwrite(f"{base}/v1", "manifest.json", None)
     with pytest.raises(ArtifactNotFound):
         read_manifest(f"{base}/v1")
@@ -105,7 +107,7 @@ def test_files_without_a_manifest_are_no_artifact(base: str, folder: Path) -> No
 def test_a_changed_file_is_refused_and_nothing_is_left(
     base: str, folder: Path, tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
-    publish(folder, f"{base}/v1", **DATASET)
+    publish_dataset(folder, f"{base}/v1")
     overwrite(f"{base}/v1", "train.npz", content)
     with pytest.raises(ArtifactError, match=reason):
         fetch(f"{base}/v1", tmp_path / "copy")
@@ -113,7 +115,7 @@ def test_a_changed_file_is_refused_and_nothing_is_left(
 
 
 def test_another_digest_than_the_pinned_one_is_refused(base: str, folder: Path, tmp_path: Path) -> None:
-    published = publish(folder, f"{base}/v1", **DATASET)
+    published = publish_dataset(folder, f"{base}/v1")
     pinned = "sha256:" + "0" * 64
     with pytest.raises(ArtifactError, match=f"digest is {published.digest}, expected {pinned}"):
         fetch(f"{base}/v1", tmp_path / "copy", pinned)
@@ -139,7 +141,7 @@ def test_another_digest_than_the_pinned_one_is_refused(base: str, folder: Path, 
 def test_a_malformed_manifest_is_refused(
     base: str, folder: Path, tmp_path: Path, change: dict[str, object], reason: str
 ) -> None:
-    document = json.loads(publish(folder, f"{base}/v1", **DATASET).content) | change
+    document = json.loads(publish_dataset(folder, f"{base}/v1").content) | change
     forged = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
     overwrite(f"{base}/v1", "manifest.json", forged)
     with pytest.raises(ArtifactError, match=reason):
@@ -149,14 +151,14 @@ def test_a_malformed_manifest_is_refused(
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"kind": "dataset"}', b"\xff"])
 def test_a_manifest_that_is_none_is_refused(base: str, folder: Path, content: bytes) -> None:
-    publish(folder, f"{base}/v1", **DATASET)
+    publish_dataset(folder, f"{base}/v1")
     overwrite(f"{base}/v1", "manifest.json", content)
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
         read_manifest(f"{base}/v1")
 
 
 def test_fetching_into_a_folder_with_files_is_refused_and_keeps_them(base: str, folder: Path) -> None:
-    publish(folder, f"{base}/v1", **DATASET)
+    publish_dataset(folder, f"{base}/v1")
     before = contents(folder)
     with pytest.raises(ArtifactError, match="is not an empty folder"):
         fetch(f"{base}/v1", folder)
@@ -165,19 +167,23 @@ def test_fetching_into_a_folder_with_files_is_refused_and_keeps_them(base: str, 
 
 def test_list_finds_every_artifact_below(base: str, folder: Path) -> None:
     for name in ("digits/v1", "digits/v2", "other"):
-        publish(folder, f"{base}/{name}", **DATASET)
+        publish_dataset(folder, f"{base}/{name}")
     assert [uri for uri, _ in list_artifacts(f"{base}/digits")] == [f"{base}/digits/v1", f"{base}/digits/v2"]
 
 
 def test_a_failed_validation_result_is_replaced_by_a_passing_one(base: str, folder: Path, tmp_path: Path) -> None:
-    dataset = publish(folder, f"{base}/v1", **DATASET)
+    dataset = publish_dataset(folder, f"{base}/v1")
     result = tmp_path / "result"
     result.mkdir()
     (result / "result.json").write_text("{}")
     uri = validation_uri(f"{base}/v1", dataset.digest)
 
     def write(success: bool) -> Manifest:
-        parameters = {"success": success, "suite": "digits", "failed": [] if success else ["column x: out of range"]}
+        parameters: dict[str, JsonValue] = {
+            "success": success,
+            "suite": "digits",
+            "failed": [] if success else ["column x: out of range"],
+        }
         parents = [Parent("dataset", dataset.digest, f"{base}/v1")]
         return publish(
             result, uri, kind="validation", producer="t/1", parents=parents, parameters=parameters, replace=True

@@ -148,6 +148,7 @@ def test_progress_carries_an_eta(run: Coordinator, clock: Clock) -> None:
 
 
 def test_progress_of_no_use_changes_nothing(run: Coordinator) -> None:
-    for progress in (None, [], "x", {}, {"step": -1}, {"step": 1.5}, {"step": True}):
+    useless: list[Any] = [None, [], "x", {}, {"step": -1}, {"step": 1.5}, {"step": True}]
+    for progress in useless:
         run.heartbeat(who(0) | {"progress": progress})
     assert run.status()["progress"] is None

@@ -59,6 +59,9 @@ def test_the_digits_example_leaves_a_model_and_its_progress(
         "outputs": [{"name": "logits", "dtype": "FP32", "shape": [-1, 10]}],
     }
     assert model.signature == json.loads((tmp_path / "model" / "signature.json").read_text())
+    history = json.loads((tmp_path / "model" / "history.json").read_text())
+    assert [point["step"] for point in history] == list(range(1, 9))
+    assert history[-1]["evalAccuracy"] == progress["metrics"]["evalAccuracy"]
 
 
 def test_the_worker_that_failed_is_named_not_the_one_that_noticed(new_job: NewJob) -> None:
