@@ -67,8 +67,9 @@ def make_images(home: Home, console: Console, names: list[str]) -> None:
     cluster = Cluster(home)
     tags = [image_tag(name) for name in names]
     lacking = {node: missing for node in cluster.nodes if (missing := missing_images(node, tags))}
-    loads = [Step(f"load-{node}", partial(load_images, node, missing)) for node, missing in lacking.items()]
-    run_steps(loads, home.logs, console, _AT_ONCE)
+    if lacking:
+        union = sorted({tag for missing in lacking.values() for tag in missing})
+        run_steps([Step("load", partial(load_images, list(lacking), union))], home.logs, console)
     console.print(f"Images: {', '.join(tags)}", highlight=False)
 
 

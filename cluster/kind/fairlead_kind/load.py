@@ -2,12 +2,14 @@
 
 import subprocess
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 
 from fairlead.local.steps import SetupError, StepLog
 
 from fairlead_kind.docker import image_id
 
 _CTR = ("ctr", "--namespace=k8s.io", "images")
+_CHUNK = 1 << 20
 
 
 def missing_images(node: str, tags: Sequence[str]) -> list[str]:
@@ -16,16 +18,32 @@ def missing_images(node: str, tags: Sequence[str]) -> list[str]:
     return [tag for tag in tags if targets.get(f"docker.io/{tag}", "") != targets.get(image_id(tag) or "", None)]
 
 
-def load_images(node: str, tags: Sequence[str], log: StepLog) -> None:
-    """Copy images from the engine into a node, layers that they share once, and drop the builds they replace."""
-    with log.path.open("ab") as output:
-        output.write(f"$ docker save {' '.join(tags)} | docker exec {node} {' '.join(_CTR)} import -\n".encode())
+def load_images(nodes: Sequence[str], tags: Sequence[str], log: StepLog) -> None:
+    """Copy images from the engine into nodes, read once and layers that they share once, and drop what they replace."""
+    with log.path.open("ab") as output, suppress(BrokenPipeError):  # an import that ended early: its status tells
+        output.write(f"$ docker save {' '.join(tags)}, into {', '.join(nodes)}\n".encode())
         output.flush()
         save = subprocess.Popen(["docker", "save", *tags], stdout=subprocess.PIPE, stderr=output)
-        load = ["docker", "exec", "--interactive", node, *_CTR, "import", "-"]
-        loaded = subprocess.run(load, stdin=save.stdout, stdout=output, stderr=output)
-    if save.wait() or loaded.returncode:
-        raise SetupError(f"{node}: the images {' '.join(tags)} cannot be loaded; see {log.path}")
+        words = [["docker", "exec", "--interactive", node, *_CTR, "import", "-"] for node in nodes]
+        imports = [subprocess.Popen(word, stdin=subprocess.PIPE, stdout=output, stderr=output) for word in words]
+        _copy(save, imports)
+    statuses = [process.wait() for process in (save, *imports)]
+    if any(statuses):
+        raise SetupError(f"the images {' '.join(tags)} cannot be loaded into {' and '.join(nodes)}; see {log.path}")
+    for node in nodes:
+        _drop_replaced(node, log)
+
+
+def _copy(source: "subprocess.Popen[bytes]", sinks: Sequence["subprocess.Popen[bytes]"]) -> None:
+    with ExitStack() as opened:  # closes every end, also when one of them broke
+        inputs = [opened.enter_context(sink.stdin) for sink in sinks if sink.stdin]
+        output = opened.enter_context(source.stdout) if source.stdout else None
+        while output and (chunk := output.read(_CHUNK)):
+            for stream in inputs:
+                stream.write(chunk)
+
+
+def _drop_replaced(node: str, log: StepLog) -> None:
     targets = _targets(node)
     named = {target for name, target in targets.items() if not name.startswith("sha256:")}
     if stale := [name for name, target in targets.items() if target not in named]:
