@@ -181,10 +181,6 @@ def test_a_failed_validation_result_is_replaced_by_a_passing_one(base: str, fold
     def write(success: bool) -> Manifest:
         failed: list[JsonValue] = [] if success else ["column x: out of range"]
         parameters: dict[str, JsonValue] = {"success": success, "suite": "digits", "failed": failed}
-            "success": success,
-            "suite": "digits",
-            "failed": [] if success else ["column x: out of range"],
-        }
         parents = [Parent("dataset", dataset.digest, f"{base}/v1")]
         return publish(
             result, uri, kind="validation", producer="t/1", parents=parents, parameters=parameters, replace=True
