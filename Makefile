@@ -41,15 +41,15 @@ e2e: setup cluster images ## The worked example in pods of a two-node kind clust
 
 .PHONY: cluster
 cluster: $(READY) ## Start a kind cluster of two nodes (installs and builds what is missing; root where Docker is missing)
-	@$(VENV)/python cluster/kind/fairlead_kind up
+	@PYTHONPATH=cluster/kind $(VENV)/python -m fairlead_kind up
 
 .PHONY: images
 images: $(READY) ## Build the images and load them into the kind cluster
-	@$(VENV)/python cluster/kind/fairlead_kind images
+	@PYTHONPATH=cluster/kind $(VENV)/python -m fairlead_kind images
 
 .PHONY: cluster-down
 cluster-down: $(READY) ## Remove the kind cluster and all that was started for it
-	@$(VENV)/python cluster/kind/fairlead_kind down
+	@PYTHONPATH=cluster/kind $(VENV)/python -m fairlead_kind down
 
 .PHONY: verify
 verify: setup ## Lint, types, layers, generated files

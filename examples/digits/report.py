@@ -57,22 +57,30 @@ def main() -> None:
     arguments.out.write_text(page)
 
 
-def read_history(model: dict[str, str]) -> dict[str, list[Any]]:
-    """Return the training's history, which the script left beside the model."""
+def read_history(model: dict[str, str]) -> list[dict[str, float]]:
+    """Return the training's history, one entry a step, which the script left beside the model."""
     with tempfile.TemporaryDirectory() as folder:
         fetch(model["uri"], folder, model["digest"])
-        return dict(json.loads(Path(folder, "history.json").read_text()))
+        return list(json.loads(Path(folder, "history.json").read_text()))
 
 
-def draw_training(history: dict[str, list[Any]]) -> str:
+def draw_training(history: list[dict[str, float]]) -> str:
     """Return the loss over the steps and the accuracy on the eval split over the epochs, as an image."""
     figure, axes = pyplot.subplots(figsize=(9, 3.2))
-    axes.plot(history["step"], history["loss"], color="#2a6f97", linewidth=1, label="loss, training")
+    axes.plot(
+        [entry["step"] for entry in history],
+        [entry["loss"] for entry in history],
+        color="#2a6f97",
+        linewidth=1,
+        label="loss, training",
+    )
     axes.set_yscale("log")
     axes.set_xlabel("step")
     axes.set_ylabel("loss")
     right = axes.twinx()
-    right.plot(history["evalStep"], history["evalAccuracy"], color="#e07a1f", marker=".", label="accuracy, eval")
+    evaluated = [entry for entry in history if "evalAccuracy" in entry]
+    steps, accuracies = [entry["step"] for entry in evaluated], [entry["evalAccuracy"] for entry in evaluated]
+    right.plot(steps, accuracies, color="#e07a1f", marker=".", label="accuracy, eval")
     right.set_ylabel("accuracy")
     right.set_ylim(top=1.005)
     figure.legend(loc="upper center", ncols=2, frameon=False)

@@ -25,6 +25,8 @@ COMPONENTS = (
     "kubernetes", "trainer", "data-validation", "onnx-converter", "graph-server", "edge-runtime", "example",
 )  # fmt: skip
 MIN_ACCURACY = 0.95
+SCALE = "0.0625"
+"""The digits' pixels are 0 to 16, the network takes 0 to 1."""
 
 
 def register(app: typer.Typer) -> None:
@@ -119,11 +121,11 @@ class _Demo:
             model, dataset = self.facts["model"], self.facts["dataset"]
             onnx_uri = self._uri(f"models/digits-onnx/{self.facts['training']['modelVersion']}")
             self.facts["onnx"] = self._component(
-                "fairlead-onnx-converter", "convert", "--model", model["uri"], "--digest", model["digest"],
+                "fairlead-onnx-converter", "--scale", SCALE, "--model", model["uri"], "--digest", model["digest"],
                 "--dataset", dataset["uri"], "--dataset-digest", dataset["digest"], "--out-uri", onnx_uri,
             )  # fmt: skip
             self.facts["scaler"] = self._component(
-                "fairlead-onnx-converter", "scaler", "--scale", "0.0625", "--shape", "1,8,8",
+                "fairlead-onnx-converter", "scaler", "--scale", SCALE, "--shape", "1,8,8",
                 "--out-uri", self._uri("models/digits-scaler/v1"),
             )  # fmt: skip
             stage.result = f"ONNX agrees with torch: {onnx_uri}"
@@ -156,7 +158,7 @@ class _Demo:
         with self.stages.stage("edge") as stage:
             self.facts["edge"] = self._component(
                 "fairlead-edge", "quantize", "--model", self.facts["onnx"]["uri"],
-                "--dataset", self.facts["dataset"]["uri"], "--scale", "0.0625",
+                "--dataset", self.facts["dataset"]["uri"], "--scale", SCALE,
                 "--out-uri", self._uri(f"bundles/digits/{self.facts['training']['modelVersion']}"),
             )  # fmt: skip
             stage.result = f"int8 bundle: {self.facts['edge']['uri']}"
