@@ -1,0 +1,57 @@
+"""The KFP components of this folder's command."""
+
+# KFP is untyped, and reads outputs from a NamedTuple that stands in the annotation itself.
+# mypy: disable-error-code="untyped-decorator,valid-type"
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+IMAGE = "fairlead/onnx-converter:0.1.0"
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def convert(
+    model_uri: str,
+    model_digest: str,
+    dataset_uri: str,
+    dataset_digest: str,
+    out_uri: str,
+    scale: float = 1.0,
+    min_accuracy: float = 0.95,
+) -> NamedTuple("Outputs", [("uri", str), ("digest", str)]):
+    """Convert a torch program to ONNX; fails unless both give the same answers on the dataset's eval split."""
+    import json
+    import subprocess
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out.json")
+        command = ["fairlead-onnx-converter", "--model", model_uri, "--digest", model_digest]
+        command += ["--dataset", dataset_uri, "--dataset-digest", dataset_digest, "--out-uri", out_uri]
+        command += ["--scale", str(scale), "--min-accuracy", str(min_accuracy), "--out", str(out)]
+        exit_code = subprocess.run(command).returncode
+        if exit_code:
+            what = "the conversion is refused" if exit_code == 2 else "it could not be tried"
+            raise SystemExit(f"fairlead-onnx-converter exited with {exit_code}: {what}; the reasons are above")
+        result = json.loads(out.read_text())
+    return (result["uri"], result["digest"])
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def make_scaler(scale: float, shape: str, out_uri: str) -> NamedTuple("Outputs", [("uri", str), ("digest", str)]):
+    """Make the transformer that multiplies by `scale`; `shape` is that of one example: 1,8,8."""
+    import json
+    import subprocess
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out.json")
+        command = ["fairlead-onnx-converter", "scaler", "--scale", str(scale), "--shape", shape]
+        exit_code = subprocess.run([*command, "--out-uri", out_uri, "--out", str(out)]).returncode
+        if exit_code:
+            raise SystemExit(f"fairlead-onnx-converter scaler exited with {exit_code}; its message is above")
+        result = json.loads(out.read_text())
+    return (result["uri"], result["digest"])

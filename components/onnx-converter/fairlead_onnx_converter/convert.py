@@ -1,0 +1,75 @@
+"""The conversion: model and dataset in, an onnx-model artifact out, or nothing."""
+
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fairlead_artifacts import ArtifactError, JsonValue, Manifest, Parent, fetch, publish
+
+from . import __version__
+from .export import export_onnx
+from .parity import Limits, Parity, check_parity, measure_parity
+from .programs import load_program
+from .splits import Affine, load_split
+
+PRODUCER = f"fairlead-onnx-converter/{__version__}"
+MODEL_FILE, PARITY_FILE = "model.onnx", "parity.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """An artifact to read: its URI and, where it must be exactly one, its digest."""
+
+    uri: str
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be converted, and what is asked of the result."""
+
+    model: Source
+    dataset: Source
+    out_uri: str
+    split: str
+    affine: Affine
+    limits: Limits
+
+
+def convert(request: Request) -> tuple[Manifest, Parity]:
+    """Convert, compare and publish; raise ConversionRefused, ConversionFailed or ArtifactError, publishing nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        model, data, out = Path(folder, "model"), Path(folder, "data"), Path(folder, "out")
+        model_manifest = _fetch(request.model, model, "model")
+        dataset_manifest = _fetch(request.dataset, data, "dataset")
+        program = load_program(model)
+        split = load_split(data, request.split, program.signature["inputs"], request.affine)
+        out.mkdir()
+        export_onnx(program, out / MODEL_FILE)
+        parity = measure_parity(program, out / MODEL_FILE, split, request.limits)
+        check_parity(parity, request.limits)
+        figures: dict[str, JsonValue] = {
+            **parity.as_dict(), "split": request.split, **asdict(request.affine), **asdict(request.limits),
+        }  # fmt: skip
+        (out / PARITY_FILE).write_text(json.dumps(figures, indent=1, sort_keys=True))
+        manifest = publish(
+            out,
+            request.out_uri,
+            kind="onnx-model",
+            producer=PRODUCER,
+            parents=[
+                Parent("model", model_manifest.digest, request.model.uri),
+                Parent("dataset", dataset_manifest.digest, request.dataset.uri),
+            ],
+            parameters=figures,
+            signature=program.signature,
+        )
+    return manifest, parity
+
+
+def _fetch(source: Source, folder: Path, kind: str) -> Manifest:
+    manifest = fetch(source.uri, folder, source.digest)
+    if manifest.kind != kind:
+        raise ArtifactError(source.uri, f"is of kind {manifest.kind!r}, expected {kind!r}")
+    return manifest

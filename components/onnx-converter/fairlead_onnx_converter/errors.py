@@ -1,0 +1,9 @@
+"""What ends a conversion."""
+
+
+class ConversionRefused(Exception):
+    """The ONNX model does not do what its source does; the message has the figures. Nothing is published."""
+
+
+class ConversionFailed(Exception):
+    """The model or the dataset cannot be used; the message names the file, what is there and what was expected."""

@@ -1,0 +1,101 @@
+"""The command `fairlead-onnx-converter`: exits 0 when published, 2 when refused, 1 when it could not be tried."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from fairlead_artifacts import ArtifactError, Manifest
+
+from .convert import Request, Source, convert
+from .errors import ConversionFailed, ConversionRefused
+from .parity import Limits, Parity
+from .scaler import publish_scaler
+from .splits import Affine
+
+_REFUSED = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Convert a model, or make a scaler."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _make_scaler(words[1:]) if words[:1] == ["scaler"] else _convert(words)
+    except ConversionRefused as error:
+        sys.stderr.write(f"fairlead-onnx-converter: refused, nothing is published: {error}\n")
+        return _REFUSED
+    except (ArtifactError, ConversionFailed) as error:
+        sys.stderr.write(f"fairlead-onnx-converter: {error}\n")
+        return 1
+
+
+def _convert(words: list[str]) -> int:
+    parser = _parser("fairlead-onnx-converter", f"{__doc__} `fairlead-onnx-converter scaler --help`: a transformer.")
+    parser.add_argument("--model", required=True, metavar="URI")
+    parser.add_argument("--digest", metavar="sha256:…", help="of the model: refuse any other content")
+    parser.add_argument("--dataset", required=True, metavar="URI")
+    parser.add_argument("--dataset-digest", metavar="sha256:…")
+    parser.add_argument("--split", default="eval", help="the split to compare on (default: eval)")
+    parser.add_argument("--min-accuracy", type=float, default=0.95, help="0 for models that are no classifiers")
+    parser.add_argument("--atol", type=float, default=1e-4)
+    parser.add_argument("--rtol", type=float, default=1e-3)
+    options = parser.parse_args(words)
+    request = Request(
+        model=Source(options.model, options.digest),
+        dataset=Source(options.dataset, options.dataset_digest),
+        out_uri=options.out_uri,
+        split=options.split,
+        affine=Affine(options.scale, options.offset),
+        limits=Limits(options.atol, options.rtol, options.min_accuracy),
+    )
+    manifest, parity = convert(request)
+    sys.stdout.write(_build_table(parity))
+    _report(options, manifest)
+    return 0
+
+
+def _make_scaler(words: list[str]) -> int:
+    parser = _parser("fairlead-onnx-converter scaler", "Make a transformer: value * scale + offset.")
+    parser.add_argument("--shape", required=True, type=_parse_shape, help="without the batch: 1,8,8; -1 is free")
+    options = parser.parse_args(words)
+    _report(options, publish_scaler(Affine(options.scale, options.offset), options.shape, options.out_uri))
+    return 0
+
+
+def _parser(program: str, description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("--out-uri", required=True, metavar="URI", help="where the onnx-model goes")
+    parser.add_argument("--scale", type=float, default=1.0, help="the model takes value * scale + offset")
+    parser.add_argument("--offset", type=float, default=0.0)
+    parser.add_argument("--out", type=Path, help="write {uri, digest, …} there, as JSON")
+    return parser
+
+
+def _parse_shape(text: str) -> list[int]:
+    sizes = [int(size) for size in text.split(",")]
+    if any(size == 0 or size < -1 for size in sizes):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected sizes of at least 1, or -1")
+    return sizes
+
+
+def _build_table(parity: Parity) -> str:
+    rows = {
+        "examples": parity.examples,
+        "greatest difference": f"{parity.max_abs_difference:.3g}",
+        "greatest relative difference": f"{parity.max_rel_difference:.3g}",
+        "accuracy in torch": "-" if parity.torch_accuracy is None else f"{parity.torch_accuracy:.4f}",
+        "accuracy in ONNX Runtime": "-" if parity.onnx_accuracy is None else f"{parity.onnx_accuracy:.4f}",
+    }
+    return "".join(f"{name:<30}{value}\n" for name, value in rows.items())
+
+
+def _report(options: argparse.Namespace, manifest: Manifest) -> None:
+    result = {"uri": options.out_uri, "digest": manifest.digest, "parameters": dict(manifest.parameters)}
+    sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(result))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""The gate: the ONNX model must give what the torch program gives, on real data."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from .errors import ConversionFailed, ConversionRefused
+from .programs import Program
+from .splits import Split
+
+_BATCH = 256
+_MAX_ACCURACY_DROP = 0.001
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is still parity."""
+
+    atol: float
+    rtol: float
+    min_accuracy: float
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How the two models compare."""
+
+    examples: int
+    max_abs_difference: float
+    max_rel_difference: float
+    outside_tolerance: int
+    """Values that differ by more than atol + rtol * |torch's value|."""
+    values: int
+    torch_accuracy: float | None
+    onnx_accuracy: float | None
+    """None without labels, or where the first output is no score per class."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures by name."""
+        return asdict(self)
+
+
+def measure_parity(program: Program, file: Path, split: Split, limits: Limits) -> Parity:
+    """Run both models on a split; raise ConversionFailed where the ONNX model does not run."""
+    expected, actual = _run_torch(program, split), _run_onnx(program, file, split)
+    differences, relative, outside, values = [0.0], [0.0], 0, 0
+    for one, other in zip(expected, actual, strict=True):
+        if one.shape != other.shape:
+            raise ConversionRefused(f"output shape: ONNX gives {list(other.shape)}, torch {list(one.shape)}")
+        reference, difference = np.abs(one.astype(np.float64)), np.abs(one.astype(np.float64) - other)
+        # Written so that a NaN counts as outside.
+        outside += int((~(difference <= limits.atol + limits.rtol * reference)).sum())
+        values += difference.size
+        differences.append(float(difference.max(initial=0)))
+        relative.append(float((difference / np.maximum(reference, limits.atol or 1e-12)).max(initial=0)))
+    return Parity(
+        examples=len(split),
+        max_abs_difference=_round(np.max(differences)),
+        max_rel_difference=_round(np.max(relative)),
+        outside_tolerance=outside,
+        values=values,
+        torch_accuracy=_accuracy(expected[0], split),
+        onnx_accuracy=_accuracy(actual[0], split),
+    )
+
+
+def check_parity(parity: Parity, limits: Limits) -> None:
+    """Raise ConversionRefused with all figures that are out of bounds."""
+    problems = []
+    if parity.outside_tolerance:
+        problems.append(
+            f"{parity.outside_tolerance} of {parity.values} output values differ by more than atol {limits.atol:g} + "
+            f"rtol {limits.rtol:g} (greatest difference {parity.max_abs_difference:.3g})"
+        )
+    if parity.torch_accuracy is None or parity.onnx_accuracy is None:
+        if limits.min_accuracy > 0:
+            problems.append(
+                f"accuracy: cannot be measured without labels and a score per class, expected at least "
+                f"{limits.min_accuracy:g} (--min-accuracy 0 for models that are no classifiers)"
+            )
+    else:
+        if parity.onnx_accuracy < limits.min_accuracy:
+            problems.append(f"accuracy {parity.onnx_accuracy:.4f}, expected at least {limits.min_accuracy:g}")
+        if parity.onnx_accuracy < parity.torch_accuracy - _MAX_ACCURACY_DROP:
+            problems.append(f"accuracy {parity.onnx_accuracy:.4f}, expected torch's {parity.torch_accuracy:.4f}")
+    if problems:
+        raise ConversionRefused("; ".join(problems))
+
+
+def _run_torch(program: Program, split: Split) -> list[NDArray[Any]]:
+    import torch
+
+    module = program.exported.module()
+    parts = []
+    for batch in split.batches(_BATCH):
+        try:
+            with torch.no_grad():
+                result = module(*(torch.from_numpy(array) for array in batch.values()))
+        except (RuntimeError, AssertionError) as error:
+            raise ConversionFailed(f"the torch program refuses the split: {str(error)[:300]}") from None
+        parts.append([tensor.numpy() for tensor in (result if isinstance(result, tuple | list) else (result,))])
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _run_onnx(program: Program, file: Path, split: Split) -> list[NDArray[Any]]:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        parts = [session.run(program.outputs, batch) for batch in split.batches(_BATCH)]
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
+        raise ConversionFailed(f"ONNX Runtime {ort.__version__} does not run the model: {str(error)[:300]}") from None
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _round(value: float) -> float:
+    """Keep three digits: what comes after them is noise that would give equal conversions different digests."""
+    return float(f"{value:.3g}")
+
+
+def _accuracy(scores: NDArray[Any], split: Split) -> float | None:
+    if split.labels is None or scores.ndim != 2 or scores.shape[1] < 2 or split.labels.dtype.kind not in "iu":
+        return None
+    return float((scores.argmax(axis=1) == split.labels).mean())

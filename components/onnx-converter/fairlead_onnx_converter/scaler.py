@@ -1,0 +1,52 @@
+"""The smallest transformer: value * scale + offset as an ONNX model, to stand before a model in a graph."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import onnx
+from fairlead_artifacts import Manifest, Signature, TensorSignature, publish
+from onnx import TensorProto, helper
+
+from .convert import MODEL_FILE, PRODUCER
+from .splits import Affine
+
+# What torch's exporter of the oldest supported version writes, and every ONNX Runtime of these years reads.
+_OPSET, _IR_VERSION = 18, 10
+_INPUT, _OUTPUT = "raw", "scaled"
+
+
+def publish_scaler(affine: Affine, shape: Sequence[int], out_uri: str) -> Manifest:
+    """Publish the transformer for FP32 tensors of a batch of `shape`."""
+    dims = ["batch", *(size if size > 0 else f"dim{index}" for index, size in enumerate(shape, 1))]
+    nodes = [
+        helper.make_node("Mul", [_INPUT, "scale"], ["product"]),
+        helper.make_node("Add", ["product", "offset"], [_OUTPUT]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "affine",
+        [helper.make_tensor_value_info(_INPUT, TensorProto.FLOAT, dims)],
+        [helper.make_tensor_value_info(_OUTPUT, TensorProto.FLOAT, dims)],
+        [
+            helper.make_tensor("scale", TensorProto.FLOAT, [], [affine.scale]),
+            helper.make_tensor("offset", TensorProto.FLOAT, [], [affine.offset]),
+        ],
+    )
+    opset = helper.make_opsetid("", _OPSET)
+    model = helper.make_model(graph, opset_imports=[opset], ir_version=_IR_VERSION, producer_name=PRODUCER)
+    onnx.checker.check_model(model, full_check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        onnx.save(model, str(Path(folder, MODEL_FILE)))
+        return publish(
+            folder,
+            out_uri,
+            kind="onnx-model",
+            producer=PRODUCER,
+            parameters={"scale": affine.scale, "offset": affine.offset},
+            signature=Signature(inputs=[_describe(_INPUT, shape)], outputs=[_describe(_OUTPUT, shape)]),
+        )
+
+
+def _describe(name: str, shape: Sequence[int]) -> TensorSignature:
+    return TensorSignature(name=name, dtype="FP32", shape=[-1, *(size if size > 0 else -1 for size in shape)])

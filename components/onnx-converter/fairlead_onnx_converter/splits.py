@@ -1,0 +1,80 @@
+"""One split of a dataset as a model's inputs, and its labels."""
+
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fairlead_artifacts import TensorSignature
+from numpy.typing import NDArray
+
+from .errors import ConversionFailed
+
+_LABELS = "y"
+_FIRST_INPUT = "x"
+_DTYPES = {"FP16": "f2", "FP32": "f4", "FP64": "f8", "INT64": "i8", "INT32": "i4", "INT16": "i2", "INT8": "i1",
+           "UINT8": "u1", "UINT16": "u2", "UINT32": "u4", "UINT64": "u8", "BOOL": "?"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Affine:
+    """What stands before the model: value * scale + offset."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs by name, each with a row per example, and a label per example where there are labels."""
+
+    inputs: Mapping[str, NDArray[Any]]
+    labels: NDArray[Any] | None
+
+    def __len__(self) -> int:
+        """Return the number of examples."""
+        return len(next(iter(self.inputs.values())))
+
+    def batches(self, size: int) -> Iterator[dict[str, NDArray[Any]]]:
+        """Yield inputs of up to `size` examples; the first batch has one, so that a fixed batch size shows."""
+        starts = [0, *range(1, len(self), size)]
+        for start, end in zip(starts, [*starts[1:], len(self)], strict=True):
+            yield {name: array[start:end] for name, array in self.inputs.items()}
+
+
+def load_split(folder: Path, name: str, signature: list[TensorSignature], affine: Affine) -> Split:
+    """Load `<name>.npz`: arrays named like the model's inputs (a single one may be called x), and labels y."""
+    file = folder / f"{name}.npz"
+    if not file.is_file():
+        found = ", ".join(sorted(path.name for path in folder.glob("*.npz"))) or "no .npz file"
+        raise ConversionFailed(f"dataset: got {found}, expected {file.name}")
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ConversionFailed(f"{file.name}: is no archive of plain arrays: {error}") from None
+    inputs = {tensor["name"]: _pick(arrays, tensor, len(signature), affine, file.name) for tensor in signature}
+    labels = arrays.get(_LABELS)
+    counts = {key: len(array) for key, array in (*inputs.items(), *((("y", labels),) if labels is not None else ()))}
+    if len(set(counts.values())) != 1 or not min(counts.values()):
+        raise ConversionFailed(f"{file.name}: got rows {counts}, expected as many in each, and some")
+    return Split(inputs, labels)
+
+
+def _pick(
+    arrays: Mapping[str, NDArray[Any]], tensor: TensorSignature, count: int, affine: Affine, file: str
+) -> NDArray[Any]:
+    name = tensor["name"]
+    key = name if name in arrays or count > 1 else _FIRST_INPUT
+    if key not in arrays:
+        raise ConversionFailed(f"{file}: got arrays {', '.join(arrays)}, expected {name}" + " or x" * (count == 1))
+    dtype = _DTYPES.get(tensor["dtype"])
+    if dtype is None:
+        raise ConversionFailed(f"input {name}: got {tensor['dtype']}, expected one of {', '.join(_DTYPES)}")
+    array = arrays[key] * affine.scale + affine.offset if affine != Affine() else arrays[key]
+    shape, rest = list(array.shape[1:]), tensor["shape"][1:]
+    if len(shape) != len(rest) or any(size not in (-1, given) for size, given in zip(rest, shape, strict=True)):
+        raise ConversionFailed(f"{file}: {key} has shape {[-1, *shape]}, expected {tensor['shape']}")
+    return np.ascontiguousarray(array.astype(dtype))

@@ -1,0 +1,102 @@
+"""The command `fairlead-edge`: quantize (workshop), verify and serve (device). Exits 2 when refused, 1 on errors."""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from fairlead_artifacts import ArtifactError
+
+from .bundle import Preprocessing, open_bundle
+from .errors import BundleRefused, InputUnusable, QuantisationRefused
+from .runtime import Runtime
+from .server import serve
+
+_REFUSED = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command."""
+    options = _build_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        {"quantize": _quantize, "verify": _verify, "serve": _serve}[options.command](options)
+    except (BundleRefused, QuantisationRefused) as error:
+        sys.stderr.write(f"fairlead-edge: refused: {error}\n")
+        return _REFUSED
+    except (ArtifactError, InputUnusable, OSError) as error:
+        sys.stderr.write(f"fairlead-edge: {error}\n")
+        return 1
+    return 0
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fairlead-edge", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    quantize = commands.add_parser("quantize", help="make an int8 bundle of an onnx-model (needs the extra `workshop`)")
+    quantize.add_argument("--model", required=True, metavar="URI")
+    quantize.add_argument("--digest", metavar="sha256:…", help="of the model: refuse any other content")
+    quantize.add_argument("--dataset", required=True, metavar="URI")
+    quantize.add_argument("--dataset-digest", metavar="sha256:…")
+    quantize.add_argument("--out-uri", required=True, metavar="URI")
+    quantize.add_argument("--name", default="model", help="the model's name in requests")
+    quantize.add_argument("--scale", type=float, default=1.0, help="the model takes value * scale + offset")
+    quantize.add_argument("--offset", type=float, default=0.0)
+    quantize.add_argument("--labels", default="", help="names of the classes: zero,one,two")
+    quantize.add_argument("--calibration-split", default="train")
+    quantize.add_argument("--split", default="test", help="held-out examples for the parity table")
+    quantize.add_argument("--max-drop", type=float, default=0.01, help="of accuracy, in parts of 1")
+    quantize.add_argument("--out", type=Path, help="write {uri, digest, parity} there, as JSON")
+    for name, text in (("verify", "compare a bundle with its digests"), ("serve", "serve a bundle over HTTP")):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--bundle", required=True, metavar="URI|FOLDER")
+        command.add_argument("--digest", metavar="sha256:…", help="refuse any other bundle")
+        if name == "serve":
+            command.add_argument("--port", type=int, default=8080)
+            command.add_argument("--threads", type=int, default=1)
+    return parser
+
+
+def _quantize(options: argparse.Namespace) -> None:
+    try:
+        from .workshop import Request, make_bundle
+    except ModuleNotFoundError as error:
+        raise InputUnusable(f"{error.name} is not installed: quantize needs fairlead-edge[workshop]") from None
+    request = Request(
+        model_uri=options.model,
+        model_digest=options.digest,
+        dataset_uri=options.dataset,
+        dataset_digest=options.dataset_digest,
+        out_uri=options.out_uri,
+        name=options.name,
+        preprocessing=Preprocessing(options.scale, options.offset),
+        labels=tuple(options.labels.split(",")) if options.labels else (),
+        calibration_split=options.calibration_split,
+        parity_split=options.split,
+        max_drop=options.max_drop,
+    )
+    manifest, parity = make_bundle(request)
+    sys.stdout.write(parity.build_table())
+    sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        result = {"uri": options.out_uri, "digest": manifest.digest, "parity": parity.as_dict()}
+        options.out.write_text(json.dumps(result))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    bundle = open_bundle(options.bundle, options.digest)
+    runtime = Runtime(bundle)
+    result = {"bundle": options.bundle, "digest": bundle.digest, "model": runtime.describe()}
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+def _serve(options: argparse.Namespace) -> None:
+    runtime = Runtime(open_bundle(options.bundle, options.digest), options.threads)
+    serve(runtime, os.environ.get("FAIRLEAD_BIND_ADDRESS") or "0.0.0.0", options.port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

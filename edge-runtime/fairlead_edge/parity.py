@@ -1,0 +1,99 @@
+"""How a small model compares with its source, on examples that neither training nor calibration saw."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+
+from .errors import InputUnusable, QuantisationRefused
+from .splits import Split
+
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Parity:
+    """The table."""
+
+    examples: int
+    max_abs_difference: float
+    agreement: float
+    """Part of the examples for which both models say the same class."""
+    accuracy_before: float
+    accuracy_after: float
+    bytes_before: int
+    bytes_after: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the figures by name."""
+        return asdict(self)
+
+    def build_table(self) -> str:
+        """Return the figures as an aligned table."""
+        smaller = f"{self.bytes_before / self.bytes_after:.1f} times smaller"
+        rows = [
+            ("", "source", "bundle", ""),
+            (
+                "accuracy",
+                f"{self.accuracy_before:.4f}",
+                f"{self.accuracy_after:.4f}",
+                f"{self.examples} held-out examples",
+            ),
+            ("bytes", f"{self.bytes_before:,}", f"{self.bytes_after:,}", smaller),
+            ("agreement", "", f"{self.agreement:.4f}", "the same class"),
+            ("difference", "", f"{self.max_abs_difference:.3g}", "greatest, of any output value"),
+        ]
+        return "".join(
+            f"{name:<12}{before:>12}{after:>12}  {note}".rstrip() + "\n" for name, before, after, note in rows
+        )
+
+
+def measure_parity(source: Path, small: Path, split: Split) -> Parity:
+    """Run both models on a split; raise InputUnusable where one does not run or is no classifier."""
+    before, after = _run(source, split), _run(small, split)
+    classes_before, classes_after = before.argmax(axis=1), after.argmax(axis=1)
+    return Parity(
+        examples=len(split.labels),
+        max_abs_difference=float(f"{np.abs(before - after).max():.3g}"),
+        agreement=float((classes_before == classes_after).mean()),
+        accuracy_before=float((classes_before == split.labels).mean()),
+        accuracy_after=float((classes_after == split.labels).mean()),
+        bytes_before=_size(source),
+        bytes_after=_size(small),
+    )
+
+
+def check_parity(parity: Parity, max_drop: float) -> None:
+    """Raise QuantisationRefused where the accuracy drops by more than `max_drop`."""
+    # Counted in examples: a difference of two decimals is never exact.
+    lost = round((parity.accuracy_before - parity.accuracy_after) * parity.examples)
+    if lost > max_drop * parity.examples + 1e-9:
+        raise QuantisationRefused(
+            f"accuracy drops from {parity.accuracy_before:.4f} to {parity.accuracy_after:.4f} "
+            f"({lost} of {parity.examples} examples), expected a drop of at most {max_drop:g}"
+        )
+
+
+def _run(file: Path, split: Split) -> NDArray[Any]:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        name = session.get_inputs()[0].name
+        starts = range(0, len(split.examples), _BATCH)
+        scores = [session.run(None, {name: split.examples[start : start + _BATCH]})[0] for start in starts]
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
+        raise InputUnusable(
+            f"{file.name}: ONNX Runtime {ort.__version__} does not run it: {str(error)[:300]}"
+        ) from None
+    result: NDArray[Any] = np.concatenate(scores)
+    if result.ndim != 2 or result.shape[1] < 2:
+        raise InputUnusable(f"{file.name}: gives shape {list(result.shape)}, expected a score per class")
+    return result
+
+
+def _size(file: Path) -> int:
+    return sum(path.stat().st_size for path in file.parent.glob(f"{file.name}*"))

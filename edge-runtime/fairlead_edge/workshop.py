@@ -1,0 +1,81 @@
+"""The workshop: from an onnx-model artifact to a bundle, published only when it is nearly as good."""
+
+import hashlib
+import json
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from fairlead_artifacts import ArtifactError, JsonValue, Manifest, Parent, fetch, publish
+
+from . import __version__
+from .bundle import KIND, MODEL_FILE, PARITY_FILE, Description, Preprocessing
+from .parity import Parity, check_parity, measure_parity
+from .quantise import quantise
+from .splits import load_split
+
+PRODUCER = f"fairlead-edge/{__version__}"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be made, of what, and how good it must be."""
+
+    model_uri: str
+    dataset_uri: str
+    out_uri: str
+    name: str
+    preprocessing: Preprocessing
+    labels: tuple[str, ...]
+    """Empty: the classes are numbered."""
+    max_drop: float
+    model_digest: str | None = None
+    dataset_digest: str | None = None
+    calibration_split: str = "train"
+    parity_split: str = "test"
+
+
+def make_bundle(request: Request) -> tuple[Manifest, Parity]:
+    """Quantise, compare, publish; raise QuantisationRefused, InputUnusable or ArtifactError, publishing nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, data, out = Path(folder, "source"), Path(folder, "data"), Path(folder, "out")
+        model = _fetch(request.model_uri, source, request.model_digest, "onnx-model")
+        dataset = _fetch(request.dataset_uri, data, request.dataset_digest, "dataset")
+        calibration = load_split(data, request.calibration_split, request.preprocessing)
+        held_out = load_split(data, request.parity_split, request.preprocessing)
+        out.mkdir()
+        quantise(source / MODEL_FILE, out / MODEL_FILE, calibration.examples)
+        parity = measure_parity(source / MODEL_FILE, out / MODEL_FILE, held_out)
+        check_parity(parity, request.max_drop)
+        _write_description(request, out)
+        figures: dict[str, JsonValue] = {
+            **parity.as_dict(),
+            "split": request.parity_split,
+            "max_drop": request.max_drop,
+        }
+        (out / PARITY_FILE).write_text(json.dumps(figures, indent=1, sort_keys=True))
+        manifest = publish(
+            out,
+            request.out_uri,
+            kind=KIND,
+            producer=PRODUCER,
+            parents=[
+                Parent("model", model.digest, request.model_uri),
+                Parent("dataset", dataset.digest, request.dataset_uri),
+            ],
+            parameters={**figures, **asdict(request.preprocessing)},
+            signature=model.signature,
+        )
+    return manifest, parity
+
+
+def _write_description(request: Request, out: Path) -> None:
+    digest = hashlib.sha256((out / MODEL_FILE).read_bytes()).hexdigest()
+    Description(request.name, request.preprocessing, request.labels, digest).write(out)
+
+
+def _fetch(uri: str, folder: Path, digest: str | None, kind: str) -> Manifest:
+    manifest = fetch(uri, folder, digest)
+    if manifest.kind != kind:
+        raise ArtifactError(uri, f"is of kind {manifest.kind!r}, expected {kind!r}")
+    return manifest

@@ -1,0 +1,287 @@
+"""The edge: a real model quantised, its bundle verified and served by the command, in an environment without torch."""
+
+import http.client
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fairlead_artifacts import fetch, publish, read_manifest
+from fairlead_edge.main import main
+
+from tests.support import onnx_models as onnx
+
+CLASSES, SIZE = 4, 16
+COMMAND = str(Path(sys.executable).with_name("fairlead-edge"))
+WEIGHTS = np.random.default_rng(7).normal(size=(SIZE, CLASSES)).astype(np.float32)
+
+
+def make_split(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return values of 0 to 10 and the class that the model finds, clearly, when they are divided by 10."""
+    x = np.random.default_rng(seed).uniform(0, 10, (3 * rows, SIZE)).astype(np.float32)
+    scores = x / 10 @ WEIGHTS
+    best = np.sort(scores, axis=1)
+    clear = np.flatnonzero(best[:, -1] - best[:, -2] > 0.2)[:rows]
+    return x[clear], scores[clear].argmax(axis=1)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    folder, uri = tmp_path / "model", (tmp_path / "store" / "onnx").as_uri()
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(onnx.linear({"w": WEIGHTS, "b": np.zeros(CLASSES)}))
+    publish(folder, uri, kind="onnx-model", producer="tests/0")
+    return uri
+
+
+@pytest.fixture
+def save_dataset(tmp_path: Path) -> Callable[..., str]:
+    """Return a function that publishes splits; `outlier` is put into the one that calibration sees."""
+
+    def run(outlier: float | None = None) -> str:
+        folder, uri = tmp_path / "data", (tmp_path / "store" / "data").as_uri()
+        folder.mkdir()
+        for seed, (split, rows) in enumerate({"train": 200, "test": 400}.items()):
+            x, y = make_split(rows, seed)
+            if outlier and split == "train":
+                x[0, 0] = outlier
+            np.savez(folder / f"{split}.npz", x=x, y=y)
+        publish(folder, uri, kind="dataset", producer="tests/0")
+        return uri
+
+    return run
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, model: str, save_dataset: Callable[..., str]) -> str:
+    """Return the URI of a bundle with a scale and labels."""
+    uri = (tmp_path / "store" / "bundle").as_uri()
+    assert quantize(model, save_dataset(), uri, "--labels", "north,east,south,west") == 0
+    return uri
+
+
+def quantize(model: str, dataset: str, uri: str, *more: str) -> int:
+    arguments = ["quantize", "--model", model, "--dataset", dataset, "--scale", "0.1", "--name", "wind"]
+    return main([*arguments, "--out-uri", uri, *more])
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
+    """Return a function that serves a bundle with the command and waits until it is ready."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def run(bundle: str) -> tuple[subprocess.Popen[str], int]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        process = subprocess.Popen(
+            [COMMAND, "serve", "--bundle", bundle, "--port", str(port)],
+            env={**os.environ, "FAIRLEAD_BIND_ADDRESS": "127.0.0.1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        for _ in range(600):
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+            try:
+                if ask(port, "GET", "/v2/health/ready")[0] == 200:
+                    return process, port
+            except OSError:
+                time.sleep(0.05)
+        raise AssertionError("not ready within 30 s")
+
+    yield run
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def ask(port: int, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    try:
+        data = body if isinstance(body, bytes | None) else json.dumps(body)
+        connection.request(method, path, data, headers or {})
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+def request(x: np.ndarray) -> dict[str, Any]:
+    tensor = {"name": "input", "datatype": "FP32", "shape": list(x.shape), "data": x.tolist()}
+    return {"id": "a", "inputs": [tensor]}
+
+
+def test_this_environment_has_no_torch() -> None:
+    assert importlib.util.find_spec("torch") is None
+
+
+def test_a_bundle_holds_a_small_model_its_origin_and_its_parity(
+    tmp_path: Path, model: str, bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = fetch(bundle, tmp_path / "fetched")
+    assert manifest.kind == "edge-bundle"
+    assert {parent.name for parent in manifest.parents} == {"model", "dataset"}
+    assert read_manifest(model).digest in {parent.digest for parent in manifest.parents}
+    parity = json.loads((tmp_path / "fetched" / "parity.json").read_text())
+    assert parity["examples"] == 400
+    assert parity["accuracy_before"] == 1.0
+    assert parity["accuracy_after"] >= 0.98
+    assert parity["max_abs_difference"] > 0  # int8 is not float: a copy of the source would show none
+    assert b"QuantizeLinear" in (tmp_path / "fetched" / "model.onnx").read_bytes()
+    description = json.loads((tmp_path / "fetched" / "bundle.json").read_text())
+    assert description["preprocessing"] == {"scale": 0.1, "offset": 0.0}
+    assert description["labels"] == ["north", "east", "south", "west"]
+
+
+def test_quantizing_again_gives_the_same_bundle(tmp_path: Path, model: str, save_dataset: Callable[..., str]) -> None:
+    dataset, uri = save_dataset(), (tmp_path / "store" / "bundle").as_uri()
+    out = tmp_path / "out" / "result.json"
+    assert quantize(model, dataset, uri, "--out", str(out)) == 0
+    # Other content at the same place would be refused.
+    assert quantize(model, dataset, uri) == 0
+    result = json.loads(out.read_text())
+    assert result["digest"] == read_manifest(uri).digest
+    assert result["parity"]["agreement"] >= 0.98
+
+
+def test_a_drop_of_accuracy_is_refused_with_its_figures(
+    tmp_path: Path, model: str, save_dataset: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # One wild value in the calibration examples makes every step of the int8 activations too coarse.
+    assert quantize(model, save_dataset(outlier=1e4), (tmp_path / "store" / "bundle").as_uri()) == 2
+    assert "refused: accuracy drops from 1.0000 to 0." in capsys.readouterr().err
+    assert not (tmp_path / "store" / "bundle").exists()
+
+
+def test_the_runtime_answers_from_the_bundle_alone(tmp_path: Path, bundle: str, serve: Callable[..., Any]) -> None:
+    folder = tmp_path / "device"
+    shutil.copytree(tmp_path / "store" / "bundle", folder)
+    shutil.rmtree(tmp_path / "store")
+    process, port = serve(str(folder))
+    x, y = make_split(64, 9)
+    status, answer = ask(port, "POST", "/v2/models/wind/infer", request(x))
+    assert status == 200
+    assert answer["id"] == "a"
+    scores, labels = answer["outputs"]
+    assert (scores["name"], scores["shape"], scores["datatype"]) == ("logits", [64, CLASSES], "FP32")
+    found = np.reshape(scores["data"], (64, CLASSES)).argmax(axis=1)
+    assert (found == y).mean() > 0.95
+    assert labels["data"] == [["north", "east", "south", "west"][index] for index in found]
+    metadata = ask(port, "GET", "/v2/models/wind")[1]
+    assert metadata["inputs"] == [{"name": "input", "datatype": "FP32", "shape": [-1, SIZE]}]
+    assert ask(port, "GET", "/v2/models/wind/ready")[0] == 200
+
+    with socket.create_connection(("127.0.0.1", port)):  # an idle connection must not hold up the end
+        begin = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert time.monotonic() - begin < 5
+
+
+REFUSED = [
+    (b"{", "body: is not JSON"),
+    (b'{"inputs": [{"data": [NaN]}]}', "body: is not JSON: NaN is no JSON"),
+    ({}, "inputs: got None, expected a list of one tensor"),
+    ({"name": "x"}, "inputs[0].name: got 'x', expected 'input'"),
+    ({"datatype": "FP64"}, "inputs[0].datatype: got 'FP64', expected FP32"),
+    ({"shape": [2, 8]}, "inputs[0].shape: got [2, 8], expected [-1, 16] (-1: any size)"),
+    ({"data": [1, 2]}, "inputs[0].data: got '2 values', expected 16 of them"),
+    ({"data": ["a"] * 16}, "inputs[0].data[0]: got 'a', expected a number (FP32)"),
+    ({"data": [1e39] * 16}, "inputs[0].data: got 'a value out of range', expected what FP32 can hold"),
+]
+
+
+def test_wrong_requests_are_refused_by_field_and_the_runtime_goes_on(bundle: str, serve: Callable[..., Any]) -> None:
+    _, port = serve(bundle)
+    good = request(make_split(1, 9)[0])
+    path = "/v2/models/wind/infer"
+    for change, reason in REFUSED:
+        body = change
+        if isinstance(change, dict):
+            body = {"inputs": [good["inputs"][0] | change]} if change else {}
+        status, answer = ask(port, "POST", path, body)
+        assert (status, answer["error"].startswith(reason)) == (400, True), answer
+    assert ask(port, "POST", "/v2/models/rain/infer", good)[0] == 404
+    assert ask(port, "POST", path, b"", {"Content-Length": str(2**30)})[0] == 413
+    assert ask(port, "GET", "/nothing")[0] == 404
+    assert ask(port, "POST", path, good)[0] == 200
+
+
+def _flip_a_byte(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "bundle.json", "parity.json", "manifest.json"])
+def test_a_tampered_bundle_is_refused_by_every_command(
+    tmp_path: Path, bundle: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["verify", "--bundle", bundle]) == 0
+    assert json.loads(capsys.readouterr().out)["model"]["name"] == "wind"
+    _flip_a_byte(tmp_path / "store" / "bundle" / name)
+    assert main(["verify", "--bundle", bundle]) == 2
+    assert "fairlead-edge: refused: " in capsys.readouterr().err
+    assert main(["serve", "--bundle", str(tmp_path / "store" / "bundle"), "--port", "1"]) == 2
+    assert "fairlead-edge: refused: " in capsys.readouterr().err
+
+
+def test_a_bundle_made_by_others_is_refused_by_digest_and_by_kind(
+    tmp_path: Path, bundle: str, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    digest = read_manifest(bundle).digest
+    assert main(["verify", "--bundle", bundle, "--digest", digest]) == 0
+    assert main(["verify", "--bundle", bundle, "--digest", "sha256:" + "0" * 64]) == 2
+    assert f"digest is {digest}, expected sha256:000" in capsys.readouterr().err
+    assert main(["verify", "--bundle", model]) == 2
+    assert "is of kind 'onnx-model', expected 'edge-bundle'" in capsys.readouterr().err
+    assert main(["verify", "--bundle", str(tmp_path / "nowhere")]) == 2
+    assert "no artifact is there" in capsys.readouterr().err
+
+
+def test_a_model_that_was_exchanged_under_a_new_manifest_is_refused(
+    tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forged, uri = tmp_path / "forged", (tmp_path / "store" / "forged").as_uri()
+    fetch(bundle, forged)
+    (forged / "model.onnx").write_bytes(onnx.linear({"w": -WEIGHTS, "b": np.zeros(CLASSES)}))
+    publish(forged, uri, kind="edge-bundle", producer="tests/0")
+    assert main(["verify", "--bundle", uri]) == 2
+    assert "bundle.json says" in capsys.readouterr().err
+
+
+def test_the_runtime_loads_nothing_of_the_workshop(bundle: str) -> None:
+    code = (
+        "import sys; from fairlead_edge.main import main; "
+        f"status = main(['verify', '--bundle', {bundle!r}]); "
+        "heavy = {'onnx', 'sympy', 'torch', 'minio', 'onnxruntime.quantization'} & set(sys.modules); "
+        "sys.exit(f'loaded {heavy}' if heavy else status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_inputs_that_cannot_be_used_are_refused_by_name(
+    tmp_path: Path, model: str, save_dataset: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset, uri = save_dataset(), (tmp_path / "store" / "bundle").as_uri()
+    cases = [
+        ((model, dataset, uri, "--split", "eval"), "dataset: got test.npz, train.npz, expected eval.npz"),
+        ((dataset, dataset, uri), "is of kind 'dataset', expected 'onnx-model'"),
+        ((model, model, uri), "is of kind 'onnx-model', expected 'dataset'"),
+    ]
+    for arguments, reason in cases:
+        assert quantize(*arguments) == 1
+        assert reason in capsys.readouterr().err
+    assert not (tmp_path / "store" / "bundle").exists()

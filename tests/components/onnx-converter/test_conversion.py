@@ -1,0 +1,286 @@
+"""Conversion of real torch programs: the same answers in ONNX Runtime, or a refusal that leaves nothing behind."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import torch
+from fairlead_artifacts import fetch, publish, read_manifest
+from fairlead_onnx_converter.main import main
+from torch import nn
+
+CLASSES, ROWS = 3, 40
+
+
+class Classifier(nn.Module):
+    """Tells apart pictures of three brightnesses; the weights are set, not learned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.head = nn.Linear(1, CLASSES)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.tensor([[-10.0], [0.0], [10.0]]))
+            self.head.bias.copy_(torch.tensor([3.0, 0.0, -7.0]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        noise: torch.Tensor = torch.tanh(self.conv(x)).flatten(1).mean(dim=1, keepdim=True) * 1e-3
+        return self.head(x.flatten(1).mean(dim=1, keepdim=True) + noise)
+
+
+class TwoInTwoOut(nn.Module):
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return left + right, left.sum(dim=1)
+
+
+class Eigenvalues(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.eigvals(x).real
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> str:
+    """Publish pictures of brightness 0.1, 0.5 and 0.9 times 10: the model takes them divided by 10."""
+    folder, uri = tmp_path / "data", (tmp_path / "store" / "data").as_uri()
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    labels = np.arange(ROWS) % CLASSES
+    levels = np.array([1.0, 5.0, 9.0])[labels][:, None, None, None]
+    pictures = (levels + generator.uniform(-0.5, 0.5, (ROWS, 1, 6, 6))).astype(np.float32)
+    left, right = generator.normal(size=(2, ROWS, 5)).astype(np.float32)
+    np.savez(folder / "eval.npz", x=pictures, y=labels, left=left, right=right)
+    publish(folder, uri, kind="dataset", producer="tests/0")
+    return uri
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[..., str]:
+    """Return a function that publishes a torch module as a model, as a training job does, and returns its URI."""
+
+    def run(
+        module: nn.Module, inputs: dict[str, tuple[int, ...]], outputs: dict[str, list[int]], *, free: bool = True
+    ) -> str:
+        folder, uri = tmp_path / "model", (tmp_path / "store" / "model").as_uri()
+        folder.mkdir()
+        batch = torch.export.Dim("batch")
+        shapes = tuple({0: batch} for _ in inputs) if free else None
+        examples = tuple(torch.zeros(shape) for shape in inputs.values())
+        torch.export.save(
+            torch.export.export(module.eval(), examples, dynamic_shapes=shapes, strict=False), folder / "model.pt2"
+        )
+        signature = {
+            "inputs": [{"name": name, "dtype": "FP32", "shape": [-1, *shape[1:]]} for name, shape in inputs.items()],
+            "outputs": [{"name": name, "dtype": "FP32", "shape": shape} for name, shape in outputs.items()],
+        }
+        (folder / "signature.json").write_text(json.dumps(signature))
+        publish(folder, uri, kind="model", producer="tests/0")
+        return uri
+
+    return run
+
+
+@pytest.fixture
+def model(save: Callable[..., str]) -> str:
+    return save(Classifier(), {"image": (2, 1, 6, 6)}, {"logits": [-1, CLASSES]})
+
+
+def convert(tmp_path: Path, model: str, dataset: str, *more: str) -> tuple[int, str]:
+    """Run the conversion in this process; return its status and where the result would be."""
+    out = (tmp_path / "store" / "onnx").as_uri()
+    return main(["--model", model, "--dataset", dataset, "--out-uri", out, *more]), out
+
+
+def absent(tmp_path: Path) -> bool:
+    return not (tmp_path / "store" / "onnx").exists()
+
+
+def test_a_classifier_is_published_with_its_parity_and_origin(tmp_path: Path, model: str, dataset: str) -> None:
+    uri, result = (tmp_path / "store" / "onnx").as_uri(), tmp_path / "out" / "result.json"
+    digests = [read_manifest(source).digest for source in (model, dataset)]
+    command = [str(Path(sys.executable).with_name("fairlead-onnx-converter")), "--model", model, "--dataset", dataset]
+    command += ["--digest", digests[0], "--dataset-digest", digests[1], "--scale", "0.1", "--out-uri", uri]
+    done = subprocess.run([*command, "--out", result], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    manifest = fetch(uri, tmp_path / "fetched", json.loads(result.read_text())["digest"])
+    assert manifest.kind == "onnx-model"
+    assert [(parent.name, parent.digest) for parent in manifest.parents] == [
+        ("dataset", digests[1]),
+        ("model", digests[0]),
+    ]
+    assert manifest.signature == {
+        "inputs": [{"name": "image", "dtype": "FP32", "shape": [-1, 1, 6, 6]}],
+        "outputs": [{"name": "logits", "dtype": "FP32", "shape": [-1, CLASSES]}],
+    }
+    parity = json.loads((tmp_path / "fetched" / "parity.json").read_text())
+    assert parity == manifest.parameters
+    assert (parity["examples"], parity["onnx_accuracy"], parity["outside_tolerance"]) == (ROWS, 1.0, 0)
+
+    session = ort.InferenceSession(tmp_path / "fetched" / "model.onnx")
+    picture = np.random.default_rng(5).random((3, 1, 6, 6), np.float32)
+    with torch.no_grad():
+        expected = Classifier()(torch.from_numpy(picture)).numpy()
+    np.testing.assert_allclose(session.run(["logits"], {"image": picture})[0], expected, atol=1e-5)
+    assert session.get_inputs()[0].shape[0] == "batch"
+
+
+def test_equal_conversions_are_equal_artifacts_without_traces_of_the_machine(
+    tmp_path: Path, model: str, dataset: str
+) -> None:
+    for _ in range(2):
+        # Other content at the same place would be refused.
+        assert convert(tmp_path, model, dataset, "--scale", "0.1")[0] == 0
+    content = (tmp_path / "store" / "onnx" / "model.onnx").read_bytes()
+    assert b".py" not in content
+    assert str(tmp_path).encode() not in content
+
+
+def test_too_low_an_accuracy_is_refused_with_its_figures(
+    tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _ = convert(tmp_path, model, dataset)  # without the scale, all pictures look bright
+    assert status == 2
+    assert "accuracy 0.3250, expected at least 0.95" in capsys.readouterr().err
+    assert absent(tmp_path)
+
+
+def test_values_out_of_tolerance_are_refused_with_their_figures(
+    tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # No two runtimes add floats in the same order: without any tolerance, real differences are out of bounds.
+    status, _ = convert(tmp_path, model, dataset, "--scale", "0.1", "--atol", "0", "--rtol", "0")
+    assert status == 2
+    message = capsys.readouterr().err
+    assert "of 120 output values differ by more than atol 0 + rtol 0 (greatest difference" in message
+    assert absent(tmp_path)
+
+
+def test_several_inputs_and_outputs_keep_their_names(tmp_path: Path, save: Callable[..., str], dataset: str) -> None:
+    uri = save(TwoInTwoOut(), {"left": (2, 5), "right": (2, 5)}, {"sum": [-1, 5], "total": [-1]})
+    assert convert(tmp_path, uri, dataset, "--min-accuracy", "0")[0] == 0
+    session = ort.InferenceSession(tmp_path / "store" / "onnx" / "model.onnx")
+    ones = np.ones((3, 5), np.float32)
+    total, added = session.run(["total", "sum"], {"right": 2 * ones, "left": ones})
+    np.testing.assert_allclose(added, 3 * ones)
+    np.testing.assert_allclose(total, [5, 5, 5])
+
+
+class _Bomb:
+    def __init__(self, trace: Path) -> None:
+        self.trace = str(trace)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (self.trace,))
+
+
+def test_a_pickle_in_a_model_is_never_run(
+    tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace, bad, uri = tmp_path / "ran", tmp_path / "bad", (tmp_path / "store" / "bad").as_uri()
+    fetch(model, bad)
+    original = (bad / "model.pt2").read_bytes()
+    payload = pickle.dumps(_Bomb(trace))
+    replaced = 0
+    with zipfile.ZipFile(tmp_path / "model" / "model.pt2") as source, zipfile.ZipFile(bad / "model.pt2", "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            is_torch = content[:2] == b"PK" or "/weights/" in name or name.endswith((".pt", ".pkl"))
+            replaced += is_torch
+            target.writestr(name, payload if is_torch else content)
+    assert replaced
+    assert (bad / "model.pt2").read_bytes() != original
+    publish(bad, uri, kind="model", producer="tests/0")
+    assert convert(tmp_path, uri, dataset)[0] == 1
+    assert "model.pt2: torch" in capsys.readouterr().err
+    assert not trace.exists()
+    assert absent(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("model.pt2", b"cut", "model.pt2: torch"),
+        ("model.pt2", None, "model: got signature.json, expected model.pt2 and signature.json"),
+        ("signature.json", b"{}", "signature.json: expected inputs and outputs with name, dtype and shape"),
+        ("signature.json", b"[", "signature.json: expected inputs and outputs"),
+    ],
+)
+def test_a_model_that_is_not_whole_is_refused_by_file(
+    tmp_path: Path, model: str, dataset: str, name: str, content: bytes | None, reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    bad, uri = tmp_path / "bad", (tmp_path / "store" / "bad").as_uri()
+    fetch(model, bad)
+    (bad / name).unlink()
+    if content is not None:
+        (bad / name).write_bytes(content)
+    publish(bad, uri, kind="model", producer="tests/0")
+    assert convert(tmp_path, uri, dataset)[0] == 1
+    assert reason in capsys.readouterr().err
+
+
+def test_a_fixed_batch_size_shows(
+    tmp_path: Path, save: Callable[..., str], dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = save(Classifier(), {"image": (2, 1, 6, 6)}, {"logits": [-1, CLASSES]}, free=False)
+    assert convert(tmp_path, uri, dataset, "--scale", "0.1")[0] == 1
+    assert "the torch program refuses the split" in capsys.readouterr().err
+    assert absent(tmp_path)
+
+
+def test_a_program_that_onnx_cannot_hold_is_refused_with_torchs_reason(
+    tmp_path: Path, save: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, data = tmp_path / "square", (tmp_path / "store" / "square").as_uri()
+    folder.mkdir()
+    np.savez(folder / "eval.npz", x=np.ones((4, 3, 3), np.float32))
+    publish(folder, data, kind="dataset", producer="tests/0")
+    uri = save(Eigenvalues(), {"x": (2, 3, 3)}, {"values": [-1, 3]})
+    assert convert(tmp_path, uri, data, "--min-accuracy", "0")[0] == 1
+    assert "cannot export it to ONNX" in capsys.readouterr().err
+
+
+def test_wrong_kinds_digests_splits_and_shapes_are_refused(
+    tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong = "sha256:" + "0" * 64
+    cases = [
+        ((dataset, dataset), "is of kind 'dataset', expected 'model'"),
+        ((model, dataset, "--digest", wrong), f"expected {wrong}"),
+        ((model, dataset, "--dataset-digest", wrong), f"expected {wrong}"),
+        ((model, dataset, "--split", "test"), "dataset: got eval.npz, expected test.npz"),
+    ]
+    for arguments, reason in cases:
+        assert convert(tmp_path, *arguments)[0] == 1
+        assert reason in capsys.readouterr().err
+    folder, uri = tmp_path / "flat", (tmp_path / "store" / "flat").as_uri()
+    folder.mkdir()
+    np.savez(folder / "eval.npz", x=np.zeros((4, 36), np.float32), y=np.zeros(4, np.int64))
+    publish(folder, uri, kind="dataset", producer="tests/0")
+    assert convert(tmp_path, model, uri)[0] == 1
+    assert "eval.npz: x has shape [-1, 36], expected [-1, 1, 6, 6]" in capsys.readouterr().err
+    assert absent(tmp_path)
+
+
+def test_a_scaler_computes_value_times_scale_plus_offset(tmp_path: Path) -> None:
+    uri = (tmp_path / "store" / "scaler").as_uri()
+    arguments = ["scaler", "--scale", "0.0625", "--offset", "-0.5", "--shape", "1,8,8", "--out-uri", uri]
+    assert main(arguments) == 0
+    manifest = read_manifest(uri)
+    assert manifest.signature is not None
+    assert manifest.signature["inputs"] == [{"name": "raw", "dtype": "FP32", "shape": [-1, 1, 8, 8]}]
+    path = tmp_path / "store" / "scaler" / "model.onnx"
+    onnx.checker.check_model(str(path), full_check=True)
+    raw = np.random.default_rng(1).uniform(0, 16, (3, 1, 8, 8)).astype(np.float32)
+    np.testing.assert_allclose(ort.InferenceSession(path).run(None, {"raw": raw})[0], raw / 16 - 0.5, rtol=1e-6)
+    assert main(arguments) == 0
