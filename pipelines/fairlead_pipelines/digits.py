@@ -1,0 +1,82 @@
+"""The worked example as a pipeline: validate, train, convert, deploy."""
+
+# mypy: disable-error-code="untyped-decorator"
+
+from typing import NamedTuple
+
+from kfp import dsl, kubernetes
+
+from fairlead_pipelines.compiling import load_component
+from fairlead_pipelines.tasks import deploy, train
+
+_validation = load_component("data-validation")
+_converter = load_component("onnx-converter")
+_SCALE = 0.0625
+"""Pixels are 0 to 16; the network takes 0 to 1."""
+_SHAPE = "1,8,8"
+_STORE = {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION")}
+
+
+class Outputs(NamedTuple):
+    """What a run leaves."""
+
+    url: str
+    model_version: str
+
+
+@dsl.pipeline(name="digits", description="From a dataset to predictions: validate, train, convert, deploy.")
+def digits(
+    run: str,
+    dataset_uri: str,
+    dataset_digest: str,
+    suite: str,
+    models_uri: str,
+    deployment: str = "digits",
+    namespace: str = "default",
+    image: str = "fairlead/trainer:0.1.0",
+    code: str = "digits-code",
+    script: str = "train.py",
+    arguments: list[str] = [],  # noqa: B006 - KFP reads defaults and shares none
+    workers: int = 2,
+    store_secret: str = "artifact-store",
+) -> Outputs:
+    """Lead a dataset of digits to a ModelDeployment.
+
+    Args:
+        run: The run's name, and its TrainingJob's: the same name again finds the same job.
+        dataset_uri: Where the dataset is.
+        dataset_digest: The only content that is accepted there.
+        suite: The expectations, as JSON or as a path in the validation's image.
+        models_uri: The folder below which models are published.
+        deployment: The ModelDeployment that serves the model; its earlier model is replaced.
+        namespace: Where TrainingJob and ModelDeployment are.
+        image: The trainer's image.
+        code: The ConfigMap with the training script.
+        script: The script's key there.
+        arguments: The script's arguments.
+        workers: How many worker pods train.
+        store_secret: A Secret with the object store's AWS_… variables.
+    """
+    validated = _validation.validate(dataset_uri=dataset_uri, dataset_digest=dataset_digest, suite=suite)
+    trained = train(
+        name=run, namespace=namespace, image=image, code=code, script=script, arguments=arguments, workers=workers,
+        dataset_uri=dataset_uri, dataset_digest=dataset_digest, model_uri=f"{models_uri}/digits",
+        store_secret=store_secret,
+    ).after(validated)  # fmt: skip
+    converted = _converter.convert(
+        model_uri=trained.outputs["uri"], model_digest=trained.outputs["digest"],
+        dataset_uri=dataset_uri, dataset_digest=dataset_digest,
+        out_uri=f"{models_uri}/digits-onnx/{trained.outputs['version']}", scale=_SCALE,
+    )  # fmt: skip
+    scaler = _converter.make_scaler(scale=_SCALE, shape=_SHAPE, out_uri=f"{models_uri}/digits-scaler/v1")
+    deployed = deploy(
+        name=deployment, namespace=namespace, store_secret=store_secret,
+        scaler_uri=scaler.outputs["uri"], scaler_digest=scaler.outputs["digest"],
+        classifier_uri=converted.outputs["uri"], classifier_digest=converted.outputs["digest"],
+    )  # fmt: skip
+    for task in (validated, trained, converted, scaler, deployed):
+        # What a cached task made may be gone, and resources are no outputs; our own steps do nothing twice anyway.
+        task.set_caching_options(False)
+    for task in (validated, converted, scaler):
+        kubernetes.use_secret_as_env(task, store_secret, _STORE, optional=True)
+    return Outputs(deployed.output, trained.outputs["version"])

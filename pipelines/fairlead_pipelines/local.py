@@ -1,0 +1,70 @@
+"""The subcommand `run-local`: a compiled pipeline by kfp.local, its tasks as processes of this machine."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kfp import components, local
+
+from fairlead_pipelines.compiling import FOLDER
+
+COMMANDS = ("fairlead-pipelines", "fairlead-data-validation", "fairlead-onnx-converter")
+_Read = Callable[[str], Any]
+_READERS: dict[str, _Read] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
+
+
+def run_local(words: list[str]) -> int:
+    """Run a pipeline with parameters from flags; prints its outputs as the last line, in JSON."""
+    chosen = argparse.ArgumentParser(prog="fairlead-pipelines run-local", add_help=False)
+    chosen.add_argument("--pipeline", type=Path, default=FOLDER / "digits.yaml", help="a compiled pipeline")
+    chosen.add_argument("--out", type=Path, help="write the outputs there, as JSON")
+    options, rest = chosen.parse_known_args(words)
+    pipeline = components.load_component_from_file(str(options.pipeline))
+    parameters = vars(_parser(chosen, pipeline).parse_args(rest))
+    parameters = {name: value for name, value in parameters.items() if name in _inputs(pipeline) and value is not None}
+    _make_commands_visible()
+    try:
+        outputs = _run(pipeline, parameters)
+    except RuntimeError as error:  # kfp.local's way to say that a task failed
+        sys.stderr.write(f"fairlead-pipelines: {error}\n")
+        return 1
+    sys.stdout.write(f"{json.dumps(outputs)}\n")
+    if options.out:
+        options.out.write_text(json.dumps(outputs))
+    return 0
+
+
+def _run(pipeline: Any, parameters: dict[str, Any]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        # Every task brings its own command with its own environment; that no container isolates it is known here.
+        warnings.simplefilter("ignore", RuntimeWarning)
+        local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=folder, raise_on_error=True)
+        return dict(pipeline(**parameters).outputs)
+
+
+def _inputs(pipeline: Any) -> dict[str, Any]:
+    return dict(pipeline.pipeline_spec.root.input_definitions.parameters)
+
+
+def _parser(parent: argparse.ArgumentParser, pipeline: Any) -> argparse.ArgumentParser:
+    """Make one flag of each parameter of the pipeline; lists and dictionaries are given as JSON."""
+    parser = argparse.ArgumentParser(prog=parent.prog, description=pipeline.description, parents=[parent])
+    for name, spec in sorted(_inputs(pipeline).items()):
+        kind = type(spec).DESCRIPTOR.fields_by_name["parameter_type"].enum_type.values_by_number[spec.parameter_type]
+        flag, read = f"--{name.replace('_', '-')}", _READERS.get(kind.name, json.loads)
+        parser.add_argument(flag, type=read, required=not spec.is_optional, help=spec.description.replace("%", "%%"))
+    return parser
+
+
+def _make_commands_visible() -> None:
+    """Put this environment's own command on PATH, and see that the components' are there."""
+    os.environ["PATH"] = f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}"
+    if missing := [name for name in COMMANDS if not shutil.which(name)]:
+        sys.exit(f"fairlead-pipelines: {', '.join(missing)}: not on PATH; put the `bin` of FAIRLEAD_HOME there")

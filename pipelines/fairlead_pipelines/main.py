@@ -1,0 +1,118 @@
+"""The command `fairlead-pipelines`: the steps of a pipeline, its compilation, and runs on this machine."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fairlead_pipelines.steps.cluster import Cluster, Object, StepFailed
+from fairlead_pipelines.steps.deployment import Deployment, Model, deploy
+from fairlead_pipelines.steps.training import Training, train
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; exits 1 with a message when it fails."""
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    if words[:1] == ["run-local"]:
+        # KFP takes a second to import; the steps, which run in pods, do without it.
+        from fairlead_pipelines.local import run_local
+
+        return run_local(words[1:])
+    options = _parser().parse_args(words)
+    try:
+        return int(options.run(options))
+    except StepFailed as error:
+        sys.stderr.write(f"fairlead-pipelines: {error}\n")
+        return 1
+
+
+def _train(options: argparse.Namespace) -> int:
+    training = Training(
+        name=options.name,
+        image=options.image,
+        code=options.code,
+        script=options.script,
+        arguments=tuple(options.argument),
+        workers=options.workers,
+        dataset_uri=options.dataset,
+        dataset_digest=options.dataset_digest,
+        model_uri=options.model_uri,
+        store_secret=options.store_secret,
+        seconds=options.seconds,
+    )
+    return _report(options, train(Cluster(options.namespace), training))
+
+
+def _deploy(options: argparse.Namespace) -> int:
+    deployment = Deployment(
+        name=options.name,
+        scaler=Model(options.scaler, options.scaler_digest),
+        classifier=Model(options.classifier, options.classifier_digest),
+        replicas=options.replicas,
+        store_secret=options.store_secret,
+        seconds=options.seconds,
+    )
+    return _report(options, deploy(Cluster(options.namespace), deployment))
+
+
+def _compile(options: argparse.Namespace) -> int:
+    from fairlead_pipelines.compiling import compile_pipelines
+
+    for path in compile_pipelines(options.folder):
+        sys.stdout.write(f"{path}\n")
+    return 0
+
+
+def _report(options: argparse.Namespace, result: Object) -> int:
+    sys.stdout.write(f"{json.dumps(result)}\n")
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(result))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fairlead-pipelines", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("run-local", help="run a compiled pipeline on this machine, by kfp.local")
+    compiling = commands.add_parser("compile", help="write manifests/pipelines/*.yaml")
+    compiling.add_argument("--folder", type=Path, help="write there instead")
+    compiling.set_defaults(run=_compile)
+    _add_train(commands.add_parser("train", help="create a TrainingJob and wait for its model"))
+    _add_deploy(commands.add_parser("deploy", help="apply a ModelDeployment and wait until it answers"))
+    return parser
+
+
+def _add_train(command: argparse.ArgumentParser) -> None:
+    _add_common(command)
+    command.add_argument("--image", required=True, help="the trainer's image")
+    command.add_argument("--code", required=True, metavar="CONFIGMAP", help="the ConfigMap with the script")
+    command.add_argument("--script", default="train.py", help="its key there (default: train.py)")
+    command.add_argument("--argument", action="append", default=[], help="for the script; may be given often")
+    command.add_argument("--workers", type=int, default=2)
+    command.add_argument("--dataset", required=True, metavar="URI")
+    command.add_argument("--dataset-digest", required=True, metavar="sha256:…")
+    command.add_argument("--model-uri", required=True, metavar="URI", help="the run's version goes below it")
+    command.set_defaults(run=_train)
+
+
+def _add_deploy(command: argparse.ArgumentParser) -> None:
+    _add_common(command)
+    for node in ("scaler", "classifier"):
+        command.add_argument(f"--{node}", required=True, metavar="URI", help="an onnx-model artifact")
+        command.add_argument(f"--{node}-digest", required=True, metavar="sha256:…")
+    command.add_argument("--replicas", type=int, default=1)
+    command.set_defaults(run=_deploy)
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--name", required=True, help="of the resource; the same again finds it")
+    command.add_argument("--namespace", default="default")
+    command.add_argument("--store-secret", default="artifact-store", help="a Secret with AWS_ACCESS_KEY_ID, …")
+    command.add_argument("--seconds", type=int, default=900, help="give up after (default: 900)")
+    command.add_argument("--out", type=Path, help="write the result there, as JSON")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The step `deploy`: a ModelDeployment of a scaler before a classifier, until it answers."""
+
+from dataclasses import dataclass
+
+from fairlead_pipelines.steps.cluster import API_VERSION, Cluster, Object, StepFailed, find_condition
+
+_KIND = "ModelDeployment"
+
+
+@dataclass(frozen=True)
+class Model:
+    """An ONNX model and the digest that it must have."""
+
+    uri: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What is to be served."""
+
+    name: str
+    scaler: Model
+    classifier: Model
+    replicas: int
+    store_secret: str
+    """A Secret with the object store's variables."""
+    seconds: int
+
+
+def deploy(cluster: Cluster, deployment: Deployment) -> Object:
+    """Apply the ModelDeployment and return its url once it answers; raises StepFailed."""
+    cluster.apply(build_model_deployment(deployment))
+    ready = cluster.wait(_KIND, deployment.name, _is_ready, deployment.seconds)
+    return {"url": ready["status"]["url"]}
+
+
+def build_model_deployment(deployment: Deployment) -> Object:
+    """Build a graph of two nodes in one process: the scaler, and the classifier behind it."""
+    classifier = _build_node("classifier", "MODEL", deployment.classifier, deployment.store_secret)
+    scaler = _build_node("scaler", "TRANSFORMER", deployment.scaler, deployment.store_secret)
+    graph = scaler | {"children": [classifier]}
+    predictor = {"name": "main", "replicas": deployment.replicas, "traffic": 100, "graph": graph}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": _KIND,
+        "metadata": {"name": deployment.name},
+        "spec": {"predictors": [predictor]},
+    }
+
+
+def _build_node(name: str, type_: str, model: Model, secret: str) -> Object:
+    return {"name": name, "type": type_, "modelUri": model.uri, "digest": model.digest, "envSecretRefName": secret}
+
+
+def _is_ready(deployment: Object) -> bool:
+    """Say whether the present spec answers; raises StepFailed when waiting will not mend it."""
+    if degraded := find_condition(deployment, "Degraded"):
+        name = deployment["metadata"]["name"]
+        raise StepFailed(f"{_KIND} {name} is degraded: {degraded['reason']}: {degraded['message']}")
+    return find_condition(deployment, "Ready") is not None

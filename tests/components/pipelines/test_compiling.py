@@ -1,0 +1,99 @@
+"""The compiled pipelines: committed, equal on every machine, installing nothing at run time."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import kfp
+import pytest
+import yaml
+from fairlead_pipelines.compiling import CHECKOUT, FOLDER, compile_pipelines
+from kfp import components
+
+COMPILED = sorted(path.name for path in FOLDER.glob("*.yaml") if "PIPELINE DEFINITION" in path.read_text())
+
+
+def _pipeline_spec(name: str) -> dict[str, Any]:
+    return dict(next(yaml.safe_load_all((FOLDER / name).read_text())))
+
+
+def _executors(name: str) -> dict[str, Any]:
+    executors = _pipeline_spec(name)["deploymentSpec"]["executors"]
+    return {label.removeprefix("exec-"): dict(executor["container"]) for label, executor in executors.items()}
+
+
+def test_committed_pipelines_equal_a_fresh_compile_from_anywhere(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    fresh = compile_pipelines(tmp_path / "made")
+    assert [path.name for path in fresh] == COMPILED
+    for path in fresh:
+        assert path.read_text() == (FOLDER / path.name).read_text(), f"{path.name}: run `fairlead-pipelines compile`"
+
+
+def test_compiled_pipeline_names_no_machine() -> None:
+    for name in COMPILED:
+        text = (FOLDER / name).read_text()
+        assert str(CHECKOUT) not in text
+        assert str(Path.home()) not in text
+
+
+def test_compiled_pipeline_is_loaded_back_with_its_parameters() -> None:
+    pipeline = components.load_component_from_text((FOLDER / "digits.yaml").read_text())
+    inputs = pipeline.component_spec.inputs
+    required = {name for name, spec in inputs.items() if not spec.optional}
+    assert required == {"run", "dataset_uri", "dataset_digest", "suite", "models_uri"}
+    assert set(pipeline.component_spec.outputs) == {"url", "model_version"}
+
+
+def test_steps_run_in_the_order_that_the_gate_needs() -> None:
+    tasks = _pipeline_spec("digits.yaml")["root"]["dag"]["tasks"]
+    before = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
+    assert before == {
+        "validate": set(),
+        "train": {"validate"},
+        "convert": {"train"},
+        "make-scaler": set(),
+        "deploy": {"convert", "make-scaler"},
+    }
+
+
+def test_no_task_is_cached() -> None:
+    for name, task in _pipeline_spec("digits.yaml")["root"]["dag"]["tasks"].items():
+        assert "enableCache" not in task["cachingOptions"], name
+
+
+def test_tasks_install_nothing_and_run_in_our_images() -> None:
+    for name, container in _executors("digits.yaml").items():
+        assert "pip install" not in " ".join(container["command"]), name
+        folder, _, version = container["image"].removeprefix("fairlead/").partition(":")
+        project = next(path for path in (CHECKOUT / folder, CHECKOUT / "components" / folder) if path.exists())
+        assert f'version = "{version}"' in (project / "pyproject.toml").read_text(), name
+
+
+@pytest.mark.parametrize("task", ["convert", "deploy", "make-scaler", "train", "validate"])
+def test_a_tasks_image_needs_of_kfp_only_its_own_files(task: str, tmp_path: Path) -> None:
+    """Run the task's program with a Python that has kfp's wheel and nothing else, and no command to find."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "kfp").symlink_to(Path(kfp.__file__).parent)
+    (tmp_path / "bin").mkdir()
+    for tool in ("sh", "mktemp"):
+        (tmp_path / "bin" / tool).symlink_to(Path("/usr/bin", tool))
+    python = tmp_path / "bin" / "python3"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
+    python.chmod(0o755)
+    container = _executors("digits.yaml")[task]
+    spec = _pipeline_spec("digits.yaml")["components"][f"comp-{task}"]["inputDefinitions"]["parameters"]
+    values = {"STRING": "x", "NUMBER_INTEGER": 1, "NUMBER_DOUBLE": 1.0, "LIST": ["x"]}
+    given = {name: values[parameter["parameterType"]] for name, parameter in spec.items()}
+    executor_input = {"inputs": {"parameterValues": given}, "outputs": {"outputFile": str(tmp_path / "out.json")}}
+    words = [json.dumps(executor_input) if word.startswith("{{$}}") else word for word in container["args"]]
+    result = subprocess.run(
+        [*container["command"], *words], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+        env={"PATH": str(tmp_path / "bin"), "PYTHONPATH": str(tmp_path / "site"), "TMPDIR": os.fspath(tmp_path)},
+    )  # fmt: skip
+    assert result.returncode != 0
+    assert "ModuleNotFoundError" not in result.stderr, result.stderr
+    assert "FileNotFoundError: [Errno 2] No such file or directory: 'fairlead-" in result.stderr

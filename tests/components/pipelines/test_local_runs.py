@@ -1,0 +1,36 @@
+"""`fairlead-pipelines run-local`: what it refuses before anything runs."""
+
+from pathlib import Path
+
+import pytest
+from fairlead_pipelines.local import run_local
+
+REQUIRED = ["--run=r", "--dataset-uri=file:///d", "--dataset-digest=sha256:0", "--suite={}", "--models-uri=file:///m"]
+
+
+def test_a_missing_parameter_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        run_local(REQUIRED[1:])
+    assert refused.value.code == 2
+    assert "required: --run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        pytest.param("--workers=two", "argument --workers: invalid int value: 'two'", id="not a number"),
+        pytest.param("--arguments=--epochs", "argument --arguments: ", id="not JSON"),
+        pytest.param("--epochs=3", "unrecognized arguments: --epochs=3", id="not a parameter"),
+    ],
+)
+def test_a_bad_parameter_is_refused(flag: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        run_local([*REQUIRED, flag])
+    assert refused.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_missing_commands_are_named_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SystemExit, match="fairlead-data-validation, fairlead-onnx-converter: not on PATH"):
+        run_local(REQUIRED)
