@@ -15,6 +15,7 @@ from fairlead.core.model_deployment.observed import Artifacts, ChildView, Observ
 from fairlead.core.model_deployment.plan import plan_model_deployment
 from fairlead.core.plan import Plan, PodView
 from fairlead.core.settings import Settings
+
 from tests.support.golden import check_golden
 from tests.support.resources import DIGEST, NODE_CONTAINER, make_deployment
 from tests.support.returns import recorded_lines, return_lines

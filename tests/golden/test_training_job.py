@@ -14,6 +14,7 @@ from fairlead.core.plan import Plan, PodView
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.observed import Gate, ObservedJob
 from fairlead.core.training_job.plan import plan_training_job
+
 from tests.support.golden import check_golden
 from tests.support.resources import DIGEST, make_job
 from tests.support.returns import recorded_lines, return_lines
@@ -93,7 +94,10 @@ CASES = {
                     "volumes": [{"name": "code", "configMap": {"name": "code"}}],
                     "containers": [
                         {
-                            "name": "trainer", "image": "x:1", "command": ["python3"], "args": ["/code/t.py"],
+                            "name": "trainer",
+                            "image": "x:1",
+                            "command": ["python3"],
+                            "args": ["/code/t.py"],
                             "env": [{"name": "A", "value": "1"}, {"name": "FAIRLEAD_WORKERS", "value": "9"}],
                             "volumeMounts": [{"name": "code", "mountPath": "/code"}],
                         },
@@ -112,8 +116,17 @@ CASES = {
     "unblocked": Case(
         "the gate opened: Blocked turns False",
         make_job(
-            {"conditions": [{"type": "Blocked", "status": "True", "reason": "ValidationMissing", "message": "…",
-                             "lastTransitionTime": LONG_AGO}]},
+            {
+                "conditions": [
+                    {
+                        "type": "Blocked",
+                        "status": "True",
+                        "reason": "ValidationMissing",
+                        "message": "…",
+                        "lastTransitionTime": LONG_AGO,
+                    }
+                ]
+            },
             spec__dataset=DATASET,
         ),
         ObservedJob(gate=Gate(artifacts=FOUND)),

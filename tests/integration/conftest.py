@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from tests.support.api_server import Kubectl, running_operator, started_api_server
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+
 from tests.support.api_server import Kubectl
 from tests.support.refusals import REFUSALS, Refusal
 from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, change

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from fairlead_artifacts import publish
+
 from tests.integration.conftest import Operator
 from tests.support.api_server import Kubectl, condition, wait_for
 from tests.support.resources import MODEL_DEPLOYMENT, NODE_CONTAINER, Object, change

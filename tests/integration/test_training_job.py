@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from fairlead_artifacts import Parent, publish, validation_uri
 from prometheus_client.parser import text_string_to_metric_families
+
 from tests.integration.conftest import Operator, free_port
 from tests.support.api_server import Kubectl, condition, running_operator, wait_for
 from tests.support.resources import DIGEST, TRAINING_JOB, Object, change
@@ -102,9 +103,7 @@ def test_failed_worker_is_retried_and_then_named(kubectl: Kubectl, operator: Ope
     assert any("Worker 1 (rank 1) exited with code 3" in note for note in events)
 
 
-def test_job_stays_blocked_until_its_dataset_is_validated(
-    kubectl: Kubectl, operator: Operator, tmp_path: Path
-) -> None:
+def test_job_stays_blocked_until_its_dataset_is_validated(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
     uri = f"file://{tmp_path}/store/digits"
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "data").write_text("1")

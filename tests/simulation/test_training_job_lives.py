@@ -8,6 +8,7 @@ import pytest
 from fairlead.core import names
 from fairlead.core.conditions import is_true
 from fairlead.core.plan import PodView
+
 from tests.support.resources import make_job
 from tests.support.simulated import SimulatedCluster
 

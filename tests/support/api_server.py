@@ -70,7 +70,9 @@ def started_api_server(folder: Path) -> Iterator[Kubectl]:
 
 
 @contextmanager
-def running_operator(kubectl: Kubectl, folder: Path, port: int, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def running_operator(
+    kubectl: Kubectl, folder: Path, port: int, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run the operator as its own service account; /healthz answers when the block begins."""
     settings = {
         "KUBECONFIG": str(operator_kubeconfig(kubectl, folder)),

@@ -12,6 +12,7 @@ from fairlead_kind.docker import content_key
 KIND = "sigs.k8s.io/kind@v0.33.0"
 COREDNS = "github.com/coredns/coredns@v1.12.1"
 MINIO = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"
+HELM = "helm.sh/helm/v3/cmd/helm@v3.21.4"
 _SOURCES = CHECKOUT / "cluster"
 _PAUSE = _SOURCES / "kind" / "node" / "pause"
 

@@ -4,6 +4,7 @@ import pytest
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import TrainingJob
 from pydantic import ValidationError
+
 from tests.support.refusals import REFUSALS, Refusal
 from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB
 

@@ -1,0 +1,76 @@
+"""The kind cluster with the object store, the operator by its chart, and a restricted namespace."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fairlead.local.home import CHECKOUT, Home, default_home
+from minio import Minio
+
+from tests.support.api_server import Kubectl
+from tests.support.kind import kind_kubectl, make_namespace, store_environment
+
+NAMESPACE = "e2e"
+SYSTEM = "fairlead-system"
+EXAMPLE = CHECKOUT / "examples" / "digits"
+
+
+@pytest.fixture(scope="session")
+def kubectl() -> Kubectl:
+    return kind_kubectl()
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """Helm, from its Go module where it is not installed."""
+    sys.path.insert(0, str(CHECKOUT / "cluster" / "kind"))
+    from fairlead.local.steps import run_steps
+    from fairlead_kind import programs
+    from rich.console import Console
+
+    home = Home(default_home())
+    run_steps(programs.plan_module(home, programs.HELM, "helm"), home.logs, Console())
+    return programs.module_path(home, programs.HELM)
+
+
+@pytest.fixture(scope="session")
+def store(kubectl: Kubectl) -> None:
+    """MinIO, and its credentials in the namespaces that use it."""
+    for name in (NAMESPACE, SYSTEM):
+        make_namespace(kubectl, name)
+    command = [sys.executable, "-m", "fairlead_kind", "store", "--share", NAMESPACE, SYSTEM]
+    environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "cluster" / "kind")}
+    subprocess.run(command, env=environment, check=True)
+    make_buckets(kubectl)
+
+
+def make_buckets(kubectl: Kubectl) -> None:
+    """Make the buckets that the examples name; the store's own users would have theirs."""
+    with store_environment(kubectl, NAMESPACE) as environment:
+        client = Minio(
+            environment["AWS_ENDPOINT_URL"].removeprefix("http://"),
+            access_key=environment["AWS_ACCESS_KEY_ID"],
+            secret_key=environment["AWS_SECRET_ACCESS_KEY"],
+            secure=False,
+        )
+        for bucket in ("datasets", "models", "contract"):
+            if not client.bucket_exists(bucket):
+                client.make_bucket(bucket)
+
+
+@pytest.fixture(scope="session")
+def operator(kubectl: Kubectl, helm: Path, store: None) -> Iterator[None]:
+    """The operator, installed by its Helm chart."""
+    settings = ["--set", "settings.progressSeconds=1", "--set", "settings.gateSeconds=1"]
+    subprocess.run(
+        [helm, "upgrade", "--install", "fairlead", CHECKOUT / "charts" / "fairlead", "--namespace", SYSTEM,
+         "--kubeconfig", kubectl.kubeconfig, "--wait", "--timeout", "180s", *settings],
+        check=True,
+    )  # fmt: skip
+    yield
+    subprocess.run(
+        [helm, "uninstall", "fairlead", "--namespace", SYSTEM, "--kubeconfig", kubectl.kubeconfig, "--wait"], check=True
+    )

@@ -1,0 +1,67 @@
+"""Helm and kustomize: what they render is right, and what kustomize installs works."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fairlead.local.home import CHECKOUT
+
+from tests.e2e.conftest import NAMESPACE, SYSTEM
+from tests.support.api_server import Kubectl, condition, wait_for
+from tests.support.resources import TRAINING_JOB, change
+
+CHART = CHECKOUT / "charts" / "fairlead"
+
+
+def render(helm: Path, *arguments: str) -> list[dict[str, Any]]:
+    command = [helm, "template", "fairlead", CHART, "--namespace", SYSTEM, *arguments]
+    done = subprocess.run(command, text=True, capture_output=True, check=True)
+    return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
+
+
+def test_chart_lints(helm: Path) -> None:
+    subprocess.run([helm, "lint", "--strict", CHART], check=True)
+
+
+def test_default_values_grant_what_the_generated_role_does(helm: Path) -> None:
+    objects = {obj["kind"]: obj for obj in render(helm)}
+    generated = yaml.safe_load((CHECKOUT / "manifests" / "rbac" / "role.yaml").read_text())
+    assert objects["ClusterRole"]["rules"] == generated["rules"]
+    (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "fairlead/operator:0.1.0"
+
+
+def test_namespaces_take_no_cluster_role(helm: Path) -> None:
+    objects = render(helm, "--set", "namespaces={a,b}", "--set", "replicas=2", "--set", "image.tag=9")
+    kinds = [obj["kind"] for obj in objects]
+    assert "ClusterRole" not in kinds
+    assert {obj["metadata"]["namespace"] for obj in objects if obj["kind"] == "Role"} == {"a", "b", SYSTEM}
+    deployment = objects[kinds.index("Deployment")]["spec"]
+    (container,) = deployment["template"]["spec"]["containers"]
+    assert (deployment["replicas"], container["image"]) == (2, "fairlead/operator:9")
+    assert {"name": "FAIRLEAD_NAMESPACES", "value": "a,b"} in container["env"]
+
+
+def test_bad_value_is_refused_by_name(helm: Path) -> None:
+    done = subprocess.run([helm, "template", "x", CHART, "--set", "replicas=0"], text=True, capture_output=True)
+    assert done.returncode != 0
+    assert "replicas" in done.stderr
+
+
+def test_kustomize_installs_an_operator_that_works(kubectl: Kubectl, store: None) -> None:
+    kubectl("apply", "--server-side", "-k", str(CHECKOUT / "manifests"))
+    try:
+        kubectl("rollout", "status", "deployment/fairlead-operator", "-n", SYSTEM, "--timeout=120s")
+        job = change(TRAINING_JOB, metadata={"name": "kustomized", "namespace": NAMESPACE},
+                     spec__elastic={"minReplicas": 1, "maxReplicas": 2})  # fmt: skip
+        kubectl.apply(job)
+
+        def look() -> bool:
+            return bool(condition(kubectl.get("tj", "kustomized", NAMESPACE), "Failed"))
+
+        wait_for(look, "the operator's answer", 60)
+    finally:
+        kubectl("delete", "tj", "kustomized", "-n", NAMESPACE, "--ignore-not-found")
+        kubectl("delete", "deployment/fairlead-operator", "-n", SYSTEM, "--ignore-not-found", "--wait")
+        kubectl("delete", "lease/fairlead-operator", "-n", SYSTEM, "--ignore-not-found")

@@ -1,0 +1,67 @@
+"""Other jobs on the kind cluster: a plain Horovod script, and every way to fail."""
+
+from typing import Any
+
+import pytest
+from fairlead.local.home import CHECKOUT
+
+from tests.e2e.conftest import NAMESPACE
+from tests.support.api_server import Kubectl, Object, condition, wait_for
+from tests.support.resources import TRAINING_JOB, change
+
+IMAGE = "fairlead/trainer:0.1.0"
+CONTAINER = "spec__workers__template__spec__containers__0__"
+
+
+def run_job(kubectl: Kubectl, name: str, **changes: Any) -> Object:
+    kubectl.apply(change(TRAINING_JOB, metadata={"name": name, "namespace": NAMESPACE}, **changes))
+    return wait_for_end(kubectl, name)
+
+
+def wait_for_end(kubectl: Kubectl, name: str) -> Object:
+    def ended() -> Object:
+        job = kubectl.get("tj", name, NAMESPACE)
+        return job if job.get("status", {}).get("completionTime") else {}
+
+    return dict(wait_for(ended, f"{name} to end", 180))
+
+
+def test_plain_horovod_script_runs_unmodified(kubectl: Kubectl, operator: None) -> None:
+    kubectl("apply", "-k", str(CHECKOUT / "examples" / "plain-horovod"), "-n", NAMESPACE)
+    job = wait_for_end(kubectl, "plain-horovod")
+    assert job["status"]["phase"] == "Succeeded", job["status"]
+    log = kubectl("logs", "plain-horovod-worker-0", "-n", NAMESPACE)
+    assert "loss" in log
+    kubectl("delete", "tj", "plain-horovod", "-n", NAMESPACE)
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "reason", "words"),
+    [
+        ("exits", "echo out of luck; exit 3", "WorkerExited", ("exited with code 3", "out of luck")),
+        ("killed", "echo going; kill -KILL $$", "WorkerKilled", ("SIGKILL", "137", "going")),
+    ],
+)
+def test_failing_script_is_named_with_worker_code_and_log(
+    kubectl: Kubectl, operator: None, name: str, script: str, reason: str, words: tuple[str, ...]
+) -> None:
+    job = run_job(
+        kubectl, name, spec__runPolicy={"backoffLimit": 0},
+        **{f"{CONTAINER}command": ["sh", "-c", script], f"{CONTAINER}image": IMAGE},
+    )  # fmt: skip
+    failed = condition(job, "Failed")
+    assert failed["reason"] == reason
+    for word in ("Worker ", *words):
+        assert word in failed["message"]
+    kubectl("delete", "tj", name, "-n", NAMESPACE)
+
+
+def test_job_that_never_starts_says_which_pod_and_why(kubectl: Kubectl, operator: None) -> None:
+    job = run_job(
+        kubectl, "unstartable", spec__runPolicy={"preRunningDeadlineSeconds": 15},
+        **{f"{CONTAINER}image": "fairlead/nothing:0", f"{CONTAINER}imagePullPolicy": "Never"},
+    )  # fmt: skip
+    failed = condition(job, "Failed")
+    assert failed["reason"] == "NeverStarted"
+    assert "ErrImageNeverPull" in failed["message"]
+    kubectl("delete", "tj", "unstartable", "-n", NAMESPACE)

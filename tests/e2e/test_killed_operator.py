@@ -1,0 +1,72 @@
+"""SIGKILL the operator at ten random moments of the example: the end state is that of the quiet run."""
+
+import random
+import threading
+from pathlib import Path
+
+from tests.e2e.conftest import NAMESPACE
+from tests.e2e.digits import Digits
+from tests.support.api_server import Kubectl, Object
+from tests.support.kind import kill_operator, owned_objects
+
+KILLS, SEED = 10, 20261122
+
+
+class Killer(threading.Thread):
+    """Kills the operator again and again, until it was killed often enough or is told to stop."""
+
+    def __init__(self, kubectl: Kubectl) -> None:
+        super().__init__(daemon=True)
+        self.kills = 0
+        self.stopping = threading.Event()
+        self._kubectl = kubectl
+        self._random = random.Random(SEED)
+
+    def run(self) -> None:
+        while self.kills < KILLS and not self.stopping.wait(self._random.uniform(1, 9)):
+            self.kills += kill_operator(self._kubectl)
+
+
+def end_state(kubectl: Kubectl, name: str) -> Object:
+    """Return what must not depend on kills: conditions, counts, artifacts by name, children."""
+    job, deployment = kubectl.get("tj", name, NAMESPACE)["status"], kubectl.get("mdep", name, NAMESPACE)["status"]
+    return {
+        "job": {c["type"]: (c["status"], c["reason"]) for c in job["conditions"]},
+        "phase": job["phase"],
+        "workers": job["workers"],
+        "steps": (job["progress"]["step"], job["progress"]["totalSteps"]),
+        "provenance": [item["name"] for item in job["provenance"]],
+        "deployment": {c["type"]: (c["status"], c["reason"]) for c in deployment["conditions"]},
+        "replicas": deployment["replicas"],
+        "served": [item["name"] for item in deployment["provenance"]],
+        "children": len(owned_objects(kubectl, NAMESPACE, f"fairlead.dev/job={name}"))
+        + len(owned_objects(kubectl, NAMESPACE, f"fairlead.dev/deployment={name}")),
+    }
+
+
+def live_through(kubectl: Kubectl, name: str, folder: Path) -> Object:
+    digits = Digits(kubectl, NAMESPACE, name)
+    dataset = digits.make_dataset()
+    digits.apply_job(dataset)
+    digits.validate(dataset)
+    job = digits.wait_for_job(600)
+    digits.serve(*digits.convert(dataset, job), seconds=300)
+    assert digits.measure(dataset, folder)["accuracy"] >= 0.95
+    state = end_state(kubectl, name)
+    kubectl("delete", f"tj/{name}", f"mdep/{name}", "-n", NAMESPACE)
+    return state
+
+
+def test_ten_kills_change_nothing_in_the_end(kubectl: Kubectl, operator: None, tmp_path: Path) -> None:
+    quiet = live_through(kubectl, "quiet", tmp_path)
+    killer = Killer(kubectl)
+    killer.start()
+    lives = 0
+    try:
+        while killer.kills < KILLS:
+            lives += 1
+            assert live_through(kubectl, f"killed-{lives}", tmp_path) == quiet
+    finally:
+        killer.stopping.set()
+        killer.join()
+    print(f"{killer.kills} kills in {lives} lives")

@@ -1,0 +1,131 @@
+"""The kind cluster for end-to-end tests: kubectl, steps as pods, port-forwards, and the store's credentials."""
+
+import base64
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+from fairlead.local.home import default_home
+
+from tests.support.api_server import Kubectl, Object, wait_for
+
+RESTRICTED = {
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "fsGroup": 1000,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+
+
+def kind_kubectl() -> Kubectl:
+    """Return kubectl for the cluster of `make cluster`."""
+    kubeconfig = default_home() / "kind" / "kubeconfig"
+    assert kubeconfig.exists(), f"{kubeconfig} is missing: run `make cluster`"
+    return Kubectl(kubeconfig)
+
+
+def make_namespace(kubectl: Kubectl, name: str) -> None:
+    """Make a namespace that admits only what Pod Security `restricted` does."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+
+
+def run_step(kubectl: Kubectl, namespace: str, name: str, image: str, command: list[str], **files: str) -> str:
+    """Run a component's command in a pod, as a pipeline's step would; return its log. `files` lie in /input."""
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}
+    kubectl.apply(config | {"data": files})
+    container = {
+        "name": "step",
+        "image": image,
+        "command": command,
+        "envFrom": [{"secretRef": {"name": "artifact-store"}}],
+        "securityContext": _CONTAINER,
+        "volumeMounts": [{"name": "input", "mountPath": "/input"}, {"name": "tmp", "mountPath": "/tmp"}],
+    }
+    spec = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": RESTRICTED,
+        "containers": [container],
+        "volumes": [{"name": "input", "configMap": {"name": name}}, {"name": "tmp", "emptyDir": {}}],
+    }
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
+    kubectl("delete", "pod", name, "-n", namespace, "--ignore-not-found", "--wait")
+    kubectl.apply(pod)
+
+    def ended() -> str | None:
+        phase = kubectl.get("pod", name, namespace).get("status", {}).get("phase")
+        return phase if phase in ("Succeeded", "Failed") else None
+
+    phase = wait_for(ended, f"{name} to end", 180)
+    log = kubectl("logs", name, "-n", namespace)
+    assert phase == "Succeeded", log
+    return log
+
+
+@contextmanager
+def forwarded(kubectl: Kubectl, namespace: str, service: str, port: int) -> Iterator[str]:
+    """Forward a Service's port to this machine; yields http://127.0.0.1:PORT."""
+    program = default_home() / "bin" / "kubectl"
+    command = [str(program), "--kubeconfig", str(kubectl.kubeconfig), "port-forward", "-n", namespace,
+               f"service/{service}", f":{port}", "--address", "127.0.0.1"]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout
+        line = process.stdout.readline()
+        found = re.search(r"127\.0\.0\.1:(\d+)", line)
+        assert found, line + process.stdout.read()
+        yield f"http://127.0.0.1:{found[1]}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+@contextmanager
+def store_environment(kubectl: Kubectl, namespace: str) -> Iterator[dict[str, str]]:
+    """Reach the object store from this machine: yields the environment with its AWS_* variables."""
+    data = kubectl.get("secret", "artifact-store", namespace)["data"]
+    variables = {key: base64.b64decode(value).decode() for key, value in data.items()}
+    with forwarded(kubectl, "fairlead-store", "minio", 9000) as url:
+        yield os.environ | variables | {"AWS_ENDPOINT_URL": url}
+
+
+def owned_objects(kubectl: Kubectl, namespace: str, label: str) -> list[str]:
+    """Return every object of the kinds that the operator makes, and their children, that carry a label."""
+    kinds = "pods,services,secrets,configmaps,deployments,replicasets"
+    return kubectl("get", kinds, "-n", namespace, "-l", label, "-o", "name").split()
+
+
+def load_example(file: Path, **replacements: str) -> list[Object]:
+    """Load a manifest of an example, with texts replaced."""
+    text = file.read_text()
+    for old, new in replacements.items():
+        text = text.replace(old, new)
+    return [obj for obj in yaml.safe_load_all(text) if obj]
+
+
+def kill_operator(kubectl: Kubectl, namespace: str = "fairlead-system") -> bool:
+    """SIGKILL the operator's process inside its node, then drop its pod so that no back-off delays the next one."""
+    pods = kubectl.list("pods", namespace, "app.kubernetes.io/name=fairlead-operator")
+    running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
+    if not running:
+        return False
+    pod = running[0]
+    # the node is a container of the engine: its processes are killed from there, by their pod's cgroup
+    node, uid = pod["spec"]["nodeName"], pod["metadata"]["uid"]
+    script = (
+        "for p in /proc/[0-9]*; do "
+        f"if grep -qE '{uid}|{uid.replace('-', '_')}' $p/cgroup 2>/dev/null && "
+        "grep -qa fairlead-operator $p/cmdline 2>/dev/null; then kill -KILL ${p#/proc/}; echo killed; fi; done"
+    )
+    killed = subprocess.run(["docker", "exec", node, "sh", "-c", script], text=True, capture_output=True, check=False)
+    name = pod["metadata"]["name"]
+    kubectl("delete", "pod", name, "-n", namespace, "--grace-period=0", "--force", "--ignore-not-found", check=False)
+    time.sleep(0.1)
+    return "killed" in killed.stdout
