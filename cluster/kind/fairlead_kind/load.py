@@ -3,12 +3,14 @@
 import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from fairlead.local.steps import SetupError, StepLog
 
 from fairlead_kind.docker import image_id
 
 _CTR = ("ctr", "--namespace=k8s.io", "images")
+_DISCARD_LAYERS = Path(__file__).resolve().parents[1] / "discard-layers"
 _CHUNK = 1 << 20
 
 
@@ -19,7 +21,7 @@ def missing_images(node: str, tags: Sequence[str]) -> list[str]:
 
 
 def load_images(nodes: Sequence[str], tags: Sequence[str], log: StepLog) -> None:
-    """Copy images from the engine into nodes, read once and layers that they share once, and drop what they replace."""
+    """Copy images from the engine into nodes, read once and layers that they share once."""
     with log.path.open("ab") as output, suppress(BrokenPipeError):  # an import that ended early: its status tells
         output.write(f"$ docker save {' '.join(tags)}, into {', '.join(nodes)}\n".encode())
         output.flush()
@@ -31,7 +33,7 @@ def load_images(nodes: Sequence[str], tags: Sequence[str], log: StepLog) -> None
     if any(statuses):
         raise SetupError(f"the images {' '.join(tags)} cannot be loaded into {' and '.join(nodes)}; see {log.path}")
     for node in nodes:
-        _drop_replaced(node, log)
+        _free_space(node, log)
 
 
 def _copy(source: "subprocess.Popen[bytes]", sinks: Sequence["subprocess.Popen[bytes]"]) -> None:
@@ -43,11 +45,13 @@ def _copy(source: "subprocess.Popen[bytes]", sinks: Sequence["subprocess.Popen[b
                 stream.write(chunk)
 
 
-def _drop_replaced(node: str, log: StepLog) -> None:
+def _free_space(node: str, log: StepLog) -> None:
+    """Drop the builds that were replaced and the archives of all layers."""
     targets = _targets(node)
     named = {target for name, target in targets.items() if not name.startswith("sha256:")}
     if stale := [name for name, target in targets.items() if target not in named]:
         log.run(["docker", "exec", node, *_CTR, "rm", *stale])
+    log.run(["docker", "exec", node, "bash", "-c", _DISCARD_LAYERS.read_text()])
 
 
 def _targets(node: str) -> dict[str, str]:
