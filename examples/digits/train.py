@@ -34,13 +34,7 @@ class DigitNet(nn.Module):
 
 def main() -> None:
     """Train, evaluate, save."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--batch-size", type=int, default=32, help="per process")
-    parser.add_argument("--learning-rate", type=float, default=1.5e-3, help="per process, at the start")
-    parser.add_argument("--seed", type=int, default=7)
-    arguments = parser.parse_args()
-
+    arguments = parse_arguments()
     hvd.init()
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(1)
@@ -79,6 +73,16 @@ def main() -> None:
     if hvd.rank() == 0:
         folder = save_model(network, {"image": train_images[:2]}, outputs=["logits"])
         (folder / "history.json").write_text(json.dumps(history))
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--batch-size", type=int, default=32, help="per process")
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3, help="per process, at the start")
+    parser.add_argument("--seed", type=int, default=7)
+    return parser.parse_args()
 
 
 def load(name: str) -> tuple[torch.Tensor, torch.Tensor]:

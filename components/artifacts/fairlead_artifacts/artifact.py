@@ -86,13 +86,7 @@ def publish(
         raise ArtifactError(
             location.uri, f"other content is published there ({old.digest}); expected nothing or {manifest.digest}"
         )
-    try:
-        store.write(location, source, manifest, old)
-    except ArtifactError:
-        # Two writers of equal content may meet; the slower one finds what it wanted.
-        winner = _read(store, location)
-        if winner is None or winner.digest != manifest.digest:
-            raise
+    _write(store, location, source, manifest, old)
     return manifest
 
 
@@ -109,6 +103,16 @@ def list_artifacts(uri: str) -> Iterator[tuple[str, Manifest]]:
 def _read(store: Store, location: Location) -> Manifest | None:
     content = store.read_manifest(location)
     return None if content is None else parse_manifest(location.uri, content)
+
+
+def _write(store: Store, location: Location, source: Path, manifest: Manifest, old: Manifest | None) -> None:
+    try:
+        store.write(location, source, manifest, old)
+    except ArtifactError:
+        # Two writers of equal content may meet; the slower one finds what it wanted.
+        winner = _read(store, location)
+        if winner is None or winner.digest != manifest.digest:
+            raise
 
 
 def _list_files(location: Location, folder: Path) -> list[str]:
