@@ -3,18 +3,17 @@
 import json
 import os
 import subprocess
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fairlead.cli.cluster import Cluster, Object, read_manifests
 from fairlead.cli.console import CommandError, explained, out
 from fairlead.cli.stages import Stages
+from fairlead.cli.waiting import replace, wait, watch_training
 from fairlead.core import names
 from fairlead.local import cluster as local_cluster
 from fairlead.local.environments import environment_python, setup
@@ -97,8 +96,8 @@ class _Demo:
         with self.stages.stage("gate") as stage:
             for obj in _surroundings():
                 cluster.apply(obj)
-            _replace(cluster, job)
-            if _wait(cluster, "TrainingJob", name, ("Blocked", "Running", "Failed")) == "Blocked":
+            replace(cluster, job)
+            if wait(cluster, "TrainingJob", name, ("Blocked", "Running", "Failed")) == "Blocked":
                 stage.result = f"TrainingJob {name} is Blocked: its dataset has no validation yet"
             else:
                 stage.result = "the dataset was validated by an earlier run"
@@ -111,7 +110,7 @@ class _Demo:
             self.facts["validation"] = result
             stage.result = f"passed: {result['uri']}"
         with self.stages.stage("training", spinner=False) as stage:
-            status = _watch_training(cluster, name)
+            status = watch_training(cluster, name)
             self.facts["training"] = status
             stage.result = f"model {status['modelVersion']}, final loss {status['progress']['metrics']['loss']:.4f}"
         self.facts["model"] = next(item for item in status["provenance"] if item["name"] == "model")
@@ -139,7 +138,7 @@ class _Demo:
             cluster = Cluster()
             cluster.apply(deployment)
             name = deployment["metadata"]["name"]
-            _wait(cluster, "ModelDeployment", name, ("Ready",))
+            wait(cluster, "ModelDeployment", name, ("Ready",))
             address = cluster.core.read_namespaced_service(name, cluster.namespace).spec.cluster_ip
             self.facts["url"] = f"http://{address}:{names.SERVING_PORT}/v2/models/{name}"
             stage.result = f"ModelDeployment {name} is Ready: {self.facts['url']}"
@@ -208,55 +207,6 @@ def _surroundings() -> list[Object]:
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "digits-code"}, "data": code},
         {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "artifact-store"}, "type": "Opaque"},
     ]
-
-
-def _replace(cluster: Cluster, job: Object) -> None:
-    """Apply a job in place of one of an earlier run: a finished job is not run again by applying it."""
-    name = job["metadata"]["name"]
-    if any(item["metadata"]["name"] == name for item in cluster.list("TrainingJob")):
-        cluster.delete("TrainingJob", name)
-        while cluster.list("TrainingJob") or cluster.list("Pod", f"{names.JOB}={name}"):
-            time.sleep(0.1)
-    cluster.apply(job)
-
-
-def _wait(cluster: Cluster, kind: str, name: str, conditions: tuple[str, ...], seconds: float = 120) -> str:
-    """Wait until one of the conditions is True and return it; raises CommandError with what is known instead."""
-    end = time.monotonic() + seconds
-    told: list[str] = []
-    while time.monotonic() < end:
-        status = cluster.get(kind, name).get("status", {})
-        for condition in status.get("conditions", []):
-            if condition["type"] in conditions and condition["status"] == "True":
-                return str(condition["type"])
-        told = [f"{c['type']}={c['status']} {c['reason']}: {c['message']}" for c in status.get("conditions", [])]
-        time.sleep(0.1)
-    raise CommandError(f"{kind} {name}: not {' or '.join(conditions)} after {seconds:.0f} s\n" + "\n".join(told))
-
-
-def _watch_training(cluster: Cluster, name: str) -> Object:
-    """Show a job's progress until it ends; return its status. Raises CommandError when it failed."""
-    columns = (
-        TextColumn("  training"), BarColumn(), MofNCompleteColumn(), TextColumn("loss {task.fields[loss]}"),
-        TextColumn("{task.fields[rate]} samples/s"), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task("training", total=None, loss="…", rate="…")
-        while True:
-            status = dict(cluster.get("TrainingJob", name).get("status", {}))
-            progress = status.get("progress", {})
-            bar.update(
-                task, completed=progress.get("step", 0), total=progress.get("totalSteps"),
-                loss=f"{progress.get('metrics', {}).get('loss', float('nan')):.4f}",
-                rate=f"{progress.get('samplesPerSecond') or 0:.0f}",
-            )  # fmt: skip
-            if status.get("completionTime"):
-                break
-            time.sleep(0.2)
-    if status["phase"] != "Succeeded":
-        failed = next(c for c in status["conditions"] if c["type"] == "Failed")
-        raise CommandError(f"TrainingJob {name} failed: {failed['reason']}: {failed['message']}")
-    return status
 
 
 def _print_summary(facts: dict[str, Any], run: _Demo, report: Path) -> None:

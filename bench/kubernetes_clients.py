@@ -1,0 +1,79 @@
+"""Which Kubernetes client the operator uses: writes a second and memory, against lightkube and kubernetes-asyncio.
+
+Every round runs each client once, in turn, in a process of its own, against the same real API server. The figures are
+medians over the rounds; the ratios are taken within a round, and their spread is printed.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from fairlead.local.control_plane import ControlPlane
+from fairlead.local.home import CHECKOUT, default_home
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+ROUNDS, WRITES, AT_ONCE = 7, 400, 8
+CLIENTS = ("thin", "lightkube", "kubernetes-asyncio")
+
+
+def main() -> None:
+    """Measure and print."""
+    console = Console()
+    python = make_environment()
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in CLIENTS}
+    with tempfile.TemporaryDirectory() as folder, ControlPlane(Path(folder), ("etcd", "kube-apiserver")) as plane:
+        for _ in track(range(ROUNDS), description="rounds", console=console):
+            for name in CLIENTS:
+                results[name].append(run(python, name, plane.kubeconfig))
+    table = Table(title=f"{WRITES} server-side applies, {AT_ONCE} at once, {ROUNDS} rounds", title_justify="left")
+    for column in ("client", "writes/s", "thin is faster by", "MiB", "MiB to thin"):
+        table.add_column(column, justify="left" if column == "client" else "right")
+    for name in CLIENTS:
+        faster = ratios(results["thin"], results[name], "writes")
+        more = ratios(results[name], results["thin"], "mib")
+        writes, mib = median(results[name], "writes"), median(results[name], "mib")
+        table.add_row(name, f"{writes:.0f}", faster, f"{mib:.0f}", more)
+    console.print(table)
+
+
+def make_environment() -> Path:
+    """Return the Python of an environment with the peers; the operator's own packages come from the checkout."""
+    folder = default_home() / "envs" / "bench"
+    if not (folder / "bin" / "python").exists():
+        uv = [sys.executable, "-m", "uv"]
+        subprocess.run([*uv, "venv", "--quiet", folder], check=True)
+        requirements = CHECKOUT / "bench" / "requirements.txt"
+        pip = [*uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python"]
+        subprocess.run([*pip, "--require-hashes", "-r", requirements], check=True)
+    return folder / "bin" / "python"
+
+
+def run(python: Path, name: str, kubeconfig: Path) -> dict[str, float]:
+    """Run one client once."""
+    environment = os.environ | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(CHECKOUT / "operator")}
+    command = [python, CHECKOUT / "bench" / "clients.py", name, str(WRITES), str(AT_ONCE)]
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
+    if done.returncode:
+        sys.exit(f"{name}: {done.stderr}")
+    return dict(json.loads(done.stdout))
+
+
+def median(rounds: list[dict[str, float]], key: str) -> float:
+    """Return the median of one figure."""
+    return statistics.median(each[key] for each in rounds)
+
+
+def ratios(over: list[dict[str, float]], under: list[dict[str, float]], key: str) -> str:
+    """Return the median of the rounds' ratios, and the least and the greatest."""
+    found = [a[key] / b[key] for a, b in zip(over, under, strict=True)]
+    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+
+
+if __name__ == "__main__":
+    main()
