@@ -21,7 +21,7 @@ class LocalCluster:
     def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> str:
         """Run kubectl and return what it prints."""
         argv = [str(self.home / "bin" / "kubectl"), "--kubeconfig", str(self.home / "cluster" / "kubeconfig"), *words]
-        result = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=120)
         if check and result.returncode != 0:
             raise AssertionError(f"kubectl {' '.join(words)}: {result.stderr}")
         return result.stdout if check else result.stdout + result.stderr
@@ -35,7 +35,7 @@ class LocalCluster:
         """Return an object."""
         return dict(json.loads(self.kubectl("get", kind, name, "-o", "json")))
 
-    def wait(self, pod: str, holds: Callable[[Object], bool], seconds: float = 20) -> Object:
+    def wait(self, pod: str, holds: Callable[[Object], bool], seconds: float = 60) -> Object:
         """Wait until something holds of a pod and return it."""
         deadline = time.monotonic() + seconds
         while not holds(found := self.get("pod", pod)):

@@ -109,7 +109,7 @@ def test_an_exit_is_in_the_api_at_once(cluster: LocalCluster) -> None:
     cluster.apply(make_pod("prompt", "python", "-c", script))
     seen = asyncio.run(_moment_of_end(cluster, "prompt"))
     ended = float(cluster.kubectl("logs", "prompt"))
-    assert seen - ended < 1.0  # about 0.05 s on a quiet machine; tests share theirs
+    assert seen - ended < 2.0  # about 0.05 s on a quiet machine; tests share theirs
 
 
 async def _moment_of_end(cluster: LocalCluster, name: str) -> float:

@@ -24,7 +24,7 @@ STUBBORN = (
 
 def _await_log(cluster: LocalCluster, pod: str, text: str) -> None:
     cluster.wait(pod, lambda pod: "running" in container(pod)["state"])
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while text not in cluster.kubectl("logs", pod):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -43,7 +43,7 @@ def test_a_pod_that_ignores_sigterm_is_killed_after_its_grace_period(cluster: Lo
     _await_log(cluster, "stubborn", "ready")
     began = time.monotonic()
     cluster.kubectl("delete", "pod", "stubborn")
-    assert 1 <= time.monotonic() - began < 5
+    assert 1 <= time.monotonic() - began < 15  # and not the 30 s that a pod has by default
     assert not find_processes(cluster.home / "cluster" / "pods" / "default_stubborn")
 
 
@@ -53,7 +53,7 @@ def test_a_pod_deleted_by_force_leaves_no_process(cluster: LocalCluster) -> None
     (folder,) = (cluster.home / "cluster" / "pods").glob("default_forced_*")
     assert find_processes(folder)
     cluster.kubectl("delete", "pod", "forced", "--grace-period=0", "--force")
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while find_processes(folder):
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -31,12 +31,14 @@ def test_a_container_that_fails_its_liveness_probe_starts_again(cluster: LocalCl
     assert container(pod)["lastState"]["terminated"]["exitCode"] == 143
 
 
-def test_a_startup_probe_holds_back_readiness(cluster: LocalCluster) -> None:
-    probe = {"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 20}
-    script = "import time; time.sleep(2)\n" + HTTP_SERVER
-    cluster.apply(make_pod("slow", "python", "-c", script, startupProbe=probe))
+def test_a_startup_probe_holds_back_readiness(cluster: LocalCluster, tmp_path: Path) -> None:
+    flag = tmp_path / "go"
+    probe = {"tcpSocket": {"port": 8080}, "periodSeconds": 1, "failureThreshold": 120}
+    script = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]): time.sleep(0.05)\n" + HTTP_SERVER
+    cluster.apply(make_pod("slow", "python", "-c", script, str(flag), startupProbe=probe))
     pod = cluster.wait("slow", lambda pod: "running" in container(pod)["state"])
     assert not ready(pod) and container(pod)["started"] is False
+    flag.touch()
     assert container(cluster.running("slow"))["started"] is True
 
 

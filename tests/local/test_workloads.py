@@ -31,14 +31,14 @@ def _pods(cluster: LocalCluster, app: str) -> list[dict[str, Any]]:
 
 def test_a_deployment_rolls_out_and_its_pods_go_with_it(cluster: LocalCluster) -> None:
     cluster.apply(_deployment("rolls", "1"))
-    cluster.kubectl("rollout", "status", "deployment/rolls", "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/rolls", "--timeout=90s")
     before = {pod["metadata"]["name"] for pod in _pods(cluster, "rolls")}
     cluster.apply(_deployment("rolls", "2"))
-    cluster.kubectl("rollout", "status", "deployment/rolls", "--timeout=30s")
-    cluster.kubectl("wait", "pod", "--for=delete", *before, "--timeout=20s")
+    cluster.kubectl("rollout", "status", "deployment/rolls", "--timeout=90s")
+    cluster.kubectl("wait", "pod", "--for=delete", *before, "--timeout=60s")
     assert len(_pods(cluster, "rolls")) == 2
     cluster.kubectl("delete", "deployment", "rolls")
-    cluster.kubectl("wait", "pod", "--for=delete", "-l", "app=rolls", "--timeout=20s")
+    cluster.kubectl("wait", "pod", "--for=delete", "-l", "app=rolls", "--timeout=60s")
 
 
 def test_pod_security_holds_on_the_local_cluster_too(cluster: LocalCluster) -> None:
