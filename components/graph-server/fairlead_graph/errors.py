@@ -34,6 +34,13 @@ class UnknownModel(RequestFailed):
     reason = "MODEL_NOT_FOUND"
 
 
+class BodyTooSlow(RequestFailed):
+    """The request's body does not come; its place is needed."""
+
+    status = 408
+    reason = "REQUEST_TIMEOUT"
+
+
 class BodyTooLarge(RequestFailed):
     """The request's body is over the limit."""
 

@@ -1,5 +1,6 @@
 """The HTTP side: an ASGI application of a dozen routes over the service (docs/decisions/0003-graph-server-http.md)."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -8,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from .errors import BodyTooLarge, RequestFailed, RequestRefused, UnknownModel, Words
+from .errors import BodyTooLarge, BodyTooSlow, RequestFailed, RequestRefused, UnknownModel, Words
 from .metrics import CONTENT_TYPE
 from .protocols import seldon, v2
 from .service import Service
@@ -104,21 +105,16 @@ class App:
         return Response(body, headers=[(b"seldon-puid", puid.encode("latin-1", "replace"))])
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
-        """Read the whole body; raise BodyTooLarge as soon as it is known to be."""
-        limit, chunks, size = self._service.settings.max_body_bytes, [], 0
+        """Read the whole body; raise BodyTooLarge as soon as it is known to be, BodyTooSlow at the deadline."""
+        limit, seconds = self._service.settings.max_body_bytes, self._service.settings.body_timeout_seconds
         announced = _header(scope, b"content-length")
         if announced and int(announced) > limit:
             raise BodyTooLarge(f"body: got {int(announced)} bytes, expected at most {limit}")
-        while True:
-            event = await receive()
-            if event["type"] == "http.disconnect":
-                raise RequestRefused("body", Words(f"{size} bytes and a closed connection"), "the whole of it")
-            chunks.append(event.get("body", b""))
-            size += len(chunks[-1])
-            if size > limit:
-                raise BodyTooLarge(f"body: got more than {size} bytes, expected at most {limit}")
-            if not event.get("more_body"):
-                return b"".join(chunks) if len(chunks) > 1 else chunks[0]
+        try:
+            async with asyncio.timeout(seconds):
+                return await _join_body(receive, limit)
+        except TimeoutError:
+            raise BodyTooSlow(f"body: got a part of it in {seconds:g} s, expected the whole of it") from None
 
     def _check_model(self, model: str) -> None:
         if model != self._model:
@@ -130,6 +126,20 @@ class App:
     def _ready(self, document: dict[str, Any]) -> Response:
         reason = self._reason()
         return _json(document) if reason is None else _json({**document, "reason": reason}, 503)
+
+
+async def _join_body(receive: Receive, limit: int) -> bytes:
+    chunks, size = list[bytes](), 0
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            raise RequestRefused("body", Words(f"{size} bytes and a closed connection"), "the whole of it")
+        chunks.append(event.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit:
+            raise BodyTooLarge(f"body: got more than {size} bytes, expected at most {limit}")
+        if not event.get("more_body"):
+            return b"".join(chunks) if len(chunks) > 1 else chunks[0]
 
 
 def _split_model_path(path: str) -> tuple[str, str]:

@@ -51,7 +51,12 @@ def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str)
     if array is None or (dtype.kind == "f" and not np.isfinite(array).all()):
         index = next(index for index, value in enumerate(values) if not _fits(value, dtype))
         raise RequestRefused(f"{at}[{index}]", values[index], f"a number that {datatype} can hold")
-    return array.reshape(shape)
+    try:
+        return array.reshape(shape)
+    except (ValueError, OverflowError) as error:
+        raise RequestRefused(
+            at, Words(f"shape of {len(shape)} dimensions"), f"one that is possible ({error})"
+        ) from None
 
 
 def _fits(value: Any, dtype: np.dtype[Any]) -> bool:

@@ -9,6 +9,7 @@ from .errors import RequestRefused, Words, shorten
 from .json_arrays import flatten_json, parse_array
 from .tensors import Array, Message
 
+_PUID_LENGTH = 128
 TENSOR, NDARRAY = "tensor", "ndarray"
 _VALUE_DTYPES = {bool: np.bool_, int: np.int64, float: np.float64, str: np.object_}
 
@@ -37,6 +38,10 @@ def parse_meta(document: dict[str, Any], at: str = "") -> dict[str, Any]:
     for key, kind in (("tags", dict), ("requestPath", dict), ("puid", str)):
         if key in meta and not isinstance(meta[key], kind):
             raise RequestRefused(f"{at}meta.{key}", meta[key], "an object" if kind is dict else "a string")
+    puid = meta.get("puid", "")
+    if not (puid.isascii() and puid.isprintable() and len(puid) <= _PUID_LENGTH):
+        # It comes back in a header.
+        raise RequestRefused(f"{at}meta.puid", puid, f"up to {_PUID_LENGTH} printable ASCII characters")
     return meta
 
 

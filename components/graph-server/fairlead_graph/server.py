@@ -49,6 +49,8 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> int:
         lifespan="off",
         log_config=None,
         access_log=False,
+        # Longer than what pooled clients and load balancers keep idle connections: they must be the first to let go.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.grace_seconds) or None,
     )
     server = _DrainingServer(config, service)
@@ -68,8 +70,8 @@ async def _load(service: Service, server: _DrainingServer) -> None:
         await service.load()
         await service.watch_readiness()
     finally:
-        if service.graph is None:
-            server.stop()
+        # Whatever ends this task, its reason is raised once the server has ended.
+        server.stop()
 
 
 def report_refusal(error: GraphRefused, settings: Settings | None) -> None:

@@ -19,6 +19,8 @@ class Settings:
     max_in_flight: int = 256
     """Requests under way at once; the next one is answered 503."""
     max_body_bytes: int = 16 * 2**20
+    body_timeout_seconds: float = 30.0
+    """Deadline for a request's body to arrive: a slow client must not hold a place for ever."""
     node_timeout_seconds: float = 5.0
     """Deadline of one call of a remote node."""
     drain_seconds: float = 1.0
@@ -48,6 +50,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         intra_op_threads=int(number("FAIRLEAD_INTRA_OP_THREADS", Settings.intra_op_threads, 1)),
         max_in_flight=int(number("FAIRLEAD_MAX_IN_FLIGHT", Settings.max_in_flight, 1)),
         max_body_bytes=int(number("FAIRLEAD_MAX_BODY_BYTES", Settings.max_body_bytes, 1)),
+        body_timeout_seconds=number("FAIRLEAD_BODY_TIMEOUT_SECONDS", Settings.body_timeout_seconds, 0.001),
         node_timeout_seconds=number("FAIRLEAD_NODE_TIMEOUT_SECONDS", Settings.node_timeout_seconds, 0.001),
         drain_seconds=number("FAIRLEAD_DRAIN_SECONDS", Settings.drain_seconds, 0),
         grace_seconds=number("FAIRLEAD_GRACE_SECONDS", Settings.grace_seconds, 0),

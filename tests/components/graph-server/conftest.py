@@ -44,6 +44,7 @@ class Server:
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    address: str = "127.0.0.1"
     deployment: str = "digits"
 
     def get(self, path: str) -> Answer:
@@ -60,7 +61,7 @@ class Server:
         return self.post("/api/v1.0/predictions", message)
 
     def request(self, method: str, path: str, body: bytes | None, headers: dict[str, str] | None = None) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=30)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json", **(headers or {})})
             response = connection.getresponse()
@@ -131,7 +132,7 @@ def start(folder: Path) -> Iterator[Start]:
             with log.open("wb") as output:
                 process = subprocess.Popen(command, env={**os.environ, **fixed, **environment}, stderr=output)
             stack.callback(_end, process)
-            return Server(process, port, log)
+            return Server(process, port, log, environment.get("FAIRLEAD_BIND_ADDRESS", "127.0.0.1"))
 
         yield run
 
@@ -142,13 +143,15 @@ def seldon(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
     command = find_seldon()
     with ExitStack() as stack:
 
-        def run(kind: str = "MODEL", factor: float = 2.0, port: int | None = None) -> dict[str, Any]:
+        def run(
+            kind: str = "MODEL", factor: float = 2.0, port: int | None = None, address: str = "127.0.0.1"
+        ) -> dict[str, Any]:
             port = port or free_port()
             parameters = json.dumps([{"name": "factor", "value": str(factor), "type": "FLOAT"}])
             arguments = ["Affine", "--service-type", kind, "--http-port", str(port), "--parameters", parameters]
             arguments += ["--grpc-port", str(free_port()), "--metrics-port", str(free_port())]
             environment = os.environ | {
-                "FAIRLEAD_BIND_ADDRESS": "127.0.0.1",
+                "FAIRLEAD_BIND_ADDRESS": address,
                 "PYTHONPATH": str(_ROOT / "tests" / "seldon"),
                 "PREDICTIVE_UNIT_ID": f"{kind.lower()}-unit",
             }

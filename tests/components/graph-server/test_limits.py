@@ -47,6 +47,17 @@ def test_one_request_too_many_is_asked_to_come_back(
     server.wait(lambda: server.infer(INPUT).status == 200, 10)
 
 
+def test_a_body_that_does_not_come_gives_its_place_back(
+    start: Callable[..., Any], publish_model: Callable[..., str]
+) -> None:
+    graph = {"name": "m", "type": "MODEL", "modelUri": publish_model("m", onnx.scale(2.0, ["n", 3]))}
+    server = start(graph, FAIRLEAD_MAX_IN_FLIGHT="1", FAIRLEAD_BODY_TIMEOUT_SECONDS="0.5").wait_ready()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as slow:
+        slow.sendall(b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
+        assert server.infer(INPUT).status == 200
+
+
 def test_many_clients_get_their_own_answers_and_only_theirs(
     start: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:

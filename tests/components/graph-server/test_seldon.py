@@ -49,6 +49,8 @@ REFUSED = [
     ({"data": {"ndarray": [[1, 2, 1e39]]}}, "node twice: input x: got 1e+39, expected values that FP32 can hold"),
     ({"data": {"tensor": {"shape": [2, 3], "values": [1]}}}, "data.tensor.values: got 1 values, expected 6"),
     ({"data": {"ndarray": [[1, 2, 3]]}, "meta": {"puid": 7}}, "meta.puid: got 7, expected a string"),
+    ({"data": {"ndarray": [[1, 2, 3]]}, "meta": {"puid": "a\r\nx: y"}}, "meta.puid: got 'a\\r\\nx: y', expected up to"),
+    ({"data": {"tensor": {"shape": [1] * 99, "values": [1]}}}, "data.tensor.values: got shape of 99 dimensions"),
     ({"data": {"names": "a", "ndarray": [[1, 2, 3]]}}, "data.names: got 'a', expected a list of strings"),
 ]
 
@@ -126,6 +128,17 @@ def test_a_router_chooses_by_the_request_and_a_combiner_joins(
 
     graph = {"name": "mean", "type": "COMBINER", "endpoint": seldon("COMBINER"), "children": children}
     assert start(graph).wait_ready().predict({"data": {"ndarray": [[1, 2]]}}).json["data"]["ndarray"] == [[2.0, 4.0]]
+
+
+def test_two_pods_of_processes_have_nodes_of_their_own_on_one_port(
+    start: Callable[..., Any], seldon: Callable[..., Any], free_port_of: Callable[[], int]
+) -> None:
+    port = free_port_of()
+    for address, factor in (("127.0.0.2", 2.0), ("127.0.0.3", 3.0)):
+        # As in a pod, the graph says 127.0.0.1 for what runs beside the server.
+        graph = {"name": "far", "type": "MODEL", "endpoint": seldon(factor=factor, port=port, address=address)}
+        server = start(graph, FAIRLEAD_BIND_ADDRESS=address).wait_ready()
+        assert server.predict({"data": {"ndarray": [[1.0]]}}).json["data"]["ndarray"] == [[factor]]
 
 
 def test_what_a_remote_node_refuses_is_told_by_its_name(start: Callable[..., Any], seldon: Callable[..., Any]) -> None:

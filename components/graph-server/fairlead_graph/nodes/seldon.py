@@ -19,6 +19,7 @@ _HEADERS = {"Content-Type": "application/json"}
 # The wrapper's server closes an idle connection after 2 s; ours must be the first to let go.
 _KEEPALIVE_SECONDS = 1.5
 _CONNECTIONS = 100
+_LOCALHOST = ("127.0.0.1", "localhost")
 
 
 @dataclass
@@ -109,8 +110,14 @@ def _build_message(message: Message, puid: str) -> dict[str, Any]:
 
 def _load(spec: NodeSpec, at: str, resources: Resources) -> SeldonNode:  # noqa: ARG001
     assert spec.endpoint is not None
-    host = f"[{spec.endpoint.host}]" if ":" in spec.endpoint.host else spec.endpoint.host
-    return SeldonNode(spec.name, f"http://{host}:{spec.endpoint.port}", resources.settings)
+    host = _locate(spec.endpoint.host, resources.settings.bind_address)
+    url = f"http://[{host}]" if ":" in host else f"http://{host}"
+    return SeldonNode(spec.name, f"{url}:{spec.endpoint.port}", resources.settings)
+
+
+def _locate(host: str, bind_address: str) -> str:
+    """Return where a node is: where pods are processes, the pod's own loopback address stands for its localhost."""
+    return bind_address if host in _LOCALHOST and bind_address.startswith("127.") else host
 
 
 KIND = NodeKind(frozenset(("predict", "transform-input", "transform-output", "route", "aggregate")), _load)
