@@ -16,6 +16,7 @@ from fairlead_kind.machine import MachineState
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _SYS_RESOURCE = 24  # the capability's number, linux/capability.h
+_RUN = Path("/run/fairlead-engine")
 _RUNTIME = Path(__file__).resolve().parents[1] / "runc-without-resource"
 
 
@@ -60,6 +61,7 @@ class Engine:
         if self._record.exists():
             MachineState.load(self._record).restore()
             self._record.unlink()
+        shutil.rmtree(_RUN, ignore_errors=True)
         return True
 
     def purge(self) -> None:
@@ -72,7 +74,15 @@ class Engine:
         self._folder.mkdir(parents=True, exist_ok=True)
         if not self._record.exists():  # else a machine that went down while it ran: the first record counts
             MachineState.record().save(self._record)
-        words: list[str | Path] = ["dockerd", "--data-root", self.data, "--bridge=none", "--log-level=warn"]
+        words: list[str | Path] = [
+            "dockerd",
+            "--data-root",
+            self.data,
+            "--exec-root",
+            _RUN,
+            "--bridge=none",
+            "--log-level=warn",
+        ]
         if not has_capability(_SYS_RESOURCE):
             words += ["--add-runtime", f"reduced={_RUNTIME}", "--default-runtime", "reduced"]
         self._daemons.start("dockerd", words)

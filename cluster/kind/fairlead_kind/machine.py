@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,15 +17,18 @@ _KERNEL_SETTINGS = (
     "vm/overcommit_memory",
     "vm/panic_on_oom",
 )
+# of runc and containerd's shims, which name them themselves; innermost first
+_RUN_FOLDERS = ("/run/containerd/s", "/run/containerd", "/run/runc")
 _FIREWALLS = ("iptables", "ip6tables")
 
 
 @dataclass(frozen=True)
 class MachineState:
-    """Kernel settings by name, and the policies of the FORWARD chains by firewall."""
+    """Kernel settings by name, the policies of the FORWARD chains by firewall, and which folders were not there."""
 
     settings: dict[str, str]
     forward: dict[str, str]
+    absent: list[str]
 
     @classmethod
     def record(cls) -> "MachineState":
@@ -33,6 +37,7 @@ class MachineState:
         return cls(
             settings={name: path.read_text().strip() for name, path in paths.items() if path.exists()},
             forward={name: _forward_policy(_rules(name)) for name in _FIREWALLS},
+            absent=[name for name in _RUN_FOLDERS if not Path(name).exists()],
         )
 
     @classmethod
@@ -45,7 +50,7 @@ class MachineState:
         path.write_text(json.dumps(asdict(self)))
 
     def restore(self) -> None:
-        """Put the settings back and remove Docker's rules, network bridge and control groups."""
+        """Put the settings back and remove Docker's rules, control groups and empty folders."""
         for name, value in self.settings.items():
             path = Path("/proc/sys", name)
             if path.read_text().strip() != value:
@@ -59,6 +64,9 @@ class MachineState:
             for folder in sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True):
                 folder.rmdir()
             group.rmdir()
+        for name in self.absent:
+            with suppress(OSError):  # gone, or used by another engine by now
+                Path(name).rmdir()
 
 
 def without_docker(rules: str, forward: str) -> str:
