@@ -59,7 +59,7 @@ def _deploy(options: argparse.Namespace) -> int:
 def _compile(options: argparse.Namespace) -> int:
     from fairlead_pipelines.compiling import compile_pipelines
 
-    for path in compile_pipelines(options.folder):
+    for path in compile_pipelines(options.out):
         sys.stdout.write(f"{path}\n")
     return 0
 
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("run-local", help="run a compiled pipeline on this machine, by kfp.local")
     compiling = commands.add_parser("compile", help="write manifests/pipelines/*.yaml")
-    compiling.add_argument("--folder", type=Path, help="write there instead")
+    compiling.add_argument("--out", type=Path, metavar="FOLDER", help="write there instead")
     compiling.set_defaults(run=_compile)
     _add_train(commands.add_parser("train", help="create a TrainingJob and wait for its model"))
     _add_deploy(commands.add_parser("deploy", help="apply a ModelDeployment and wait until it answers"))
