@@ -79,14 +79,13 @@ def make_service(name: str, *, headless: bool = False, **spec: Any) -> Object:
 
 
 def container(pod: Object) -> Object:
-    """Return the status of a pod's first container."""
-    return dict(pod["status"]["containerStatuses"][0])
+    """Return the status of a pod's first container; that of one which nobody has looked at yet before there is one."""
+    return dict((pod["status"].get("containerStatuses") or [{"state": {}, "restartCount": 0}])[0])
 
 
 def waiting(pod: Object, reason: str) -> bool:
     """Say whether a pod's first container waits for this reason."""
-    statuses = pod["status"].get("containerStatuses") or [{"state": {}}]
-    return bool(statuses[0]["state"].get("waiting", {}).get("reason") == reason)
+    return bool(container(pod)["state"].get("waiting", {}).get("reason") == reason)
 
 
 def ready(pod: Object) -> bool:
