@@ -10,9 +10,9 @@ from rich.console import Console
 
 from fairlead_kind import programs
 from fairlead_kind.cluster import Cluster
-from fairlead_kind.docker import registry_reachable
+from fairlead_kind.docker import registry_reachable, remove_replaced_images
 from fairlead_kind.engine import Engine, prefer_building_docker
-from fairlead_kind.images import NAMES, image_tag, plan_images
+from fairlead_kind.images import NAMES, NOT_IN_THE_CLUSTER, image_tag, plan_images
 from fairlead_kind.load import load_images, missing_images
 from fairlead_kind.node_image import node_image_tag, plan_node_image
 from fairlead_kind.store import CLIENT_SECRET, ENDPOINT, Store
@@ -64,13 +64,14 @@ def make_images(home: Home, console: Console, names: list[str]) -> None:
         raise SetupError(f"images: got {unknown}, expected some of {list(NAMES)}")
     start_engine(home, console)
     run_steps(plan_images(home, names, published=registry_reachable()), home.logs, console, _AT_ONCE)
+    remove_replaced_images()
     cluster = Cluster(home)
-    tags = [image_tag(name) for name in names]
+    tags = [image_tag(name) for name in names if name not in NOT_IN_THE_CLUSTER]
     lacking = {node: missing for node in cluster.nodes if (missing := missing_images(node, tags))}
     if lacking:
         union = sorted({tag for missing in lacking.values() for tag in missing})
         run_steps([Step("load", partial(load_images, list(lacking), union))], home.logs, console)
-    console.print(f"Images: {', '.join(tags)}", highlight=False)
+    console.print(f"Images: {', '.join(map(image_tag, names))}", highlight=False)
 
 
 def install_store(home: Home, console: Console, namespaces: list[str]) -> None:

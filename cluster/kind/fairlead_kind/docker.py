@@ -66,6 +66,12 @@ def image_id(tag: str) -> str | None:
     return _inspect(tag, "{{.Id}}")
 
 
+def remove_replaced_images() -> None:
+    """Delete the images made here that later builds took the names of; Docker's build cache keeps their layers."""
+    words = ["docker", "image", "prune", "--force", "--filter", f"label={KEY_LABEL}"]
+    subprocess.run(words, capture_output=True, check=True)
+
+
 def registry_reachable() -> bool:
     """Say whether the public images can be pulled here."""
     try:

@@ -23,6 +23,8 @@ COMPONENTS = {
 }
 STORE = "minio"
 NAMES = (*COMPONENTS, STORE)
+NOT_IN_THE_CLUSTER = ("edge-runtime",)
+"""Built, but not loaded into nodes: it runs on devices."""
 _STORE_FILES = CHECKOUT / "cluster" / "images" / "minio"
 
 

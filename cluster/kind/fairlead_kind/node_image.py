@@ -64,6 +64,7 @@ class _NodeImage:
         }
         Build(node_image_tag(), self.key, context, context / "Dockerfile", arguments=arguments).run(log)
         shutil.rmtree(context)
+        _remove_older(node_image_tag())
 
     def _build_system(self, target: str, tags: list[str], log: StepLog) -> None:
         context = _context(self.home)
@@ -91,9 +92,20 @@ class _NodeImage:
         return tags
 
 
+def _remove_older(tag: str) -> None:
+    """Delete earlier nodes' images; those of a cluster that still runs stay."""
+    listed = subprocess.run(
+        ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", tag.partition(":")[0]],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    for other in set(listed.stdout.split()) - {tag}:
+        subprocess.run(["docker", "image", "rm", other], capture_output=True)
+
+
 def _context(home: Home) -> Path:
     return home.root / "kind" / "node-context"
 
 
 def _key() -> str:
-    return content_key(programs.kubernetes_key(), base_key(SUITE, False), programs.COREDNS, _FILES, Path(__file__))
+    base = base_key(SUITE, published=False)
+    return content_key(programs.kubernetes_key(), programs.COREDNS, base, *_KUBERNETES, _PODNET, _FILES)
