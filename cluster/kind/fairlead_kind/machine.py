@@ -17,8 +17,8 @@ _KERNEL_SETTINGS = (
     "vm/overcommit_memory",
     "vm/panic_on_oom",
 )
-# of runc and containerd's shims, which name them themselves; innermost first
-_RUN_FOLDERS = ("/run/containerd/s", "/run/containerd", "/run/runc")
+# of runc, dockerd and containerd's shims, which name them themselves; innermost first
+_RUN_FOLDERS = ("/run/containerd/s", "/run/containerd", "/run/docker/plugins", "/run/docker", "/run/runc")
 _FIREWALLS = ("iptables", "ip6tables")
 
 
