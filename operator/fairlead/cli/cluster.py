@@ -1,6 +1,7 @@
 """The cluster that the kubeconfig points at, through the official client."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -27,7 +28,7 @@ class Cluster:
 
     def __init__(self, namespace: str | None = None) -> None:
         try:
-            config.load_config()
+            _load_config()
         except config.ConfigException as error:
             raise CommandError(f"no cluster: {error}; set KUBECONFIG or run `fairlead up`") from None
         self.namespace = namespace or _current_namespace()
@@ -151,9 +152,17 @@ def _explain(error: ApiException | DynamicApiError) -> str:
         return f"{error.status} {error.reason}"
 
 
+def _load_config() -> None:
+    """Load $KUBECONFIG as it is now: the client reads the variable when it is imported."""
+    if kubeconfig := os.environ.get("KUBECONFIG"):
+        config.load_kube_config(config_file=kubeconfig)
+    else:
+        config.load_config()
+
+
 def _current_namespace() -> str:
     try:
-        _, active = config.list_kube_config_contexts()
+        _, active = config.list_kube_config_contexts(os.environ.get("KUBECONFIG"))
         return str(active["context"].get("namespace", "default"))
     except config.ConfigException:
         return "default"

@@ -50,6 +50,11 @@ def key_secret_name(job: TrainingJob) -> str:
     return f"{job.metadata.name}-key"
 
 
+def job_service_name(job: TrainingJob) -> str:
+    """Return the name of the headless Service; not the job's own, which a ModelDeployment of that name needs."""
+    return f"{job.metadata.name}-pods"
+
+
 def launcher_name(job: TrainingJob) -> str:
     """Return the name of the launcher pod."""
     return f"{job.metadata.name}-launcher"
@@ -62,8 +67,7 @@ def worker_name(job: TrainingJob, index: int) -> str:
 
 def launcher_address(job: TrainingJob) -> str:
     """Return where the agents find the launcher."""
-    name, namespace = job.metadata.name, job.metadata.namespace
-    return f"{launcher_name(job)}.{name}.{namespace}.svc:{LAUNCHER_PORT}"
+    return f"{launcher_name(job)}.{job_service_name(job)}.{job.metadata.namespace}.svc:{LAUNCHER_PORT}"
 
 
 def model_version(job: TrainingJob) -> str:

@@ -21,6 +21,8 @@ FIELD_MANAGER = "fairlead"
 _PAGE = 500
 _WATCH_SECONDS = 290  # below the five minutes after which some load balancers cut idle connections
 
+NAME_TAKEN = "NameTaken"
+"""Our own reason: an object of a child's name belongs to somebody else."""
 _MALFORMED = ("failed to convert new object", "failed to create typed patch object")
 """How server-side apply refuses an object that does not fit its schema: with an internal error."""
 
@@ -35,7 +37,11 @@ class ApiError(Exception):
     @property
     def refused(self) -> bool:
         """Say whether the object itself was at fault (invalid, forbidden by admission, over quota), not the moment."""
-        return self.code in (400, 403, 413, 422) or (self.code == 500 and self.message.startswith(_MALFORMED))
+        return (
+            self.code in (400, 403, 413, 422)
+            or self.reason == NAME_TAKEN
+            or (self.code == 500 and self.message.startswith(_MALFORMED))
+        )
 
 
 class KubeClient:
@@ -113,11 +119,16 @@ class KubeClient:
                     known[item["metadata"]["uid"]] = item
                 yield event, item
 
-    async def apply(self, kind: Kind, obj: Mapping[str, Any], subresource: str | None = None) -> Object:
-        """Server-side apply: what `obj` names is ours, what it no longer names is removed."""
+    async def apply(
+        self, kind: Kind, obj: Mapping[str, Any], subresource: str | None = None, force: bool = True
+    ) -> Object:
+        """Server-side apply: what `obj` names is ours, what it no longer names is removed.
+
+        Without `force` it raises ApiError with code 409 where somebody else set a field to another value.
+        """
         meta = obj["metadata"]
         path = kind.path(meta.get("namespace"), meta["name"], subresource)
-        params = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        params = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
         return await self._request("PATCH", path, obj, "application/apply-patch+yaml", params)
 
     async def create(self, kind: Kind, obj: Mapping[str, Any], namespace: str | None = None) -> Object:

@@ -7,7 +7,7 @@ from typing import Any
 from fairlead.api.base import ObjectMeta, Resource, StatusModel
 from fairlead.core import names
 from fairlead.core.plan import Event, Plan
-from fairlead.kube.client import ApiError, KubeClient
+from fairlead.kube.client import NAME_TAKEN, ApiError, KubeClient
 from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, POD, SECRET, SERVICE, Kind
 
 CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT)}
@@ -20,10 +20,25 @@ async def execute(kube: KubeClient, resource: Resource, kind: Kind, plan: Plan) 
     for deletion in plan.delete:
         await kube.delete(CHILD_KINDS[deletion.kind], deletion.name, namespace, uid=deletion.uid)
     for child in plan.apply:
-        await kube.apply(CHILD_KINDS[child["kind"]], child)
+        await _apply(kube, resource, CHILD_KINDS[child["kind"]], child)
     await write_status(kube, kind, resource.metadata, resource.status, plan.status)
     for event in plan.events:
         await _tell(kube, resource, kind, event)
+
+
+async def _apply(kube: KubeClient, resource: Resource, kind: Kind, child: dict[str, Any]) -> None:
+    """Apply a child; one of its name that is not ours stays as it is, and is reported."""
+    try:
+        await kube.apply(kind, child, force=False)
+    except ApiError as error:
+        if error.code != 409:
+            raise
+        meta = child["metadata"]
+        there = await kube.get(kind, meta["name"], meta["namespace"])
+        if resource.metadata.uid not in [owner["uid"] for owner in there["metadata"].get("ownerReferences", [])]:
+            message = f"{kind.kind} {meta['name']} exists and belongs to somebody else; expected the name to be free"
+            raise ApiError(409, NAME_TAKEN, message) from error
+        await kube.apply(kind, child)
 
 
 async def write_status(kube: KubeClient, kind: Kind, meta: ObjectMeta, before: StatusModel, after: StatusModel) -> None:

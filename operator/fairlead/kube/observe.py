@@ -38,7 +38,7 @@ async def observe_job(
     return ObservedJob(
         pods=views,
         has_key=any(secret["metadata"]["name"] == names.key_secret_name(job) for secret in secrets),
-        has_service=any(service["metadata"]["name"] == job.metadata.name for service in services),
+        has_service=any(service["metadata"]["name"] == names.job_service_name(job) for service in services),
         gate=await observe_gate(job.spec.dataset) if waits else None,
         progress=await _observe_progress(http, job, views, settings, now),
     )

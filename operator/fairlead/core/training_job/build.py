@@ -28,7 +28,7 @@ def build_key_secret(job: TrainingJob, key: str) -> Object:
 
 def build_service(job: TrainingJob) -> Object:
     """Return the headless Service that gives the pods their names."""
-    head = build_owned(job, "v1", "Service", job.metadata.name, names.job_labels(job))
+    head = build_owned(job, "v1", "Service", names.job_service_name(job), names.job_labels(job))
     spec = {
         "clusterIP": "None",
         "publishNotReadyAddresses": True,
@@ -116,7 +116,7 @@ def _build_pod(
     ]
     spec = spec | {
         "hostname": name,
-        "subdomain": job.metadata.name,
+        "subdomain": names.job_service_name(job),
         "restartPolicy": "Never",
         "containers": containers,
         "volumes": spec.get("volumes", []) + volumes,
