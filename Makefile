@@ -59,7 +59,8 @@ verify: setup ## Lint, types, layers, generated files
 	$(VENV)/mypy
 	@set -e; for component in $(COMPONENTS); do \
 	    folder=components/$$component; [ -d $$folder ] || folder=$$component; \
-	    echo "mypy $$folder"; $(VENV)/mypy --python-executable $(FAIRLEAD_HOME)/envs/$$component/bin/python $$folder; \
+	    echo "mypy $$folder"; MYPYPATH=$$folder $(VENV)/mypy \
+	        --python-executable $(FAIRLEAD_HOME)/envs/$$component/bin/python $$(ls -d $$folder/fairlead_*/); \
 	done
 	@$(MAKE) --no-print-directory generate
 	@git diff --exit-code --stat -- manifests charts || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }
@@ -82,6 +83,8 @@ format: $(READY) ## Format and fix what can be fixed
 lock: $(READY) ## Compile every requirements.in anew, with hashes and without index URLs
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@set -e; for folder in $(LOCKED); do echo "$$folder"; $(COMPILE) $$folder/requirements.in -o $$folder/requirements.txt; done
+	$(COMPILE) components/trainer/requirements-build.in -o components/trainer/requirements-build.txt
+	$(COMPILE) --no-deps pipelines/requirements-task.in -o pipelines/requirements-task.txt
 
 .PHONY: bench
 bench: setup ## Benchmarks against named peers

@@ -51,7 +51,7 @@ def main() -> None:
         count=len(predictions["digits"]),
         curve=draw_training(read_history(facts["model"])),
         digits=draw_digits(predictions["digits"]),
-        edge=build_edge_table(facts["edge"]),
+        edge=build_edge_table(facts["edge"]["parity"]),
         chain=build_chain(facts),
     )
     arguments.out.write_text(page)
@@ -101,12 +101,13 @@ def draw_digits(digits: list[dict[str, Any]]) -> str:
     return as_image(figure)
 
 
-def build_edge_table(edge: dict[str, Any]) -> str:
+def build_edge_table(parity: dict[str, Any]) -> str:
     """Return the bundle's figures beside the source model's."""
     rows = [
         ("", "source (FP32)", "bundle (INT8)"),
-        ("accuracy", f"{edge['source_accuracy']:.4f}", f"{edge['accuracy']:.4f}"),
-        ("size in bytes", f"{edge['source_size']:,}", f"{edge['size']:,}"),
+        ("accuracy", f"{parity['accuracy_before']:.4f}", f"{parity['accuracy_after']:.4f}"),
+        ("size in bytes", f"{parity['bytes_before']:,}", f"{parity['bytes_after']:,}"),
+        ("same answer as the source", "", f"{parity['agreement']:.2%}"),
     ]
     cells = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
     return "<table>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>"

@@ -86,7 +86,8 @@ class Digits:
 
         def ready() -> Object:
             found = self.kubectl.get("mdep", self.name, self.namespace)
-            return found if condition(found, "Ready").get("status") == "True" else {}
+            current = found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"]
+            return found if current and condition(found, "Ready").get("status") == "True" else {}
 
         return dict(wait_for(ready, f"{self.name} to be Ready", seconds))
 

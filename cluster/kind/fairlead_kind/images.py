@@ -20,11 +20,12 @@ COMPONENTS = {
     "data-validation": "components/data-validation",
     "onnx-converter": "components/onnx-converter",
     "edge-runtime": "edge-runtime",
+    "pipelines": "pipelines",
 }
 STORE = "minio"
 NAMES = (*COMPONENTS, STORE)
-NOT_IN_THE_CLUSTER = ("edge-runtime",)
-"""Built, but not loaded into nodes: it runs on devices."""
+NOT_IN_THE_CLUSTER = ("edge-runtime", "pipelines")
+"""Built, but not loaded into nodes: one runs on devices, the other where Kubeflow Pipelines is installed."""
 _STORE_FILES = CHECKOUT / "cluster" / "images" / "minio"
 
 

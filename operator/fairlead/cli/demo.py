@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from fairlead_artifacts import ArtifactNotFound, read_manifest, validation_uri
 from rich.console import Console
 
 from fairlead.cli.cluster import Cluster, Object, read_manifests
@@ -88,19 +89,38 @@ class _Demo:
             stage.result = f"{uri}  {_short(self.facts['dataset']['digest'])}"
 
     def _train(self) -> None:
-        """Apply the job first: it must stay blocked until its dataset is validated."""
+        """Apply the job before its dataset is validated: it must stay Blocked until then."""
         job = self._manifest("training-job.yaml")
         job["spec"]["dataset"]["digest"] = self.facts["dataset"]["digest"]
         name = job["metadata"]["name"]
         cluster = Cluster()
-        with self.stages.stage("gate") as stage:
-            for obj in _surroundings():
-                cluster.apply(obj)
-            replace(cluster, job)
-            if wait(cluster, "TrainingJob", name, ("Blocked", "Running", "Failed")) == "Blocked":
+        for obj in _surroundings():
+            cluster.apply(obj)
+        validated = self._is_validated()
+        if not validated:
+            with self.stages.stage("gate") as stage:
+                replace(cluster, job)
+                wait(cluster, "TrainingJob", name, ("Blocked",))
                 stage.result = f"TrainingJob {name} is Blocked: its dataset has no validation yet"
-            else:
-                stage.result = "the dataset was validated by an earlier run"
+        self._validate()
+        with self.stages.stage("training", spinner=False) as stage:
+            if validated:
+                replace(cluster, job)
+            status = watch_training(cluster, name)
+            self.facts["training"] = status
+            stage.result = f"model {status['modelVersion']}, final loss {status['progress']['metrics']['loss']:.4f}"
+        self.facts["model"] = next(item for item in status["provenance"] if item["name"] == "model")
+
+    def _is_validated(self) -> bool:
+        """Say whether an earlier run has validated this very dataset."""
+        dataset = self.facts["dataset"]
+        try:
+            read_manifest(validation_uri(dataset["uri"], dataset["digest"]))
+        except ArtifactNotFound:
+            return False
+        return True
+
+    def _validate(self) -> None:
         with self.stages.stage("validation") as stage:
             dataset = self.facts["dataset"]
             result = self._component(
@@ -109,11 +129,6 @@ class _Demo:
             )  # fmt: skip
             self.facts["validation"] = result
             stage.result = f"passed: {result['uri']}"
-        with self.stages.stage("training", spinner=False) as stage:
-            status = watch_training(cluster, name)
-            self.facts["training"] = status
-            stage.result = f"model {status['modelVersion']}, final loss {status['progress']['metrics']['loss']:.4f}"
-        self.facts["model"] = next(item for item in status["provenance"] if item["name"] == "model")
 
     def _convert(self) -> None:
         with self.stages.stage("conversion") as stage:
@@ -158,7 +173,7 @@ class _Demo:
             self.facts["edge"] = self._component(
                 "fairlead-edge", "quantize", "--model", self.facts["onnx"]["uri"],
                 "--dataset", self.facts["dataset"]["uri"], "--scale", SCALE,
-                "--out-uri", self._uri(f"bundles/digits/{self.facts['training']['modelVersion']}"),
+                "--name", "digits", "--out-uri", self._uri(f"bundles/digits/{self.facts['training']['modelVersion']}"),
             )  # fmt: skip
             stage.result = f"int8 bundle: {self.facts['edge']['uri']}"
 
@@ -210,11 +225,13 @@ def _surroundings() -> list[Object]:
 
 
 def _print_summary(facts: dict[str, Any], run: _Demo, report: Path) -> None:
-    edge = facts["edge"]
+    parity = facts["edge"]["parity"]
+    share = parity["bytes_after"] / parity["bytes_before"]
     out.print()
     out.print(f"accuracy over HTTP   [bold green]{facts['accuracy']:.4f}[/] on held-out digits")
-    out.print(f"int8 for the edge    accuracy {edge['accuracy']:.4f}, {edge['size']:,} bytes"
-              f" ({edge['size'] / edge['source_size']:.0%} of {edge['source_size']:,})")  # fmt: skip
+    out.print(
+        f"int8 for the edge    accuracy {parity['accuracy_after']:.4f}, {parity['bytes_after']:,} bytes ({share:.0%})"
+    )
     out.print(f"artifacts            {run.home}/artifacts")
     out.print(f"kubectl              export KUBECONFIG={Home(run.home).cluster}/kubeconfig PATH={run.home}/bin:$PATH")
     out.print(f"report               {report.absolute()}")

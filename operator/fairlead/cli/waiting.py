@@ -24,7 +24,10 @@ def wait(cluster: Cluster, kind: str, name: str, conditions: tuple[str, ...], se
     end = time.monotonic() + seconds
     told: list[str] = []
     while time.monotonic() < end:
-        status = cluster.get(kind, name).get("status", {})
+        obj = cluster.get(kind, name)
+        status = obj.get("status", {})
+        if status.get("observedGeneration") != obj["metadata"]["generation"]:
+            status = {}  # it still speaks of an earlier spec
         for condition in status.get("conditions", []):
             if condition["type"] in conditions and condition["status"] == "True":
                 return str(condition["type"])

@@ -75,7 +75,7 @@ def build_worker(job: TrainingJob, index: int, attempt: int) -> Object:
 
 
 def _wrap(job: TrainingJob, container: dict[str, Any], index: int, attempt: int) -> dict[str, Any]:
-    """Put the agent before the user's command. The variables of the contract are ours, the scratch space is a default."""
+    """Put the agent before the user's command; the contract's variables are ours, the scratch space a default."""
     ours = _shared_environment(job, attempt) + _worker_environment(job, index)
     taken = {variable["name"] for variable in ours} - set(_SCRATCH)
     users = [variable for variable in container.get("env", []) if variable["name"] not in taken]
