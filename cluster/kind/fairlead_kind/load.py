@@ -1,5 +1,6 @@
 """Puts images into the cluster's nodes, which have stores of their own; what is there already stays."""
 
+import re
 import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -11,13 +12,14 @@ from fairlead_kind.docker import image_id
 
 _CTR = ("ctr", "--namespace=k8s.io", "images")
 _DISCARD_LAYERS = Path(__file__).resolve().parents[1] / "discard-layers"
+_ID_LABEL = "fairlead.dev/id"
 _CHUNK = 1 << 20
 
 
 def missing_images(node: str, tags: Sequence[str]) -> list[str]:
     """Return those of `tags` that the node has not, or has from another build."""
-    targets = _targets(node)
-    return [tag for tag in tags if targets.get(f"docker.io/{tag}", "") != targets.get(image_id(tag) or "", None)]
+    loaded = dict(re.findall(rf"^docker\.io/(\S+) .*\b{_ID_LABEL}=([\w:]+)", _list(node), re.MULTILINE))
+    return [tag for tag in tags if loaded.get(tag, "") != image_id(tag)]
 
 
 def load_images(nodes: Sequence[str], tags: Sequence[str], log: StepLog) -> None:
@@ -33,6 +35,9 @@ def load_images(nodes: Sequence[str], tags: Sequence[str], log: StepLog) -> None
     if any(statuses):
         raise SetupError(f"the images {' '.join(tags)} cannot be loaded into {' and '.join(nodes)}; see {log.path}")
     for node in nodes:
+        for tag in tags:
+            label = f"{_ID_LABEL}={image_id(tag)}"
+            log.run(["docker", "exec", node, *_CTR, "label", f"docker.io/{tag}", label])
         _free_space(node, log)
 
 
@@ -46,16 +51,14 @@ def _copy(source: "subprocess.Popen[bytes]", sinks: Sequence["subprocess.Popen[b
 
 
 def _free_space(node: str, log: StepLog) -> None:
-    """Drop the builds that were replaced and the archives of all layers."""
-    targets = _targets(node)
+    """Drop the builds that were replaced, which only their ids still name, and the archives of all layers."""
+    rows = (line.split() for line in _list(node).splitlines()[1:])
+    targets = {row[0]: row[2] for row in rows}
     named = {target for name, target in targets.items() if not name.startswith("sha256:")}
     if stale := [name for name, target in targets.items() if target not in named]:
         log.run(["docker", "exec", node, *_CTR, "rm", *stale])
     log.run(["docker", "exec", node, "bash", "-c", _DISCARD_LAYERS.read_text()])
 
 
-def _targets(node: str) -> dict[str, str]:
-    """Return what each name in the node's store stands for; the CRI plugin also names images by their id."""
-    listed = subprocess.run(["docker", "exec", node, *_CTR, "list"], capture_output=True, text=True, check=True)
-    rows = (line.split() for line in listed.stdout.splitlines()[1:])
-    return {row[0]: row[2] for row in rows}
+def _list(node: str) -> str:
+    return subprocess.run(["docker", "exec", node, *_CTR, "list"], capture_output=True, text=True, check=True).stdout

@@ -6,27 +6,35 @@ import pytest
 from fairlead_kind.load import missing_images
 
 LISTED = """\
-REF                              TYPE           DIGEST      SIZE     PLATFORMS   LABELS
-docker.io/fairlead/a:1           application/x  sha256:m1   1.0 MiB  linux/amd64 -
-docker.io/fairlead/b:1           application/x  sha256:m2   1.0 MiB  linux/amd64 -
-sha256:id-a                      application/x  sha256:m1   1.0 MiB  linux/amd64 -
-sha256:id-b-old                  application/x  sha256:m2   1.0 MiB  linux/amd64 -
+REF                      TYPE           DIGEST      SIZE     PLATFORMS   LABELS
+docker.io/fairlead/a:1   application/x  sha256:m1   1.0 MiB  linux/amd64 fairlead.dev/id=sha256:a1,x=managed
+docker.io/fairlead/b:1   application/x  sha256:m2   1.0 MiB  linux/amd64 x=managed,fairlead.dev/id=sha256:b0
+docker.io/fairlead/d:1   application/x  sha256:m3   1.0 MiB  linux/amd64 x=managed
+sha256:a1                application/x  sha256:m1   1.0 MiB  linux/amd64 x=managed
+"""
+DOCKER = f"""\
+#!/bin/sh
+case "$*" in
+  exec*) cat <<'END'
+{LISTED}END
+  ;;
+  *fairlead/a:1) echo sha256:a1 ;;
+  *fairlead/b:1) echo sha256:b1 ;;
+  *) echo sha256:other ;;
+esac
 """
 
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a `docker` first on PATH that answers as an engine with three images and a node with the first two."""
+    """Put a `docker` first on PATH that answers as an engine with all images and a node with three."""
     program = tmp_path / "docker"
-    program.write_text(
-        '#!/bin/sh\ncase "$*" in\n'
-        f"  exec*) cat <<'END'\n{LISTED}END\n  ;;\n"
-        "  *fairlead/a:1) echo sha256:id-a;; *fairlead/b:1) echo sha256:id-b;; *) echo sha256:id-c;;\nesac\n"
-    )
+    program.write_text(DOCKER)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
 
 @pytest.mark.usefixtures("docker")
-def test_an_image_is_missing_when_absent_or_from_another_build() -> None:
-    assert missing_images("node", ["fairlead/a:1", "fairlead/b:1", "fairlead/c:1"]) == ["fairlead/b:1", "fairlead/c:1"]
+def test_an_image_is_missing_when_absent_or_from_another_build_or_put_there_by_others() -> None:
+    tags = [f"fairlead/{name}:1" for name in "abcd"]
+    assert missing_images("node", tags) == ["fairlead/b:1", "fairlead/c:1", "fairlead/d:1"]
