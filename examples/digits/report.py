@@ -83,7 +83,7 @@ def draw_training(history: list[dict[str, float]]) -> str:
     right.plot(steps, accuracies, color="#e07a1f", marker=".", label="accuracy, eval")
     right.set_ylabel("accuracy")
     right.set_ylim(top=1.005)
-    figure.legend(loc="upper center", ncols=2, frameon=False)
+    figure.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=2, frameon=False)
     return as_image(figure)
 
 
@@ -126,7 +126,7 @@ def as_image(figure: Any) -> str:
     """Return a figure as a data: URI."""
     figure.tight_layout()
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110)
+    figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight")
     pyplot.close(figure)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 

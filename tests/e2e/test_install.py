@@ -33,13 +33,13 @@ def test_default_values_grant_what_the_generated_role_does(helm: Path) -> None:
 
 
 def test_namespaces_take_no_cluster_role(helm: Path) -> None:
-    objects = render(helm, "--set", "namespaces={a,b}", "--set", "replicas=2", "--set", "image.tag=9")
+    objects = render(helm, "--set", "namespaces={a,b}", "--set", "replicas=2", "--set", "image.tag=v9")
     kinds = [obj["kind"] for obj in objects]
     assert "ClusterRole" not in kinds
     assert {obj["metadata"]["namespace"] for obj in objects if obj["kind"] == "Role"} == {"a", "b", SYSTEM}
     deployment = objects[kinds.index("Deployment")]["spec"]
     (container,) = deployment["template"]["spec"]["containers"]
-    assert (deployment["replicas"], container["image"]) == (2, "fairlead/operator:9")
+    assert (deployment["replicas"], container["image"]) == (2, "fairlead/operator:v9")
     assert {"name": "FAIRLEAD_NAMESPACES", "value": "a,b"} in container["env"]
 
 

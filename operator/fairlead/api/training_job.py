@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fairlead.api.base import (
     ARTIFACT_URI,
@@ -148,6 +148,12 @@ class Progress(StatusModel):
     """The latest values, such as the loss."""
     updated_at: datetime | None = None
     """When the operator last read it."""
+
+    @field_validator("metrics")
+    @classmethod
+    def _round(cls, metrics: dict[str, float]) -> dict[str, float]:
+        """Keep six digits: more are noise in a table."""
+        return {name: float(f"{value:.6g}") for name, value in metrics.items()}
 
 
 class WorkerCounts(StatusModel):

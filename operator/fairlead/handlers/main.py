@@ -47,7 +47,9 @@ async def _run(settings: Settings, kube: KubeClient) -> int:
     _stop_on_signals(stop)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(kube)
-        http = await stack.enter_async_context(aiohttp.ClientSession())
+        # a connection that is kept would go on reaching whatever it reached before a Service's routes were made
+        connector = aiohttp.TCPConnector(force_close=True)
+        http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         context = Context(kube, http, settings)
         queue: KeyedQueue[Key] = KeyedQueue(lambda key: reconcile(context, key), _log_failure)
         health = Health(queue, settings.resync_seconds)

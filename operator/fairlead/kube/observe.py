@@ -56,9 +56,12 @@ async def observe_deployment(
         kube.list(POD, namespace, labels),
         observe_artifacts(deployment),
     )
-    address = next((service["spec"].get("clusterIP") for service in services), None)
+    views = tuple(map(view_child, deployments))
+    # without a ready pod nobody can answer, and the address may not even be routed yet
+    ready = any(view.ready for view in views)
+    address = next((service["spec"].get("clusterIP") for service in services if ready), None)
     return ObservedDeployment(
-        deployments=tuple(map(view_child, deployments)),
+        deployments=views,
         services=tuple(map(view_child, services)),
         config_maps=tuple(map(view_child, config_maps)),
         pods=tuple(map(view_pod, pods)),
@@ -90,7 +93,7 @@ async def _observe_progress(
 
 async def _check_answer(http: aiohttp.ClientSession, address: str | None) -> Finding | None:
     if not address:
-        return Finding("NoService", "The Service has no address yet.")
+        return Finding("NoEndpoints", "The Service has no ready pod behind it yet.")
     url = f"http://{_in_url(address)}:{names.SERVING_PORT}/v2/health/ready"
     try:
         async with http.get(url, timeout=_TIMEOUT) as response:
