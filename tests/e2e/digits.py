@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tests.support.api_server import Kubectl, Object, condition, wait_for
 from tests.support.kind import forwarded, load_example, run_step, store_environment
 
 VERSION = "0.1.0"
+RUN = time.strftime("%Y%m%d-%H%M%S")
+"""Each test run has datasets of its own: one that was validated before would block no job."""
 
 
 @dataclass
@@ -27,7 +30,7 @@ class Digits:
     def make_dataset(self) -> Object:
         """Publish the dataset from this machine; returns its URI and digest."""
         with store_environment(self.kubectl, self.namespace) as environment:
-            return self._example("data.py", "--uri", f"s3://datasets/{self.name}/v1", environment=environment)
+            return self._example("data.py", "--uri", f"s3://datasets/{self.name}-{RUN}/v1", environment=environment)
 
     def apply_job(self, dataset: Object) -> None:
         """Apply script and TrainingJob."""

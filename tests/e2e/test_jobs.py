@@ -39,7 +39,7 @@ def test_plain_horovod_script_runs_unmodified(kubectl: Kubectl, operator: None) 
     ("name", "script", "reason", "words"),
     [
         ("exits", "echo out of luck; exit 3", "WorkerExited", ("exited with code 3", "out of luck")),
-        ("killed", "echo going; kill -KILL $$", "WorkerKilled", ("SIGKILL", "137", "going")),
+        ("killed", "echo going; kill -KILL $$$$", "WorkerKilled", ("SIGKILL", "137", "going")),
     ],
 )
 def test_failing_script_is_named_with_worker_code_and_log(

@@ -1,6 +1,7 @@
 """What can be wrong with a TrainingJob: each check returns a Finding, or None."""
 
 import json
+import signal
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -90,7 +91,7 @@ def _reported_failure(pod: PodView) -> Finding | None:
         where += f" (rank {failure['rank']})"
     how = f"exited with code {failure.get('exitCode')}"
     if reason == "Killed":
-        how = f"was killed by {failure.get('signal')} (exit code {failure.get('exitCode')})"
+        how = f"was killed by {_signal_name(failure.get('signal'))} (exit code {failure.get('exitCode')})"
     elif reason == "NotStarted":
         how = f"could not start its command (exit code {failure.get('exitCode')})"
     elif reason == "LostWorker":
@@ -100,6 +101,11 @@ def _reported_failure(pod: PodView) -> Finding | None:
     elif reason == "ModelRefused":
         how = "could not write its model"
     return Finding(f"Worker{reason}", _with_log(f"{where} {how}.", str(failure.get("logTail") or "")))
+
+
+def _signal_name(number: object) -> str:
+    known = {each.value: each.name for each in signal.Signals}
+    return known.get(number, f"signal {number}") if isinstance(number, int) else f"signal {number}"
 
 
 def _bare_failure(pod: PodView) -> Finding:

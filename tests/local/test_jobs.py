@@ -1,0 +1,99 @@
+"""TrainingJobs and ModelDeployments on the local cluster: a plain script, every way to fail, a broken model."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fairlead.local.cluster import down, up
+from fairlead.local.home import CHECKOUT, Home, default_home
+from fairlead_artifacts import publish
+
+from tests.local.support import LocalCluster
+from tests.support.api_server import condition, wait_for
+from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, Object, change
+
+CONTAINER = "spec__workers__template__spec__containers__0__"
+
+
+@pytest.fixture(scope="module")
+def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
+    """A local cluster with the operator and the components' environments."""
+    home, built = Home(make_home()), Home(default_home())
+    home.envs.symlink_to(built.envs)
+    up(home.root)
+    try:
+        yield LocalCluster(home.root)
+    finally:
+        down(home.root)
+
+
+def finish(cluster: LocalCluster, name: str) -> Object:
+    """Wait until a job has ended; return it."""
+
+    def ended() -> Object:
+        job = cluster.get("tj", name)
+        return job if job.get("status", {}).get("completionTime") else {}
+
+    return dict(wait_for(ended, f"{name} to end", 120))
+
+
+def run_job(cluster: LocalCluster, name: str, **changes: Any) -> Object:
+    """Apply a job and wait until it has ended; return why it failed."""
+    cluster.apply(change(TRAINING_JOB, metadata__name=name, **changes))
+    return condition(finish(cluster, name), "Failed")
+
+
+def test_plain_horovod_script_runs_unmodified(fairlead: LocalCluster) -> None:
+    fairlead.kubectl("apply", "-k", str(CHECKOUT / "examples" / "plain-horovod"))
+    job = finish(fairlead, "plain-horovod")
+    assert job["status"]["phase"] == "Succeeded", job["status"]
+    assert "loss" in fairlead.kubectl("logs", "plain-horovod-worker-0")
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "reason", "words"),
+    [
+        ("exits", "echo out of luck; exit 3", "WorkerExited", ("exited with code 3", "out of luck")),
+        ("killed", "echo going; kill -KILL $$$$", "WorkerKilled", ("SIGKILL", "137", "going")),
+    ],
+)
+def test_failing_script_is_named_with_worker_code_and_log(
+    fairlead: LocalCluster, name: str, script: str, reason: str, words: tuple[str, ...]
+) -> None:
+    command = {f"{CONTAINER}command": ["sh", "-c", script]}
+    failed = run_job(fairlead, name, spec__runPolicy={"backoffLimit": 0}, **command)
+    assert failed["reason"] == reason
+    for word in ("Worker ", *words):
+        assert word in failed["message"]
+
+
+def test_command_that_does_not_exist_is_named(fairlead: LocalCluster) -> None:
+    command = {f"{CONTAINER}command": ["no-such-program"]}
+    failed = run_job(fairlead, "nothing", spec__runPolicy={"backoffLimit": 0}, **command)
+    assert failed["reason"] == "WorkerNotStarted"
+    assert "no-such-program" in failed["message"]
+
+
+def test_job_that_never_starts_says_which_pod_and_why(fairlead: LocalCluster) -> None:
+    image = {f"{CONTAINER}image": "fairlead/nothing:0"}
+    failed = run_job(fairlead, "unstartable", spec__runPolicy={"preRunningDeadlineSeconds": 4}, **image)
+    assert failed["reason"] == "NeverStarted"
+    assert "ErrImagePull" in failed["message"] or "ImagePullBackOff" in failed["message"]
+
+
+def test_truncated_model_is_named_in_the_deployments_condition(fairlead: LocalCluster, tmp_path: Path) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "model.onnx").write_bytes(b"\x08\x07\x12")
+    uri = f"file://{tmp_path}/store/broken"
+    publish(tmp_path / "source", uri, kind="onnx-model", producer="test/1")
+    graph = {"name": "broken", "type": "MODEL", "modelUri": uri}
+    fairlead.apply(change(MODEL_DEPLOYMENT, metadata__name="broken", spec__predictors__0__graph=graph))
+
+    def failing() -> Object:
+        ready = condition(fairlead.get("mdep", "broken"), "Ready")
+        return ready if ready.get("reason") == "PodsFailing" else {}
+
+    message = dict(wait_for(failing, "PodsFailing", 60))["message"]
+    assert "broken" in message
+    assert "model.onnx" in message
