@@ -60,7 +60,7 @@ verify: setup ## Lint, types, layers, generated files
 	@set -e; for component in $(COMPONENTS); do \
 	    folder=components/$$component; [ -d $$folder ] || folder=$$component; \
 	    echo "mypy $$folder"; MYPYPATH=$$folder $(VENV)/mypy \
-	        --python-executable $(FAIRLEAD_HOME)/envs/$$component/bin/python $$(ls -d $$folder/fairlead_*/); \
+	        --python-executable $(FAIRLEAD_HOME)/envs/$$component/bin/python $$(find $$folder -maxdepth 1 -name 'fairlead_*' ! -name '*.egg-info'); \
 	done
 	@$(MAKE) --no-print-directory generate
 	@git diff --exit-code --stat -- manifests charts || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }

@@ -18,6 +18,11 @@ SYSTEM = "fairlead-system"
 EXAMPLE = CHECKOUT / "examples" / "digits"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests of installing first: they need a cluster without the operator that all others share."""
+    items.sort(key=lambda item: item.path.name != "test_install.py")
+
+
 @pytest.fixture(scope="session")
 def kubectl() -> Kubectl:
     return kind_kubectl()

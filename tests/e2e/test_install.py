@@ -1,9 +1,11 @@
 """Helm and kustomize: what they render is right, and what kustomize installs works."""
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from fairlead.local.home import CHECKOUT
 
@@ -49,19 +51,22 @@ def test_bad_value_is_refused_by_name(helm: Path) -> None:
     assert "replicas" in done.stderr
 
 
-def test_kustomize_installs_an_operator_that_works(kubectl: Kubectl, store: None) -> None:
+@pytest.fixture
+def kustomized(kubectl: Kubectl, helm: Path, store: None) -> Iterator[None]:
+    """The operator, installed by kustomize; CRDs and namespace stay."""
+    where = ["--namespace", SYSTEM, "--kubeconfig", str(kubectl.kubeconfig)]
+    subprocess.run([helm, "uninstall", "fairlead", *where, "--ignore-not-found", "--wait"], check=True)
     kubectl("apply", "--server-side", "-k", str(CHECKOUT / "manifests"))
-    try:
-        kubectl("rollout", "status", "deployment/fairlead-operator", "-n", SYSTEM, "--timeout=120s")
-        job = change(TRAINING_JOB, metadata={"name": "kustomized", "namespace": NAMESPACE},
-                     spec__elastic={"minReplicas": 1, "maxReplicas": 2})  # fmt: skip
-        kubectl.apply(job)
+    yield
+    rendered = yaml.safe_load_all(kubectl("kustomize", str(CHECKOUT / "manifests")))
+    ours = [obj for obj in rendered if obj["kind"] not in ("CustomResourceDefinition", "Namespace")]
+    kubectl("delete", "--wait", "-f", "-", stdin=yaml.safe_dump_all(ours))
 
-        def look() -> bool:
-            return bool(condition(kubectl.get("tj", "kustomized", NAMESPACE), "Failed"))
 
-        wait_for(look, "the operator's answer", 60)
-    finally:
-        kubectl("delete", "tj", "kustomized", "-n", NAMESPACE, "--ignore-not-found")
-        kubectl("delete", "deployment/fairlead-operator", "-n", SYSTEM, "--ignore-not-found", "--wait")
-        kubectl("delete", "lease/fairlead-operator", "-n", SYSTEM, "--ignore-not-found")
+def test_kustomize_installs_an_operator_that_works(kubectl: Kubectl, kustomized: None) -> None:
+    kubectl("rollout", "status", "deployment/fairlead-operator", "-n", SYSTEM, "--timeout=120s")
+    job = change(TRAINING_JOB, metadata={"name": "kustomized", "namespace": NAMESPACE},
+                 spec__elastic={"minReplicas": 1, "maxReplicas": 2})  # fmt: skip
+    kubectl.apply(job)
+    wait_for(lambda: condition(kubectl.get("tj", "kustomized", NAMESPACE), "Failed"), "the operator's answer", 60)
+    kubectl("delete", "tj", "kustomized", "-n", NAMESPACE)
