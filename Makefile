@@ -27,13 +27,19 @@ setup: $(READY) ## Build and install all that tests and demo need
 
 .PHONY: test
 test: setup ## Unit, golden, simulation, integration and local end-to-end tests
-	$(VENV)/python -m pytest tests/unit tests/golden tests/simulation
-	$(VENV)/python -m pytest tests/components/artifacts
-	@set -e; for component in $(COMPONENTS); do \
-	    echo "== $$component"; \
-	    PATH=$(FAIRLEAD_HOME)/bin:$$PATH $(FAIRLEAD_HOME)/envs/$$component/bin/python -m pytest tests/components/$$component; \
-	done
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-cluster $(addprefix test-,$(COMPONENTS)) test-pure
+
+.PHONY: test-pure
+test-pure: # what needs no cluster, in the operator's environment
+	$(VENV)/python -m pytest tests/unit tests/golden tests/simulation tests/components/artifacts
+
+.PHONY: test-cluster
+test-cluster: # a real API server; a local cluster with pods
 	$(VENV)/python -m pytest tests/integration tests/local
+
+.PHONY: $(addprefix test-,$(COMPONENTS))
+$(addprefix test-,$(COMPONENTS)): test-%: # a component, in its own environment
+	PATH=$(FAIRLEAD_HOME)/bin:$$PATH $(FAIRLEAD_HOME)/envs/$*/bin/python -m pytest tests/components/$*
 
 .PHONY: e2e
 e2e: setup cluster images ## The worked example in pods of a two-node kind cluster

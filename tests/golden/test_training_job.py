@@ -150,7 +150,7 @@ CASES = {
         "a quick start is not worth a write", make_job(started()), ObservedJob(all_pods(phase="Pending"), **CHILDREN)
     ),
     "pods-pending-for-long": Case(
-        "a slow start is told",
+        "a slow start without a cause is not worth a write either",
         make_job(started(start="2026-03-01T11:59:30Z")),
         ObservedJob((pod("launcher"), pod("worker-0"), pod("worker-1", phase="Pending")), **CHILDREN),
     ),

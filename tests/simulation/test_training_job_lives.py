@@ -55,8 +55,8 @@ def test_quiet_life_succeeds_with_three_status_writes(seed: int) -> None:
     cluster = simulate(seed, failures=0)
     assert is_true(cluster.job.status.conditions, "Succeeded")
     assert cluster.job.status.workers.restarts == 0
-    # created, running, succeeded; a slow start is told once for each worker that is late
-    assert 2 <= cluster.status_writes <= 3 + WORKERS + 1
+    # created, running (unless it is over before anyone looked), succeeded
+    assert 2 <= cluster.status_writes <= 3
 
 
 @pytest.mark.parametrize("seed", SEEDS)

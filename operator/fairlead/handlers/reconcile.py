@@ -78,10 +78,8 @@ async def reconcile(context: Context, key: Key) -> float | None:
     obj = await kube.find(reconciler.kind, key.name, key.namespace)
     if obj is None or "deletionTimestamp" in obj["metadata"]:
         return None  # ownerReferences do the clean-up
-    writes = kube.writes
     with metrics.SECONDS.labels(key.kind).time():
         again = await _reconcile(context, reconciler, obj)
-    metrics.WRITES.labels(key.kind).inc(kube.writes - writes)
     metrics.RECONCILES.labels(key.kind, "done").inc()
     return again
 
@@ -96,7 +94,8 @@ async def _reconcile(context: Context, reconciler: _Reconciler, obj: dict[str, A
         return None  # only a change of the spec can mend it, and that is watched
     plan = await reconciler.plan(context, resource, now)
     try:
-        await execute(context.kube, resource, reconciler.kind, plan)
+        writes = await execute(context.kube, resource, reconciler.kind, plan)
+        metrics.WRITES.labels(reconciler.kind.kind).inc(writes)
     except ApiError as error:
         if error.refused:
             await _report(context, reconciler, obj, "Refused", error.message, now)
@@ -113,5 +112,6 @@ async def _report(
     wanted = [Wanted(reconciler.condition, False, reason, message)]
     conditions = merge_conditions(status.conditions, wanted, meta.generation, now)
     told = status.model_copy(update={"conditions": conditions, "observed_generation": meta.generation})
-    await write_status(context.kube, reconciler.kind, meta, status, told)
+    written = await write_status(context.kube, reconciler.kind, meta, status, told)
+    metrics.WRITES.labels(reconciler.kind.kind).inc(written)
     _log.warning("%s %s/%s: %s: %s", reconciler.kind.kind, meta.namespace, meta.name, reason, message)

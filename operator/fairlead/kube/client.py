@@ -51,8 +51,6 @@ class KubeClient:
         self.config = config
         self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
-        self.writes = 0
-        """Requests that changed something, counted for the metrics."""
 
     @classmethod
     def from_kubeconfig(cls, path: Path | None = None) -> "KubeClient":
@@ -222,8 +220,6 @@ class KubeClient:
         content_type: str = "application/json",
         params: Mapping[str, str] | None = None,
     ) -> Object:
-        if method != "GET":
-            self.writes += 1
         async with self._open(method, path, body, content_type, params) as response:
             await _raise_for_status(response)
             result: Object = await response.json()

@@ -14,16 +14,20 @@ CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DE
 _EVENT_MESSAGE_LIMIT = 1000  # the API server's is 1,024 bytes
 
 
-async def execute(kube: KubeClient, resource: Resource, kind: Kind, plan: Plan) -> None:
-    """Delete, apply, write the status where it changed, then tell: an event never speaks of what did not happen."""
+async def execute(kube: KubeClient, resource: Resource, kind: Kind, plan: Plan) -> int:
+    """Delete, apply, write the status where it changed, then tell: an event never speaks of what did not happen.
+
+    Returns how many requests that change something it took.
+    """
     namespace = resource.metadata.namespace
     for deletion in plan.delete:
         await kube.delete(CHILD_KINDS[deletion.kind], deletion.name, namespace, uid=deletion.uid)
     for child in plan.apply:
         await _apply(kube, resource, CHILD_KINDS[child["kind"]], child)
-    await write_status(kube, kind, resource.metadata, resource.status, plan.status)
+    written = await write_status(kube, kind, resource.metadata, resource.status, plan.status)
     for event in plan.events:
         await _tell(kube, resource, kind, event)
+    return len(plan.delete) + len(plan.apply) + written + len(plan.events)
 
 
 async def _apply(kube: KubeClient, resource: Resource, kind: Kind, child: dict[str, Any]) -> None:
@@ -41,10 +45,10 @@ async def _apply(kube: KubeClient, resource: Resource, kind: Kind, child: dict[s
         await kube.apply(kind, child)
 
 
-async def write_status(kube: KubeClient, kind: Kind, meta: ObjectMeta, before: StatusModel, after: StatusModel) -> None:
-    """Write a status, unless it says what the resource's says already."""
+async def write_status(kube: KubeClient, kind: Kind, meta: ObjectMeta, before: StatusModel, after: StatusModel) -> bool:
+    """Write a status, unless it says what the resource's says already; says whether it did."""
     if after == before:
-        return
+        return False
     body = {
         "apiVersion": kind.api_version,
         "kind": kind.kind,
@@ -52,6 +56,7 @@ async def write_status(kube: KubeClient, kind: Kind, meta: ObjectMeta, before: S
         "status": after.model_dump(mode="json", by_alias=True, exclude_none=True),
     }
     await kube.apply(kind, body, "status")
+    return True
 
 
 async def _tell(kube: KubeClient, resource: Resource, kind: Kind, event: Event) -> None:

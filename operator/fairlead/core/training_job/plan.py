@@ -67,7 +67,8 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
     if missing := _missing(job, observed, current, attempt, key):
         return Plan(derive_created(job, observed, now), apply=missing, requeue_after=settings.progress_seconds)
     if not all(pod.phase == "Running" or pod.finished for pod in current):
-        pending = derive_pending(job, observed, check_pending(current), now)
+        waiting = check_pending(current)
+        pending = derive_pending(job, observed, waiting, now) if waiting else derive_created(job, observed, now)
         return Plan(pending, requeue_after=settings.progress_seconds)
     return Plan(derive_running(job, observed, settings, now), requeue_after=settings.progress_seconds)
 

@@ -12,9 +12,6 @@ from fairlead.core.settings import Settings
 from fairlead.core.training_job.checks import read_termination
 from fairlead.core.training_job.observed import ObservedJob
 
-_QUIET_SECONDS = 10.0
-"""Pods that start within this time are not worth a write for each of them."""
-
 
 def derive_blocked(job: TrainingJob, finding: Finding, now: datetime) -> TrainingJobStatus:
     """Say that the job waits for its dataset or its validation, and why."""
@@ -35,24 +32,17 @@ def derive_suspended(job: TrainingJob, observed: ObservedJob, now: datetime) -> 
 
 
 def derive_created(job: TrainingJob, observed: ObservedJob, now: datetime) -> TrainingJobStatus:
-    """Say that pods are being made."""
+    """Say that pods are being made; it stays the same until they all run, or one of them does not start."""
     message = "Waiting for the launcher and the workers to run."
     wanted = [*_starting(job), Wanted("Running", False, "PodsPending", message)]
+    workers = WorkerCounts(desired=job.spec.workers.replicas, restarts=job.status.workers.restarts)
+    return _derive(job, "Pending", wanted, now, workers=workers, **_started(job, observed, now))
+
+
+def derive_pending(job: TrainingJob, observed: ObservedJob, finding: Finding, now: datetime) -> TrainingJobStatus:
+    """Say which pod does not start, and why; pods that merely take their time are not worth a write for each."""
+    wanted = [*_starting(job), Wanted("Running", False, finding.reason, finding.message)]
     return _derive(job, "Pending", wanted, now, workers=_count(job, observed), **_started(job, observed, now))
-
-
-def derive_pending(
-    job: TrainingJob, observed: ObservedJob, finding: Finding | None, now: datetime
-) -> TrainingJobStatus:
-    """Say which pods do not run yet; quick starts are passed over, each write would be stale at once."""
-    start = job.status.start_time
-    if start is None or (finding is None and (now - start).total_seconds() < _QUIET_SECONDS):
-        return derive_created(job, observed, now).model_copy(update={"workers": job.status.workers} if start else {})
-    counts = _count(job, observed)
-    reason = finding.reason if finding else "PodsPending"
-    message = finding.message if finding else f"{counts.ready} of {counts.desired} workers run."
-    wanted = [*_starting(job), Wanted("Running", False, reason, message)]
-    return _derive(job, "Pending", wanted, now, workers=counts, **_started(job, observed, now))
 
 
 def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, now: datetime) -> TrainingJobStatus:
