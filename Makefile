@@ -27,15 +27,19 @@ setup: $(READY) ## Build and install all that tests and demo need
 
 .PHONY: test
 test: setup ## Unit, golden, simulation, integration and local end-to-end tests
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-cluster $(addprefix test-,$(COMPONENTS)) test-pure
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
+	    test-integration test-local $(addprefix test-,$(COMPONENTS)) test-pure
 
 .PHONY: test-pure
 test-pure: # what needs no cluster, in the operator's environment
 	$(VENV)/python -m pytest tests/unit tests/golden tests/simulation tests/components/artifacts
 
-.PHONY: test-cluster
-test-cluster: # a real API server; a local cluster with pods
-	$(VENV)/python -m pytest tests/integration tests/local
+.PHONY: test-integration test-local
+test-integration: # the operator against a real API server
+	$(VENV)/python -m pytest tests/integration
+
+test-local: # pods on local clusters
+	$(VENV)/python -m pytest tests/local
 
 .PHONY: $(addprefix test-,$(COMPONENTS))
 $(addprefix test-,$(COMPONENTS)): test-%: # a component, in its own environment

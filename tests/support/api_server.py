@@ -113,7 +113,7 @@ def wait_for(look: Callable[[], Any], what: str, seconds: float = 15) -> Any:
             return seen
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds} s for {what}; last seen: {seen!r}")
-        time.sleep(0.05)
+        time.sleep(0.15)
 
 
 def answers(url: str) -> bool:
