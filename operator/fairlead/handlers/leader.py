@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 
 from fairlead.handlers import metrics
-from fairlead.kube.client import ApiError, KubeClient
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import LEASE
 
 _log = logging.getLogger(__name__)

@@ -21,8 +21,9 @@ from fairlead.handlers.leader import LeaderElection
 from fairlead.handlers.queue import KeyedQueue
 from fairlead.handlers.reconcile import Context, Key, reconcile
 from fairlead.handlers.watching import build_registry
-from fairlead.kube.client import ApiError, KubeClient
+from fairlead.kube.client import KubeClient
 from fairlead.kube.config import ConfigError, load_config
+from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import WATCHED
 
 _log = logging.getLogger(__name__)

@@ -19,7 +19,8 @@ from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.plan import plan_training_job
 from fairlead.handlers import metrics
-from fairlead.kube.client import ApiError, KubeClient
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import ApiError
 from fairlead.kube.execute import execute, write_status
 from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Kind
 from fairlead.kube.observe import observe_deployment, observe_job

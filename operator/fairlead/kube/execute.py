@@ -7,7 +7,8 @@ from typing import Any
 from fairlead.api.base import ObjectMeta, Resource, StatusModel
 from fairlead.core import names
 from fairlead.core.plan import Event, Plan
-from fairlead.kube.client import NAME_TAKEN, ApiError, KubeClient
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import NAME_TAKEN, ApiError
 from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, POD, SECRET, SERVICE, Kind
 
 CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT)}

@@ -13,7 +13,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from fairlead.kube.client import ApiError, KubeClient
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import CRD, NODE, WATCHED
 from fairlead.local.control_plane import COMPONENTS, ClusterError, ControlPlane, answers
 from fairlead.local.daemons import Daemons, tail

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import aiohttp
 
-from fairlead.kube.client import ApiError, KubeClient
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import EVENT, POD, SERVICE, Kind
 from fairlead.local.node.context import Machine, Report
 from fairlead.local.node.images import Images

@@ -2,7 +2,8 @@
 
 import aiohttp
 
-from fairlead.kube.client import ApiError, KubeClient
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import CONFIG_MAP, SECRET, Kind
 from fairlead.local.node.environment import NotConfigured, Sources
 from fairlead.local.node.objects import Object

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import aiohttp
 
-from fairlead.kube.client import ApiError, KubeClient
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import POD
 from fairlead.local.node.backoff import retry_delay
 from fairlead.local.node.container import Container
