@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from kfp import dsl, kubernetes
 
-from fairlead_pipelines.compiling import load_component
+from fairlead_pipelines.components import load_component
 from fairlead_pipelines.tasks import deploy, train
 
 _validation = load_component("data-validation")

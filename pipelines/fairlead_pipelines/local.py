@@ -13,7 +13,7 @@ from typing import Any
 
 from kfp import components, local
 
-from fairlead_pipelines.compiling import FOLDER
+from fairlead_pipelines.components import FOLDER
 
 COMMANDS = ("fairlead-pipelines", "fairlead-data-validation", "fairlead-onnx-converter")
 _Read = Callable[[str], Any]

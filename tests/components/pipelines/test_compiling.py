@@ -10,7 +10,8 @@ from typing import Any
 import kfp
 import pytest
 import yaml
-from fairlead_pipelines.compiling import CHECKOUT, FOLDER, compile_pipelines
+from fairlead_pipelines.compiling import compile_pipelines
+from fairlead_pipelines.components import CHECKOUT, FOLDER
 from kfp import components
 
 COMPILED = sorted(path.name for path in FOLDER.glob("*.yaml") if "PIPELINE DEFINITION" in path.read_text())

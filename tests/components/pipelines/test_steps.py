@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fairlead_pipelines.compiling import CHECKOUT
+from fairlead_pipelines.components import CHECKOUT
 from fairlead_pipelines.steps.cluster import Cluster, StepFailed, find_condition
 from fairlead_pipelines.steps.deployment import Deployment, Model, build_model_deployment
 from fairlead_pipelines.steps.training import Training, build_training_job
