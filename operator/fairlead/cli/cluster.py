@@ -12,7 +12,7 @@ import urllib3
 import yaml
 from kubernetes import client, config, dynamic
 from kubernetes.client.exceptions import ApiException
-from kubernetes.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
+from kubernetes.dynamic.exceptions import DynamicApiError, ResourceNotFoundError, ResourceNotUniqueError
 
 from fairlead.cli.console import CommandError
 
@@ -108,6 +108,9 @@ class Cluster:
         search = {"kind": kind} | ({"api_version": api_version} if api_version else {})
         try:
             return self._dynamic.resources.get(**search)
+        except ResourceNotUniqueError:
+            # such as Event, which two groups serve: the core one is what kubectl means
+            return self._dynamic.resources.get(kind=kind, api_version="v1")
         except ResourceNotFoundError:
             if api_version is None and (found := self._dynamic.resources.search(name=kind.lower())):
                 return found[0]

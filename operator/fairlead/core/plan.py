@@ -1,8 +1,7 @@
 """What a planner returns, and what every builder of children shares."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from fairlead.api.base import Resource, StatusModel
@@ -61,7 +60,6 @@ class PodView:
     waiting: str = ""
     """Why it does not start, such as `ErrImagePull: …`; empty when nothing is wrong."""
     restarts: int = 0
-    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:

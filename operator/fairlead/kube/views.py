@@ -33,7 +33,6 @@ def view_pod(pod: Object) -> PodView:
         termination_message=ended.get("message", ""),
         waiting=_waiting(status, containers),
         restarts=sum(container.get("restartCount", 0) for container in containers),
-        labels=labels,
     )
 
 
