@@ -14,7 +14,8 @@ COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --ge
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): requirements-dev.txt operator/requirements.txt pyproject.toml components/artifacts/pyproject.toml
+$(READY): requirements-dev.txt operator/requirements.txt pyproject.toml \
+          components/artifacts/pyproject.toml cluster/pyproject.toml
 	@operator/bootstrap.sh
 
 .PHONY: demo
@@ -51,15 +52,15 @@ e2e: setup cluster images ## The worked example in pods of a two-node kind clust
 
 .PHONY: cluster
 cluster: $(READY) ## Start a kind cluster of two nodes (installs and builds what is missing; root where Docker is missing)
-	@PYTHONPATH=cluster/kind $(VENV)/python -m fairlead_kind up
+	@$(VENV)/fairlead kind up
 
 .PHONY: images
 images: $(READY) ## Build the images and load them into the kind cluster
-	@PYTHONPATH=cluster/kind $(VENV)/python -m fairlead_kind images
+	@$(VENV)/fairlead kind images
 
 .PHONY: cluster-down
 cluster-down: $(READY) ## Remove the kind cluster and all that was started for it
-	@PYTHONPATH=cluster/kind $(VENV)/python -m fairlead_kind down
+	@$(VENV)/fairlead kind down
 
 .PHONY: verify
 verify: setup ## Lint, types, layers, generated files

@@ -12,8 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fairlead.local.control_plane import ControlPlane
-from fairlead.local.home import CHECKOUT, default_home
+from fairlead_cluster.base.home import CHECKOUT, default_home
+from fairlead_cluster.local.control_plane import ControlPlane
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table

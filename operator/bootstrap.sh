@@ -21,5 +21,5 @@ echo "making .venv (pinned requirements, about half a minute)"
 "$python" -m venv --clear .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-    -e components/artifacts -e .
+    -e components/artifacts -e . -e cluster
 touch .venv/.ready

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from fairlead.local.home import CHECKOUT, Home
-from fairlead.local.steps import SetupError, Step, StepLog, run_steps
-from fairlead.local.toolchain import plan_kubernetes
-from fairlead.local.uv import create_env, install_requirements, install_wheel, link_packages
+from fairlead_cluster.base.home import CHECKOUT, Home
+from fairlead_cluster.base.steps import SetupError, Step, StepLog, run_steps
+from fairlead_cluster.base.toolchain import plan_kubernetes
+from fairlead_cluster.base.uv import create_env, install_requirements, install_wheel, link_packages
 
 KUBERNETES = "kubernetes"
 _ARTIFACTS = "components/artifacts"

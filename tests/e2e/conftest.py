@@ -1,14 +1,16 @@
 """The kind cluster with the object store, the operator by its chart, and a restricted namespace."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fairlead.local.home import CHECKOUT, Home, default_home
+from fairlead_cluster.base.home import CHECKOUT, Home, default_home
+from fairlead_cluster.base.steps import run_steps
+from fairlead_cluster.kind import programs
 from minio import Minio
+from rich.console import Console
 
 from tests.support.api_server import Kubectl
 from tests.support.kind import kind_kubectl, make_namespace, store_environment
@@ -31,11 +33,6 @@ def kubectl() -> Kubectl:
 @pytest.fixture(scope="session")
 def helm() -> Path:
     """Helm, from its Go module where it is not installed."""
-    sys.path.insert(0, str(CHECKOUT / "cluster" / "kind"))
-    from fairlead.local.steps import run_steps
-    from fairlead_kind import programs
-    from rich.console import Console
-
     home = Home(default_home())
     run_steps(programs.plan_module(home, programs.HELM, "helm"), home.logs, Console())
     return programs.module_path(home, programs.HELM)
@@ -46,9 +43,8 @@ def store(kubectl: Kubectl) -> None:
     """MinIO, and its credentials in the namespaces that use it."""
     for name in (NAMESPACE, SYSTEM):
         make_namespace(kubectl, name)
-    command = [sys.executable, "-m", "fairlead_kind", "store", "--share", NAMESPACE, SYSTEM]
-    environment = os.environ | {"PYTHONPATH": str(CHECKOUT / "cluster" / "kind")}
-    subprocess.run(command, env=environment, check=True)
+    command = [Path(sys.executable).parent / "fairlead", "kind", "store", "--share", NAMESPACE, "--share", SYSTEM]
+    subprocess.run(command, check=True)
     make_buckets(kubectl)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairlead.local.environments import environment_python
-from fairlead.local.home import default_home
+from fairlead_cluster.base.home import default_home
+from fairlead_cluster.environments import environment_python
 
 from tests.e2e.conftest import EXAMPLE
 from tests.support.api_server import Kubectl, Object, condition, wait_for

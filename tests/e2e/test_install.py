@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from fairlead.local.home import CHECKOUT
+from fairlead_cluster.base.home import CHECKOUT
 
 from tests.e2e.conftest import NAMESPACE, SYSTEM
 from tests.support.api_server import Kubectl, condition, wait_for

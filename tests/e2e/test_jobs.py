@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from fairlead.local.home import CHECKOUT
+from fairlead_cluster.base.home import CHECKOUT
 
 from tests.e2e.conftest import NAMESPACE
 from tests.support.api_server import Kubectl, Object, condition, wait_for

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from fairlead.local.home import CHECKOUT
+from fairlead_cluster.base.home import CHECKOUT
 
 from tests.e2e.conftest import NAMESPACE
 from tests.support.api_server import Kubectl

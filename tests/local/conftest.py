@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fairlead.local.cluster import down, up
-from fairlead.local.home import Home, default_home
+from fairlead_cluster.base.home import Home, default_home
+from fairlead_cluster.local.cluster import down, up
 
 from tests.local.support import LocalCluster
 
 # takes a cluster down when the test run has ended in whatever way: its end of the pipe is then closed
 _GUARD = (
-    "import sys, pathlib; from fairlead.local.cluster import down; sys.stdin.read(); down(pathlib.Path(sys.argv[1]))"
+    "import sys, pathlib; from fairlead_cluster.local.cluster import down; "
+    "sys.stdin.read(); down(pathlib.Path(sys.argv[1]))"
 )
 
 

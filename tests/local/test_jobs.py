@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fairlead.local.cluster import down, up
-from fairlead.local.home import CHECKOUT, Home, default_home
 from fairlead_artifacts import publish
+from fairlead_cluster.base.home import CHECKOUT, Home, default_home
+from fairlead_cluster.local.cluster import down, up
 
 from tests.local.support import LocalCluster
 from tests.support.api_server import condition, wait_for

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from fairlead.local.cluster import NODE_AGENT, down, status, up
-from fairlead.local.daemons import Daemons
-from fairlead.local.node.processes import find_processes
+from fairlead_cluster.base.daemons import Daemons
+from fairlead_cluster.local.cluster import NODE_AGENT, down, status, up
+from fairlead_cluster.local.node.processes import find_processes
 
 from tests.local.support import LocalCluster, container, make_pod
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from fairlead.local.cluster import down, up
-from fairlead.local.home import CHECKOUT, Home, default_home
+from fairlead_cluster.base.home import CHECKOUT, Home, default_home
+from fairlead_cluster.local.cluster import down, up
 
 from tests.local.support import LocalCluster
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from fairlead.local.control_plane import ControlPlane
-from fairlead.local.home import CHECKOUT, Home, default_home
+from fairlead_cluster.base.home import CHECKOUT, Home, default_home
+from fairlead_cluster.local.control_plane import ControlPlane
 
 Object = dict[str, Any]
 OPERATOR_NAMESPACE = "fairlead-system"

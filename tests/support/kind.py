@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from fairlead.local.home import default_home
+from fairlead_cluster.base.home import default_home
 
 from tests.support.api_server import Kubectl, Object, wait_for
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from fairlead.local.daemons import tail
+from fairlead_cluster.base.daemons import tail
 
 _PLAIN_REPORT_SECONDS = 60.0
 

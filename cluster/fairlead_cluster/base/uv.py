@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from fairlead.local.steps import SetupError, StepLog
+from fairlead_cluster.base.steps import SetupError, StepLog
 
 _SCRIPT = """#!{python}
 import sys

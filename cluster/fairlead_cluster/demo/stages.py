@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from fairlead.cli.console import escape
 from rich.console import Console
 from rich.table import Table
-
-from fairlead.cli.console import escape
 
 
 @dataclass

@@ -2,11 +2,10 @@
 
 import time
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from fairlead.cli.cluster import Cluster, Object
 from fairlead.cli.console import CommandError, out
 from fairlead.core import names
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 
 def replace(cluster: Cluster, job: Object) -> None:

@@ -6,11 +6,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from fairlead.local.home import Home
-from fairlead.local.steps import SetupError, Step, StepLog
-
-from fairlead_kind.docker import KEY_LABEL, content_key, image_key
-from fairlead_kind.engine import install_packages
+from fairlead_cluster.base.home import Home
+from fairlead_cluster.base.steps import SetupError, Step, StepLog
+from fairlead_cluster.kind.docker import KEY_LABEL, content_key, image_key
+from fairlead_cluster.kind.engine import install_packages
 
 _NEEDLESS = (
     "usr/share/doc/*", "usr/share/info/*", "usr/share/locale/*", "usr/share/man/*",

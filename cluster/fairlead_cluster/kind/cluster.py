@@ -6,10 +6,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead.local.home import CHECKOUT, Home
-from fairlead.local.steps import SetupError, StepLog
-
-from fairlead_kind import programs
+from fairlead_cluster.base.home import CHECKOUT, Home
+from fairlead_cluster.base.steps import SetupError, StepLog
+from fairlead_cluster.kind import programs
 
 NAME = "fairlead"
 NETWORK = "kind"

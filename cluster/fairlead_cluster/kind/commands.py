@@ -1,130 +1,71 @@
-"""The command line: `up`, `images`, `store`, `down`."""
+"""`fairlead kind up`, `images`, `store`, `down`: a kind cluster of two nodes."""
 
-import argparse
-import sys
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
 
-from fairlead.local.home import Home, default_home
-from fairlead.local.steps import SetupError, Step, run_steps
-from rich.console import Console
+import typer
+from fairlead.cli.console import fail, out
 
-from fairlead_kind import programs
-from fairlead_kind.cluster import Cluster
-from fairlead_kind.docker import registry_reachable, remove_replaced_images
-from fairlead_kind.engine import Engine, prefer_building_docker
-from fairlead_kind.images import NAMES, NOT_IN_THE_CLUSTER, image_tag, plan_images
-from fairlead_kind.load import load_images, missing_images
-from fairlead_kind.node_image import node_image_tag, plan_node_image
-from fairlead_kind.store import CLIENT_SECRET, ENDPOINT, Store
-
-_AT_ONCE = 2
+from fairlead_cluster.base.home import Home, default_home
+from fairlead_cluster.base.steps import SetupError
+from fairlead_cluster.kind import operations
+from fairlead_cluster.kind.images import NAMES
+from fairlead_cluster.kind.store import CLIENT_SECRET
 
 
-def main() -> int:
-    """Run one command; returns the exit status."""
-    arguments = _parser().parse_args()
-    console = Console()
-    home = Home(default_home())
+def register(app: typer.Typer) -> None:
+    """Add the group of commands."""
+    kind = typer.Typer(no_args_is_help=True, help="A Kubernetes cluster of two nodes in containers (kind).")
+    for command in (up, images, store, down):
+        kind.command()(command)
+    app.add_typer(kind, name="kind", rich_help_panel="kind cluster")
+
+
+def up() -> None:
+    """Start the kind cluster; install and build what is missing (as root where no container engine runs)."""
+    with _explained():
+        operations.up(_home(), out)
+
+
+def images(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[IMAGE]...", help=f"Some of: {', '.join(NAMES)}. Default: all.")
+    ] = None,
+) -> None:
+    """Build the images that changed and load them into the cluster's nodes."""
+    with _explained():
+        operations.make_images(_home(), out, names or list(NAMES))
+
+
+def store(
+    share: Annotated[
+        list[str] | None, typer.Option(metavar="NAMESPACE", help=f"Write the Secret {CLIENT_SECRET} there; repeatable.")
+    ] = None,
+) -> None:
+    """Install the object store in the cluster."""
+    with _explained():
+        operations.install_store(_home(), out, share or [])
+
+
+def down(
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also delete the images of the engine that `up` started.")
+    ] = False,
+) -> None:
+    """Delete the cluster and everything that was started for it."""
+    with _explained():
+        operations.down(_home(), out, purge=purge)
+
+
+def _home() -> Home:
+    return Home(default_home())
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn a SetupError into a message and an exit code."""
     try:
-        match arguments.command:
-            case "up":
-                up(home, console)
-            case "images":
-                make_images(home, console, arguments.names or list(NAMES))
-            case "store":
-                install_store(home, console, arguments.share)
-            case "down":
-                down(home, console, purge=arguments.purge)
+        yield
     except SetupError as error:
-        Console(stderr=True).print(str(error), markup=False, style="bold red")
-        return 1
-    return 0
-
-
-def up(home: Home, console: Console) -> None:
-    """Bring the cluster up, or find it up."""
-    cluster = Cluster(home)
-    start_engine(home, console)
-    if cluster.running:
-        _report_old_nodes(cluster, console)
-    else:
-        published = registry_reachable()
-        image = None if published else node_image_tag()
-        steps = programs.plan_module(home, programs.KIND, "kind")
-        run_steps(steps + ([] if published else plan_node_image(home)), home.logs, console, _AT_ONCE)
-        clean = [Step("clean", cluster.delete)] if cluster.nodes else []
-        create = Step("cluster", lambda log: cluster.create(image, log), after=tuple(step.name for step in clean))
-        run_steps([*clean, create], home.logs, console)
-    console.print(f"Nodes: {', '.join(cluster.nodes)}\nexport KUBECONFIG={cluster.kubeconfig}", highlight=False)
-
-
-def make_images(home: Home, console: Console, names: list[str]) -> None:
-    """Build the images that are not current and load what a running cluster's nodes lack."""
-    if unknown := sorted(set(names) - set(NAMES)):
-        raise SetupError(f"images: got {unknown}, expected some of {list(NAMES)}")
-    start_engine(home, console)
-    run_steps(plan_images(home, names, published=registry_reachable()), home.logs, console, _AT_ONCE)
-    remove_replaced_images()
-    cluster = Cluster(home)
-    tags = [image_tag(name) for name in names if name not in NOT_IN_THE_CLUSTER]
-    lacking = {node: missing for node in cluster.nodes if (missing := missing_images(node, tags))}
-    if lacking:
-        union = sorted({tag for missing in lacking.values() for tag in missing})
-        run_steps([Step("load", partial(load_images, list(lacking), union))], home.logs, console)
-    console.print(f"Images: {', '.join(map(image_tag, names))}", highlight=False)
-
-
-def install_store(home: Home, console: Console, namespaces: list[str]) -> None:
-    """Install the object store and let the pods of some namespaces use it."""
-    store = Store(Cluster(home))
-    shares = [Step(f"share-{name}", partial(store.share, name), after=("store",)) for name in namespaces]
-    run_steps([Step("store", store.install), *shares], home.logs, console)
-    console.print(f"In the cluster: {ENDPOINT}, credentials in the Secret {CLIENT_SECRET}", highlight=False)
-
-
-def down(home: Home, console: Console, *, purge: bool) -> None:
-    """Delete the cluster, stop an engine that `up` started and put the machine back."""
-    engine = Engine(home)
-    if engine.answers:
-        run_steps([Step("delete", Cluster(home).delete)], home.logs, console)
-    if engine.stop():
-        console.print("The engine that was started for the cluster is stopped.")
-    if purge:
-        engine.purge()
-    elif engine.data.exists():
-        console.print(f"Its images stay in {engine.data}; `down --purge` deletes them.", highlight=False)
-
-
-def _report_old_nodes(cluster: Cluster, console: Console) -> None:
-    image = cluster.image()
-    if image.startswith("fairlead/") and image != node_image_tag():
-        console.print(f"The nodes were made from {image}; this checkout makes {node_image_tag()}: see `down`, `up`.")
-
-
-def start_engine(home: Home, console: Console) -> None:
-    """Make sure that an engine runs and that its images can be built."""
-    engine = Engine(home)
-    if not engine.answers:
-        run_steps([Step("engine", engine.ensure)], home.logs, console)
-    prefer_building_docker()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fairlead_kind", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("up", help="bring up the kind cluster")
-    images = commands.add_parser("images", help="build the images that changed and load them into the cluster's nodes")
-    images.add_argument("names", nargs="*", metavar="IMAGE", help=f"some of: {', '.join(NAMES)} (default: all)")
-    store = commands.add_parser("store", help="install the object store in the cluster")
-    store.add_argument(
-        "--share", nargs="+", default=[], metavar="NAMESPACE", help=f"write the Secret {CLIENT_SECRET} there"
-    )
-    down_parser = commands.add_parser("down", help="delete the cluster and leave nothing behind")
-    down_parser.add_argument(
-        "--purge", action="store_true", help="also delete the images of the engine that `up` started"
-    )
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        fail(str(error))

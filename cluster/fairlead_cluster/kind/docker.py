@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fairlead.local.steps import StepLog
+from fairlead_cluster.base.steps import StepLog
 
 KEY_LABEL = "fairlead.dev/key"
 _PROBE_SECONDS = 15.0

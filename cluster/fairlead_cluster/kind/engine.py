@@ -7,17 +7,16 @@ import subprocess
 import time
 from pathlib import Path
 
-from fairlead.local.daemons import Daemons, tail
-from fairlead.local.home import Home
-from fairlead.local.steps import SetupError, StepLog
-
-from fairlead_kind.machine import MachineState
+from fairlead_cluster.base.daemons import Daemons, tail
+from fairlead_cluster.base.home import CHECKOUT, Home
+from fairlead_cluster.base.steps import SetupError, StepLog
+from fairlead_cluster.kind.machine import MachineState
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _SYS_RESOURCE = 24  # the capability's number, linux/capability.h
 _RUN = Path("/run/fairlead-engine")
-_RUNTIME = Path(__file__).resolve().parents[1] / "runc-without-resource"
+_RUNTIME = CHECKOUT / "cluster" / "kind" / "runc-without-resource"
 
 
 class Engine:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead import __version__
-from fairlead.local.home import CHECKOUT, Home
-from fairlead.local.steps import SetupError, Step, StepLog
 
-from fairlead_kind import programs
-from fairlead_kind.bases import base_image, base_key, plan_base
-from fairlead_kind.docker import Build, content_key
+from fairlead_cluster.base.home import CHECKOUT, Home
+from fairlead_cluster.base.steps import SetupError, Step, StepLog
+from fairlead_cluster.kind import programs
+from fairlead_cluster.kind.bases import base_image, base_key, plan_base
+from fairlead_cluster.kind.docker import Build, content_key
 
 COMPONENTS = {
     "operator": "operator",

@@ -4,14 +4,13 @@ import re
 import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
 
-from fairlead.local.steps import SetupError, StepLog
-
-from fairlead_kind.docker import image_id
+from fairlead_cluster.base.home import CHECKOUT
+from fairlead_cluster.base.steps import SetupError, StepLog
+from fairlead_cluster.kind.docker import image_id
 
 _CTR = ("ctr", "--namespace=k8s.io", "images")
-_DISCARD_LAYERS = Path(__file__).resolve().parents[1] / "discard-layers"
+_DISCARD_LAYERS = CHECKOUT / "cluster" / "kind" / "discard-layers"
 _ID_LABEL = "fairlead.dev/id"
 _CHUNK = 1 << 20
 

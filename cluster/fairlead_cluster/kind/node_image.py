@@ -1,16 +1,15 @@
-"""The nodes' image, made from the Kubernetes binary of cluster/ and Debian packages where none can be pulled."""
+"""The nodes' image, made from the Kubernetes binary of cluster/kube/ and Debian packages where none can be pulled."""
 
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead.local.home import CHECKOUT, Home
-from fairlead.local.steps import SetupError, Step, StepLog
-
-from fairlead_kind import programs
-from fairlead_kind.bases import base_image, base_key, plan_base
-from fairlead_kind.docker import Build, content_key
+from fairlead_cluster.base.home import CHECKOUT, Home
+from fairlead_cluster.base.steps import SetupError, Step, StepLog
+from fairlead_cluster.kind import programs
+from fairlead_cluster.kind.bases import base_image, base_key, plan_base
+from fairlead_cluster.kind.docker import Build, content_key
 
 SUITE = "bookworm"  # its containerd 1.6 is what Kubernetes 1.34 still speaks to
 _FILES = CHECKOUT / "cluster" / "kind" / "node"

@@ -3,18 +3,17 @@
 import re
 from pathlib import Path
 
-from fairlead.local.home import CHECKOUT, Home
-from fairlead.local.steps import SetupError, Step, StepLog
-from fairlead.local.toolchain import build_kubernetes, find_go
-
-from fairlead_kind.docker import content_key
+from fairlead_cluster.base.home import CHECKOUT, Home
+from fairlead_cluster.base.steps import SetupError, Step, StepLog
+from fairlead_cluster.base.toolchain import build_kubernetes, find_go
+from fairlead_cluster.kind.docker import content_key
 
 KIND = "sigs.k8s.io/kind@v0.33.0"
 COREDNS = "github.com/coredns/coredns@v1.12.1"
 MINIO = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"
 HELM = "helm.sh/helm/v3/cmd/helm@v3.21.4"
-_SOURCES = CHECKOUT / "cluster"
-_PAUSE = _SOURCES / "kind" / "node" / "pause"
+_SOURCES = CHECKOUT / "cluster" / "kube"
+_PAUSE = CHECKOUT / "cluster" / "kind" / "node" / "pause"
 
 
 def module_path(home: Home, module: str) -> Path:
@@ -42,7 +41,7 @@ def kubernetes_key() -> str:
 
 
 def kubernetes_version() -> str:
-    """Return the version of Kubernetes that cluster/go.mod names."""
+    """Return the version of Kubernetes that cluster/kube/go.mod names."""
     path = _SOURCES / "go.mod"
     if not (found := re.search(r"^\s*k8s\.io/kubernetes (v\S+)$", path.read_text(), re.MULTILINE)):
         raise SetupError(f"{path}: names no version of k8s.io/kubernetes")

@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead.local.home import CHECKOUT
-from fairlead.local.steps import SetupError, StepLog
-
-from fairlead_kind import programs
-from fairlead_kind.cluster import Cluster
+from fairlead_cluster.base.home import CHECKOUT
+from fairlead_cluster.base.steps import SetupError, StepLog
+from fairlead_cluster.kind import programs
+from fairlead_cluster.kind.cluster import Cluster
 
 NAMESPACE = "fairlead-store"
 ROOT_SECRET = "minio-root"

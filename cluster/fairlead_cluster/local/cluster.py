@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from rich.console import Console
-from rich.table import Table
-
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import CRD, NODE, WATCHED
-from fairlead.local.control_plane import COMPONENTS, ClusterError, ControlPlane, answers
-from fairlead.local.daemons import Daemons, tail
-from fairlead.local.home import CHECKOUT, Home
-from fairlead.local.node.processes import end_processes
-from fairlead.local.node.registration import NAME
+from rich.console import Console
+from rich.table import Table
+
+from fairlead_cluster.base.daemons import Daemons, tail
+from fairlead_cluster.base.home import CHECKOUT, Home
+from fairlead_cluster.local.control_plane import COMPONENTS, ClusterError, ControlPlane, answers
+from fairlead_cluster.local.node.processes import end_processes
+from fairlead_cluster.local.node.registration import NAME
 
 NODE_AGENT, OPERATOR = "node", "operator"
 PARTS = (*COMPONENTS, NODE_AGENT, OPERATOR)
@@ -49,7 +49,7 @@ def up(home: Path, operator: bool = True, console: Console | None = None) -> Clu
     daemons = _daemons(where)
     plane.start()
     if not daemons.find(NODE_AGENT):
-        daemons.start(NODE_AGENT, [sys.executable, "-m", "fairlead.local.node", where.root])
+        daemons.start(NODE_AGENT, [sys.executable, "-m", "fairlead_cluster.local.node", where.root])
     asyncio.run(_make_ready(plane.kubeconfig, daemons))
     if operator and not daemons.find(OPERATOR):
         daemons.start(OPERATOR, [_operator_command()], env=_operator_environment(plane))

@@ -3,14 +3,14 @@
 from typing import Annotated
 
 import typer
-
 from fairlead.cli.console import fail, out
-from fairlead.local import cluster
-from fairlead.local.control_plane import ClusterError
-from fairlead.local.environments import COMPONENTS
-from fairlead.local.environments import setup as make_environments
-from fairlead.local.home import default_home
-from fairlead.local.steps import SetupError
+
+from fairlead_cluster.base.home import default_home
+from fairlead_cluster.base.steps import SetupError
+from fairlead_cluster.environments import COMPONENTS
+from fairlead_cluster.environments import setup as make_environments
+from fairlead_cluster.local import cluster
+from fairlead_cluster.local.control_plane import ClusterError
 
 _PANEL = "Local cluster"
 

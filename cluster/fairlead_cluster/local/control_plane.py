@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from fairlead.local.daemons import Daemons, tail
-from fairlead.local.home import Home, default_home
-from fairlead.local.settings import ClusterSettings, load_settings
+from fairlead_cluster.base.daemons import Daemons, tail
+from fairlead_cluster.base.home import Home, default_home
+from fairlead_cluster.local.settings import ClusterSettings, load_settings
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _READY_SECONDS = 120.0

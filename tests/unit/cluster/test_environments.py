@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from fairlead.local import environments
-from fairlead.local.environments import ENVIRONMENTS, Environment, setup
-from fairlead.local.steps import SetupError
-from fairlead.local.uv import link_packages
+from fairlead_cluster import environments
+from fairlead_cluster.base.steps import SetupError
+from fairlead_cluster.base.uv import link_packages
+from fairlead_cluster.environments import ENVIRONMENTS, Environment, setup
 from rich.console import Console
 
 

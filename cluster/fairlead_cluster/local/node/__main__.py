@@ -1,4 +1,4 @@
-"""Runs the node agent of a local cluster: `python -m fairlead.local.node FAIRLEAD_HOME`."""
+"""Runs the node agent of a local cluster: `python -m fairlead_cluster.local.node FAIRLEAD_HOME`."""
 
 import asyncio
 import contextlib
@@ -8,10 +8,10 @@ import signal
 import sys
 from pathlib import Path
 
-from fairlead.local.home import Home
-from fairlead.local.node.agent import NodeAgent, NodeSettings
-from fairlead.local.node.images import Images
-from fairlead.local.settings import load_settings
+from fairlead_cluster.base.home import Home
+from fairlead_cluster.local.node.agent import NodeAgent, NodeSettings
+from fairlead_cluster.local.node.images import Images
+from fairlead_cluster.local.settings import load_settings
 
 
 async def main(home: Home) -> None:

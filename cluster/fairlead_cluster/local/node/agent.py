@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
-
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import EVENT, POD, SERVICE, Kind
-from fairlead.local.node.context import Machine, Report
-from fairlead.local.node.images import Images
-from fairlead.local.node.logs import LogServer
-from fairlead.local.node.names import build_hosts
-from fairlead.local.node.objects import Object, micro_timestamp, pod_finished, pod_key
-from fairlead.local.node.processes import end_processes
-from fairlead.local.node.registration import NAME, keep_alive, register
-from fairlead.local.node.services import ServiceProxy, derive_routes
-from fairlead.local.node.sources import load_sources
-from fairlead.local.node.worker import PodWorker
+
+from fairlead_cluster.local.node.context import Machine, Report
+from fairlead_cluster.local.node.images import Images
+from fairlead_cluster.local.node.logs import LogServer
+from fairlead_cluster.local.node.names import build_hosts
+from fairlead_cluster.local.node.objects import Object, micro_timestamp, pod_finished, pod_key
+from fairlead_cluster.local.node.processes import end_processes
+from fairlead_cluster.local.node.registration import NAME, keep_alive, register
+from fairlead_cluster.local.node.services import ServiceProxy, derive_routes
+from fairlead_cluster.local.node.sources import load_sources
+from fairlead_cluster.local.node.worker import PodWorker
 
 _log = logging.getLogger(__name__)
 _TROUBLE = (aiohttp.ClientError, ApiError, OSError, TimeoutError)

@@ -7,15 +7,15 @@ import os
 import signal
 from collections.abc import AsyncIterator
 
-from fairlead.local.node.backoff import count_failures, restart_delay, retry_delay
-from fairlead.local.node.context import PodContext
-from fairlead.local.node.environment import NotConfigured
-from fairlead.local.node.images import ImageUnknown
-from fairlead.local.node.launch import build_launch, termination_file
-from fairlead.local.node.objects import Object
-from fairlead.local.node.probes import ProbeSpec, Verdict, check_http, check_probe, verdicts
-from fairlead.local.node.process import Launch, Run
-from fairlead.local.node.status import ContainerView
+from fairlead_cluster.local.node.backoff import count_failures, restart_delay, retry_delay
+from fairlead_cluster.local.node.context import PodContext
+from fairlead_cluster.local.node.environment import NotConfigured
+from fairlead_cluster.local.node.images import ImageUnknown
+from fairlead_cluster.local.node.launch import build_launch, termination_file
+from fairlead_cluster.local.node.objects import Object
+from fairlead_cluster.local.node.probes import ProbeSpec, Verdict, check_http, check_probe, verdicts
+from fairlead_cluster.local.node.process import Launch, Run
+from fairlead_cluster.local.node.status import ContainerView
 
 
 class Container:

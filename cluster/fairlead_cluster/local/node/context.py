@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fairlead.local.node.environment import Sources
-from fairlead.local.node.images import Images
-from fairlead.local.node.objects import Object
+from fairlead_cluster.local.node.environment import Sources
+from fairlead_cluster.local.node.images import Images
+from fairlead_cluster.local.node.objects import Object
 
 Report = Callable[[str, str, str], None]
 """Takes an event's type (Normal, Warning), reason and message."""

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fairlead.local.node.objects import Object
+from fairlead_cluster.local.node.objects import Object
 
 
 class NotConfigured(Exception):

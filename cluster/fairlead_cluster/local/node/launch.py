@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from fairlead.local.node.context import PodContext
-from fairlead.local.node.environment import NotConfigured, Sources, build_environment, expand
-from fairlead.local.node.names import search_list
-from fairlead.local.node.objects import Object
-from fairlead.local.node.paths import Mounts
-from fairlead.local.node.process import Launch
+from fairlead_cluster.local.node.context import PodContext
+from fairlead_cluster.local.node.environment import NotConfigured, Sources, build_environment, expand
+from fairlead_cluster.local.node.names import search_list
+from fairlead_cluster.local.node.objects import Object
+from fairlead_cluster.local.node.paths import Mounts
+from fairlead_cluster.local.node.process import Launch
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _RESOLVER = Path(__file__).with_name("resolver")

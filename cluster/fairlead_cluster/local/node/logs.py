@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from fairlead.local.node.process import Run
+from fairlead_cluster.local.node.process import Run
 
 _POLL_SECONDS = 0.1
 _CHUNK = 65536

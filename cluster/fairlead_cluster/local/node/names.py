@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from fairlead.local.node.objects import Object, pod_finished, pod_ready
+from fairlead_cluster.local.node.objects import Object, pod_finished, pod_ready
 
 DOMAIN = "svc.cluster.local"
 

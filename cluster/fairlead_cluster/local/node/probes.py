@@ -9,7 +9,7 @@ from typing import Self
 
 import aiohttp
 
-from fairlead.local.node.objects import Object, named_port
+from fairlead_cluster.local.node.objects import Object, named_port
 
 Execute = Callable[[list[str], float], Awaitable[int]]
 """Runs a command in the container's environment within some seconds; returns its exit code."""

@@ -10,8 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead.local.daemons import ProcessId, tail
-from fairlead.local.node.objects import Object, timestamp
+from fairlead_cluster.base.daemons import ProcessId, tail
+from fairlead_cluster.local.node.objects import Object, timestamp
 
 _SHIM = Path(__file__).with_name("shim.py")
 _MESSAGE_BYTES, _LOG_MESSAGE_BYTES, _LOG_MESSAGE_LINES = 4096, 2048, 80

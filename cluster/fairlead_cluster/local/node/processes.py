@@ -5,7 +5,7 @@ import signal
 import time
 from pathlib import Path
 
-from fairlead.local.daemons import ProcessId
+from fairlead_cluster.base.daemons import ProcessId
 
 _MARK = b"FAIRLEAD_NODE_POD="
 _SETTLE_SECONDS = 5.0

@@ -6,7 +6,8 @@ import platform
 
 from fairlead.kube.client import KubeClient
 from fairlead.kube.kinds import LEASE, NODE
-from fairlead.local.node.objects import Object, micro_timestamp, timestamp
+
+from fairlead_cluster.local.node.objects import Object, micro_timestamp, timestamp
 
 NAME = "local"
 _RENEW_SECONDS, _LEASE_SECONDS = 10.0, 40

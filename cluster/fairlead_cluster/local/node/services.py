@@ -7,8 +7,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fairlead.local.node.names import selected_pods
-from fairlead.local.node.objects import Object, named_port, pod_containers, pod_ready
+from fairlead_cluster.local.node.names import selected_pods
+from fairlead_cluster.local.node.objects import Object, named_port, pod_containers, pod_ready
 
 Address = tuple[str, int]
 _CONNECT_SECONDS = 5.0

@@ -1,13 +1,13 @@
 """Reads the ConfigMaps, Secrets and tokens that a pod needs."""
 
 import aiohttp
-
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import CONFIG_MAP, SECRET, Kind
-from fairlead.local.node.environment import NotConfigured, Sources
-from fairlead.local.node.objects import Object
-from fairlead.local.node.volumes import referenced_objects, token_request
+
+from fairlead_cluster.local.node.environment import NotConfigured, Sources
+from fairlead_cluster.local.node.objects import Object
+from fairlead_cluster.local.node.volumes import referenced_objects, token_request
 
 
 async def load_sources(client: KubeClient, pod: Object) -> Sources:

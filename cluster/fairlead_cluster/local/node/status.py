@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairlead.local.node.objects import Object, timestamp
+from fairlead_cluster.local.node.objects import Object, timestamp
 
 
 @dataclass(frozen=True)

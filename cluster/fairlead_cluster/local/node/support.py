@@ -1,6 +1,6 @@
 """What a pod may ask for that a process node does not have: refused by name, never passed over. Pure."""
 
-from fairlead.local.node.objects import Object, init_containers, pod_containers
+from fairlead_cluster.local.node.objects import Object, init_containers, pod_containers
 
 VOLUMES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected")
 _PROBES = ("startupProbe", "livenessProbe", "readinessProbe")

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from fairlead.local.node.environment import NotConfigured, Sources, field_value
-from fairlead.local.node.objects import Object
+from fairlead_cluster.local.node.environment import NotConfigured, Sources, field_value
+from fairlead_cluster.local.node.objects import Object
 
 
 def make_volumes(pod: Object, sources: Sources, folder: Path) -> dict[str, Path]:

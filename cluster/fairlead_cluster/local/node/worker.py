@@ -8,19 +8,19 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
-
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import POD
-from fairlead.local.node.backoff import retry_delay
-from fairlead.local.node.container import Container
-from fairlead.local.node.context import Machine, PodContext, Report
-from fairlead.local.node.environment import NotConfigured, Sources
-from fairlead.local.node.objects import Object, init_containers, pod_containers, pod_key, timestamp
-from fairlead.local.node.processes import end_processes
-from fairlead.local.node.status import PodView, derive_status
-from fairlead.local.node.support import check_support
-from fairlead.local.node.volumes import make_volumes
+
+from fairlead_cluster.local.node.backoff import retry_delay
+from fairlead_cluster.local.node.container import Container
+from fairlead_cluster.local.node.context import Machine, PodContext, Report
+from fairlead_cluster.local.node.environment import NotConfigured, Sources
+from fairlead_cluster.local.node.objects import Object, init_containers, pod_containers, pod_key, timestamp
+from fairlead_cluster.local.node.processes import end_processes
+from fairlead_cluster.local.node.status import PodView, derive_status
+from fairlead_cluster.local.node.support import check_support
+from fairlead_cluster.local.node.volumes import make_volumes
 
 LoadSources = Callable[[Object], Awaitable[Sources]]
 _log = logging.getLogger(__name__)

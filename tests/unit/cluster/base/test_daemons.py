@@ -6,11 +6,11 @@ import sys
 import time
 from pathlib import Path
 
-from fairlead.local.daemons import Daemons, ProcessId, tail
+from fairlead_cluster.base.daemons import Daemons, ProcessId, tail
 
 _PARENT = """
 import sys, time, pathlib
-from fairlead.local.daemons import Daemons
+from fairlead_cluster.base.daemons import Daemons
 daemons = Daemons(pathlib.Path(sys.argv[1]), detached=sys.argv[2] == "detached")
 print(daemons.start("sleep", ["sleep", "60"]).pid, flush=True)
 time.sleep(60)

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from fairlead.local.steps import SetupError, Step, StepLog, run_steps
+from fairlead_cluster.base.steps import SetupError, Step, StepLog, run_steps
 from rich.console import Console
 
 

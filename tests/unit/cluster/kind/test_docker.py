@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fairlead_kind.docker import content_key
+from fairlead_cluster.kind.docker import content_key
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from fairlead.local.home import CHECKOUT
-from fairlead_kind.images import COMPONENTS, Image
+from fairlead_cluster.base.home import CHECKOUT
+from fairlead_cluster.kind.images import COMPONENTS, Image
 
 
 @pytest.mark.parametrize("name", COMPONENTS)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fairlead_kind.load import missing_images
+from fairlead_cluster.kind.load import missing_images
 
 LISTED = """\
 REF                      TYPE           DIGEST      SIZE     PLATFORMS   LABELS

@@ -1,6 +1,6 @@
 """What is left of the firewall when Docker's rules go."""
 
-from fairlead_kind.machine import without_docker
+from fairlead_cluster.kind.machine import without_docker
 
 RULES = """\
 *filter

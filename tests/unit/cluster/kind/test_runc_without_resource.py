@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-WRAPPER = Path(__file__).resolve().parents[3] / "cluster" / "kind" / "runc-without-resource"
+WRAPPER = Path(__file__).resolve().parents[4] / "cluster" / "kind" / "runc-without-resource"
 PROCESS = {
     "args": ["sh"],
     "oomScoreAdj": -500,

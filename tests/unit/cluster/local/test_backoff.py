@@ -1,7 +1,7 @@
 """Waiting times."""
 
 import pytest
-from fairlead.local.node.backoff import count_failures, restart_delay, retry_delay
+from fairlead_cluster.local.node.backoff import count_failures, restart_delay, retry_delay
 
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 0), (2, 10), (3, 20), (4, 40), (6, 160), (7, 300), (1000, 300)])

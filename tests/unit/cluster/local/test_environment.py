@@ -4,7 +4,7 @@ import base64
 from typing import Any
 
 import pytest
-from fairlead.local.node.environment import NotConfigured, Sources, build_environment, expand, field_value
+from fairlead_cluster.local.node.environment import NotConfigured, Sources, build_environment, expand, field_value
 
 POD = {
     "metadata": {

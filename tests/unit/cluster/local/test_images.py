@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fairlead.local.node.images import Images, ImageUnknown, repository
+from fairlead_cluster.local.node.images import Images, ImageUnknown, repository
 
 
 @pytest.mark.parametrize(

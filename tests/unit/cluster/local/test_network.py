@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from fairlead.local.node.names import build_hosts, search_list
-from fairlead.local.node.services import derive_routes
+from fairlead_cluster.local.node.names import build_hosts, search_list
+from fairlead_cluster.local.node.services import derive_routes
 
 
 def _pod(name: str, address: str, *, ready: bool = True, phase: str = "Running", **spec: Any) -> dict[str, Any]:

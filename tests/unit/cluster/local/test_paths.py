@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fairlead.local.node.paths import Mounts
+from fairlead_cluster.local.node.paths import Mounts
 
 MOUNTS = Mounts({"/data": Path("/disk/d"), "/data/sub/": Path("/disk/s"), "/dev/termination-log": Path("/disk/t")})
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from fairlead.local.node.probes import ProbeSpec, Verdict, check_probe, verdicts
+from fairlead_cluster.local.node.probes import ProbeSpec, Verdict, check_probe, verdicts
 
 SPEC = ProbeSpec(initial_delay=0, period=0.01, timeout=0.05, successes=2, failures=3)
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from fairlead.local.node.status import ContainerView, PodView, derive_phase, derive_status
+from fairlead_cluster.local.node.status import ContainerView, PodView, derive_phase, derive_status
 
 WAITING = {"waiting": {"reason": "ContainerCreating"}}
 RUNNING = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from fairlead.local.node.support import check_support
+from fairlead_cluster.local.node.support import check_support
 
 
 def _pod(spec: dict[str, Any] | None = None, **container: Any) -> dict[str, Any]:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fairlead.local.node.environment import NotConfigured, Sources
-from fairlead.local.node.volumes import make_volumes, referenced_objects, token_request
+from fairlead_cluster.local.node.environment import NotConfigured, Sources
+from fairlead_cluster.local.node.volumes import make_volumes, referenced_objects, token_request
 
 SOURCES = Sources(
     config_maps={"c": {"data": {"a": "1", "b": "2"}}},

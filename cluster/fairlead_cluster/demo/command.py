@@ -8,17 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from fairlead.cli.cluster import Cluster, Object, read_manifests
+from fairlead.cli.console import CommandError, explained, out
+from fairlead.core import names
 from fairlead_artifacts import ArtifactNotFound, read_manifest, validation_uri
 from rich.console import Console
 
-from fairlead.cli.cluster import Cluster, Object, read_manifests
-from fairlead.cli.console import CommandError, explained, out
-from fairlead.cli.stages import Stages
-from fairlead.cli.waiting import replace, wait, watch_training
-from fairlead.core import names
-from fairlead.local import cluster as local_cluster
-from fairlead.local.environments import environment_python, setup
-from fairlead.local.home import CHECKOUT, Home, default_home
+from fairlead_cluster.base.home import CHECKOUT, Home, default_home
+from fairlead_cluster.demo.stages import Stages
+from fairlead_cluster.demo.waiting import replace, wait, watch_training
+from fairlead_cluster.environments import environment_python, setup
+from fairlead_cluster.local import cluster as local_cluster
 
 EXAMPLE = CHECKOUT / "examples" / "digits"
 COMPONENTS = (

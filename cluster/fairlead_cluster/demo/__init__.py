@@ -1,0 +1,1 @@
+"""The worked example on the local cluster: `fairlead demo`."""

@@ -1,0 +1,86 @@
+"""What `fairlead kind` does: up, images, store, down; each raises SetupError."""
+
+from functools import partial
+
+from rich.console import Console
+
+from fairlead_cluster.base.home import Home
+from fairlead_cluster.base.steps import SetupError, Step, run_steps
+from fairlead_cluster.kind import programs
+from fairlead_cluster.kind.cluster import Cluster
+from fairlead_cluster.kind.docker import registry_reachable, remove_replaced_images
+from fairlead_cluster.kind.engine import Engine, prefer_building_docker
+from fairlead_cluster.kind.images import NAMES, NOT_IN_THE_CLUSTER, image_tag, plan_images
+from fairlead_cluster.kind.load import load_images, missing_images
+from fairlead_cluster.kind.node_image import node_image_tag, plan_node_image
+from fairlead_cluster.kind.store import CLIENT_SECRET, ENDPOINT, Store
+
+_AT_ONCE = 2
+
+
+def up(home: Home, console: Console) -> None:
+    """Bring the cluster up, or find it up."""
+    cluster = Cluster(home)
+    start_engine(home, console)
+    if cluster.running:
+        _report_old_nodes(cluster, console)
+    else:
+        published = registry_reachable()
+        image = None if published else node_image_tag()
+        steps = programs.plan_module(home, programs.KIND, "kind")
+        run_steps(steps + ([] if published else plan_node_image(home)), home.logs, console, _AT_ONCE)
+        clean = [Step("clean", cluster.delete)] if cluster.nodes else []
+        create = Step("cluster", lambda log: cluster.create(image, log), after=tuple(step.name for step in clean))
+        run_steps([*clean, create], home.logs, console)
+    console.print(f"Nodes: {', '.join(cluster.nodes)}\nexport KUBECONFIG={cluster.kubeconfig}", highlight=False)
+
+
+def make_images(home: Home, console: Console, names: list[str]) -> None:
+    """Build the images that are not current and load what a running cluster's nodes lack."""
+    if unknown := sorted(set(names) - set(NAMES)):
+        raise SetupError(f"images: got {unknown}, expected some of {list(NAMES)}")
+    start_engine(home, console)
+    run_steps(plan_images(home, names, published=registry_reachable()), home.logs, console, _AT_ONCE)
+    remove_replaced_images()
+    cluster = Cluster(home)
+    tags = [image_tag(name) for name in names if name not in NOT_IN_THE_CLUSTER]
+    lacking = {node: missing for node in cluster.nodes if (missing := missing_images(node, tags))}
+    if lacking:
+        union = sorted({tag for missing in lacking.values() for tag in missing})
+        run_steps([Step("load", partial(load_images, list(lacking), union))], home.logs, console)
+    console.print(f"Images: {', '.join(map(image_tag, names))}", highlight=False)
+
+
+def install_store(home: Home, console: Console, namespaces: list[str]) -> None:
+    """Install the object store and let the pods of some namespaces use it."""
+    store = Store(Cluster(home))
+    shares = [Step(f"share-{name}", partial(store.share, name), after=("store",)) for name in namespaces]
+    run_steps([Step("store", store.install), *shares], home.logs, console)
+    console.print(f"In the cluster: {ENDPOINT}, credentials in the Secret {CLIENT_SECRET}", highlight=False)
+
+
+def down(home: Home, console: Console, *, purge: bool) -> None:
+    """Delete the cluster, stop an engine that `up` started and put the machine back."""
+    engine = Engine(home)
+    if engine.answers:
+        run_steps([Step("delete", Cluster(home).delete)], home.logs, console)
+    if engine.stop():
+        console.print("The engine that was started for the cluster is stopped.")
+    if purge:
+        engine.purge()
+    elif engine.data.exists():
+        console.print(f"Its images stay in {engine.data}; `down --purge` deletes them.", highlight=False)
+
+
+def _report_old_nodes(cluster: Cluster, console: Console) -> None:
+    image = cluster.image()
+    if image.startswith("fairlead/") and image != node_image_tag():
+        console.print(f"The nodes were made from {image}; this checkout makes {node_image_tag()}: see `down`, `up`.")
+
+
+def start_engine(home: Home, console: Console) -> None:
+    """Make sure that an engine runs and that its images can be built."""
+    engine = Engine(home)
+    if not engine.answers:
+        run_steps([Step("engine", engine.ensure)], home.logs, console)
+    prefer_building_docker()
