@@ -19,7 +19,8 @@ class Definition:
     short_names: tuple[str, ...]
     columns: tuple[tuple[str, str, str], ...]
     """(name, type, JSON path) of `kubectl get`."""
-    scale: dict[str, str]
+    scale: dict[str, str] | None = None
+    """The paths of the scale subresource; None: the kind cannot be scaled."""
 
 
 def _condition(name: str, field: str = "status") -> str:
@@ -42,7 +43,6 @@ RESOURCES = (
             ("Age", "date", ".metadata.creationTimestamp"),
             ("Model", "string", ".status.modelVersion"),
         ),
-        {"specReplicasPath": ".spec.workers.replicas", "statusReplicasPath": ".status.workers.ready"},
     ),
     Definition(
         MODEL_DEPLOYMENT,
@@ -87,7 +87,7 @@ def build_crd(resource: Definition) -> dict[str, Any]:
                     "name": kind.version,
                     "served": True,
                     "storage": True,
-                    "subresources": {"status": {}, "scale": resource.scale},
+                    "subresources": {"status": {}} | ({"scale": resource.scale} if resource.scale else {}),
                     "additionalPrinterColumns": [
                         {"name": name, "type": type_, "jsonPath": path} for name, type_, path in resource.columns
                     ],
