@@ -9,12 +9,13 @@ import pytest
 from fairlead.api.base import ArtifactRef
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core import names
-from fairlead.core.conditions import Finding
+from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.model_deployment.build import build_children
-from fairlead.core.model_deployment.observed import Artifacts, ChildView, ObservedDeployment
+from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact, ObservedDeployment, ServiceAnswer
 from fairlead.core.model_deployment.plan import plan_model_deployment
-from fairlead.core.plan import Plan, PodView
+from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
+from fairlead.core.views import ChildView, PodView
 
 from tests.support.golden import check_golden
 from tests.support.resources import DIGEST, NODE_CONTAINER, make_deployment
@@ -22,8 +23,14 @@ from tests.support.returns import recorded_lines, return_lines
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 ARTIFACTS = Artifacts(
-    {"s3://models/scaler/v1": DIGEST, "s3://models/digits/v1": DIGEST},
+    (
+        NodeArtifact("scaler", "s3://models/scaler/v1", ArtifactFacts("s3://models/scaler/v1", DIGEST)),
+        NodeArtifact("classifier", "s3://models/digits/v1", ArtifactFacts("s3://models/digits/v1", DIGEST)),
+    ),
     (ArtifactRef(name="scaler", uri="s3://models/scaler/v1", digest=DIGEST),),
+)
+MISSING = NodeArtifact(
+    "scaler", "s3://models/scaler/v1", ArtifactFacts("s3://models/scaler/v1", error="…", missing=True)
 )
 NODE = "spec__predictors__0__graph__children__0__"
 REMOTE = make_deployment(
@@ -40,12 +47,14 @@ class Case:
     observed: ObservedDeployment
 
 
-def applied(deployment: ModelDeployment, ready: int = 1, **more: Any) -> ObservedDeployment:
+def applied(deployment: ModelDeployment, ready: int = 1) -> ObservedDeployment:
     """Return what is observed once everything was applied and `ready` pods answer."""
     children = build_children(deployment, ARTIFACTS.digests, Settings())
     views = {kind: tuple(view(c, ready) for c in children if c["kind"] == kind) for kind in
              ("Deployment", "Service", "ConfigMap")}  # fmt: skip
-    return ObservedDeployment(views["Deployment"], views["Service"], views["ConfigMap"], (), ARTIFACTS, **more)
+    return ObservedDeployment(
+        views["Deployment"], views["Service"], views["ConfigMap"], (), ARTIFACTS, ServiceAnswer(200)
+    )
 
 
 def view(child: dict[str, Any], ready: int) -> ChildView:
@@ -74,15 +83,15 @@ CASES = {
     "pods-failing": Case("a pod's last words become the reason", GOOD,
                          replace(applied(GOOD, ready=0), pods=(CRASHING,))),
     "not-answering": Case("ready pods are not enough: the Service must answer", GOOD,
-                          replace(SERVING, answering=Finding("NotAnswering", "The Service answers 503."))),
+                          replace(SERVING, answer=ServiceAnswer(503))),
     "ready": Case("it answers; provenance is on record", GOOD, SERVING),
     "ready-drops-what-is-old": Case(
         "what an earlier spec left goes once the new one answers", GOOD,
         replace(SERVING, config_maps=(*SERVING.config_maps, ChildView("digits-main-0ld", "uid-old"))),
     ),
     "model-missing": Case("a model that is not there is waited for", GOOD,
-                          ObservedDeployment(artifacts=Artifacts(finding=Finding("ModelNotFound", "Node scaler: …")))),
-    "cycle": wrong(**{f"{NODE}name": "scaler"}),
+                          ObservedDeployment(artifacts=Artifacts((MISSING,)))),
+    "node-below-its-own-name": wrong(**{f"{NODE}name": "scaler"}),
     "two-nodes-of-one-name": wrong(
         spec__predictors__0__graph={
             "name": "root", "type": "COMBINER",

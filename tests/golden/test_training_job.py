@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from fairlead.api.base import ArtifactRef
 from fairlead.api.training_job import Progress, TrainingJob
-from fairlead.core.conditions import Finding
-from fairlead.core.plan import Plan, PodView
+from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.observed import Gate, ObservedJob
 from fairlead.core.training_job.plan import plan_training_job
+from fairlead.core.views import PodView
 
 from tests.support.golden import check_golden
 from tests.support.resources import DIGEST, make_job
@@ -23,10 +24,13 @@ NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 STARTED = "2026-03-01T11:59:55Z"
 LONG_AGO = "2026-03-01T11:00:00Z"
 DATASET = {"uri": "s3://datasets/digits/v1", "digest": DIGEST, "requireValidation": True}
-FOUND = (
-    ArtifactRef(name="dataset", uri=DATASET["uri"], digest=DIGEST),
-    ArtifactRef(name="validation", uri=f"{DATASET['uri']}.validation/{'ab' * 32}", digest="sha256:" + "cd" * 32),
-)
+DATA = ArtifactFacts(DATASET["uri"], DIGEST, "dataset")
+RESULT_URI = f"{DATASET['uri']}.validation/{'ab' * 32}"
+PASSED = ArtifactFacts(
+    RESULT_URI, "sha256:" + "cd" * 32, "validation",
+    (ArtifactRef(name="dataset", uri=DATASET["uri"], digest=DIGEST),), {"success": True},
+)  # fmt: skip
+OPEN = Gate(DATA, PASSED)
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Case:
 
 def pod(name: str, **changes: Any) -> PodView:
     role, _, index = name.partition("-")
-    facts = {"phase": "Running", "ready": True, "ip": "10.0.0.9"} | changes
+    facts = {"phase": "Running", "ip": "10.0.0.9"} | changes
     return PodView(name=f"digits-{name}", uid=f"uid-{name}", role=role, index=int(index or 0), **facts)
 
 
@@ -81,7 +85,7 @@ CASES = {
     "new-with-dataset-and-model": Case(
         "the pods are told where data and model are; the gate's artifacts are on record",
         make_job(spec__dataset=DATASET, spec__model={"uri": "s3://models/digits"}),
-        ObservedJob(gate=Gate(artifacts=FOUND)),
+        ObservedJob(gate=OPEN),
     ),
     "new-with-everything-set": Case(
         "what the user sets in the template is kept, what is ours is added",
@@ -111,7 +115,7 @@ CASES = {
     "blocked": Case(
         "a gate that is shut makes no pod",
         make_job(spec__dataset=DATASET),
-        ObservedJob(gate=Gate(Finding("ValidationMissing", "No validation result."))),
+        ObservedJob(gate=Gate(DATA, ArtifactFacts(RESULT_URI, error="not found", missing=True))),
     ),
     "unblocked": Case(
         "the gate opened: Blocked turns False",
@@ -129,7 +133,7 @@ CASES = {
             },
             spec__dataset=DATASET,
         ),
-        ObservedJob(gate=Gate(artifacts=FOUND)),
+        ObservedJob(gate=OPEN),
     ),
     "unsupported-elastic": Case(
         "what this version cannot do fails at once",
@@ -223,7 +227,7 @@ CASES = {
     ),
     "succeeded": Case(
         "the launcher's last words name the model",
-        make_job(started("Running", provenance=[FOUND[0].model_dump()])),
+        make_job(started("Running", provenance=[OPEN.artifacts[0].model_dump()])),
         ObservedJob(
             (pod("launcher", phase="Succeeded", exit_code=0, termination_message=SUCCESS), *all_pods()[1:]), **CHILDREN
         ),

@@ -37,7 +37,7 @@ def make_models(folder: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "changes", "words"),
     [
-        ("cycle", {f"{NODE}name": "scaler"}, "scaler -> scaler is a cycle of names"),
+        ("twins", {f"{NODE}name": "scaler"}, "got 2 nodes named 'scaler', expected unique names"),
         ("sourceless", {f"{NODE}modelUri": ...}, "has no modelUri and no container"),
         (
             "childless",

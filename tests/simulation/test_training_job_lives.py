@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from fairlead.core import names
 from fairlead.core.conditions import is_true
-from fairlead.core.plan import PodView
+from fairlead.core.views import PodView
 
 from tests.support.resources import make_job
 from tests.support.simulated import SimulatedCluster
@@ -21,7 +21,7 @@ def simulate(seed: int, failures: float, lose_status: float = 0.0, evictions: fl
 
     def live(pod: PodView, cluster: SimulatedCluster) -> PodView | None:
         if pod.phase == "Pending":
-            return replace(pod, phase="Running", ready=True)
+            return replace(pod, phase="Running")
         if pod.phase != "Running":
             return pod
         if cluster.random.random() < evictions:

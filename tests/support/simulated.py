@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 from fairlead.api.training_job import TrainingJob, TrainingJobStatus
 from fairlead.core import names
-from fairlead.core.plan import Plan, PodView
+from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.observed import Gate, ObservedJob
 from fairlead.core.training_job.plan import plan_training_job
+from fairlead.core.views import PodView
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

@@ -1,17 +1,17 @@
-"""What the artifact store says: a job's dataset and validation, a deployment's models and their ancestors.
+"""What the artifact store holds: a job's dataset and validation, a deployment's models and their ancestors.
 
-`fairlead_artifacts` is synchronous: every call here runs in a thread, so that a slow store holds up one resource only.
+`fairlead_artifacts` is synchronous: every read runs in a thread, so that a slow store delays one resource only.
 """
 
 import asyncio
 
-from fairlead_artifacts import ArtifactError, ArtifactNotFound, Manifest, read_manifest, validation_uri
+from fairlead_artifacts import ArtifactError, ArtifactNotFound, read_manifest, validation_uri
 
 from fairlead.api.base import ArtifactRef
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import Dataset
-from fairlead.core.conditions import Finding
-from fairlead.core.model_deployment.observed import Artifacts
+from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact
 from fairlead.core.training_job.observed import Gate
 
 _CHAIN_LIMIT = 32
@@ -19,7 +19,7 @@ _CHAIN_LIMIT = 32
 
 
 async def observe_gate(dataset: Dataset | None) -> Gate:
-    """Look for a job's dataset and, where it is required, a passing validation of exactly that digest."""
+    """Read a job's dataset and, where it is required, the validation result of the digest that was found."""
     return await asyncio.to_thread(_read_gate, dataset) if dataset else Gate()
 
 
@@ -29,76 +29,45 @@ async def observe_artifacts(deployment: ModelDeployment) -> Artifacts:
 
 
 def _read_gate(dataset: Dataset) -> Gate:
-    try:
-        manifest = read_manifest(dataset.uri)
-    except ArtifactNotFound as error:
-        return Gate(Finding("DatasetNotFound", str(error)))
-    except ArtifactError as error:
-        return Gate(Finding("DatasetUnreadable", str(error)))
-    found = ArtifactRef(name="dataset", uri=dataset.uri, digest=manifest.digest)
-    if dataset.digest and manifest.digest != dataset.digest:
-        message = f"spec.dataset.digest: {dataset.uri} has {manifest.digest}, expected {dataset.digest}."
-        return Gate(Finding("DatasetDigestMismatch", message))
-    if not dataset.require_validation:
-        return Gate(artifacts=(found,))
-    uri = validation_uri(dataset.uri, manifest.digest)
-    try:
-        result = read_manifest(uri)
-    except ArtifactNotFound:
-        message = f"No validation result for {manifest.digest}: expected a passing one at {uri}."
-        return Gate(Finding("ValidationMissing", message))
-    except ArtifactError as error:
-        return Gate(Finding("ValidationUnreadable", str(error)))
-    if finding := _check_validation(result, manifest.digest, uri):
-        return Gate(finding)
-    return Gate(artifacts=(found, ArtifactRef(name="validation", uri=uri, digest=result.digest)))
-
-
-def _check_validation(result: Manifest, digest: str, uri: str) -> Finding | None:
-    """Find why a result does not open the gate: another kind of artifact, another dataset, a failed expectation."""
-    if result.kind != "validation":
-        return Finding("ValidationRefused", f"{uri}: got an artifact of kind {result.kind}, expected validation.")
-    if all(parent.digest != digest for parent in result.parents):
-        return Finding("ValidationRefused", f"{uri}: the result's parents do not include the dataset's {digest}.")
-    if result.parameters.get("success") is not True:
-        failed = result.parameters.get("failed")
-        reasons = "; ".join(str(item) for item in failed) if isinstance(failed, list) else "no reason given"
-        return Finding("ValidationFailed", f"{uri}: {reasons}.")
-    return None
+    found = _read(dataset.uri)
+    if not found.digest or not dataset.require_validation:
+        return Gate(found)
+    return Gate(found, _read(validation_uri(dataset.uri, found.digest)))
 
 
 def _read_artifacts(deployment: ModelDeployment) -> Artifacts:
-    digests: dict[str, str] = {}
+    nodes: list[NodeArtifact] = []
     chain: dict[tuple[str, str], ArtifactRef] = {}
     for predictor in deployment.spec.predictors:
         for node in predictor.graph.walk():
-            if not node.model_uri:
-                continue
-            uri = _artifact_of(node.model_uri)
-            try:
-                manifest = read_manifest(uri, node.digest)
-            except ArtifactNotFound as error:
-                return Artifacts(finding=Finding("ModelNotFound", f"Node {node.name}: {error}"))
-            except ArtifactError as error:
-                return Artifacts(finding=Finding("ModelRefused", f"Node {node.name}: {error}"))
-            digests[node.model_uri] = manifest.digest
-            chain[uri, manifest.digest] = ArtifactRef(name=node.name, uri=uri, digest=manifest.digest)
-            _follow(manifest, chain)
-    return Artifacts(digests, tuple(chain.values())[:_CHAIN_LIMIT])
+            if node.model_uri:
+                facts = _read(_artifact_of(node.model_uri), node.digest)
+                nodes.append(NodeArtifact(node.name, node.model_uri, facts))
+                if facts.digest:
+                    chain[facts.uri, facts.digest] = ArtifactRef(name=node.name, uri=facts.uri, digest=facts.digest)
+                _follow(facts, chain)
+    return Artifacts(tuple(nodes), tuple(chain.values())[:_CHAIN_LIMIT])
 
 
-def _follow(manifest: Manifest, chain: dict[tuple[str, str], ArtifactRef]) -> None:
-    """Add an artifact's ancestors; one that is gone by now ends its branch, its digest stays on record."""
-    for parent in manifest.parents:
-        key = (parent.uri or "", parent.digest)
+def _follow(artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef]) -> None:
+    """Add an artifact's ancestors; one that no longer exists ends its branch, its digest stays on record."""
+    for parent in artifact.parents:
+        key = (parent.uri, parent.digest)
         if key in chain or len(chain) >= _CHAIN_LIMIT:
             continue
-        chain[key] = ArtifactRef(name=parent.name, uri=parent.uri or "", digest=parent.digest)
+        chain[key] = parent
         if parent.uri:
-            try:
-                _follow(read_manifest(parent.uri, parent.digest), chain)
-            except ArtifactError:
-                continue
+            _follow(_read(parent.uri, parent.digest), chain)
+
+
+def _read(uri: str, digest: str | None = None) -> ArtifactFacts:
+    """Read one manifest; that it cannot be read is a fact, too."""
+    try:
+        manifest = read_manifest(uri, digest)
+    except ArtifactError as error:
+        return ArtifactFacts(uri, error=str(error), missing=isinstance(error, ArtifactNotFound))
+    parents = tuple(ArtifactRef(name=p.name, uri=p.uri or "", digest=p.digest) for p in manifest.parents)
+    return ArtifactFacts(uri, manifest.digest, manifest.kind, parents, manifest.parameters)
 
 
 def _artifact_of(model_uri: str) -> str:

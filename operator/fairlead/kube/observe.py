@@ -1,4 +1,4 @@
-"""Reads: everything that a planner is told."""
+"""Reads: everything that a planner decides by."""
 
 import asyncio
 import logging
@@ -10,11 +10,10 @@ from pydantic import ValidationError
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import Progress, TrainingJob
 from fairlead.core import names
-from fairlead.core.conditions import Finding
-from fairlead.core.model_deployment.observed import ObservedDeployment
-from fairlead.core.plan import PodView
+from fairlead.core.model_deployment.observed import ObservedDeployment, ServiceAnswer
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.views import PodView
 from fairlead.kube.client import KubeClient
 from fairlead.kube.gates import observe_artifacts, observe_gate
 from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, SERVICE
@@ -66,7 +65,7 @@ async def observe_deployment(
         config_maps=tuple(map(view_child, config_maps)),
         pods=tuple(map(view_pod, pods)),
         artifacts=artifacts,
-        answering=await _check_answer(http, address),
+        answer=await _observe_answer(http, address),
     )
 
 
@@ -91,17 +90,15 @@ async def _observe_progress(
         return None
 
 
-async def _check_answer(http: aiohttp.ClientSession, address: str | None) -> Finding | None:
+async def _observe_answer(http: aiohttp.ClientSession, address: str | None) -> ServiceAnswer | None:
     if not address:
-        return Finding("NoEndpoints", "The Service has no ready pod behind it yet.")
+        return None
     url = f"http://{_in_url(address)}:{names.SERVING_PORT}/v2/health/ready"
     try:
         async with http.get(url, timeout=_TIMEOUT) as response:
-            if response.status == 200:
-                return None
-            return Finding("NotAnswering", f"The Service answers {response.status} to /v2/health/ready.")
+            return ServiceAnswer(response.status)
     except (aiohttp.ClientError, TimeoutError) as error:
-        return Finding("NotAnswering", f"The Service does not answer: {type(error).__name__}.")
+        return ServiceAnswer(error=type(error).__name__)
 
 
 def _in_url(address: str | None) -> str:

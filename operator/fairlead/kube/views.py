@@ -3,8 +3,7 @@
 from typing import Any
 
 from fairlead.core import names
-from fairlead.core.model_deployment.observed import ChildView
-from fairlead.core.plan import PodView
+from fairlead.core.views import ChildView, PodView
 
 Object = dict[str, Any]
 
@@ -26,7 +25,6 @@ def view_pod(pod: Object) -> PodView:
         index=int(labels.get(names.WORKER_INDEX, 0)),
         attempt=int(labels.get(names.ATTEMPT, 0)),
         phase=status.get("phase", "Pending"),
-        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", [])),
         deleting="deletionTimestamp" in meta,
         ip=status.get("podIP"),
         exit_code=ended.get("exitCode"),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fairlead.api.training_job import Dataset
+from fairlead.core.training_job.gate import check_gate
 from fairlead.kube.gates import observe_gate
 from fairlead_artifacts import Manifest, Parent, publish, validation_uri
 
@@ -30,8 +31,8 @@ def validate(folder: Path, dataset: tuple[str, Manifest], success: bool, parent:
 
 async def find(dataset: tuple[str, Manifest], digest: str | None = None, required: bool = True) -> str:
     wanted = Dataset(uri=dataset[0], digest=digest or dataset[1].digest, require_validation=required)
-    gate = await observe_gate(wanted)
-    return f"{gate.finding.reason}: {gate.finding.message}" if gate.finding else "open"
+    finding = check_gate(wanted, await observe_gate(wanted))
+    return f"{finding.reason}: {finding.message}" if finding else "open"
 
 
 async def test_a_dataset_without_a_validation_is_blocked(dataset: tuple[str, Manifest]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
 from fairlead.core import names
-from fairlead.core.plan import Object, build_owned, with_hash
+from fairlead.core.children import Object, build_owned, with_hash
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 from fairlead.core.settings import Settings
 

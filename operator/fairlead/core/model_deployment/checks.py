@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
+from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.core.conditions import Finding
-from fairlead.core.plan import PodView
+from fairlead.core.model_deployment.observed import ServiceAnswer
+from fairlead.core.views import PodView
 
 _WITH_CHILDREN = ("ROUTER", "COMBINER")
 
@@ -32,23 +33,24 @@ def check_pods(pods: tuple[PodView, ...]) -> Finding | None:
     return None
 
 
+def check_answer(answer: ServiceAnswer | None) -> Finding | None:
+    """Find why the Service does not answer requests."""
+    if answer is None:
+        return Finding("NoEndpoints", "The Service has no ready pod behind it yet.")
+    if answer.status is None:
+        return Finding("NotAnswering", f"The Service does not answer: {answer.error}.")
+    if answer.status != 200:
+        return Finding("NotAnswering", f"The Service answers {answer.status} to /v2/health/ready.")
+    return None
+
+
 def _check_names(predictor: Predictor, path: str) -> str | None:
-    """Refuse two nodes of one name; a node below one of its own name would be a cycle."""
-    cycle = _find_cycle(predictor.graph, ())
-    if cycle:
-        return f"{path}: {' -> '.join(cycle)} is a cycle of names, expected every node once."
+    """Find two nodes of one name."""
     counts = Counter(node.name for node in predictor.graph.walk())
     twice = next((name for name, count in counts.items() if count > 1), None)
     if twice:
         return f"{path}: got {counts[twice]} nodes named {twice!r}, expected unique names."
     return None
-
-
-def _find_cycle(node: GraphNode, above: tuple[str, ...]) -> tuple[str, ...] | None:
-    if node.name in above:
-        return (*above[above.index(node.name) :], node.name)
-    cycles = (_find_cycle(child, (*above, node.name)) for child in node.children)
-    return next((cycle for cycle in cycles if cycle), None)
 
 
 def _check_children(predictor: Predictor, path: str) -> str | None:

@@ -1,38 +1,44 @@
-"""What the planner of a ModelDeployment is told about the world."""
+"""What is observed of a ModelDeployment: the facts that its planner decides by."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fairlead.api.base import ArtifactRef
-from fairlead.core.conditions import Finding
-from fairlead.core.plan import PodView
+from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.views import ChildView, PodView
 
 
 @dataclass(frozen=True)
-class ChildView:
-    """What the planner reads of a Deployment, Service or ConfigMap."""
+class NodeArtifact:
+    """The artifact of one graph node."""
 
-    name: str
-    uid: str
-    applied_hash: str = ""
-    replicas: int = 0
-    """Pods of the current template that exist (Deployments)."""
-    ready: int = 0
-    """Pods of the current template that are ready."""
-    settled: bool = False
-    """Its controller has seen the current template, and no pod of an older one is left."""
+    node: str
+    model_uri: str
+    artifact: ArtifactFacts
 
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The artifacts of a graph, as read from the store."""
+    """The artifacts of all graphs, as read from the store."""
 
-    digests: Mapping[str, str] = field(default_factory=dict)
-    """modelUri -> digest."""
+    nodes: tuple[NodeArtifact, ...] = ()
+    """In the order of the graphs' nodes."""
     chain: tuple[ArtifactRef, ...] = ()
-    """What is served, and what it was made from."""
-    finding: Finding | None = None
-    """Why one of them cannot be served."""
+    """The models that could be read, and what they were made from."""
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Return modelUri -> digest."""
+        return {node.model_uri: node.artifact.digest for node in self.nodes}
+
+
+@dataclass(frozen=True)
+class ServiceAnswer:
+    """What a deployment's Service answered when asked whether it is ready."""
+
+    status: int | None = None
+    """HTTP's status code; None: no answer."""
+    error: str = ""
+    """Why there was no answer."""
 
 
 @dataclass(frozen=True)
@@ -44,5 +50,5 @@ class ObservedDeployment:
     config_maps: tuple[ChildView, ...] = ()
     pods: tuple[PodView, ...] = ()
     artifacts: Artifacts = Artifacts()
-    answering: Finding | None = None
-    """None: the Service answered that it is ready; else why it did not."""
+    answer: ServiceAnswer | None = None
+    """None: not asked, as no pod is ready."""

@@ -5,12 +5,15 @@ from typing import Any
 
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus, PredictorStatus
 from fairlead.core import names
+from fairlead.core.children import Object
 from fairlead.core.conditions import Finding, Wanted, is_true, merge_conditions
+from fairlead.core.model_deployment.artifacts import check_artifacts
 from fairlead.core.model_deployment.build import build_children
-from fairlead.core.model_deployment.checks import check_graphs, check_pods
-from fairlead.core.model_deployment.observed import ChildView, ObservedDeployment
-from fairlead.core.plan import Deletion, Event, Object, Plan
+from fairlead.core.model_deployment.checks import check_answer, check_graphs, check_pods
+from fairlead.core.model_deployment.observed import ObservedDeployment
+from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.core.settings import Settings
+from fairlead.core.views import ChildView
 
 _LOOK_AGAIN_SECONDS = 2.0
 """How soon to ask again whether a deployment answers."""
@@ -22,7 +25,7 @@ def plan_model_deployment(
     """Decide what a ModelDeployment needs next. What serves goes on serving while the new spec is at fault."""
     if finding := check_graphs(deployment):
         return _refuse(deployment, observed, finding, now, None)
-    if finding := observed.artifacts.finding:
+    if finding := check_artifacts(observed.artifacts):
         return _refuse(deployment, observed, finding, now, settings.gate_seconds)
     wanted = build_children(deployment, observed.artifacts.digests, settings)
     if changed := tuple(child for child in wanted if not _is_applied(child, observed)):
@@ -32,7 +35,7 @@ def plan_model_deployment(
         failing = check_pods(observed.pods)
         status = _derive(deployment, observed, failing or finding, now, degraded=failing)
         return Plan(status, events=_warn(deployment, failing), requeue_after=_LOOK_AGAIN_SECONDS)
-    if finding := observed.answering:
+    if finding := check_answer(observed.answer):
         return Plan(_derive(deployment, observed, finding, now), requeue_after=_LOOK_AGAIN_SECONDS)
     return Plan(_derive(deployment, observed, None, now), delete=_unused(wanted, observed))
 

@@ -5,7 +5,7 @@ from typing import Any
 from fairlead.api.pod_template import TRAINER
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
-from fairlead.core.plan import Object, build_owned
+from fairlead.core.children import Object, build_owned
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 
 BACKENDS = {"Horovod": "horovod"}

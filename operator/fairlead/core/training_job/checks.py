@@ -8,8 +8,8 @@ from datetime import datetime
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
 from fairlead.core.conditions import Finding, transition_time
-from fairlead.core.plan import PodView
 from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.views import PodView
 
 _STOPPED = 143
 """An agent that was told to stop exits with this: another one failed."""

@@ -1,19 +1,31 @@
-"""What the planner of a TrainingJob is told about the world."""
+"""What is observed of a TrainingJob: the facts that its planner decides by."""
 
 from dataclasses import dataclass
 
 from fairlead.api.base import ArtifactRef
 from fairlead.api.training_job import Progress
-from fairlead.core.conditions import Finding
-from fairlead.core.plan import PodView
+from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.views import PodView
 
 
 @dataclass(frozen=True)
 class Gate:
-    """What is known of the dataset: the artifacts that were found, or why the job must wait."""
+    """The artifacts that a job waits for, as read from the store."""
 
-    finding: Finding | None = None
-    artifacts: tuple[ArtifactRef, ...] = ()
+    dataset: ArtifactFacts | None = None
+    """None: the job names no dataset."""
+    validation: ArtifactFacts | None = None
+    """None: none is required, or the dataset could not be read."""
+
+    @property
+    def artifacts(self) -> tuple[ArtifactRef, ...]:
+        """Return what was found, for the job's provenance."""
+        found = (("dataset", self.dataset), ("validation", self.validation))
+        return tuple(
+            ArtifactRef(name=name, uri=facts.uri, digest=facts.digest)
+            for name, facts in found
+            if facts and facts.digest
+        )
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,6 @@ class ObservedJob:
     has_key: bool = False
     has_service: bool = False
     gate: Gate | None = None
-    """None: it was not looked at, as the job has started."""
+    """None: not read, as the job has started."""
     progress: Progress | None = None
-    """The launcher's report, when it was asked and answered."""
+    """The launcher's latest report, if it answered."""

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
+from fairlead.core.children import Object
 from fairlead.core.conditions import Finding, is_true
-from fairlead.core.plan import Deletion, Object, Plan, PodView
+from fairlead.core.plan import Deletion, Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.build import build_key_secret, build_launcher, build_service, build_worker
 from fairlead.core.training_job.checks import (
@@ -15,6 +16,7 @@ from fairlead.core.training_job.checks import (
     check_pending,
     check_supported,
 )
+from fairlead.core.training_job.gate import check_gate
 from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.training_job.status import (
     derive_blocked,
@@ -27,6 +29,7 @@ from fairlead.core.training_job.status import (
     derive_suspended,
     warning,
 )
+from fairlead.core.views import PodView
 
 _DELETION_SECONDS = 5.0
 """How soon to look again at pods that are being deleted, should their end go unnoticed."""
@@ -48,9 +51,9 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
         return _fail(job, observed, finding, now)
     if policy.suspend:
         return Plan(derive_suspended(job, observed, now), delete=_delete(observed.pods))
-    if observed.gate and observed.gate.finding and not status.start_time:
-        blocked = derive_blocked(job, observed.gate.finding, now)
-        return Plan(blocked, events=warning(job, "Blocked", observed.gate.finding), requeue_after=settings.gate_seconds)
+    if observed.gate and not status.start_time and (finding := check_gate(job.spec.dataset, observed.gate)):
+        blocked = derive_blocked(job, finding, now)
+        return Plan(blocked, events=warning(job, "Blocked", finding), requeue_after=settings.gate_seconds)
     if leftover := [pod for pod in observed.pods if pod.attempt != attempt]:
         return Plan(status, delete=_delete(leftover), requeue_after=_DELETION_SECONDS)
     if launcher := next((p for p in current if p.role == names.LAUNCHER and p.phase == "Succeeded"), None):

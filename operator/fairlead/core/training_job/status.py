@@ -7,10 +7,11 @@ from fairlead.api.base import ArtifactRef
 from fairlead.api.training_job import Progress, TrainingJob, TrainingJobStatus, WorkerCounts
 from fairlead.core import names
 from fairlead.core.conditions import Finding, Wanted, is_true, merge_conditions
-from fairlead.core.plan import Event, PodView
+from fairlead.core.plan import Event
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.checks import read_termination
 from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.views import PodView
 
 
 def derive_blocked(job: TrainingJob, finding: Finding, now: datetime) -> TrainingJobStatus:

@@ -1,0 +1,37 @@
+"""What every builder of child objects shares."""
+
+import json
+from typing import Any
+
+from fairlead.api.base import Resource
+from fairlead.core import names
+
+Object = dict[str, Any]
+
+
+def build_owned(resource: Resource, api_version: str, kind: str, name: str, labels: dict[str, str]) -> Object:
+    """Return the head of a child object, which is deleted with its owner."""
+    meta = resource.metadata
+    owner = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "name": meta.name,
+        "uid": meta.uid,
+        "controller": True,
+        "blockOwnerDeletion": False,
+    }
+    return {
+        "apiVersion": api_version,
+        "kind": kind,
+        "metadata": {
+            "name": name, "namespace": meta.namespace, "labels": labels, "ownerReferences": [owner],
+        },
+    }  # fmt: skip
+
+
+def with_hash(obj: Object) -> Object:
+    """Add the hash of the object to its annotations."""
+    digest = names.short_hash(json.dumps(obj, sort_keys=True))
+    meta = obj["metadata"]
+    annotations = meta.get("annotations", {}) | {names.APPLIED_HASH: digest}
+    return obj | {"metadata": meta | {"annotations": annotations}}

@@ -1,0 +1,39 @@
+"""The gate in front of a TrainingJob: its dataset and, where required, a passing validation of exactly that dataset."""
+
+from fairlead.api.training_job import Dataset
+from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.conditions import Finding
+from fairlead.core.training_job.observed import Gate
+
+
+def check_gate(dataset: Dataset | None, gate: Gate) -> Finding | None:
+    """Find why the job must wait: no dataset, other data than expected, or no passing validation of it."""
+    if dataset is None or gate.dataset is None:
+        return None
+    found = gate.dataset
+    if found.error:
+        return Finding("DatasetNotFound" if found.missing else "DatasetUnreadable", found.error)
+    if dataset.digest and found.digest != dataset.digest:
+        message = f"spec.dataset.digest: {dataset.uri} has {found.digest}, expected {dataset.digest}."
+        return Finding("DatasetDigestMismatch", message)
+    if not dataset.require_validation or gate.validation is None:
+        return None
+    return _check_validation(gate.validation, found.digest)
+
+
+def _check_validation(result: ArtifactFacts, digest: str) -> Finding | None:
+    """Find why a result does not open the gate: none yet, another kind of artifact, other data, a failure."""
+    uri = result.uri
+    if result.missing:
+        return Finding("ValidationMissing", f"No validation result for {digest}: expected a passing one at {uri}.")
+    if result.error:
+        return Finding("ValidationUnreadable", result.error)
+    if result.kind != "validation":
+        return Finding("ValidationRefused", f"{uri}: got an artifact of kind {result.kind}, expected validation.")
+    if all(parent.digest != digest for parent in result.parents):
+        return Finding("ValidationRefused", f"{uri}: the result's parents do not include the dataset's {digest}.")
+    if result.parameters.get("success") is not True:
+        failed = result.parameters.get("failed")
+        reasons = "; ".join(str(item) for item in failed) if isinstance(failed, list) else "no reason given"
+        return Finding("ValidationFailed", f"{uri}: {reasons}.")
+    return None
