@@ -1,5 +1,6 @@
 """kopf's handlers: every change of a resource or of a child puts the owner's key on the queue."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,11 +9,36 @@ import kopf
 from fairlead.core import names
 from fairlead.handlers.queue import KeyedQueue
 from fairlead.handlers.reconcile import Key
+from fairlead.handlers.settings import OperatorSettings
+from fairlead.handlers.signals import stop_on_signals
 from fairlead.kube.config import ClusterConfig
 from fairlead.kube.kinds import DEPLOYMENT, POD, WATCHED, Kind
 
 _CHILDREN = ((POD, names.JOB, "TrainingJob"), (POD, names.DEPLOYMENT, "ModelDeployment"),
              (DEPLOYMENT, names.DEPLOYMENT, "ModelDeployment"))  # fmt: skip
+
+
+async def watch(settings: OperatorSettings, config: ClusterConfig, queue: KeyedQueue[Key], stop: asyncio.Event) -> None:
+    """Run kopf: put the key of every changed resource on the queue, until cancelled."""
+    namespaces = settings.watched_namespaces
+    ready = asyncio.Event()
+
+    async def take_signals_back() -> None:
+        # kopf handles them from its start on, and would go on working for seconds after one
+        await ready.wait()
+        stop_on_signals(stop)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(take_signals_back())
+        group.create_task(
+            kopf.operator(
+                registry=build_registry(queue, config),
+                clusterwide=not namespaces,
+                namespaces=namespaces,
+                standalone=True,
+                ready_flag=ready,
+            )
+        )
 
 
 def build_registry(queue: KeyedQueue[Key], config: ClusterConfig) -> kopf.OperatorRegistry:

@@ -20,15 +20,15 @@ Objects = list[Object]
 
 FIELD_MANAGER = "fairlead"
 _PAGE = 500
+_MAX_CONNECTIONS = 32
 _WATCH_SECONDS = 290  # below the five minutes after which some load balancers cut idle connections
 
 
 class KubeClient:
     """Talks to one API server as one identity. Use as an async context manager."""
 
-    def __init__(self, config: ClusterConfig, max_connections: int = 32) -> None:
+    def __init__(self, config: ClusterConfig) -> None:
         self.config = config
-        self._max_connections = max_connections
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -37,7 +37,7 @@ class KubeClient:
         return cls(load_config(path))
 
     async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=self._max_connections, ssl=self.config.ssl_context())
+        connector = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, ssl=self.config.ssl_context())
         timeout = aiohttp.ClientTimeout(total=30, sock_connect=10)
         self._session = aiohttp.ClientSession(self.config.server, connector=connector, timeout=timeout)
         return self

@@ -1,0 +1,19 @@
+"""Settings come from the environment, or are rejected by name."""
+
+import pytest
+from fairlead.handlers.settings import read_settings
+
+
+def test_settings_are_read_by_name_and_type(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_WORKERS", "3")
+    monkeypatch.setenv("FAIRLEAD_NAMESPACES", "a,b")
+    monkeypatch.setenv("POD_NAME", "operator-0")
+    settings = read_settings()
+    assert (settings.workers, settings.watched_namespaces) == (3, ("a", "b"))
+    assert settings.identity == "operator-0"
+
+
+def test_bad_value_is_rejected_with_the_variable_and_what_was_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FAIRLEAD_PROGRESS_SECONDS", "soon")
+    with pytest.raises(ValueError, match="FAIRLEAD_PROGRESS_SECONDS: got 'soon', expected float"):
+        read_settings()
