@@ -28,7 +28,7 @@ setup: $(READY) ## Build and install all that tests and demo need
 
 .PHONY: test
 test: setup ## Unit, golden, simulation, integration and local end-to-end tests
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target \
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going \
 	    test-integration test-local $(addprefix test-,$(COMPONENTS)) test-pure
 
 .PHONY: test-pure
@@ -45,6 +45,10 @@ test-local: # pods on local clusters
 .PHONY: $(addprefix test-,$(COMPONENTS))
 $(addprefix test-,$(COMPONENTS)): test-%: # a component, in its own environment
 	PATH=$(FAIRLEAD_HOME)/bin:$$PATH $(FAIRLEAD_HOME)/envs/$*/bin/python -m pytest tests/components/$*
+
+.PHONY: fresh
+fresh: $(READY) ## `make demo` and `make test` on a bare Debian 12 in a folder (root; downloads cached; ARGS=--cold for none)
+	$(VENV)/python tests/fresh/run.py $(ARGS)
 
 .PHONY: e2e
 e2e: setup cluster images ## The worked example in pods of a two-node kind cluster

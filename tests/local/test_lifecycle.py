@@ -41,10 +41,12 @@ def test_a_deleted_pod_gets_its_grace_period(cluster: LocalCluster, tmp_path: Pa
 def test_a_pod_that_ignores_sigterm_is_killed_after_its_grace_period(cluster: LocalCluster) -> None:
     cluster.apply(make_pod("stubborn", "python", "-c", STUBBORN, spec={"terminationGracePeriodSeconds": 1}))
     _await_log(cluster, "stubborn", "ready")
+    (folder,) = (cluster.home / "cluster" / "pods").glob("default_stubborn_*")
+    assert find_processes(folder)
     began = time.monotonic()
     cluster.kubectl("delete", "pod", "stubborn")
     assert 1 <= time.monotonic() - began < 15  # and not the 30 s that a pod has by default
-    assert not find_processes(cluster.home / "cluster" / "pods" / "default_stubborn")
+    assert not find_processes(folder)
 
 
 def test_a_pod_deleted_by_force_leaves_no_process(cluster: LocalCluster) -> None:
@@ -59,16 +61,22 @@ def test_a_pod_deleted_by_force_leaves_no_process(cluster: LocalCluster) -> None
         time.sleep(0.1)
 
 
-def test_a_killed_node_agent_finds_its_pods_again(cluster: LocalCluster) -> None:
-    lives, ends = "sleep 60", "sleep 1; exit 7"
+def test_a_killed_node_agent_finds_its_pods_again(cluster: LocalCluster, tmp_path: Path) -> None:
+    lives, ends = "sleep 600", f"until [ -e {tmp_path}/end ]; do sleep 0.1; done; exit 7"
     cluster.apply(make_pod("lives", "sh", "-c", lives), make_pod("ends", "sh", "-c", ends))
     before = cluster.running("lives")
-    cluster.wait("ends", lambda pod: "running" in container(pod)["state"])
+    cluster.running("ends")
+    (folder,) = (cluster.home / "cluster" / "pods").glob("default_ends_*")
     agent = Daemons(cluster.home / "cluster" / "processes", detached=True).find(NODE_AGENT)
     assert agent
     agent.signal(signal.SIGKILL)
-    assert agent.wait(5)
-    time.sleep(1.5)  # this pod's process ends while no agent is there to see it
+    assert agent.wait(30)
+    # this pod's process ends while no agent is there to see it
+    (tmp_path / "end").touch()
+    deadline = time.monotonic() + 30
+    while find_processes(folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     assert cluster.get("pod", "ends")["status"]["phase"] == "Running"
     assert up(cluster.home, operator=False).up
     assert cluster.finished("ends")["exitCode"] == 7

@@ -1,0 +1,201 @@
+"""`make fresh`: the README's two commands on a bare Debian 12, from a fresh clone of this commit in an empty home.
+
+The system is what `debootstrap --variant=minbase` makes, with Python, git and make: no compiler, no Go, no pip. It runs
+in namespaces of its own, which end with it, on this machine's network. Needs root.
+"""
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SUITE = "bookworm"
+PACKAGES = ("git", "make", "python3")
+COMMANDS = ("make demo", "make test")
+CLONE = "/root/fairlead"
+CERTIFICATES = "/etc/ssl/host-certificates.pem"
+CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
+PASSED_ON = (
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "UV_DEFAULT_INDEX", "GOPROXY", "GOSUMDB", "GONOSUMDB",
+)  # fmt: skip
+"""How this machine reaches the package registries; nothing else of its environment reaches the fresh system."""
+
+_ENTER = r"""
+set -eu
+mount --make-rprivate /
+mount -t proc proc "$ROOT/proc"
+mount --rbind /dev "$ROOT/dev"
+for pair in $SHARED; do
+    mkdir -p "${pair%%:*}" "$ROOT${pair##*:}"
+    mount --bind "${pair%%:*}" "$ROOT${pair##*:}"
+done
+exec chroot "$ROOT" /usr/bin/env -i "$@"
+"""
+"""Run by a shell in fresh mount and process namespaces: no mount outlives it, and no process."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One command on the fresh system."""
+
+    command: str
+    seconds: float
+    status: int
+
+
+def main() -> int:
+    """Run the commands; returns 1 when one of them failed, 2 when they could not be tried."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cold", action="store_true", help="download everything; by default downloads are cached")
+    parser.add_argument("--keep", action="store_true", help="keep the system afterwards, to look at")
+    parser.add_argument("commands", nargs="*", default=COMMANDS, help=f"default: {', '.join(COMMANDS)}")
+    arguments = parser.parse_args()
+    console = Console()
+    if problem := find_problem():
+        console.print(f"make fresh: {problem}", markup=False, style="bold red")
+        return 2
+    warn_of_changes(console)
+    home = Path(os.environ.get("FAIRLEAD_HOME") or Path.home() / ".fairlead").absolute() / "fresh"
+    system = unpack(make_archive(home, console), home / "root")
+    try:
+        results = [run(system, command, home, arguments.cold, console) for command in arguments.commands]
+    finally:
+        if not arguments.keep:
+            remove(system)
+    console.print(build_table(results, arguments.cold))
+    return int(any(result.status for result in results))
+
+
+def find_problem() -> str:
+    """Return why a fresh system cannot be made here; empty when it can."""
+    if os.geteuid() != 0:
+        return "got an ordinary user, expected root: debootstrap and chroot need it"
+    if shutil.which("debootstrap"):
+        return ""
+    if not shutil.which("apt-get"):
+        return "debootstrap is not installed, and this is no Debian that could install it"
+    subprocess.run(["apt-get", "update", "-qq"], check=True)
+    subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "debootstrap"], check=True)
+    return ""
+
+
+def warn_of_changes(console: Console) -> None:
+    """Print that changes which are not committed are not tried."""
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    if status.stdout.strip():
+        console.print("[yellow]there are uncommitted changes; what is tried is the last commit[/]")
+
+
+def make_archive(home: Path, console: Console) -> Path:
+    """Return the archive of the bare system, made once for each list of packages."""
+    key = hashlib.sha256(f"{SUITE} {PACKAGES}".encode()).hexdigest()[:12]
+    archive = home / f"{SUITE}-{key}.tar"
+    if archive.exists():
+        return archive
+    folder = home / "bootstrap"
+    remove(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with console.status(f"debootstrap {SUITE}: minbase, {', '.join(PACKAGES)}"):
+        log = home / "debootstrap.log"
+        command = ["debootstrap", "--variant=minbase", f"--include={','.join(PACKAGES)}", SUITE, str(folder)]
+        with log.open("wb") as output:
+            if subprocess.run(command, stdout=output, stderr=output).returncode:
+                raise SystemExit(f"make fresh: debootstrap failed; see {log}")
+        part = archive.with_suffix(".part")
+        subprocess.run(["tar", "-C", str(folder), "-cf", str(part), "."], check=True)
+        part.rename(archive)
+        remove(folder)
+    return archive
+
+
+def unpack(archive: Path, root: Path) -> Path:
+    """Unpack the bare system, connect it to this machine's network and certificates, and clone the last commit."""
+    remove(root)
+    root.mkdir(parents=True)
+    subprocess.run(["tar", "-C", str(root), "-xf", str(archive)], check=True)
+    shutil.copy("/etc/resolv.conf", root / "etc" / "resolv.conf")
+    shutil.copy("/etc/hosts", root / "etc" / "hosts")
+    if bundle := find_certificates():
+        shutil.copy(bundle, root / CERTIFICATES.lstrip("/"))
+    subprocess.run(
+        ["git", "clone", "--quiet", "--no-hardlinks", str(CHECKOUT), str(root / CLONE.lstrip("/"))], check=True
+    )
+    return root
+
+
+def run(system: Path, command: str, home: Path, cold: bool, console: Console) -> Result:
+    """Run one of the README's commands in the fresh system, its output on this terminal."""
+    console.rule(f"[bold]{command}[/] on a bare Debian ({SUITE})")
+    environment = {
+        "ROOT": str(system),
+        "SHARED": " ".join(f"{host}:{inside}" for host, inside in ({} if cold else find_caches(home)).items()),
+        "PATH": os.environ["PATH"],
+    }
+    inside = build_environment()
+    words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", _ENTER, "sh"]
+    words += [f"{name}={value}" for name, value in inside.items()]
+    words += ["/bin/bash", "-c", f"cd {CLONE} && exec {command}"]
+    began = time.monotonic()
+    status = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL).returncode
+    return Result(command, time.monotonic() - began, status)
+
+
+def build_environment() -> dict[str, str]:
+    """Return the environment of a first login, and how the registries are reached."""
+    environment = {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+    environment |= {"LANG": "C.UTF-8", "TERM": "dumb", "USER": "root"}
+    environment |= {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if find_certificates():
+        environment |= dict.fromkeys(CERTIFICATE_VARIABLES, CERTIFICATES)
+    return environment
+
+
+def find_certificates() -> str | None:
+    """Return the bundle of certificates that this machine was told to trust, where it was told."""
+    bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT")
+    return bundle if bundle and Path(bundle).exists() else None
+
+
+def find_caches(home: Path) -> dict[Path, str]:
+    """Return this machine's caches of downloads, and where the fresh system looks for its own; no cache of builds."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    modules = Path(os.environ.get("GOMODCACHE") or Path.home() / "go" / "pkg" / "mod")
+    return {
+        cache / "uv": "/root/.cache/uv",
+        cache / "pip": "/root/.cache/pip",
+        modules: "/root/go/pkg/mod",
+        home / "apt-archives": "/var/cache/apt/archives",
+    }
+
+
+def remove(folder: Path) -> None:
+    """Remove a system; refuses while something is mounted in it, which would be removed with it."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    if inside := [mount for mount in mounts if Path(mount).is_relative_to(folder)]:
+        raise SystemExit(f"make fresh: {inside[0]} is mounted; unmount it first")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def build_table(results: list[Result], cold: bool) -> Table:
+    """Return the commands, how they ended and how long they took."""
+    table = Table(title=f"a bare Debian ({SUITE}), {'nothing cached' if cold else 'downloads cached'}")
+    for column in ("command", "result", "seconds"):
+        table.add_column(column, justify="right" if column == "seconds" else "left")
+    for result in results:
+        verdict = "[green]passed[/]" if result.status == 0 else f"[bold red]failed ({result.status})[/]"
+        table.add_row(result.command, verdict, f"{result.seconds:.0f}")
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
