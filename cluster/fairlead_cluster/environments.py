@@ -29,6 +29,8 @@ class Environment:
 
     requirements: str
     packages: tuple[str, ...] = (_ARTIFACTS,)
+    libraries: tuple[str, ...] = ()
+    """Packages of this checkout that it imports and whose commands it does not offer."""
     horovod: bool = False
 
 
@@ -42,7 +44,7 @@ ENVIRONMENTS = {
     ),
     "graph-server": Environment("components/graph-server/requirements.txt", (_ARTIFACTS, "components/graph-server")),
     "edge-runtime": Environment("edge-runtime/requirements.txt", (_ARTIFACTS, "edge-runtime")),
-    "pipelines": Environment("pipelines/requirements.txt", (_ARTIFACTS, "pipelines")),
+    "pipelines": Environment("pipelines/requirements.txt", (_ARTIFACTS, "pipelines"), libraries=(".",)),
     "example": Environment("examples/digits/requirements.txt"),
     "seldon": Environment("tests/seldon/requirements.txt"),
 }
@@ -98,7 +100,10 @@ def _plan_environment(name: str, environment: Environment, home: Home, tests: bo
         install_requirements(env, [CHECKOUT / environment.requirements], log)
         if environment.horovod:
             install_wheel(env, _horovod_wheel(env, home, log), log)
-        _link_commands(link_packages(env, [CHECKOUT / folder for folder in environment.packages]), home.bin)
+        packages, libraries = (
+            [CHECKOUT / folder for folder in folders] for folders in (environment.packages, environment.libraries)
+        )
+        _link_commands(link_packages(env, packages, libraries), home.bin)
         base.write()
 
     def add_tests(log: StepLog) -> None:
@@ -133,7 +138,7 @@ class _Stamp:
 def _key(environment: Environment) -> str:
     """Hash all that an environment is made from; the packages themselves are linked, only their commands count."""
     files = [CHECKOUT / environment.requirements]
-    files += [CHECKOUT / folder / "pyproject.toml" for folder in environment.packages]
+    files += [CHECKOUT / folder / "pyproject.toml" for folder in (*environment.packages, *environment.libraries)]
     if environment.horovod:
         files += [CHECKOUT / _TRAINER / "build_horovod.py", CHECKOUT / _TRAINER / "requirements-build.txt"]
     return _hash(files)

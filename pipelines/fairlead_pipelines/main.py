@@ -6,9 +6,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairlead_pipelines.steps.cluster import Cluster, Object, StepFailed
+from fairlead.client import FairleadClient, FairleadError, Object
+
 from fairlead_pipelines.steps.deployment import Deployment, Model, deploy
 from fairlead_pipelines.steps.training import Training, train
+
+_FIELD_MANAGER = "fairlead-pipelines"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     try:
         return int(options.run(options))
-    except StepFailed as error:
+    except FairleadError as error:
         sys.stderr.write(f"fairlead-pipelines: {error}\n")
         return 1
 
@@ -41,7 +44,7 @@ def _train(options: argparse.Namespace) -> int:
         store_secret=options.store_secret,
         seconds=options.seconds,
     )
-    return _report(options, train(Cluster(options.namespace), training))
+    return _report(options, train(_connect(options), training))
 
 
 def _deploy(options: argparse.Namespace) -> int:
@@ -53,7 +56,11 @@ def _deploy(options: argparse.Namespace) -> int:
         store_secret=options.store_secret,
         seconds=options.seconds,
     )
-    return _report(options, deploy(Cluster(options.namespace), deployment))
+    return _report(options, deploy(_connect(options), deployment))
+
+
+def _connect(options: argparse.Namespace) -> FairleadClient:
+    return FairleadClient(options.namespace, field_manager=_FIELD_MANAGER)
 
 
 def _compile(options: argparse.Namespace) -> int:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from fairlead.cli.cluster import Cluster, Object, read_manifests
 from fairlead.cli.console import CommandError, explained, out
+from fairlead.cli.manifests import read_manifests
+from fairlead.client import FairleadClient, Object
 from fairlead.core import names
 from fairlead_artifacts import ArtifactNotFound, read_manifest, validation_uri
 from rich.console import Console
 
 from fairlead_cluster.base.home import CHECKOUT, Home, default_home
 from fairlead_cluster.demo.stages import Stages
-from fairlead_cluster.demo.waiting import replace, wait, watch_training
+from fairlead_cluster.demo.waiting import replace, watch_training
 from fairlead_cluster.environments import environment_python, setup
 from fairlead_cluster.local import cluster as local_cluster
 
@@ -25,6 +26,7 @@ COMPONENTS = (
     "kubernetes", "trainer", "data-validation", "onnx-converter", "graph-server", "edge-runtime", "example",
 )  # fmt: skip
 MIN_ACCURACY = 0.95
+_WAIT_SECONDS = 120.0
 SCALE = "0.0625"
 """The digits' pixels are 0 to 16, the network takes 0 to 1."""
 
@@ -93,20 +95,20 @@ class _Demo:
         job = self._manifest("training-job.yaml")
         job["spec"]["dataset"]["digest"] = self.facts["dataset"]["digest"]
         name = job["metadata"]["name"]
-        cluster = Cluster()
+        client = FairleadClient()
         for obj in _surroundings():
-            cluster.apply(obj)
+            client.apply(obj)
         validated = self._is_validated()
         if not validated:
             with self.stages.stage("gate") as stage:
-                replace(cluster, job)
-                wait(cluster, "TrainingJob", name, ("Blocked",))
+                replace(client, job)
+                client.wait("TrainingJob", name, "Blocked", seconds=_WAIT_SECONDS)
                 stage.result = f"TrainingJob {name} is Blocked: its dataset has no validation yet"
         self._validate()
         with self.stages.stage("training", spinner=False) as stage:
             if validated:
-                replace(cluster, job)
-            status = watch_training(cluster, name)
+                replace(client, job)
+            status = watch_training(client, name)
             self.facts["training"] = status
             stage.result = f"model {status['modelVersion']}, final loss {status['progress']['metrics']['loss']:.4f}"
         self.facts["model"] = next(item for item in status["provenance"] if item["name"] == "model")
@@ -150,11 +152,11 @@ class _Demo:
             scaler = deployment["spec"]["predictors"][0]["graph"]
             scaler["modelUri"] = self.facts["scaler"]["uri"]
             scaler["children"][0]["modelUri"] = self.facts["onnx"]["uri"]
-            cluster = Cluster()
-            cluster.apply(deployment)
+            client = FairleadClient()
+            client.apply(deployment)
             name = deployment["metadata"]["name"]
-            wait(cluster, "ModelDeployment", name, ("Ready",))
-            address = cluster.core.read_namespaced_service(name, cluster.namespace).spec.cluster_ip
+            client.wait("ModelDeployment", name, "Ready", seconds=_WAIT_SECONDS)
+            address = client.get("Service", name)["spec"]["clusterIP"]
             self.facts["url"] = f"http://{address}:{names.SERVING_PORT}/v2/models/{name}"
             stage.result = f"ModelDeployment {name} is Ready: {self.facts['url']}"
 

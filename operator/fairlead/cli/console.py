@@ -7,6 +7,8 @@ from typing import NoReturn
 
 from rich.console import Console
 
+from fairlead.client import FairleadError
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -28,10 +30,10 @@ def fail(message: str) -> NoReturn:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn a CommandError into a message and an exit code."""
+    """Turn an error of the command or of the SDK into a message and an exit code."""
     try:
         yield
-    except CommandError as error:
+    except (CommandError, FairleadError) as error:
         fail(str(error))
 
 

@@ -7,10 +7,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from fairlead.cli.cluster import Cluster
 from fairlead.cli.console import CommandError, explained, out
-from fairlead.cli.resources import Namespace
-from fairlead.core import names
+from fairlead.cli.resources import FIELD_MANAGER, Namespace
+from fairlead.client import FairleadClient
 
 
 def register(app: typer.Typer) -> None:
@@ -27,34 +26,11 @@ def predict(
     """Send a request to a model deployment and print its answer."""
     with explained():
         content = _read_json(file)
-        cluster = Cluster(namespace)
-        path = f"/v2/models/{name}"
-        if isinstance(content, list):
-            metadata = cluster.request_service(name, names.SERVING_PORT, "GET", path)
-            content = build_request(metadata["inputs"], content)
-        answer = cluster.request_service(name, names.SERVING_PORT, "POST", f"{path}/infer", content)
+        answer = FairleadClient(namespace, field_manager=FIELD_MANAGER).predict(name, content)
     if as_json:
         out.print_json(data=answer)
     else:
         _print_answer(answer)
-
-
-def build_request(inputs: list[dict[str, Any]], values: list[Any]) -> dict[str, Any]:
-    """Return the V2 request for a model with one input, from rows of values.
-
-    Raises CommandError when the model has several inputs: then the file must hold a whole request.
-    """
-    if len(inputs) != 1:
-        got = ", ".join(tensor["name"] for tensor in inputs)
-        raise CommandError(f"the model takes the inputs {got}; expected a whole V2 request in the file")
-    tensor = inputs[0]
-    return {
-        "inputs": [{"name": tensor["name"], "datatype": tensor["datatype"], "shape": _shape(values), "data": values}]
-    }
-
-
-def _shape(values: Any) -> list[int]:
-    return [len(values), *_shape(values[0])] if isinstance(values, list) and values else []
 
 
 def _read_json(file: Path) -> Any:

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from fairlead_pipelines.steps.cluster import API_VERSION, Cluster, Object, StepFailed, find_condition
+from fairlead.api.group import API_VERSION
+from fairlead.client import FairleadClient, Object
 
 _KIND = "ModelDeployment"
 
@@ -17,7 +18,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What is to be served."""
+    """A graph of two models to serve."""
 
     name: str
     scaler: Model
@@ -28,10 +29,10 @@ class Deployment:
     seconds: int
 
 
-def deploy(cluster: Cluster, deployment: Deployment) -> Object:
-    """Apply the ModelDeployment and return its url once it answers; raises StepFailed."""
-    cluster.apply(build_model_deployment(deployment))
-    ready = cluster.wait(_KIND, deployment.name, _is_ready, deployment.seconds)
+def deploy(client: FairleadClient, deployment: Deployment) -> Object:
+    """Apply the ModelDeployment and return its url once it answers; raises FairleadError."""
+    client.apply(build_model_deployment(deployment), force=False)
+    ready = client.wait(_KIND, deployment.name, "Ready", seconds=deployment.seconds)
     return {"url": ready["status"]["url"]}
 
 
@@ -51,11 +52,3 @@ def build_model_deployment(deployment: Deployment) -> Object:
 
 def _build_node(name: str, type_: str, model: Model, secret: str) -> Object:
     return {"name": name, "type": type_, "modelUri": model.uri, "digest": model.digest, "envSecretRefName": secret}
-
-
-def _is_ready(deployment: Object) -> bool:
-    """Say whether the present spec answers; raises StepFailed when waiting will not mend it."""
-    if degraded := find_condition(deployment, "Degraded"):
-        name = deployment["metadata"]["name"]
-        raise StepFailed(f"{_KIND} {name} is degraded: {degraded['reason']}: {degraded['message']}")
-    return find_condition(deployment, "Ready") is not None

@@ -3,12 +3,13 @@
 import sys
 from dataclasses import dataclass
 
-from fairlead_pipelines.steps.cluster import API_VERSION, Cluster, Object, StepFailed, find_condition
+from fairlead.api.group import API_VERSION
+from fairlead.client import Conflict, FairleadClient, NotFound, Object, Rejected, ResourceFailed
 
 _CODE_FOLDER = "/code"
 _KIND = "TrainingJob"
 _GRACE_SECONDS = 60
-"""The job's own deadline comes first, so that the step can tell its message."""
+"""The job's own deadline comes first, so that the step can report its message."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,20 @@ class Training:
     seconds: int
 
 
-def train(cluster: Cluster, training: Training) -> Object:
+def train(client: FairleadClient, training: Training) -> Object:
     """Create the run's TrainingJob, or find the one of an earlier try, and return its model: uri, digest, version.
 
-    Raises StepFailed with the message of the job's condition when it fails.
+    Raises FairleadError with the message of the job's condition when it fails.
     """
     job = build_training_job(training)
-    _require_same(cluster, job)
-    cluster.apply(job)
-    finished = cluster.wait(_KIND, training.name, _Follower().has_finished, training.seconds + _GRACE_SECONDS)
-    status = finished["status"]
+    _require_same(client, job)
+    client.apply(job, force=False)
+    seconds = training.seconds + _GRACE_SECONDS
+    status = client.wait(_KIND, training.name, "Succeeded", seconds=seconds, on_observed=_ProgressLines())["status"]
     model = next((item for item in status.get("provenance", []) if item["name"] == "model"), None)
     if model is None:
-        raise StepFailed(f"{_KIND} {training.name}: status.provenance: got no model, expected the one it published")
+        message = "status.provenance: got no model, expected the one that the job published"
+        raise ResourceFailed(f"{_KIND} {training.name}: {message}")
     return {"uri": model["uri"], "digest": model["digest"], "version": status["modelVersion"]}
 
 
@@ -85,39 +87,36 @@ def build_training_job(training: Training) -> Object:
     }
 
 
-def _require_same(cluster: Cluster, job: Object) -> None:
-    """Refuse a job of this name with another spec: its model would be taken for this run's.
+def _require_same(client: FairleadClient, job: Object) -> None:
+    """Reject a job of this name with another spec: its model would be taken for this run's.
 
     The API server itself compares, defaults included: applying an equal spec leaves the generation as it is.
     """
     name = job["metadata"]["name"]
-    existing = cluster.find(_KIND, name)
-    if existing is None:
+    try:
+        existing = client.get(_KIND, name)
+    except NotFound:
         return
     try:
-        would_be = cluster.apply(job, dry_run=True)
-    except StepFailed as error:
-        raise StepFailed(f"{error}. A job of an earlier run is there; give this run another name") from None
+        would_be = client.apply(job, force=False, dry_run=True)
+    except (Conflict, Rejected) as error:
+        raise Conflict(f"{error}. A job of an earlier run exists; give this run another name") from None
     if would_be["metadata"]["generation"] != existing["metadata"]["generation"]:
-        raise StepFailed(f"{_KIND} {name}: exists with another spec; give this run another name")
+        raise Conflict(f"{_KIND} {name}: exists with another spec; give this run another name")
 
 
-class _Follower:
-    """Prints a line when the job has come further, until it finishes."""
+class _ProgressLines:
+    """Prints a line whenever the job has come further."""
 
     def __init__(self) -> None:
         self._shown = ""
 
-    def has_finished(self, job: Object) -> bool:
-        """Say whether the job has succeeded; raises StepFailed when it failed."""
+    def __call__(self, job: Object) -> None:
         line = _describe_progress(job)
         if line != self._shown:
             sys.stdout.write(f"{line}\n")
             sys.stdout.flush()
             self._shown = line
-        if failed := find_condition(job, "Failed"):
-            raise StepFailed(f"{_KIND} {job['metadata']['name']} failed: {failed['reason']}: {failed['message']}")
-        return find_condition(job, "Succeeded") is not None
 
 
 def _describe_progress(job: Object) -> str:

@@ -1,0 +1,87 @@
+"""What `fairlead get` and `fairlead describe` print: tables and lines of a resource's status."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.table import Table
+
+from fairlead.cli.console import escape, out, styled
+
+Object = dict[str, Any]
+
+
+def print_list(kind: str, items: Sequence[Object]) -> None:
+    """Print the objects of a kind; the columns of our own kinds say how far they are."""
+    columns: Object = {
+        "TrainingJob": {
+            "PHASE": lambda s: styled(s.get("phase", "")),
+            "WORKERS": lambda s: f"{s.get('workers', {}).get('ready', 0)}/{s.get('workers', {}).get('desired', 0)}",
+            "STEP": lambda s: _steps(s.get("progress", {})),
+            "LOSS": lambda s: _number(s.get("progress", {}).get("metrics", {}).get("loss")),
+            "MODEL": lambda s: s.get("modelVersion", ""),
+        },
+        "ModelDeployment": {
+            "READY": lambda s: styled(_condition(s, "Ready").get("status", "Unknown")),
+            "REASON": lambda s: _condition(s, "Ready").get("reason", ""),
+            "REPLICAS": lambda s: str(s.get("replicas", 0)),
+            "URL": lambda s: s.get("url", ""),
+        },
+    }
+    kind = items[0]["kind"] if items else kind
+    chosen = columns.get(kind, {})
+    table = Table(box=None, title=kind, title_justify="left", title_style="bold")
+    for column in ("NAMESPACE", "NAME", *chosen):
+        table.add_column(column)
+    for item in items:
+        cells = [render(item.get("status", {})) for render in chosen.values()]
+        table.add_row(item["metadata"].get("namespace", ""), item["metadata"]["name"], *cells)
+    out.print(table if items else f"[bold]{kind}[/]: none")
+
+
+def print_conditions(conditions: list[Object]) -> None:
+    """Print the conditions as a table."""
+    table = Table(box=None, header_style="dim")
+    for column in ("CONDITION", "STATUS", "REASON", "MESSAGE"):
+        table.add_column(column, overflow="fold")
+    for condition in conditions:
+        status = styled(condition["status"])
+        table.add_row(condition["type"], status, condition["reason"], escape(condition["message"]))
+    out.print(table)
+
+
+def print_facts(status: Object) -> None:
+    """Print progress, address and provenance, where there are any."""
+    if progress := status.get("progress"):
+        metrics = ", ".join(f"{key} {_number(value)}" for key, value in progress.get("metrics", {}).items())
+        rate = _number(progress.get("samplesPerSecond"))
+        out.print(f"progress   step {_steps(progress)}, {rate} samples/s, {metrics}")
+    if url := status.get("url"):
+        out.print(f"url        {url}")
+    for artifact in status.get("provenance", []):
+        out.print(f"provenance {artifact['name']:<12} {artifact['digest'][:19]}…  {artifact['uri']}")
+
+
+def print_pods(pods: Sequence[Object]) -> None:
+    """Print a line for each pod: name, phase, node."""
+    for pod in pods:
+        phase = styled(pod["status"].get("phase", ""))
+        out.print(f"pod        {pod['metadata']['name']}  {phase}  {pod['spec'].get('nodeName', '')}")
+
+
+def print_events(events: list[Object]) -> None:
+    """Print a line for each event."""
+    for event in events:
+        out.print(f"event      [yellow]{event['reason']}[/]: {escape(event.get('message', ''))}")
+
+
+def _condition(status: Object, type_: str) -> Object:
+    found = [condition for condition in status.get("conditions", []) if condition["type"] == type_]
+    return found[0] if found else {}
+
+
+def _steps(progress: Object) -> str:
+    return f"{progress['step']}/{progress.get('totalSteps', '?')}" if "step" in progress else ""
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

@@ -1,0 +1,160 @@
+"""`FairleadClient`: what people, the command line and pipeline steps do with Fairlead's resources."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from fairlead.api.base import Resource
+from fairlead.client import inference, pods
+from fairlead.client.connection import connect
+from fairlead.client.objects import Object, Objects, canonical_kind
+from fairlead.client.waiting import reached, wait_until
+from fairlead.core import names
+
+R = TypeVar("R", bound=Resource)
+
+
+class FairleadClient:
+    """One namespace of one cluster.
+
+    A kind is a model (`TrainingJob`), for which results are models too, or a name (`"TrainingJob"`, `"tj"`, `"Pod"`),
+    for which they are dictionaries. Every method raises errors of `fairlead.client.errors`.
+    """
+
+    def __init__(
+        self,
+        namespace: str | None = None,
+        *,
+        kubeconfig: Path | None = None,
+        context: str | None = None,
+        field_manager: str = "fairlead-client",
+    ) -> None:
+        """Connect by `kubeconfig`, $KUBECONFIG, ~/.kube/config or a pod's service account; raises Unreachable.
+
+        `namespace` defaults to the kubeconfig's; `field_manager` names the caller in the objects that it applies.
+        """
+        self._connection = connect(kubeconfig, context)
+        self.namespace = namespace or self._connection.namespace
+        self.objects = Objects(self._connection, self.namespace, field_manager)
+
+    @overload
+    def apply(self, obj: R, *, force: bool = ..., dry_run: bool = ...) -> R: ...
+    @overload
+    def apply(self, obj: Mapping[str, Any], *, force: bool = ..., dry_run: bool = ...) -> Object: ...
+    def apply(self, obj: Resource | Mapping[str, Any], *, force: bool = True, dry_run: bool = False) -> Any:
+        """Server-side apply an object and return it as stored.
+
+        With `force` False a field that another manager owns is a Conflict. With `dry_run` nothing is stored.
+        """
+        if isinstance(obj, Resource):
+            return type(obj).model_validate(self.objects.apply(_to_object(obj), force=force, dry_run=dry_run))
+        return self.objects.apply(obj, force=force, dry_run=dry_run)
+
+    @overload
+    def get(self, kind: type[R], name: str) -> R: ...
+    @overload
+    def get(self, kind: str, name: str) -> Object: ...
+    def get(self, kind: type[Resource] | str, name: str) -> Any:
+        """Return one object; raises NotFound."""
+        return _parse(kind, self.objects.get(_kind_name(kind), name))
+
+    @overload
+    def list(self, kind: type[R], *, labels: str | None = ..., everywhere: bool = ...) -> Sequence[R]: ...
+    @overload
+    def list(self, kind: str, *, labels: str | None = ..., everywhere: bool = ...) -> Sequence[Object]: ...
+    def list(self, kind: type[Resource] | str, *, labels: str | None = None, everywhere: bool = False) -> Any:
+        """Return the objects of a kind in the namespace, or in all namespaces."""
+        return [_parse(kind, item) for item in self.objects.list(_kind_name(kind), labels, everywhere)]
+
+    def delete(self, kind: type[Resource] | str, name: str) -> None:
+        """Delete an object and, in the background, what it owns; raises NotFound."""
+        self.objects.delete(_kind_name(kind), name)
+
+    @overload
+    def wait(
+        self,
+        kind: type[R],
+        name: str,
+        *conditions: str,
+        seconds: float = ...,
+        on_observed: Callable[[Object], None] | None = ...,
+    ) -> R: ...
+    @overload
+    def wait(
+        self,
+        kind: str,
+        name: str,
+        *conditions: str,
+        seconds: float = ...,
+        on_observed: Callable[[Object], None] | None = ...,
+    ) -> Object: ...
+    def wait(
+        self,
+        kind: type[Resource] | str,
+        name: str,
+        *conditions: str,
+        seconds: float = 300.0,
+        on_observed: Callable[[Object], None] | None = None,
+    ) -> Any:
+        """Return the object once one of the conditions is True for its present spec.
+
+        `on_observed` is called with every state that is seen, as a dictionary. Raises ResourceFailed once the condition
+        cannot be reached any more, WaitTimeout after `seconds`.
+        """
+        name_of_kind = _kind_name(kind)
+        found = wait_until(
+            lambda: self.objects.get(name_of_kind, name),
+            reached(conditions),
+            f"{name_of_kind} {name}",
+            seconds,
+            on_observed,
+        )
+        return _parse(kind, found)
+
+    def pods(self, kind: type[Resource] | str, name: str) -> Sequence[Object]:
+        """Return the pods of a TrainingJob or ModelDeployment."""
+        return pods.list_pods(self.objects, _kind_name(kind), name)
+
+    def logs(
+        self,
+        kind: type[Resource] | str,
+        name: str,
+        *,
+        worker: int | None = None,
+        follow: bool = False,
+        tail: int | None = None,
+    ) -> Iterator[str]:
+        """Yield the log lines of a job's launcher or worker, a deployment's graph server, or a pod.
+
+        `tail` limits them to the last lines; with `follow` new lines are yielded until the container ends.
+        """
+        pod = pods.find_pod(self.objects, _kind_name(kind), name, worker)
+        return pods.read_log(self._connection.api, pod, follow, tail)
+
+    def predict(self, name: str, inputs: Object | Sequence[Any]) -> Object:
+        """Return a ModelDeployment's V2 response to a V2 request, or to rows of values for a model with one input.
+
+        The Service is reached directly where its address is this machine's, else through the API server.
+        Raises Rejected with the server's message for a request that does not fit the model.
+        """
+        service = self.objects.get("Service", name)
+        address = str(service["spec"].get("clusterIP", ""))
+        if address.startswith("127."):
+            send = inference.send_directly(f"{address}:{names.SERVING_PORT}")
+        else:
+            send = inference.send_by_proxy(self.objects.request, self.namespace, name, names.SERVING_PORT)
+        return inference.predict(name, inputs, send)
+
+
+def _kind_name(kind: type[Resource] | str) -> str:
+    return canonical_kind(kind) if isinstance(kind, str) else str(kind.model_fields["kind"].default)
+
+
+def _parse(kind: type[Resource] | str, obj: Object) -> Any:
+    return obj if isinstance(kind, str) else kind.model_validate(obj)
+
+
+def _to_object(resource: Resource) -> Object:
+    """Return a resource as it is applied: what the caller has set, and no status."""
+    fields = resource.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"status"})
+    return {"apiVersion": resource.api_version, "kind": resource.kind} | fields

@@ -1,0 +1,139 @@
+"""Objects of any kind, as dictionaries: server-side apply, get, list, delete."""
+
+import tempfile
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from kubernetes import dynamic
+from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
+
+from fairlead.api.group import GROUP, VERSION
+from fairlead.client.connection import Connection
+from fairlead.client.errors import translated
+
+Object = dict[str, Any]
+_REQUEST_SECONDS = 30.0
+
+_KNOWN = {
+    "TrainingJob": ("apis", GROUP, VERSION, "trainingjobs"),
+    "ModelDeployment": ("apis", GROUP, VERSION, "modeldeployments"),
+    "Pod": ("api", "", "v1", "pods"),
+    "Service": ("api", "", "v1", "services"),
+    "Event": ("api", "", "v1", "events"),
+    "ConfigMap": ("api", "", "v1", "configmaps"),
+    "Secret": ("api", "", "v1", "secrets"),
+}
+"""Kinds that need no discovery: prefix, group, version, plural. All of them are namespaced."""
+_ALIASES = {
+    "tj": "TrainingJob", "trainingjob": "TrainingJob", "trainingjobs": "TrainingJob",
+    "mdep": "ModelDeployment", "modeldeployment": "ModelDeployment", "modeldeployments": "ModelDeployment",
+    "po": "Pod", "pod": "Pod", "pods": "Pod",
+}  # fmt: skip
+
+
+class Objects:
+    """Reads and writes objects of one API server; `namespace` holds for those that name none."""
+
+    def __init__(self, connection: Connection, namespace: str, field_manager: str) -> None:
+        self._api = connection.api
+        self._namespace = namespace
+        self._field_manager = field_manager
+        # the library's own choice is a file whose name every user of the machine can guess, and write first
+        self._folder = tempfile.TemporaryDirectory(prefix="fairlead-")
+
+    def apply(self, obj: Mapping[str, Any], *, force: bool = True, dry_run: bool = False) -> Object:
+        """Server-side apply an object and return it as stored; unknown fields are rejected.
+
+        Raises Rejected; Conflict when another manager owns a field and `force` is False.
+        """
+        kind, meta = str(obj.get("kind")), obj.get("metadata", {})
+        with translated(f"{kind} {meta.get('name')}"):
+            resource = self._resource(kind, str(obj.get("apiVersion")))
+            path = resource.path(name=meta["name"], namespace=self._namespace_for(resource, meta.get("namespace")))
+            query = [("fieldValidation", "Strict"), *([("dryRun", "All")] if dry_run else [])]
+            return self._request(
+                "PATCH", path, body=dict(obj), query_params=query, field_manager=self._field_manager,
+                force_conflicts=force or None, content_type="application/apply-patch+yaml",
+            )  # fmt: skip
+
+    def get(self, kind: str, name: str) -> Object:
+        """Return one object; raises NotFound."""
+        with translated(f"{kind} {name}"):
+            resource = self._resource(kind)
+            return self._request("GET", resource.path(name=name, namespace=self._namespace_for(resource)))
+
+    def list(self, kind: str, labels: str | None = None, everywhere: bool = False) -> list[Object]:
+        """Return the objects of a kind in the namespace, or in all of them."""
+        with translated(kind):
+            resource = self._resource(kind)
+            namespace = None if everywhere else self._namespace_for(resource)
+            query = [("labelSelector", labels)] if labels else []
+            found = self._request("GET", resource.path(namespace=namespace), query_params=query)
+            # a list leaves out what its items have in common
+            head = {"apiVersion": found["apiVersion"], "kind": resource.kind}
+            return [head | item for item in found["items"]]
+
+    def delete(self, kind: str, name: str) -> None:
+        """Delete an object and, in the background, what it owns; raises NotFound."""
+        with translated(f"{kind} {name}"):
+            resource = self._resource(kind)
+            path = resource.path(name=name, namespace=self._namespace_for(resource))
+            self._request("DELETE", path, body={"propagationPolicy": "Background"})
+
+    def request(self, method: str, path: str, body: Any = None) -> bytes:
+        """Send a JSON request to a path of the API server and return the answer's body; raises its errors."""
+        answer = self._client.request(method, path, body=body, serialize=False, _request_timeout=_REQUEST_SECONDS)
+        return bytes(answer.data)
+
+    def _request(self, method: str, path: str, **words: Any) -> Object:
+        answer: Object = self._client.request(
+            method, path, serializer=_as_dictionary, _request_timeout=_REQUEST_SECONDS, **words
+        )
+        return answer
+
+    def _namespace_for(self, resource: Any, namespace: str | None = None) -> str | None:
+        return (namespace or self._namespace) if resource.namespaced else None
+
+    @cached_property
+    def _client(self) -> Any:
+        """The client of kinds that are known; making it costs no request."""
+        return dynamic.DynamicClient(self._api, discoverer=lambda *_: None)
+
+    @cached_property
+    def _discovering(self) -> Any:
+        """The client of all other kinds: it asks the API server which there are."""
+        return dynamic.DynamicClient(self._api, cache_file=str(Path(self._folder.name) / "kinds.json"))
+
+    def _resource(self, kind: str, api_version: str | None = None) -> Any:
+        kind = _ALIASES.get(kind.lower(), kind)
+        if known := _KNOWN.get(kind):
+            prefix, group, version, plural = known
+            if api_version in (None, f"{group}/{version}".lstrip("/")):
+                return dynamic.Resource(
+                    prefix=prefix, group=group, api_version=version, kind=kind, name=plural, namespaced=True,
+                    client=self._client,
+                )  # fmt: skip
+        return self._discover(kind, api_version)
+
+    def _discover(self, kind: str, api_version: str | None) -> Any:
+        resources = self._discovering.resources
+        try:
+            return resources.get(kind=kind, **({"api_version": api_version} if api_version else {}))
+        except ResourceNotUniqueError:
+            # such as Event, which two groups serve: the core one is what kubectl means
+            return resources.get(kind=kind, api_version="v1")
+        except ResourceNotFoundError:
+            if api_version is None and (found := resources.search(name=kind.lower())):
+                return found[0]
+            raise
+
+
+def canonical_kind(kind: str) -> str:
+    """Return a kind's name for its short name or plural, such as TrainingJob for tj."""
+    return _ALIASES.get(kind.lower(), kind)
+
+
+def _as_dictionary(_: Any, content: Object) -> Object:
+    return content

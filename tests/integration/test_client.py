@@ -1,0 +1,164 @@
+"""The SDK and the command line against a real API server, without an operator: the test plays it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fairlead.api.training_job import TrainingJob
+from fairlead.cli.main import build_app
+from fairlead.client import Conflict, Denied, FairleadClient, NotFound, Rejected, ResourceFailed
+from typer.testing import CliRunner, Result
+
+from tests.integration.test_training_job import FAILURE
+from tests.support.api_server import Kubectl
+from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, Object, change
+
+NAMESPACE = "sdk"
+_NOW = "2026-01-01T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def client(kubectl: Kubectl) -> FairleadClient:
+    kubectl("create", "namespace", NAMESPACE)
+    return FairleadClient(NAMESPACE, kubeconfig=kubectl.kubeconfig)
+
+
+@pytest.fixture
+def run(kubectl: Kubectl, client: FairleadClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Run a command line in the client's namespace; returns its exit code and output."""
+    monkeypatch.setenv("KUBECONFIG", str(kubectl.kubeconfig))
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*words: str) -> Result:
+        return CliRunner().invoke(build_app(), [*words, "-n", client.namespace])
+
+    return call
+
+
+def _job(name: str, **changes: Any) -> Object:
+    return change(TRAINING_JOB, metadata__name=name, metadata__namespace=NAMESPACE, **changes)
+
+
+def _set_condition(kubectl: Kubectl, name: str, type_: str, reason: str, message: str) -> None:
+    generation = kubectl.get("tj", name, NAMESPACE)["metadata"]["generation"]
+    set_ = {"type": type_, "status": "True", "reason": reason, "message": message, "lastTransitionTime": _NOW}
+    set_["observedGeneration"] = generation
+    status = {
+        "observedGeneration": generation,
+        "phase": type_,
+        "conditions": [set_],
+    }
+    kubectl.patch_status("tj", name, status, NAMESPACE)
+
+
+def test_models_go_in_and_come_out(client: FairleadClient) -> None:
+    applied = client.apply(TrainingJob.model_validate(_job("typed")))
+    assert applied.spec.workers.replicas == 2
+    assert applied.metadata.uid
+    assert client.get(TrainingJob, "typed") == applied
+    assert [job.metadata.name for job in client.list(TrainingJob)] == ["typed"]
+    client.delete(TrainingJob, "typed")
+    with pytest.raises(NotFound, match=r"TrainingJob typed: 404: .*not found"):
+        client.get(TrainingJob, "typed")
+
+
+def test_dictionaries_of_any_kind_go_in_and_come_out(client: FairleadClient) -> None:
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}}
+    assert client.apply(account)["metadata"]["namespace"] == NAMESPACE
+    assert client.get("ServiceAccount", "robot")["kind"] == "ServiceAccount"
+    assert "robot" in [item["metadata"]["name"] for item in client.list("serviceaccounts")]
+    client.delete("ServiceAccount", "robot")
+
+
+def test_a_dry_run_stores_nothing(client: FairleadClient) -> None:
+    assert client.apply(_job("dry"), dry_run=True)["metadata"]["name"] == "dry"
+    with pytest.raises(NotFound):
+        client.get("tj", "dry")
+
+
+@pytest.mark.parametrize(
+    ("obj", "error", "message"),
+    [
+        pytest.param(_job("bad", spec__workers__replicas=0), Rejected, "spec.workers.replicas", id="out of range"),
+        pytest.param(_job("bad", spec__worker=1), Rejected, "spec.worker", id="an unknown field"),
+        pytest.param(
+            {"apiVersion": "example.com/v1", "kind": "Nothing", "metadata": {"name": "x"}}, NotFound,
+            "does not know this kind", id="an unknown kind",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_server_rejects_is_named(
+    client: FairleadClient, obj: Object, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        client.apply(obj)
+
+
+def test_a_field_of_another_manager_is_a_conflict_unless_forced(kubectl: Kubectl, client: FairleadClient) -> None:
+    client.apply(_job("owned", spec__runPolicy={"backoffLimit": 1}))
+    other = FairleadClient(NAMESPACE, kubeconfig=kubectl.kubeconfig, field_manager="another")
+    changed = _job("owned", spec__runPolicy={"backoffLimit": 2})
+    with pytest.raises(Conflict, match="backoffLimit"):
+        other.apply(changed, force=False)
+    assert other.apply(changed)["spec"]["runPolicy"]["backoffLimit"] == 2
+    client.delete("tj", "owned")
+
+
+def test_a_user_without_rights_is_denied(kubectl: Kubectl, client: FairleadClient, tmp_path: Path) -> None:
+    client.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}})
+    config = yaml.safe_load(kubectl.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": kubectl("create", "token", "nobody", "-n", NAMESPACE).strip()}
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    with pytest.raises(Denied, match=r"TrainingJob x: 403: .*nobody.*cannot get"):
+        FairleadClient(NAMESPACE, kubeconfig=tmp_path / "config").get("tj", "x")
+
+
+def test_waiting_returns_a_model_or_says_why_not(kubectl: Kubectl, client: FairleadClient) -> None:
+    client.apply(_job("waited"))
+    _set_condition(kubectl, "waited", "Succeeded", "TrainingFinished", "2 workers finished.")
+    assert client.wait(TrainingJob, "waited", "Succeeded", seconds=10).status.phase == "Succeeded"
+    _set_condition(kubectl, "waited", "Failed", "WorkerFailed", json.dumps(FAILURE))
+    with pytest.raises(ResourceFailed, match="TrainingJob waited: Failed: WorkerFailed"):
+        client.wait("tj", "waited", "Succeeded", seconds=10)
+    client.delete("tj", "waited")
+
+
+def test_the_command_line_applies_lists_describes_and_deletes(kubectl: Kubectl, run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "resources.yaml"
+    deployment = change(MODEL_DEPLOYMENT, metadata__name="cli", metadata__namespace=NAMESPACE)
+    file.write_text(yaml.safe_dump_all([_job("cli"), deployment]))
+    applied = run("apply", "-f", str(file))
+    assert (applied.exit_code, applied.output.split()) == (
+        0, ["TrainingJob", "cli", "applied", "ModelDeployment", "cli", "applied"],
+    )  # fmt: skip
+    _set_condition(kubectl, "cli", "Blocked", "ValidationMissing", "No validation result for [this] digest.")
+    listed = run("get")
+    assert listed.exit_code == 0
+    assert [word in listed.output for word in ("PHASE", "Blocked", "REPLICAS")] == [True] * 3
+    described = run("describe", "tj/cli")
+    assert described.exit_code == 0
+    assert "ValidationMissing" in described.output
+    assert "[this] digest" in described.output  # what a tenant writes is no markup
+    deleted = run("delete", "-f", str(file))
+    assert deleted.output.split() == ["TrainingJob", "cli", "deleted", "ModelDeployment", "cli", "deleted"]
+    assert run("get", "tj").output.strip() == "TrainingJob: none"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        pytest.param(("describe", "digits"), "got 'digits', expected KIND/NAME", id="no kind"),
+        pytest.param(("describe", "tj/none"), "TrainingJob none: 404", id="no such job"),
+        pytest.param(("logs", "tj/none"), "TrainingJob none: 404", id="no such job to read logs of"),
+        pytest.param(("get", "nothing"), "does not know this kind", id="no such kind"),
+        pytest.param(("delete",), "nothing named", id="nothing to delete"),
+        pytest.param(("predict", "none", "-f", "/dev/null"), "/dev/null: expected JSON", id="no JSON"),
+    ],
+)
+def test_the_command_line_ends_with_one_line(run: Any, words: tuple[str, ...], message: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 1
+    assert message in " ".join(result.output.split())
