@@ -102,8 +102,9 @@ lock: $(READY) ## Compile every requirements.in anew, with hashes and without in
 	$(COMPILE) --no-deps pipelines/requirements-task.in -o pipelines/requirements-task.txt
 
 .PHONY: bench
-bench: setup ## Benchmarks against named peers
-	$(VENV)/python bench/kubernetes_clients.py
+BENCH ?= clients
+bench: setup ## A benchmark against named peers: BENCH=clients (the default) or controllers, ARGS=--help for its options
+	$(VENV)/python -m bench.$(BENCH) $(ARGS)
 
 .PHONY: clean
 clean: ## Stop the local cluster and remove the environments of this checkout

@@ -38,13 +38,23 @@ class ControlPlane:
     """
 
     def __init__(
-        self, folder: Path, components: Sequence[str] = COMPONENTS, *, kube: Path | None = None, detached: bool = False
+        self,
+        folder: Path,
+        components: Sequence[str] = COMPONENTS,
+        *,
+        kube: Path | None = None,
+        detached: bool = False,
+        api_server_flags: Sequence[str] = (),
     ) -> None:
-        """Use `kube` (default: the binary in FAIRLEAD_HOME); `detached` processes outlive this one."""
+        """Use `kube` (default: the binary in FAIRLEAD_HOME); `detached` processes outlive this one.
+
+        `api_server_flags` are added to the API server's own.
+        """
         self.folder = folder
         self.settings = load_settings(folder)
         self._components = [name for name in COMPONENTS if name in components]
         self._kube = kube or Home(default_home()).kube
+        self._api_server_flags = api_server_flags
         self._daemons = Daemons(folder / "processes", detached=detached)
 
     @property
@@ -72,6 +82,7 @@ class ControlPlane:
             raise ClusterError(f"{self._kube}: no such file, expected the Kubernetes binary; run `fairlead setup`")
         self._write_files()
         commands = _commands(self.folder, self.settings, "kube-controller-manager" in self._components)
+        commands["kube-apiserver"] += self._api_server_flags
         for name in self._components:
             if self._daemons.find(name):
                 continue

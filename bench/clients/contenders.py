@@ -1,6 +1,6 @@
 """One client's run: server-side apply ConfigMaps, many at once; prints seconds and resident memory as JSON.
 
-Run by kubernetes_clients.py in a process of its own for each client: `python clients.py NAME COUNT AT_ONCE`.
+Run in a process of its own for each client: `python contenders.py NAME COUNT AT_ONCE`.
 """
 
 import asyncio

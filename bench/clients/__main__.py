@@ -6,7 +6,6 @@ medians over the rounds; the ratios are taken within a round, and their spread i
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,8 @@ from fairlead_cluster.local.control_plane import ControlPlane
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+
+from bench.figures import median, ratios
 
 ROUNDS, WRITES, AT_ONCE = 7, 400, 8
 CLIENTS = ("thin", "lightkube", "kubernetes-asyncio")
@@ -57,22 +58,11 @@ def make_environment() -> Path:
 def run(python: Path, name: str, kubeconfig: Path) -> dict[str, float]:
     """Run one client once."""
     environment = os.environ | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(CHECKOUT / "operator")}
-    command = [python, CHECKOUT / "bench" / "clients.py", name, str(WRITES), str(AT_ONCE)]
+    command = [python, CHECKOUT / "bench" / "clients" / "contenders.py", name, str(WRITES), str(AT_ONCE)]
     done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
     if done.returncode:
         sys.exit(f"{name}: {done.stderr}")
     return dict(json.loads(done.stdout))
-
-
-def median(rounds: list[dict[str, float]], key: str) -> float:
-    """Return the median of one figure."""
-    return statistics.median(each[key] for each in rounds)
-
-
-def ratios(over: list[dict[str, float]], under: list[dict[str, float]], key: str) -> str:
-    """Return the median of the rounds' ratios, and the least and the greatest."""
-    found = [a[key] / b[key] for a, b in zip(over, under, strict=True)]
-    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
 
 
 if __name__ == "__main__":

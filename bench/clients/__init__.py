@@ -1,0 +1,1 @@
+"""Kubernetes clients: writes a second and memory."""

@@ -1,0 +1,96 @@
+"""Who is measured, and how each is started."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead_cluster.base.home import CHECKOUT, Home, default_home
+from fairlead_cluster.base.steps import run_steps
+from fairlead_cluster.kind.programs import module_path, plan_module
+from rich.console import Console
+
+from bench.controllers.jobs import Object, build_mpi_job, build_naive_job, build_training_job
+from bench.controllers.plane import Plane
+
+MPI_OPERATOR = "github.com/kubeflow/mpi-operator/cmd/mpi-operator@v0.6.0"
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A controller: its resource, its process, its CRDs."""
+
+    name: str
+    build: Callable[[str], Object]
+    command: Callable[[Plane], list[str]]
+    crds: Callable[[], list[Path]] = list
+
+
+def fairlead() -> Contender:
+    """Return Fairlead's operator, as one process with its defaults."""
+    return Contender("fairlead", build_training_job, lambda _: [sys.executable, "-m", "fairlead.handlers.main"])
+
+
+def naive() -> Contender:
+    """Return the naive kopf operator."""
+
+    def command(plane: Plane) -> list[str]:
+        return [sys.executable, "-m", "bench.controllers.naive_operator", str(plane.controller_kubeconfig)]
+
+    return Contender("naive kopf operator", build_naive_job, command, lambda: [_HERE / "naive_crd.yaml"])
+
+
+def mpi_operator(name: str, *flags: str) -> Contender:
+    """Return the MPI Operator with flags of its own."""
+    home = Home(default_home())
+
+    def command(plane: Plane) -> list[str]:
+        kubeconfig = f"--kubeConfig={plane.controller_kubeconfig}"
+        return [str(module_path(home, MPI_OPERATOR)), kubeconfig, "--lock-namespace=default", *flags]
+
+    return Contender(name, build_mpi_job, command, lambda: [_mpi_crd()])
+
+
+ALL = (
+    fairlead(),
+    naive(),
+    mpi_operator("MPI Operator v0.6.0"),
+    mpi_operator("MPI Operator v0.6.0, unthrottled", "--kube-api-qps=500", "--kube-api-burst=500", "--threadiness=10"),
+)
+
+
+def prepare(console: Console) -> None:
+    """Build the MPI Operator from its Go module."""
+    home = Home(default_home())
+    run_steps(plan_module(home, MPI_OPERATOR, "mpi-operator"), home.logs, console)
+
+
+def start(contender: Contender, plane: Plane) -> "subprocess.Popen[bytes]":
+    """Start a contender; the caller kills it."""
+    environment = os.environ | {
+        "KUBECONFIG": str(plane.controller_kubeconfig),
+        "FAIRLEAD_BIND_ADDRESS": "127.0.0.1",
+        "FAIRLEAD_PORT": "0",
+    }
+    with (plane.folder / "controller.log").open("ab") as log:
+        return subprocess.Popen(contender.command(plane), cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
+
+
+def _mpi_crd() -> Path:
+    """Return the CRD that the MPI Operator's module brings."""
+    home = Home(default_home())
+    go = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=False)
+    cache = Path(go.stdout.strip() or home.root / "go" / "pkg" / "mod")
+    version = MPI_OPERATOR.rpartition("@")[2]
+    return (
+        cache
+        / "github.com"
+        / "kubeflow"
+        / f"mpi-operator@{version}"
+        / "manifests"
+        / "base"
+        / "kubeflow.org_mpijobs.yaml"
+    )

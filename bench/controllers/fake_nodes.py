@@ -1,0 +1,78 @@
+"""Fake nodes: every pod is reported Running a moment after it was created, at one loopback address.
+
+The address also answers a launcher's `/status`, with steps that move on. Run as
+`python -m bench.controllers.fake_nodes KUBECONFIG`; prints a line when it watches.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from fairlead.core.names import LAUNCHER_PORT
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import ApiError
+from fairlead.kube.kinds import POD
+
+ADDRESS = "127.200.0.1"
+_AT_ONCE = 16
+
+
+async def main(kubeconfig: Path) -> None:
+    """Play the nodes until killed."""
+    server = await _serve_status()
+    waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    async with KubeClient.from_kubeconfig(kubeconfig) as kube, asyncio.TaskGroup() as group:
+        for _ in range(_AT_ONCE):
+            group.create_task(_report(kube, waiting))
+        print("watching", flush=True)
+        async for event, pod in kube.watch(POD):
+            if event == "ADDED" and not pod.get("status", {}).get("podIP"):
+                await waiting.put(pod)
+    await server.cleanup()
+
+
+async def _report(kube: KubeClient, waiting: asyncio.Queue[dict[str, Any]]) -> None:
+    """Report waiting pods as running, one at a time."""
+    while True:
+        pod = await waiting.get()
+        meta = pod["metadata"]
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        containers = [
+            {"name": spec["name"], "image": spec["image"], "imageID": "x", "ready": True, "restartCount": 0,
+             "state": {"running": {"startedAt": now}}}
+            for spec in pod["spec"]["containers"]
+        ]  # fmt: skip
+        status = {
+            "phase": "Running", "podIP": ADDRESS, "podIPs": [{"ip": ADDRESS}], "startTime": now,
+            "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": containers,
+        }  # fmt: skip
+        try:
+            await kube.patch(POD, meta["name"], {"status": status}, meta["namespace"], "status")
+        except ApiError as error:
+            if error.code != 404:  # deleted meanwhile
+                raise
+
+
+async def _serve_status() -> web.AppRunner:
+    started = time.monotonic()
+
+    async def status(_: web.Request) -> web.Response:
+        step = int(time.monotonic() - started)
+        progress = {"step": step, "totalSteps": 100_000, "samplesPerSecond": 100.0, "metrics": {"loss": 1 / (1 + step)}}
+        body = {"phase": "Running", "workers": {"ready": 2, "desired": 2}, "progress": progress}
+        return web.Response(text=json.dumps(body), content_type="application/json")
+
+    app = web.Application()
+    app.router.add_get("/status", status)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, ADDRESS, LAUNCHER_PORT).start()
+    return runner
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

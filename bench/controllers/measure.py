@@ -1,0 +1,180 @@
+"""One measurement: jobs are created, their pods are counted as they appear, and the controller is watched at work."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fairlead.kube.client import KubeClient
+from fairlead.kube.kinds import POD, Kind
+from fairlead_cluster.base.home import CHECKOUT
+
+from bench.controllers.contenders import Contender, start
+from bench.controllers.plane import Plane
+
+PODS_PER_JOB = 3
+_WARM_UP_SECONDS = 90.0
+_RUN_SECONDS = 300.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Observer:
+    """Counts the pods of each job, whose name its pods' names begin with."""
+
+    seen: dict[str, list[float]] = field(default_factory=dict)
+
+    def complete(self, prefix: str) -> dict[str, float]:
+        """Return when each job of a prefix had all its pods, on the monotonic clock."""
+        mine = {job: times for job, times in self.seen.items() if job.startswith(prefix)}
+        return {job: times[-1] for job, times in mine.items() if len(times) >= PODS_PER_JOB}
+
+    async def wait(self, prefix: str, jobs: int, seconds: float) -> dict[str, float]:
+        """Return when the jobs had all their pods; raises TimeoutError with how many had them."""
+        end = time.monotonic() + seconds
+        while len(done := self.complete(prefix)) < jobs:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{len(done)} of {jobs} jobs {prefix}* have their pods after {seconds:.0f} s")
+            await asyncio.sleep(0.02)
+        return done
+
+    async def watch(self, kube: KubeClient) -> None:
+        """Follow all pods."""
+        async for event, pod in kube.watch(POD):
+            if event == "ADDED":
+                job = "-".join(pod["metadata"]["name"].split("-")[:2])
+                self.seen.setdefault(job, []).append(time.monotonic())
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A contender at work on a control plane of its own."""
+
+    plane: Plane
+    kube: KubeClient
+    observer: Observer
+    contender: Contender
+    process: "subprocess.Popen[bytes]"
+
+    async def create(self, name: str) -> float:
+        """Create a job; return when, on the monotonic clock."""
+        job = self.contender.build(name)
+        group, _, version = job["apiVersion"].partition("/")
+        kind = Kind(group, version, f"{job['kind'].lower()}s", job["kind"])
+        began = time.monotonic()
+        await self.kube.create(kind, job, job["metadata"]["namespace"])
+        return began
+
+    async def create_many(self, prefix: str, count: int, at_once: int = 32) -> float:
+        """Create many jobs; return when the first was."""
+        numbers = iter(range(count))
+        began = time.monotonic()
+
+        async def work() -> None:
+            for number in numbers:
+                await self.create(f"{prefix}-{number}")
+
+        await asyncio.gather(*(work() for _ in range(at_once)))
+        return began
+
+    def cpu(self) -> float:
+        """Return the controller's CPU seconds so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def memory(self, key: str = "VmHWM") -> float:
+        """Return the controller's resident memory in MiB: the most so far, or `VmRSS`, now."""
+        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith(key)) / 1024
+
+
+@asynccontextmanager
+async def at_work(plane: Plane, contender: Contender) -> AsyncIterator[Bench]:
+    """Start fake nodes and the contender; they have handled one job when the block begins."""
+    with fake_nodes(plane):
+        async with KubeClient.from_kubeconfig(plane.kubectl.kubeconfig) as kube:
+            observer = Observer()
+            watching = asyncio.create_task(observer.watch(kube))
+            process = start(contender, plane)
+            try:
+                bench = Bench(plane, kube, observer, contender, process)
+                await bench.create("warm-0")
+                await observer.wait("warm", 1, _WARM_UP_SECONDS)
+                await asyncio.sleep(2)
+                yield bench
+            finally:
+                process.kill()
+                process.wait()
+                watching.cancel()
+
+
+@contextmanager
+def fake_nodes(plane: Plane) -> Iterator[None]:
+    """Run the fake nodes beside the block."""
+    command = [sys.executable, "-m", "bench.controllers.fake_nodes", str(plane.kubectl.kubeconfig)]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE) as process:
+        try:
+            if process.stdout is None or not process.stdout.readline():
+                raise RuntimeError("the fake nodes ended before they watched")
+            yield
+        finally:
+            process.kill()
+
+
+async def measure_burst(bench: Bench, count: int) -> dict[str, float]:
+    """Create jobs at once; return seconds to the last pod, and requests and CPU a job."""
+    cpu, requests = bench.cpu(), bench.plane.requests()
+    began = await bench.create_many("burst", count)
+    done = await bench.observer.wait("burst", count, _RUN_SECONDS)
+    await _settle(bench)
+    made = bench.plane.requests() - requests
+    return {
+        "seconds": max(done.values()) - began,
+        "reads": made["reads"] / count,
+        "writes": made["writes"] / count,
+        "cpu": (bench.cpu() - cpu) / count * 1000,
+        "mib": bench.memory(),
+    }
+
+
+async def measure_trickle(bench: Bench, seconds: int) -> list[float]:
+    """Create a job a second; return the milliseconds from each one's creation to its last pod."""
+    created = {}
+    for number in range(seconds):
+        name = f"trickle-{number}"
+        created[name] = await bench.create(name)
+        await asyncio.sleep(max(0.0, created[name] + 1 - time.monotonic()))
+    done = await bench.observer.wait("trickle", seconds, _RUN_SECONDS)
+    return [(done[name] - began) * 1000 for name, began in created.items()]
+
+
+async def measure_running(bench: Bench, count: int, seconds: float) -> dict[str, float]:
+    """Return the share of a core that `count` running jobs take, and the memory with them."""
+    await bench.create_many("burst", count)
+    await bench.observer.wait("burst", count, _RUN_SECONDS)
+    await _settle(bench)
+    cpu, requests = bench.cpu(), bench.plane.requests()
+    await asyncio.sleep(seconds)
+    made = bench.plane.requests() - requests
+    return {
+        "core": (bench.cpu() - cpu) / seconds,
+        "reads": made["reads"] / seconds,
+        "writes": made["writes"] / seconds,
+        "mib": bench.memory("VmRSS"),
+    }
+
+
+async def _settle(bench: Bench, seconds: float = 120.0) -> None:
+    """Wait until the controller makes no more writes than running jobs' progress takes."""
+    end = time.monotonic() + seconds
+    before = bench.cpu()
+    while time.monotonic() < end:
+        await asyncio.sleep(2)
+        if (now := bench.cpu()) - before < 1.0:
+            return
+        before = now

@@ -1,0 +1,51 @@
+"""The naive peer: a kopf operator on the official client, six plain POSTs a job and no status of its own.
+
+This is what a first afternoon with kopf's documentation gives: a handler that creates the children and is done.
+Run as `python -m bench.controllers.naive_operator KUBECONFIG`.
+"""
+
+import asyncio
+import logging
+import sys
+from typing import Any
+
+import kopf
+from kubernetes import client, config
+
+from bench.controllers.jobs import NAIVE_GROUP, NAMESPACE, build_children
+
+
+@kopf.on.startup()
+def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    """Keep kopf's own defaults but for its events."""
+    settings.posting.enabled = False
+
+
+@kopf.on.create(NAIVE_GROUP, "v1", "naivejobs")
+def create(name: str, namespace: str | None, spec: kopf.Spec, **_: Any) -> None:
+    """Create the children, one after the other."""
+    core = client.CoreV1Api()
+    objects: list[dict[str, Any]] = [
+        *build_children(name, spec["workers"]),
+        {"kind": "ConfigMap", "metadata": {"name": f"{name}-hosts"}, "data": {"hosts": "…"}},
+    ]
+    verbs = {
+        "Secret": core.create_namespaced_secret,
+        "Service": core.create_namespaced_service,
+        "ConfigMap": core.create_namespaced_config_map,
+        "Pod": core.create_namespaced_pod,
+    }
+    for obj in objects:
+        kopf.adopt(obj)
+        verbs[obj["kind"]](namespace, obj)
+
+
+def main() -> None:
+    """Run until killed."""
+    logging.basicConfig(level=logging.WARNING)
+    config.load_kube_config(sys.argv[1])
+    asyncio.run(kopf.operator(namespaces=[NAMESPACE], standalone=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,23 @@
+"""What every benchmark prints: medians, and ratios that are taken within a round, with their spread."""
+
+import statistics
+from collections.abc import Sequence
+
+Round = dict[str, float]
+
+
+def median(rounds: Sequence[Round], key: str) -> float:
+    """Return the median of one figure."""
+    return statistics.median(each[key] for each in rounds)
+
+
+def ratios(over: Sequence[Round], under: Sequence[Round], key: str) -> str:
+    """Return the median of the rounds' ratios, and the least and the greatest."""
+    found = [a[key] / b[key] for a, b in zip(over, under, strict=True)]
+    return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that at least `percent` of the values do not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * int(percent * 100) // 10000) - 1)]
