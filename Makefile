@@ -4,18 +4,21 @@ SHELL := /bin/bash
 VENV := .venv/bin
 READY := .venv/.ready
 export FAIRLEAD_HOME ?= $(HOME)/.fairlead
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# answers from the [tool.fairlead] tables of the components (cluster/fairlead_cluster/components.py)
+LIST := PYTHONPATH=cluster $(PYTHON) -m fairlead_cluster
 # what `make test` runs in each component's own environment
-COMPONENTS := trainer graph-server data-validation onnx-converter edge-runtime pipelines
-LOCKED := operator components/artifacts $(addprefix components/,trainer graph-server data-validation onnx-converter) \
-          edge-runtime pipelines examples/digits tests tests/seldon
+COMPONENTS := $(shell $(LIST) tested)
+ifneq ($(.SHELLSTATUS),0)
+$(error the components cannot be listed: see above; Python 3.11 or newer is needed, PYTHON names one)
+endif
 COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(READY): requirements-dev.txt operator/requirements.txt pyproject.toml \
-          components/artifacts/pyproject.toml cluster/pyproject.toml
+$(READY): requirements-dev.txt operator/requirements.txt $(addsuffix /pyproject.toml,$(shell $(LIST) installed))
 	@operator/bootstrap.sh
 
 .PHONY: demo
@@ -71,18 +74,16 @@ verify: setup ## Lint, types, layers, generated files
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	$(VENV)/lint-imports
-	$(VENV)/mypy
-	@set -e; for component in $(COMPONENTS); do \
-	    folder=components/$$component; [ -d $$folder ] || folder=$$component; \
-	    echo "mypy $$folder"; MYPYPATH=$$folder $(VENV)/mypy \
-	        --python-executable $(FAIRLEAD_HOME)/envs/$$component/bin/python $$(find $$folder -maxdepth 1 -name 'fairlead_*' ! -name '*.egg-info'); \
+	@set -eo pipefail; $(LIST) typed | while read -r python path packages; do \
+	    echo "mypy $$packages"; MYPYPATH=$$path $(VENV)/mypy --python-executable $$python $$packages; \
 	done
 	@$(MAKE) --no-print-directory generate
-	@git diff --exit-code --stat -- manifests charts || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }
+	@git diff --exit-code --stat -- manifests charts docs || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }
 
 .PHONY: generate
-generate: $(READY) ## Write CRDs, RBAC and compiled pipelines anew
+generate: $(READY) ## Write CRDs, RBAC, compiled pipelines and the table of components anew
 	@$(VENV)/python -m fairlead.codegen
+	@$(LIST) document
 	@$(FAIRLEAD_HOME)/bin/fairlead-pipelines compile --out manifests/pipelines
 
 .PHONY: golden
@@ -97,9 +98,10 @@ format: $(READY) ## Format and fix what can be fixed
 .PHONY: lock
 lock: $(READY) ## Compile every requirements.in anew, with hashes and without index URLs
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
-	@set -e; for folder in $(LOCKED); do echo "$$folder"; $(COMPILE) $$folder/requirements.in -o $$folder/requirements.txt; done
-	$(COMPILE) components/trainer/requirements-build.in -o components/trainer/requirements-build.txt
-	$(COMPILE) --no-deps pipelines/requirements-task.in -o pipelines/requirements-task.txt
+	@set -e; for file in tests/requirements.in $$($(LIST) requirements); do \
+	    echo "$$file"; $(COMPILE) $$file -o $${file%.in}.txt; \
+	done
+	$(COMPILE) --no-deps cluster/images/task-requirements.in -o cluster/images/task-requirements.txt
 
 .PHONY: bench
 BENCH ?= clients

@@ -20,6 +20,7 @@ fi
 echo "making .venv (pinned requirements, about half a minute)"
 "$python" -m venv --clear .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+projects=$(PYTHONPATH=cluster "$python" -m fairlead_cluster installed)
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
-    -e components/artifacts -e . -e cluster
+    $(for project in $projects; do echo "-e $project"; done)
 touch .venv/.ready

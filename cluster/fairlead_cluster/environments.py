@@ -7,61 +7,52 @@ import os
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
-from fairlead_cluster.base.steps import SetupError, Step, StepLog, run_steps
+from fairlead_cluster.base.steps import Step, StepLog, run_steps
 from fairlead_cluster.base.toolchain import plan_kubernetes
 from fairlead_cluster.base.uv import create_env, install_requirements, install_wheel, link_packages
+from fairlead_cluster.components import Component, discover
 
 KUBERNETES = "kubernetes"
-_ARTIFACTS = "components/artifacts"
-_TRAINER = "components/trainer"
+_TRAINER = CHECKOUT / "components" / "trainer"
+_TEST_REQUIREMENTS = CHECKOUT / "tests" / "requirements.txt"
 
 
-@dataclass(frozen=True)
-class Environment:
-    """A component's environment: its pinned requirements and the packages of this checkout that it imports."""
+def setup(
+    names: Collection[str],
+    home: Path,
+    console: Console,
+    *,
+    tests: bool = False,
+    components: Mapping[str, Component] | None = None,
+) -> None:
+    """Make what the named components need and lack (all when none is named); instant when nothing does.
 
-    requirements: str
-    packages: tuple[str, ...] = (_ARTIFACTS,)
-    libraries: tuple[str, ...] = ()
-    """Packages of this checkout that it imports and whose commands it does not offer."""
-    horovod: bool = False
-
-
-ENVIRONMENTS = {
-    "trainer": Environment(f"{_TRAINER}/requirements.txt", (_ARTIFACTS, _TRAINER), horovod=True),
-    "data-validation": Environment(
-        "components/data-validation/requirements.txt", (_ARTIFACTS, "components/data-validation")
-    ),
-    "onnx-converter": Environment(
-        "components/onnx-converter/requirements.txt", (_ARTIFACTS, "components/onnx-converter")
-    ),
-    "graph-server": Environment("components/graph-server/requirements.txt", (_ARTIFACTS, "components/graph-server")),
-    "edge-runtime": Environment("edge-runtime/requirements.txt", (_ARTIFACTS, "edge-runtime")),
-    "pipelines": Environment("pipelines/requirements.txt", (_ARTIFACTS, "pipelines"), libraries=(".",)),
-    "example": Environment("examples/digits/requirements.txt"),
-    "seldon": Environment("tests/seldon/requirements.txt"),
-}
-COMPONENTS = (KUBERNETES, *ENVIRONMENTS)
-
-
-def setup(components: Collection[str], home: Path, console: Console, *, tests: bool = False) -> None:
-    """Make what `components` (names of COMPONENTS) need and lack; instant when nothing does.
-
-    `tests` adds pytest to each environment. Raises SetupError.
+    `kubernetes` is the Kubernetes binary; `tests` adds pytest to each environment. Raises SetupError.
     """
-    if unknown := sorted(set(components) - set(COMPONENTS)):
-        raise SetupError(f"components: got {unknown}, expected some of {sorted(COMPONENTS)}")
+    known = discover() if components is None else components
+    environments = {name: component for name, component in known.items() if component.own_environment}
+    names = names or (KUBERNETES, *environments)
+    if unknown := sorted(set(names) - {KUBERNETES, *environments}):
+        raise SetupError(f"components: got {unknown}, expected some of {sorted([KUBERNETES, *environments])}")
+    chosen = [component for name, component in environments.items() if name in names]
+    chosen.sort(key=lambda component: not component.horovod)  # what takes longest first
     where = Home(home)
-    if _plan(components, where, tests):
-        with _alone(where, console):
-            run_steps(_plan(components, where, tests), where.logs / "setup", console)
+
+    def plan() -> list[Step]:
+        steps = plan_kubernetes(where) if KUBERNETES in names else []
+        return steps + [step for component in chosen for step in _plan_environment(component, where, tests)]
+
+    if plan():
+        with _locked(where, console):
+            run_steps(plan(), where.logs / "setup", console)
 
 
 def environment_python(name: str, home: Path) -> Path:
@@ -69,41 +60,30 @@ def environment_python(name: str, home: Path) -> Path:
     return Home(home).envs / name / "bin" / "python"
 
 
-def _plan(components: Collection[str], home: Home, tests: bool) -> list[Step]:
-    steps: list[Step] = plan_kubernetes(home) if KUBERNETES in components else []
-    for name, environment in ENVIRONMENTS.items():
-        if name in components:
-            steps += _plan_environment(name, environment, home, tests)
-    return steps
-
-
 @contextlib.contextmanager
-def _alone(home: Home, console: Console) -> Iterator[None]:
-    """Hold the home's lock: two set-ups at once would build into each other's environments."""
+def _locked(home: Home, console: Console) -> Iterator[None]:
+    """Hold the home's lock: two setups at once would build into each other's environments."""
     home.root.mkdir(parents=True, exist_ok=True)
     with (home.root / "setup.lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            console.print(f"another set-up works in {home.root}; waiting for it")
+            console.print(f"another setup is running in {home.root}; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def _plan_environment(name: str, environment: Environment, home: Home, tests: bool) -> list[Step]:
-    env = home.envs / name
-    base = _Stamp(env / "fairlead.key", _key(environment))
+def _plan_environment(component: Component, home: Home, tests: bool) -> list[Step]:
+    name, env = component.name, home.envs / component.name
+    base = _Stamp(env / "fairlead.key", _key(component))
     extra = _Stamp(env / "fairlead-tests.key", _hash([_TEST_REQUIREMENTS])) if tests else None
 
     def install(log: StepLog) -> None:
         create_env(env, log)
-        install_requirements(env, [CHECKOUT / environment.requirements], log)
-        if environment.horovod:
+        install_requirements(env, [component.requirements], log)
+        if component.horovod:
             install_wheel(env, _horovod_wheel(env, home, log), log)
-        packages, libraries = (
-            [CHECKOUT / folder for folder in folders] for folders in (environment.packages, environment.libraries)
-        )
-        _link_commands(link_packages(env, packages, libraries), home.bin)
+        _link_commands(link_packages(env, _linked_folders(component), _linked_commands(component)), home.bin)
         base.write()
 
     def add_tests(log: StepLog) -> None:
@@ -117,7 +97,15 @@ def _plan_environment(name: str, environment: Environment, home: Home, tests: bo
     return steps
 
 
-_TEST_REQUIREMENTS = CHECKOUT / "tests" / "requirements.txt"
+def _linked_folders(component: Component) -> list[Path]:
+    """Return the folders in which a component finds the packages of this checkout."""
+    return [item.folder for item in (*component.imports, component) if item.packages]
+
+
+def _linked_commands(component: Component) -> dict[str, str]:
+    """Return its commands and those of the libraries that it imports; a program's stay in its own environment."""
+    libraries = [item for item in component.imports if not item.has_image]
+    return {name: target for item in (*libraries, component) for name, target in item.scripts.items()}
 
 
 @dataclass(frozen=True)
@@ -135,17 +123,17 @@ class _Stamp:
         self.path.write_text(self.key)
 
 
-def _key(environment: Environment) -> str:
-    """Hash all that an environment is made from; the packages themselves are linked, only their commands count."""
-    files = [CHECKOUT / environment.requirements]
-    files += [CHECKOUT / folder / "pyproject.toml" for folder in (*environment.packages, *environment.libraries)]
-    if environment.horovod:
-        files += [CHECKOUT / _TRAINER / "build_horovod.py", CHECKOUT / _TRAINER / "requirements-build.txt"]
-    return _hash(files)
+def _key(component: Component) -> str:
+    """Hash all that an environment is made from; the packages are linked, so their code does not count."""
+    files = [component.requirements]
+    if component.horovod:
+        files += [_TRAINER / "build_horovod.py", _TRAINER / "requirements-build.txt"]
+    links = [*map(str, _linked_folders(component)), *(f"{k}={v}" for k, v in _linked_commands(component).items())]
+    return _hash(files, *links)
 
 
-def _hash(files: list[Path]) -> str:
-    digest = hashlib.sha256(f"{CHECKOUT}\0{sysconfig.get_python_version()}".encode())
+def _hash(files: list[Path], *texts: str) -> str:
+    digest = hashlib.sha256("\0".join((str(CHECKOUT), sysconfig.get_python_version(), *texts)).encode())
     for path in files:
         if not path.exists():
             raise SetupError(f"{path}: no such file, expected the requirements of an environment")
@@ -165,13 +153,13 @@ def _link_commands(scripts: list[Path], folder: Path) -> None:
 def _horovod_wheel(env: Path, home: Home, log: StepLog) -> Path:
     """Return Horovod's wheel for this environment's torch, built once."""
     sources = ("requirements.txt", "requirements-build.txt", "build_horovod.py")
-    folder = home.wheels / _hash([CHECKOUT / _TRAINER / name for name in sources])[:16]
+    folder = home.wheels / _hash([_TRAINER / name for name in sources])[:16]
     if wheel := next(folder.glob("horovod-*.whl"), None):
         return wheel
     _require_compiler(log)
-    install_requirements(env, [CHECKOUT / _TRAINER / "requirements-build.txt"], log)
+    install_requirements(env, [_TRAINER / "requirements-build.txt"], log)
     folder.mkdir(parents=True, exist_ok=True)
-    log.run([env / "bin" / "python", CHECKOUT / _TRAINER / "build_horovod.py", "--out", folder])
+    log.run([env / "bin" / "python", _TRAINER / "build_horovod.py", "--out", folder])
     if wheel := next(folder.glob("horovod-*.whl"), None):
         return wheel
     raise SetupError(f"build_horovod.py left no wheel in {folder}; see {log.path}")

@@ -106,7 +106,7 @@ class Digits:
             )  # fmt: skip
 
     def _example(self, script: str, *arguments: str, environment: dict[str, str]) -> Object:
-        command = [environment_python("example", default_home()), EXAMPLE / script, *arguments]
+        command = [environment_python("digits", default_home()), EXAMPLE / script, *arguments]
         done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
         result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -17,7 +17,7 @@ from fairlead_cluster.local.cluster import down, up
 from tests.local.support import LocalCluster
 
 EXAMPLE = CHECKOUT / "examples" / "digits"
-ENVIRONMENTS = ("pipelines", "trainer", "data-validation", "onnx-converter", "graph-server", "example")
+ENVIRONMENTS = ("pipelines", "trainer", "data-validation", "onnx-converter", "graph-server", "digits")
 EPOCHS = "8"
 RUN_SECONDS = 400
 ACCOUNT = {"name": "pipeline-runner", "namespace": "default"}
@@ -41,7 +41,7 @@ class Pipelines:
 
     def example(self, script: str, *words: str) -> dict[str, Any]:
         """Run a script of the example and return its last line."""
-        python = self.cluster.home / "envs" / "example" / "bin" / "python"
+        python = self.cluster.home / "envs" / "digits" / "bin" / "python"
         argv = [str(python), str(EXAMPLE / script), *words]
         output = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=RUN_SECONDS).stdout
         return dict(json.loads(output.splitlines()[-1]))

@@ -14,12 +14,9 @@ from rich.live import Live
 from rich.table import Table
 
 from fairlead_cluster.base.daemons import tail
+from fairlead_cluster.base.errors import SetupError
 
 _PLAIN_REPORT_SECONDS = 60.0
-
-
-class SetupError(Exception):
-    """Something that the set-up needs is missing or failed; the message says what would help."""
 
 
 @dataclass

@@ -6,8 +6,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
-from fairlead_cluster.base.steps import SetupError, Step, StepLog
+from fairlead_cluster.base.steps import Step, StepLog
 from fairlead_cluster.base.uv import create_env, install_requirements
 
 _SOURCES = CHECKOUT / "cluster" / "kube"

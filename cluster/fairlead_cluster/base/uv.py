@@ -2,12 +2,11 @@
 
 import shutil
 import sys
-import tomllib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from fairlead_cluster.base.steps import SetupError, StepLog
+from fairlead_cluster.base.errors import SetupError
+from fairlead_cluster.base.steps import StepLog
 
 _SCRIPT = """#!{python}
 import sys
@@ -35,33 +34,22 @@ def install_wheel(env: Path, wheel: Path, log: StepLog) -> None:
     log.run([_uv(), "pip", "install", "--python", env / "bin" / "python", "--no-deps", wheel])
 
 
-def link_packages(env: Path, folders: Collection[Path], libraries: Collection[Path] = ()) -> list[Path]:
-    """Make packages of the checkout importable in an environment and return the commands of those in `folders`.
+def link_packages(env: Path, folders: Collection[Path], commands: Mapping[str, str]) -> list[Path]:
+    """Make the packages in `folders` importable in an environment; return one script for each of `commands`.
 
     A path file and one script a command: nothing to build, nothing to download, and safe for several
     environments at once, which editable installs of one folder are not (they share its egg-info).
     """
-    python = env / "bin" / "python"
     site = next((env / "lib").glob("python*/site-packages"))
-    projects = {folder: tomllib.loads((folder / "pyproject.toml").read_text()) for folder in (*folders, *libraries)}
-    paths = [folder / where for folder, project in projects.items() for where in _package_folders(project)]
-    (site / "fairlead-checkout.pth").write_text("".join(f"{path}\n" for path in paths))
+    (site / "fairlead-checkout.pth").write_text("".join(f"{folder}\n" for folder in folders))
     scripts = []
-    for folder in folders:
-        for name, target in projects[folder]["project"].get("scripts", {}).items():
-            module, _, function = target.partition(":")
-            script = env / "bin" / name
-            script.write_text(_SCRIPT.format(python=python, module=module, function=function))
-            script.chmod(0o755)
-            scripts.append(script)
+    for name, target in commands.items():
+        module, _, function = target.partition(":")
+        script = env / "bin" / name
+        script.write_text(_SCRIPT.format(python=env / "bin" / "python", module=module, function=function))
+        script.chmod(0o755)
+        scripts.append(script)
     return scripts
-
-
-def _package_folders(project: dict[str, Any]) -> list[str]:
-    """Return where a project keeps its packages, below its folder."""
-    packages = project.get("tool", {}).get("setuptools", {}).get("packages", {})
-    found: list[str] = packages.get("find", {}).get("where", ["."]) if isinstance(packages, dict) else ["."]
-    return found
 
 
 def _uv() -> Path:

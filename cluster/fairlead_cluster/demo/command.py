@@ -23,7 +23,7 @@ from fairlead_cluster.local import cluster as local_cluster
 
 EXAMPLE = CHECKOUT / "examples" / "digits"
 COMPONENTS = (
-    "kubernetes", "trainer", "data-validation", "onnx-converter", "graph-server", "edge-runtime", "example",
+    "kubernetes", "trainer", "data-validation", "onnx-converter", "graph-server", "edge-runtime", "digits",
 )  # fmt: skip
 MIN_ACCURACY = 0.95
 _WAIT_SECONDS = 120.0
@@ -196,7 +196,7 @@ class _Demo:
 
     def _example(self, script: str, *arguments: str) -> dict[str, Any]:
         """Run a script of the example; its last line is JSON."""
-        command = [str(environment_python("example", self.home)), str(EXAMPLE / script), *arguments]
+        command = [str(environment_python("digits", self.home)), str(EXAMPLE / script), *arguments]
         output = _run(command)
         return dict(json.loads(output.strip().splitlines()[-1])) if output.strip() else {}
 

@@ -6,8 +6,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import Home
-from fairlead_cluster.base.steps import SetupError, Step, StepLog
+from fairlead_cluster.base.steps import Step, StepLog
 from fairlead_cluster.kind.docker import KEY_LABEL, content_key, image_key
 from fairlead_cluster.kind.engine import install_packages
 

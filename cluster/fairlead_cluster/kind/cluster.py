@@ -6,8 +6,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
-from fairlead_cluster.base.steps import SetupError, StepLog
+from fairlead_cluster.base.steps import StepLog
 from fairlead_cluster.kind import programs
 
 NAME = "fairlead"

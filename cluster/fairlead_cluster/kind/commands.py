@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from fairlead.cli.console import fail, out
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import Home, default_home
-from fairlead_cluster.base.steps import SetupError
 from fairlead_cluster.kind import operations
 from fairlead_cluster.kind.images import NAMES
 from fairlead_cluster.kind.store import CLIENT_SECRET

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 from fairlead_cluster.base.daemons import Daemons, tail
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
-from fairlead_cluster.base.steps import SetupError, StepLog
+from fairlead_cluster.base.steps import StepLog
 from fairlead_cluster.kind.machine import MachineState
 
 _START_SECONDS = 60.0

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from fairlead import __version__
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
-from fairlead_cluster.base.steps import SetupError, Step, StepLog
+from fairlead_cluster.base.steps import Step, StepLog
 from fairlead_cluster.kind import programs
 from fairlead_cluster.kind.bases import base_image, base_key, plan_base
 from fairlead_cluster.kind.docker import Build, content_key

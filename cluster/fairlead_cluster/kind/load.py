@@ -5,8 +5,9 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT
-from fairlead_cluster.base.steps import SetupError, StepLog
+from fairlead_cluster.base.steps import StepLog
 from fairlead_cluster.kind.docker import image_id
 
 _CTR = ("ctr", "--namespace=k8s.io", "images")

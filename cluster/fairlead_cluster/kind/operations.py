@@ -4,8 +4,9 @@ from functools import partial
 
 from rich.console import Console
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import Home
-from fairlead_cluster.base.steps import SetupError, Step, run_steps
+from fairlead_cluster.base.steps import Step, run_steps
 from fairlead_cluster.kind import programs
 from fairlead_cluster.kind.cluster import Cluster
 from fairlead_cluster.kind.docker import registry_reachable, remove_replaced_images

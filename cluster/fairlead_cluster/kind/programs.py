@@ -3,8 +3,9 @@
 import re
 from pathlib import Path
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
-from fairlead_cluster.base.steps import SetupError, Step, StepLog
+from fairlead_cluster.base.steps import Step, StepLog
 from fairlead_cluster.base.toolchain import build_kubernetes, find_go
 from fairlead_cluster.kind.docker import content_key
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT
-from fairlead_cluster.base.steps import SetupError, StepLog
+from fairlead_cluster.base.steps import StepLog
 from fairlead_cluster.kind import programs
 from fairlead_cluster.kind.cluster import Cluster
 

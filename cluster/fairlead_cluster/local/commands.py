@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 from fairlead.cli.console import fail, out
 
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import default_home
-from fairlead_cluster.base.steps import SetupError
-from fairlead_cluster.environments import COMPONENTS
 from fairlead_cluster.environments import setup as make_environments
 from fairlead_cluster.local import cluster
 from fairlead_cluster.local.control_plane import ClusterError
@@ -25,13 +24,13 @@ def register(app: typer.Typer) -> None:
 
 def setup(
     components: Annotated[
-        list[str] | None, typer.Argument(help=f"Some of: {', '.join(COMPONENTS)}. All of them when none is named.")
+        list[str] | None, typer.Argument(help="Components, or `kubernetes`. Default: all of them.")
     ] = None,
     tests: Annotated[bool, typer.Option("--tests", help="Add what the components' tests need.")] = False,
 ) -> None:
     """Build and install what the local cluster and the components need; quick when it is all there."""
     try:
-        make_environments(components or COMPONENTS, default_home(), out, tests=tests)
+        make_environments(components or (), default_home(), out, tests=tests)
     except SetupError as error:
         fail(str(error))
 

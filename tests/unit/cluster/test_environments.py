@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from fairlead_cluster import environments
-from fairlead_cluster.base.steps import SetupError
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.uv import link_packages
-from fairlead_cluster.environments import ENVIRONMENTS, Environment, setup
+from fairlead_cluster.components import Component
+from fairlead_cluster.environments import setup
 from rich.console import Console
 
 
@@ -22,11 +22,10 @@ def test_an_unknown_component_is_named(tmp_path: Path) -> None:
         setup(["nonsense"], tmp_path, _console())
 
 
-def test_missing_requirements_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENVIRONMENTS, "ghost", Environment("no/such/requirements.txt"))
-    monkeypatch.setattr(environments, "COMPONENTS", ("ghost",))
+def test_missing_requirements_are_named(tmp_path: Path) -> None:
+    ghost = _environment(tmp_path / "no" / "such")
     with pytest.raises(SetupError, match=r"no/such/requirements\.txt: no such file"):
-        setup(["ghost"], tmp_path, _console())
+        setup(["such"], tmp_path, _console(), components=ghost)
 
 
 def test_packages_of_the_checkout_are_linked_with_their_commands(tmp_path: Path) -> None:
@@ -34,22 +33,30 @@ def test_packages_of_the_checkout_are_linked_with_their_commands(tmp_path: Path)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", env], check=True)
     (package / "linked").mkdir(parents=True)
     (package / "linked" / "__init__.py").write_text("def main():\n    print('hello')\n    return 4\n")
-    (package / "pyproject.toml").write_text('[project]\nname = "x"\n[project.scripts]\nhello = "linked:main"\n')
-    (script,) = link_packages(env, [package])
+    (script,) = link_packages(env, [package], {"hello": "linked:main"})
     result = subprocess.run([script], capture_output=True, text=True)
     assert (result.returncode, result.stdout) == (4, "hello\n")
 
 
-def test_an_environment_is_made_once_from_pinned_requirements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    requirements = tmp_path / "requirements.txt"
+def test_an_environment_is_made_once_from_pinned_requirements(tmp_path: Path) -> None:
+    components = _environment(tmp_path / "tiny")
+    requirements = components["tiny"].requirements
+    requirements.parent.mkdir()
     requirements.write_text("")
-    monkeypatch.setitem(ENVIRONMENTS, "tiny", Environment(str(requirements)))
-    monkeypatch.setattr(environments, "COMPONENTS", ("tiny",))
-    setup(["tiny"], tmp_path, _console())
+    setup(["tiny"], tmp_path, _console(), components=components)
     marker = tmp_path / "envs" / "tiny" / "marker"
     marker.touch()
-    setup(["tiny"], tmp_path, _console())
+    setup(["tiny"], tmp_path, _console(), components=components)
     assert marker.exists(), "nothing had changed"
     requirements.write_text("# another version\n")
-    setup(["tiny"], tmp_path, _console())
+    setup(["tiny"], tmp_path, _console(), components=components)
     assert not marker.exists(), "the requirements had changed"
+
+
+def _environment(folder: Path) -> dict[str, Component]:
+    """Return a component that is only an environment."""
+    component = Component(
+        name=folder.name, folder=folder, project=folder, distribution=None, scripts={}, environment="own",
+        horovod=False, nodes=True,
+    )  # fmt: skip
+    return {folder.name: component}

@@ -6,7 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from fairlead_cluster.base.steps import SetupError, Step, StepLog, run_steps
+from fairlead_cluster.base.errors import SetupError
+from fairlead_cluster.base.steps import Step, StepLog, run_steps
 from rich.console import Console
 
 
