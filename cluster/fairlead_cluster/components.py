@@ -116,7 +116,7 @@ def _read(path: Path, where: Path) -> _Declared | None:
         name=folder.resolve().name,
         folder=folder.resolve(),
         project=path.parent,
-        distribution=project.get("name"),
+        distribution=_distribution(project["name"]) if "name" in project else None,
         scripts=project.get("scripts", {}),
         environment=table.get("environment", "own"),
         horovod=table.get("horovod", False),

@@ -1,87 +1,54 @@
-"""The Debian that images start from: the published one, or one that debootstrap makes where no registry answers."""
+"""The bases that the components' images share: targets of cluster/images/Dockerfile, each on a Debian suite."""
 
-import os
-import shutil
-import subprocess
-import tempfile
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead_cluster.base.errors import SetupError
-from fairlead_cluster.base.home import Home
-from fairlead_cluster.base.steps import Step, StepLog
-from fairlead_cluster.kind.docker import KEY_LABEL, content_key, image_key
-from fairlead_cluster.kind.engine import install_packages
+from fairlead_cluster.base.home import CHECKOUT, Home
+from fairlead_cluster.base.steps import Step
+from fairlead_cluster.kind.debian import debian_image, debian_key, plan_debian
+from fairlead_cluster.kind.docker import Build, content_key, copied_sources
 
-_NEEDLESS = (
-    "usr/share/doc/*", "usr/share/info/*", "usr/share/locale/*", "usr/share/man/*",
-    "var/cache/apt/*", "var/lib/apt/lists/*", "var/log/*",
-    # this machine's own, which debootstrap copies
-    "etc/hostname", "etc/resolv.conf",
-)  # fmt: skip
-_DPKG_EXCLUDES = "".join(
-    f"path-exclude /usr/share/{folder}/*\n" for folder in ("doc", "groff", "info", "linda", "lintian", "locale", "man")
-)
-_APT = """\
-Acquire::Languages "none";
-Dir::Cache::pkgcache "";
-Dir::Cache::srcpkgcache "";
-"""
-_UPDATES = """\
-deb {mirror} {suite}-updates main
-deb {mirror}-security {suite}-security main
-"""
-_RECIPE = content_key("1", *_NEEDLESS, _DPKG_EXCLUDES, _APT, _UPDATES)
+_DOCKERFILE = CHECKOUT / "cluster" / "images" / "Dockerfile"
 
 
-def base_image(suite: str, published: bool) -> str:
-    """Return the image of a Debian suite."""
-    return f"debian:{suite}-slim" if published else f"fairlead/debian:{suite}"
+@dataclass(frozen=True)
+class Base:
+    """One target on one suite; its tag is what the components' Dockerfiles start from."""
+
+    target: str
+    suite: str
+
+    @property
+    def tag(self) -> str:
+        """Its name and tag."""
+        return f"fairlead/base:{self.target}-{self.suite}"
+
+    def build(self, published: bool) -> Build:
+        """Return its build, on the published Debian or the one that is made here."""
+        key = content_key(debian_key(self.suite, published), _DOCKERFILE, *copied_sources(_DOCKERFILE))
+        arguments = {"BASE": debian_image(self.suite, published)}
+        return Build(self.tag, key, CHECKOUT, _DOCKERFILE, self.target, arguments)
 
 
-def base_key(suite: str, published: bool) -> str:
-    """Return what changes when the base image does."""
-    return base_image(suite, published) + ("" if published else _RECIPE)
+def find_bases(dockerfile: Path) -> list[Base]:
+    """Return the bases that a Dockerfile's stages start from; raises SetupError where there are none."""
+    found = re.findall(r"^FROM fairlead/base:(\w+)-(\w+)\b", dockerfile.read_text(), re.MULTILINE)
+    if not found:
+        raise SetupError(f"{dockerfile}: no line `FROM fairlead/base:<target>-<suite>`")
+    return [Base(target, suite) for target, suite in dict.fromkeys(found)]
 
 
-def plan_base(home: Home, suite: str, published: bool) -> list[Step]:
-    """Return the step that makes a suite's base image, or none where there is one or it is published."""
-    tag = base_image(suite, published)
-    if published or image_key(tag) == _RECIPE:
-        return []
-    return [Step(f"debian-{suite}", lambda log: _bootstrap(home, suite, tag, log))]
-
-
-def _bootstrap(home: Home, suite: str, tag: str, log: StepLog) -> None:
-    if os.geteuid() != 0:
-        raise SetupError("no registry of images answers, and debootstrap, which makes one, needs root")
-    if not shutil.which("debootstrap"):
-        install_packages(["debootstrap"], log)
-    (home.root / "kind").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="debian-", dir=home.root / "kind") as folder:
-        root = Path(folder)
-        log.run(["debootstrap", "--variant=minbase", suite, root])
-        _slim(root)
-        _add_updates(root, suite)
-        archive = subprocess.Popen(["tar", "-C", root, "-c", "."], stdout=subprocess.PIPE)
-        label = f"LABEL {KEY_LABEL}={_RECIPE}"
-        words = ["docker", "import", "--change", label, "--change", 'CMD ["bash"]', "-", tag]
-        with log.path.open("ab") as output:
-            imported = subprocess.run(words, stdin=archive.stdout, stdout=output, stderr=output)
-        if archive.wait() or imported.returncode:
-            raise SetupError(f"docker import of {tag} failed; see {log.path}")
-
-
-def _slim(root: Path) -> None:
-    for pattern in _NEEDLESS:
-        for path in root.glob(pattern):
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    (root / "etc" / "dpkg" / "dpkg.cfg.d" / "slim").write_text(_DPKG_EXCLUDES)
-    (root / "etc" / "apt" / "apt.conf.d" / "slim").write_text(_APT)
-
-
-def _add_updates(root: Path, suite: str) -> None:
-    """Add updates and security fixes from where debootstrap found the suite."""
-    sources = root / "etc" / "apt" / "sources.list"
-    text = sources.read_text()
-    mirror = text.split()[1].rstrip("/")
-    sources.write_text(text + _UPDATES.format(mirror=mirror, suite=suite))
+def plan_bases(home: Home, bases: list[Base], published: bool) -> list[Step]:
+    """Return the steps that make those bases that are not current, and the Debian below them."""
+    steps: dict[str, Step] = {}
+    for base in bases:
+        build = base.build(published)
+        if build.current:
+            continue
+        below = plan_debian(home, base.suite, published)
+        after = tuple(step.name for step in below)
+        for step in (*below, Step(f"base-{base.target}-{base.suite}", build.run, after=after)):
+            steps.setdefault(step.name, step)
+    return list(steps.values())

@@ -10,7 +10,6 @@ from fairlead.cli.console import fail, out
 from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.kind import operations
-from fairlead_cluster.kind.images import NAMES
 from fairlead_cluster.kind.store import CLIENT_SECRET
 
 
@@ -30,12 +29,13 @@ def up() -> None:
 
 def images(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[IMAGE]...", help=f"Some of: {', '.join(NAMES)}. Default: all.")
+        list[str] | None,
+        typer.Argument(metavar="[IMAGE]...", help="Components, or `minio`. Default: all of them."),
     ] = None,
 ) -> None:
     """Build the images that changed and load them into the cluster's nodes."""
     with _explained():
-        operations.make_images(_home(), out, names or list(NAMES))
+        operations.make_images(_home(), out, names or [])
 
 
 def store(

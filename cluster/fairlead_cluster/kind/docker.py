@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fairlead_cluster.base.errors import SetupError
+from fairlead_cluster.base.home import CHECKOUT
 from fairlead_cluster.base.steps import StepLog
 
 KEY_LABEL = "fairlead.dev/key"
@@ -54,6 +56,15 @@ def content_key(*parts: str | Path) -> str:
             mode = path.stat().st_mode & 0o111
             digest.update(f"{path.relative_to(part)}\0{bool(mode)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:32]
+
+
+def copied_sources(dockerfile: Path) -> list[Path]:
+    """Return what a Dockerfile copies from the repository; raises SetupError where that is missing."""
+    copies = re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile.read_text(), re.MULTILINE)
+    paths = [CHECKOUT / word for words in copies for word in words.split()]
+    if missing := [path for path in paths if not path.exists()]:
+        raise SetupError(f"{dockerfile}: copies {missing[0]}, which does not exist")
+    return paths
 
 
 def image_key(tag: str) -> str | None:

@@ -9,7 +9,7 @@ from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
 from fairlead_cluster.base.steps import Step, StepLog
 from fairlead_cluster.kind import programs
-from fairlead_cluster.kind.bases import base_image, base_key, plan_base
+from fairlead_cluster.kind.debian import debian_image, debian_key, plan_debian
 from fairlead_cluster.kind.docker import Build, content_key
 
 SUITE = "bookworm"  # its containerd 1.6 is what Kubernetes 1.34 still speaks to
@@ -31,7 +31,7 @@ def plan_node_image(home: Home) -> list[Step]:
     parts = [
         *programs.plan_kubernetes(home, "kubernetes-node"),
         *programs.plan_module(home, programs.COREDNS, "coredns"),
-        *plan_base(home, SUITE, published=False),
+        *plan_debian(home, SUITE, published=False),
     ]
     work = _NodeImage(home, build.key).make
     return [*parts, Step("node-image", work, after=tuple(step.name for step in parts))]
@@ -58,7 +58,7 @@ class _NodeImage:
         saved = [tag for tags in names.values() for tag in tags]
         log.run(["docker", "save", "--output", context / "images.tar", *saved])
         arguments = {
-            "BASE": base_image(SUITE, published=False),
+            "BASE": debian_image(SUITE, published=False),
             "KUBERNETES": programs.kubernetes_version(),
             "PAUSE": names["pause"][0],
         }
@@ -68,7 +68,7 @@ class _NodeImage:
 
     def _build_system(self, target: str, tags: list[str], log: StepLog) -> None:
         context = _context(self.home)
-        arguments = {"BASE": base_image(SUITE, published=False)}
+        arguments = {"BASE": debian_image(SUITE, published=False)}
         Build(tags[0], self.key, context, context / "images.Dockerfile", target, arguments).run(log)
         for tag in tags[1:]:
             log.run(["docker", "tag", tags[0], tag])
@@ -107,5 +107,5 @@ def _context(home: Home) -> Path:
 
 
 def _key() -> str:
-    base = base_key(SUITE, published=False)
+    base = debian_key(SUITE, published=False)
     return content_key(programs.kubernetes_key(), programs.COREDNS, base, *_KUBERNETES, _PODNET, _FILES)

@@ -3,22 +3,70 @@
 from pathlib import Path
 
 import pytest
+from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT
-from fairlead_cluster.kind.images import COMPONENTS, Image
+from fairlead_cluster.kind.bases import Base, find_bases
+from fairlead_cluster.kind.docker import copied_sources
+from fairlead_cluster.kind.images import component_build, component_images, node_tags
+
+COMPONENTS = component_images()
 
 
 @pytest.mark.parametrize("name", COMPONENTS)
-def test_dockerfile_starts_from_a_published_debian(name: str) -> None:
-    assert Image(name, CHECKOUT / COMPONENTS[name] / "Dockerfile").suite in ("bookworm", "trixie")
+def test_dockerfile_starts_from_shared_bases_on_a_published_debian(name: str) -> None:
+    bases = find_bases(COMPONENTS[name].dockerfile)
+    assert {base.suite for base in bases} in ({"bookworm"}, {"trixie"})
+    dockerfile = (CHECKOUT / "cluster" / "images" / "Dockerfile").read_text()
+    assert all(f" AS {base.target}\n" in dockerfile for base in bases)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_is_built_for_the_published_debian_and_for_ours(name: str) -> None:
+    published, ours = component_build(COMPONENTS[name], True), component_build(COMPONENTS[name], False)
+    assert published.tag == ours.tag
+    assert published.key != ours.key
+
+
+@pytest.mark.parametrize("target", ["python", "torch", "build"])
+def test_a_base_is_built_on_the_published_debian_of_its_suite(target: str) -> None:
+    build = Base(target, "trixie").build(published=True)
+    assert (build.tag, build.target) == (f"fairlead/base:{target}-trixie", target)
+    assert build.arguments == {"BASE": "debian:trixie-slim"}
+
+
+def test_a_dockerfile_without_a_shared_base_is_rejected(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text("FROM scratch\n")
+    with pytest.raises(SetupError, match="no line `FROM fairlead/base:<target>-<suite>`"):
+        find_bases(dockerfile)
 
 
 @pytest.mark.parametrize("name", sorted(set(COMPONENTS) - {"pipelines"}))
 def test_artifact_store_goes_into_all_images_but_that_of_the_pipelines(name: str) -> None:
-    sources = Image(name, CHECKOUT / COMPONENTS[name] / "Dockerfile").sources
-    assert CHECKOUT / "components" / "artifacts" in sources
+    assert CHECKOUT / "components" / "artifacts" in copied_sources(COMPONENTS[name].dockerfile)
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_an_image_holds_the_packages_that_its_component_imports(name: str) -> None:
+    sources = copied_sources(COMPONENTS[name].dockerfile)
+    assert {item.folder for item in COMPONENTS[name].imports} <= set(sources)
 
 
 def test_sources_are_the_repository_files_that_a_dockerfile_copies(tmp_path: Path) -> None:
     dockerfile = tmp_path / "Dockerfile"
     dockerfile.write_text("COPY pyproject.toml operator /src/\nCOPY --from=build /opt/fairlead /opt/fairlead\n")
-    assert Image("x", dockerfile).sources == [CHECKOUT / "pyproject.toml", CHECKOUT / "operator"]
+    assert copied_sources(dockerfile) == [CHECKOUT / "pyproject.toml", CHECKOUT / "operator"]
+
+
+def test_a_dockerfile_that_copies_what_is_missing_is_rejected(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text("COPY no/such/file /src/\n")
+    with pytest.raises(SetupError, match=r"copies .*/no/such/file, which does not exist"):
+        copied_sources(dockerfile)
+
+
+def test_nodes_hold_only_what_runs_in_the_cluster() -> None:
+    tags = node_tags([*COMPONENTS, "minio"])
+    loaded = {tag.partition("/")[2].partition(":")[0] for tag in tags}
+    assert {"operator", "trainer", "graph-server", "minio"} <= loaded
+    assert not {"edge-runtime", "pipelines"} & loaded
