@@ -148,11 +148,26 @@ def download(work: Path, log: Path) -> Path:
         log,
         dict(os.environ),
     )  # fmt: skip
-    # Extraction filters came with Python 3.11.4, and Debian 12 has 3.11.2; pip has checked the archive's hash by now.
-    options: dict[str, str] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
-    with tarfile.open(work / f"horovod-{VERSION}.tar.gz") as archive:
-        archive.extractall(work, **options)  # type: ignore[arg-type]
+    unpack(work / f"horovod-{VERSION}.tar.gz", work)
     return work / f"horovod-{VERSION}"
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpack a source package; raise BuildError, and write nothing, for what does not belong into `folder`.
+
+    tarfile's own filter came with Python 3.11.4; Debian 12 has 3.11.2, so members are checked here.
+    """
+    root = folder.resolve()
+    with tarfile.open(archive) as source:
+        for member in source.getmembers():
+            inside = Path(os.path.normpath(root / member.name)).is_relative_to(root)
+            if not inside or not (member.isreg() or member.isdir()):
+                raise BuildError(f"{archive.name}: {member.name}: expected a file or folder inside the package")
+            member.mode &= 0o755  # no set-user-id bit, and writable by its owner alone
+        if hasattr(tarfile, "data_filter"):
+            source.extractall(root, filter="data")
+        else:
+            source.extractall(root)
 
 
 def patch(source: Path) -> None:

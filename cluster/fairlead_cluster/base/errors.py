@@ -1,5 +1,9 @@
-"""The error that a command reports in place of a trace."""
+"""The errors that a command reports in place of a trace."""
 
 
 class SetupError(Exception):
     """Something that the setup needs is missing, invalid or failed; the message says what would help."""
+
+
+class ClusterError(Exception):
+    """A part of the local cluster did not start; holds the last lines of its log."""

@@ -1,14 +1,12 @@
 """`fairlead kind up`, `images`, `store`, `down`: a kind cluster of two nodes."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from fairlead.cli.console import fail, out
+from fairlead.cli.console import out
 
-from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import Home, default_home
+from fairlead_cluster.base.reporting import explained
 from fairlead_cluster.kind import operations
 from fairlead_cluster.kind.store import CLIENT_SECRET
 
@@ -23,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 def up() -> None:
     """Start the kind cluster; install and build what is missing (as root where no container engine runs)."""
-    with _explained():
+    with explained():
         operations.up(_home(), out)
 
 
@@ -34,7 +32,7 @@ def images(
     ] = None,
 ) -> None:
     """Build the images that changed and load them into the cluster's nodes."""
-    with _explained():
+    with explained():
         operations.make_images(_home(), out, names or [])
 
 
@@ -44,7 +42,7 @@ def store(
     ] = None,
 ) -> None:
     """Install the object store in the cluster."""
-    with _explained():
+    with explained():
         operations.install_store(_home(), out, share or [])
 
 
@@ -54,18 +52,9 @@ def down(
     ] = False,
 ) -> None:
     """Delete the cluster and everything that was started for it."""
-    with _explained():
+    with explained():
         operations.down(_home(), out, purge=purge)
 
 
 def _home() -> Home:
     return Home(default_home())
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn a SetupError into a message and an exit code."""
-    try:
-        yield
-    except SetupError as error:
-        fail(str(error))

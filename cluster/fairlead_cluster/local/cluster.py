@@ -17,8 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 from fairlead_cluster.base.daemons import Daemons, tail
+from fairlead_cluster.base.errors import ClusterError
 from fairlead_cluster.base.home import CHECKOUT, Home
-from fairlead_cluster.local.control_plane import COMPONENTS, ClusterError, ControlPlane, answers
+from fairlead_cluster.local.control_plane import COMPONENTS, ControlPlane, answers
 from fairlead_cluster.local.node.processes import end_processes
 from fairlead_cluster.local.node.registration import NAME
 

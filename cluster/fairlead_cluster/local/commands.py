@@ -3,13 +3,12 @@
 from typing import Annotated
 
 import typer
-from fairlead.cli.console import fail, out
+from fairlead.cli.console import out
 
-from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import default_home
+from fairlead_cluster.base.reporting import explained
 from fairlead_cluster.environments import setup as make_environments
 from fairlead_cluster.local import cluster
-from fairlead_cluster.local.control_plane import ClusterError
 
 _PANEL = "Local cluster"
 
@@ -29,22 +28,18 @@ def setup(
     tests: Annotated[bool, typer.Option("--tests", help="Add what the components' tests need.")] = False,
 ) -> None:
     """Build and install what the local cluster and the components need; quick when it is all there."""
-    try:
+    with explained():
         make_environments(components or (), default_home(), out, tests=tests)
-    except SetupError as error:
-        fail(str(error))
 
 
 def up() -> None:
     """Start a Kubernetes control plane, a node and the operator on this machine, without Docker or root."""
-    try:
+    with explained():
         cluster.up(default_home(), console=out)
-    except (ClusterError, SetupError) as error:
-        fail(str(error))
 
 
 def status() -> None:
-    """Say which parts of the local cluster run."""
+    """Show which parts of the local cluster are running."""
     cluster.status(default_home(), out)
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from fairlead_cluster.base.daemons import Daemons, tail
+from fairlead_cluster.base.errors import ClusterError
 from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.local.settings import ClusterSettings, load_settings
 
@@ -23,12 +24,8 @@ _USERS = {
     "controller-manager": ("system:kube-controller-manager", ""),
     "scheduler": ("system:kube-scheduler", ""),
 }
-# These refuse loopback addresses, which the pods of the process node have; the node routes Services itself.
+# These reject loopback addresses, which the pods of the process node have; the node routes Services itself.
 _UNUSED_CONTROLLERS = ("endpoints-controller", "endpointslice-controller", "endpointslice-mirroring-controller")
-
-
-class ClusterError(Exception):
-    """A part of the local cluster did not start; holds the last lines of its log."""
 
 
 class ControlPlane:
@@ -73,7 +70,7 @@ class ControlPlane:
         return self.folder / "pki"
 
     def running(self) -> dict[str, bool]:
-        """Say of each component whether its process runs."""
+        """Return for each component whether its process runs."""
         return {name: self._daemons.find(name) is not None for name in self._components}
 
     def start(self) -> None:
