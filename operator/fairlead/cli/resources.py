@@ -9,6 +9,7 @@ from fairlead.cli import tables
 from fairlead.cli.console import CommandError, explained, out
 from fairlead.cli.manifests import read_manifests
 from fairlead.client import FairleadClient
+from fairlead.client.objects import canonical_kind
 
 _PANEL = "Any cluster"
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Default: the kubeconfig's.")]
@@ -42,7 +43,7 @@ def get(
     """List training jobs and model deployments, or the objects of one kind."""
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
-        for each in [kind] if kind else Kinds:
+        for each in [canonical_kind(kind)] if kind else Kinds:
             tables.print_list(each, client.list(each, everywhere=everywhere))
 
 

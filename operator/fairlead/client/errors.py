@@ -43,6 +43,9 @@ class WaitTimeout(FairleadError, TimeoutError):
 
 _BY_STATUS = {400: Rejected, 401: Denied, 403: Denied, 404: NotFound, 409: Conflict, 422: Rejected, 429: Unreachable}
 
+_UNKNOWN_FIELD = "failed to create typed patch object"
+"""Server-side apply answers 500 for a field that the schema does not have."""
+
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
@@ -64,5 +67,7 @@ def from_response(what: str, status: int, body: str | bytes) -> FairleadError:
         text = str(json.loads(text)["message"])
     except (ValueError, TypeError, KeyError):
         text = text.strip()
+    if status == 500 and text.startswith(_UNKNOWN_FIELD):
+        return Rejected(f"{what}: {text}")
     known = _BY_STATUS.get(status, Unreachable if status == 0 or status >= 500 else FairleadError)
     return known(f"{what}: {status}: {text}")
