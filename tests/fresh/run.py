@@ -22,7 +22,7 @@ SUITE = "bookworm"
 PACKAGES = ("git", "make", "python3")
 COMMANDS = ("make demo", "make test")
 CLONE = "/root/fairlead"
-CERTIFICATES = "/etc/ssl/host-certificates.pem"
+CERTIFICATES = "/etc/host-certificates.pem"
 CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 PASSED_ON = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
