@@ -121,7 +121,7 @@ def test_waiting_returns_a_model_or_says_why_not(kubectl: Kubectl, client: Fairl
     _set_condition(kubectl, "waited", "Succeeded", "TrainingFinished", "2 workers finished.")
     assert client.wait(TrainingJob, "waited", "Succeeded", seconds=10).status.phase == "Succeeded"
     _set_condition(kubectl, "waited", "Failed", "WorkerFailed", json.dumps(FAILURE))
-    with pytest.raises(ResourceFailed, match="TrainingJob waited: Failed: WorkerFailed"):
+    with pytest.raises(ResourceFailed, match="TrainingJob waited failed: WorkerFailed"):
         client.wait("tj", "waited", "Succeeded", seconds=10)
     client.delete("tj", "waited")
 

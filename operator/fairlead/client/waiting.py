@@ -7,8 +7,8 @@ from fairlead.client.errors import NotFound, ResourceFailed, Unreachable, WaitTi
 from fairlead.client.objects import Object
 
 _POLL_SECONDS = 0.25
-FINAL_FAILURES = {"TrainingJob": ("Failed",), "ModelDeployment": ("Degraded",)}
-"""Conditions from which waiting does not help, by kind."""
+FINAL_FAILURES = {"TrainingJob": {"Failed": "failed"}, "ModelDeployment": {"Degraded": "is degraded"}}
+"""Conditions from which waiting does not help, by kind, and how a message states them."""
 
 
 def wait_until(
@@ -49,10 +49,10 @@ def reached(expected: Collection[str]) -> Callable[[Object], bool]:
     def check(obj: Object) -> bool:
         if any(find_condition(obj, type_) for type_ in expected):
             return True
-        for type_ in FINAL_FAILURES.get(obj["kind"], ()):
+        for type_, verb in FINAL_FAILURES.get(obj["kind"], {}).items():
             if failed := find_condition(obj, type_):
                 name = obj["metadata"]["name"]
-                raise ResourceFailed(f"{obj['kind']} {name}: {type_}: {failed['reason']}: {failed['message']}")
+                raise ResourceFailed(f"{obj['kind']} {name} {verb}: {failed['reason']}: {failed['message']}")
         return False
 
     return check

@@ -32,7 +32,7 @@ def test_every_state_that_is_seen_is_reported(serve: Serve) -> None:
 
 
 def test_waiting_ends_when_the_job_fails(serve: Serve) -> None:
-    with pytest.raises(ResourceFailed, match=r"TrainingJob j: Failed: WorkerFailed: exit 3"):
+    with pytest.raises(ResourceFailed, match=r"TrainingJob j failed: WorkerFailed: exit 3"):
         serve([_job(), _job(FAILED)]).wait("TrainingJob", "j", "Succeeded", seconds=30)
 
 
