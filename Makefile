@@ -12,6 +12,8 @@ COMPONENTS := $(shell $(LIST) tested)
 ifneq ($(.SHELLSTATUS),0)
 $(error the components cannot be listed: see above; Python 3.11 or newer is needed, PYTHON names one)
 endif
+# every distribution's folder, as a PYTHONPATH
+SOURCES := operator:cluster:edge-runtime:pipelines:$(subst $() ,:,$(wildcard components/*))
 COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help
@@ -73,7 +75,7 @@ cluster-down: $(READY) ## Remove the kind cluster and all that was started for i
 verify: setup ## Lint, types, layers, generated files
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
-	$(VENV)/lint-imports
+	PYTHONPATH=$(SOURCES) $(VENV)/lint-imports
 	@set -eo pipefail; $(LIST) typed | while read -r python path packages; do \
 	    echo "mypy $$packages"; MYPYPATH=$$path $(VENV)/mypy --python-executable $$python $$packages; \
 	done

@@ -8,9 +8,12 @@ import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
+from fairlead_contracts.environment import AgentEnvironment
+from fairlead_contracts.errors import ContractError
+
 from .backends import BACKENDS
 from .report import STOPPED, STOPPED_CODE, failure_message, write_message
-from .settings import AgentSettings, SettingsError, read_agent_settings, read_key
+from .settings import SettingsError, read_key
 from .worker import Outcome, Worker
 
 log = logging.getLogger("agent")
@@ -25,12 +28,12 @@ def main() -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         command = _read_command(sys.argv[1:])
-        settings = read_agent_settings(os.environ)
-        key = read_key(settings.key_file)
+        settings = AgentEnvironment.from_environment(os.environ)
+        key = read_key(Path(settings.key_file))
         if settings.backend not in BACKENDS:
             known = ", ".join(BACKENDS)
             raise SettingsError(f"FAIRLEAD_BACKEND: got {settings.backend!r}, expected one of {known}")
-    except SettingsError as error:
+    except (ContractError, SettingsError) as error:
         log.error("%s", error)
         return 2
     signal.signal(signal.SIGTERM, _terminate)
@@ -38,7 +41,7 @@ def main() -> int:
     outcome = _run(settings, key, command)
     message = _build_message(outcome)
     if message is not None:
-        write_message(settings.termination_log, message)
+        write_message(Path(settings.termination_log), message)
     return outcome.code
 
 
@@ -55,7 +58,7 @@ def _terminate(*_: object) -> NoReturn:
     raise _Terminated
 
 
-def _run(settings: AgentSettings, key: bytes, command: list[str]) -> Outcome:
+def _run(settings: AgentEnvironment, key: bytes, command: list[str]) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="fairlead-", ignore_cleanup_errors=True) as folder:
         worker = Worker(settings, key, command, Path(folder), BACKENDS[settings.backend])
         try:

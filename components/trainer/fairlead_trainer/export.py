@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairlead_contracts.environment import ProcessEnvironment
+
 if TYPE_CHECKING:
     import torch  # type: ignore[import-not-found, unused-ignore]
 
 MODEL_FILE = "model.pt2"
 SIGNATURE_FILE = "signature.json"
-FOLDER_VARIABLE = "FAIRLEAD_MODEL_DIR"
 
 _DTYPES = {
     "torch.float16": "FP16",
@@ -41,7 +42,7 @@ def save_model(
     """
     import torch
 
-    target = Path(folder or os.environ.get(FOLDER_VARIABLE) or "model")
+    target = Path(folder or ProcessEnvironment.from_environment(os.environ).model_folder or "model")
     target.mkdir(parents=True, exist_ok=True)
     examples = {name: tensor.detach().cpu() for name, tensor in inputs.items()}
     for name, tensor in examples.items():

@@ -5,13 +5,17 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 from typing import Any, NoReturn
+
+from fairlead_contracts.environment import LAUNCHER_PORT, LauncherEnvironment
+from fairlead_contracts.errors import ContractError
 
 from .backends import BACKENDS, Rendezvous
 from .coordinator import Coordinator, Run
 from .report import STOPPED, STOPPED_CODE, failure_message, success_message, write_message
 from .server import LauncherServer
-from .settings import PORT, LauncherSettings, SettingsError, read_key, read_launcher_settings
+from .settings import SettingsError, Timing, read_key
 
 log = logging.getLogger("launcher")
 
@@ -26,12 +30,12 @@ def main() -> int:
     """Run to the end; return 0 when every worker succeeded, 1 when one failed, 143 when told to stop."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
-        settings = read_launcher_settings(os.environ)
-        key = read_key(settings.key_file)
+        settings = LauncherEnvironment.from_environment(os.environ)
+        key = read_key(Path(settings.key_file))
         if settings.backend not in BACKENDS:
             known = ", ".join(BACKENDS)
             raise SettingsError(f"FAIRLEAD_BACKEND: got {settings.backend!r}, expected one of {known}")
-    except SettingsError as error:
+    except (ContractError, SettingsError) as error:
         log.error("%s", error)
         return 2
     signal.signal(signal.SIGTERM, _terminate)
@@ -41,7 +45,7 @@ def main() -> int:
     except _Terminated:
         log.info("told to stop")
         code, message = STOPPED_CODE, dict(STOPPED)
-    write_message(settings.termination_log, message)
+    write_message(Path(settings.termination_log), message)
     return code
 
 
@@ -51,10 +55,10 @@ def _terminate(*_: object) -> NoReturn:
     raise _Terminated
 
 
-def _launch(settings: LauncherSettings, key: bytes) -> tuple[int, dict[str, Any]]:
-    backend = BACKENDS[settings.backend]
-    coordinator = Coordinator(Run(settings.workers, settings.slots, settings.attempt), backend, settings.timing)
-    server = LauncherServer(settings.bind_address, PORT, coordinator, key)
+def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, dict[str, Any]]:
+    backend, timing = BACKENDS[settings.backend], Timing.from_environment(settings)
+    coordinator = Coordinator(Run(settings.workers, settings.slots, settings.attempt), backend, timing)
+    server = LauncherServer(settings.bind_address, LAUNCHER_PORT, coordinator, key)
     log.info("job=%s attempt=%d waits for workers=%d", settings.job, settings.attempt, settings.workers)
     rendezvous: Rendezvous | None = None
     try:
@@ -65,7 +69,7 @@ def _launch(settings: LauncherSettings, key: bytes) -> tuple[int, dict[str, Any]
             log.info("all workers are there: %s", " ".join(f"{m.worker}={m.address}" for m in members))
             while not coordinator.decide():
                 coordinator.wait(_TICK)
-        _let_agents_stop(coordinator, settings.timing.stop_grace + 5)
+        _let_agents_stop(coordinator, timing.stop_grace + 5)
     finally:
         coordinator.close()
         server.stop()

@@ -8,7 +8,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-FILE_VARIABLE = "FAIRLEAD_PROGRESS_FILE"
+from fairlead_contracts.environment import ProcessEnvironment
+
 _SIZE_LIMIT = 65536
 _METRICS_LIMIT = 20
 _WINDOW = 60.0
@@ -22,7 +23,7 @@ class Progress:
     """
 
     def __init__(self, total_steps: int | None = None, *, min_interval: float = 0.5) -> None:
-        file = os.environ.get(FILE_VARIABLE)
+        file = ProcessEnvironment.from_environment(os.environ).progress_file
         self._file = Path(file) if file else None
         self._total_steps = total_steps
         self._min_interval = min_interval

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead_artifacts import ArtifactError, Manifest
+from fairlead_contracts.environment import AgentEnvironment, ProcessEnvironment
 
 from .backends import Backend
 from .client import ChannelError, LauncherClient, RequestRefused, patiently
@@ -20,7 +21,7 @@ from .heartbeat import Heartbeat
 from .network import find_interface
 from .processes import Event, Exit, OthersFinished, ProcessSet, StopOrder
 from .report import STOPPED_CODE, Failure
-from .settings import AgentSettings
+from .settings import Timing
 
 log = logging.getLogger("agent")
 
@@ -56,23 +57,24 @@ class Worker:
     """One worker of one attempt."""
 
     def __init__(
-        self, settings: AgentSettings, key: bytes, command: Sequence[str], folder: Path, backend: Backend
+        self, settings: AgentEnvironment, key: bytes, command: Sequence[str], folder: Path, backend: Backend
     ) -> None:
         self._settings = settings
         self._command = command
         self._folder = folder
         self._backend = backend
-        self._client = LauncherClient(settings.launcher_host, settings.launcher_port, key)
+        self._timing = Timing.from_environment(settings)
+        host, _, port = settings.launcher.rpartition(":")
+        self._client = LauncherClient(host, int(port), key)
         self._identity = {
             "worker": settings.worker,
             "attempt": settings.attempt,
             "instance": secrets.token_hex(8),
         }
+        self._progress_file = folder / "progress.json"
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._processes = ProcessSet(self._events, settings.timing.stop_grace)
-        self._heartbeat = Heartbeat(
-            self._client, self._identity, settings.timing, folder / "progress.json", self._events
-        )
+        self._processes = ProcessSet(self._events, self._timing.stop_grace)
+        self._heartbeat = Heartbeat(self._client, self._identity, self._timing, self._progress_file, self._events)
 
     def run(self) -> Outcome:
         """Do the worker's part of the job and report it."""
@@ -133,7 +135,7 @@ class Worker:
         answer = patiently(register, seconds=CONNECT_SECONDS)
         while answer["state"] == "wait":
             time.sleep(_REGISTER_PAUSE)
-            answer = patiently(register, seconds=settings.timing.silence)
+            answer = patiently(register, seconds=self._timing.silence)
         if answer["state"] == "stop":
             raise _Stopped("the job has failed")
         slots: list[dict[str, Any]] = answer["slots"]
@@ -146,14 +148,15 @@ class Worker:
             rank = slot["rank"]
             model_folder = self._folder / f"model-{rank}"
             model_folder.mkdir()
-            environment = os.environ | slot["environment"] | {"FAIRLEAD_MODEL_DIR": str(model_folder)}
+            contract = ProcessEnvironment(
+                dataset_folder=str(self._folder / "dataset") if self._settings.dataset_uri is not None else None,
+                model_folder=str(model_folder),
+                progress_file=str(self._progress_file) if rank == 0 else None,
+            )
+            environment = os.environ | slot["environment"] | contract.to_environment()
             environment.setdefault("PYTHONUNBUFFERED", "1")
             # The channel is the agent's; nothing of the user's needs its key.
-            environment.pop("FAIRLEAD_KEY_FILE", None)
-            if self._settings.dataset_uri is not None:
-                environment["FAIRLEAD_DATASET_DIR"] = str(self._folder / "dataset")
-            if rank == 0:
-                environment["FAIRLEAD_PROGRESS_FILE"] = str(self._folder / "progress.json")
+            environment.pop(AgentEnvironment.variable("key_file"), None)
             try:
                 self._processes.start(rank, self._command, environment)
             except OSError as error:

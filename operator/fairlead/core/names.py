@@ -2,6 +2,8 @@
 
 from hashlib import sha256
 
+from fairlead_contracts.environment import LAUNCHER_PORT
+
 from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.api.training_job import TrainingJob
 
@@ -17,7 +19,6 @@ APPLIED_HASH = "fairlead.dev/applied-hash"
 """What was applied last, hashed: an equal hash spares a write."""
 
 LAUNCHER, WORKER = "launcher", "worker"
-LAUNCHER_PORT = 7070
 SERVING_PORT = 8080
 GRAPH_SERVER = "graph-server"
 FIRST_NODE_PORT = 9001

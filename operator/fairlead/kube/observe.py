@@ -5,6 +5,7 @@ import logging
 from datetime import datetime
 
 import aiohttp
+from fairlead_contracts.environment import LAUNCHER_PORT
 from pydantic import ValidationError
 
 from fairlead.api.model_deployment import ModelDeployment
@@ -79,7 +80,7 @@ async def _observe_progress(
     launcher = next((pod for pod in pods if pod.role == names.LAUNCHER and pod.phase == "Running" and pod.ip), None)
     if launcher is None or job.status.completion_time:
         return None
-    url = f"http://{_in_url(launcher.ip)}:{names.LAUNCHER_PORT}/status"
+    url = f"http://{_in_url(launcher.ip)}:{LAUNCHER_PORT}/status"
     try:
         async with http.get(url, timeout=_TIMEOUT) as response:
             report = await response.json()

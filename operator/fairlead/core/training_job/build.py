@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fairlead_contracts.environment import LAUNCHER_PORT, JobEnvironment, WorkerEnvironment
+
 from fairlead.api.pod_template import TRAINER
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
@@ -9,7 +11,7 @@ from fairlead.core.children import Object, build_owned
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 
 BACKENDS = {"Horovod": "horovod"}
-"""spec.launcher -> FAIRLEAD_BACKEND, the name of a backend of the trainer package."""
+"""spec.launcher -> the name of a backend of the trainer package."""
 
 _SHARED_BY_LAUNCHER = (
     "imagePullSecrets", "nodeSelector", "priorityClassName", "runtimeClassName", "schedulerName", "tolerations",
@@ -33,7 +35,7 @@ def build_service(job: TrainingJob) -> Object:
         "clusterIP": "None",
         "publishNotReadyAddresses": True,
         "selector": names.job_labels(job),
-        "ports": [{"name": "launcher", "port": names.LAUNCHER_PORT}],
+        "ports": [{"name": "launcher", "port": LAUNCHER_PORT}],
     }
     return head | {"spec": spec}
 
@@ -47,7 +49,7 @@ def build_launcher(job: TrainingJob, attempt: int) -> Object:
         "name": names.LAUNCHER,
         "image": trainer["image"],
         "command": ["fairlead-launcher"],
-        "ports": [{"name": "launcher", "containerPort": names.LAUNCHER_PORT}],
+        "ports": [{"name": "launcher", "containerPort": LAUNCHER_PORT}],
         "env": _shared_environment(job, attempt),
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
     }
@@ -125,34 +127,30 @@ def _build_pod(
 
 
 def _shared_environment(job: TrainingJob, attempt: int) -> list[dict[str, Any]]:
-    workers = job.spec.workers
-    return [
-        pod_ip_variable(),
-        *_variables(
-            FAIRLEAD_JOB=job.metadata.name,
-            FAIRLEAD_ATTEMPT=str(attempt),
-            FAIRLEAD_KEY_FILE=f"{names.KEY_FOLDER}/key",
-            FAIRLEAD_TERMINATION_LOG=names.TERMINATION_LOG,
-            FAIRLEAD_WORKERS=str(workers.replicas),
-            FAIRLEAD_SLOTS=str(workers.slots),
-            FAIRLEAD_BACKEND=BACKENDS[job.spec.launcher],
-            **_SCRATCH,
-        ),
-    ]
+    environment = JobEnvironment(
+        job=job.metadata.name,
+        attempt=attempt,
+        key_file=f"{names.KEY_FOLDER}/key",
+        termination_log=names.TERMINATION_LOG,
+        workers=job.spec.workers.replicas,
+        slots=job.spec.workers.slots,
+        backend=BACKENDS[job.spec.launcher],
+    )
+    return [pod_ip_variable(), *_variables(environment.to_environment() | _SCRATCH)]
 
 
 def _worker_environment(job: TrainingJob, index: int) -> list[dict[str, Any]]:
-    values = {"FAIRLEAD_WORKER_INDEX": str(index), "FAIRLEAD_LAUNCHER": names.launcher_address(job)}
-    if dataset := job.spec.dataset:
-        values["FAIRLEAD_DATASET_URI"] = dataset.uri
-        if dataset.digest:
-            values["FAIRLEAD_DATASET_DIGEST"] = dataset.digest
-    if model := job.spec.model:
-        version = names.model_version(job)
-        values["FAIRLEAD_MODEL_URI"] = f"{model.uri}/{version}"
-        values["FAIRLEAD_MODEL_VERSION"] = version
-    return _variables(**values)
+    dataset, model, version = job.spec.dataset, job.spec.model, names.model_version(job)
+    environment = WorkerEnvironment(
+        worker=index,
+        launcher=names.launcher_address(job),
+        dataset_uri=dataset.uri if dataset else None,
+        dataset_digest=dataset.digest if dataset else None,
+        model_uri=f"{model.uri}/{version}" if model else None,
+        model_version=version if model else None,
+    )
+    return _variables(environment.to_environment())
 
 
-def _variables(**values: str) -> list[dict[str, Any]]:
+def _variables(values: dict[str, str]) -> list[dict[str, Any]]:
     return [{"name": name, "value": value} for name, value in values.items()]

@@ -1,0 +1,84 @@
+"""What every contract in JSON shares: frozen models, strict types, a bound on the size, one kind of error."""
+
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_camel
+
+from .errors import ContractError, Words
+
+DIGEST = r"^sha256:[0-9a-f]{64}$"
+"""An artifact's digest: the SHA-256 of its manifest."""
+
+
+class Contract(BaseModel):
+    """A part of a contract: camelCase names, no coercion, no NaN; unknown fields are ignored.
+
+    A whole document has a field `schema_` with the only version that this code reads. It is optional, and version 1
+    does not write it unless it always did: such documents are older than their names.
+    """
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        extra="ignore",
+        frozen=True,
+        strict=True,
+    )
+    max_bytes: ClassVar[int] = 1 << 20
+    """The longest document, in bytes of UTF-8."""
+
+    @classmethod
+    def parse_json(cls, content: bytes | str, at: str) -> Self:
+        """Parse a document that calls itself `at` in errors; raise ContractError, whatever the content."""
+        size = len(content) if isinstance(content, bytes) else len(content.encode("utf-8", "replace"))
+        if size > cls.max_bytes:
+            raise ContractError(at, Words(f"{size} bytes"), f"at most {cls.max_bytes}")
+        try:
+            return cls.model_validate_json(content)
+        except ValidationError as error:
+            raise explain(error, at) from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object of this value, without the fields that are None."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def explain(error: ValidationError, at: str) -> ContractError:
+    """Return the first of pydantic's findings as a ContractError; `at` names the document as a whole."""
+    first = error.errors(include_url=False)[0]
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
+    kind, context, value = first["type"], first.get("ctx", {}), first["input"]
+    if kind == "json_invalid":
+        return ContractError(at, Words("what is not JSON"), f"JSON ({context['error']})")
+    got = Words("nothing") if kind == "missing" else value
+    expected = _EXPECTED[kind].format(**context) if kind in _EXPECTED else first["msg"]
+    return ContractError(field or at, got, expected)
+
+
+_EXPECTED = {
+    "missing": "a value",
+    "model_type": "an object",
+    "model_attributes_type": "an object",
+    "dict_type": "an object",
+    "tuple_type": "a list",
+    "string_type": "a string",
+    "bool_type": "true or false",
+    "int_type": "an integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "literal_error": "{expected}",
+    "greater_than_equal": "at least {ge}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "at least {min_length} characters",
+    "string_too_long": "at most {max_length} characters",
+    "string_pattern_mismatch": "what matches {pattern}",
+    "too_short": "at least {min_length} of them",
+    "too_long": "at most {max_length} of them",
+    "value_error": "{error}",
+}
+"""Pydantic's types of errors -> what was expected."""

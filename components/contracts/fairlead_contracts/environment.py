@@ -1,0 +1,163 @@
+"""The environment variables of a training job's pods, of its processes, and of a graph server's container."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, ValidationError
+
+from .base import DIGEST, Contract, explain
+from .errors import ContractError
+
+LAUNCHER_PORT = 7070
+"""Where the launcher listens, to agents and to the operator."""
+MAX_WORKERS, MAX_SLOTS = 512, 64
+_MAX_NAME, _MAX_PATH, _MAX_URI = 253, 4096, 2048
+
+
+def _integer(least: int, most: int) -> Callable[[object], object]:
+    def parse(value: object) -> object:
+        number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
+        if type(number) is not int or not least <= number <= most:
+            raise ValueError(f"an integer of at least {least} and at most {most}")
+        return number
+
+    return parse
+
+
+def _seconds(value: object) -> object:
+    try:
+        number = float(value) if isinstance(value, str | int) else value
+    except ValueError:
+        number = None
+    if not isinstance(number, float) or not 0 < number < 86400:
+        raise ValueError("a number of seconds above 0, below a day")
+    return number
+
+
+def _host_port(value: object) -> object:
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
+        raise ValueError("host:port")
+    return value
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+
+
+class Environment(Contract):
+    """Typed environment variables. Each field's alias is the variable's name; an empty variable counts as absent."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables; raise ContractError naming the variable, its value and what was expected."""
+        names = (cls.variable(field) for field in cls.model_fields)
+        try:
+            return cls.model_validate({name: environment[name] for name in names if environment.get(name)})
+        except ValidationError as error:
+            raise explain(error, "environment") from None
+
+    def to_environment(self) -> dict[str, str]:
+        """Return the variables that were set, in the order of the fields."""
+        values = ((field, getattr(self, field)) for field in type(self).model_fields if field in self.model_fields_set)
+        return {self.variable(field): str(value) for field, value in values if value is not None}
+
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """Return the name of a field's variable."""
+        return str(cls.model_fields[field].alias)
+
+
+class JobEnvironment(Environment):
+    """What the operator writes for the launcher and for every worker."""
+
+    job: str = Field(alias="FAIRLEAD_JOB", max_length=_MAX_NAME)
+    """The job's name."""
+    attempt: Annotated[int, BeforeValidator(_integer(0, 1_000_000))] = Field(alias="FAIRLEAD_ATTEMPT")
+    """0, 1, … up to `backoffLimit`."""
+    key_file: str = Field(alias="FAIRLEAD_KEY_FILE", max_length=_MAX_PATH)
+    """Path of the job's key."""
+    termination_log: str = Field(alias="FAIRLEAD_TERMINATION_LOG", max_length=_MAX_PATH)
+    """Path of the termination report."""
+    workers: Annotated[int, BeforeValidator(_integer(1, MAX_WORKERS))] = Field(alias="FAIRLEAD_WORKERS")
+    """How many workers."""
+    slots: Annotated[int, BeforeValidator(_integer(1, MAX_SLOTS))] = Field(alias="FAIRLEAD_SLOTS")
+    """Processes per worker."""
+    backend: str = Field(alias="FAIRLEAD_BACKEND", max_length=63)
+    """A backend of the trainer, such as `horovod`."""
+    contract: Literal["1"] = Field("1", alias="FAIRLEAD_CONTRACT")
+    """The version of this contract; absent: 1."""
+
+
+class WorkerEnvironment(Environment):
+    """What the operator writes for a worker, beside the job's."""
+
+    worker: Annotated[int, BeforeValidator(_integer(0, MAX_WORKERS - 1))] = Field(alias="FAIRLEAD_WORKER_INDEX")
+    """0 … workers-1."""
+    launcher: Annotated[str, BeforeValidator(_host_port)] = Field(alias="FAIRLEAD_LAUNCHER", max_length=512)
+    """Where the launcher listens, as host:port."""
+    dataset_uri: str | None = Field(None, alias="FAIRLEAD_DATASET_URI", max_length=_MAX_URI)
+    """The dataset, which the agent fetches and verifies before the command starts."""
+    dataset_digest: str | None = Field(None, alias="FAIRLEAD_DATASET_DIGEST", pattern=DIGEST)
+    """The only digest that is accepted."""
+    model_uri: str | None = Field(None, alias="FAIRLEAD_MODEL_URI", max_length=_MAX_URI)
+    """Where this run's version of the model is published."""
+    model_version: str | None = Field(None, alias="FAIRLEAD_MODEL_VERSION", max_length=_MAX_NAME)
+    """The version's name."""
+
+
+class NodeEnvironment(Environment):
+    """What depends on where a pod runs."""
+
+    address: str = Field(alias="POD_IP", max_length=64)
+    """The pod's address (downward API)."""
+    bind_address: str = Field("0.0.0.0", alias="FAIRLEAD_BIND_ADDRESS", max_length=64)
+    """The address that servers bind; set where pods are processes of one machine."""
+
+
+class TimingEnvironment(Environment):
+    """What a user may set on launcher and workers alike."""
+
+    heartbeat_seconds: Seconds = Field(1.0, alias="FAIRLEAD_HEARTBEAT_SECONDS")
+    """Between two heartbeats of an agent."""
+    silence_seconds: Seconds = Field(15.0, alias="FAIRLEAD_SILENCE_SECONDS")
+    """Without a heartbeat before the other side counts as lost."""
+    stop_grace_seconds: Seconds = Field(5.0, alias="FAIRLEAD_STOP_GRACE_SECONDS")
+    """Between SIGTERM and SIGKILL."""
+
+
+class LauncherEnvironment(TimingEnvironment, NodeEnvironment, JobEnvironment):
+    """Everything that the launcher reads."""
+
+
+class AgentEnvironment(TimingEnvironment, NodeEnvironment, WorkerEnvironment, JobEnvironment):
+    """Everything that a worker's agent reads."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the variables; raise ContractError naming the variable, its value and what was expected."""
+        agent = super().from_environment(environment)
+        if agent.worker >= agent.workers:
+            expected = f"below {cls.variable('workers')}, {agent.workers}"
+            raise ContractError(cls.variable("worker"), agent.worker, expected)
+        return agent
+
+
+class ProcessEnvironment(Environment):
+    """What an agent gives each process of the user's command, beside the backend's own variables."""
+
+    dataset_folder: str | None = Field(None, alias="FAIRLEAD_DATASET_DIR", max_length=_MAX_PATH)
+    """The verified dataset."""
+    model_folder: str | None = Field(None, alias="FAIRLEAD_MODEL_DIR", max_length=_MAX_PATH)
+    """An empty folder; what rank 0 leaves there is published as the model."""
+    progress_file: str | None = Field(None, alias="FAIRLEAD_PROGRESS_FILE", max_length=_MAX_PATH)
+    """Where rank 0 writes its progress."""
+
+
+class GraphServerEnvironment(Environment):
+    """What a graph server's container gets."""
+
+    termination_log: str | None = Field(None, alias="FAIRLEAD_TERMINATION_LOG", max_length=_MAX_PATH)
+    """Path of the termination report."""
+    bind_address: str = Field("0.0.0.0", alias="FAIRLEAD_BIND_ADDRESS", max_length=64)
+    """The address that the server binds."""
