@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 from pydantic.alias_generators import to_camel
 
 from .errors import ContractError, Words
@@ -35,17 +35,25 @@ class Contract(BaseModel):
     @classmethod
     def parse_json(cls, content: bytes | str, at: str) -> Self:
         """Parse a document that calls itself `at` in errors; raise ContractError, whatever the content."""
-        size = len(content) if isinstance(content, bytes) else len(content.encode("utf-8", "replace"))
-        if size > cls.max_bytes:
-            raise ContractError(at, Words(f"{size} bytes"), f"at most {cls.max_bytes}")
+        content = content.encode("utf-8", "replace") if isinstance(content, str) else content
+        if len(content) > cls.max_bytes:
+            raise ContractError(at, Words(f"{len(content)} bytes"), f"at most {cls.max_bytes}")
         try:
             return cls.model_validate_json(content)
         except ValidationError as error:
             raise explain(error, at) from None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON object of this value, without the fields that are None."""
-        return self.model_dump(mode="json", exclude_none=True)
+        """Return the value as a JSON object."""
+        return self.model_dump(mode="json")
+
+
+class Sparse(Contract):
+    """A part of a contract that is written without the fields that are None."""
+
+    @model_serializer(mode="wrap")
+    def _drop_none(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in serialize(self).items() if value is not None}
 
 
 def explain(error: ValidationError, at: str) -> ContractError:

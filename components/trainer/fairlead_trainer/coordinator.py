@@ -9,8 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fairlead_contracts.launcher_status import LauncherStatus, Phase, ReadyWorkers
+from fairlead_contracts.progress import ProgressReport
+
 from .backends.base import Backend, Member, Slot
-from .progress import Eta, clean_progress
+from .progress import Eta
 from .report import Failure, parse_failure
 from .settings import Timing
 
@@ -53,10 +56,10 @@ class Coordinator:
         self._failed_at = 0.0
         self._eta = Eta()
         self._changed = threading.Condition()
-        self.phase = "Waiting"
+        self.phase: Phase = "Waiting"
         self.cause: Failure | None = None
         self.model: dict[str, Any] | None = None
-        self.progress: dict[str, Any] | None = None
+        self.progress: ProgressReport | None = None
 
     # What agents say.
 
@@ -163,11 +166,9 @@ class Coordinator:
         """Return what the operator reads."""
         with self._changed:
             finished = sum(agent.finished for agent in self._agents.values())
-            return {
-                "phase": self.phase,
-                "workers": {"ready": finished + len(self._active(self._clock())), "desired": self._run.workers},
-                "progress": self.progress,
-            }
+            ready = finished + len(self._active(self._clock()))
+            workers = ReadyWorkers(ready=ready, desired=self._run.workers)
+            return LauncherStatus(phase=self.phase, workers=workers, progress=self.progress).to_json()
 
     def _find_cause(self, now: float) -> Failure | None:
         own = next((known for known in self._failures if not self._backend.is_consequence(known.log_tail)), None)
@@ -217,8 +218,7 @@ class Coordinator:
             raise Refused(f"failure: {error}") from None
 
     def _note_progress(self, document: Any) -> None:
-        progress = clean_progress(document)
-        if progress is None:
-            return
-        eta = self._eta.estimate(progress, self._clock())
-        self.progress = progress if eta is None else {**progress, "etaSeconds": eta}
+        progress = ProgressReport.salvage(document)
+        if progress is not None:
+            eta = self._eta.estimate(progress, self._clock())
+            self.progress = progress.model_copy(update={"eta_seconds": eta})

@@ -50,13 +50,17 @@ class Heartbeat:
         self._woken.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
-        return read_progress(self._progress_file)
+        return self._read_progress()
+
+    def _read_progress(self) -> dict[str, Any] | None:
+        progress = read_progress(self._progress_file)
+        return progress.to_json() if progress else None
 
     def _run(self) -> None:
         answered = time.monotonic()
         while not self._stopped:
             try:
-                message = {**self._identity, "progress": read_progress(self._progress_file)}
+                message = {**self._identity, "progress": self._read_progress()}
                 answer = self._client.post("/v1/heartbeat", message)
             except RequestRefused as error:
                 self._events.put(StopOrder(str(error)))

@@ -79,7 +79,8 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, dict[str, A
         log.error("failed: %s", coordinator.cause)
         return 1, failure_message(coordinator.cause)
     log.info("succeeded: model=%s", (coordinator.model or {}).get("uri"))
-    return 0, success_message(coordinator.model, coordinator.progress)
+    progress = coordinator.progress.to_json() if coordinator.progress else None
+    return 0, success_message(coordinator.model, progress)
 
 
 def _wait_for_workers(coordinator: Coordinator) -> bool:

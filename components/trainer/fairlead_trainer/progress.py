@@ -1,4 +1,4 @@
-"""Progress of a training run: written by rank 0's script, read by its agent, turned into an ETA by the launcher."""
+"""Progress of a training run: written by rank 0's script, read by its agent; the launcher adds an ETA."""
 
 import json
 import math
@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from fairlead_contracts.environment import ProcessEnvironment
+from fairlead_contracts.progress import ProgressReport
 
-_SIZE_LIMIT = 65536
-_METRICS_LIMIT = 20
 _WINDOW = 60.0
 
 
 class Progress:
-    """Tell the job how far training is. Only rank 0 writes, at a bounded rate; outside a job nothing is written.
+    """Report how far training is. Only rank 0 writes, at a bounded rate; outside a job nothing is written.
 
     >>> progress = Progress(total_steps=200)
     >>> progress.update(step=40, epoch=1, samples=64, loss=0.4)
@@ -54,43 +53,28 @@ class Progress:
         rate = self._rate()
         if rate is not None:
             document["samplesPerSecond"] = round(rate, 1)
-        _write(self._file, document)
+        report = ProgressReport.salvage(document)
+        if report is not None:
+            _write(self._file, report)
 
     def _rate(self) -> float | None:
         (start, first), (end, last) = self._recent[0], self._recent[-1]
         return (last - first) / (end - start) if last > first and end > start else None
 
 
-def _write(file: Path, document: dict[str, Any]) -> None:
+def _write(file: Path, report: ProgressReport) -> None:
     part = file.with_name(f".{file.name}.part")
-    part.write_text(json.dumps(document))
+    part.write_text(json.dumps(report.to_json()))
     part.replace(file)
 
 
-def read_progress(file: Path) -> dict[str, Any] | None:
-    """Read what the script wrote, keeping only what the contract names; None where there is nothing of use."""
+def read_progress(file: Path) -> ProgressReport | None:
+    """Read what the script wrote, keeping what is valid; None if there is nothing of use."""
     try:
         with file.open("rb") as opened:
-            document = json.loads(opened.read(_SIZE_LIMIT))
-    except (OSError, ValueError):
+            return ProgressReport.salvage_json(opened.read(ProgressReport.max_bytes + 1))
+    except OSError:
         return None
-    return clean_progress(document)
-
-
-def clean_progress(document: Any) -> dict[str, Any] | None:
-    """Keep the known fields with values of their types: scripts may write anything."""
-    if not isinstance(document, dict) or not _is_natural(document.get("step")):
-        return None
-    clean: dict[str, Any] = {"step": document["step"]}
-    for key in ("totalSteps", "epoch"):
-        if _is_natural(document.get(key)):
-            clean[key] = document[key]
-    if _is_finite(document.get("samplesPerSecond")):
-        clean["samplesPerSecond"] = document["samplesPerSecond"]
-    metrics = document.get("metrics")
-    items = metrics.items() if isinstance(metrics, dict) else ()
-    clean["metrics"] = {str(key)[:64]: value for key, value in list(items)[:_METRICS_LIMIT] if _is_finite(value)}
-    return clean
 
 
 class Eta:
@@ -99,9 +83,9 @@ class Eta:
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
-    def estimate(self, progress: dict[str, Any], now: float) -> int | None:
-        """Take note of the progress; return whole seconds, or None while there is nothing to reckon with."""
-        step, total = progress["step"], progress.get("totalSteps")
+    def estimate(self, progress: ProgressReport, now: float) -> int | None:
+        """Record the progress; return whole seconds, or None while no rate is known."""
+        step, total = progress.step, progress.total_steps
         if self._seen and step < self._seen[-1][1]:
             self._seen.clear()
         if not self._seen or step > self._seen[-1][1]:
@@ -113,11 +97,3 @@ class Eta:
         (start, first), (_, last) = self._seen[0], self._seen[-1]
         # Up to now, not up to the last step: a run that hangs sees its ETA grow.
         return math.ceil((total - last) * (now - start) / (last - first)) if last > first else None
-
-
-def _is_natural(value: Any) -> bool:
-    return type(value) is int and 0 <= value < 1 << 53
-
-
-def _is_finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)

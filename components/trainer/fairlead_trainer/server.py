@@ -8,6 +8,8 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from fairlead_contracts.launcher_status import PATH as STATUS_PATH
+
 from .channel import NONCE, RequestGuard, sign_answer
 from .coordinator import Coordinator, Refused
 from .network import bind_without_lookup
@@ -49,7 +51,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = 5
 
     def do_GET(self) -> None:
-        if self.path != "/status":
+        if self.path != STATUS_PATH:
             self._send(404, b"", {})
             return
         self._send(200, _encode(self.server.coordinator.status()), {})

@@ -6,7 +6,9 @@ from datetime import datetime
 
 import aiohttp
 from fairlead_contracts.environment import LAUNCHER_PORT
-from pydantic import ValidationError
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.launcher_status import PATH as STATUS_PATH
+from fairlead_contracts.launcher_status import LauncherStatus
 
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import Progress, TrainingJob
@@ -80,15 +82,26 @@ async def _observe_progress(
     launcher = next((pod for pod in pods if pod.role == names.LAUNCHER and pod.phase == "Running" and pod.ip), None)
     if launcher is None or job.status.completion_time:
         return None
-    url = f"http://{_in_url(launcher.ip)}:{LAUNCHER_PORT}/status"
+    url = f"http://{_in_url(launcher.ip)}:{LAUNCHER_PORT}{STATUS_PATH}"
     try:
-        async with http.get(url, timeout=_TIMEOUT) as response:
-            report = await response.json()
-        return Progress.model_validate(report["progress"]) if report.get("progress") else None
-    except (aiohttp.ClientError, TimeoutError, ValidationError, ValueError, KeyError, AttributeError) as error:
+        async with http.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
+            content = await _read_bounded(response, LauncherStatus.max_bytes)
+        progress = LauncherStatus.parse_json(content, STATUS_PATH).progress
+        return Progress.model_validate(progress.to_json()) if progress else None
+    except (aiohttp.ClientError, TimeoutError, ContractError) as error:
         # the launcher is somebody's pod: whatever it says, the job goes on without a progress
         _log.info("%s/%s: no progress from %s: %s", job.metadata.namespace, job.metadata.name, url, error)
         return None
+
+
+async def _read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Return the body, or its beginning of more than `limit` bytes."""
+    content = b""
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > limit:
+            break
+    return content
 
 
 async def _observe_answer(http: aiohttp.ClientSession, address: str | None) -> ServiceAnswer | None:

@@ -26,8 +26,9 @@ def test_the_first_and_the_last_step_are_written_others_at_a_bounded_rate(file: 
     assert len(set(written)) < 20
     last = read_progress(file)
     assert last is not None
-    assert (last["totalSteps"], last["epoch"], last["metrics"]) == (1000, 1, {"loss": 0.001})
-    assert last["samplesPerSecond"] > 0
+    assert (last.total_steps, last.epoch, last.metrics) == (1000, 1, {"loss": 0.001})
+    assert last.samples_per_second is not None
+    assert last.samples_per_second > 0
 
 
 def test_outside_a_job_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,11 +47,13 @@ def test_what_is_no_progress_is_none(file: Path, content: str) -> None:
 def test_only_known_fields_of_their_types_are_kept(file: Path) -> None:
     metrics: dict[str, object] = {"loss": 0.5, "bad": "x", "infinite": float("inf"), "nan": float("nan"), "x" * 99: 1}
     file.write_text(json.dumps({"step": 3, "totalSteps": "9", "epoch": 1.5, "extra": 1, "metrics": metrics}))
-    assert read_progress(file) == {"step": 3, "metrics": {"loss": 0.5, "x" * 64: 1}}
+    progress = read_progress(file)
+    assert progress is not None
+    assert progress.to_json() == {"step": 3, "metrics": {"loss": 0.5, "x" * 64: 1}}
 
 
 def test_many_metrics_are_cut_so_that_the_message_fits(file: Path) -> None:
     file.write_text(json.dumps({"step": 3, "metrics": {f"m{index}": index for index in range(500)}}))
     progress = read_progress(file)
     assert progress is not None
-    assert len(progress["metrics"]) == 20
+    assert len(progress.metrics) == 20

@@ -1,0 +1,37 @@
+"""The launcher's status: served at /status on LAUNCHER_PORT to the operator, unsigned and read-only."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from .base import Contract
+from .environment import MAX_WORKERS
+from .progress import ProgressReport
+
+PATH = "/status"
+Phase = Literal["Waiting", "Running", "Succeeded", "Failed"]
+
+
+class ReadyWorkers(Contract):
+    """The workers, counted."""
+
+    ready: int = Field(ge=0, le=MAX_WORKERS)
+    """Workers that send heartbeats or have finished."""
+    desired: int = Field(ge=0, le=MAX_WORKERS)
+    """Workers of the job."""
+
+
+class LauncherStatus(Contract):
+    """What the launcher knows of its run."""
+
+    max_bytes: ClassVar[int] = 1 << 15
+
+    schema_: Literal["fairlead.dev/launcher-status/v1"] = Field(
+        "fairlead.dev/launcher-status/v1", alias="schema", exclude=True
+    )
+    phase: Phase
+    """How far the run is."""
+    workers: ReadyWorkers
+    """The workers, counted."""
+    progress: ProgressReport | None = None
+    """None until the script reports some."""

@@ -1,0 +1,67 @@
+"""Progress of a training run: written by rank 0's script, passed on by agent and launcher, read by the operator."""
+
+import math
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, StringConstraints
+from pydantic_core import from_json
+
+from .base import Sparse
+
+MAX_METRICS, MAX_METRIC_NAME = 20, 64
+_LARGEST = (1 << 53) - 1
+"""Of what is counted: every JSON reader keeps such integers exactly."""
+
+
+class ProgressReport(Sparse):
+    """How far the training is."""
+
+    max_bytes: ClassVar[int] = 1 << 16
+
+    step: int = Field(ge=0, le=_LARGEST)
+    """Optimizer steps done."""
+    total_steps: int | None = Field(None, ge=0, le=_LARGEST)
+    """Optimizer steps to do."""
+    epoch: int | None = Field(None, ge=0, le=_LARGEST)
+    """The current pass over the data."""
+    samples_per_second: float | None = None
+    """Training throughput over all workers."""
+    eta_seconds: int | None = Field(None, ge=0, le=_LARGEST)
+    """Estimated time left, in whole seconds; the launcher adds it."""
+    metrics: dict[Annotated[str, StringConstraints(max_length=MAX_METRIC_NAME)], float] = Field(
+        default={}, max_length=MAX_METRICS
+    )
+    """The latest values, such as the loss."""
+
+    @classmethod
+    def salvage_json(cls, content: bytes) -> Self | None:
+        """Keep what is valid of a file that a script may have written by hand; None without a step."""
+        try:
+            return cls.salvage(from_json(content)) if len(content) <= cls.max_bytes else None
+        except ValueError:
+            return None
+
+    @classmethod
+    def salvage(cls, document: object) -> Self | None:
+        """Keep what is valid of a parsed document; None without a step."""
+        if not isinstance(document, dict) or not _is_natural(document.get("step")):
+            return None
+        numbers = {key: document.get(key) for key in ("totalSteps", "epoch")}
+        rate, metrics = document.get("samplesPerSecond"), document.get("metrics")
+        items = list(metrics.items())[:MAX_METRICS] if isinstance(metrics, dict) else []
+        return cls(
+            step=document["step"],
+            total_steps=numbers["totalSteps"] if _is_natural(numbers["totalSteps"]) else None,
+            epoch=numbers["epoch"] if _is_natural(numbers["epoch"]) else None,
+            samples_per_second=rate if _is_finite(rate) else None,
+            metrics={name[:MAX_METRIC_NAME]: value for name, value in items if _is_finite(value)},
+        )
+
+
+def _is_natural(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST
+
+
+def _is_finite(value: object) -> bool:
+    # An integer of any size would have to fit a float first.
+    return (type(value) is int and abs(value) <= _LARGEST) or (type(value) is float and math.isfinite(value))

@@ -1,0 +1,92 @@
+"""The launcher's status and the progress in it: what the launcher serves is what the operator reads."""
+
+import json
+from typing import Any
+
+import pytest
+from fairlead.api.training_job import Progress
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.launcher_status import LauncherStatus, ReadyWorkers
+from fairlead_contracts.progress import ProgressReport
+
+PROGRESS = ProgressReport(
+    step=40, total_steps=200, epoch=1, samples_per_second=1e3, eta_seconds=3, metrics={"loss": 0.4}
+)
+STATUS = LauncherStatus(phase="Running", workers=ReadyWorkers(ready=2, desired=2), progress=PROGRESS)
+WRITTEN = {
+    "phase": "Running",
+    "workers": {"ready": 2, "desired": 2},
+    "progress": {"step": 40, "totalSteps": 200, "epoch": 1, "samplesPerSecond": 1e3, "etaSeconds": 3,
+                 "metrics": {"loss": 0.4}},
+}  # fmt: skip
+
+
+def parse(document: Any) -> LauncherStatus:
+    return LauncherStatus.parse_json(document if isinstance(document, str) else json.dumps(document), "/status")
+
+
+def test_what_is_written_is_what_is_read() -> None:
+    assert STATUS.to_json() == WRITTEN
+    assert parse(STATUS.to_json()) == STATUS
+    assert parse(WRITTEN | {"schema": "fairlead.dev/launcher-status/v1", "newer": 1}) == STATUS
+
+
+def test_without_progress_the_status_says_null_and_progress_omits_what_is_unknown() -> None:
+    status = LauncherStatus(phase="Waiting", workers=ReadyWorkers(ready=0, desired=2))
+    assert status.to_json()["progress"] is None
+    assert parse(status.to_json()) == status
+    assert ProgressReport(step=1).to_json() == {"step": 1, "metrics": {}}
+
+
+def test_the_largest_status_is_within_the_bound_and_the_resource_accepts_it() -> None:
+    metrics = {f"{index:02}" + "😀" * 62: -1.7976931348623157e308 for index in range(20)}
+    largest = STATUS.model_copy(update={"progress": PROGRESS.model_copy(update={"metrics": metrics})})
+    assert parse(json.dumps(largest.to_json())) == largest
+    assert Progress.model_validate(largest.to_json()["progress"]).step == 40
+
+
+REJECTED = [
+    ("[" * 10_000, "/status: got what is not JSON", "too deep"),
+    ("{", "/status: got what is not JSON", "cut off"),
+    ("[]", "/status: got [], expected an object", "another type"),
+    (" " * (1 << 15) + "{}", "/status: got 32770 bytes, expected at most 32768", "too long"),
+    (WRITTEN | {"schema": "fairlead.dev/launcher-status/v2"}, "schema: got 'fairlead.dev/launcher-status/v2'", "newer"),
+    (WRITTEN | {"phase": "Bored"}, "phase: got 'Bored', expected 'Waiting', 'Running'", "no such phase"),
+    (WRITTEN | {"workers": {"ready": "2", "desired": 2}}, "workers.ready: got '2', expected an integer", "coercion"),
+    (WRITTEN | {"workers": {"ready": 2, "desired": 513}}, "workers.desired: got 513, expected at most 512", "too many"),
+    (WRITTEN | {"progress": {"metrics": {}}}, "progress.step: got nothing, expected a value", "no step"),
+    (WRITTEN | {"progress": {"step": 1 << 53}}, "progress.step: got 9007199254740992, expected at most", "too large"),
+    (WRITTEN | {"progress": {"step": 1, "metrics": {"loss": float("nan")}}}, "progress.metrics.loss: got nan", "NaN"),
+    (WRITTEN | {"progress": {"step": 1, "metrics": {"x" * 65: 1.0}}}, "progress.metrics.xxx", "too long a name"),
+    (WRITTEN | {"progress": {"step": 1, "metrics": {str(i): 1.0 for i in range(21)}}}, "progress.metrics", "too many"),
+]
+
+
+@pytest.mark.parametrize(("document", "message", "reason"), REJECTED, ids=[reason for *_, reason in REJECTED])
+def test_a_status_out_of_bounds_is_rejected_by_field(document: Any, message: str, reason: str) -> None:
+    with pytest.raises(ContractError) as caught:
+        parse(document)
+    assert str(caught.value).startswith(message)
+
+
+SALVAGED = [
+    ({"step": 3, "totalSteps": "9", "epoch": 1.5, "extra": 1}, {"step": 3, "metrics": {}}),
+    ({"step": 3, "metrics": {"good": 1, "bad": "x", "nan": float("nan")}}, {"step": 3, "metrics": {"good": 1.0}}),
+    ({"step": 3, "metrics": {"huge": 10**400}, "samplesPerSecond": 10**400}, {"step": 3, "metrics": {}}),
+    ({"step": 3, "metrics": {"x" * 99: 1}}, {"step": 3, "metrics": {"x" * 64: 1.0}}),
+    ({"step": 3, "metrics": [1]}, {"step": 3, "metrics": {}}),
+]
+
+
+@pytest.mark.parametrize(("document", "kept"), SALVAGED)
+def test_what_is_valid_of_a_scripts_file_is_kept(document: Any, kept: Any) -> None:
+    report = ProgressReport.salvage_json(json.dumps(document).encode())
+    assert report is not None
+    assert report.to_json() == kept
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[" * 60_000, b'{"step": 1', b'{"step": "1"}', b"null", b'{"step":1}' + b" " * (1 << 16), b"\xff"]
+)
+def test_a_file_without_a_step_is_no_progress(content: bytes) -> None:
+    assert ProgressReport.salvage_json(content) is None
