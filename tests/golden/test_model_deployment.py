@@ -16,6 +16,7 @@ from fairlead.core.model_deployment.plan import plan_model_deployment
 from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.views import ChildView, PodView
+from fairlead_contracts.termination import GraphFailure, GraphFailureReport, encode_report
 
 from tests.support.golden import check_golden
 from tests.support.resources import DIGEST, NODE_CONTAINER, make_deployment
@@ -72,6 +73,10 @@ SERVING = applied(GOOD)
 CRASHING = PodView("digits-main-x", "u", waiting="container graph-server: CrashLoopBackOff", restarts=3,
                    termination_message="node classifier: model.onnx is truncated")  # fmt: skip
 
+REJECTED = encode_report(
+    GraphFailureReport(failure=GraphFailure(at="node classifier", message="node classifier: is no model"))
+).decode()
+
 CASES = {
     "new": Case("everything is made", GOOD, ObservedDeployment(artifacts=ARTIFACTS)),
     "new-remote-node": Case("a container gets a port, the graph its endpoint", REMOTE,
@@ -82,6 +87,10 @@ CASES = {
     "pods-not-ready": Case("it waits for its pods", GOOD, applied(GOOD, ready=0)),
     "pods-failing": Case("a pod's last words become the reason", GOOD,
                          replace(applied(GOOD, ready=0), pods=(CRASHING,))),
+    "pods-failing-with-a-report": Case(
+        "the graph server's report is read, not shown as JSON", GOOD,
+        replace(applied(GOOD, ready=0), pods=(replace(CRASHING, termination_message=REJECTED),)),
+    ),
     "not-answering": Case("ready pods are not enough: the Service must answer", GOOD,
                           replace(SERVING, answer=ServiceAnswer(503))),
     "ready": Case("it answers; provenance is on record", GOOD, SERVING),

@@ -232,6 +232,38 @@ CASES = {
             (pod("launcher", phase="Succeeded", exit_code=0, termination_message=SUCCESS), *all_pods()[1:]), **CHILDREN
         ),
     ),
+    "succeeded-with-a-malformed-report": Case(
+        "the job succeeded; what cannot be put on record is said",
+        make_job(started("Running")),
+        ObservedJob(
+            (
+                pod("launcher", phase="Succeeded", exit_code=0, termination_message=said(model={"uri": "s3://m"})),
+                *all_pods()[1:],
+            ),
+            **CHILDREN,
+        ),
+    ),
+    "worker-failed-with-a-malformed-report": Case(
+        "what a worker wrote is shown when it follows no contract",
+        make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
+        ObservedJob(
+            (
+                *all_pods()[:2],
+                pod("worker-1", phase="Failed", exit_code=3, termination_message=said(failure={"worker": "one"})),
+            ),
+            **CHILDREN,
+        ),
+    ),
+    "new-with-many-containers": Case(
+        "the kubelet divides what it keeps among a pod's containers: reports of such a pod are shorter",
+        make_job(
+            spec__workers__template__spec__containers=[
+                {"name": "trainer", "image": "x:1", "command": ["python3"]},
+                *({"name": f"sidecar-{index}", "image": "y:1"} for index in range(3)),
+            ]
+        ),
+        ObservedJob(gate=Gate()),
+    ),
     "finished-cleans-up": Case(
         "pods that still run go, finished ones stay for their logs",
         make_job(started("Succeeded", completionTime=STARTED)),

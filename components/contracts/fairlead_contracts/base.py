@@ -9,6 +9,8 @@ from .errors import ContractError, Words
 
 DIGEST = r"^sha256:[0-9a-f]{64}$"
 """An artifact's digest: the SHA-256 of its manifest."""
+URI = r"^[!-~]+$"
+"""The characters of a URI; fairlead_artifacts parses it."""
 
 
 class Contract(BaseModel):
@@ -43,6 +45,14 @@ class Contract(BaseModel):
         except ValidationError as error:
             raise explain(error, at) from None
 
+    @classmethod
+    def parse(cls, document: object, at: str) -> Self:
+        """Parse a part that is parsed JSON already; raise ContractError. `at` is where it is in its document."""
+        try:
+            return cls.model_validate(document)
+        except ValidationError as error:
+            raise explain(error, at, inside=True) from None
+
     def to_json(self) -> dict[str, Any]:
         """Return the value as a JSON object."""
         return self.model_dump(mode="json")
@@ -56,13 +66,18 @@ class Sparse(Contract):
         return {key: value for key, value in serialize(self).items() if value is not None}
 
 
-def explain(error: ValidationError, at: str) -> ContractError:
-    """Return the first of pydantic's findings as a ContractError; `at` names the document as a whole."""
+def explain(error: ValidationError, at: str, inside: bool = False) -> ContractError:
+    """Return the first of pydantic's findings as a ContractError.
+
+    `at` names the document as a whole; `inside`: it is the path of a part, to which the field belongs.
+    """
     first = error.errors(include_url=False)[0]
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     kind, context, value = first["type"], first.get("ctx", {}), first["input"]
     if kind == "json_invalid":
         return ContractError(at, Words("what is not JSON"), f"JSON ({context['error']})")
+    if inside:
+        field = f"{at}.{field}" if field and not field.startswith("[") else f"{at}{field}"
     got = Words("nothing") if kind == "missing" else value
     expected = _EXPECTED[kind].format(**context) if kind in _EXPECTED else first["msg"]
     return ContractError(field or at, got, expected)

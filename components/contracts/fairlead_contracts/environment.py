@@ -6,13 +6,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from .base import DIGEST, Contract, explain
+from .base import DIGEST, URI, Contract, explain
 from .errors import ContractError
 
 LAUNCHER_PORT = 7070
 """Where the launcher listens, to agents and to the operator."""
 MAX_WORKERS, MAX_SLOTS = 512, 64
-_MAX_NAME, _MAX_PATH, _MAX_URI = 253, 4096, 2048
+_MAX_NAME, _MAX_PATH = 253, 4096
 
 
 def _integer(least: int, most: int) -> Callable[[object], object]:
@@ -58,9 +58,9 @@ class Environment(Contract):
             raise explain(error, "environment") from None
 
     def to_environment(self) -> dict[str, str]:
-        """Return the variables that were set, in the order of the fields."""
-        values = ((field, getattr(self, field)) for field in type(self).model_fields if field in self.model_fields_set)
-        return {self.variable(field): str(value) for field, value in values if value is not None}
+        """Return the variables that differ from their defaults, in the order of the fields."""
+        values = ((field, getattr(self, name)) for name, field in type(self).model_fields.items())
+        return {str(field.alias): str(value) for field, value in values if value != field.default}
 
     @classmethod
     def variable(cls, field: str) -> str:
@@ -79,6 +79,10 @@ class JobEnvironment(Environment):
     """Path of the job's key."""
     termination_log: str = Field(alias="FAIRLEAD_TERMINATION_LOG", max_length=_MAX_PATH)
     """Path of the termination report."""
+    termination_bytes: Annotated[int, BeforeValidator(_integer(256, 4096))] = Field(
+        4096, alias="FAIRLEAD_TERMINATION_BYTES"
+    )
+    """The longest report; less than the default where the pod has many containers."""
     workers: Annotated[int, BeforeValidator(_integer(1, MAX_WORKERS))] = Field(alias="FAIRLEAD_WORKERS")
     """How many workers."""
     slots: Annotated[int, BeforeValidator(_integer(1, MAX_SLOTS))] = Field(alias="FAIRLEAD_SLOTS")
@@ -96,11 +100,11 @@ class WorkerEnvironment(Environment):
     """0 … workers-1."""
     launcher: Annotated[str, BeforeValidator(_host_port)] = Field(alias="FAIRLEAD_LAUNCHER", max_length=512)
     """Where the launcher listens, as host:port."""
-    dataset_uri: str | None = Field(None, alias="FAIRLEAD_DATASET_URI", max_length=_MAX_URI)
+    dataset_uri: str | None = Field(None, alias="FAIRLEAD_DATASET_URI", max_length=2048, pattern=URI)
     """The dataset, which the agent fetches and verifies before the command starts."""
     dataset_digest: str | None = Field(None, alias="FAIRLEAD_DATASET_DIGEST", pattern=DIGEST)
     """The only digest that is accepted."""
-    model_uri: str | None = Field(None, alias="FAIRLEAD_MODEL_URI", max_length=_MAX_URI)
+    model_uri: str | None = Field(None, alias="FAIRLEAD_MODEL_URI", max_length=2048, pattern=URI)
     """Where this run's version of the model is published."""
     model_version: str | None = Field(None, alias="FAIRLEAD_MODEL_VERSION", max_length=_MAX_NAME)
     """The version's name."""
@@ -159,5 +163,9 @@ class GraphServerEnvironment(Environment):
 
     termination_log: str | None = Field(None, alias="FAIRLEAD_TERMINATION_LOG", max_length=_MAX_PATH)
     """Path of the termination report."""
+    termination_bytes: Annotated[int, BeforeValidator(_integer(256, 4096))] = Field(
+        4096, alias="FAIRLEAD_TERMINATION_BYTES"
+    )
+    """The longest report; less than the default where the pod has many containers."""
     bind_address: str = Field("0.0.0.0", alias="FAIRLEAD_BIND_ADDRESS", max_length=64)
     """The address that the server binds."""

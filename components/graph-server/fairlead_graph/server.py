@@ -1,13 +1,12 @@
 """The process: serves HTTP from the first moment, loads the graph beside it, and drains on SIGTERM."""
 
 import asyncio
-import json
 import logging
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import uvicorn
+from fairlead_contracts.termination import GraphFailure, GraphFailureReport, write_report
 
 from .errors import GraphRefused
 from .http import App
@@ -75,8 +74,8 @@ async def _load(service: Service, server: _DrainingServer) -> None:
 
 
 def report_refusal(error: GraphRefused, settings: Settings | None) -> None:
-    """Log why the graph is refused, and leave it where the kubelet finds it."""
+    """Log why the graph is rejected, and leave it where the kubelet finds it."""
     _log.error("graph refused", extra={"at": error.at, "reason": error.problem})
     if settings is not None and settings.termination_log:
-        failure: dict[str, Any] = {"failure": {"reason": "GraphRefused", "at": error.at, "message": str(error)[:3000]}}
-        Path(settings.termination_log).write_text(json.dumps(failure))
+        report = GraphFailureReport(failure=GraphFailure(at=error.at, message=str(error)))
+        write_report(Path(settings.termination_log), report, settings.termination_bytes)

@@ -4,6 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fairlead_contracts.environment import GraphServerEnvironment
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.termination import LIMIT
+
 from .errors import GraphRefused
 
 
@@ -28,7 +32,9 @@ class Settings:
     grace_seconds: float = 20.0
     """After that, requests under way get this long to end."""
     termination_log: str | None = None
-    """Path where the reason of a refused graph is left."""
+    """Path where the reason of a rejected graph is left."""
+    termination_bytes: int = LIMIT
+    """The longest report there."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -44,8 +50,12 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             raise GraphRefused(name, f"got {text!r}, expected a number of at least {least:g}")
         return value
 
+    try:
+        contract = GraphServerEnvironment.from_environment(environment)
+    except ContractError as error:
+        raise GraphRefused(error.field, f"got {error.got!r}, expected {error.expected}") from None
     return Settings(
-        bind_address=environment.get("FAIRLEAD_BIND_ADDRESS") or Settings.bind_address,
+        bind_address=contract.bind_address,
         worker_threads=int(number("FAIRLEAD_WORKER_THREADS", len(os.sched_getaffinity(0)), 1)),
         intra_op_threads=int(number("FAIRLEAD_INTRA_OP_THREADS", Settings.intra_op_threads, 1)),
         max_in_flight=int(number("FAIRLEAD_MAX_IN_FLIGHT", Settings.max_in_flight, 1)),
@@ -54,5 +64,6 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         node_timeout_seconds=number("FAIRLEAD_NODE_TIMEOUT_SECONDS", Settings.node_timeout_seconds, 0.001),
         drain_seconds=number("FAIRLEAD_DRAIN_SECONDS", Settings.drain_seconds, 0),
         grace_seconds=number("FAIRLEAD_GRACE_SECONDS", Settings.grace_seconds, 0),
-        termination_log=environment.get("FAIRLEAD_TERMINATION_LOG"),
+        termination_log=contract.termination_log,
+        termination_bytes=contract.termination_bytes,
     )

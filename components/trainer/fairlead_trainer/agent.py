@@ -6,13 +6,13 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from fairlead_contracts.environment import AgentEnvironment
 from fairlead_contracts.errors import ContractError
+from fairlead_contracts.termination import STOPPED_CODE, FailureReport, Report, StoppedReport, write_report
 
 from .backends import BACKENDS
-from .report import STOPPED, STOPPED_CODE, failure_message, write_message
 from .settings import SettingsError, read_key
 from .worker import Outcome, Worker
 
@@ -39,9 +39,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, _terminate)
     outcome = _run(settings, key, command)
-    message = _build_message(outcome)
-    if message is not None:
-        write_message(Path(settings.termination_log), message)
+    report = _build_report(outcome)
+    if report is not None:
+        write_report(Path(settings.termination_log), report, settings.termination_bytes)
     return outcome.code
 
 
@@ -71,11 +71,11 @@ def _run(settings: AgentEnvironment, key: bytes, command: list[str]) -> Outcome:
             worker.stop()
 
 
-def _build_message(outcome: Outcome) -> dict[str, Any] | None:
+def _build_report(outcome: Outcome) -> Report | None:
     if outcome.failure is not None:
         log.error("failed: %s", outcome.failure)
-        return failure_message(outcome.failure)
-    return dict(STOPPED) if outcome.code == STOPPED_CODE else None
+        return FailureReport(failure=outcome.failure)
+    return StoppedReport() if outcome.code == STOPPED_CODE else None
 
 
 if __name__ == "__main__":

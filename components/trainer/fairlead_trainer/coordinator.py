@@ -7,18 +7,22 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from fairlead_contracts.errors import ContractError
 from fairlead_contracts.launcher_status import LauncherStatus, Phase, ReadyWorkers
 from fairlead_contracts.progress import ProgressReport
+from fairlead_contracts.termination import Failure, PublishedModel
 
 from .backends.base import Backend, Member, Slot
 from .progress import Eta
-from .report import Failure, parse_failure
 from .settings import Timing
 
 SILENCE_AFTER_FAILURE = 5.0
 """Seconds without a sign of life that count as lost once a peer has failed: then it is likely."""
+
+
+_Part = TypeVar("_Part", Failure, PublishedModel)
 
 
 class Refused(Exception):
@@ -58,7 +62,7 @@ class Coordinator:
         self._changed = threading.Condition()
         self.phase: Phase = "Waiting"
         self.cause: Failure | None = None
-        self.model: dict[str, Any] | None = None
+        self.model: PublishedModel | None = None
         self.progress: ProgressReport | None = None
 
     # What agents say.
@@ -92,15 +96,14 @@ class Coordinator:
     def finish(self, message: dict[str, Any]) -> dict[str, Any]:
         """Take note of a worker's end; answer a failed one whether its failure is the cause."""
         with self._changed:
-            failure = None if message.get("failure") is None else self._parse(message["failure"])
+            failure, model = self._parse(Failure, message, "failure"), self._parse(PublishedModel, message, "model")
             if message.get("worker") in self._agents or failure is None:
                 agent = self._find(message)
                 agent.seen, agent.finished = self._clock(), True
             else:
                 self._check_worker(message)  # It failed before it could register.
             self._note_progress(message.get("progress"))
-            if message.get("model") is not None:
-                self.model = message["model"]
+            self.model = model or self.model
             if failure is None or self.phase == "Failed":
                 self._changed.notify_all()
                 return {"state": self._state(), "cause": self._is_cause(failure)}
@@ -178,7 +181,7 @@ class Coordinator:
         for worker, agent in sorted(self._agents.items()):
             if not agent.finished and now - agent.seen > silence:
                 text = f"worker {worker} has given no sign of life for {now - agent.seen:.0f} s"
-                return Failure(worker, None, None, None, "LostWorker", text)
+                return Failure(worker=worker, reason="LostWorker", log_tail=text)
         if self._failures:
             others_left = any(not agent.finished for agent in self._agents.values())
             # One more second than silence needs: a lost peer is named before whoever noticed its end.
@@ -211,11 +214,11 @@ class Coordinator:
             raise Refused(f"worker {message['worker']} is registered by {known}")
         return agent
 
-    def _parse(self, document: Any) -> Failure:
+    def _parse(self, kind: type[_Part], message: dict[str, Any], key: str) -> _Part | None:
         try:
-            return parse_failure(document)
-        except ValueError as error:
-            raise Refused(f"failure: {error}") from None
+            return None if message.get(key) is None else kind.parse(message[key], key)
+        except ContractError as error:
+            raise Refused(str(error)) from None
 
     def _note_progress(self, document: Any) -> None:
         progress = ProgressReport.salvage(document)

@@ -4,7 +4,6 @@ import json
 import logging
 import time
 from pathlib import Path
-from typing import Any
 
 from fairlead_artifacts import (
     ArtifactError,
@@ -15,6 +14,7 @@ from fairlead_artifacts import (
     fetch,
     publish,
 )
+from fairlead_contracts.termination import PublishedModel
 
 from .export import SIGNATURE_FILE
 
@@ -45,7 +45,7 @@ def fetch_dataset(uri: str, digest: str | None, folder: Path) -> Manifest:
 
 def publish_model(
     folder: Path, uri: str, version: str | None, *, dataset: tuple[str, Manifest] | None, replace: bool
-) -> dict[str, Any] | None:
+) -> PublishedModel | None:
     """Publish what rank 0 left in its model folder; return None where it left nothing."""
     if not any(folder.iterdir()):
         return None
@@ -60,7 +60,7 @@ def publish_model(
         replace=replace,
     )
     log.info("model=%s digest=%s bytes=%d", uri, manifest.digest, manifest.size)
-    return {"uri": uri, "digest": manifest.digest, "version": version}
+    return PublishedModel(uri=uri, digest=manifest.digest, version=version)
 
 
 def _read_signature(file: Path, uri: str) -> Signature | None:

@@ -6,14 +6,21 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from fairlead_contracts.environment import LAUNCHER_PORT, LauncherEnvironment
 from fairlead_contracts.errors import ContractError
+from fairlead_contracts.termination import (
+    STOPPED_CODE,
+    FailureReport,
+    Report,
+    StoppedReport,
+    SuccessReport,
+    write_report,
+)
 
 from .backends import BACKENDS, Rendezvous
 from .coordinator import Coordinator, Run
-from .report import STOPPED, STOPPED_CODE, failure_message, success_message, write_message
 from .server import LauncherServer
 from .settings import SettingsError, Timing, read_key
 
@@ -41,11 +48,11 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _terminate)
     signal.signal(signal.SIGINT, _terminate)
     try:
-        code, message = _launch(settings, key)
+        code, report = _launch(settings, key)
     except _Terminated:
         log.info("told to stop")
-        code, message = STOPPED_CODE, dict(STOPPED)
-    write_message(Path(settings.termination_log), message)
+        code, report = STOPPED_CODE, StoppedReport()
+    write_report(Path(settings.termination_log), report, settings.termination_bytes)
     return code
 
 
@@ -55,7 +62,7 @@ def _terminate(*_: object) -> NoReturn:
     raise _Terminated
 
 
-def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, dict[str, Any]]:
+def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
     backend, timing = BACKENDS[settings.backend], Timing.from_environment(settings)
     coordinator = Coordinator(Run(settings.workers, settings.slots, settings.attempt), backend, timing)
     server = LauncherServer(settings.bind_address, LAUNCHER_PORT, coordinator, key)
@@ -77,10 +84,9 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, dict[str, A
             rendezvous.stop()
     if coordinator.cause is not None:
         log.error("failed: %s", coordinator.cause)
-        return 1, failure_message(coordinator.cause)
-    log.info("succeeded: model=%s", (coordinator.model or {}).get("uri"))
-    progress = coordinator.progress.to_json() if coordinator.progress else None
-    return 0, success_message(coordinator.model, progress)
+        return 1, FailureReport(failure=coordinator.cause)
+    log.info("succeeded: model=%s", coordinator.model.uri if coordinator.model else None)
+    return 0, SuccessReport(model=coordinator.model, progress=coordinator.progress)
 
 
 def _wait_for_workers(coordinator: Coordinator) -> bool:

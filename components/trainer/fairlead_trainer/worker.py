@@ -13,6 +13,7 @@ from typing import Any
 
 from fairlead_artifacts import ArtifactError, Manifest
 from fairlead_contracts.environment import AgentEnvironment, ProcessEnvironment
+from fairlead_contracts.termination import STOPPED_CODE, Failure, PublishedModel, Reason
 
 from .backends import Backend
 from .client import ChannelError, LauncherClient, RequestRefused, patiently
@@ -20,7 +21,6 @@ from .data import fetch_dataset, publish_model
 from .heartbeat import Heartbeat
 from .network import find_interface
 from .processes import Event, Exit, OthersFinished, ProcessSet, StopOrder
-from .report import STOPPED_CODE, Failure
 from .settings import Timing
 
 log = logging.getLogger("agent")
@@ -92,7 +92,7 @@ class Worker:
             self.stop()
             self._finish({}, seconds=1)
             return Outcome(STOPPED_CODE)
-        self._finish({"model": model}, seconds=_REPORT_SECONDS)
+        self._finish({"model": model and model.to_json()}, seconds=_REPORT_SECONDS)
         return Outcome(0)
 
     def stop(self) -> None:
@@ -187,7 +187,7 @@ class Worker:
             return self._failure("Exited", event.code, tail, rank=event.rank)
         return self._failure("Killed", 128 - event.code, tail, rank=event.rank, signal=-event.code)
 
-    def _publish_model(self, dataset: Manifest | None) -> dict[str, Any] | None:
+    def _publish_model(self, dataset: Manifest | None) -> PublishedModel | None:
         """Publish once every other worker finished well: a failed attempt leaves no model behind."""
         settings = self._settings
         if settings.model_uri is None:
@@ -241,6 +241,8 @@ class Worker:
             return None
 
     def _failure(
-        self, reason: str, code: int, tail: str, *, rank: int | None = None, signal: int | None = None
+        self, reason: Reason, code: int, tail: str, *, rank: int | None = None, signal: int | None = None
     ) -> Failure:
-        return Failure(self._settings.worker, rank, code, signal, reason, tail)
+        return Failure(
+            worker=self._settings.worker, rank=rank, exit_code=code, signal=signal, reason=reason, log_tail=tail
+        )

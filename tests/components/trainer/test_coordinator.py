@@ -3,13 +3,14 @@
 from typing import Any
 
 import pytest
+from fairlead_contracts.termination import Failure
 from fairlead_trainer.backends import BACKENDS
 from fairlead_trainer.backends.base import Slot
 from fairlead_trainer.coordinator import Coordinator, Run
-from fairlead_trainer.report import Failure
 from fairlead_trainer.settings import Timing
 
 SILENCE = 15.0
+MODEL = {"uri": "file:///m", "digest": "sha256:" + "ab" * 32, "version": "v1"}
 
 
 class Clock:
@@ -42,7 +43,7 @@ def who(worker: int) -> dict[str, Any]:
 
 
 def failure(worker: int, tail: str) -> Failure:
-    return Failure(worker, worker, 1, None, "Exited", tail)
+    return Failure(worker=worker, rank=worker, exit_code=1, reason="Exited", log_tail=tail)
 
 
 def fail(coordinator: Coordinator, known: Failure) -> None:
@@ -55,9 +56,9 @@ def fail(coordinator: Coordinator, known: Failure) -> None:
 def test_all_finished_is_success(run: Coordinator) -> None:
     for worker in range(3):
         assert not run.decide()
-        run.finish(who(worker) | {"model": {"uri": "file:///m"} if worker == 0 else None})
+        run.finish(who(worker) | {"model": MODEL if worker == 0 else None})
     assert run.decide()
-    assert (run.phase, run.model) == ("Succeeded", {"uri": "file:///m"})
+    assert (run.phase, run.model and run.model.to_json()) == ("Succeeded", MODEL)
 
 
 def test_rank_0_learns_when_it_is_the_last(run: Coordinator) -> None:

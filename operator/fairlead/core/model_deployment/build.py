@@ -4,6 +4,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from fairlead_contracts.environment import GraphServerEnvironment
+from fairlead_contracts.termination import limit_for
+
 from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned, with_hash
@@ -101,6 +104,8 @@ def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str,
 
 def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, Any]:
     secrets = sorted({node.env_secret_ref_name for node in predictor.graph.walk() if node.env_secret_ref_name})
+    containers = 1 + sum(len(c.spec.containers) + len(c.spec.init_containers or ()) for c in predictor.component_specs)
+    environment = GraphServerEnvironment(termination_log=names.TERMINATION_LOG, termination_bytes=limit_for(containers))
     health = {"path": "/v2/health/live", "port": "http"}
     return {
         "name": names.GRAPH_SERVER,
@@ -114,7 +119,7 @@ def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, A
         "env": [
             pod_ip_variable(),
             {"name": "TMPDIR", "value": names.WORK_FOLDER},
-            {"name": "FAIRLEAD_TERMINATION_LOG", "value": names.TERMINATION_LOG},
+            *({"name": name, "value": value} for name, value in environment.to_environment().items()),
         ],
         "envFrom": [{"secretRef": {"name": name}} for name in secrets],
         "volumeMounts": [

@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+from fairlead_contracts.termination import GraphFailureReport, read_report
+
 from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.observed import ServiceAnswer
@@ -24,12 +26,10 @@ def check_graphs(deployment: ModelDeployment) -> Finding | None:
 
 
 def check_pods(pods: tuple[PodView, ...]) -> Finding | None:
-    """Find a pod that does not serve, and its last words."""
+    """Find a pod that does not serve, and why: its graph server's report, else the end of its log."""
     for pod in pods:
-        if pod.waiting or pod.restarts:
-            said = pod.termination_message.strip() or pod.waiting
-            if said:
-                return Finding("PodsFailing", f"Pod {pod.name} does not serve: {said}")
+        if (pod.waiting or pod.restarts) and (said := _describe_end(pod) or pod.waiting):
+            return Finding("PodsFailing", f"Pod {pod.name} does not serve: {said}")
     return None
 
 
@@ -42,6 +42,11 @@ def check_answer(answer: ServiceAnswer | None) -> Finding | None:
     if answer.status != 200:
         return Finding("NotAnswering", f"The Service answers {answer.status} to /v2/health/ready.")
     return None
+
+
+def _describe_end(pod: PodView) -> str:
+    report = read_report(pod.termination_message)
+    return report.failure.message if isinstance(report, GraphFailureReport) else pod.termination_message.strip()
 
 
 def _check_names(predictor: Predictor, path: str) -> str | None:

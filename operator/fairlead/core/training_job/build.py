@@ -3,6 +3,7 @@
 from typing import Any
 
 from fairlead_contracts.environment import LAUNCHER_PORT, JobEnvironment, WorkerEnvironment
+from fairlead_contracts.termination import limit_for
 
 from fairlead.api.pod_template import TRAINER
 from fairlead.api.training_job import TrainingJob
@@ -50,7 +51,7 @@ def build_launcher(job: TrainingJob, attempt: int) -> Object:
         "image": trainer["image"],
         "command": ["fairlead-launcher"],
         "ports": [{"name": "launcher", "containerPort": LAUNCHER_PORT}],
-        "env": _shared_environment(job, attempt),
+        "env": _shared_environment(job, attempt, containers=1),
         "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
     }
     if "imagePullPolicy" in trainer:
@@ -64,8 +65,9 @@ def build_worker(job: TrainingJob, index: int, attempt: int) -> Object:
     """Return a worker pod: the user's template, the training command wrapped by the agent."""
     template = job.spec.workers.template
     spec = template.spec.to_dict()
+    count = len(spec["containers"]) + len(spec.get("initContainers") or ())
     spec["containers"] = [
-        _wrap(job, container, index, attempt) if container["name"] == TRAINER else container
+        _wrap(job, container, index, attempt, count) if container["name"] == TRAINER else container
         for container in spec["containers"]
     ]
     pod = _build_pod(job, names.worker_name(job, index), names.WORKER, index, attempt, spec, TRAINER)
@@ -76,9 +78,9 @@ def build_worker(job: TrainingJob, index: int, attempt: int) -> Object:
     return pod
 
 
-def _wrap(job: TrainingJob, container: dict[str, Any], index: int, attempt: int) -> dict[str, Any]:
+def _wrap(job: TrainingJob, container: dict[str, Any], index: int, attempt: int, containers: int) -> dict[str, Any]:
     """Put the agent before the user's command; the contract's variables are ours, the scratch space a default."""
-    ours = _shared_environment(job, attempt) + _worker_environment(job, index)
+    ours = _shared_environment(job, attempt, containers) + _worker_environment(job, index)
     taken = {variable["name"] for variable in ours} - set(_SCRATCH)
     users = [variable for variable in container.get("env", []) if variable["name"] not in taken]
     set_by_user = {variable["name"] for variable in users}
@@ -126,12 +128,13 @@ def _build_pod(
     return build_owned(job, "v1", "Pod", name, labels) | {"spec": restricted_pod_spec(spec)}
 
 
-def _shared_environment(job: TrainingJob, attempt: int) -> list[dict[str, Any]]:
+def _shared_environment(job: TrainingJob, attempt: int, containers: int) -> list[dict[str, Any]]:
     environment = JobEnvironment(
         job=job.metadata.name,
         attempt=attempt,
         key_file=f"{names.KEY_FOLDER}/key",
         termination_log=names.TERMINATION_LOG,
+        termination_bytes=limit_for(containers),
         workers=job.spec.workers.replicas,
         slots=job.spec.workers.slots,
         backend=BACKENDS[job.spec.launcher],

@@ -1,18 +1,23 @@
 """What can be wrong with a TrainingJob: each check returns a Finding, or None."""
 
-import json
 import signal
 from collections.abc import Iterable
 from datetime import datetime
+
+from fairlead_contracts.termination import (
+    STOPPED_CODE,
+    Failure,
+    FailureReport,
+    Malformed,
+    SuccessReport,
+    read_report,
+)
 
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
 from fairlead.core.conditions import Finding, transition_time
 from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.views import PodView
-
-_STOPPED = 143
-"""An agent that was told to stop exits with this: another one failed."""
 
 
 def check_supported(job: TrainingJob) -> Finding | None:
@@ -33,7 +38,7 @@ def check_failure(job: TrainingJob, pods: Iterable[PodView], running: bool) -> F
         if report := _reported_failure(pod):
             return report
     for pod in failed:
-        if pod.role == names.WORKER and pod.exit_code != _STOPPED:
+        if pod.role == names.WORKER and pod.exit_code != STOPPED_CODE:
             return _bare_failure(pod)
     for pod in failed:
         if pod.role == names.LAUNCHER:
@@ -72,40 +77,37 @@ def check_deadlines(job: TrainingJob, observed: ObservedJob, running: bool, now:
     return None
 
 
-def read_termination(pod: PodView) -> dict[str, object]:
-    """Return the JSON that the agent or launcher left; empty when there is none."""
-    try:
-        message = json.loads(pod.termination_message)
-    except ValueError:
-        return {}
-    return message if isinstance(message, dict) else {}
+def read_success(launcher: PodView) -> SuccessReport | Finding:
+    """Return what a launcher that exited 0 reported, or why nothing can be made of it."""
+    report = read_report(launcher.termination_message)
+    if isinstance(report, Malformed):
+        return Finding("ReportMalformed", f"The launcher's termination report is malformed: {report.problem}.")
+    return report if isinstance(report, SuccessReport) else SuccessReport()
 
 
 def _reported_failure(pod: PodView) -> Finding | None:
-    failure = read_termination(pod).get("failure")
-    if not isinstance(failure, dict):
+    report = read_report(pod.termination_message)
+    if not isinstance(report, FailureReport):
         return None
-    reason = str(failure.get("reason", "Exited"))
-    where = f"Worker {failure.get('worker')}"
-    if failure.get("rank") is not None:
-        where += f" (rank {failure['rank']})"
-    how = f"exited with code {failure.get('exitCode')}"
-    if reason == "Killed":
-        how = f"was killed by {_signal_name(failure.get('signal'))} (exit code {failure.get('exitCode')})"
-    elif reason == "NotStarted":
-        how = f"could not start its command (exit code {failure.get('exitCode')})"
-    elif reason == "LostWorker":
-        how = "stopped answering"
-    elif reason == "DatasetRefused":
-        how = "refused its dataset"
-    elif reason == "ModelRefused":
-        how = "could not write its model"
-    return Finding(f"Worker{reason}", _with_log(f"{where} {how}.", str(failure.get("logTail") or "")))
+    failure = report.failure
+    where = f"Worker {failure.worker}" + (f" (rank {failure.rank})" if failure.rank is not None else "")
+    return Finding(f"Worker{failure.reason}", _with_log(f"{where} {_describe_end(failure)}.", failure.log_tail))
 
 
-def _signal_name(number: object) -> str:
+def _describe_end(failure: Failure) -> str:
+    return {
+        "Exited": f"exited with code {failure.exit_code}",
+        "Killed": f"was killed by {_signal_name(failure.signal)} (exit code {failure.exit_code})",
+        "NotStarted": f"could not start its command (exit code {failure.exit_code})",
+        "LostWorker": "stopped answering",
+        "DatasetRefused": "refused its dataset",
+        "ModelRefused": "could not write its model",
+    }[failure.reason]
+
+
+def _signal_name(number: int | None) -> str:
     known = {each.value: each.name for each in signal.Signals}
-    return known.get(number, f"signal {number}") if isinstance(number, int) else f"signal {number}"
+    return known.get(number or 0, f"signal {number}")
 
 
 def _bare_failure(pod: PodView) -> Finding:

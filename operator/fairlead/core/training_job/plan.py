@@ -15,6 +15,7 @@ from fairlead.core.training_job.checks import (
     check_failure,
     check_pending,
     check_supported,
+    read_success,
 )
 from fairlead.core.training_job.gate import check_gate
 from fairlead.core.training_job.observed import ObservedJob
@@ -57,7 +58,9 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
     if leftover := [pod for pod in observed.pods if pod.attempt != attempt]:
         return Plan(status, delete=_delete(leftover), requeue_after=_DELETION_SECONDS)
     if launcher := next((p for p in current if p.role == names.LAUNCHER and p.phase == "Succeeded"), None):
-        return Plan(derive_succeeded(job, launcher, now), requeue_after=0)
+        report = read_success(launcher)
+        malformed = warning(job, "Succeeded", report) if isinstance(report, Finding) else ()
+        return Plan(derive_succeeded(job, report, now), events=malformed, requeue_after=0)
     if finding := check_deadlines(job, observed, running, now):
         return _fail(job, observed, finding, now)
     if finding := check_failure(job, current, running):

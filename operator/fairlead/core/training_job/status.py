@@ -3,15 +3,15 @@
 from datetime import datetime
 from typing import Any
 
+from fairlead_contracts.termination import SuccessReport
+
 from fairlead.api.base import ArtifactRef
 from fairlead.api.training_job import Progress, TrainingJob, TrainingJobStatus, WorkerCounts
 from fairlead.core import names
 from fairlead.core.conditions import Finding, Wanted, is_true, merge_conditions
 from fairlead.core.plan import Event
 from fairlead.core.settings import Settings
-from fairlead.core.training_job.checks import read_termination
 from fairlead.core.training_job.observed import ObservedJob
-from fairlead.core.views import PodView
 
 
 def derive_blocked(job: TrainingJob, finding: Finding, now: datetime) -> TrainingJobStatus:
@@ -88,25 +88,30 @@ def derive_failed(job: TrainingJob, observed: ObservedJob, finding: Finding, now
     return _derive(job, "Failed", wanted, now, completion_time=_seconds(now), workers=_count(job, observed))
 
 
-def derive_succeeded(job: TrainingJob, launcher: PodView, now: datetime) -> TrainingJobStatus:
-    """Say what the job made: the launcher's last words name the model and the final progress."""
-    report = read_termination(launcher)
+def derive_succeeded(job: TrainingJob, report: SuccessReport | Finding, now: datetime) -> TrainingJobStatus:
+    """Record what the job made: the launcher's report names the model and the final progress.
+
+    A finding stands for a report that is malformed: the job succeeded, and its message says what is not on record.
+    """
     changes: dict[str, Any] = {
         "completion_time": _seconds(now),
         "workers": WorkerCounts(ready=0, desired=job.spec.workers.replicas, restarts=job.status.workers.restarts),
     }
-    model = report.get("model")
-    if isinstance(model, dict):
-        reference = ArtifactRef(name="model", uri=model["uri"], digest=model["digest"])
+    message = f"{job.spec.workers.replicas} workers finished."
+    if isinstance(report, Finding):
+        message += f" {report.message}"
+        report = SuccessReport()
+    if model := report.model:
+        reference = ArtifactRef(name="model", uri=model.uri, digest=model.digest)
         kept = tuple(artifact for artifact in job.status.provenance if artifact.name != "model")
-        changes |= {"model_version": model["version"], "provenance": (*kept, reference)}
-    if isinstance(report.get("progress"), dict):
-        changes["progress"] = Progress.model_validate(report["progress"]).model_copy(
+        changes |= {"model_version": model.version, "provenance": (*kept, reference)}
+    if report.progress:
+        changes["progress"] = Progress.model_validate(report.progress.to_json()).model_copy(
             update={"updated_at": _seconds(now), "eta_seconds": 0}
         )
     wanted = [
         *_starting(job),
-        Wanted("Succeeded", True, "TrainingFinished", f"{job.spec.workers.replicas} workers finished."),
+        Wanted("Succeeded", True, "TrainingFinished", message),
         Wanted("Running", False, "TrainingFinished", "The training has finished."),
     ]
     return _derive(job, "Succeeded", wanted, now, **changes)

@@ -1,0 +1,197 @@
+"""Termination reports: what a container leaves in its termination log, read by the operator from the pod's status.
+
+The kubelet keeps 4,096 bytes of a container, and 12 KiB of a pod, divided equally among its containers. Writers cut
+what matters least until the report fits, so that readers always get whole JSON.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import from_json
+
+from .base import DIGEST, URI, Contract
+from .environment import MAX_SLOTS, MAX_WORKERS
+from .errors import ContractError
+from .progress import ProgressReport
+
+LIMIT, _POD_LIMIT = 4096, 12288
+"""Bytes that the kubelet keeps of one container, and of all of a pod's containers together."""
+_MAX_AT = 128
+STOPPED_CODE = 143
+"""Exit code of an agent that was stopped because another one failed."""
+Reason = Literal["Exited", "Killed", "NotStarted", "DatasetRefused", "ModelRefused", "LostWorker"]
+
+
+def _keep(part: slice) -> BeforeValidator:
+    def cut(text: object) -> object:
+        # File names may carry lone surrogates, which UTF-8 cannot hold.
+        return text[part].encode("utf-8", "replace").decode() if isinstance(text, str) else text
+
+    return BeforeValidator(cut)
+
+
+class Failure(Contract):
+    """Why a job failed: which worker, and how."""
+
+    max_bytes: ClassVar[int] = LIMIT
+
+    worker: int = Field(ge=0, lt=MAX_WORKERS)
+    """The worker's index."""
+    rank: int | None = Field(None, ge=0, lt=MAX_WORKERS * MAX_SLOTS)
+    """The process; None before one started, or for a lost worker."""
+    exit_code: int | None = Field(None, ge=0, le=255)
+    """Its exit code, 128 + signal when it was killed; None for a lost worker."""
+    signal: int | None = Field(None, ge=1, le=64)
+    """The signal that killed it."""
+    reason: Reason
+    """How it failed."""
+    log_tail: Annotated[str, _keep(slice(-LIMIT, None))] = ""
+    """The last lines of its log; a longer text loses its start."""
+
+    def __str__(self) -> str:
+        return (
+            f"worker={self.worker} rank={self.rank} reason={self.reason} exitCode={self.exit_code} signal={self.signal}"
+        )
+
+
+class PublishedModel(Contract):
+    """The model that a job published."""
+
+    uri: str = Field(max_length=2048, pattern=URI)
+    """Where it is."""
+    digest: str = Field(pattern=DIGEST)
+    """Of its manifest."""
+    version: str | None = Field(None, max_length=253)
+    """The name of this run's version."""
+
+
+class GraphFailure(Contract):
+    """Why a graph server cannot serve its graph."""
+
+    reason: Literal["GraphRefused"] = "GraphRefused"
+    """Tells it from a job's failure."""
+    at: Annotated[str, _keep(slice(_MAX_AT))]
+    """The field or node."""
+    message: Annotated[str, _keep(slice(LIMIT))]
+    """What is wrong with it; a longer text loses its end."""
+
+
+class _Report(Contract):
+    max_bytes: ClassVar[int] = LIMIT
+
+    schema_: Literal["fairlead.dev/termination-report/v1"] = Field(
+        "fairlead.dev/termination-report/v1", alias="schema", exclude=True
+    )
+
+
+class FailureReport(_Report):
+    """The failure of the agent that wrote it, or, from the launcher, the first failure of the job."""
+
+    failure: Failure
+
+
+class SuccessReport(_Report):
+    """A launcher's report of a job that succeeded."""
+
+    model: PublishedModel | None = None
+    """None if rank 0 left no model."""
+    progress: ProgressReport | None = None
+    """The last progress; the first to go when the report is too long."""
+
+
+class StoppedReport(_Report):
+    """The report of an agent or launcher that was told to stop."""
+
+    stopped: Literal[True] = True
+
+
+class GraphFailureReport(_Report):
+    """A graph server's report."""
+
+    failure: GraphFailure
+
+
+Report = FailureReport | SuccessReport | StoppedReport | GraphFailureReport
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A report that does not follow the contract."""
+
+    problem: str
+    """The field, its value and what was expected."""
+
+
+def limit_for(containers: int) -> int:
+    """Return the bytes that each container of such a pod may leave, with room for one injected sidecar."""
+    return min(LIMIT, _POD_LIMIT // (containers + 1))
+
+
+def write_report(file: Path, report: Report, limit: int = LIMIT) -> None:
+    """Write a report of at most `limit` bytes; raise OSError."""
+    # The kubelet mounts this very file into the container: a file renamed into its place would not reach it.
+    file.write_bytes(encode_report(report, limit))
+
+
+def encode_report(report: Report, limit: int = LIMIT) -> bytes:
+    """Return the report as JSON of at most `limit` bytes: progress, log and message give way, the cause stays."""
+    if isinstance(report, SuccessReport):
+        content = _encode(report)
+        return content if len(content) <= limit else _encode(report.model_copy(update={"progress": None}))
+    if isinstance(report, FailureReport):
+        failure = report.failure
+        return _fit(
+            failure.log_tail, lambda text, count: text[count:], lambda text: _with(report, log_tail=text), limit
+        )
+    if isinstance(report, GraphFailureReport):
+        # The message names the place too; at six bytes a character it takes up to half of a small report.
+        short, message = _with(report, at=report.failure.at[: limit // 12]), report.failure.message
+        return _fit(message, lambda text, count: text[:-count], lambda text: _with(short, message=text), limit)
+    return _encode(report)
+
+
+def read_report(text: str) -> Report | Malformed | None:
+    """Parse a termination message; None for one that is no report, such as the end of a log."""
+    try:
+        document = from_json(text.encode("utf-8", "replace"))
+    except ValueError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    try:
+        if isinstance(failure := document.get("failure"), dict):
+            graph = failure.get("reason") == "GraphRefused"
+            return (GraphFailureReport if graph else FailureReport).parse_json(text, _AT)
+        if "failure" in document:
+            return FailureReport.parse_json(text, _AT)
+        if "stopped" in document:
+            return StoppedReport.parse_json(text, _AT)
+        return SuccessReport.parse_json(text, _AT) if "model" in document else None
+    except ContractError as error:
+        return Malformed(str(error))
+
+
+_AT = "termination report"
+
+
+def _fit(
+    text: str, cut: Callable[[str, int], str], build: Callable[[str], FailureReport | GraphFailureReport], limit: int
+) -> bytes:
+    content = _encode(build(text))
+    while (excess := len(content) - limit) > 0 and text:
+        # A character costs up to six bytes as JSON; cutting by what is too much ends in a few rounds, never too early.
+        text = cut(text, max(excess // 6, 1))
+        content = _encode(build(text))
+    return content
+
+
+def _with(report: FailureReport | GraphFailureReport, **changes: str) -> FailureReport | GraphFailureReport:
+    return report.model_copy(update={"failure": report.failure.model_copy(update=changes)})
+
+
+def _encode(report: Report) -> bytes:
+    return json.dumps(report.to_json(), ensure_ascii=False, separators=(",", ":")).encode()
