@@ -4,6 +4,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from .errors import ContractError, Words
 
@@ -72,15 +73,36 @@ def explain(error: ValidationError, at: str, inside: bool = False) -> ContractEr
     `at` names the document as a whole; `inside`: it is the path of a part, to which the field belongs.
     """
     first = error.errors(include_url=False)[0]
-    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
     kind, context, value = first["type"], first.get("ctx", {}), first["input"]
+    loc = (*first["loc"], *((context["at"],) if kind == _PROBLEM and context["at"] else ()))
+    field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
     if kind == "json_invalid":
         return ContractError(at, Words("what is not JSON"), f"JSON ({context['error']})")
     if inside:
         field = f"{at}.{field}" if field and not field.startswith("[") else f"{at}{field}"
-    got = Words("nothing") if kind == "missing" else value
-    expected = _EXPECTED[kind].format(**context) if kind in _EXPECTED else first["msg"]
-    return ContractError(field or at, got, expected)
+    if kind == _PROBLEM:
+        return ContractError(field or at, context["got"], context["expected"])
+    return ContractError(field or at, Words("nothing") if kind == "missing" else value, _describe_expected(first))
+
+
+def problem(at: str, got: object, expected: str) -> PydanticCustomError:
+    """Return what a validator raises for a field `at` of its model, or, where it is empty, for the model itself."""
+    return PydanticCustomError(_PROBLEM, "{expected}", {"at": at, "got": got, "expected": expected})
+
+
+def _describe_expected(error: ErrorDetails) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "string_pattern_mismatch" and context["pattern"] in _PATTERNS:
+        return _PATTERNS[context["pattern"]]
+    if kind == "string_too_short" and context["min_length"] == 1:
+        return "a string that is not empty"
+    if kind == "literal_error" and " or " in context["expected"]:
+        return f"one of {context['expected']}".replace("'", "").replace(" or ", ", ")
+    return _EXPECTED[kind].format(**context) if kind in _EXPECTED else error["msg"]
+
+
+_PROBLEM = "contract_problem"
+_PATTERNS = {DIGEST: "sha256: and 64 hexadecimal digits", URI: "a URI of printable ASCII characters"}
 
 
 _EXPECTED = {

@@ -1,5 +1,11 @@
 """What the graph server refuses: at load (GraphRefused) and per request (RequestRefused and its kin)."""
 
+from typing import Self
+
+from fairlead_contracts.errors import ContractError, Words, shorten
+
+__all__ = ["Words", "shorten"]
+
 
 class GraphRefused(Exception):
     """The graph cannot be served; the message names the node or the field."""
@@ -8,6 +14,11 @@ class GraphRefused(Exception):
         super().__init__(f"{at}: {problem}")
         self.at = at
         self.problem = problem
+
+    @classmethod
+    def from_contract(cls, error: ContractError) -> Self:
+        """Return the rejection of what does not follow its contract."""
+        return cls(error.field, f"got {shorten(error.got)}, expected {error.expected}")
 
 
 class RequestFailed(Exception):
@@ -70,19 +81,3 @@ class NodeFailed(RequestFailed):
     def __init__(self, node: str, problem: str, status: int = 500) -> None:
         super().__init__(f"node {node}: {problem}")
         self.status = status
-
-
-class Words(str):
-    """Words that describe a value: shown in a message without quotes."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        """Return the words."""
-        return str(self)
-
-
-def shorten(value: object) -> str:
-    """Show a value of any size in a message of some 100 characters."""
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:80]}… ({len(text)} characters)"

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from fairlead_contracts.graph import GraphNode as NodeSpec
+
 from .errors import GraphRefused
 from .nodes import KINDS, Node, Resources
 from .roles import ROLES, Role
-from .spec import NodeSpec
 from .tensors import Signature, TensorSpec
 
 Specs = tuple[TensorSpec, ...] | None

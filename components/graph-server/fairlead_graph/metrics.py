@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from fairlead_contracts.graph import GraphDocument
 from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector, Summary, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from .graph import GraphNode
-from .spec import GraphSpec
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -17,7 +17,7 @@ _CLIENT = (*_SERVER, "model_name", "model_image", "model_version")
 class Metrics:
     """Times of requests (server) and of calls of nodes (client)."""
 
-    def __init__(self, spec: GraphSpec) -> None:
+    def __init__(self, spec: GraphDocument) -> None:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         self._names = (spec.deployment, spec.predictor, "")

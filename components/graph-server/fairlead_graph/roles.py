@@ -1,8 +1,9 @@
 """Seldon's node types: which method of a node is called before its children, between and after them."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
+
+from fairlead_contracts.graph import NodeType
 
 Method = Literal["predict", "transform-input", "transform-output", "route", "aggregate"]
 
@@ -19,8 +20,6 @@ class Role:
     """Called with the children's answers."""
     after: Method | None = None
     """Called with the answer on its way up."""
-    children: tuple[int, float] = (0, 1)
-    """Fewest and most children."""
 
     @property
     def methods(self) -> frozenset[Method]:
@@ -28,10 +27,10 @@ class Role:
         return frozenset(method for method in (self.before, self.choose, self.join, self.after) if method)
 
 
-ROLES: dict[str, Role] = {
+ROLES: dict[NodeType, Role] = {
     "MODEL": Role(before="predict"),
     "TRANSFORMER": Role(before="transform-input"),
     "OUTPUT_TRANSFORMER": Role(after="transform-output"),
-    "ROUTER": Role(choose="route", children=(1, math.inf)),
-    "COMBINER": Role(join="aggregate", children=(1, math.inf)),
+    "ROUTER": Role(choose="route"),
+    "COMBINER": Role(join="aggregate"),
 }

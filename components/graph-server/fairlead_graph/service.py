@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from fairlead_contracts.graph import GraphDocument
 
 from .errors import NodeFailed, NotReady, Overloaded, RequestFailed
 from .execute import Run, execute
@@ -19,7 +20,6 @@ from .metrics import Metrics
 from .models import ModelCache
 from .nodes import Resources
 from .settings import Settings
-from .spec import GraphSpec
 from .tensors import DTYPES, Message, TensorSpec
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Answer:
 class Service:
     """One graph from loading to draining."""
 
-    def __init__(self, spec: GraphSpec, settings: Settings) -> None:
+    def __init__(self, spec: GraphDocument, settings: Settings) -> None:
         self.spec = spec
         self.settings = settings
         self.metrics = Metrics(spec)
@@ -54,7 +54,7 @@ class Service:
         # The files may go as soon as ONNX Runtime has the models in memory.
         with tempfile.TemporaryDirectory(prefix="fairlead-models-") as folder:
             resources = Resources(self.settings, self._pool, ModelCache(Path(folder)))
-            self.graph = await asyncio.to_thread(build_graph, self.spec.root, resources)
+            self.graph = await asyncio.to_thread(build_graph, self.spec.graph, resources)
         _log.info("graph loaded", extra={"nodes": [node.name for node in self.graph.root.walk()]})
 
     async def watch_readiness(self) -> None:

@@ -53,7 +53,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     try:
         contract = GraphServerEnvironment.from_environment(environment)
     except ContractError as error:
-        raise GraphRefused(error.field, f"got {error.got!r}, expected {error.expected}") from None
+        raise GraphRefused.from_contract(error) from None
     return Settings(
         bind_address=contract.bind_address,
         worker_threads=int(number("FAIRLEAD_WORKER_THREADS", len(os.sched_getaffinity(0)), 1)),

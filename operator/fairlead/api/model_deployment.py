@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Literal
 
+from fairlead_contracts.graph import MAX_CHILDREN, NodeType
 from pydantic import Field
 
 from fairlead.api.base import (
@@ -23,9 +24,6 @@ from fairlead.api.pod_template import PodTemplate
 MAX_NAME = 40
 MAX_PREDICTOR_NAME = 12
 """Together they leave room for the hashes that a Deployment adds in a 63-character label."""
-MAX_GRAPH_DEPTH = 8
-
-NodeType = Literal["MODEL", "TRANSFORMER", "OUTPUT_TRANSFORMER", "ROUTER", "COMBINER"]
 
 
 class GraphNode(ApiModel):
@@ -41,7 +39,7 @@ class GraphNode(ApiModel):
     """The SHA-256 that the artifact must have."""
     env_secret_ref_name: str | None = Field(None, max_length=253)
     """A Secret whose keys are the environment that reads modelUri: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …"""
-    children: list["GraphNode"] = Field([], max_length=16)
+    children: list["GraphNode"] = Field([], max_length=MAX_CHILDREN)
     """The nodes that take this one's output."""
 
     def walk(self) -> list["GraphNode"]:

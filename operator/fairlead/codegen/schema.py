@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from fairlead_contracts.graph import MAX_DEPTH
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from fairlead.api.base import DNS_LABEL, ApiModel, Resource
-from fairlead.api.model_deployment import MAX_GRAPH_DEPTH
 
 Schema = dict[str, Any]
 
@@ -40,7 +40,7 @@ def _inline(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], p
     if "$ref" in node:
         name = node["$ref"]
         more = {key: value for key, value in node.items() if key != "$ref"}
-        if path.count(name) >= MAX_GRAPH_DEPTH:
+        if path.count(name) >= MAX_DEPTH:
             raise RecursionError(name)
         return _inline(definitions[name], definitions, rules, (*path, name)) | more
     result = {key: value for key, value in node.items() if key not in (*_DROPPED, "properties", "items", "const")}
@@ -68,7 +68,7 @@ def _inline_or_end(node: Schema, definitions: Schema, rules: dict[str, list[Sche
             "type": "array",
             "maxItems": 0,
             "items": {"type": "object"},
-            "description": f"A graph is at most {MAX_GRAPH_DEPTH} nodes deep.",
+            "description": f"A graph is at most {MAX_DEPTH} nodes deep.",
         }
 
 

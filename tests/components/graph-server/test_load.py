@@ -59,7 +59,7 @@ def refusal(folder: Path, graph: Any) -> str:
     file.write_text(graph if isinstance(graph, str) else json.dumps(content))
     cache = ModelCache(Path(tempfile.mkdtemp(dir=folder)))
     with ThreadPoolExecutor(1) as pool, pytest.raises(GraphRefused) as caught:
-        build_graph(load_spec(file).root, Resources(Settings(), pool, cache))
+        build_graph(load_spec(file).graph, Resources(Settings(), pool, cache))
     return str(caught.value)
 
 

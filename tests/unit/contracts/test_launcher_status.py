@@ -51,7 +51,7 @@ REJECTED = [
     ("[]", "/status: got [], expected an object", "another type"),
     (" " * (1 << 15) + "{}", "/status: got 32770 bytes, expected at most 32768", "too long"),
     (WRITTEN | {"schema": "fairlead.dev/launcher-status/v2"}, "schema: got 'fairlead.dev/launcher-status/v2'", "newer"),
-    (WRITTEN | {"phase": "Bored"}, "phase: got 'Bored', expected 'Waiting', 'Running'", "no such phase"),
+    (WRITTEN | {"phase": "Bored"}, "phase: got 'Bored', expected one of Waiting, Running", "no such phase"),
     (WRITTEN | {"workers": {"ready": "2", "desired": 2}}, "workers.ready: got '2', expected an integer", "coercion"),
     (WRITTEN | {"workers": {"ready": 2, "desired": 513}}, "workers.desired: got 513, expected at most 512", "too many"),
     (WRITTEN | {"progress": {"metrics": {}}}, "progress.step: got nothing, expected a value", "no step"),

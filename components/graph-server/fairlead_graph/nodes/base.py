@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+from fairlead_contracts.graph import GraphNode as NodeSpec
+
 from ..models import ModelCache
 from ..roles import Method
 from ..settings import Settings
-from ..spec import NodeSpec
 from ..tensors import Message, Signature
 
 

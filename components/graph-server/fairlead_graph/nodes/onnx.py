@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnxruntime as ort  # type: ignore[import-untyped]
+from fairlead_contracts.graph import GraphNode as NodeSpec
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors  # type: ignore[import-untyped]
 
 from ..errors import GraphRefused, NodeFailed, RequestRefused, Words
 from ..models import ModelFile
 from ..onnx_file import NotOnnx, OnnxFacts, inspect_onnx
 from ..roles import Method
-from ..spec import NodeSpec
 from ..tensors import Array, Message, Signature, TensorSpec, bind
 from .base import NodeKind, Resources
 

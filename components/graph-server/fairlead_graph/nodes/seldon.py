@@ -6,12 +6,12 @@ from typing import Any
 
 import aiohttp
 import orjson
+from fairlead_contracts.graph import GraphNode as NodeSpec
 
 from ..errors import NodeFailed, RequestRefused
 from ..roles import Method
 from ..seldon_message import NDARRAY, TENSOR, build_data, describe_failure, parse_message
 from ..settings import Settings
-from ..spec import NodeSpec
 from ..tensors import Message, Signature
 from .base import NodeKind, Resources
 

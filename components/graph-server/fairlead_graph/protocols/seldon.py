@@ -44,5 +44,5 @@ def build_failure(error: RequestFailed) -> dict[str, Any]:
 def _only_tensor(service: Service, message: Message) -> Any:
     if len(message.tensors) != 1:
         names = ", ".join(message.tensors)
-        raise NodeFailed(service.spec.root.name, f"gives {names}; Seldon's message holds one, ask at /v2/models", 400)
+        raise NodeFailed(service.spec.graph.name, f"gives {names}; Seldon's message holds one, ask at /v2/models", 400)
     return next(iter(message.tensors.values()))

@@ -1,10 +1,12 @@
 """The children of a ModelDeployment: graph, Deployment, Service."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from fairlead_contracts.environment import GraphServerEnvironment
+from fairlead_contracts.graph import FILE as GRAPH_FILE
+from fairlead_contracts.graph import Endpoint, GraphDocument
+from fairlead_contracts.graph import GraphNode as ServedNode
 from fairlead_contracts.termination import limit_for
 
 from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
@@ -28,20 +30,20 @@ def build_children(deployment: ModelDeployment, digests: Mapping[str, str], sett
 def build_graph(deployment: ModelDeployment, predictor: Predictor, digests: Mapping[str, str]) -> str:
     """Return the JSON text that the graph server reads: the graph, with what each node's name stands for."""
     ports = _ports(predictor)
-    document = {
-        "deployment": deployment.metadata.name,
-        "namespace": deployment.metadata.namespace,
-        "predictor": predictor.name,
-        "graph": _build_node(predictor.graph, digests, ports),
-    }
-    return json.dumps(document, sort_keys=True, indent=1) + "\n"
+    document = GraphDocument(
+        deployment=deployment.metadata.name,
+        namespace=deployment.metadata.namespace,
+        predictor=predictor.name,
+        graph=_build_node(predictor.graph, digests, ports),
+    )
+    return document.to_text()
 
 
 def build_config_map(deployment: ModelDeployment, predictor: Predictor, graph: str) -> Object:
     """Return the ConfigMap of a graph."""
     name = names.graph_config_name(deployment, predictor, graph)
     head = build_owned(deployment, "v1", "ConfigMap", name, _labels(deployment, predictor))
-    return head | {"immutable": True, "data": {"graph.json": graph}}
+    return head | {"immutable": True, "data": {GRAPH_FILE: graph}}
 
 
 def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: str, settings: Settings) -> Object:
@@ -90,16 +92,15 @@ def _ports(predictor: Predictor) -> dict[str, int]:
     return {name: names.FIRST_NODE_PORT + index for index, name in enumerate(containers)}
 
 
-def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str, int]) -> dict[str, Any]:
-    result: dict[str, Any] = {"name": node.name, "type": node.type}
-    if node.model_uri:
-        result["modelUri"] = node.model_uri
-        if digest := node.digest or digests.get(node.model_uri):
-            result["digest"] = digest
-    else:
-        result["endpoint"] = {"host": "127.0.0.1", "port": ports[node.name], "type": "REST"}
-    result["children"] = [_build_node(child, digests, ports) for child in node.children]
-    return result
+def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str, int]) -> ServedNode:
+    return ServedNode(
+        name=node.name,
+        type=node.type,
+        model_uri=node.model_uri,
+        digest=node.digest or digests.get(node.model_uri) if node.model_uri else None,
+        endpoint=None if node.model_uri else Endpoint(host="127.0.0.1", port=ports[node.name]),
+        children=tuple(_build_node(child, digests, ports) for child in node.children),
+    )
 
 
 def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, A
         "image": settings.graph_server_image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": [
-            "fairlead-graph-server", "--graph", f"{names.GRAPH_FOLDER}/graph.json",
+            "fairlead-graph-server", "--graph", f"{names.GRAPH_FOLDER}/{GRAPH_FILE}",
             "--port", str(names.SERVING_PORT),
         ],
         "ports": [{"name": "http", "containerPort": names.SERVING_PORT}],

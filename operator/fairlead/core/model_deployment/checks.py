@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from fairlead_contracts.graph import MAX_NODES
 from fairlead_contracts.termination import GraphFailureReport, read_report
 
 from fairlead.api.model_deployment import ModelDeployment, Predictor
@@ -50,7 +51,9 @@ def _describe_end(pod: PodView) -> str:
 
 
 def _check_names(predictor: Predictor, path: str) -> str | None:
-    """Find two nodes of one name."""
+    """Find too many nodes, or two of one name."""
+    if (count := len(predictor.graph.walk())) > MAX_NODES:
+        return f"{path}: got {count} nodes, expected at most {MAX_NODES}."
     counts = Counter(node.name for node in predictor.graph.walk())
     twice = next((name for name, count in counts.items() if count > 1), None)
     if twice:

@@ -1,0 +1,110 @@
+"""graph.json: an inference graph as the operator writes it into a ConfigMap and the graph server reads it."""
+
+import json
+from collections.abc import Iterator
+from typing import ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from .base import DIGEST, Contract, Sparse, problem
+from .errors import Words
+
+FILE = "graph.json"
+MAX_DEPTH, MAX_CHILDREN, MAX_NODES = 8, 16, 256
+NodeType = Literal["MODEL", "TRANSFORMER", "OUTPUT_TRANSFORMER", "ROUTER", "COMBINER"]
+CHILDREN: dict[NodeType, tuple[int, int]] = {
+    "MODEL": (0, 1),
+    "TRANSFORMER": (0, 1),
+    "OUTPUT_TRANSFORMER": (0, 1),
+    "ROUTER": (1, MAX_CHILDREN),
+    "COMBINER": (1, MAX_CHILDREN),
+}
+"""The fewest and most children of a node."""
+
+
+class Endpoint(Contract):
+    """Where a Seldon microservice listens."""
+
+    host: str = Field(min_length=1, max_length=253)
+    """A host name or address; 127.0.0.1 is the pod's own."""
+    port: int = Field(ge=1, le=65535)
+    """Its port."""
+    type: Literal["REST"] = "REST"
+    """The protocol."""
+
+
+class GraphNode(Sparse):
+    """One node: a model that runs in the graph server (model_uri), or a microservice (endpoint)."""
+
+    # Of the fields that are not known, one is reported with the known ones: it is most likely a misspelling.
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(min_length=1, max_length=63)
+    """Its name, unique in the graph."""
+    type: NodeType
+    """What it does with a message."""
+    model_uri: str | None = Field(None, max_length=2048, pattern=r"^[a-z0-9]+://")
+    """An onnx-model artifact, or one .onnx file of it."""
+    digest: str | None = Field(None, pattern=DIGEST)
+    """The only digest that is accepted."""
+    endpoint: Endpoint | None = None
+    """Where its microservice listens."""
+    children: tuple["GraphNode", ...] = Field((), max_length=MAX_CHILDREN)
+    """The nodes that take this one's output."""
+
+    def walk(self) -> Iterator["GraphNode"]:
+        """Yield this node and all below it, parents first."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def depth(self) -> int:
+        """Return how many nodes the longest path down from here has."""
+        return 1 + max((child.depth() for child in self.children), default=0)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name, value in (self.model_extra or {}).items():
+            known = sorted(str(field.alias) for field in type(self).model_fields.values())
+            raise problem(name, value, f"no field but {', '.join(known)}")
+        least, most = CHILDREN[self.type]
+        count = Words(f"{len(self.children)} of them")
+        if len(self.children) < least:
+            raise problem("children", count, f"at least {least} below a {self.type}")
+        if len(self.children) > most:
+            raise problem("children", count, f"at most {most} below a {self.type}")
+        if (self.model_uri is None) == (self.endpoint is None):
+            raise problem("", {"modelUri": self.model_uri, "endpoint": self.endpoint}, "one of them")
+        return self
+
+
+class GraphDocument(Contract):
+    """The whole file."""
+
+    max_bytes: ClassVar[int] = 1 << 20
+
+    schema_: Literal["fairlead.dev/graph/v1"] = Field("fairlead.dev/graph/v1", alias="schema", exclude=True)
+    deployment: str = Field(min_length=1, max_length=253)
+    """The ModelDeployment, which is the model's name in requests."""
+    predictor: str = Field(min_length=1, max_length=253)
+    """The predictor's name."""
+    namespace: str = Field("default", max_length=253)
+    """The deployment's namespace."""
+    graph: GraphNode
+    """The root."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (depth := self.graph.depth()) > MAX_DEPTH:
+            raise problem("graph", Words(f"{depth} levels"), f"at most {MAX_DEPTH}")
+        names = [node.name for node in self.graph.walk()]
+        if len(names) > MAX_NODES:
+            raise problem("graph", Words(f"{len(names)} nodes"), f"at most {MAX_NODES}")
+        for name in names:
+            if (count := names.count(name)) > 1:
+                raise problem("graph", Words(f"{count} nodes named {name}"), "every name once")
+        return self
+
+    def to_text(self) -> str:
+        """Return the file's content; equal graphs have equal texts."""
+        return json.dumps(self.to_json(), sort_keys=True, indent=1) + "\n"
