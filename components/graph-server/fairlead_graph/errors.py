@@ -2,9 +2,7 @@
 
 from typing import Self
 
-from fairlead_contracts.errors import ContractError, Words, shorten
-
-__all__ = ["Words", "shorten"]
+from fairlead_contracts.errors import ContractError, shorten
 
 
 class GraphRefused(Exception):
@@ -36,6 +34,11 @@ class RequestRefused(RequestFailed):
 
     def __init__(self, field: str, got: object, expected: str) -> None:
         super().__init__(f"{field}: got {shorten(got)}, expected {expected}")
+
+    @classmethod
+    def from_contract(cls, error: ContractError) -> Self:
+        """Return the rejection of a request that does not follow its contract."""
+        return cls(error.field, error.got, error.expected)
 
 
 class UnknownModel(RequestFailed):

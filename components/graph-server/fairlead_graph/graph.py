@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fairlead_contracts.graph import GraphNode as NodeSpec
+from fairlead_contracts.tensors import TensorSpec
 
 from .errors import GraphRefused
 from .nodes import KINDS, Node, Resources
 from .roles import ROLES, Role
-from .tensors import Signature, TensorSpec
+from .tensors import Signature
 
 Specs = tuple[TensorSpec, ...] | None
 """Tensors, or None where only a remote node knows them."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from fairlead_contracts.errors import Words
 
-from .errors import BodyTooLarge, BodyTooSlow, RequestFailed, RequestRefused, UnknownModel, Words
+from .errors import BodyTooLarge, BodyTooSlow, RequestFailed, RequestRefused, UnknownModel
 from .metrics import CONTENT_TYPE
 from .protocols import seldon, v2
 from .service import Service

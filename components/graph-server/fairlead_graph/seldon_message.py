@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from fairlead_contracts.errors import ContractError, Words, shorten
+from fairlead_contracts.json_arrays import flatten_json, parse_array
+from fairlead_contracts.tensors import Array
 
-from .errors import RequestRefused, Words, shorten
-from .json_arrays import flatten_json, parse_array
-from .tensors import Array, Message
+from .tensors import Message
 
 _PUID_LENGTH = 128
 TENSOR, NDARRAY = "tensor", "ndarray"
@@ -15,18 +16,18 @@ _VALUE_DTYPES = {bool: np.bool_, int: np.int64, float: np.float64, str: np.objec
 
 
 def parse_message(document: Any, at: str = "") -> tuple[Message, str]:
-    """Parse a message with one tensor; return it and the form it came in. Raise RequestRefused naming the field."""
+    """Parse a message with one tensor; return it and the form it came in. Raise ContractError naming the field."""
     if not isinstance(document, dict):
-        raise RequestRefused(at or "body", document, "a JSON object")
+        raise ContractError(at or "body", document, "a JSON object")
     data = document.get("data")
     if not isinstance(data, dict) or (TENSOR in data) == (NDARRAY in data):
         got = data if "data" in document else sorted(document)
-        raise RequestRefused(f"{at}data", got, "data.ndarray or data.tensor")
+        raise ContractError(f"{at}data", got, "data.ndarray or data.tensor")
     form = TENSOR if TENSOR in data else NDARRAY
     array = _parse_tensor(data[TENSOR], f"{at}data.tensor") if form == TENSOR else _parse_ndarray(data, at)
     names = data.get("names") or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise RequestRefused(f"{at}data.names", names, "a list of strings")
+        raise ContractError(f"{at}data.names", names, "a list of strings")
     return Message({"data": array}, tuple(names), typed=False, tags=parse_meta(document, at).get("tags", {})), form
 
 
@@ -34,14 +35,14 @@ def parse_meta(document: dict[str, Any], at: str = "") -> dict[str, Any]:
     """Return the message's `meta` with the types that its fields must have."""
     meta = document.get("meta") or {}
     if not isinstance(meta, dict):
-        raise RequestRefused(f"{at}meta", meta, "an object")
+        raise ContractError(f"{at}meta", meta, "an object")
     for key, kind in (("tags", dict), ("requestPath", dict), ("puid", str)):
         if key in meta and not isinstance(meta[key], kind):
-            raise RequestRefused(f"{at}meta.{key}", meta[key], "an object" if kind is dict else "a string")
+            raise ContractError(f"{at}meta.{key}", meta[key], "an object" if kind is dict else "a string")
     puid = meta.get("puid", "")
     if not (puid.isascii() and puid.isprintable() and len(puid) <= _PUID_LENGTH):
         # It comes back in a header.
-        raise RequestRefused(f"{at}meta.puid", puid, f"up to {_PUID_LENGTH} printable ASCII characters")
+        raise ContractError(f"{at}meta.puid", puid, f"up to {_PUID_LENGTH} printable ASCII characters")
     return meta
 
 
@@ -65,10 +66,10 @@ def _parse_ndarray(data: dict[str, Any], at: str) -> Array:
 
 def _parse_tensor(value: Any, at: str) -> Array:
     if not isinstance(value, dict) or not isinstance(value.get("values"), list):
-        raise RequestRefused(at, value, "an object with shape and values")
+        raise ContractError(at, value, "an object with shape and values")
     shape = value.get("shape")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise RequestRefused(f"{at}.shape", shape, "a list of sizes")
+        raise ContractError(f"{at}.shape", shape, "a list of sizes")
     return _parse_values(value["values"], shape, f"{at}.values")
 
 
@@ -79,7 +80,7 @@ def _parse_values(values: list[Any], shape: Sequence[int], at: str) -> Array:
         kinds = {float}
     if len(kinds) > 1 or not kinds <= _VALUE_DTYPES.keys():
         found = ", ".join(sorted("null" if kind is type(None) else kind.__name__ for kind in kinds))
-        raise RequestRefused(at, Words(f"values of types {found}"), "numbers only or strings only")
+        raise ContractError(at, Words(f"values of types {found}"), "numbers only or strings only")
     datatype = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}[next(iter(kinds), float)]
     return parse_array(values, shape, datatype, at)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from fairlead_contracts.graph import GraphDocument
+from fairlead_contracts.tensors import DTYPES, TensorSpec
 
 from .errors import NodeFailed, NotReady, Overloaded, RequestFailed
 from .execute import Run, execute
@@ -20,7 +21,7 @@ from .metrics import Metrics
 from .models import ModelCache
 from .nodes import Resources
 from .settings import Settings
-from .tensors import DTYPES, Message, TensorSpec
+from .tensors import Message
 
 _log = logging.getLogger(__name__)
 _RETRY_SECONDS = 0.5

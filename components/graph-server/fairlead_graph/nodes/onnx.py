@@ -7,22 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnxruntime as ort  # type: ignore[import-untyped]
+from fairlead_contracts.datatypes import BY_ONNX
+from fairlead_contracts.errors import Words
 from fairlead_contracts.graph import GraphNode as NodeSpec
+from fairlead_contracts.tensors import Array, TensorSpec
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors  # type: ignore[import-untyped]
 
-from ..errors import GraphRefused, NodeFailed, RequestRefused, Words
+from ..errors import GraphRefused, NodeFailed, RequestRefused
 from ..models import ModelFile
 from ..onnx_file import NotOnnx, OnnxFacts, inspect_onnx
 from ..roles import Method
-from ..tensors import Array, Message, Signature, TensorSpec, bind
+from ..tensors import Message, Signature, bind
 from .base import NodeKind, Resources
-
-_DATATYPES = {
-    "tensor(bool)": "BOOL", "tensor(string)": "BYTES",
-    "tensor(uint8)": "UINT8", "tensor(uint16)": "UINT16", "tensor(uint32)": "UINT32", "tensor(uint64)": "UINT64",
-    "tensor(int8)": "INT8", "tensor(int16)": "INT16", "tensor(int32)": "INT32", "tensor(int64)": "INT64",
-    "tensor(float16)": "FP16", "tensor(float)": "FP32", "tensor(double)": "FP64",
-}  # fmt: skip
 
 # ONNX Runtime's exceptions share no base but Exception.
 _REFUSALS = (
@@ -101,10 +97,10 @@ def _open_session(
 
 
 def _read_spec(value: Any, at: str) -> TensorSpec:
-    if value.type not in _DATATYPES:
-        raise GraphRefused(f"{at} {value.name}", f"has type {value.type}, expected one of {', '.join(_DATATYPES)}")
+    if value.type not in BY_ONNX:
+        raise GraphRefused(f"{at} {value.name}", f"has type {value.type}, expected one of {', '.join(BY_ONNX)}")
     dims = tuple(dim if isinstance(dim, int) else dim or None for dim in value.shape)
-    return TensorSpec(value.name, _DATATYPES[value.type], dims)
+    return TensorSpec(value.name, BY_ONNX[value.type], dims)
 
 
 def _first_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import aiohttp
 import orjson
+from fairlead_contracts.errors import ContractError
 from fairlead_contracts.graph import GraphNode as NodeSpec
 
 from ..errors import NodeFailed, RequestRefused
@@ -92,7 +93,7 @@ class SeldonNode:
             raise NodeFailed(self.name, problem, 400 if status == 400 else 502)
         try:
             message, _ = parse_message(document)
-        except RequestRefused as error:
+        except ContractError as error:
             raise NodeFailed(self.name, f"/{method} answered what is no Seldon message: {error}", 502) from None
         return Message(message.tensors, message.columns, typed=False, tags={**sent.tags, **message.tags})
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 import orjson
+from fairlead_contracts.errors import ContractError, Words
 
-from ..errors import NodeFailed, RequestFailed, RequestRefused, Words
+from ..errors import NodeFailed, RequestFailed, RequestRefused
 from ..seldon_message import build_data, parse_message, parse_meta
 from ..service import Service
 from ..tensors import Message
@@ -20,8 +21,11 @@ async def predict(service: Service, body: bytes, puid: str) -> tuple[bytes, str]
     if inputs is not None and len(inputs) != 1:
         names = ", ".join(spec.name for spec in inputs)
         raise RequestRefused("data", Words("one tensor"), f"the inputs {names}: ask such a graph at /v2/models")
-    message, form = parse_message(document)
-    meta = parse_meta(document)
+    try:
+        message, form = parse_message(document)
+        meta = parse_meta(document)
+    except ContractError as error:
+        raise RequestRefused.from_contract(error) from None
     answer = await service.infer(message, meta.get("puid", puid))
     response = {
         "data": build_data(_only_tensor(service, answer.message), answer.message.columns, form),

@@ -1,4 +1,4 @@
-"""Numbers in JSON to arrays: nothing is guessed, every refusal names the element."""
+"""Numbers in JSON to arrays: nothing is guessed, every error names the element."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import RequestRefused, Words
+from .errors import ContractError, Words
 from .tensors import DTYPES, Array
 
 _ALLOWED: dict[str, tuple[frozenset[type], str]] = {
@@ -22,13 +22,13 @@ _ALLOWED: dict[str, tuple[frozenset[type], str]] = {
 def flatten_json(data: Any, at: str) -> tuple[list[Any], list[int]]:
     """Flatten nested lists of equal lengths; return the values and the shape."""
     if not isinstance(data, list):
-        raise RequestRefused(at, data, "a list")
+        raise ContractError(at, data, "a list")
     shape, values = [len(data)], data
     while values and isinstance(values[0], list):
         lengths = {len(value) if isinstance(value, list) else -1 for value in values}
         if len(lengths) != 1:
             found = "values beside lists" if -1 in lengths else f"rows of {' and '.join(map(str, sorted(lengths)))}"
-            raise RequestRefused(at, Words(found), "rows of equal lengths")
+            raise ContractError(at, Words(found), "rows of equal lengths")
         shape.append(len(values[0]))
         values = list(chain.from_iterable(values))
     return values, shape
@@ -38,11 +38,11 @@ def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str)
     """Make an array of a V2 data type of flat values."""
     dtype = DTYPES[datatype]
     if len(values) != math.prod(shape):
-        raise RequestRefused(at, Words(f"{len(values)} values"), f"{math.prod(shape)}, for shape {list(shape)}")
+        raise ContractError(at, Words(f"{len(values)} values"), f"{math.prod(shape)}, for shape {list(shape)}")
     allowed, expected = _ALLOWED[dtype.kind]
     if not allowed.issuperset(map(type, values)):
         index = next(index for index, value in enumerate(values) if type(value) not in allowed)
-        raise RequestRefused(f"{at}[{index}]", values[index], f"{expected} ({datatype})")
+        raise ContractError(f"{at}[{index}]", values[index], f"{expected} ({datatype})")
     try:
         with np.errstate(over="ignore"):
             array = np.array(values, dtype=dtype)
@@ -50,13 +50,11 @@ def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str)
         array = None
     if array is None or (dtype.kind == "f" and not np.isfinite(array).all()):
         index = next(index for index, value in enumerate(values) if not _fits(value, dtype))
-        raise RequestRefused(f"{at}[{index}]", values[index], f"a number that {datatype} can hold")
+        raise ContractError(f"{at}[{index}]", values[index], f"a number that {datatype} can hold")
     try:
         return array.reshape(shape)
     except (ValueError, OverflowError) as error:
-        raise RequestRefused(
-            at, Words(f"shape of {len(shape)} dimensions"), f"one that is possible ({error})"
-        ) from None
+        raise ContractError(at, Words(f"shape of {len(shape)} dimensions"), f"one that is possible ({error})") from None
 
 
 def _fits(value: Any, dtype: np.dtype[Any]) -> bool:

@@ -1,0 +1,76 @@
+"""Tensors of the Open Inference Protocol v2 as numpy arrays, and the check of one against its specification."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .datatypes import DATATYPES
+from .errors import ContractError, Words
+
+Array = NDArray[Any]
+
+DTYPES: dict[str, np.dtype[Any]] = {name: np.dtype(kind.numpy) for name, kind in DATATYPES.items() if kind.numpy}
+"""V2's data type -> numpy's."""
+
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What a program takes or gives. A dimension is a size, a symbol (equal symbols are equal sizes) or None."""
+
+    name: str
+    datatype: str
+    dims: tuple[int | str | None, ...]
+
+    @property
+    def shape(self) -> list[int]:
+        """Return the shape as V2 writes it: -1 for a free dimension."""
+        return [dim if isinstance(dim, int) else -1 for dim in self.dims]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tensor's metadata as V2 writes it."""
+        return {"name": self.name, "datatype": self.datatype, "shape": self.shape}
+
+
+def datatype_of(array: Array) -> str:
+    """Return the V2 data type of an array."""
+    return _NAMES.get(array.dtype, "BYTES")
+
+
+def check_tensor(
+    spec: TensorSpec, datatype: str, shape: Sequence[int], where: str, symbols: dict[str, tuple[int, str]]
+) -> None:
+    """Raise ContractError unless data type and shape fit.
+
+    `where` ends with what separates it from the field; `symbols` collects what free dimensions are bound to.
+    """
+    if datatype != spec.datatype:
+        raise ContractError(f"{where}datatype", datatype, spec.datatype)
+    fits = len(shape) == len(spec.dims)
+    if not fits or any(isinstance(dim, int) and dim != size for dim, size in zip(spec.dims, shape, strict=True)):
+        raise ContractError(f"{where}shape", list(shape), f"{spec.shape} (-1: any size)")
+    for index, (dim, size) in enumerate(zip(spec.dims, shape, strict=True)):
+        if isinstance(dim, str):
+            bound, first = symbols.setdefault(dim, (size, where))
+            if bound != size:
+                raise ContractError(f"{where}shape[{index}]", size, f"{bound}, as in {first}shape")
+
+
+def cast(array: Array, datatype: str, where: str) -> Array:
+    """Convert numbers that came without a type; raise ContractError if a value would change its meaning."""
+    target = DTYPES[datatype]
+    if array.dtype == target:
+        return array
+    if datatype == "BYTES" or array.dtype == object:
+        raise ContractError(f"{where} datatype", Words("text" if array.dtype == object else "numbers"), datatype)
+    with np.errstate(all="ignore"):
+        converted = array.astype(target)
+        kept = np.isfinite(converted) == np.isfinite(array) if target.kind == "f" else converted == array
+    if not kept.all():
+        value = array[~kept].flat[0]
+        raise ContractError(where, value.item(), f"values that {datatype} can hold")
+    return converted
