@@ -1,55 +1,26 @@
-"""A bundle: a folder with a model, what stands before and after it, and the digests of it all.
+"""A bundle: a folder with a model, its preprocessing and postprocessing, and the digests of it all.
 
 A bundle is an artifact of kind edge-bundle, and stays one when its folder is copied to a device by any means:
 manifest.json comes with it, and everything is compared with it before a model is loaded.
 """
 
 import hashlib
-import json
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fairlead_artifacts import ArtifactError, fetch
+from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, MODEL_FILE, BundleDescription
+from fairlead_contracts.errors import ContractError
 
 from .errors import BundleRefused
-
-KIND = "edge-bundle"
-MODEL_FILE, BUNDLE_FILE, PARITY_FILE = "model.onnx", "bundle.json", "parity.json"
-SCHEMA = "fairlead.dev/edge-bundle/v1"
-
-
-@dataclass(frozen=True)
-class Preprocessing:
-    """What stands before the model: value * scale + offset."""
-
-    scale: float = 1.0
-    offset: float = 0.0
-
-
-@dataclass(frozen=True)
-class Description:
-    """bundle.json: all that the runtime needs to know beside the model."""
-
-    name: str
-    preprocessing: Preprocessing
-    labels: tuple[str, ...]
-    """Names of the classes, by the first output's columns; empty: the model is no classifier."""
-    sha256: str
-    """Of the model file."""
-
-    def write(self, folder: Path) -> None:
-        """Write bundle.json."""
-        document = {"schema": SCHEMA, **asdict(self)}
-        (folder / BUNDLE_FILE).write_text(json.dumps(document, indent=1, sort_keys=True))
 
 
 @dataclass(frozen=True)
 class Bundle:
     """A verified bundle in memory: nothing is read from disk again."""
 
-    description: Description
+    description: BundleDescription
     model: bytes
     digest: str
 
@@ -77,19 +48,11 @@ def open_bundle(place: str, digest: str | None = None) -> Bundle:
     return Bundle(description, model, manifest.digest)
 
 
-def _read_description(file: Path) -> Description:
+def _read_description(file: Path) -> BundleDescription:
     try:
-        document: Any = json.loads(file.read_bytes())
-        if document["schema"] != SCHEMA:
-            raise BundleRefused(f"{file.name} schema: got {document['schema']!r}, expected {SCHEMA!r}")
-        before = document["preprocessing"]
-        return Description(
-            name=str(document["name"]),
-            preprocessing=Preprocessing(float(before["scale"]), float(before["offset"])),
-            labels=tuple(map(str, document["labels"])),
-            sha256=str(document["sha256"]),
-        )
+        with file.open("rb") as opened:
+            return BundleDescription.parse_json(opened.read(BundleDescription.max_bytes + 1), file.name)
     except OSError:
         raise BundleRefused(f"the bundle has no file {file.name}") from None
-    except (ValueError, TypeError, KeyError) as error:
-        raise BundleRefused(f"{file.name}: expected schema, name, preprocessing, labels, sha256: {error!r}") from None
+    except ContractError as error:
+        raise BundleRefused(f"{file.name}: {error}") from None

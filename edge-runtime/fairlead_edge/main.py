@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 from fairlead_artifacts import ArtifactError
+from fairlead_contracts.edge_bundle import Preprocessing
 
-from .bundle import Preprocessing, open_bundle
+from .bundle import open_bundle
 from .errors import BundleRefused, InputUnusable, QuantisationRefused
 from .runtime import Runtime
 from .server import serve
@@ -61,6 +62,7 @@ def _build_parser() -> argparse.ArgumentParser:
 
 def _quantize(options: argparse.Namespace) -> None:
     try:
+        from .parity import build_table
         from .workshop import Request, make_bundle
     except ModuleNotFoundError as error:
         raise InputUnusable(f"{error.name} is not installed: quantize needs fairlead-edge[workshop]") from None
@@ -71,18 +73,18 @@ def _quantize(options: argparse.Namespace) -> None:
         dataset_digest=options.dataset_digest,
         out_uri=options.out_uri,
         name=options.name,
-        preprocessing=Preprocessing(options.scale, options.offset),
+        preprocessing=Preprocessing(scale=options.scale, offset=options.offset),
         labels=tuple(options.labels.split(",")) if options.labels else (),
         calibration_split=options.calibration_split,
         parity_split=options.split,
         max_drop=options.max_drop,
     )
     manifest, parity = make_bundle(request)
-    sys.stdout.write(parity.build_table())
+    sys.stdout.write(build_table(parity))
     sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        result = {"uri": options.out_uri, "digest": manifest.digest, "parity": parity.as_dict()}
+        result = {"uri": options.out_uri, "digest": manifest.digest, "parity": parity.to_json()}
         options.out.write_text(json.dumps(result))
 
 

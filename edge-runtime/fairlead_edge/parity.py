@@ -1,11 +1,11 @@
 """How a small model compares with its source, on examples that neither training nor calibration saw."""
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
+from fairlead_contracts.parity import BundleParity
 from numpy.typing import NDArray
 
 from .errors import InputUnusable, QuantisationRefused
@@ -14,48 +14,29 @@ from .splits import Split
 _BATCH = 256
 
 
-@dataclass(frozen=True)
-class Parity:
-    """The table."""
-
-    examples: int
-    max_abs_difference: float
-    agreement: float
-    """Part of the examples for which both models say the same class."""
-    accuracy_before: float
-    accuracy_after: float
-    bytes_before: int
-    bytes_after: int
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures by name."""
-        return asdict(self)
-
-    def build_table(self) -> str:
-        """Return the figures as an aligned table."""
-        smaller = f"{self.bytes_before / self.bytes_after:.1f} times smaller"
-        rows = [
-            ("", "source", "bundle", ""),
-            (
-                "accuracy",
-                f"{self.accuracy_before:.4f}",
-                f"{self.accuracy_after:.4f}",
-                f"{self.examples} held-out examples",
-            ),
-            ("bytes", f"{self.bytes_before:,}", f"{self.bytes_after:,}", smaller),
-            ("agreement", "", f"{self.agreement:.4f}", "the same class"),
-            ("difference", "", f"{self.max_abs_difference:.3g}", "greatest, of any output value"),
-        ]
-        return "".join(
-            f"{name:<12}{before:>12}{after:>12}  {note}".rstrip() + "\n" for name, before, after, note in rows
-        )
+def build_table(parity: BundleParity) -> str:
+    """Return the figures as an aligned table."""
+    smaller = f"{parity.bytes_before / parity.bytes_after:.1f} times smaller"
+    rows = [
+        ("", "source", "bundle", ""),
+        (
+            "accuracy",
+            f"{parity.accuracy_before:.4f}",
+            f"{parity.accuracy_after:.4f}",
+            f"{parity.examples} held-out examples",
+        ),
+        ("bytes", f"{parity.bytes_before:,}", f"{parity.bytes_after:,}", smaller),
+        ("agreement", "", f"{parity.agreement:.4f}", "the same class"),
+        ("difference", "", f"{parity.max_abs_difference:.3g}", "greatest, of any output value"),
+    ]
+    return "".join(f"{name:<12}{before:>12}{after:>12}  {note}".rstrip() + "\n" for name, before, after, note in rows)
 
 
-def measure_parity(source: Path, small: Path, split: Split) -> Parity:
+def measure_parity(source: Path, small: Path, split: Split) -> BundleParity:
     """Run both models on a split; raise InputUnusable where one does not run or is no classifier."""
     before, after = _run(source, split), _run(small, split)
     classes_before, classes_after = before.argmax(axis=1), after.argmax(axis=1)
-    return Parity(
+    return BundleParity(
         examples=len(split.labels),
         max_abs_difference=float(f"{np.abs(before - after).max():.3g}"),
         agreement=float((classes_before == classes_after).mean()),
@@ -66,7 +47,7 @@ def measure_parity(source: Path, small: Path, split: Split) -> Parity:
     )
 
 
-def check_parity(parity: Parity, max_drop: float) -> None:
+def check_parity(parity: BundleParity, max_drop: float) -> None:
     """Raise QuantisationRefused where the accuracy drops by more than `max_drop`."""
     # Counted in examples: a difference of two decimals is never exact.
     lost = round((parity.accuracy_before - parity.accuracy_after) * parity.examples)

@@ -100,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep no access log: it wears out a device's storage."""
 
     def _answer(self, status: int, document: dict[str, Any]) -> None:
-        body = json.dumps(document).encode()
+        body = json.dumps(document, default=lambda array: array.tolist()).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

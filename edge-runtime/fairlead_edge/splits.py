@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fairlead_contracts.edge_bundle import Preprocessing
 from numpy.typing import NDArray
 
-from .bundle import Preprocessing
 from .errors import InputUnusable
 
 

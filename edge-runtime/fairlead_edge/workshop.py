@@ -3,14 +3,23 @@
 import hashlib
 import json
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead_artifacts import ArtifactError, JsonValue, Manifest, Parent, fetch, publish
+from fairlead_artifacts import ArtifactError, Manifest, Parent, fetch, publish
+from fairlead_contracts.edge_bundle import (
+    BUNDLE_FILE,
+    KIND,
+    MODEL_FILE,
+    PARITY_FILE,
+    SCHEMA,
+    BundleDescription,
+    Preprocessing,
+)
+from fairlead_contracts.parity import BundleParity, BundleTable
 
 from . import __version__
-from .bundle import KIND, MODEL_FILE, PARITY_FILE, Description, Preprocessing
-from .parity import Parity, check_parity, measure_parity
+from .parity import check_parity, measure_parity
 from .quantise import quantise
 from .splits import load_split
 
@@ -35,7 +44,7 @@ class Request:
     parity_split: str = "test"
 
 
-def make_bundle(request: Request) -> tuple[Manifest, Parity]:
+def make_bundle(request: Request) -> tuple[Manifest, BundleParity]:
     """Quantise, compare, publish; raise QuantisationRefused, InputUnusable or ArtifactError, publishing nothing."""
     with tempfile.TemporaryDirectory() as folder:
         source, data, out = Path(folder, "source"), Path(folder, "data"), Path(folder, "out")
@@ -48,11 +57,7 @@ def make_bundle(request: Request) -> tuple[Manifest, Parity]:
         parity = measure_parity(source / MODEL_FILE, out / MODEL_FILE, held_out)
         check_parity(parity, request.max_drop)
         _write_description(request, out)
-        figures: dict[str, JsonValue] = {
-            **parity.as_dict(),
-            "split": request.parity_split,
-            "max_drop": request.max_drop,
-        }
+        figures = BundleTable(**dict(parity), split=request.parity_split, max_drop=request.max_drop).to_json()
         (out / PARITY_FILE).write_text(json.dumps(figures, indent=1, sort_keys=True))
         manifest = publish(
             out,
@@ -63,7 +68,7 @@ def make_bundle(request: Request) -> tuple[Manifest, Parity]:
                 Parent("model", model.digest, request.model_uri),
                 Parent("dataset", dataset.digest, request.dataset_uri),
             ],
-            parameters={**figures, **asdict(request.preprocessing)},
+            parameters={**figures, **request.preprocessing.to_json()},
             signature=model.signature,
         )
     return manifest, parity
@@ -71,7 +76,14 @@ def make_bundle(request: Request) -> tuple[Manifest, Parity]:
 
 def _write_description(request: Request, out: Path) -> None:
     digest = hashlib.sha256((out / MODEL_FILE).read_bytes()).hexdigest()
-    Description(request.name, request.preprocessing, request.labels, digest).write(out)
+    description = BundleDescription(
+        schema_=SCHEMA,
+        name=request.name,
+        preprocessing=request.preprocessing,
+        labels=request.labels,
+        sha256=digest,
+    )
+    (out / BUNDLE_FILE).write_text(description.to_text())
 
 
 def _fetch(uri: str, folder: Path, digest: str | None, kind: str) -> Manifest:

@@ -12,6 +12,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from fairlead_artifacts import fetch
+from fairlead_contracts.parity import BundleParity
 
 matplotlib.use("Agg")
 from matplotlib import pyplot
@@ -51,7 +52,7 @@ def main() -> None:
         count=len(predictions["digits"]),
         curve=draw_training(read_history(facts["model"])),
         digits=draw_digits(predictions["digits"]),
-        edge=build_edge_table(facts["edge"]["parity"]),
+        edge=build_edge_table(BundleParity.parse(facts["edge"]["parity"], "edge.parity")),
         chain=build_chain(facts),
     )
     arguments.out.write_text(page)
@@ -101,13 +102,13 @@ def draw_digits(digits: list[dict[str, Any]]) -> str:
     return as_image(figure)
 
 
-def build_edge_table(parity: dict[str, Any]) -> str:
+def build_edge_table(parity: BundleParity) -> str:
     """Return the bundle's figures beside the source model's."""
     rows = [
         ("", "source (FP32)", "bundle (INT8)"),
-        ("accuracy", f"{parity['accuracy_before']:.4f}", f"{parity['accuracy_after']:.4f}"),
-        ("size in bytes", f"{parity['bytes_before']:,}", f"{parity['bytes_after']:,}"),
-        ("same answer as the source", "", f"{parity['agreement']:.2%}"),
+        ("accuracy", f"{parity.accuracy_before:.4f}", f"{parity.accuracy_after:.4f}"),
+        ("size in bytes", f"{parity.bytes_before:,}", f"{parity.bytes_after:,}"),
+        ("same answer as the source", "", f"{parity.agreement:.2%}"),
     ]
     cells = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
     return "<table>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>"

@@ -1,8 +1,8 @@
 """The artifact store: folders with a manifest at file:// and s3:// URIs, whole or absent, verified on read."""
 
-from .artifact import fetch, list_artifacts, publish, read_manifest
+from .artifact import fetch, list_artifacts, open_model, publish, read_manifest
 from .errors import ArtifactError, ArtifactNotFound, StoreUnavailable
-from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent, Signature, TensorSignature
+from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent
 from .uri import Location, parse_digest, parse_uri, validation_uri
 
 __all__ = [
@@ -14,11 +14,10 @@ __all__ = [
     "Location",
     "Manifest",
     "Parent",
-    "Signature",
     "StoreUnavailable",
-    "TensorSignature",
     "fetch",
     "list_artifacts",
+    "open_model",
     "parse_digest",
     "parse_uri",
     "publish",

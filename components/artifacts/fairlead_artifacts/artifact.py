@@ -1,8 +1,12 @@
 """Publish, read and fetch artifacts: the same rules whatever the store."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
+
+from fairlead_contracts.model_uri import ModelPlace, list_places
+from fairlead_contracts.signature import Signature
 
 from .errors import ArtifactError, ArtifactNotFound
 from .manifest import (
@@ -11,7 +15,6 @@ from .manifest import (
     JsonValue,
     Manifest,
     Parent,
-    Signature,
     build_manifest,
     check_file_path,
     parse_manifest,
@@ -19,6 +22,8 @@ from .manifest import (
 from .stores import Store, open_store
 from .streams import copy_verified, read_entry
 from .uri import Location, parse_digest, parse_uri
+
+_T = TypeVar("_T")
 
 
 def read_manifest(uri: str, digest: str | None = None) -> Manifest:
@@ -32,6 +37,24 @@ def read_manifest(uri: str, digest: str | None = None) -> Manifest:
     if digest is not None and manifest.digest != digest:
         raise ArtifactError(location.uri, f"digest is {manifest.digest}, expected {digest}")
     return manifest
+
+
+def open_model(model_uri: str, open_artifact: Callable[[str], _T]) -> tuple[ModelPlace, _T]:
+    """Find the artifact that a modelUri names, or names a file of; return the place and what `open_artifact` returned.
+
+    `open_artifact` gets an artifact's URI and raises ArtifactNotFound where none is.
+    """
+    first, *others = list_places(model_uri)
+    try:
+        return first, open_artifact(first.artifact)
+    except ArtifactNotFound:
+        for place in others:
+            try:
+                return place, open_artifact(place.artifact)
+            except ArtifactError:
+                at = f"no artifact is at {first.artifact} or at {place.artifact}"
+                raise ArtifactNotFound(model_uri, at) from None
+        raise
 
 
 def fetch(uri: str, folder: str | os.PathLike[str], digest: str | None = None) -> Manifest:

@@ -5,7 +5,10 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, TypedDict
+from typing import Any
+
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.signature import Signature
 
 from .errors import ArtifactError
 from .uri import parse_digest
@@ -15,21 +18,6 @@ MANIFEST_NAME = "manifest.json"
 KINDS = ("dataset", "validation", "model", "onnx-model", "edge-bundle", "report")
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
-
-
-class TensorSignature(TypedDict):
-    """One tensor: its name, its V2 data type (FP32, INT64, …) and its shape, -1 for a free dimension."""
-
-    name: str
-    dtype: str
-    shape: list[int]
-
-
-class Signature(TypedDict):
-    """What a model takes and gives."""
-
-    inputs: list[TensorSignature]
-    outputs: list[TensorSignature]
 
 
 @dataclass(frozen=True)
@@ -71,7 +59,7 @@ class Manifest:
             "files": [vars(file) for file in self.files],
             "parents": [vars(parent) for parent in self.parents],
             "parameters": dict(self.parameters),
-            "signature": self.signature,
+            "signature": self.signature and self.signature.to_json(),
         }
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         return text.encode()
@@ -132,7 +120,7 @@ def parse_manifest(uri: str, content: bytes) -> Manifest:
     )
     parameters = document.get("parameters")
     check.that(isinstance(parameters, dict), "parameters", parameters, "an object")
-    signature = _parse_signature(check, document.get("signature"))
+    signature = _parse_signature(uri, document.get("signature"))
     manifest = Manifest(document["kind"], producer, files, parents, parameters, signature)
     # The digest is that of the bytes; with one spelling only, equal content has an equal digest.
     check.that(manifest.content == content, "", f"{len(content)} bytes", "canonical JSON of the known fields")
@@ -165,25 +153,11 @@ def _parse_parent(check: "_Checker", at: str, entry: Any) -> Parent:
     return Parent(name, entry["digest"], uri)
 
 
-def _parse_signature(check: "_Checker", value: Any) -> Signature | None:
-    if value is None:
-        return None
-    check.that(isinstance(value, dict), "signature", value, "an object or null")
-    sides = {
-        side: [_parse_tensor(check, f"signature.{side}[{i}]", tensor) for i, tensor in enumerate(tensors)]
-        for side in ("inputs", "outputs")
-        for tensors in [check.array(f"signature.{side}", value, side)]
-    }
-    return Signature(inputs=sides["inputs"], outputs=sides["outputs"])
-
-
-def _parse_tensor(check: "_Checker", at: str, tensor: Any) -> TensorSignature:
-    check.that(isinstance(tensor, dict), at, tensor, "an object")
-    name, dtype = check.text(f"{at}.name", tensor.get("name")), check.text(f"{at}.dtype", tensor.get("dtype"))
-    shape = tensor.get("shape")
-    valid = isinstance(shape, list) and all(type(size) is int and size >= -1 for size in shape)
-    check.that(valid, f"{at}.shape", shape, "a list of integers, -1 for a free dimension")
-    return TensorSignature(name=name, dtype=dtype, shape=shape)
+def _parse_signature(uri: str, value: Any) -> Signature | None:
+    try:
+        return None if value is None else Signature.parse(value, "signature")
+    except ContractError as error:
+        raise ArtifactError(uri, f"{MANIFEST_NAME} {error}") from None
 
 
 @dataclass(frozen=True)
@@ -203,7 +177,7 @@ class _Checker:
     def natural(self, at: str, value: Any) -> None:
         self.that(type(value) is int and value >= 0, at, value, "an integer of at least 0")
 
-    def array(self, at: str, document: Any, key: str | None = None) -> list[Any]:
-        value = document.get(key or at)
+    def array(self, at: str, document: Any) -> list[Any]:
+        value = document.get(at)
         self.that(isinstance(value, list), at, value, "a list")
         return list(value)

@@ -1,4 +1,4 @@
-"""The data types of the Open Inference Protocol v2, with the names of numpy, ONNX Runtime and torch. Loads none of them."""
+"""The data types of the Open Inference Protocol v2, with the names of numpy, ONNX Runtime and torch; loads none."""
 
 from dataclasses import dataclass
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from fairlead_artifacts import (
     ArtifactError,
     ArtifactNotFound,
-    JsonValue,
     Manifest,
     Parent,
     fetch,
@@ -18,6 +17,8 @@ from fairlead_artifacts import (
     read_manifest,
     validation_uri,
 )
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.validation import KIND, ValidationResult
 
 from . import __version__
 from .errors import ValidationImpossible
@@ -59,14 +60,14 @@ def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> Verdic
     existing = _read_passing(target)
     if existing is not None:
         return Verdict(result, target, existing, kept=True)
-    failed: list[JsonValue] = list(result.failed)
+    contract = ValidationResult.build(result.success, result.suite, result.failed)
     manifest = publish(
         files,
         target,
-        kind="validation",
+        kind=KIND,
         producer=_PRODUCER,
         parents=[Parent("dataset", dataset.digest, uri)],
-        parameters={"success": result.success, "suite": result.suite, "failed": failed},
+        parameters=contract.to_json(),
         replace=True,
     )
     return Verdict(result, target, manifest, kept=False)
@@ -76,9 +77,10 @@ def _read_passing(uri: str) -> Manifest | None:
     """Return the result that is already there if it is final."""
     try:
         manifest = read_manifest(uri)
-    except ArtifactNotFound:
+        passed = ValidationResult.parse(dict(manifest.parameters), "parameters").success
+    except (ArtifactNotFound, ContractError):
         return None
-    return manifest if manifest.parameters.get("success") is True else None
+    return manifest if passed else None
 
 
 def main(arguments: list[str] | None = None) -> int:

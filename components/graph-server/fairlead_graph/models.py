@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fairlead_artifacts import ArtifactError, ArtifactNotFound, Manifest, fetch
+from fairlead_artifacts import ArtifactError, Manifest, fetch, open_model
 
 from .errors import GraphRefused
 
-MODEL_FILE = "model.onnx"
 _KIND = "onnx-model"
 
 
@@ -30,29 +29,15 @@ class ModelCache:
     def open(self, uri: str, digest: str | None, at: str) -> ModelFile:
         """Return the model that a node's modelUri names; raise GraphRefused."""
         try:
-            folder, manifest, name = self._find(uri.rstrip("/"), digest)
+            place, (folder, manifest) = open_model(uri, lambda artifact: self._fetch(artifact, digest))
         except ArtifactError as error:
             raise GraphRefused(at, f"modelUri {error}") from None
         if manifest.kind != _KIND:
             raise GraphRefused(at, f"modelUri {uri}: is an artifact of kind {manifest.kind!r}, expected {_KIND!r}")
-        if not (folder / name).is_file():
+        if not (folder / place.path).is_file():
             files = ", ".join(file.path for file in manifest.files)
-            raise GraphRefused(at, f"modelUri {uri}: the artifact has no file {name}; it has {files}")
-        return ModelFile(folder / name, folder, manifest)
-
-    def _find(self, uri: str, digest: str | None) -> tuple[Path, Manifest, str]:
-        """Fetch the artifact at the URI or, when the URI is that of a file below one, above it."""
-        if not uri.endswith(".onnx"):
-            return *self._fetch(uri, digest), MODEL_FILE
-        above, _, name = uri.rpartition("/")
-        try:
-            return *self._fetch(above, digest), name
-        except ArtifactNotFound:
-            higher, _, folder = above.rpartition("/")
-            try:
-                return *self._fetch(higher, digest), f"{folder}/{name}"
-            except ArtifactError:
-                raise ArtifactNotFound(uri, f"no artifact is at {above} or at {higher}") from None
+            raise GraphRefused(at, f"modelUri {uri}: the artifact has no file {place.path}; it has {files}")
+        return ModelFile(folder / place.path, folder, manifest)
 
     def _fetch(self, uri: str, digest: str | None) -> tuple[Path, Manifest]:
         key = (uri, digest)

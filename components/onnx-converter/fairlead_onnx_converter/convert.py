@@ -5,16 +5,18 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fairlead_artifacts import ArtifactError, JsonValue, Manifest, Parent, fetch, publish
+from fairlead_artifacts import ArtifactError, Manifest, Parent, fetch, publish
+from fairlead_contracts.model_uri import MODEL_FILE
+from fairlead_contracts.parity import ConversionParity, ConversionTable
 
 from . import __version__
 from .export import export_onnx
-from .parity import Limits, Parity, check_parity, measure_parity
+from .parity import Limits, check_parity, measure_parity
 from .programs import load_program
 from .splits import Affine, load_split
 
 PRODUCER = f"fairlead-onnx-converter/{__version__}"
-MODEL_FILE, PARITY_FILE = "model.onnx", "parity.json"
+PARITY_FILE = "parity.json"
 
 
 @dataclass(frozen=True)
@@ -37,21 +39,20 @@ class Request:
     limits: Limits
 
 
-def convert(request: Request) -> tuple[Manifest, Parity]:
+def convert(request: Request) -> tuple[Manifest, ConversionParity]:
     """Convert, compare and publish; raise ConversionRefused, ConversionFailed or ArtifactError, publishing nothing."""
     with tempfile.TemporaryDirectory() as folder:
         model, data, out = Path(folder, "model"), Path(folder, "data"), Path(folder, "out")
         model_manifest = _fetch(request.model, model, "model")
         dataset_manifest = _fetch(request.dataset, data, "dataset")
         program = load_program(model)
-        split = load_split(data, request.split, program.signature["inputs"], request.affine)
+        split = load_split(data, request.split, program.signature.inputs, request.affine)
         out.mkdir()
         export_onnx(program, out / MODEL_FILE)
         parity = measure_parity(program, out / MODEL_FILE, split, request.limits)
         check_parity(parity, request.limits)
-        figures: dict[str, JsonValue] = {
-            **parity.as_dict(), "split": request.split, **asdict(request.affine), **asdict(request.limits),
-        }  # fmt: skip
+        table = ConversionTable(**dict(parity), split=request.split, **asdict(request.affine), **asdict(request.limits))
+        figures = table.to_json()
         (out / PARITY_FILE).write_text(json.dumps(figures, indent=1, sort_keys=True))
         manifest = publish(
             out,

@@ -6,10 +6,11 @@ import sys
 from pathlib import Path
 
 from fairlead_artifacts import ArtifactError, Manifest
+from fairlead_contracts.parity import ConversionParity
 
 from .convert import Request, Source, convert
 from .errors import ConversionFailed, ConversionRefused
-from .parity import Limits, Parity
+from .parity import Limits
 from .scaler import publish_scaler
 from .splits import Affine
 
@@ -78,7 +79,7 @@ def _parse_shape(text: str) -> list[int]:
     return sizes
 
 
-def _build_table(parity: Parity) -> str:
+def _build_table(parity: ConversionParity) -> str:
     rows = {
         "examples": parity.examples,
         "greatest difference": f"{parity.max_abs_difference:.3g}",

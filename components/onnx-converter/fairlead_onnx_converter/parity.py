@@ -1,11 +1,12 @@
 """The gate: the ONNX model must give what the torch program gives, on real data."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
+from fairlead_contracts.parity import ConversionParity
 from numpy.typing import NDArray
 
 from .errors import ConversionFailed, ConversionRefused
@@ -25,26 +26,7 @@ class Limits:
     min_accuracy: float
 
 
-@dataclass(frozen=True)
-class Parity:
-    """How the two models compare."""
-
-    examples: int
-    max_abs_difference: float
-    max_rel_difference: float
-    outside_tolerance: int
-    """Values that differ by more than atol + rtol * |torch's value|."""
-    values: int
-    torch_accuracy: float | None
-    onnx_accuracy: float | None
-    """None without labels, or where the first output is no score per class."""
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the figures by name."""
-        return asdict(self)
-
-
-def measure_parity(program: Program, file: Path, split: Split, limits: Limits) -> Parity:
+def measure_parity(program: Program, file: Path, split: Split, limits: Limits) -> ConversionParity:
     """Run both models on a split; raise ConversionFailed where the ONNX model does not run."""
     expected, actual = _run_torch(program, split), _run_onnx(program, file, split)
     differences, relative, outside, values = [0.0], [0.0], 0, 0
@@ -57,7 +39,7 @@ def measure_parity(program: Program, file: Path, split: Split, limits: Limits) -
         values += difference.size
         differences.append(float(difference.max(initial=0)))
         relative.append(float((difference / np.maximum(reference, limits.atol or 1e-12)).max(initial=0)))
-    return Parity(
+    return ConversionParity(
         examples=len(split),
         max_abs_difference=_round(np.max(differences)),
         max_rel_difference=_round(np.max(relative)),
@@ -68,7 +50,7 @@ def measure_parity(program: Program, file: Path, split: Split, limits: Limits) -
     )
 
 
-def check_parity(parity: Parity, limits: Limits) -> None:
+def check_parity(parity: ConversionParity, limits: Limits) -> None:
     """Raise ConversionRefused with all figures that are out of bounds."""
     problems = []
     if parity.outside_tolerance:

@@ -1,21 +1,22 @@
 """The source model: a torch program (torch.export) and its signature, loaded without running anybody's code."""
 
-import json
 import os
 import pickle
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from fairlead_artifacts import Signature
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.signature import FILE as SIGNATURE_FILE
+from fairlead_contracts.signature import Signature
 
 from .errors import ConversionFailed
 
 if TYPE_CHECKING:
     import torch
 
-MODEL_FILE, SIGNATURE_FILE = "model.pt2", "signature.json"
+MODEL_FILE = "model.pt2"
 
 # What torch's loader raises for files that are cut, changed or of another kind.
 _BROKEN_FILE = (
@@ -34,12 +35,12 @@ class Program:
     @property
     def inputs(self) -> list[str]:
         """Return the inputs' names, in order."""
-        return [tensor["name"] for tensor in self.signature["inputs"]]
+        return [tensor.name for tensor in self.signature.inputs]
 
     @property
     def outputs(self) -> list[str]:
         """Return the outputs' names, in order."""
-        return [tensor["name"] for tensor in self.signature["outputs"]]
+        return [tensor.name for tensor in self.signature.outputs]
 
 
 def load_program(folder: Path) -> Program:
@@ -62,16 +63,11 @@ def load_program(folder: Path) -> Program:
 
 def _read_signature(file: Path) -> Signature:
     try:
-        document: Any = json.loads(file.read_bytes())
-        return Signature(inputs=_read_tensors(document, "inputs"), outputs=_read_tensors(document, "outputs"))
-    except (ValueError, TypeError, KeyError) as error:
-        raise ConversionFailed(
-            f"{SIGNATURE_FILE}: expected inputs and outputs with name, dtype and shape: {error!r}"
-        ) from None
-
-
-def _read_tensors(document: Any, side: str) -> Any:
-    tensors = document[side]
-    if not tensors:
-        raise ValueError(f"{side} is empty")
-    return [{key: tensor[key] for key in ("name", "dtype", "shape")} for tensor in tensors]
+        with file.open("rb") as opened:
+            signature = Signature.parse_json(opened.read(Signature.max_bytes + 1), file.name)
+    except ContractError as error:
+        expected = "expected inputs and outputs with name, dtype and shape"
+        raise ConversionFailed(f"{file.name}: {expected}: {error}") from None
+    if not signature.inputs or not signature.outputs:
+        raise ConversionFailed(f"{file.name}: got no inputs or no outputs, expected at least one of each")
+    return signature

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
-from fairlead_artifacts import Manifest, Signature, TensorSignature, publish
+from fairlead_artifacts import Manifest, publish
+from fairlead_contracts.model_uri import MODEL_FILE
+from fairlead_contracts.signature import Signature, TensorSignature
 from onnx import TensorProto, helper
 
-from .convert import MODEL_FILE, PRODUCER
+from .convert import PRODUCER
 from .splits import Affine
 
 # What torch's exporter of the oldest supported version writes, and every ONNX Runtime of these years reads.
@@ -44,9 +46,9 @@ def publish_scaler(affine: Affine, shape: Sequence[int], out_uri: str) -> Manife
             kind="onnx-model",
             producer=PRODUCER,
             parameters={"scale": affine.scale, "offset": affine.offset},
-            signature=Signature(inputs=[_describe(_INPUT, shape)], outputs=[_describe(_OUTPUT, shape)]),
+            signature=Signature(inputs=(_describe(_INPUT, shape),), outputs=(_describe(_OUTPUT, shape),)),
         )
 
 
 def _describe(name: str, shape: Sequence[int]) -> TensorSignature:
-    return TensorSignature(name=name, dtype="FP32", shape=[-1, *(size if size > 0 else -1 for size in shape)])
+    return TensorSignature(name=name, dtype="FP32", shape=(-1, *(size if size > 0 else -1 for size in shape)))

@@ -1,21 +1,21 @@
 """One split of a dataset as a model's inputs, and its labels."""
 
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fairlead_artifacts import TensorSignature
+from fairlead_contracts.signature import TensorSignature
+from fairlead_contracts.tensors import DTYPES
 from numpy.typing import NDArray
 
 from .errors import ConversionFailed
 
 _LABELS = "y"
 _FIRST_INPUT = "x"
-_DTYPES = {"FP16": "f2", "FP32": "f4", "FP64": "f8", "INT64": "i8", "INT32": "i4", "INT16": "i2", "INT8": "i1",
-           "UINT8": "u1", "UINT16": "u2", "UINT32": "u4", "UINT64": "u8", "BOOL": "?"}  # fmt: skip
+_DTYPES = {name: dtype for name, dtype in DTYPES.items() if name != "BYTES"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Split:
             yield {name: array[start:end] for name, array in self.inputs.items()}
 
 
-def load_split(folder: Path, name: str, signature: list[TensorSignature], affine: Affine) -> Split:
+def load_split(folder: Path, name: str, signature: Sequence[TensorSignature], affine: Affine) -> Split:
     """Load `<name>.npz`: arrays named like the model's inputs (a single one may be called x), and labels y."""
     file = folder / f"{name}.npz"
     if not file.is_file():
@@ -55,7 +55,7 @@ def load_split(folder: Path, name: str, signature: list[TensorSignature], affine
             arrays = {key: archive[key] for key in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ConversionFailed(f"{file.name}: is no archive of plain arrays: {error}") from None
-    inputs = {tensor["name"]: _pick(arrays, tensor, len(signature), affine, file.name) for tensor in signature}
+    inputs = {tensor.name: _pick(arrays, tensor, len(signature), affine, file.name) for tensor in signature}
     labels = arrays.get(_LABELS)
     counts = {key: len(array) for key, array in (*inputs.items(), *((("y", labels),) if labels is not None else ()))}
     if len(set(counts.values())) != 1 or not min(counts.values()):
@@ -66,15 +66,15 @@ def load_split(folder: Path, name: str, signature: list[TensorSignature], affine
 def _pick(
     arrays: Mapping[str, NDArray[Any]], tensor: TensorSignature, count: int, affine: Affine, file: str
 ) -> NDArray[Any]:
-    name = tensor["name"]
+    name = tensor.name
     key = name if name in arrays or count > 1 else _FIRST_INPUT
     if key not in arrays:
         raise ConversionFailed(f"{file}: got arrays {', '.join(arrays)}, expected {name}" + " or x" * (count == 1))
-    dtype = _DTYPES.get(tensor["dtype"])
+    dtype = _DTYPES.get(tensor.dtype)
     if dtype is None:
-        raise ConversionFailed(f"input {name}: got {tensor['dtype']}, expected one of {', '.join(_DTYPES)}")
+        raise ConversionFailed(f"input {name}: got {tensor.dtype}, expected one of {', '.join(_DTYPES)}")
     array = arrays[key] * affine.scale + affine.offset if affine != Affine() else arrays[key]
-    shape, rest = list(array.shape[1:]), tensor["shape"][1:]
+    shape, rest = list(array.shape[1:]), tensor.shape[1:]
     if len(shape) != len(rest) or any(size not in (-1, given) for size, given in zip(rest, shape, strict=True)):
-        raise ConversionFailed(f"{file}: {key} has shape {[-1, *shape]}, expected {tensor['shape']}")
+        raise ConversionFailed(f"{file}: {key} has shape {[-1, *shape]}, expected {list(tensor.shape)}")
     return np.ascontiguousarray(array.astype(dtype))

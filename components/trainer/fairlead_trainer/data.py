@@ -1,6 +1,5 @@
 """The agent's use of the artifact store: the dataset in, the model out."""
 
-import json
 import logging
 import time
 from pathlib import Path
@@ -9,14 +8,14 @@ from fairlead_artifacts import (
     ArtifactError,
     Manifest,
     Parent,
-    Signature,
     StoreUnavailable,
     fetch,
     publish,
 )
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.signature import FILE as SIGNATURE_FILE
+from fairlead_contracts.signature import Signature
 from fairlead_contracts.termination import PublishedModel
-
-from .export import SIGNATURE_FILE
 
 log = logging.getLogger("agent")
 
@@ -67,7 +66,7 @@ def _read_signature(file: Path, uri: str) -> Signature | None:
     if not file.exists():
         return None
     try:
-        signature: Signature = json.loads(file.read_text())
-    except ValueError as error:
-        raise ArtifactError(uri, f"{file.name} is not JSON: {error}") from None
-    return signature  # The store checks its shape.
+        with file.open("rb") as opened:
+            return Signature.parse_json(opened.read(Signature.max_bytes + 1), file.name)
+    except ContractError as error:
+        raise ArtifactError(uri, str(error)) from None

@@ -4,28 +4,17 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from fairlead_contracts.datatypes import BY_TORCH
 from fairlead_contracts.environment import ProcessEnvironment
+from fairlead_contracts.signature import FILE as SIGNATURE_FILE
+from fairlead_contracts.signature import Signature, TensorSignature
 
 if TYPE_CHECKING:
     import torch  # type: ignore[import-not-found, unused-ignore]
 
 MODEL_FILE = "model.pt2"
-SIGNATURE_FILE = "signature.json"
-
-_DTYPES = {
-    "torch.float16": "FP16",
-    "torch.bfloat16": "BF16",
-    "torch.float32": "FP32",
-    "torch.float64": "FP64",
-    "torch.uint8": "UINT8",
-    "torch.int8": "INT8",
-    "torch.int16": "INT16",
-    "torch.int32": "INT32",
-    "torch.int64": "INT64",
-    "torch.bool": "BOOL",
-}
 
 
 def save_model(
@@ -62,16 +51,16 @@ def save_model(
     if len(tensors) != len(outputs):
         raise ValueError(f"outputs: got {len(outputs)} names, expected {len(tensors)}")
     torch.export.save(program, target / MODEL_FILE)
-    signature = {
-        "inputs": [_describe(name, tensor) for name, tensor in examples.items()],
-        "outputs": [_describe(name, tensor) for name, tensor in zip(outputs, tensors, strict=True)],
-    }
-    (target / SIGNATURE_FILE).write_text(json.dumps(signature, indent=1))
+    signature = Signature(
+        inputs=tuple(_describe(name, tensor) for name, tensor in examples.items()),
+        outputs=tuple(_describe(name, tensor) for name, tensor in zip(outputs, tensors, strict=True)),
+    )
+    (target / SIGNATURE_FILE).write_text(json.dumps(signature.to_json(), indent=1))
     return target
 
 
-def _describe(name: str, tensor: "torch.Tensor") -> dict[str, Any]:
-    dtype = _DTYPES.get(str(tensor.dtype))
+def _describe(name: str, tensor: "torch.Tensor") -> TensorSignature:
+    dtype = BY_TORCH.get(str(tensor.dtype))
     if dtype is None:
-        raise ValueError(f"{name}: got {tensor.dtype}, expected one of {', '.join(_DTYPES)}")
-    return {"name": name, "dtype": dtype, "shape": [-1, *tensor.shape[1:]]}
+        raise ValueError(f"{name}: got {tensor.dtype}, expected one of {', '.join(BY_TORCH)}")
+    return TensorSignature(name=name, dtype=dtype, shape=(-1, *tensor.shape[1:]))

@@ -4,8 +4,9 @@
 """
 
 import asyncio
+from functools import partial
 
-from fairlead_artifacts import ArtifactError, ArtifactNotFound, read_manifest, validation_uri
+from fairlead_artifacts import ArtifactError, ArtifactNotFound, Manifest, open_model, read_manifest, validation_uri
 
 from fairlead.api.base import ArtifactRef
 from fairlead.api.model_deployment import ModelDeployment
@@ -41,7 +42,7 @@ def _read_artifacts(deployment: ModelDeployment) -> Artifacts:
     for predictor in deployment.spec.predictors:
         for node in predictor.graph.walk():
             if node.model_uri:
-                facts = _read(_artifact_of(node.model_uri), node.digest)
+                facts = _read_model(node.model_uri, node.digest)
                 nodes.append(NodeArtifact(node.name, node.model_uri, facts))
                 if facts.digest:
                     chain[facts.uri, facts.digest] = ArtifactRef(name=node.name, uri=facts.uri, digest=facts.digest)
@@ -63,13 +64,20 @@ def _follow(artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef]) 
 def _read(uri: str, digest: str | None = None) -> ArtifactFacts:
     """Read one manifest; that it cannot be read is a fact, too."""
     try:
-        manifest = read_manifest(uri, digest)
+        return _view(uri, read_manifest(uri, digest))
     except ArtifactError as error:
         return ArtifactFacts(uri, error=str(error), missing=isinstance(error, ArtifactNotFound))
+
+
+def _read_model(model_uri: str, digest: str | None) -> ArtifactFacts:
+    """Read the manifest of the artifact that a modelUri names, or names a file of."""
+    try:
+        place, manifest = open_model(model_uri, partial(read_manifest, digest=digest))
+    except ArtifactError as error:
+        return ArtifactFacts(model_uri, error=str(error), missing=isinstance(error, ArtifactNotFound))
+    return _view(place.artifact, manifest)
+
+
+def _view(uri: str, manifest: Manifest) -> ArtifactFacts:
     parents = tuple(ArtifactRef(name=p.name, uri=p.uri or "", digest=p.digest) for p in manifest.parents)
     return ArtifactFacts(uri, manifest.digest, manifest.kind, parents, manifest.parameters)
-
-
-def _artifact_of(model_uri: str) -> str:
-    """Return the artifact's folder: a modelUri may name one file of it."""
-    return model_uri.rpartition("/")[0] if model_uri.endswith(".onnx") else model_uri

@@ -118,7 +118,8 @@ def test_a_classifier_is_published_with_its_parity_and_origin(tmp_path: Path, mo
         ("dataset", digests[1]),
         ("model", digests[0]),
     ]
-    assert manifest.signature == {
+    assert manifest.signature is not None
+    assert manifest.signature.to_json() == {
         "inputs": [{"name": "image", "dtype": "FP32", "shape": [-1, 1, 6, 6]}],
         "outputs": [{"name": "logits", "dtype": "FP32", "shape": [-1, CLASSES]}],
     }
@@ -278,7 +279,7 @@ def test_a_scaler_computes_value_times_scale_plus_offset(tmp_path: Path) -> None
     assert main(arguments) == 0
     manifest = read_manifest(uri)
     assert manifest.signature is not None
-    assert manifest.signature["inputs"] == [{"name": "raw", "dtype": "FP32", "shape": [-1, 1, 8, 8]}]
+    assert manifest.signature.to_json()["inputs"] == [{"name": "raw", "dtype": "FP32", "shape": [-1, 1, 8, 8]}]
     path = tmp_path / "store" / "scaler" / "model.onnx"
     onnx.checker.check_model(str(path), full_check=True)
     raw = np.random.default_rng(1).uniform(0, 16, (3, 1, 8, 8)).astype(np.float32)

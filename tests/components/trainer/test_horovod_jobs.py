@@ -54,11 +54,12 @@ def test_the_digits_example_leaves_a_model_and_its_progress(
     assert message["model"] == {"uri": uri, "digest": model.digest, "version": "v1"}
     assert model.kind == "model"
     assert model.parents == (Parent("dataset", dataset[1].digest, dataset[0]),)
-    assert model.signature == {
+    assert model.signature is not None
+    assert model.signature.to_json() == {
         "inputs": [{"name": "image", "dtype": "FP32", "shape": [-1, 1, 8, 8]}],
         "outputs": [{"name": "logits", "dtype": "FP32", "shape": [-1, 10]}],
     }
-    assert model.signature == json.loads((tmp_path / "model" / "signature.json").read_text())
+    assert model.signature.to_json() == json.loads((tmp_path / "model" / "signature.json").read_text())
     history = json.loads((tmp_path / "model" / "history.json").read_text())
     assert [point["step"] for point in history] == list(range(1, 9))
     assert history[-1]["evalAccuracy"] == progress["metrics"]["evalAccuracy"]

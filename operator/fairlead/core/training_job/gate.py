@@ -1,5 +1,8 @@
 """The gate in front of a TrainingJob: its dataset and, where required, a passing validation of exactly that dataset."""
 
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.validation import KIND, ValidationResult
+
 from fairlead.api.training_job import Dataset
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
@@ -28,12 +31,14 @@ def _check_validation(result: ArtifactFacts, digest: str) -> Finding | None:
         return Finding("ValidationMissing", f"No validation result for {digest}: expected a passing one at {uri}.")
     if result.error:
         return Finding("ValidationUnreadable", result.error)
-    if result.kind != "validation":
+    if result.kind != KIND:
         return Finding("ValidationRefused", f"{uri}: got an artifact of kind {result.kind}, expected validation.")
     if all(parent.digest != digest for parent in result.parents):
         return Finding("ValidationRefused", f"{uri}: the result's parents do not include the dataset's {digest}.")
-    if result.parameters.get("success") is not True:
-        failed = result.parameters.get("failed")
-        reasons = "; ".join(str(item) for item in failed) if isinstance(failed, list) else "no reason given"
-        return Finding("ValidationFailed", f"{uri}: {reasons}.")
+    try:
+        verdict = ValidationResult.parse(dict(result.parameters), "parameters")
+    except ContractError as error:
+        return Finding("ValidationRefused", f"{uri}: {error}.")
+    if not verdict.success:
+        return Finding("ValidationFailed", f"{uri}: {'; '.join(verdict.failed) or 'no reason given'}.")
     return None
