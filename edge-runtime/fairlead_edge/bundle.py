@@ -26,7 +26,11 @@ class Bundle:
 
 
 def open_bundle(place: str, digest: str | None = None) -> Bundle:
-    """Verify the bundle at a URI or in a folder, and load it; raise BundleRefused."""
+    """Verify the bundle at a URI or in a folder, and load it; raise BundleRefused.
+
+    With a digest, every byte is that of the bundle with this digest. Without, every file is what the manifest says, but
+    the manifest may be anyone's: its producer, parents and parameters prove nothing.
+    """
     uri = place if "://" in place else Path(place).absolute().as_uri()
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "bundle")

@@ -10,7 +10,7 @@ from pathlib import Path
 from fairlead_artifacts import ArtifactError
 from fairlead_contracts.edge_bundle import Preprocessing
 
-from .bundle import open_bundle
+from .bundle import Bundle, open_bundle
 from .errors import BundleRefused, InputUnusable, QuantisationRefused
 from .runtime import Runtime
 from .server import serve
@@ -50,10 +50,17 @@ def _build_parser() -> argparse.ArgumentParser:
     quantize.add_argument("--split", default="test", help="held-out examples for the parity table")
     quantize.add_argument("--max-drop", type=float, default=0.01, help="of accuracy, in parts of 1")
     quantize.add_argument("--out", type=Path, help="write {uri, digest, parity} there, as JSON")
-    for name, text in (("verify", "compare a bundle with its digests"), ("serve", "serve a bundle over HTTP")):
+    for name, text in (
+        ("verify", "compare a bundle with its manifest, and with --digest"),
+        ("serve", "serve a bundle over HTTP"),
+    ):
         command = commands.add_parser(name, help=text)
         command.add_argument("--bundle", required=True, metavar="URI|FOLDER")
-        command.add_argument("--digest", metavar="sha256:…", help="refuse any other bundle")
+        command.add_argument(
+            "--digest",
+            metavar="sha256:…",
+            help="reject any other bundle; without it, a bundle is only known to be consistent with itself",
+        )
         if name == "serve":
             command.add_argument("--port", type=int, default=8080)
             command.add_argument("--threads", type=int, default=1)
@@ -91,13 +98,26 @@ def _quantize(options: argparse.Namespace) -> None:
 def _verify(options: argparse.Namespace) -> None:
     bundle = open_bundle(options.bundle, options.digest)
     runtime = Runtime(bundle)
-    result = {"bundle": options.bundle, "digest": bundle.digest, "model": runtime.describe()}
+    proof = "digest" if options.digest else "consistency"
+    result = {"bundle": options.bundle, "digest": bundle.digest, "verified": proof, "model": runtime.describe()}
     sys.stdout.write(json.dumps(result) + "\n")
+    if not options.digest:
+        sys.stderr.write(f"fairlead-edge: {_describe_consistency(bundle)}\n")
 
 
 def _serve(options: argparse.Namespace) -> None:
-    runtime = Runtime(open_bundle(options.bundle, options.digest), options.threads)
+    bundle = open_bundle(options.bundle, options.digest)
+    runtime = Runtime(bundle, options.threads)
+    if not options.digest:
+        logging.getLogger(__name__).warning("%s", _describe_consistency(bundle))
     serve(runtime, os.environ.get("FAIRLEAD_BIND_ADDRESS") or "0.0.0.0", options.port)
+
+
+def _describe_consistency(bundle: Bundle) -> str:
+    return (
+        "the bundle is consistent with its own manifest, which anyone can write; only --digest proves that it is the"
+        f" bundle that was published (this one has {bundle.digest})"
+    )
 
 
 if __name__ == "__main__":

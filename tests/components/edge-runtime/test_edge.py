@@ -1,5 +1,6 @@
 """The edge: a real model quantised, its bundle verified and served by the command, in an environment without torch."""
 
+import contextlib
 import http.client
 import importlib.util
 import json
@@ -17,6 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 from fairlead_artifacts import fetch, publish, read_manifest
+from fairlead_edge.bundle import Bundle, open_bundle
+from fairlead_edge.errors import BundleRefused
 from fairlead_edge.main import main
 
 from tests.support import onnx_models as onnx
@@ -218,23 +221,63 @@ def test_wrong_requests_are_refused_by_field_and_the_runtime_goes_on(bundle: str
     assert ask(port, "POST", path, good)[0] == 200
 
 
-def _flip_a_byte(file: Path) -> None:
+def flip(file: Path, index: int) -> None:
     content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
+    content[index] ^= 1
     file.write_bytes(content)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "bundle.json", "parity.json", "manifest.json"])
-def test_a_tampered_bundle_is_refused_by_every_command(
-    tmp_path: Path, bundle: str, name: str, capsys: pytest.CaptureFixture[str]
+def open_flipped(folder: Path, digest: str | None) -> Iterator[tuple[str, int, Bundle]]:
+    """Flip each byte of each file in turn; yield the bundles that are opened all the same."""
+    for file in sorted(folder.iterdir()):
+        for index in range(file.stat().st_size):
+            flip(file, index)
+            with contextlib.suppress(BundleRefused):
+                yield file.name, index, open_bundle(str(folder), digest)
+            flip(file, index)
+
+
+@pytest.fixture
+def device(tmp_path: Path, bundle: str) -> Path:
+    """Return a folder with a copy of the bundle."""
+    return Path(shutil.copytree(tmp_path / "store" / "bundle", tmp_path / "device"))
+
+
+def test_with_the_digest_every_flipped_byte_of_every_file_is_noticed(device: Path, bundle: str) -> None:
+    assert list(open_flipped(device, read_manifest(bundle).digest)) == []
+    assert {file.name for file in device.iterdir()} == {"model.onnx", "bundle.json", "parity.json", "manifest.json"}
+
+
+def test_without_it_a_byte_of_the_manifest_may_change_what_is_said_of_the_model_but_not_the_model(
+    device: Path, bundle: str
 ) -> None:
+    original = open_bundle(bundle)
+    unnoticed = list(open_flipped(device, None))
+    assert {name for name, *_ in unnoticed} == {"manifest.json"}
+    for _, index, opened in unnoticed:
+        assert (opened.model, opened.description) == (original.model, original.description), index
+        assert opened.digest != original.digest, index
+
+
+def test_verify_says_what_it_proves(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "--bundle", bundle]) == 0
-    assert json.loads(capsys.readouterr().out)["model"]["name"] == "wind"
-    _flip_a_byte(tmp_path / "store" / "bundle" / name)
-    assert main(["verify", "--bundle", bundle]) == 2
-    assert "fairlead-edge: refused: " in capsys.readouterr().err
-    assert main(["serve", "--bundle", str(tmp_path / "store" / "bundle"), "--port", "1"]) == 2
-    assert "fairlead-edge: refused: " in capsys.readouterr().err
+    printed = capsys.readouterr()
+    result = json.loads(printed.out)
+    assert (result["verified"], result["model"]["name"]) == ("consistency", "wind")
+    assert "only --digest proves that it is the bundle that was published" in printed.err
+    assert main(["verify", "--bundle", bundle, "--digest", result["digest"]]) == 0
+    printed = capsys.readouterr()
+    assert (json.loads(printed.out)["verified"], printed.err) == ("digest", "")
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "bundle.json", "parity.json"])
+def test_a_tampered_bundle_is_refused_by_every_command(
+    device: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flip(device / name, 0)
+    for command in (["verify"], ["serve", "--port", "1"]):
+        assert main([*command, "--bundle", str(device)]) == 2
+        assert "fairlead-edge: refused: " in capsys.readouterr().err
 
 
 def test_a_bundle_made_by_others_is_refused_by_digest_and_by_kind(
