@@ -1,0 +1,25 @@
+"""The package stays small: pydantic and numpy, and numpy only for programs that compute."""
+
+import subprocess
+import sys
+
+import grimp
+
+TENSOR_MODULES = {"fairlead_contracts.tensors", "fairlead_contracts.json_arrays", "fairlead_contracts.inference"}
+
+
+def test_it_needs_pydantic_and_numpy_and_nothing_else() -> None:
+    graph = grimp.build_graph("fairlead_contracts", include_external_packages=True)
+    external = {module for module in graph.modules if not module.startswith("fairlead_contracts")}
+    assert external - sys.stdlib_module_names == {"pydantic", "pydantic_core", "numpy"}
+
+
+def test_numpy_is_loaded_by_the_modules_of_tensors_alone() -> None:
+    graph = grimp.build_graph("fairlead_contracts", include_external_packages=True)
+    assert graph.find_upstream_modules("fairlead_contracts.errors") & {"numpy", "pydantic"} == set()
+    assert graph.find_downstream_modules("numpy") == TENSOR_MODULES
+
+
+def test_the_operator_starts_without_numpy() -> None:
+    code = "import sys, fairlead.handlers.main; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
