@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead_artifacts import ArtifactError, fetch
-from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, MODEL_FILE, BundleDescription
+from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, MAX_BYTES, MODEL_FILE, BundleDescription
 from fairlead_contracts.errors import ContractError
 
 from .errors import BundleRefused
@@ -55,7 +55,7 @@ def open_bundle(place: str, digest: str | None = None) -> Bundle:
 def _read_description(file: Path) -> BundleDescription:
     try:
         with file.open("rb") as opened:
-            return BundleDescription.parse_json(opened.read(BundleDescription.max_bytes + 1), file.name)
+            return BundleDescription.parse_json(opened.read(MAX_BYTES + 1), file.name)
     except OSError:
         raise BundleRefused(f"the bundle has no file {file.name}") from None
     except ContractError as error:

@@ -12,7 +12,6 @@ from fairlead_contracts.edge_bundle import (
     KIND,
     MODEL_FILE,
     PARITY_FILE,
-    SCHEMA,
     BundleDescription,
     Preprocessing,
 )
@@ -77,7 +76,6 @@ def make_bundle(request: Request) -> tuple[Manifest, BundleParity]:
 def _write_description(request: Request, out: Path) -> None:
     digest = hashlib.sha256((out / MODEL_FILE).read_bytes()).hexdigest()
     description = BundleDescription(
-        schema_=SCHEMA,
         name=request.name,
         preprocessing=request.preprocessing,
         labels=request.labels,

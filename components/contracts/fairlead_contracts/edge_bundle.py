@@ -1,41 +1,92 @@
-"""An edge bundle: the files of an artifact of kind edge-bundle, and bundle.json, which describes the model in it."""
+"""An edge bundle: the files of an artifact of kind edge-bundle, and bundle.json, which describes the model in it.
+
+Loaded on devices.
+"""
 
 import json
-from typing import Annotated, ClassVar, Literal
+import math
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
-from pydantic import Field, StringConstraints
-
-from .base import Contract
+from .errors import ContractError
+from .plain import below, get, load_json, require
 
 KIND = "edge-bundle"
 MODEL_FILE, BUNDLE_FILE, PARITY_FILE = "model.onnx", "bundle.json", "parity.json"
-SCHEMA: Literal["fairlead.dev/edge-bundle/v1"] = "fairlead.dev/edge-bundle/v1"
-Label = Annotated[str, StringConstraints(max_length=256)]
+SCHEMA = "fairlead.dev/edge-bundle/v1"
+MAX_BYTES = 1 << 20
+MAX_NAME, MAX_LABELS, MAX_LABEL = 253, 10_000, 256
 
 
-class Preprocessing(Contract):
+@dataclass(frozen=True)
+class Preprocessing:
     """What the runtime does to a value before the model gets it: value * scale + offset."""
 
     scale: float = 1.0
     offset: float = 0.0
 
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            require(math.isfinite(value), name, value, "a finite number")
 
-class BundleDescription(Contract):
-    """bundle.json: all that the runtime needs to know beside the model."""
+    def to_json(self) -> dict[str, float]:
+        """Return the preprocessing as a JSON object."""
+        return asdict(self)
 
-    max_bytes: ClassVar[int] = 1 << 20
 
-    schema_: Literal["fairlead.dev/edge-bundle/v1"] = Field(alias="schema")
-    """Always written, always required."""
-    name: str = Field(min_length=1, max_length=253)
+@dataclass(frozen=True)
+class BundleDescription:
+    """bundle.json: all that the runtime needs to know beside the model; raises ContractError when out of bounds."""
+
+    name: str
     """The model's name in requests."""
     preprocessing: Preprocessing
     """Preprocessing of each value."""
-    labels: tuple[Label, ...] = Field(max_length=10_000)
+    labels: tuple[str, ...]
     """Names of the classes, by the first output's columns; empty: the model is no classifier."""
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    sha256: str
     """Of the model file."""
+
+    def __post_init__(self) -> None:
+        require(0 < len(self.name) <= MAX_NAME, "name", self.name, f"1 to {MAX_NAME} characters")
+        fits = len(self.labels) <= MAX_LABELS and all(
+            type(each) is str and len(each) <= MAX_LABEL for each in self.labels
+        )
+        require(fits, "labels", list(self.labels), f"at most {MAX_LABELS} strings of at most {MAX_LABEL} characters")
+        known = re.fullmatch("[0-9a-f]{64}", self.sha256) is not None
+        require(known, "sha256", self.sha256, "64 lower-case hexadecimal digits")
+
+    @classmethod
+    def parse_json(cls, content: bytes, at: str) -> Self:
+        """Parse the file's content, which calls itself `at` in errors; raise ContractError."""
+        document = load_json(content, MAX_BYTES, at)
+        try:
+            schema = get(document, "schema", str, repr(SCHEMA))
+            require(schema == SCHEMA, "schema", schema, repr(SCHEMA))
+            return cls(
+                name=get(document, "name", str, "a string"),
+                preprocessing=_parse_preprocessing(get(document, "preprocessing", dict, "an object")),
+                labels=tuple(get(document, "labels", list, "a list of strings")),
+                sha256=get(document, "sha256", str, "a string"),
+            )
+        except ContractError as error:
+            raise (error if error.field else below(at, error)) from None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the description as a JSON object."""
+        return {"schema": SCHEMA, **asdict(self), "labels": list(self.labels)}
 
     def to_text(self) -> str:
         """Return the file's content; equal descriptions have equal texts."""
         return json.dumps(self.to_json(), indent=1, sort_keys=True)
+
+
+def _parse_preprocessing(document: object) -> Preprocessing:
+    try:
+        scale, offset = (get(document, key, (int, float), "a number") for key in ("scale", "offset"))
+        return Preprocessing(float(scale), float(offset))
+    except OverflowError:
+        raise ContractError("preprocessing", document, "numbers of 64 bits") from None
+    except ContractError as error:
+        raise below("preprocessing", error) from None

@@ -1,45 +1,79 @@
-"""Signatures of models: what a model takes and gives, in signature.json and in manifests."""
+"""Signatures of models: what a model takes and gives, in signature.json and in manifests. Loaded on devices."""
 
-from typing import Annotated, ClassVar
+from dataclasses import asdict, dataclass
+from typing import Any, Self
 
-from pydantic import AfterValidator, Field
-
-from .base import Contract
 from .datatypes import DATATYPES
+from .errors import ContractError
+from .plain import below, get, load_json, require
 
 FILE = "signature.json"
-MAX_TENSORS, MAX_DIMS = 256, 32
+MAX_BYTES = 1 << 20
+MAX_TENSORS, MAX_NAME, MAX_DIMS, _MAX_SIZE = 256, 1024, 32, (1 << 53) - 1
 
 
-def _known(dtype: str) -> str:
-    if dtype not in DATATYPES:
-        raise ValueError(f"one of {', '.join(DATATYPES)}")
-    return dtype
+@dataclass(frozen=True)
+class TensorSignature:
+    """One tensor; raises ContractError when it is out of bounds."""
 
-
-Size = Annotated[int, Field(ge=-1, lt=1 << 53)]
-
-
-class TensorSignature(Contract):
-    """One tensor."""
-
-    name: str = Field(min_length=1, max_length=1024)
+    name: str
     """Its name."""
-    dtype: Annotated[str, AfterValidator(_known)]
+    dtype: str
     """Its V2 data type."""
-    shape: Annotated[tuple[Size, ...], Field(max_length=MAX_DIMS, strict=False)]
+    shape: tuple[int, ...]
     """Its sizes; -1 is a free dimension."""
 
+    def __post_init__(self) -> None:
+        require(0 < len(self.name) <= MAX_NAME, "name", self.name, f"1 to {MAX_NAME} characters")
+        require(self.dtype in DATATYPES, "dtype", self.dtype, f"one of {', '.join(DATATYPES)}")
+        fits = len(self.shape) <= MAX_DIMS and all(type(size) is int and -1 <= size <= _MAX_SIZE for size in self.shape)
+        require(fits, "shape", list(self.shape), f"at most {MAX_DIMS} integers, -1 for a free dimension")
 
-Side = Annotated[tuple[TensorSignature, ...], Field(max_length=MAX_TENSORS, strict=False)]
+    @classmethod
+    def parse(cls, document: object) -> Self:
+        """Parse one tensor; raise ContractError."""
+        shape = get(document, "shape", (list, tuple), "a list of integers, -1 for a free dimension")
+        return cls(get(document, "name", str, "a string"), get(document, "dtype", str, "a string"), tuple(shape))
 
 
-class Signature(Contract):
+@dataclass(frozen=True)
+class Signature:
     """The inputs and outputs of a model, in order."""
 
-    max_bytes: ClassVar[int] = 1 << 20
-
-    inputs: Side
+    inputs: tuple[TensorSignature, ...]
     """What it takes."""
-    outputs: Side
+    outputs: tuple[TensorSignature, ...]
     """What it gives."""
+
+    @classmethod
+    def parse_json(cls, content: bytes, at: str) -> Self:
+        """Parse signature.json, which calls itself `at` in errors; raise ContractError."""
+        return cls.parse(load_json(content, MAX_BYTES, at), at)
+
+    @classmethod
+    def parse(cls, document: object, at: str) -> Self:
+        """Parse a signature that is parsed JSON already; raise ContractError. `at` is where it is in its document."""
+        return cls(_parse_side(document, "inputs", at), _parse_side(document, "outputs", at))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the signature as a JSON object."""
+        return {
+            side: [asdict(tensor) | {"shape": list(tensor.shape)} for tensor in tensors]
+            for side, tensors in (("inputs", self.inputs), ("outputs", self.outputs))
+        }
+
+
+def _parse_side(document: object, side: str, at: str) -> tuple[TensorSignature, ...]:
+    where = f"{at}.{side}"
+    try:
+        tensors = get(document, side, (list, tuple), f"a list of at most {MAX_TENSORS} tensors")
+        require(len(tensors) <= MAX_TENSORS, side, tensors, f"a list of at most {MAX_TENSORS} tensors")
+    except ContractError as error:
+        raise below(at, error) from None
+    parsed = []
+    for index, tensor in enumerate(tensors):
+        try:
+            parsed.append(TensorSignature.parse(tensor))
+        except ContractError as error:
+            raise below(f"{where}[{index}]", error) from None
+    return tuple(parsed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.signature import FILE as SIGNATURE_FILE
-from fairlead_contracts.signature import Signature
+from fairlead_contracts.signature import MAX_BYTES, Signature
 
 from .errors import ConversionFailed
 
@@ -64,7 +64,7 @@ def load_program(folder: Path) -> Program:
 def _read_signature(file: Path) -> Signature:
     try:
         with file.open("rb") as opened:
-            signature = Signature.parse_json(opened.read(Signature.max_bytes + 1), file.name)
+            signature = Signature.parse_json(opened.read(MAX_BYTES + 1), file.name)
     except ContractError as error:
         expected = "expected inputs and outputs with name, dtype and shape"
         raise ConversionFailed(f"{file.name}: {expected}: {error}") from None

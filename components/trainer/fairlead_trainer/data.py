@@ -14,7 +14,7 @@ from fairlead_artifacts import (
 )
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.signature import FILE as SIGNATURE_FILE
-from fairlead_contracts.signature import Signature
+from fairlead_contracts.signature import MAX_BYTES, Signature
 from fairlead_contracts.termination import PublishedModel
 
 log = logging.getLogger("agent")
@@ -67,6 +67,6 @@ def _read_signature(file: Path, uri: str) -> Signature | None:
         return None
     try:
         with file.open("rb") as opened:
-            return Signature.parse_json(opened.read(Signature.max_bytes + 1), file.name)
+            return Signature.parse_json(opened.read(MAX_BYTES + 1), file.name)
     except ContractError as error:
         raise ArtifactError(uri, str(error)) from None

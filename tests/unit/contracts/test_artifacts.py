@@ -1,11 +1,11 @@
 """What artifacts carry beside their files: signatures, validation results, parity tables, bundles, models' places."""
 
 import json
+from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
-from fairlead_contracts.base import Contract
-from fairlead_contracts.edge_bundle import SCHEMA, BundleDescription, Preprocessing
+from fairlead_contracts.edge_bundle import BundleDescription, Preprocessing
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.model_uri import ModelPlace, list_places
 from fairlead_contracts.parity import BundleParity, BundleTable, ConversionParity, ConversionTable
@@ -25,7 +25,7 @@ BUNDLE = BundleParity(
     examples=300, max_abs_difference=0.1, agreement=1.0, accuracy_before=1.0, accuracy_after=0.99, bytes_before=400,
     bytes_after=100,
 )  # fmt: skip
-VALUES: list[tuple[Contract, dict[str, Any]]] = [
+VALUES: list[tuple[Any, dict[str, Any]]] = [
     (SIGNATURE, {"inputs": [{"name": "image", "dtype": "FP32", "shape": [-1, 1, 8, 8]}],
                  "outputs": [{"name": "logits", "dtype": "FP32", "shape": [-1, 10]}]}),
     (ValidationResult(success=False, suite="digits", failed=("column x: no",)),
@@ -37,7 +37,7 @@ VALUES: list[tuple[Contract, dict[str, Any]]] = [
     (BundleTable(**dict(BUNDLE), split="test", max_drop=0.01),
      {"examples": 300, "max_abs_difference": 0.1, "agreement": 1.0, "accuracy_before": 1.0, "accuracy_after": 0.99,
       "bytes_before": 400, "bytes_after": 100, "split": "test", "max_drop": 0.01}),
-    (BundleDescription(schema_=SCHEMA, name="digits", preprocessing=Preprocessing(scale=0.0625), labels=("a", "b"),
+    (BundleDescription(name="digits", preprocessing=Preprocessing(scale=0.0625), labels=("a", "b"),
                        sha256="ab" * 32),
      {"schema": "fairlead.dev/edge-bundle/v1", "name": "digits", "preprocessing": {"scale": 0.0625, "offset": 0.0},
       "labels": ["a", "b"], "sha256": "ab" * 32}),
@@ -45,9 +45,9 @@ VALUES: list[tuple[Contract, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("value", "written"), VALUES, ids=[type(value).__name__ for value, _ in VALUES])
-def test_what_is_written_is_what_is_read(value: Contract, written: dict[str, Any]) -> None:
+def test_what_is_written_is_what_is_read(value: Any, written: dict[str, Any]) -> None:
     assert value.to_json() == written
-    assert type(value).parse_json(json.dumps(written), "document") == value
+    assert type(value).parse_json(json.dumps(written).encode(), "document") == value
 
 
 def test_parameters_of_a_manifest_are_read_as_parsed_json() -> None:
@@ -55,12 +55,16 @@ def test_parameters_of_a_manifest_are_read_as_parsed_json() -> None:
         assert type(value).parse(written, "parameters") == value
 
 
-REJECTED: list[tuple[type[Contract], Any, str]] = [
-    (Signature, {"inputs": []}, "part.outputs: got nothing, expected a value"),
+REJECTED: list[tuple[type[Any], Any, str]] = [
+    (Signature, {"inputs": []}, "part.outputs: got nothing, expected a list"),
     (Signature, {"inputs": [], "outputs": [{}] * 257}, "part.outputs"),
     (Signature, {"inputs": [{"name": "", "dtype": "FP32", "shape": []}], "outputs": []}, "part.inputs[0].name: got ''"),
     (Signature, {"inputs": [{"name": "x", "dtype": "F32", "shape": []}], "outputs": []}, "part.inputs[0].dtype: got"),
-    (Signature, {"inputs": [{"name": "x", "dtype": "FP32", "shape": [-2]}], "outputs": []}, "part.inputs[0].shape[0]"),
+    (
+        Signature,
+        {"inputs": [{"name": "x", "dtype": "FP32", "shape": [-2]}], "outputs": []},
+        "part.inputs[0].shape: got [-2]",
+    ),
     (Signature, {"inputs": [{"name": "x", "dtype": "FP32", "shape": [1] * 33}], "outputs": []}, "part.inputs[0].shape"),
     (ValidationResult, {"success": "true"}, "part.success: got 'true', expected true or false"),
     (ValidationResult, {"success": False, "failed": "all"}, "part.failed: got 'all', expected a list"),
@@ -71,17 +75,17 @@ REJECTED: list[tuple[type[Contract], Any, str]] = [
     (BundleTable, VALUES[3][1] | {"split": "x" * 254}, "part.split: got 'xx"),
     (ConversionTable, VALUES[2][1] | {"values": "many"}, "part.values: got 'many', expected an integer"),
     (BundleDescription, VALUES[4][1] | {"schema": "fairlead.dev/edge-bundle/v2"}, "schema: got 'fairlead"),
-    (BundleDescription, {"name": "m"}, "schema: got nothing, expected a value"),
+    (BundleDescription, {"name": "m"}, "schema: got nothing, expected 'fairlead.dev"),
     (BundleDescription, VALUES[4][1] | {"sha256": "AB" * 32}, "sha256: got 'ABAB"),
     (BundleDescription, VALUES[4][1] | {"labels": [7]}, "labels"),
 ]
 
 
 @pytest.mark.parametrize(("kind", "document", "message"), REJECTED, ids=[message for *_, message in REJECTED])
-def test_a_value_out_of_bounds_is_rejected_by_field(kind: type[Contract], document: Any, message: str) -> None:
+def test_a_value_out_of_bounds_is_rejected_by_field(kind: type[Any], document: Any, message: str) -> None:
     with pytest.raises(ContractError) as caught:
         if kind is BundleDescription:
-            kind.parse_json(json.dumps(document), "bundle.json")
+            kind.parse_json(json.dumps(document).encode(), "bundle.json")
         else:
             kind.parse(document, "part")
     assert str(caught.value).startswith(message)
@@ -91,7 +95,7 @@ def test_a_document_that_is_too_long_or_too_deep_is_rejected() -> None:
     with pytest.raises(ContractError, match="at most 1048576"):
         Signature.parse_json(b" " * (1 << 20) + b"{}", "signature.json")
     with pytest.raises(ContractError, match=r"bundle\.json: got what is not JSON"):
-        BundleDescription.parse_json("[" * 5000, "bundle.json")
+        BundleDescription.parse_json(b"[" * 5000, "bundle.json")
 
 
 def test_a_result_of_many_long_lines_is_cut_to_the_bounds() -> None:
@@ -107,8 +111,10 @@ def test_a_figure_that_is_no_number_is_measured_but_never_published() -> None:
 
 
 def test_a_value_is_frozen() -> None:
-    with pytest.raises(ValidationError, match="frozen"):
-        SIGNATURE.inputs = ()  # type: ignore[misc]
+    for value, _ in VALUES:
+        name = next(iter(vars(value)))
+        with pytest.raises((ValidationError, FrozenInstanceError)):
+            setattr(value, name, None)
 
 
 @pytest.mark.parametrize(

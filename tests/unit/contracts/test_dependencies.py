@@ -7,6 +7,11 @@ import grimp
 
 TENSOR_MODULES = {"fairlead_contracts.tensors", "fairlead_contracts.json_arrays", "fairlead_contracts.inference"}
 
+PYDANTIC_MODULES = {
+    f"fairlead_contracts.{name}"
+    for name in ("base", "environment", "graph", "launcher_status", "parity", "progress", "termination", "validation")
+}
+
 
 def test_it_needs_pydantic_and_numpy_and_nothing_else() -> None:
     graph = grimp.build_graph("fairlead_contracts", include_external_packages=True)
@@ -18,6 +23,11 @@ def test_numpy_is_loaded_by_the_modules_of_tensors_alone() -> None:
     graph = grimp.build_graph("fairlead_contracts", include_external_packages=True)
     assert graph.find_upstream_modules("fairlead_contracts.errors") & {"numpy", "pydantic"} == set()
     assert graph.find_downstream_modules("numpy") == TENSOR_MODULES
+
+
+def test_what_devices_load_needs_no_pydantic() -> None:
+    graph = grimp.build_graph("fairlead_contracts", include_external_packages=True)
+    assert graph.find_downstream_modules("pydantic") == PYDANTIC_MODULES
 
 
 def test_the_operator_starts_without_numpy() -> None:
