@@ -1,4 +1,4 @@
-"""What Makefile and bootstrap.sh ask: `python -m fairlead_cluster QUESTION`, with the standard library alone."""
+"""Answers questions of Makefile and bootstrap.sh: `python -m fairlead_cluster QUESTION`; standard library only."""
 
 import argparse
 import sys

@@ -1,6 +1,6 @@
 """The components of this repository: every pyproject.toml that has a `[tool.fairlead]` table, and what it implies.
 
-A table holds only what nothing else says:
+A table holds only what cannot be derived:
 
     environment   "own" (default): requirements.txt makes an environment of its own, in which its tests and type checks
                   run; "operator": it is installed into the operator's environment, .venv

@@ -1,4 +1,4 @@
-"""What a machine needs to run everything here: the Kubernetes binary and one Python environment a component."""
+"""Sets up a machine: the Kubernetes binary and one Python environment per component."""
 
 import contextlib
 import fcntl
@@ -110,7 +110,7 @@ def _linked_commands(component: Component) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Stamp:
-    """Says what an environment was made from; written last, so that one half made is made again."""
+    """The key of an environment's content; written last, so that an unfinished environment is made again."""
 
     path: Path
     key: str
@@ -147,7 +147,7 @@ def _link_commands(scripts: list[Path], folder: Path) -> None:
         link = folder / script.name
         fresh = folder / f".{script.name}.{os.getpid()}.{script.parent.parent.name}"
         fresh.symlink_to(script)
-        fresh.replace(link)  # in one move: environments that share a package link its commands at the same time
+        fresh.replace(link)  # atomic: environments that share a package link its commands at the same time
 
 
 def _horovod_wheel(env: Path, home: Home, log: StepLog) -> Path:
@@ -166,7 +166,7 @@ def _horovod_wheel(env: Path, home: Home, log: StepLog) -> Path:
 
 
 def _require_compiler(log: StepLog) -> None:
-    """Make sure that C++ and Python's headers are here, installing Debian's packages where that is possible."""
+    """Make sure that a C++ compiler and Python's headers are installed; install Debian's packages where possible."""
     headers = Path(sysconfig.get_path("include")) / "Python.h"
     packages = [] if shutil.which("g++") else ["g++"]
     if not headers.exists():

@@ -1,4 +1,4 @@
-"""Print pinned requirements without PyTorch and what it brings for GPUs: images on Debian's torch take the rest."""
+"""Print pinned requirements without PyTorch and its GPU libraries: images with Debian's torch install the rest."""
 
 import re
 import sys

@@ -18,7 +18,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True)
 class ProcessId:
-    """A process that cannot be mistaken for a later one of the same number."""
+    """A process, distinguished from later ones with the same number."""
 
     pid: int
     started: int
@@ -31,7 +31,7 @@ class ProcessId:
 
     @property
     def alive(self) -> bool:
-        """Say whether it still runs; a zombie does not."""
+        """Return True if it is still running; a zombie is not."""
         return _start_time(self.pid) == self.started
 
     def signal(self, number: int) -> None:
@@ -41,7 +41,7 @@ class ProcessId:
                 os.kill(self.pid, number)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it has ended; False when it has not in time."""
+        """Wait until it has ended; return False on a timeout."""
         try:
             descriptor = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -64,7 +64,7 @@ class Daemons:
         self._detached = detached
 
     def log(self, name: str) -> Path:
-        """Return the file that takes a process's output."""
+        """Return the file that a process's output is written to."""
         return self._folder / f"{name}.log"
 
     def find(self, name: str) -> ProcessId | None:
@@ -94,7 +94,7 @@ class Daemons:
         return process
 
     def stop(self, names: Sequence[str], grace_seconds: float) -> None:
-        """Ask processes to end, wait, then kill what is left."""
+        """Terminate processes, wait, then kill those that are still running."""
         processes = [process for name in names if (process := self.find(name))]
         for number, seconds in ((signal.SIGTERM, grace_seconds), (signal.SIGKILL, 5.0)):
             deadline = time.monotonic() + seconds
@@ -102,7 +102,7 @@ class Daemons:
                 process.signal(number)
             processes = [process for process in processes if not process.wait(deadline - time.monotonic())]
         if processes:
-            raise RuntimeError(f"processes {[process.pid for process in processes]} do not end, even killed")
+            raise RuntimeError(f"processes {[process.pid for process in processes]} are still running after SIGKILL")
         for name in names:
             self._record(name).unlink(missing_ok=True)
 

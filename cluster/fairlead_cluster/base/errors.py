@@ -2,7 +2,7 @@
 
 
 class SetupError(Exception):
-    """Something that the setup needs is missing, invalid or failed; the message says what would help."""
+    """Something that the setup needs is missing, invalid or failed; the message says what to do."""
 
 
 class ClusterError(Exception):

@@ -1,11 +1,11 @@
-"""Where things live on a machine, below FAIRLEAD_HOME, and in the checkout."""
+"""The paths below FAIRLEAD_HOME, and the checkout."""
 
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-"""The repository: the local cluster runs from a checkout, as it builds what it needs from its sources."""
+"""The repository: this distribution runs from a checkout, because it builds what it needs from source."""
 
 
 def default_home() -> Path:
@@ -31,17 +31,17 @@ class Home:
 
     @property
     def envs(self) -> Path:
-        """One Python environment a component."""
+        """One Python environment per component."""
         return self.root / "envs"
 
     @property
     def wheels(self) -> Path:
-        """Wheels that were built here."""
+        """Locally built wheels."""
         return self.root / "wheels"
 
     @property
     def logs(self) -> Path:
-        """Log files: `setup/` has one a step, `cluster/` those of the cluster that was taken down last."""
+        """Log files: one per step in `setup/`, those of the last cluster that was stopped in `cluster/`."""
         return self.root / "logs"
 
     @property

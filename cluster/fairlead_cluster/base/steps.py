@@ -1,4 +1,4 @@
-"""Long steps of a set-up, run side by side, with their progress on the terminal and their output in log files."""
+"""Long steps of a setup, run in parallel, with progress on the terminal and output in log files."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ _PLAIN_REPORT_SECONDS = 60.0
 
 @dataclass
 class Step:
-    """One piece of work; starts when every step of `after` has ended well."""
+    """One piece of work; starts when every step of `after` has succeeded."""
 
     name: str
     work: Callable[["StepLog"], None]
@@ -32,7 +32,7 @@ class Step:
 
     @property
     def elapsed(self) -> str:
-        """Return the time it has taken so far, for people."""
+        """Return the elapsed time, formatted."""
         if self.started is None:
             return ""
         return f"{self.seconds if self.seconds is not None else time.monotonic() - self.started:.0f} s"
@@ -40,7 +40,7 @@ class Step:
 
 @dataclass
 class StepLog:
-    """A step's log file; runs programs whose output goes there."""
+    """A step's log file; runs programs whose output is appended to it."""
 
     path: Path
 
@@ -62,7 +62,7 @@ class StepLog:
 
 
 def run_steps(steps: Sequence[Step], logs: Path, console: Console, at_once: int = 4) -> None:
-    """Run all steps, independent ones side by side; raises SetupError naming every step that failed."""
+    """Run all steps, independent ones in parallel; raises SetupError naming every step that failed."""
     if not steps:
         return
     logs.mkdir(parents=True, exist_ok=True)
@@ -112,7 +112,7 @@ def _run(
 
 
 class _Board:
-    """A live table on a terminal; elsewhere a line at each change and, of a long step, one a minute."""
+    """A live table on a terminal; otherwise a line per change and, for long steps, one per minute."""
 
     def __init__(self, steps: Sequence[Step], console: Console) -> None:
         self._steps, self._console = steps, console
@@ -129,7 +129,7 @@ class _Board:
             self._live.stop()
 
     def changed(self, step: Step) -> None:
-        """Report a step's new state where there is no live table."""
+        """Report a step's new state if there is no live table."""
         if not self._live:
             self._console.print(f"{step.name}: {step.state} {step.elapsed if step.seconds else ''}".rstrip())
 

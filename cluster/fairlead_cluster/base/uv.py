@@ -18,19 +18,19 @@ sys.exit({function}())
 
 
 def create_env(env: Path, log: StepLog) -> None:
-    """Make an empty environment with the Python that runs this, replacing what is there."""
+    """Make an empty environment with the running Python, replacing an existing one."""
     python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     log.run([_uv(), "venv", "--clear", "--no-python-downloads", "--python", python, env])
 
 
 def install_requirements(env: Path, requirements: Sequence[Path], log: StepLog) -> None:
-    """Install what the files pin, every file checked against its hash."""
+    """Install the pinned requirements, each file verified by its hash."""
     files = [word for path in requirements for word in ("-r", str(path))]
     log.run([_uv(), "pip", "install", "--python", env / "bin" / "python", "--require-hashes", *files])
 
 
 def install_wheel(env: Path, wheel: Path, log: StepLog) -> None:
-    """Install a wheel that was built here, without its dependencies: they are pinned already."""
+    """Install a locally built wheel without its dependencies: the requirements pin them."""
     log.run([_uv(), "pip", "install", "--python", env / "bin" / "python", "--no-deps", wheel])
 
 
@@ -58,4 +58,4 @@ def _uv() -> Path:
         return beside
     if found := shutil.which("uv"):
         return Path(found)
-    raise SetupError(f"uv is neither at {beside} nor on PATH; install this project's requirements-dev.txt")
+    raise SetupError(f"uv: found neither {beside} nor uv on PATH; install this project's requirements-dev.txt")

@@ -19,7 +19,7 @@ _WAIT = "--timeout=180s"
 
 @dataclass(frozen=True)
 class Cluster:
-    """The cluster of one FAIRLEAD_HOME; its kubeconfig is a file of its own, never the user's."""
+    """The kind cluster of one FAIRLEAD_HOME; its kubeconfig is a separate file, never the user's."""
 
     home: Home
 
@@ -30,13 +30,13 @@ class Cluster:
 
     @property
     def nodes(self) -> list[str]:
-        """The containers that are its nodes, the control plane first."""
+        """The containers of its nodes, the control plane first."""
         label = f"label=io.x-k8s.kind.cluster={NAME}"
         return sorted(_output(["docker", "ps", "--all", "--filter", label, "--format", "{{.Names}}"]).split())
 
     @property
     def running(self) -> bool:
-        """Say whether all its nodes run and its API server answers."""
+        """Return True if all its nodes run and its API server answers."""
         nodes = self.nodes
         if not nodes or not self.kubeconfig.exists():
             return False
@@ -68,7 +68,7 @@ class Cluster:
             log.run(["docker", "network", "rm", NETWORK])
 
     def image(self) -> str:
-        """Return the image its nodes were started from."""
+        """Return the image of its nodes."""
         return _output(["docker", "inspect", "--format", "{{.Config.Image}}", self.nodes[0]]).strip()
 
     def kubectl(self, *words: str) -> str:

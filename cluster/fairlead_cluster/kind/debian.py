@@ -1,4 +1,4 @@
-"""The Debian that images start from: the published one, or one that debootstrap makes where no registry answers."""
+"""The Debian images that all others start from: published, or made by debootstrap where no registry is reachable."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from fairlead_cluster.kind.engine import install_packages
 _NEEDLESS = (
     "usr/share/doc/*", "usr/share/info/*", "usr/share/locale/*", "usr/share/man/*",
     "var/cache/apt/*", "var/lib/apt/lists/*", "var/log/*",
-    # this machine's own, which debootstrap copies
+    # this machine's own files, which debootstrap copies
     "etc/hostname", "etc/resolv.conf",
 )  # fmt: skip
 _DPKG_EXCLUDES = "".join(
@@ -39,12 +39,12 @@ def debian_image(suite: str, published: bool) -> str:
 
 
 def debian_key(suite: str, published: bool) -> str:
-    """Return what changes when the base image does."""
+    """Return the key of a suite's image: it changes when the image does."""
     return debian_image(suite, published) + ("" if published else _RECIPE)
 
 
 def plan_debian(home: Home, suite: str, published: bool) -> list[Step]:
-    """Return the step that makes a suite's base image, or none where there is one or it is published."""
+    """Return the step that makes a suite's image; none if it exists or is published."""
     tag = debian_image(suite, published)
     if published or image_key(tag) == _RECIPE:
         return []
@@ -53,7 +53,9 @@ def plan_debian(home: Home, suite: str, published: bool) -> list[Step]:
 
 def _bootstrap(home: Home, suite: str, tag: str, log: StepLog) -> None:
     if os.geteuid() != 0:
-        raise SetupError("no registry of images answers, and debootstrap, which makes one, needs root")
+        raise SetupError(
+            "no image registry is reachable, and debootstrap, which makes a base image instead, needs root"
+        )
     if not shutil.which("debootstrap"):
         install_packages(["debootstrap"], log)
     (home.root / "kind").mkdir(parents=True, exist_ok=True)
@@ -80,7 +82,7 @@ def _slim(root: Path) -> None:
 
 
 def _add_updates(root: Path, suite: str) -> None:
-    """Add updates and security fixes from where debootstrap found the suite."""
+    """Add the repositories of updates and security fixes, on debootstrap's mirror."""
     sources = root / "etc" / "apt" / "sources.list"
     text = sources.read_text()
     mirror = text.split()[1].rstrip("/")

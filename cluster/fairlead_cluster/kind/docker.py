@@ -30,7 +30,7 @@ class Build:
 
     @property
     def current(self) -> bool:
-        """Say whether the image is there, made from the same content."""
+        """Return True if the image exists and was built from the same content."""
         return image_key(self.tag) == self.key
 
     def run(self, log: StepLog) -> None:
@@ -68,7 +68,7 @@ def copied_sources(dockerfile: Path) -> list[Path]:
 
 
 def image_key(tag: str) -> str | None:
-    """Return the key of an image that was built here, None where there is no such image."""
+    """Return the key of an image that was built here, None if there is no such image."""
     return _inspect(tag, f'{{{{index .Config.Labels "{KEY_LABEL}"}}}}')
 
 
@@ -78,13 +78,13 @@ def image_id(tag: str) -> str | None:
 
 
 def remove_replaced_images() -> None:
-    """Delete the images made here that later builds took the names of; Docker's build cache keeps their layers."""
+    """Delete images that later builds replaced; Docker's build cache keeps their layers."""
     words = ["docker", "image", "prune", "--force", "--filter", f"label={KEY_LABEL}"]
     subprocess.run(words, capture_output=True, check=True)
 
 
 def registry_reachable() -> bool:
-    """Say whether the public images can be pulled here."""
+    """Return True if public images can be pulled."""
     try:
         found = subprocess.run(
             ["docker", "manifest", "inspect", "debian:bookworm-slim"], capture_output=True, timeout=_PROBE_SECONDS
@@ -95,7 +95,7 @@ def registry_reachable() -> bool:
 
 
 def trusted_certificates() -> str | None:
-    """Return the bundle of certificates that this machine was told to trust, where it was told."""
+    """Return the bundle of certificates that this machine is configured to trust, if any."""
     bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     return bundle if bundle and Path(bundle).exists() else None
 

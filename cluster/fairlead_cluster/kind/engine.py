@@ -1,4 +1,4 @@
-"""The container engine: the one that runs, or Debian's Docker, installed and started for the time of the cluster."""
+"""The container engine: a running one, or Debian's Docker, installed and started for as long as the cluster exists."""
 
 import os
 import re
@@ -21,7 +21,7 @@ _RUNTIME = CHECKOUT / "cluster" / "kind" / "runc-without-resource"
 
 
 class Engine:
-    """Docker on this machine. What `ensure` starts, `stop` ends; an engine that ran already is left alone."""
+    """Docker on this machine. `stop` ends only what `ensure` started, never an engine that was already running."""
 
     def __init__(self, home: Home) -> None:
         self.data = home.root / "engine" / "data"
@@ -31,30 +31,32 @@ class Engine:
 
     @property
     def answers(self) -> bool:
-        """Say whether an engine runs and lets us in."""
+        """Return True if an engine is running and accessible."""
         return bool(shutil.which("docker")) and _succeeds(["docker", "info"])
 
     @property
     def ours(self) -> bool:
-        """Say whether the engine that runs was started here."""
+        """Return True if the running engine was started by `ensure`."""
         return self._daemons.find("dockerd") is not None
 
     def ensure(self, log: StepLog) -> None:
-        """Make sure that an engine runs: install and start one where none does and this is root."""
+        """Make sure that an engine is running; as root, install and start one if there is none."""
         if self.answers:
             return
         if os.environ.get("DOCKER_HOST"):
-            raise SetupError(f"DOCKER_HOST is {os.environ['DOCKER_HOST']}, but no engine answers there")
+            raise SetupError(f"DOCKER_HOST is {os.environ['DOCKER_HOST']}, but no engine answers at that address")
         if os.geteuid() != 0:
-            raise SetupError("no container engine answers: start Docker, or run this as root to have it done")
+            raise SetupError(
+                "no container engine is running: start Docker, or run this command as root to install and start it"
+            )
         if not shutil.which("dockerd"):
             install_packages(["docker.io", "iptables"], log)
-            if self.answers:  # where systemd runs, the package starts its service
+            if self.answers:  # with systemd the package starts its own service
                 return
         self._start()
 
     def stop(self) -> bool:
-        """Stop an engine that was started here and put the machine back; False where there is none."""
+        """Stop an engine that `ensure` started and restore the machine's settings; return False if there is none."""
         if not self.ours and not self._record.exists():
             return False
         self._daemons.stop(["dockerd"], grace_seconds=_STOP_SECONDS)
@@ -65,14 +67,14 @@ class Engine:
         return True
 
     def purge(self) -> None:
-        """Delete the images and containers of an engine that was started here."""
+        """Delete the images and containers of an engine that `ensure` started."""
         if self.ours:
-            raise SetupError("the engine runs; stop it before its data are deleted")
+            raise SetupError("the engine is running; stop it before deleting its data")
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        if not self._record.exists():  # else a machine that went down while it ran: the first record counts
+        if not self._record.exists():  # it exists after a crash: the first record is the machine's original state
             MachineState.record().save(self._record)
         words: list[str | Path] = [
             "dockerd",
@@ -97,7 +99,7 @@ class Engine:
 
 
 def prefer_building_docker() -> None:
-    """Put the `docker` that can build with BuildKit first on PATH: one without its plugin hides an older, whole one."""
+    """Put the first `docker` that can build with BuildKit at the front of PATH: others lack its plugin."""
     for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
         docker = Path(folder) / "docker"
         if docker.exists() and _can_build(docker):
@@ -110,12 +112,12 @@ def prefer_building_docker() -> None:
 def _can_build(docker: Path) -> bool:
     version = subprocess.run([docker, "--version"], capture_output=True, text=True).stdout
     found = re.search(r"version (\d+)", version)
-    # until 22 the client held BuildKit itself, since 23 it is the plugin's
+    # up to version 22 the client includes BuildKit; since 23 it is a plugin
     return bool(found and int(found[1]) < 23) or _succeeds([str(docker), "buildx", "version"])
 
 
 def install_packages(packages: list[str], log: StepLog) -> None:
-    """Install Debian packages that are missing."""
+    """Install missing Debian packages."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise SetupError(f"{' and '.join(packages)} are needed: install them, or run this as root on Debian")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
@@ -125,7 +127,7 @@ def install_packages(packages: list[str], log: StepLog) -> None:
 
 
 def has_capability(number: int) -> bool:
-    """Say whether this process has a capability of the kernel."""
+    """Return True if this process has a kernel capability."""
     found = re.search(r"^CapEff:\s*(\w+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return bool(found and int(found[1], 16) >> number & 1)
 

@@ -1,4 +1,4 @@
-"""Puts images into the cluster's nodes, which have stores of their own; what is there already stays."""
+"""Loads images into the cluster's nodes, each of which has its own store; skips what a node already has."""
 
 import re
 import subprocess
@@ -17,14 +17,17 @@ _CHUNK = 1 << 20
 
 
 def missing_images(node: str, tags: Sequence[str]) -> list[str]:
-    """Return those of `tags` that the node has not, or has from another build."""
+    """Return those of `tags` that the node lacks or has from another build."""
     loaded = dict(re.findall(rf"^docker\.io/(\S+) .*\b{_ID_LABEL}=([\w:]+)", _list(node), re.MULTILINE))
     return [tag for tag in tags if loaded.get(tag, "") != image_id(tag)]
 
 
 def load_images(nodes: Sequence[str], tags: Sequence[str], log: StepLog) -> None:
-    """Copy images from the engine into nodes, read once and layers that they share once."""
-    with log.path.open("ab") as output, suppress(BrokenPipeError):  # an import that ended early: its status tells
+    """Copy images from the engine into nodes; they are read once, and shared layers are sent once."""
+    with (
+        log.path.open("ab") as output,
+        suppress(BrokenPipeError),
+    ):  # an import that ended early; its exit status is checked below
         output.write(f"$ docker save {' '.join(tags)}, into {', '.join(nodes)}\n".encode())
         output.flush()
         save = subprocess.Popen(["docker", "save", *tags], stdout=subprocess.PIPE, stderr=output)
@@ -42,7 +45,7 @@ def load_images(nodes: Sequence[str], tags: Sequence[str], log: StepLog) -> None
 
 
 def _copy(source: "subprocess.Popen[bytes]", sinks: Sequence["subprocess.Popen[bytes]"]) -> None:
-    with ExitStack() as opened:  # closes every end, also when one of them broke
+    with ExitStack() as opened:  # closes every pipe, also when one of them breaks
         inputs = [opened.enter_context(sink.stdin) for sink in sinks if sink.stdin]
         output = opened.enter_context(source.stdout) if source.stdout else None
         while output and (chunk := output.read(_CHUNK)):
@@ -51,7 +54,7 @@ def _copy(source: "subprocess.Popen[bytes]", sinks: Sequence["subprocess.Popen[b
 
 
 def _free_space(node: str, log: StepLog) -> None:
-    """Drop the builds that were replaced, which only their ids still name, and the archives of all layers."""
+    """Delete replaced builds, which only have their ids as names, and the archives of all layers."""
     rows = (line.split() for line in _list(node).splitlines()[1:])
     targets = {row[0]: row[2] for row in rows}
     named = {target for name, target in targets.items() if not name.startswith("sha256:")}

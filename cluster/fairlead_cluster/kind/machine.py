@@ -24,7 +24,7 @@ _FIREWALLS = ("iptables", "ip6tables")
 
 @dataclass(frozen=True)
 class MachineState:
-    """Kernel settings by name, the policies of the FORWARD chains by firewall, and which folders were not there."""
+    """Kernel settings by name, the policies of the FORWARD chains by firewall, and the folders that did not exist."""
 
     settings: dict[str, str]
     forward: dict[str, str]

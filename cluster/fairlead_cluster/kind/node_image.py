@@ -12,19 +12,19 @@ from fairlead_cluster.kind import programs
 from fairlead_cluster.kind.debian import debian_image, debian_key, plan_debian
 from fairlead_cluster.kind.docker import Build, content_key
 
-SUITE = "bookworm"  # its containerd 1.6 is what Kubernetes 1.34 still speaks to
+SUITE = "bookworm"  # its containerd 1.6 still works with Kubernetes 1.34
 _FILES = CHECKOUT / "cluster" / "kind" / "node"
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "etcd")
 _PODNET = "fairlead/podnet:local"
 
 
 def node_image_tag() -> str:
-    """Return the tag of the image that this checkout's files make."""
+    """Return the tag of the node image of this checkout."""
     return f"fairlead/kind-node:{programs.kubernetes_version()}-{_key()[:12]}"
 
 
 def plan_node_image(home: Home) -> list[Step]:
-    """Return the steps that make the nodes' image, or none."""
+    """Return the steps that build the nodes' image, or none."""
     build = Build(node_image_tag(), _key(), _context(home), _FILES / "Dockerfile")
     if build.current:
         return []
@@ -39,13 +39,13 @@ def plan_node_image(home: Home) -> list[Step]:
 
 @dataclass(frozen=True)
 class _NodeImage:
-    """Builds the image in two rounds: the system's images, saved into a file, and the node that brings that file."""
+    """Builds the image in two steps: the system's images, saved into a file, then the node that includes that file."""
 
     home: Home
     key: str
 
     def make(self, log: StepLog) -> None:
-        """Build everything, with Docker's cache doing what is unchanged."""
+        """Build everything; Docker's cache covers what is unchanged."""
         context = _context(self.home)
         shutil.rmtree(context, ignore_errors=True)
         shutil.copytree(_FILES, context)
@@ -74,7 +74,7 @@ class _NodeImage:
             log.run(["docker", "tag", tags[0], tag])
 
     def _system_images(self) -> dict[str, list[str]]:
-        """Ask kubeadm which images it will start; return their tags by the target that makes them."""
+        """Return the tags of the images that kubeadm starts, by the target that builds them."""
         version = programs.kubernetes_version()
         kubeadm = [str(programs.kubernetes_path(self.home)), "kubeadm"]
         command = [*kubeadm, "config", "images", "list", f"--kubernetes-version={version}"]
@@ -85,15 +85,17 @@ class _NodeImage:
             tags["kubernetes" if name in _KUBERNETES else name].append(tag)
         if not all(tags.values()):
             raise SetupError(f"{' '.join(command)}: got {listed.stdout!r}, expected {list(tags)}")
-        wanted = programs.COREDNS.rpartition("@")[2]
-        if not tags["coredns"][0].endswith(f":{wanted}"):
-            raise SetupError(f"programs.COREDNS is {wanted}, but Kubernetes {version} starts {tags['coredns'][0]}")
+        expected = programs.COREDNS.rpartition("@")[2]
+        if not tags["coredns"][0].endswith(f":{expected}"):
+            raise SetupError(
+                f"programs.COREDNS: got {expected}, expected the version of {tags['coredns'][0]} (Kubernetes {version})"
+            )
         tags["kubernetes"].append(_PODNET)
         return tags
 
 
 def _remove_older(tag: str) -> None:
-    """Delete earlier nodes' images; those of a cluster that still runs stay."""
+    """Delete older node images, except those of running nodes."""
     listed = subprocess.run(
         ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", tag.partition(":")[0]],
         capture_output=True, text=True, check=True,

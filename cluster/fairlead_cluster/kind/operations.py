@@ -20,7 +20,7 @@ _AT_ONCE = 2
 
 
 def up(home: Home, console: Console) -> None:
-    """Bring the cluster up, or find it up."""
+    """Start the cluster unless it is running."""
     cluster = Cluster(home)
     start_engine(home, console)
     if cluster.running:
@@ -55,7 +55,7 @@ def make_images(home: Home, console: Console, names: list[str]) -> None:
 
 
 def install_store(home: Home, console: Console, namespaces: list[str]) -> None:
-    """Install the object store and let the pods of some namespaces use it."""
+    """Install the object store and share its credentials with some namespaces."""
     store = Store(Cluster(home))
     shares = [Step(f"share-{name}", partial(store.share, name), after=("store",)) for name in namespaces]
     run_steps([Step("store", store.install), *shares], home.logs, console)
@@ -63,7 +63,7 @@ def install_store(home: Home, console: Console, namespaces: list[str]) -> None:
 
 
 def down(home: Home, console: Console, *, purge: bool) -> None:
-    """Delete the cluster, stop an engine that `up` started and put the machine back."""
+    """Delete the cluster, stop an engine that `up` started and restore the machine's settings."""
     engine = Engine(home)
     if engine.answers:
         run_steps([Step("delete", Cluster(home).delete)], home.logs, console)
@@ -72,17 +72,17 @@ def down(home: Home, console: Console, *, purge: bool) -> None:
     if purge:
         engine.purge()
     elif engine.data.exists():
-        console.print(f"Its images stay in {engine.data}; `down --purge` deletes them.", highlight=False)
+        console.print(f"Its images are kept in {engine.data}; `down --purge` deletes them.", highlight=False)
 
 
 def _report_old_nodes(cluster: Cluster, console: Console) -> None:
     image = cluster.image()
     if image.startswith("fairlead/") and image != node_image_tag():
-        console.print(f"The nodes were made from {image}; this checkout makes {node_image_tag()}: see `down`, `up`.")
+        console.print(f"The nodes run {image}; this checkout builds {node_image_tag()}: run `down`, then `up`.")
 
 
 def start_engine(home: Home, console: Console) -> None:
-    """Make sure that an engine runs and that its images can be built."""
+    """Make sure that an engine is running and can build images."""
     engine = Engine(home)
     if not engine.answers:
         run_steps([Step("engine", engine.ensure)], home.logs, console)

@@ -1,4 +1,4 @@
-"""The programs that come as Go modules: kind itself, what a node runs, and the object store."""
+"""Programs that are built from Go modules: kind, what a node runs, and the object store."""
 
 import re
 from pathlib import Path
@@ -18,13 +18,13 @@ _PAUSE = CHECKOUT / "cluster" / "kind" / "node" / "pause"
 
 
 def module_path(home: Home, module: str) -> Path:
-    """Return where a module's program lies, or will."""
+    """Return the path of a module's program, built or not."""
     name, _, version = module.rpartition("/")[2].partition("@")
     return home.root / "kind" / "programs" / f"{name}-{version}" / name
 
 
 def plan_module(home: Home, module: str, step: str) -> list[Step]:
-    """Return the step that builds a module's program, or none; the checksum database vouches for its sources."""
+    """Return the step that builds a module's program, or none; Go verifies its sources by the checksum database."""
     target = module_path(home, module)
 
     def work(log: StepLog) -> None:
@@ -36,7 +36,7 @@ def plan_module(home: Home, module: str, step: str) -> list[Step]:
 
 
 def kubernetes_key() -> str:
-    """Hash all that the nodes' Kubernetes binary is made from."""
+    """Hash the sources of the nodes' Kubernetes binary."""
     sources = sorted(path for path in _SOURCES.iterdir() if path.suffix in (".go", ".mod", ".sum"))
     return content_key(*sources)
 
@@ -50,7 +50,7 @@ def kubernetes_version() -> str:
 
 
 def kubernetes_path(home: Home) -> Path:
-    """Return where the nodes' Kubernetes binary lies, or will."""
+    """Return the path of the nodes' Kubernetes binary, built or not."""
     return home.root / "kind" / "programs" / f"kube-{kubernetes_key()}" / "kube"
 
 

@@ -1,4 +1,4 @@
-"""The object store inside the cluster: MinIO from manifests/minio, and its credentials where they are needed."""
+"""The object store in the cluster: MinIO from manifests/minio, and its credentials in the namespaces that use it."""
 
 import base64
 import json
@@ -30,7 +30,7 @@ class Store:
     cluster: Cluster
 
     def install(self, log: StepLog) -> None:
-        """Apply the manifests, with a password made now if there is none, and return when the server is ready."""
+        """Apply the manifests, generate a password if there is none, and return when the server is ready."""
         log.run([*self._kubectl, "apply", "--server-side", "-k", _MANIFESTS])
         if not self._root():
             data = {"MINIO_ROOT_USER": "fairlead", "MINIO_ROOT_PASSWORD": secrets.token_urlsafe(24)}
@@ -38,7 +38,7 @@ class Store:
         log.run([*self._kubectl, "--namespace", NAMESPACE, "rollout", "status", "deployment/minio", "--timeout=180s"])
 
     def share(self, namespace: str, _log: StepLog) -> None:
-        """Write the Secret with which pods of a namespace reach the store: the SDKs' AWS_* variables."""
+        """Write the Secret with which pods of a namespace access the store: the SDKs' AWS_* variables."""
         root = self._root()
         data = {
             "AWS_ACCESS_KEY_ID": root["MINIO_ROOT_USER"],
@@ -66,7 +66,7 @@ class Store:
         return {name: base64.b64decode(value).decode() for name, value in json.loads(found)["data"].items()}
 
     def _apply(self, manifest: Mapping[str, object]) -> None:
-        """Apply an object from standard input: what is in it stays out of arguments and logs."""
+        """Apply an object from standard input, so that its content stays out of arguments and logs."""
         words = [*self._kubectl, "apply", "--server-side", "-f", "-"]
         applied = subprocess.run(words, input=json.dumps(manifest), capture_output=True, text=True)
         if applied.returncode:
@@ -83,7 +83,7 @@ def _find_kubectl(cluster: Cluster) -> list[str | Path]:
             return [binary, "kubectl"]
     if found := shutil.which("kubectl"):
         return [found]
-    raise SetupError("kubectl is not here: install it, or build this repository's with `fairlead setup`")
+    raise SetupError("kubectl is not on PATH: install it, or build this repository's with `fairlead setup`")
 
 
 def _secret(name: str, namespace: str, data: Mapping[str, str]) -> dict[str, object]:

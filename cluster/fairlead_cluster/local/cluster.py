@@ -1,4 +1,4 @@
-"""`up`, `down` and `status` of the local cluster: its processes go on when the command has ended."""
+"""`up`, `down` and `status` of the local cluster, whose processes outlive the command."""
 
 import asyncio
 import os
@@ -32,19 +32,19 @@ _READY_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class ClusterStatus:
-    """Which parts of the local cluster run."""
+    """Which parts of the local cluster are running."""
 
     kubeconfig: Path
     running: dict[str, bool]
 
     @property
     def up(self) -> bool:
-        """Say whether the cluster can be used; the operator may run elsewhere."""
+        """Return True if the cluster is usable; the operator may run elsewhere."""
         return all(self.running[name] for name in PARTS if name != OPERATOR)
 
 
 def up(home: Path, operator: bool = True, console: Console | None = None) -> ClusterStatus:
-    """Start what does not run yet, return when pods can run, and print what runs; raises ClusterError."""
+    """Start what is not running yet, return when pods can run, and print what is running; raises ClusterError."""
     where = Home(home)
     plane = _control_plane(where)
     daemons = _daemons(where)
@@ -59,7 +59,7 @@ def up(home: Path, operator: bool = True, console: Console | None = None) -> Clu
 
 
 def down(home: Path) -> None:
-    """End every process of the local cluster, pods included, and forget its objects; artifacts and logs stay."""
+    """Stop every process of the local cluster, pods included, and delete its objects; keep artifacts and logs."""
     where = Home(home)
     if not where.cluster.exists():
         return
@@ -78,7 +78,7 @@ def down(home: Path) -> None:
 
 
 def status(home: Path, console: Console | None = None) -> ClusterStatus:
-    """Return which parts run, and print them as a table."""
+    """Return which parts are running, and print them as a table."""
     where = Home(home)
     daemons = _daemons(where)
     processes = {name: daemons.find(name) for name in PARTS}
@@ -118,7 +118,7 @@ def _operator_environment(plane: ControlPlane) -> dict[str, str]:
 
 
 def _await_operator(port: int, daemons: Daemons) -> None:
-    """Wait until the operator answers; raises ClusterError when it ends instead."""
+    """Wait until the operator is ready; raises ClusterError when it ends instead."""
     log = daemons.log(OPERATOR)
     deadline = time.monotonic() + _READY_SECONDS
     while not answers(urllib.request.Request(f"http://127.0.0.1:{port}/healthz")):
@@ -130,7 +130,7 @@ def _await_operator(port: int, daemons: Daemons) -> None:
 
 
 async def _make_ready(kubeconfig: Path, daemons: Daemons) -> None:
-    """Define our resources and wait until the node takes pods."""
+    """Define our resources and wait until the node accepts pods."""
     async with KubeClient.from_kubeconfig(kubeconfig) as client:
         for path in sorted((CHECKOUT / "manifests" / "crds").glob("*.yaml")):
             for document in yaml.safe_load_all(path.read_text()):
@@ -147,7 +147,7 @@ async def _make_ready(kubeconfig: Path, daemons: Daemons) -> None:
 
 
 async def _resources_served(client: KubeClient) -> bool:
-    """Say whether our resources can be listed: the API server takes a moment after their definition."""
+    """Return True if our resources can be listed: the API server serves them a moment after their definition."""
     try:
         for kind in WATCHED:
             await client.list(kind)
@@ -159,7 +159,7 @@ async def _resources_served(client: KubeClient) -> bool:
 
 
 def _keep_logs(home: Home) -> None:
-    """Move the logs of a cluster that ends to where the next one does not overwrite them."""
+    """Move the logs of a stopped cluster to where the next one does not overwrite them."""
     logs = home.logs / "cluster"
     shutil.rmtree(logs, ignore_errors=True)
     logs.mkdir(parents=True)

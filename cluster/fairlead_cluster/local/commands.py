@@ -27,7 +27,7 @@ def setup(
     ] = None,
     tests: Annotated[bool, typer.Option("--tests", help="Add what the components' tests need.")] = False,
 ) -> None:
-    """Build and install what the local cluster and the components need; quick when it is all there."""
+    """Build and install what the local cluster and the components need; quick when all of it exists."""
     with explained():
         make_environments(components or (), default_home(), out, tests=tests)
 

@@ -74,7 +74,7 @@ class ControlPlane:
         return {name: self._daemons.find(name) is not None for name in self._components}
 
     def start(self) -> None:
-        """Start what does not run yet and return when pods can be created."""
+        """Start what is not running yet and return when pods can be created."""
         if not self._kube.exists():
             raise ClusterError(f"{self._kube}: no such file, expected the Kubernetes binary; run `fairlead setup`")
         self._write_files()
@@ -91,7 +91,7 @@ class ControlPlane:
             self._wait("kube-controller-manager", ControlPlane._controllers_ready)
 
     def stop(self) -> None:
-        """Kill every component: its state is on disk already, so asking nicely would only take longer."""
+        """Kill every component: its state is on disk already, so a graceful stop would only take longer."""
         self._daemons.stop(list(reversed(self._components)), grace_seconds=0)
 
     def __enter__(self) -> Self:
@@ -193,7 +193,7 @@ def _commands(folder: Path, settings: ClusterSettings, with_controllers: bool) -
             f"--kubelet-client-key={pki / 'apiserver-node-client.key'}",
             "--kubelet-preferred-address-types=InternalIP",
             "--enable-admission-plugins=NodeRestriction",
-            # without the controller manager nobody makes service accounts, and every pod would be refused
+            # service accounts come from the controller manager; without it every pod would be rejected
             *([] if with_controllers else ["--disable-admission-plugins=ServiceAccount"]),
         ],
         "kube-controller-manager": [
@@ -201,7 +201,7 @@ def _commands(folder: Path, settings: ClusterSettings, with_controllers: bool) -
             f"--service-account-private-key-file={pki / 'service-account.key'}",
             f"--root-ca-file={pki / 'ca.crt'}",
             "--use-service-account-credentials",
-            # by default it takes 20 requests a second: seconds of waiting at every start
+            # its default of 20 requests a second costs seconds at every start
             "--kube-api-qps=500",
             "--kube-api-burst=500",
             "--leader-elect=false",
@@ -234,8 +234,8 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def answers(request: urllib.request.Request, context: ssl.SSLContext | None = None) -> bool:
-    """Say whether a server answers a request with 200."""
-    # no proxy: the machine's proxy settings have no say about loopback
+    """Return True if a server answers a request with 200."""
+    # no proxy: the machine's proxy settings are not for loopback
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         with opener.open(request, timeout=2) as response:

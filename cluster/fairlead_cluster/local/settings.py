@@ -1,4 +1,4 @@
-"""What a local cluster chose for itself at its first start: addresses, ports and tokens."""
+"""The settings that a local cluster chooses at its first start: addresses, ports and tokens."""
 
 import json
 import secrets
@@ -12,10 +12,10 @@ _SLOTS = 32
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """Fixed until `down`; kept in a private file, as the tokens are the keys to the cluster."""
+    """Fixed until `down`; kept in a private file, because the tokens give access to the cluster."""
 
     slot: int
-    """Which 127.x ranges this cluster uses, so that two clusters of one machine do not meet."""
+    """Which 127.x ranges this cluster uses, so that two clusters on one machine do not collide."""
     etcd_port: int
     etcd_peer_port: int
     api_port: int
@@ -25,7 +25,7 @@ class ClusterSettings:
 
     @property
     def service_range(self) -> str:
-        """The cluster IPs of Services: loopback, so that the node can listen there."""
+        """The cluster IPs of Services: loopback addresses, so that the node can listen on them."""
         return f"127.{96 + self.slot}.0.0/16"
 
     @property

@@ -1,4 +1,4 @@
-"""The node agent: follows the API, gives each pod a worker, and keeps Services and names up to date."""
+"""The node agent: watches the API, starts a worker per pod, and keeps Services and names up to date."""
 
 import asyncio
 import contextlib
@@ -81,13 +81,13 @@ class NodeAgent:
                 await logs.stop()
 
     async def _follow(self, kind: Kind, fields: str | None, handle: Callable[[str, Object], Awaitable[None]]) -> None:
-        """Handle everything there is, what vanished while nobody watched, and every change."""
+        """Handle all existing objects, those deleted while not watching, and every change."""
         known = self._pods if kind is POD else self._services
-        there = {item["metadata"]["uid"] for item in await self._client.list(kind, fields=fields)}
-        for item in [item for uid, item in known.items() if uid not in there]:
+        listed = {item["metadata"]["uid"] for item in await self._client.list(kind, fields=fields)}
+        for item in [item for uid, item in known.items() if uid not in listed]:
             await handle("DELETED", item)
         if kind is POD:
-            await self._end_strangers(there)
+            await self._end_unknown(listed)
         async for event, item in self._client.watch(kind, fields=fields):
             await handle(event, item)
 
@@ -127,7 +127,7 @@ class NodeAgent:
         meta = pod["metadata"]
         return self._pods_folder / f"{meta['namespace']}_{meta['name']}_{meta['uid']}"
 
-    async def _end_strangers(self, uids: set[str]) -> None:
+    async def _end_unknown(self, uids: set[str]) -> None:
         """Clean up after pods that were deleted while no node agent ran."""
         for folder in list(self._pods_folder.iterdir()):
             if folder.name.rpartition("_")[2] not in uids:
@@ -178,12 +178,12 @@ class NodeAgent:
         return report
 
     async def _write_event(self, event: Object) -> None:
-        with contextlib.suppress(*_TROUBLE):  # events are for people; what they tell is in the log too
+        with contextlib.suppress(*_TROUBLE):  # events are for users; the log has the same content
             await self._client.create(EVENT, event)
 
 
 class _Addresses:
-    """Gives each pod a loopback address of its own and remembers it in the pod's folder."""
+    """Assigns each pod a loopback address and records it in the pod's folder."""
 
     def __init__(self, pod_range: str, pods: Path) -> None:
         self._hosts = ipaddress.ip_network(pod_range)
@@ -196,8 +196,8 @@ class _Addresses:
     def of(self, uid: str, folder: Path) -> str:
         """Return a pod's address, choosing one if it has none: the next one, as used ones may linger in caches."""
         if uid not in self._used:
-            taken = set(self._used.values())
-            while (address := str(ipaddress.ip_address(self._next))) in taken or self._next % 256 in (0, 255):
+            used = set(self._used.values())
+            while (address := str(ipaddress.ip_address(self._next))) in used or self._next % 256 in (0, 255):
                 self._advance()
             self._used[uid] = address
             self._advance()

@@ -19,10 +19,10 @@ from fairlead_cluster.local.node.status import ContainerView
 
 
 class Container:
-    """Runs one container of a pod until it has ended for good or is told to stop."""
+    """Runs one container of a pod until it has terminated or is stopped."""
 
     def __init__(self, context: PodContext, spec: Object, *, restart_policy: str) -> None:
-        """Take up a container where its folder says it is: not begun, running, or ended."""
+        """Resume a container in the state that its folder records: not started, running, or terminated."""
         self.spec = spec
         self._context = context
         self._restart_policy = restart_policy
@@ -59,7 +59,7 @@ class Container:
             self._set({"waiting": waiting})
 
     async def run(self) -> bool:
-        """Run until the end for good; returns whether it ended well."""
+        """Run until it has terminated; return True if it succeeded."""
         while True:
             if not self._run.ended and not await self._run_process():
                 return False
@@ -84,7 +84,7 @@ class Container:
             await self._kill(grace_seconds)
 
     async def _run_process(self) -> bool:
-        """Start the process, or find it running, and wait for its end; False when told to stop before."""
+        """Start the process, or find it running, and wait for its end; return False if stopped before."""
         if not self._run.begun or self._run.running:
             launch = await self._prepare()
             if launch is None:
@@ -103,7 +103,7 @@ class Container:
         self._set({"running": {"startedAt": self._run.started_at}})
         probes = asyncio.create_task(self._probe(launch))
         try:
-            if self._stopping.is_set():  # told to while the process was being started
+            if self._stopping.is_set():  # stopped while the process was being started
                 self._killer = asyncio.create_task(self._kill(self._grace_seconds))
             await self._run.wait()
         finally:
@@ -111,7 +111,7 @@ class Container:
             self._ended.set()
 
     async def _prepare(self) -> Launch | None:
-        """Gather what the process needs, waiting for what is not there yet; None when told to stop."""
+        """Gather what the process needs, waiting for what does not exist yet; return None if stopped."""
         for attempt in range(1_000_000):
             if self._stopping.is_set():
                 return None
@@ -219,7 +219,7 @@ class Container:
 
 
 async def _execute(argv: list[str], seconds: float, launch: Launch) -> int:
-    """Run a command in a container's environment; one that takes too long is killed with all it started."""
+    """Run a command in a container's environment; on a timeout, kill it and all that it started."""
     try:
         process = await asyncio.create_subprocess_exec(
             *argv,

@@ -9,7 +9,7 @@ from fairlead_cluster.local.node.objects import Object
 
 
 class NotConfigured(Exception):
-    """A container cannot be made yet or as it is asked for; the text becomes its waiting message."""
+    """A container cannot be made yet, or not as declared; the text becomes its waiting message."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Sources:
     config_maps: Mapping[str, Object] = field(default_factory=dict)
     secrets: Mapping[str, Object] = field(default_factory=dict)
     token: str | None = None
-    """The service account's token, where a volume asks for it."""
+    """The service account's token, if a volume uses it."""
 
     def data(self, kind: str, name: str, optional: bool) -> dict[str, bytes]:
         """Return every key of a ConfigMap or Secret; raises NotConfigured when it is missing and not optional."""
@@ -47,7 +47,7 @@ def build_environment(pod: Object, container: Object, sources: Sources, base: Ma
 
 
 def expand(text: str, variables: Mapping[str, str]) -> str:
-    """Replace $(NAME) where NAME is known; $$ stands for $."""
+    """Replace $(NAME) where NAME is known; $$ becomes $."""
 
     def replace(match: re.Match[str]) -> str:
         return "$" if match[0] == "$$" else variables.get(match[1], match[0])

@@ -1,4 +1,4 @@
-"""Image names to environments on disk. Pure but for looking whether an environment is there."""
+"""Maps image names to environments on disk. Pure, except that it checks whether an environment exists."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ _PREFIX = "fairlead/"
 
 
 class ImageUnknown(Exception):
-    """No environment stands for this image; the text becomes the container's waiting message."""
+    """No environment represents this image; the text becomes the container's waiting message."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Images:
     """Further images, by name without tag."""
 
     def environment(self, image: str) -> Path:
-        """Return the environment that stands for an image; raises ImageUnknown."""
+        """Return the environment that represents an image; raises ImageUnknown."""
         name = repository(image)
         if name in self.others:
             return self.others[name]

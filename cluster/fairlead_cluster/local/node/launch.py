@@ -23,24 +23,24 @@ def build_launch(context: PodContext, container: Object, sources: Sources) -> La
         )
     folder = context.container_folder(container["name"])
     mounts = Mounts(_mounts(context, container, folder))
-    asked = build_environment(context.pod, container, sources, {})
-    env = _base_environment(context, folder, mounts) | {key: mounts.translate(value) for key, value in asked.items()}
+    declared = build_environment(context.pod, container, sources, {})
+    env = _base_environment(context, folder, mounts) | {key: mounts.translate(value) for key, value in declared.items()}
     env["PATH"] = f"{env_bin}:{env['PATH']}"
-    env["PYTHONPATH"] = ":".join(filter(None, [str(_RESOLVER), asked.get("PYTHONPATH") and env["PYTHONPATH"]]))
+    env["PYTHONPATH"] = ":".join(filter(None, [str(_RESOLVER), declared.get("PYTHONPATH") and env["PYTHONPATH"]]))
     return Launch(
-        argv=[mounts.translate(expand(word, asked)) for word in words],
+        argv=[mounts.translate(expand(word, declared)) for word in words],
         env=env,
         cwd=_working_folder(container.get("workingDir"), mounts, folder),
     )
 
 
 def termination_file(context: PodContext, container: Object) -> Path:
-    """Return the file that stands for the container's terminationMessagePath."""
+    """Return the file that represents the container's terminationMessagePath."""
     return context.container_folder(container["name"]) / "termination-log"
 
 
 def _base_environment(context: PodContext, folder: Path, mounts: Mounts) -> dict[str, str]:
-    """Return what every container gets, whatever it asks for; nothing of the machine's own environment."""
+    """Return the variables that every container has; none comes from the machine's own environment."""
     meta, spec = context.pod["metadata"], context.pod["spec"]
     scratch = Path(mounts.translate("/tmp"))
     if scratch == Path("/tmp"):
@@ -69,12 +69,12 @@ def _mounts(context: PodContext, container: Object, folder: Path) -> dict[str, P
     return mounts
 
 
-def _working_folder(asked: str | None, mounts: Mounts, folder: Path) -> Path:
-    """Return the working directory: like a container runtime, make one that is asked for and not there."""
-    translated = Path(mounts.translate(asked)) if asked else folder / "work"
+def _working_folder(declared: str | None, mounts: Mounts, folder: Path) -> Path:
+    """Return the working directory; like a container runtime, make one that does not exist."""
+    translated = Path(mounts.translate(declared)) if declared else folder / "work"
     if translated.is_dir():
         return translated
-    if asked and str(translated) == asked:
-        translated = folder / "root" / asked.lstrip("/")  # never make folders in the machine's own tree
+    if declared and str(translated) == declared:
+        translated = folder / "root" / declared.lstrip("/")  # never make folders in the machine's own tree
     translated.mkdir(parents=True, exist_ok=True)
     return translated

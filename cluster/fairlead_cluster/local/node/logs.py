@@ -60,14 +60,14 @@ class LogServer:
 async def _copy(
     run: Run, response: web.StreamResponse, tail_lines: int | None, limit: int | None, *, follow: bool
 ) -> None:
-    """Send the log, from a number of lines before its end if asked, and what is added while the process runs."""
+    """Send the log, optionally only its last lines, and what is added while the process runs."""
     if not run.log.exists():
         return
     left = limit
     with run.log.open("rb") as file:
         file.seek(_tail_offset(run.log, tail_lines))
         while left is None or left > 0:
-            running = run.running  # asked before reading: what was written before the end is then still read
+            running = run.running  # checked before reading, so that everything written before the end is read
             data = file.read(_CHUNK if left is None else min(_CHUNK, left))
             if data:
                 await response.write(data)

@@ -7,7 +7,7 @@ Object = dict[str, Any]
 
 
 def pod_key(pod: Object) -> str:
-    """Return `namespace/name`, for people."""
+    """Return `namespace/name`, for messages."""
     return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
 
 
@@ -22,12 +22,12 @@ def init_containers(pod: Object) -> list[Object]:
 
 
 def pod_finished(pod: Object) -> bool:
-    """Say whether a pod has ended for good."""
+    """Return True if a pod has terminated."""
     return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
 def pod_ready(pod: Object) -> bool:
-    """Say whether a pod may take requests: its Ready condition holds and nobody is deleting it."""
+    """Return True if a pod accepts requests: its Ready condition is True and it is not being deleted."""
     conditions = pod.get("status", {}).get("conditions") or []
     ready = any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]

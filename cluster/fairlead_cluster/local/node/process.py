@@ -27,7 +27,7 @@ class Launch:
 
 
 class Run:
-    """The n-th run of a container. Its folder tells everything about it, so nothing is lost with the node agent."""
+    """The n-th run of a container. Its folder records everything about it, so nothing is lost with the node agent."""
 
     def __init__(self, container_folder: Path, number: int) -> None:
         """Describe a run, started or not."""
@@ -47,17 +47,17 @@ class Run:
 
     @property
     def begun(self) -> bool:
-        """Say whether a shim was here."""
+        """Return True if a shim has started."""
         return (self._folder / "run.json").exists() or self.ended
 
     @property
     def ended(self) -> bool:
-        """Say whether it was written down how the process ended."""
+        """Return True if the end of the process was recorded."""
         return (self._folder / "exit.json").exists()
 
     @property
     def running(self) -> bool:
-        """Say whether the process runs now."""
+        """Return True if the process is running."""
         shim = self._shim()
         return shim is not None and shim.alive and not self.ended
 
@@ -67,7 +67,7 @@ class Run:
         return str(self._read("run.json").get("startedAt") or timestamp())
 
     async def start(self, launch: Launch, pod_folder: Path) -> None:
-        """Start the process; a command that cannot be started leaves an exit record that says so."""
+        """Start the process; for a command that cannot be started, an exit record has the reason."""
         self._folder.mkdir(parents=True, exist_ok=True)
         order = {"argv": launch.argv, "env": launch.env, "cwd": str(launch.cwd), "log": str(self.log)}
         await asyncio.to_thread(self._start, json.dumps(order).encode(), pod_folder)
@@ -114,7 +114,7 @@ class Run:
             return {
                 "exitCode": 137,
                 "reason": "ContainerStatusUnknown",
-                "message": "The process ended while nobody watched it; its exit code is lost.",
+                "message": "The process ended while it was not being watched; its exit code is lost.",
                 "startedAt": self.started_at,
                 "finishedAt": timestamp(),
             }
@@ -148,7 +148,7 @@ class Run:
             start_new_session=True,
         )
         if shim.stdin is None or shim.stdout is None:
-            raise RuntimeError("pipes were asked for")
+            raise RuntimeError("the process was started without pipes")
         with shim.stdin, shim.stdout:
             shim.stdin.write(order)
             shim.stdin.close()

@@ -41,7 +41,7 @@ class _Route:
 
 
 class ServiceProxy:
-    """One listening socket an address, open as long as its Service is there."""
+    """One listening socket per address, open as long as its Service exists."""
 
     def __init__(self) -> None:
         """Start with no Service."""

@@ -87,7 +87,7 @@ def _wait(child: int) -> int:
 
 
 def _end_children(child: int) -> None:
-    """Kill what the process left behind: its session, and orphans that came to us as their reaper."""
+    """Kill what the process left: its session, and orphans that were reparented to this process."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
     while children := _children():

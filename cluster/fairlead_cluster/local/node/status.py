@@ -108,11 +108,11 @@ def _init_done(view: PodView) -> bool:
     return all(item.exit_code == 0 for item in view.init)
 
 
-def _conditions(wanted: dict[str, tuple[bool, str, str]], previous: list[Object]) -> list[Object]:
+def _conditions(desired: dict[str, tuple[bool, str, str]], previous: list[Object]) -> list[Object]:
     """Merge our conditions into the previous ones; a transition time moves only when the status changes."""
     before = {item["type"]: item for item in previous}
     ours = []
-    for kind, (holds, reason, message) in wanted.items():
+    for kind, (holds, reason, message) in desired.items():
         status = "True" if holds else "False"
         old = before.pop(kind, None)
         moved = old["lastTransitionTime"] if old and old["status"] == status else timestamp()

@@ -1,4 +1,4 @@
-"""What a pod may ask for that a process node does not have: refused by name, never passed over. Pure."""
+"""Features of pods that a process node does not support: reported by name, never ignored. Pure."""
 
 from fairlead_cluster.local.node.objects import Object, init_containers, pod_containers
 
@@ -7,7 +7,7 @@ _PROBES = ("startupProbe", "livenessProbe", "readinessProbe")
 
 
 def check_support(pod: Object) -> list[str]:
-    """Say what of a pod cannot be had here; empty when all is well."""
+    """Return what a process node does not support of a pod; empty if it supports everything."""
     problems = [problem for volume in pod["spec"].get("volumes") or [] for problem in _check_volume(volume)]
     if pod["spec"].get("activeDeadlineSeconds"):
         problems.append("activeDeadlineSeconds: a process node does not end pods by the clock")

@@ -84,13 +84,13 @@ def _source_files(pod: Object, source: Object, sources: Sources, mode: int) -> F
         }
     if kind == "serviceAccountToken":
         if sources.token is None:
-            raise NotConfigured("the service account's token is not there yet")
+            raise NotConfigured("the service account's token does not exist yet")
         return {body["path"]: (sources.token.encode(), 0o600)}
     raise NotConfigured(f"projected volume: got {kind}, expected configMap, secret, downwardAPI or serviceAccountToken")
 
 
 def _chosen(data: dict[str, bytes], body: Object, what: str, mode: int) -> Files:
-    """Return all keys, or those that `items` chooses under the paths it gives them."""
+    """Return all keys, or those that `items` selects, under the paths that it sets."""
     if "items" not in body:
         return {key: (value, mode) for key, value in data.items()}
     files: Files = {}

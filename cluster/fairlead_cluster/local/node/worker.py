@@ -124,7 +124,7 @@ class PodWorker:
             await asyncio.sleep(retry_delay(attempt))
 
     async def _write_changes(self) -> None:
-        """Write the status whenever it has changed, as soon as it has."""
+        """Write the status as soon as it changes."""
         attempt = 0
         while True:
             await self._dirty.wait()

@@ -79,7 +79,7 @@ def _install(hosts: _Hosts) -> None:
 
 
 def _run_shadowed() -> None:
-    """Run the sitecustomize that this one stands before, if there is one."""
+    """Run the sitecustomize that this one hides, if there is one."""
     others = [entry for entry in sys.path if entry != _HERE]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
     if spec and spec.loader:
