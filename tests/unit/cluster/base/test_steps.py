@@ -1,4 +1,4 @@
-"""Steps of a set-up."""
+"""Steps of a setup."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""Every Dockerfile says what it starts from and copies only what is there."""
+"""Every Dockerfile names its bases and copies only existing files."""
 
 from pathlib import Path
 

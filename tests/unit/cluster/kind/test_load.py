@@ -1,4 +1,4 @@
-"""Which images a node lacks, by what its containerd and the engine say."""
+"""Which images a node lacks, according to its containerd and the engine."""
 
 from pathlib import Path
 

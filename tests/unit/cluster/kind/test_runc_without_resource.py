@@ -1,4 +1,4 @@
-"""The runc wrapper, run as a program with a runc that tells what it got."""
+"""The runc wrapper, run as a program with a runc that prints its arguments."""
 
 import json
 import os

@@ -67,7 +67,7 @@ async def _server() -> AsyncIterator[int]:
 
 
 async def _never(_: list[str], __: float) -> int:
-    raise AssertionError("no command was asked for")
+    raise AssertionError("no command was expected")
 
 
 @pytest.mark.parametrize(("status", "success"), [(200, True), (302, True), (404, False), (503, False)])

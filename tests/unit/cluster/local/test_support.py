@@ -1,4 +1,4 @@
-"""What a process node refuses."""
+"""What a process node does not support."""
 
 from typing import Any
 
