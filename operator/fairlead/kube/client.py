@@ -1,61 +1,51 @@
-"""A thin Kubernetes client on aiohttp: get, list, watch, server-side apply, patch, delete.
+"""A thin Kubernetes client on aiohttp: get, list, watch, create, server-side apply, replace, patch, delete.
 
 Chosen by measurement over lightkube and kubernetes-asyncio: docs/decisions/0001-kubernetes-client.md.
 """
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
+import orjson
 
-from fairlead.kube.config import ClusterConfig, load_config
+from fairlead.kube.config import load_config
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import Kind
+from fairlead.kube.transport import JSON, Object, Transport, check_status, iterate_lines
 
-Object = dict[str, Any]
 Objects = list[Object]
 
 FIELD_MANAGER = "fairlead"
+WATCH_SECONDS = 290.0
+"""How long one watch request lasts; below the five minutes after which some load balancers cut idle connections."""
+_SILENCE_SECONDS = 5.0
+"""A watch that the server should have ended this long ago has stalled."""
 _PAGE = 500
-_MAX_CONNECTIONS = 32
-_WATCH_SECONDS = 290  # below the five minutes after which some load balancers cut idle connections
+_METADATA = f"{JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
+_METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
 
-class KubeClient:
+class KubeClient(Transport):
     """Talks to one API server as one identity. Use as an async context manager."""
-
-    def __init__(self, config: ClusterConfig) -> None:
-        self.config = config
-        self._session: aiohttp.ClientSession | None = None
 
     @classmethod
     def from_kubeconfig(cls, path: Path | None = None) -> "KubeClient":
         """Make a client for the kubeconfig at `path`, or the one `load_config` finds."""
         return cls(load_config(path))
 
-    async def __aenter__(self) -> Self:
-        connector = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, ssl=self.config.ssl_context())
-        timeout = aiohttp.ClientTimeout(total=30, sock_connect=10)
-        self._session = aiohttp.ClientSession(self.config.server, connector=connector, timeout=timeout)
-        return self
+    async def get(self, kind: Kind, name: str, namespace: str | None = None, metadata_only: bool = False) -> Object:
+        """Return one object, or its metadata alone; raises ApiError with code 404 when it does not exist."""
+        accept = _METADATA if metadata_only else JSON
+        return await self.request("GET", kind, kind.path(namespace, name), accept=accept)
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session:
-            await self._session.close()
-
-    async def get(self, kind: Kind, name: str, namespace: str | None = None) -> Object:
-        """Return one object; raises ApiError with code 404 when it does not exist."""
-        return await self._request("GET", kind.path(namespace, name))
-
-    async def find(self, kind: Kind, name: str, namespace: str | None = None) -> Object | None:
+    async def find(
+        self, kind: Kind, name: str, namespace: str | None = None, metadata_only: bool = False
+    ) -> Object | None:
         """Return one object, or None when it does not exist."""
         try:
-            return await self.get(kind, name, namespace)
+            return await self.get(kind, name, namespace, metadata_only)
         except ApiError as error:
             if error.code == 404:
                 return None
@@ -65,8 +55,33 @@ class KubeClient:
         self, kind: Kind, namespace: str | None = None, labels: str | None = None, fields: str | None = None
     ) -> Objects:
         """Return every object of a kind, page by page, in one namespace or in all."""
-        items, _ = await self._list(kind, namespace, labels, fields)
+        items, _ = await self.list_at_version(kind, namespace, labels, fields)
         return items
+
+    async def list_at_version(
+        self,
+        kind: Kind,
+        namespace: str | None = None,
+        labels: str | None = None,
+        fields: str | None = None,
+        metadata_only: bool = False,
+    ) -> tuple[Objects, str]:
+        """Return every object of a kind and the resourceVersion at which that was so."""
+        accept = _METADATA_LIST if metadata_only else JSON
+        while True:
+            params = _selectors(labels, fields) | {"limit": str(_PAGE)}
+            items: Objects = []
+            try:
+                while True:
+                    page = await self.request("GET", kind, kind.path(namespace), params=params, accept=accept)
+                    items += page["items"]
+                    if not (token := page["metadata"].get("continue")):
+                        return items, page["metadata"]["resourceVersion"]
+                    params["continue"] = token
+            except ApiError as error:
+                # the token of a long list expires with the version that it belongs to: start again
+                if error.code != 410 or "continue" not in params:
+                    raise
 
     async def watch(
         self, kind: Kind, namespace: str | None = None, labels: str | None = None, fields: str | None = None
@@ -78,7 +93,7 @@ class KubeClient:
         """
         known: dict[str, Object] = {}
         while True:
-            items, version = await self._list(kind, namespace, labels, fields)
+            items, version = await self.list_at_version(kind, namespace, labels, fields)
             found = {item["metadata"]["uid"]: item for item in items}
             for uid in [uid for uid in known if uid not in found]:
                 yield "DELETED", known.pop(uid)
@@ -89,34 +104,74 @@ class KubeClient:
                     yield "ADDED", item
                 elif before["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
                     yield "MODIFIED", item
-            async for event, item in self._watch_from(kind, namespace, labels, fields, version):
+            async for event, item in self.follow(kind, version, namespace, labels, fields):
+                if event == "BOOKMARK":
+                    continue
                 if event == "DELETED":
                     known.pop(item["metadata"]["uid"], None)
                 else:
                     known[item["metadata"]["uid"]] = item
                 yield event, item
 
+    async def follow(
+        self,
+        kind: Kind,
+        version: str,
+        namespace: str | None = None,
+        labels: str | None = None,
+        fields: str | None = None,
+        metadata_only: bool = False,
+        seconds: float = WATCH_SECONDS,
+    ) -> AsyncIterator[tuple[str, Object]]:
+        """Yield (ADDED | MODIFIED | DELETED | BOOKMARK, object) from a version on, until that version has expired.
+
+        Takes as many requests of `seconds` as it needs; one that is silent for longer has stalled and is repeated.
+        Connection errors are raised.
+        """
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds + _SILENCE_SECONDS)
+        accept = _METADATA if metadata_only else JSON
+        while True:
+            params = _selectors(labels, fields) | {
+                "watch": "true",
+                "resourceVersion": version,
+                "allowWatchBookmarks": "true",
+                "timeoutSeconds": str(int(seconds)),
+            }
+            async with self.open("GET", kind.path(namespace), params=params, timeout=timeout, accept=accept) as answer:
+                if answer.status == 410:
+                    return
+                await check_status(answer)
+                async for line in iterate_lines(answer):
+                    event = orjson.loads(line)
+                    item = event["object"]
+                    if event["type"] == "ERROR":
+                        # whatever it was, a fresh list is the cure; if the server is ill, that list fails
+                        return
+                    version = item["metadata"]["resourceVersion"]
+                    yield event["type"], item
+
     async def apply(
         self, kind: Kind, obj: Mapping[str, Any], subresource: str | None = None, force: bool = True
     ) -> Object:
         """Server-side apply: what `obj` names is ours, what it no longer names is removed.
 
-        Without `force` it raises ApiError with code 409 where somebody else set a field to another value.
+        Without `force` it raises ApiError with code 409 where another manager has set a field to another value.
         """
         meta = obj["metadata"]
         path = kind.path(meta.get("namespace"), meta["name"], subresource)
         params = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
-        return await self._request("PATCH", path, obj, "application/apply-patch+yaml", params)
+        return await self.request("PATCH", kind, path, obj, "application/apply-patch+yaml", params)
 
     async def create(self, kind: Kind, obj: Mapping[str, Any], namespace: str | None = None) -> Object:
         """Create an object; raises ApiError with code 409 when it exists."""
         path = kind.path(namespace or obj["metadata"].get("namespace"))
-        return await self._request("POST", path, obj, params={"fieldManager": FIELD_MANAGER})
+        return await self.request("POST", kind, path, obj, params={"fieldManager": FIELD_MANAGER})
 
-    async def replace(self, kind: Kind, obj: Mapping[str, Any]) -> Object:
-        """Replace an object; raises ApiError with code 409 when somebody else changed it since it was read."""
+    async def replace(self, kind: Kind, obj: Mapping[str, Any], subresource: str | None = None) -> Object:
+        """Replace an object; raises ApiError with code 409 when it changed since it was read."""
         meta = obj["metadata"]
-        return await self._request("PUT", kind.path(meta.get("namespace"), meta["name"]), obj)
+        path = kind.path(meta.get("namespace"), meta["name"], subresource)
+        return await self.request("PUT", kind, path, obj, params={"fieldManager": FIELD_MANAGER})
 
     async def patch(
         self,
@@ -128,7 +183,7 @@ class KubeClient:
     ) -> Object:
         """Merge-patch an object."""
         path = kind.path(namespace, name, subresource)
-        return await self._request("PATCH", path, body, "application/merge-patch+json")
+        return await self.request("PATCH", kind, path, body, "application/merge-patch+json")
 
     async def delete(
         self,
@@ -137,8 +192,8 @@ class KubeClient:
         namespace: str | None = None,
         grace_seconds: int | None = None,
         uid: str | None = None,
-    ) -> None:
-        """Delete an object and, in the background, what it owns; one that is gone already is no error.
+    ) -> Object | None:
+        """Delete an object and, in the background, what it owns; return it while it terminates, None once it is gone.
 
         With `uid` only that very object is deleted: one of the same name made since stays.
         """
@@ -148,105 +203,14 @@ class KubeClient:
         if uid:
             options["preconditions"] = {"uid": uid}
         try:
-            await self._request("DELETE", kind.path(namespace, name), options)
+            answer = await self.request("DELETE", kind, kind.path(namespace, name), options)
         except ApiError as error:
             if error.code != 404 and not (uid and error.code == 409):
                 raise
-
-    async def _list(
-        self, kind: Kind, namespace: str | None, labels: str | None, fields: str | None
-    ) -> tuple[Objects, str]:
-        params = _selectors(labels, fields) | {"limit": str(_PAGE)}
-        items: Objects = []
-        while True:
-            page = await self._request("GET", kind.path(namespace), params=params)
-            items += page["items"]
-            if not (token := page["metadata"].get("continue")):
-                return items, page["metadata"]["resourceVersion"]
-            params["continue"] = token
-
-    async def _watch_from(
-        self, kind: Kind, namespace: str | None, labels: str | None, fields: str | None, version: str
-    ) -> AsyncIterator[tuple[str, Object]]:
-        """Follow changes from a version on, over as many connections as it takes, until the version is too old."""
-        while True:
-            params = _selectors(labels, fields) | {
-                "watch": "true",
-                "resourceVersion": version,
-                "allowWatchBookmarks": "true",
-                "timeoutSeconds": str(_WATCH_SECONDS),
-            }
-            timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=_WATCH_SECONDS + 30)
-            async with self._open("GET", kind.path(namespace), params=params, timeout=timeout) as response:
-                if response.status == 410:
-                    return
-                await _raise_for_status(response)
-                async for line in _lines(response):
-                    event = json.loads(line)
-                    item = event["object"]
-                    if event["type"] == "ERROR":
-                        # whatever it was, a fresh list is the cure; if the server is ill, that list will say so
-                        return
-                    version = item["metadata"]["resourceVersion"]
-                    if event["type"] != "BOOKMARK":
-                        yield event["type"], item
-
-    async def _request(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",
-        params: Mapping[str, str] | None = None,
-    ) -> Object:
-        async with self._open(method, path, body, content_type, params) as response:
-            await _raise_for_status(response)
-            result: Object = await response.json()
-            return result
-
-    def _open(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None = None,
-        content_type: str = "application/json",
-        params: Mapping[str, str] | None = None,
-        timeout: aiohttp.ClientTimeout | None = None,
-    ) -> Any:
-        if self._session is None:
-            raise RuntimeError("KubeClient is used outside `async with`")
-        headers = {"Accept": "application/json"}
-        if token := self.config.bearer():
-            headers["Authorization"] = f"Bearer {token}"
-        data = None
-        if body is not None:
-            data = json.dumps(body).encode()
-            headers["Content-Type"] = content_type
-        timeout = timeout or self._session.timeout
-        return self._session.request(method, path, data=data, headers=headers, params=params, timeout=timeout)
+            return None
+        return answer if "deletionTimestamp" in answer.get("metadata", {}) else None
 
 
 def _selectors(labels: str | None, fields: str | None) -> dict[str, str]:
     selectors = {"labelSelector": labels, "fieldSelector": fields}
     return {key: value for key, value in selectors.items() if value}
-
-
-async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
-    if response.status < 400:
-        return
-    text = await response.text()
-    try:
-        status = json.loads(text)
-        raise ApiError(response.status, status.get("reason", ""), status.get("message", text))
-    except (json.JSONDecodeError, AttributeError):
-        raise ApiError(response.status, response.reason or "", text[:500]) from None
-
-
-async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield whole lines; aiohttp's own line reader refuses lines over 64 KiB, which objects can be."""
-    rest = b""
-    async for chunk in response.content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line.strip():
-                yield line

@@ -1,0 +1,109 @@
+"""One API server over HTTP: authentication, connections, retries of a request, errors, streams of lines."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+import orjson
+
+from fairlead.kube.config import ClusterConfig
+from fairlead.kube.errors import ApiError
+from fairlead.kube.kinds import Kind
+from fairlead.kube.retries import retrying
+
+Object = dict[str, Any]
+
+JSON = "application/json"
+_MAX_CONNECTIONS = 32
+
+
+class Transport:
+    """Sends requests to one API server as one identity. Use as an async context manager."""
+
+    def __init__(self, config: ClusterConfig, count: Callable[[str, Kind], None] | None = None) -> None:
+        self.config = config
+        self._count = count
+        """Called with the HTTP method and the kind of each request, watches excepted."""
+        self._session: aiohttp.ClientSession | None = None
+        self._retrying = retrying()
+
+    async def __aenter__(self) -> Self:
+        connector = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, ssl=self.config.ssl_context())
+        timeout = aiohttp.ClientTimeout(total=30, sock_connect=10)
+        self._session = aiohttp.ClientSession(self.config.server, connector=connector, timeout=timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session:
+            await self._session.close()
+
+    async def request(
+        self,
+        method: str,
+        kind: Kind,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = JSON,
+        params: Mapping[str, str] | None = None,
+        accept: str = JSON,
+    ) -> Object:
+        """Send one request, retried while the server is overloaded or restarts; raises ApiError from 400 on."""
+        data = None if body is None else orjson.dumps(body)
+
+        async def send() -> Object:
+            if self._count:
+                self._count(method, kind)
+            async with self.open(method, path, data, content_type, params, accept=accept) as answer:
+                await check_status(answer)
+                result: Object = orjson.loads(await answer.read())
+                return result
+
+        return await self._retrying(send)
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        data: bytes | None = None,
+        content_type: str = JSON,
+        params: Mapping[str, str] | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
+        accept: str = JSON,
+    ) -> Any:
+        """Open a request; use the answer as an async context manager."""
+        if self._session is None:
+            raise RuntimeError("KubeClient is used outside `async with`")
+        headers = {"Accept": accept}
+        if token := self.config.bearer():
+            headers["Authorization"] = f"Bearer {token}"
+        if data is not None:
+            headers["Content-Type"] = content_type
+        timeout = timeout or self._session.timeout
+        return self._session.request(method, path, data=data, headers=headers, params=params, timeout=timeout)
+
+
+async def check_status(response: aiohttp.ClientResponse) -> None:
+    """Raise ApiError for an answer of 400 and above."""
+    if response.status < 400:
+        return
+    text = await response.text()
+    retry_after = response.headers.get("Retry-After", "")
+    seconds = float(retry_after) if retry_after.isdigit() else None
+    try:
+        status = orjson.loads(text)
+        raise ApiError(response.status, status.get("reason", ""), status.get("message", text), seconds)
+    except (orjson.JSONDecodeError, AttributeError):
+        raise ApiError(response.status, response.reason or "", text[:500], seconds) from None
+
+
+async def iterate_lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield whole lines; aiohttp's own line reader rejects lines over 64 KiB, which objects can be."""
+    rest = b""
+    async for chunk in response.content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            if line.strip():
+                yield line
