@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ SUCCESS = said(
     model={"uri": "s3://models/digits/digits-0a1b2c3d", "digest": DIGEST, "version": "digits-0a1b2c3d"},
     progress={"step": 360, "totalSteps": 360, "metrics": {"loss": 0.01}},
 )
-CHILDREN = {"has_key": True, "has_service": True}
+CHILDREN = {"has_service": True}
 
 CASES = {
     "new": Case("everything is made, and the status says so", make_job(), ObservedJob(gate=Gate())),
@@ -150,8 +150,20 @@ CASES = {
         make_job(started()),
         ObservedJob(all_pods()[:2], **CHILDREN),
     ),
+    "pods-made-just-now": Case(
+        "a quick start is not worth a write: the first status says that all pods run",
+        make_job(),
+        ObservedJob(all_pods(phase="Pending", created=NOW - timedelta(seconds=0.5)), **CHILDREN),
+    ),
+    "pods-made-a-while-ago": Case(
+        "the first status counts from the first pod",
+        make_job(),
+        ObservedJob(all_pods(phase="Pending", created=NOW - timedelta(seconds=5)), **CHILDREN),
+    ),
     "pods-pending": Case(
-        "a quick start is not worth a write", make_job(started()), ObservedJob(all_pods(phase="Pending"), **CHILDREN)
+        "a start that was reported is not worth another write",
+        make_job(started()),
+        ObservedJob(all_pods(phase="Pending"), **CHILDREN),
     ),
     "pods-pending-for-long": Case(
         "a slow start without a cause is not worth a write either",
@@ -239,6 +251,17 @@ CASES = {
             (
                 pod("launcher", phase="Succeeded", exit_code=0, termination_message=said(model={"uri": "s3://m"})),
                 *all_pods()[1:],
+            ),
+            **CHILDREN,
+        ),
+    ),
+    "succeeded-unseen": Case(
+        "a job that ended before its first status has a start time, too",
+        make_job(),
+        ObservedJob(
+            (
+                pod("launcher", phase="Succeeded", termination_message=SUCCESS, created=NOW - timedelta(seconds=5)),
+                *all_pods(phase="Succeeded", created=NOW - timedelta(seconds=5))[1:],
             ),
             **CHILDREN,
         ),

@@ -95,10 +95,10 @@ def test_scale_reaches_the_deployment(kubectl: Kubectl, operator: Operator, tmp_
     wait_for(lambda: kubectl.get("deployment", "scaled-main")["spec"]["replicas"] == 3, "three replicas")
 
 
-def test_service_of_somebody_else_is_left_alone(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
+def test_service_of_another_owner_is_left_alone(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
     ports = [{"port": 80}]
     spec = {"selector": {"app": "other"}, "ports": ports}
     kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "taken"}, "spec": spec})
     create_deployment(kubectl, "taken", **make_models(tmp_path))
-    assert "belongs to somebody else" in wait_for_reason(kubectl, "taken", "Refused")["message"]
+    assert "has another owner" in wait_for_reason(kubectl, "taken", "Refused")["message"]
     assert kubectl.get("service", "taken")["spec"]["selector"] == {"app": "other"}

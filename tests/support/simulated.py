@@ -36,7 +36,6 @@ class SimulatedCluster:
         """Observe, plan, execute once, as the operator does."""
         observed = ObservedJob(
             pods=tuple(sorted(self.pods.values(), key=lambda pod: pod.name)),
-            has_key="Secret" in self.kinds,
             has_service="Service" in self.kinds,
             gate=Gate() if self.job.status.start_time is None else None,
         )

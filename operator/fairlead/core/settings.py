@@ -15,6 +15,6 @@ class Settings(BaseModel):
     image_pull_policy: str = "IfNotPresent"
     """For the images that are the operator's own."""
     progress_seconds: float = 2.0
-    """How often a running job's progress is read and written."""
+    """How often a running job's progress is read and written at most; many jobs share the rates over all of them."""
     gate_seconds: float = 5.0
     """How often a blocked job looks for its dataset and validation result."""

@@ -1,9 +1,10 @@
 """The few facts of a child that planners read, as the cache keeps them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PodView:
     """What planners read of a pod."""
 
@@ -20,6 +21,7 @@ class PodView:
     waiting: str = ""
     """Why it does not start, such as `ErrImagePull: …`; empty when nothing is wrong."""
     restarts: int = 0
+    created: datetime | None = None
 
     @property
     def finished(self) -> bool:
@@ -27,13 +29,15 @@ class PodView:
         return self.phase in ("Succeeded", "Failed")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ChildView:
     """What planners read of a Deployment, Service or ConfigMap."""
 
     name: str
     uid: str
     applied_hash: str = ""
+    cluster_ip: str | None = None
+    """Where it answers (Services)."""
     replicas: int = 0
     """Pods of the current template that exist (Deployments)."""
     ready: int = 0

@@ -1,14 +1,14 @@
 """/healthz, which proves progress, and /metrics."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from fairlead.handlers import metrics
 from fairlead.handlers.queue import KeyedQueue
-from fairlead.handlers.reconcile import Key
+from fairlead.kube.kinds import Key
 
 _STUCK_SECONDS = 120.0
 """A resource that is overdue, or worked on, for longer than this means that the operator is stuck."""
@@ -16,12 +16,16 @@ _STUCK_SECONDS = 120.0
 
 @dataclass
 class Health:
-    """What liveness is judged by: the queue moves, and the API server's list was read not long ago."""
+    """What liveness is judged by: the queue moves, and the API server answered not long ago."""
 
     queue: KeyedQueue[Key]
-    resync_seconds: float
-    last_resync: float = field(default_factory=time.monotonic)
+    audit_seconds: float
+    last_audit: float = 0.0
     leading: bool = False
+
+    def start(self) -> None:
+        """Note that this process leads from now on."""
+        self.leading, self.last_audit = True, time.monotonic()
 
     def problems(self) -> list[str]:
         """Return what is wrong; empty when the operator makes progress, or waits to lead."""
@@ -30,9 +34,9 @@ class Health:
         found = []
         if (waited := self.queue.oldest()) > _STUCK_SECONDS:
             found.append(f"a resource waits for {waited:.0f} s")
-        silence = time.monotonic() - self.last_resync
-        if silence > 2 * self.resync_seconds + _STUCK_SECONDS:
-            found.append(f"the last full list was {silence:.0f} s ago")
+        silence = time.monotonic() - self.last_audit
+        if silence > 2 * self.audit_seconds + _STUCK_SECONDS:
+            found.append(f"the caches were last compared with the API server {silence:.0f} s ago")
         return found
 
 

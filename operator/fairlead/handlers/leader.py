@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 NAME = "fairlead-operator"
 _DURATION, _RENEW, _RETRY = 15.0, 5.0, 2.0
 """Seconds that a lease lasts, between renewals, and between tries to get it: as in client-go."""
+_PATIENCE = 2.5
+"""Seconds that a try may take: the last one before the lease runs out has ended by then."""
 
 
 class LeaderElection:
@@ -55,14 +57,16 @@ class LeaderElection:
 
     async def _try(self) -> bool:
         try:
-            lease = await self._kube.find(LEASE, NAME, self._namespace)
-            if lease is None:
-                await self._kube.create(LEASE, self._build(), self._namespace)
+            # the client retries by itself, perhaps for longer than the lease lasts
+            async with asyncio.timeout(_PATIENCE):
+                lease = await self._kube.find(LEASE, NAME, self._namespace)
+                if lease is None:
+                    await self._kube.create(LEASE, self._build(), self._namespace)
+                    return True
+                if not self._may_take(lease):
+                    return False
+                await self._kube.replace(LEASE, self._build(lease))
                 return True
-            if not self._may_take(lease):
-                return False
-            await self._kube.replace(LEASE, self._build(lease))
-            return True
         except ApiError as error:
             if error.code != 409:
                 _log.warning("lease %s/%s: %s", self._namespace, NAME, error)

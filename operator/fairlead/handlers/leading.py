@@ -1,7 +1,6 @@
-"""What the operator does while it leads: watch, reconcile, resync, renew its lease."""
+"""What the operator does while it leads: watch, reconcile, compare, renew its lease."""
 
 import asyncio
-import time
 from contextlib import suppress
 
 import aiohttp
@@ -9,39 +8,62 @@ import aiohttp
 from fairlead.handlers.health import Health
 from fairlead.handlers.leader import LeaderElection
 from fairlead.handlers.queue import KeyedQueue
-from fairlead.handlers.reconcile import Key
-from fairlead.handlers.resync import resync
+from fairlead.handlers.reconcile import Context
 from fairlead.handlers.settings import OperatorSettings
+from fairlead.handlers.upkeep import audit_caches, resync
 from fairlead.handlers.watching import watch
-from fairlead.kube.client import KubeClient
+from fairlead.kube.children import CHILDREN, SELECTOR
 from fairlead.kube.errors import ApiError
+from fairlead.kube.kinds import Key
+from fairlead.kube.reflector import Reflector
 
 
 async def lead(
-    settings: OperatorSettings, kube: KubeClient, queue: KeyedQueue[Key], health: Health, stop: asyncio.Event
+    settings: OperatorSettings, context: Context, queue: KeyedQueue[Key], health: Health, stop: asyncio.Event
 ) -> int:
     """Wait to lead, then watch and work; returns 1 when the lease was lost."""
+    kube = context.writer.kube
     election = None
     if settings.lease_namespace:
         election = LeaderElection(kube, settings.lease_namespace, settings.identity)
         await election.acquire()
-    health.leading, health.last_resync = True, time.monotonic()
-    watching = asyncio.create_task(watch(settings, kube.config, queue, stop))
-    work = [
-        asyncio.create_task(queue.run(settings.workers)),
-        asyncio.create_task(resync(settings, kube, queue, health)),
-    ]
+    health.start()
+    tasks = [asyncio.create_task(_work(settings, context, queue, health, stop))]
     if election:
-        work.append(asyncio.create_task(election.hold()))
+        tasks.append(asyncio.create_task(election.hold()))
     try:
-        done, _ = await asyncio.wait([watching, *work], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
         return 1
     finally:
-        for task in (watching, *work):
+        for task in tasks:
             task.cancel()
-        await asyncio.wait(work)
+        await asyncio.wait(tasks)
         if election:
             with suppress(ApiError, aiohttp.ClientError, TimeoutError):
                 await election.release()
+
+
+async def _work(
+    settings: OperatorSettings, context: Context, queue: KeyedQueue[Key], health: Health, stop: asyncio.Event
+) -> None:
+    """Fill the cache of children, then watch our resources and reconcile them: no plan is made on half a cache."""
+    writer, resources = context.writer, context.resources
+    reflectors = [
+        Reflector(writer.kube, writer.children, kind, namespace, SELECTOR, metadata_only)
+        for kind, metadata_only in CHILDREN
+        for namespace in settings.watched_namespaces or (None,)
+    ]
+    async with asyncio.TaskGroup() as group:
+        for reflector in reflectors:
+            group.create_task(reflector.run())
+        for reflector in reflectors:
+            await reflector.synced.wait()
+        group.create_task(queue.run(settings.workers))
+        group.create_task(context.reports.run())
+        group.create_task(audit_caches(settings, writer.kube, resources, writer.children, health))
+        group.create_task(resync(settings, resources, queue))
+        watching = asyncio.create_task(watch(settings, writer.kube.config, resources, stop))
+        # kopf takes seconds to close its streams: nobody waits for it
+        group.create_task(asyncio.Event().wait()).add_done_callback(lambda _: watching.cancel())

@@ -13,21 +13,29 @@ from fairlead.handlers.health import Health, serve
 from fairlead.handlers.leading import lead
 from fairlead.handlers.logs import set_up_logging
 from fairlead.handlers.queue import KeyedQueue
-from fairlead.handlers.reconcile import Context, Key, reconcile
+from fairlead.handlers.reconcile import Context, reconcile
 from fairlead.handlers.settings import OperatorSettings, read_settings
 from fairlead.handlers.signals import stop_on_signals
+from fairlead.kube.children import ChildCache
 from fairlead.kube.client import KubeClient
 from fairlead.kube.config import ConfigError, load_config
 from fairlead.kube.errors import ApiError
+from fairlead.kube.execute import Writer
+from fairlead.kube.kinds import Key, Kind
+from fairlead.kube.reports import Reports
+from fairlead.kube.resources import ResourceCache
 
 _log = logging.getLogger(__name__)
+
+_SETTLE_SECONDS = 0.02
+"""Children change in bursts: pods of one job start together. One reconcile looks at all of them."""
 
 
 def main() -> None:
     """Run the operator until SIGTERM or SIGINT; exits 1 when it lost its lease, 2 on bad settings."""
     try:
         settings = read_settings()
-        kube = KubeClient(load_config())
+        kube = KubeClient(load_config(), _count_request)
     except (ValueError, ConfigError) as error:
         sys.stderr.write(f"fairlead-operator: {error}\n")
         sys.exit(2)
@@ -46,12 +54,12 @@ async def _run(settings: OperatorSettings, kube: KubeClient) -> int:
         # a connection that is kept would go on reaching whatever it reached before a Service's routes were made
         connector = aiohttp.TCPConnector(force_close=True)
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        context = Context(kube, http, settings)
         queue: KeyedQueue[Key] = KeyedQueue(lambda key: reconcile(context, key), _log_failure)
-        health = Health(queue, settings.resync_seconds)
+        context = _build_context(settings, kube, http, queue)
+        health = Health(queue, settings.audit_seconds)
         runner = await serve(health, settings.port, settings.bind_address)
         stack.push_async_callback(runner.cleanup)
-        leading = asyncio.create_task(lead(settings, kube, queue, health, stop))
+        leading = asyncio.create_task(lead(settings, context, queue, health, stop))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait({leading, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if leading.done():
@@ -59,6 +67,26 @@ async def _run(settings: OperatorSettings, kube: KubeClient) -> int:
         leading.cancel()
         await asyncio.wait({leading})
         return 0
+
+
+def _build_context(
+    settings: OperatorSettings, kube: KubeClient, http: aiohttp.ClientSession, queue: KeyedQueue[Key]
+) -> Context:
+    """Connect the caches to the queue: what changes in them is reconciled."""
+    return Context(
+        writer=Writer(kube, ChildCache(lambda key: queue.add(key, _SETTLE_SECONDS))),
+        resources=ResourceCache(queue.add),
+        reports=Reports(
+            http, queue.add, settings.progress_seconds,
+            settings.progress_reads_per_second, settings.progress_writes_per_second,
+        ),
+        http=http,
+        settings=settings,
+    )  # fmt: skip
+
+
+def _count_request(method: str, kind: Kind) -> None:
+    metrics.REQUESTS.labels(method, kind.plural).inc()
 
 
 def _log_failure(key: Key, error: Exception, delay: float) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import math
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ Key = TypeVar("Key")
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 60.0
 
 
-@dataclass
+@dataclass(slots=True)
 class _State:
     """What is known of a key that is queued, running or backing off."""
 
@@ -24,27 +25,29 @@ class _State:
 
 @dataclass
 class KeyedQueue(Generic[Key]):
-    """Runs `work(key)` for every key that was asked for; `work` returns the seconds until it wants to run again."""
+    """Runs `work(key)` for every key that was added; `work` returns the seconds until it is to run again."""
 
     work: Callable[[Key], Awaitable[float | None]]
     on_error: Callable[[Key, Exception, float], None]
-    """Told of every failure and of the seconds until the next try."""
+    """Called for every failure with the seconds until the next try."""
     _states: dict[Key, _State] = field(default_factory=dict)
     _heap: list[tuple[float, int, Key]] = field(default_factory=list)
-    _changed: asyncio.Condition = field(default_factory=asyncio.Condition)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _count: int = 0
 
-    async def add(self, key: Key, delay: float = 0.0) -> None:
+    def add(self, key: Key, delay: float = 0.0) -> None:
         """Ask for a key to be worked on after `delay` seconds; the earliest of several requests counts."""
-        async with self._changed:
-            self._schedule(key, time.monotonic() + delay)
-            self._changed.notify()
+        self._schedule(key, time.monotonic() + delay)
+        self._changed.set()
 
     async def run(self, workers: int) -> None:
-        """Work until cancelled."""
+        """Work until cancelled, on at most `workers` keys at once."""
+        free = asyncio.Semaphore(workers)
         async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(self._worker())
+            while True:
+                await free.acquire()
+                key = await self._take()
+                group.create_task(self._work_on(key)).add_done_callback(lambda _: free.release())
 
     def oldest(self) -> float:
         """Return for how many seconds the longest overdue or longest running key has waited."""
@@ -62,31 +65,30 @@ class KeyedQueue(Generic[Key]):
         now = time.monotonic()
         return sum(state.running_since is not None or (state.due or now + 1) <= now for state in self._states.values())
 
-    async def _worker(self) -> None:
-        while True:
-            key = await self._take()
-            again = await self._try(key)
-            async with self._changed:
-                self._finish(key, again)
-                self._changed.notify()
-
     async def _take(self) -> Key:
         """Wait for the next key that is due and not running."""
-        async with self._changed:
-            while True:
-                now = time.monotonic()
-                while self._heap and self._heap[0][0] <= now:
-                    due, _, key = heapq.heappop(self._heap)
-                    state = self._states.get(key)
-                    # an entry that was overtaken by an earlier one, or whose key is running, is void
-                    if state and state.due == due and state.running_since is None:
-                        state.due, state.running_since = None, now
-                        return key
-                timeout = self._heap[0][0] - now if self._heap else None
-                try:
-                    await asyncio.wait_for(self._changed.wait(), timeout)
-                except TimeoutError:
-                    continue
+        while True:
+            now = time.monotonic()
+            while self._heap and self._heap[0][0] <= now:
+                due, _, key = heapq.heappop(self._heap)
+                state = self._states.get(key)
+                # an entry that was overtaken by an earlier one, or whose key is running, is void
+                if state and state.due == due and state.running_since is None:
+                    state.due, state.running_since = None, now
+                    return key
+            self._changed.clear()
+            loop = asyncio.get_running_loop()
+            alarm = loop.call_later(self._heap[0][0] - now, self._changed.set) if self._heap else None
+            try:
+                await self._changed.wait()
+            finally:
+                if alarm:
+                    alarm.cancel()
+
+    async def _work_on(self, key: Key) -> None:
+        again = await self._try(key)
+        self._finish(key, again)
+        self._changed.set()
 
     async def _try(self, key: Key) -> float | None:
         state = self._states[key]
@@ -104,9 +106,9 @@ class KeyedQueue(Generic[Key]):
         state = self._states[key]
         state.running_since = None
         if again is not None:
-            self._schedule(key, time.monotonic() + again)
-        elif state.due is not None:
-            # it was asked for while it ran
+            # it may have been asked for while it ran
+            state.due = min(time.monotonic() + again, state.due or math.inf)
+        if state.due is not None:
             self._push(key, state.due)
         elif not state.failures:
             del self._states[key]
@@ -115,8 +117,8 @@ class KeyedQueue(Generic[Key]):
         state = self._states.setdefault(key, _State())
         if state.due is None or due < state.due:
             state.due = due
-        if state.running_since is None:
-            self._push(key, state.due)
+            if state.running_since is None:
+                self._push(key, due)
 
     def _push(self, key: Key, due: float) -> None:
         self._count += 1

@@ -1,11 +1,11 @@
-"""One reconcile: get, observe, plan, execute."""
+"""One reconcile: take the resource and its facts from the caches, plan, execute."""
 
 import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import aiohttp
 from pydantic import ValidationError
@@ -19,28 +19,26 @@ from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.plan import plan_training_job
 from fairlead.handlers import metrics
-from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
-from fairlead.kube.execute import execute, write_status
-from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Kind
+from fairlead.kube.execute import Writer
+from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Key, Kind
 from fairlead.kube.observe import observe_deployment, observe_job
+from fairlead.kube.reports import Reports
+from fairlead.kube.resources import ResourceCache, StoredResource
 
 _log = logging.getLogger(__name__)
 
-
-class Key(NamedTuple):
-    """One resource."""
-
-    kind: str
-    namespace: str
-    name: str
+_CONFLICT_SECONDS = 0.05
+"""How soon to plan again after another writer was faster."""
 
 
 @dataclass(frozen=True)
 class Context:
     """What every reconcile works with."""
 
-    kube: KubeClient
+    writer: Writer
+    resources: ResourceCache
+    reports: Reports
     http: aiohttp.ClientSession
     settings: Settings
 
@@ -53,17 +51,17 @@ class _Reconciler:
     model: type[Resource]
     status: type[StatusModel]
     condition: str
-    """Set to False when the spec is invalid or a child is refused."""
+    """Set to False when the spec is invalid or a child is rejected."""
     plan: Callable[[Context, Any, datetime], Awaitable[Plan]]
 
 
 async def _plan_job(context: Context, job: TrainingJob, now: datetime) -> Plan:
-    observed = await observe_job(context.kube, context.http, job, context.settings, now)
+    observed = await observe_job(context.writer.children, context.reports, job)
     return plan_training_job(job, observed, context.settings, now, secrets.token_hex(32))
 
 
 async def _plan_deployment(context: Context, deployment: ModelDeployment, now: datetime) -> Plan:
-    observed = await observe_deployment(context.kube, context.http, deployment)
+    observed = await observe_deployment(context.writer.children, context.http, deployment)
     return plan_model_deployment(deployment, observed, context.settings, now)
 
 
@@ -74,45 +72,60 @@ RECONCILERS = {
 
 
 async def reconcile(context: Context, key: Key) -> float | None:
-    """Bring one resource a step closer to its spec; return the seconds until it wants to be looked at again."""
-    reconciler, kube = RECONCILERS[key.kind], context.kube
-    obj = await kube.find(reconciler.kind, key.name, key.namespace)
-    if obj is None or "deletionTimestamp" in obj["metadata"]:
-        return None  # ownerReferences do the clean-up
+    """Bring one resource a step closer to its spec; return the seconds until it is to be looked at again."""
+    stored = context.resources.get(key)
+    if stored is None or stored.deleting:
+        context.reports.drop(key)
+        return None  # ownerReferences do the cleanup
+    reconciler = RECONCILERS[key.kind]
     with metrics.SECONDS.labels(key.kind).time():
-        again = await _reconcile(context, reconciler, obj)
+        again = await _reconcile(context, reconciler, stored)
     metrics.RECONCILES.labels(key.kind, "done").inc()
     return again
 
 
-async def _reconcile(context: Context, reconciler: _Reconciler, obj: dict[str, Any]) -> float | None:
+async def _reconcile(context: Context, reconciler: _Reconciler, stored: StoredResource) -> float | None:
     now = datetime.now(UTC)
     try:
-        resource = reconciler.model.model_validate(obj)
+        resource: Resource = stored.model or reconciler.model.model_validate(stored.obj)
     except ValidationError as error:
         message = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        await _report(context, reconciler, obj, "InvalidSpec", message, now)
-        return None  # only a change of the spec can mend it, and that is watched
+        await _report(context, reconciler, stored, "InvalidSpec", message, now)
+        return None  # only a change of the spec can fix it, and that is watched
+    stored.model = resource
     plan = await reconciler.plan(context, resource, now)
     try:
-        writes = await execute(context.kube, resource, reconciler.kind, plan)
+        writes = await context.writer.execute(stored, resource, reconciler.kind, plan)
         metrics.WRITES.labels(reconciler.kind.kind).inc(writes)
     except ApiError as error:
+        if error.reason == "Conflict":
+            return await _refresh(context, reconciler.kind, stored)
         if error.refused:
-            await _report(context, reconciler, obj, "Refused", error.message, now)
+            await _report(context, reconciler, stored, "Refused", error.message, now)
         raise
     return plan.requeue_after
 
 
+async def _refresh(context: Context, kind: Kind, stored: StoredResource) -> float:
+    """Read a resource that is not the one in the cache any more: what was planned on it is void."""
+    obj = await context.writer.kube.find(kind, stored.name, stored.namespace)
+    if obj is None or obj["metadata"]["uid"] != stored.uid:
+        context.resources.forget(stored.uid, stored.version)
+    if obj is not None:
+        context.resources.put(kind, obj, own=True)
+    return _CONFLICT_SECONDS
+
+
 async def _report(
-    context: Context, reconciler: _Reconciler, obj: dict[str, Any], reason: str, message: str, now: datetime
+    context: Context, reconciler: _Reconciler, stored: StoredResource, reason: str, message: str, now: datetime
 ) -> None:
-    """Say in a condition why the resource cannot be worked on; the rest of its status stays as it was."""
-    meta = ObjectMeta.model_validate(obj["metadata"])
-    status: Any = reconciler.status.model_validate(obj.get("status") or {})
+    """Put into a condition why the resource cannot be worked on; the rest of its status stays as it was."""
+    meta = ObjectMeta.model_validate(stored.obj["metadata"])
+    known = stored.model.status if stored.model else None
+    before: Any = known or reconciler.status.model_validate(stored.obj.get("status") or {})
     wanted = [Wanted(reconciler.condition, False, reason, message)]
-    conditions = merge_conditions(status.conditions, wanted, meta.generation, now)
-    told = status.model_copy(update={"conditions": conditions, "observed_generation": meta.generation})
-    written = await write_status(context.kube, reconciler.kind, meta, status, told)
+    conditions = merge_conditions(before.conditions, wanted, meta.generation, now)
+    status = before.model_copy(update={"conditions": conditions, "observed_generation": meta.generation})
+    written = await context.writer.write_status(reconciler.kind, stored, before, status)
     metrics.WRITES.labels(reconciler.kind.kind).inc(written)
     _log.warning("%s %s/%s: %s: %s", reconciler.kind.kind, meta.namespace, meta.name, reason, message)

@@ -25,8 +25,14 @@ class OperatorSettings(BaseSettings, Settings):
     """The namespace of the leader election's Lease; empty: no leader election."""
     identity: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", validation_alias="POD_NAME")
     """The holder's name in that Lease; read from POD_NAME."""
-    resync_seconds: float = 300.0
-    """How often every resource is reconciled without a cause."""
+    resync_seconds: float = Field(300.0, gt=0)
+    """How often every resource is reconciled without a cause; costs no request for one that is as it should be."""
+    audit_seconds: float = Field(20.0, gt=0)
+    """How often the caches are compared with the API server: an event that a watch lost is found after this time."""
+    progress_reads_per_second: float = Field(25.0, gt=0)
+    """How many launchers are asked for their progress in a second, over all jobs."""
+    progress_writes_per_second: float = Field(5.0, gt=0)
+    """How many jobs' progress is written to their status in a second, over all jobs."""
     workers: int = 8
     """How many resources are reconciled at once."""
     port: int = 8081

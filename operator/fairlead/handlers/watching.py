@@ -1,25 +1,41 @@
-"""kopf's handlers: every change of a resource or of a child puts the owner's key on the queue."""
+"""kopf's part: it watches our own resources, whose bodies go into the cache that reconciles read."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import kopf
 
-from fairlead.core import names
-from fairlead.handlers.queue import KeyedQueue
-from fairlead.handlers.reconcile import Key
 from fairlead.handlers.settings import OperatorSettings
 from fairlead.handlers.signals import stop_on_signals
 from fairlead.kube.config import ClusterConfig
-from fairlead.kube.kinds import DEPLOYMENT, POD, WATCHED, Kind
+from fairlead.kube.kinds import WATCHED, Kind
+from fairlead.kube.reflector import FOLLOW_SECONDS
+from fairlead.kube.resources import ResourceCache
 
-_CHILDREN = ((POD, names.JOB, "TrainingJob"), (POD, names.DEPLOYMENT, "ModelDeployment"),
-             (DEPLOYMENT, names.DEPLOYMENT, "ModelDeployment"))  # fmt: skip
+_log = logging.getLogger(__name__)
+
+_SILENCE_SECONDS = 5.0
+"""A watch that the server should have ended this long ago has stalled."""
+_RESTART_SECONDS = 1.0
 
 
-async def watch(settings: OperatorSettings, config: ClusterConfig, queue: KeyedQueue[Key], stop: asyncio.Event) -> None:
-    """Run kopf: put the key of every changed resource on the queue, until cancelled."""
+async def watch(
+    settings: OperatorSettings, config: ClusterConfig, resources: ResourceCache, stop: asyncio.Event
+) -> None:
+    """Run kopf until cancelled: every change of a resource of ours goes into the cache."""
+    while True:
+        try:
+            await _run_kopf(settings, config, resources, stop)
+        except Exception:  # noqa: BLE001 - kopf ends at a watch error that it does not know; a new list is the cure
+            _log.exception("the watches of our resources ended; starting them again")
+        await asyncio.sleep(_RESTART_SECONDS)
+
+
+async def _run_kopf(
+    settings: OperatorSettings, config: ClusterConfig, resources: ResourceCache, stop: asyncio.Event
+) -> None:
     namespaces = settings.watched_namespaces
     ready = asyncio.Event()
 
@@ -29,19 +45,20 @@ async def watch(settings: OperatorSettings, config: ClusterConfig, queue: KeyedQ
         stop_on_signals(stop)
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(take_signals_back())
-        group.create_task(
-            kopf.operator(
-                registry=build_registry(queue, config),
+        waiting = group.create_task(take_signals_back())
+        try:
+            await kopf.operator(
+                registry=build_registry(resources, config),
                 clusterwide=not namespaces,
                 namespaces=namespaces,
                 standalone=True,
                 ready_flag=ready,
             )
-        )
+        finally:
+            waiting.cancel()
 
 
-def build_registry(queue: KeyedQueue[Key], config: ClusterConfig) -> kopf.OperatorRegistry:
+def build_registry(resources: ResourceCache, config: ClusterConfig) -> kopf.OperatorRegistry:
     """Return kopf's registry: login, settings, one event handler a kind."""
     registry = kopf.OperatorRegistry()
 
@@ -61,30 +78,35 @@ def build_registry(queue: KeyedQueue[Key], config: ClusterConfig) -> kopf.Operat
         settings.posting.enabled = False
         settings.scanning.disabled = True
         settings.peering.standalone = True
-        settings.watching.server_timeout = 270
-        settings.watching.client_timeout = 300
+        settings.watching.server_timeout = int(FOLLOW_SECONDS)
+        settings.watching.inactivity_timeout = FOLLOW_SECONDS + _SILENCE_SECONDS
+        settings.watching.chunk_size = 500
+        settings.persistence.diffbase_storage = _NoDiffs()
+        settings.persistence.progress_storage = kopf.StatusProgressStorage()
 
     for kind in WATCHED:
-        _watch_resource(registry, queue, kind)
-    for kind, label, owner in _CHILDREN:
-        _watch_children(registry, queue, kind, label, owner)
+        _watch_kind(registry, resources, kind)
     return registry
 
 
-def _watch_resource(registry: kopf.OperatorRegistry, queue: KeyedQueue[Key], kind: Kind) -> None:
-    async def enqueue(*, name: str, namespace: str | None, **_: Any) -> None:
-        await queue.add(Key(kind.kind, str(namespace), name))
+def _watch_kind(registry: kopf.OperatorRegistry, resources: ResourceCache, kind: Kind) -> None:
+    async def keep(*, event: Mapping[str, Any], **_: Any) -> None:
+        if event["type"] == "DELETED":
+            resources.drop(event["object"])
+        else:
+            resources.put(kind, event["object"])
 
-    kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"watch-{kind.plural}")(enqueue)
+    kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"watch-{kind.plural}")(keep)
 
 
-def _watch_children(
-    registry: kopf.OperatorRegistry, queue: KeyedQueue[Key], kind: Kind, label: str, owner: str
-) -> None:
-    async def enqueue(*, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
-        await queue.add(Key(owner, str(namespace), labels[label]))
+class _NoDiffs(kopf.DiffBaseStorage):
+    """Spares kopf a copy of every object: what changed is decided by the planners."""
 
-    kopf.on.event(
-        kind.group, kind.version, kind.plural, registry=registry, id=f"{owner}-{kind.plural}".lower(),
-        labels={label: kopf.PRESENT, names.MANAGED_BY: names.OPERATOR},
-    )(enqueue)  # fmt: skip
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        return kopf.BodyEssence({})
+
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        return None

@@ -73,8 +73,10 @@ class KubeClient(Transport):
             items: Objects = []
             try:
                 while True:
-                    page = await self.request("GET", kind, kind.path(namespace), params=params, accept=accept)
-                    items += page["items"]
+                    page = await self.request(
+                        "GET", kind, kind.path(namespace), params=params, accept=accept, count_as="LIST"
+                    )
+                    items += page["items"] or ()  # an empty list of metadata says null
                     if not (token := page["metadata"].get("continue")):
                         return items, page["metadata"]["resourceVersion"]
                     params["continue"] = token
@@ -151,21 +153,30 @@ class KubeClient(Transport):
                     yield event["type"], item
 
     async def apply(
-        self, kind: Kind, obj: Mapping[str, Any], subresource: str | None = None, force: bool = True
+        self,
+        kind: Kind,
+        obj: Mapping[str, Any],
+        subresource: str | None = None,
+        force: bool = True,
+        metadata_only: bool = False,
     ) -> Object:
-        """Server-side apply: what `obj` names is ours, what it no longer names is removed.
+        """Server-side apply: what `obj` names is ours, what it no longer names is removed; `metadata_only`: answer so.
 
         Without `force` it raises ApiError with code 409 where another manager has set a field to another value.
         """
         meta = obj["metadata"]
         path = kind.path(meta.get("namespace"), meta["name"], subresource)
         params = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
-        return await self.request("PATCH", kind, path, obj, "application/apply-patch+yaml", params)
+        accept = _METADATA if metadata_only else JSON
+        return await self.request("PATCH", kind, path, obj, "application/apply-patch+yaml", params, accept)
 
-    async def create(self, kind: Kind, obj: Mapping[str, Any], namespace: str | None = None) -> Object:
-        """Create an object; raises ApiError with code 409 when it exists."""
+    async def create(
+        self, kind: Kind, obj: Mapping[str, Any], namespace: str | None = None, metadata_only: bool = False
+    ) -> Object:
+        """Create an object and return it, or its metadata alone; raises ApiError with code 409 when it exists."""
         path = kind.path(namespace or obj["metadata"].get("namespace"))
-        return await self.request("POST", kind, path, obj, params={"fieldManager": FIELD_MANAGER})
+        accept = _METADATA if metadata_only else JSON
+        return await self.request("POST", kind, path, obj, params={"fieldManager": FIELD_MANAGER}, accept=accept)
 
     async def replace(self, kind: Kind, obj: Mapping[str, Any], subresource: str | None = None) -> Object:
         """Replace an object; raises ApiError with code 409 when it changed since it was read."""

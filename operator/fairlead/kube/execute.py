@@ -1,91 +1,121 @@
-"""Writes: what a plan says, in its order."""
+"""Writes: what a plan says, in its order. The answer to each goes into the cache, so that the next plan sees it."""
 
-import hashlib
-from datetime import UTC, datetime
-from typing import Any
+import asyncio
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
 
-from fairlead.api.base import ObjectMeta, Resource, StatusModel
+from fairlead.api.base import Resource, StatusModel
 from fairlead.core import names
-from fairlead.core.plan import Event, Plan
+from fairlead.core.children import Object
+from fairlead.core.plan import Deletion, Plan
+from fairlead.kube.children import ChildCache, controller_of
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import NAME_TAKEN, ApiError
-from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, POD, SECRET, SERVICE, Kind
+from fairlead.kube.events import send_event
+from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, SERVICE, Kind
+from fairlead.kube.resources import StoredResource
 
 CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT)}
-_EVENT_MESSAGE_LIMIT = 1000  # the API server's is 1,024 bytes
+_STARTED_LAST = ("Pod", "Deployment")
+"""These run what the other children configure: a pod must not start on a key or a graph that another object holds."""
 
 
-async def execute(kube: KubeClient, resource: Resource, kind: Kind, plan: Plan) -> int:
-    """Delete, apply, write the status where it changed, then tell: an event never speaks of what did not happen.
+@dataclass(frozen=True)
+class Writer:
+    """Writes to the API server and to the cache."""
 
-    Returns how many requests that change something it took.
-    """
-    namespace = resource.metadata.namespace
-    for deletion in plan.delete:
-        await kube.delete(CHILD_KINDS[deletion.kind], deletion.name, namespace, uid=deletion.uid)
-    for child in plan.apply:
-        await _apply(kube, resource, CHILD_KINDS[child["kind"]], child)
-    written = await write_status(kube, kind, resource.metadata, resource.status, plan.status)
-    for event in plan.events:
-        await _tell(kube, resource, kind, event)
-    return len(plan.delete) + len(plan.apply) + written + len(plan.events)
+    kube: KubeClient
+    children: ChildCache
 
+    async def execute(self, stored: StoredResource, resource: Resource, kind: Kind, plan: Plan) -> int:
+        """Delete, create or apply, write the status where it changed, then send the events: in this order.
 
-async def _apply(kube: KubeClient, resource: Resource, kind: Kind, child: dict[str, Any]) -> None:
-    """Apply a child; one of its name that is not ours stays as it is, and is reported."""
-    try:
-        await kube.apply(kind, child, force=False)
-    except ApiError as error:
-        if error.code != 409:
-            raise
+        Returns how many requests that change something it took. Raises the first error of each step, once all writes of
+        the step have ended.
+        """
+        namespace = resource.metadata.namespace
+        await _together(self._delete(deletion, namespace) for deletion in plan.delete)
+        first = [child for child in plan.apply if child["kind"] not in _STARTED_LAST]
+        last = [child for child in plan.apply if child["kind"] in _STARTED_LAST]
+        for step in (first, last):
+            await _together(self._write_child(resource, child) for child in step)
+        written = await self.write_status(kind, stored, resource.status, plan.status)
+        for event in plan.events:
+            await send_event(self.kube, resource, kind, event)
+        return len(plan.delete) + len(plan.apply) + written + len(plan.events)
+
+    async def write_status(self, kind: Kind, stored: StoredResource, before: StatusModel, status: StatusModel) -> bool:
+        """Write a status unless it is the one from before; return whether it was written.
+
+        Raises ApiError with code 409 when the resource is no longer the one that the status was derived from.
+        """
+        if status == before:
+            return False
+        meta = {"name": stored.name, "namespace": stored.namespace}
+        meta |= {"uid": stored.uid, "resourceVersion": str(stored.version)}
+        body = {
+            "apiVersion": kind.api_version,
+            "kind": kind.kind,
+            "metadata": meta,
+            "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
+        }
+        answer = await self.kube.apply(kind, body, "status", metadata_only=True)
+        stored.version = max(stored.version, int(answer["metadata"]["resourceVersion"]))
+        stored.obj["status"] = body["status"]
+        if stored.model:
+            stored.model = stored.model.model_copy(update={"status": status})
+        return True
+
+    async def _delete(self, deletion: Deletion, namespace: str) -> None:
+        kind = CHILD_KINDS[deletion.kind]
+        terminating = await self.kube.delete(kind, deletion.name, namespace, uid=deletion.uid)
+        if terminating:
+            self.children.put(kind, terminating, own=True)
+
+    async def _write_child(self, resource: Resource, child: Object) -> None:
+        """Create a child; one that carries its hash may change later, and is applied."""
+        kind = CHILD_KINDS[child["kind"]]
+        changes = names.APPLIED_HASH in child["metadata"].get("annotations", {})
+        written = await (self._apply(resource, kind, child) if changes else self._create(resource, kind, child))
+        if kind is not SECRET:
+            self.children.put(kind, written, own=True)
+
+    async def _create(self, resource: Resource, kind: Kind, child: Object) -> Object:
+        """Create what never changes; that it exists is fine if it is ours."""
+        try:
+            # a child that nothing has happened to yet is known by its metadata
+            return await self.kube.create(kind, child, metadata_only=True)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+            existing = await self._find_ours(resource, kind, child)
+            if existing is None:
+                raise  # it was deleted meanwhile: try again
+            return existing
+
+    async def _apply(self, resource: Resource, kind: Kind, child: Object) -> Object:
+        """Bring a child to what it should be. An apply would adopt an object of that name, so its owner comes first."""
         meta = child["metadata"]
-        there = await kube.get(kind, meta["name"], meta["namespace"])
-        if resource.metadata.uid not in [owner["uid"] for owner in there["metadata"].get("ownerReferences", [])]:
-            message = f"{kind.kind} {meta['name']} exists and belongs to somebody else; expected the name to be free"
-            raise ApiError(409, NAME_TAKEN, message) from error
-        await kube.apply(kind, child)
+        owned = self.children.owned_by(resource.metadata.uid)
+        uid = next((known.uid for known in owned if (known.kind, known.name) == (kind.kind, meta["name"])), None)
+        if uid is None and (existing := await self._find_ours(resource, kind, child)):
+            uid = existing["metadata"]["uid"]
+        if uid:
+            child = child | {"metadata": meta | {"uid": uid}}
+        return await self.kube.apply(kind, child)
+
+    async def _find_ours(self, resource: Resource, kind: Kind, child: Object) -> Object | None:
+        """Return the existing object of a child's name; raises NAME_TAKEN when its controller is not the resource."""
+        meta = child["metadata"]
+        existing = await self.kube.find(kind, meta["name"], meta["namespace"], metadata_only=kind is SECRET)
+        if existing and controller_of(existing["metadata"]).get("uid") != resource.metadata.uid:
+            message = f"{kind.kind} {meta['name']} exists and has another owner; expected the name to be free"
+            raise ApiError(409, NAME_TAKEN, message)
+        return existing
 
 
-async def write_status(kube: KubeClient, kind: Kind, meta: ObjectMeta, before: StatusModel, after: StatusModel) -> bool:
-    """Write a status, unless it says what the resource's says already; says whether it did."""
-    if after == before:
-        return False
-    body = {
-        "apiVersion": kind.api_version,
-        "kind": kind.kind,
-        "metadata": {"name": meta.name, "namespace": meta.namespace},
-        "status": after.model_dump(mode="json", by_alias=True, exclude_none=True),
-    }
-    await kube.apply(kind, body, "status")
-    return True
-
-
-async def _tell(kube: KubeClient, resource: Resource, kind: Kind, event: Event) -> None:
-    try:
-        await kube.create(EVENT, _build_event(resource, kind, event), resource.metadata.namespace)
-    except ApiError as error:
-        if error.code != 409:
-            raise
-
-
-def _build_event(resource: Resource, kind: Kind, event: Event) -> dict[str, Any]:
-    """Build an event with a name of its content: telling it again is no second event."""
-    meta = resource.metadata
-    text = f"{meta.uid}/{meta.generation}/{event.reason}/{event.message}"
-    return {
-        "metadata": {
-            "name": f"{meta.name}.{hashlib.sha256(text.encode()).hexdigest()[:16]}",
-            "namespace": meta.namespace,
-        },
-        "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "reportingController": "fairlead.dev/operator",
-        "reportingInstance": names.OPERATOR,
-        "type": event.type,
-        "reason": event.reason,
-        "action": event.action,
-        "note": event.message[:_EVENT_MESSAGE_LIMIT],
-        "regarding": {
-            "apiVersion": kind.api_version, "kind": kind.kind, "name": meta.name, "namespace": meta.namespace,
-            "uid": meta.uid,
-        },
-    }  # fmt: skip
+async def _together(writes: Iterable[Awaitable[None]]) -> None:
+    """Run writes whose order does not matter; raises the first error when all have ended."""
+    for outcome in await asyncio.gather(*writes, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome

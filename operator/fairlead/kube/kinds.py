@@ -1,6 +1,7 @@
 """Every kind that Fairlead touches, and the verbs the operator uses on it: the one source of its RBAC."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from fairlead.api.group import GROUP, VERSION
 
@@ -34,17 +35,24 @@ class Kind:
         return "/" + "/".join(parts)
 
 
+class Key(NamedTuple):
+    """One resource of ours."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
 _WATCH = ("get", "list", "watch")
-_APPLY = ("get", "list", "create", "patch", "delete")
-_STATUS = (("status", ("get", "patch")),)
+_STATUS = (("status", ("patch",)),)
 
 TRAINING_JOB = Kind(GROUP, VERSION, "trainingjobs", "TrainingJob", verbs=_WATCH, subresources=_STATUS)
 MODEL_DEPLOYMENT = Kind(GROUP, VERSION, "modeldeployments", "ModelDeployment", verbs=_WATCH, subresources=_STATUS)
-POD = Kind("", "v1", "pods", "Pod", verbs=(*_APPLY, "watch"))
-SERVICE = Kind("", "v1", "services", "Service", verbs=_APPLY)
-SECRET = Kind("", "v1", "secrets", "Secret", verbs=_APPLY)
-CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap", verbs=_APPLY)
-DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment", verbs=(*_APPLY, "watch"))
+POD = Kind("", "v1", "pods", "Pod", verbs=(*_WATCH, "create", "delete"))
+SERVICE = Kind("", "v1", "services", "Service", verbs=(*_WATCH, "create", "patch"))
+SECRET = Kind("", "v1", "secrets", "Secret", verbs=("get", "create"))
+CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap", verbs=(*_WATCH, "create", "patch", "delete"))
+DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment", verbs=(*_WATCH, "create", "patch", "delete"))
 EVENT = Kind("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease", verbs=("get", "create", "update"))
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)

@@ -1,5 +1,6 @@
 """One API server over HTTP: authentication, connections, retries of a request, errors, streams of lines."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -10,12 +11,13 @@ import orjson
 from fairlead.kube.config import ClusterConfig
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import Kind
-from fairlead.kube.retries import retrying
+from fairlead.kube.retries import first_wait, is_transient, retrying
 
 Object = dict[str, Any]
 
 JSON = "application/json"
-_MAX_CONNECTIONS = 32
+_MAX_CONNECTIONS = 16
+"""Handshakes cost both sides more than requests, and more at once make a busy API server no faster."""
 
 
 class Transport:
@@ -24,7 +26,7 @@ class Transport:
     def __init__(self, config: ClusterConfig, count: Callable[[str, Kind], None] | None = None) -> None:
         self.config = config
         self._count = count
-        """Called with the HTTP method and the kind of each request, watches excepted."""
+        """Called with the method (LIST for a page of a list) and the kind of each request, watches excepted."""
         self._session: aiohttp.ClientSession | None = None
         self._retrying = retrying()
 
@@ -49,19 +51,26 @@ class Transport:
         content_type: str = JSON,
         params: Mapping[str, str] | None = None,
         accept: str = JSON,
+        count_as: str | None = None,
     ) -> Object:
         """Send one request, retried while the server is overloaded or restarts; raises ApiError from 400 on."""
         data = None if body is None else orjson.dumps(body)
 
         async def send() -> Object:
             if self._count:
-                self._count(method, kind)
+                self._count(count_as or method, kind)
             async with self.open(method, path, data, content_type, params, accept=accept) as answer:
                 await check_status(answer)
                 result: Object = orjson.loads(await answer.read())
                 return result
 
-        return await self._retrying(send)
+        try:
+            return await send()
+        except (ApiError, aiohttp.ClientError) as error:
+            if not is_transient(error):
+                raise
+            await asyncio.sleep(first_wait(error))
+            return await self._retrying(send)
 
     def open(
         self,

@@ -1,5 +1,6 @@
 """From the API server's objects to the few facts that planners read."""
 
+from datetime import datetime
 from typing import Any
 
 from fairlead.core import names
@@ -31,6 +32,7 @@ def view_pod(pod: Object) -> PodView:
         termination_message=ended.get("message", ""),
         waiting=_waiting(status, containers),
         restarts=sum(container.get("restartCount", 0) for container in containers),
+        created=datetime.fromisoformat(meta["creationTimestamp"]) if "creationTimestamp" in meta else None,
     )
 
 
@@ -47,6 +49,7 @@ def view_child(obj: Object) -> ChildView:
         name=meta["name"],
         uid=meta["uid"],
         applied_hash=meta.get("annotations", {}).get(names.APPLIED_HASH, ""),
+        cluster_ip=obj.get("spec", {}).get("clusterIP"),
         replicas=status.get("replicas", 0),
         ready=min(status.get("readyReplicas", 0), updated),
         settled=settled,
@@ -64,7 +67,7 @@ def _main_container(pod: Object, statuses: list[Object]) -> Object:
 
 
 def _waiting(status: Object, containers: list[Object]) -> str:
-    """Say why a pod does not start, or why it ended without its containers having run."""
+    """Return why a pod does not start, or why it ended without its containers having run."""
     for container in status.get("initContainerStatuses", []) + containers:
         waiting = container.get("state", {}).get("waiting")
         if waiting and waiting.get("reason") not in (*_STARTING, None):

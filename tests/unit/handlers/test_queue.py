@@ -26,7 +26,7 @@ async def test_a_key_asked_for_many_times_runs_once() -> None:
 
     queue, _ = make(work)
     for _ in range(5):
-        await queue.add("a")
+        queue.add("a")
     await run(queue, 0.05)
     assert seen == ["a"]
 
@@ -40,14 +40,29 @@ async def test_a_key_never_runs_twice_at_once_and_a_request_meanwhile_runs_it_ag
         running.add(key)
         runs.append(key)
         if len(runs) == 1:
-            await queue.add(key)
+            queue.add(key)
         await asyncio.sleep(0.02)
         running.remove(key)
 
     queue, failures = make(work)
-    await queue.add("a")
+    queue.add("a")
     await run(queue, 0.1)
     assert (runs, failures) == (["a", "a"], [])
+
+
+async def test_a_request_meanwhile_overtakes_the_wait_that_the_run_asks_for() -> None:
+    runs: list[str] = []
+
+    async def work(key: str) -> float:
+        runs.append(key)
+        if len(runs) == 1:
+            queue.add(key)
+        return 3600.0
+
+    queue, _ = make(work)
+    queue.add("a")
+    await run(queue, 0.05)
+    assert len(runs) == 2
 
 
 async def test_keys_run_side_by_side() -> None:
@@ -58,7 +73,7 @@ async def test_keys_run_side_by_side() -> None:
 
     queue, failures = make(work)
     for key in "abc":
-        await queue.add(key)
+        queue.add(key)
     await run(queue, 0.1)
     assert failures == []
 
@@ -72,8 +87,8 @@ async def test_a_failing_key_is_tried_again_with_growing_delays_and_holds_up_no_
         good.append(key)
 
     queue, failures = make(work)
-    await queue.add("bad")
-    await queue.add("good")
+    queue.add("bad")
+    queue.add("good")
     await run(queue, 0.7)
     assert failures == ["bad no 0.5", "bad no 1.0"]
     assert good == ["good"]
@@ -87,7 +102,7 @@ async def test_a_key_comes_back_when_it_asks_to() -> None:
         return 0.01 if len(runs) < 3 else None
 
     queue, _ = make(work)
-    await queue.add("a")
+    queue.add("a")
     await run(queue, 0.15)
     assert len(runs) == 3
     assert len(queue) == 0
@@ -101,10 +116,10 @@ async def test_an_event_overtakes_a_long_wait() -> None:
         return 3600.0
 
     queue, _ = make(work)
-    await queue.add("a")
+    queue.add("a")
     task = asyncio.create_task(queue.run(1))
     await asyncio.sleep(0.03)
-    await queue.add("a")
+    queue.add("a")
     await asyncio.sleep(0.03)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -116,7 +131,7 @@ async def test_a_stuck_key_shows_its_age() -> None:
         await asyncio.sleep(10)
 
     queue, _ = make(work)
-    await queue.add("a")
+    queue.add("a")
     task = asyncio.create_task(queue.run(1))
     await asyncio.sleep(0.1)
     assert queue.oldest() >= 0.09

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from fairlead_contracts.termination import (
     STOPPED_CODE,
@@ -13,11 +13,14 @@ from fairlead_contracts.termination import (
     read_report,
 )
 
-from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job import TrainingJob, TrainingJobStatus
 from fairlead.core import names
-from fairlead.core.conditions import Finding, transition_time
+from fairlead.core.conditions import Finding, is_true, transition_time
 from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.views import PodView
+
+_AFTER_DEADLINE = 0.1
+"""Seconds; a deadline has passed when more time than allowed has."""
 
 
 def check_supported(job: TrainingJob) -> Finding | None:
@@ -83,6 +86,18 @@ def read_success(launcher: PodView) -> SuccessReport | Finding:
     if isinstance(report, Malformed):
         return Finding("ReportMalformed", f"The launcher's termination report is malformed: {report.problem}.")
     return report if isinstance(report, SuccessReport) else SuccessReport()
+
+
+def seconds_to_deadline(job: TrainingJob, status: TrainingJobStatus, now: datetime) -> float | None:
+    """Return when a job of this status must be looked at again because of a deadline; None: it has none."""
+    policy, start = job.spec.run_policy, status.start_time
+    ends = []
+    if start and policy.active_deadline_seconds:
+        ends.append(start + timedelta(seconds=policy.active_deadline_seconds))
+    if start and policy.pre_running_deadline_seconds and not is_true(status.conditions, "Running"):
+        since = max(start, transition_time(status.conditions, "Running") or start)
+        ends.append(since + timedelta(seconds=policy.pre_running_deadline_seconds))
+    return max(0.0, (min(ends) - now).total_seconds()) + _AFTER_DEADLINE if ends else None
 
 
 def _reported_failure(pod: PodView) -> Finding | None:

@@ -33,7 +33,6 @@ class ObservedJob:
     """Everything that is observed of one TrainingJob."""
 
     pods: tuple[PodView, ...] = ()
-    has_key: bool = False
     has_service: bool = False
     gate: Gate | None = None
     """None: not read, as the job has started."""

@@ -16,6 +16,7 @@ from fairlead.core.training_job.checks import (
     check_pending,
     check_supported,
     read_success,
+    seconds_to_deadline,
 )
 from fairlead.core.training_job.gate import check_gate
 from fairlead.core.training_job.observed import ObservedJob
@@ -32,6 +33,8 @@ from fairlead.core.training_job.status import (
 )
 from fairlead.core.views import PodView
 
+_REPORT_SECONDS = 2.0
+"""How long pods may take to run before the status says that they are being made: a quick start is one write less."""
 _DELETION_SECONDS = 5.0
 """How soon to look again at pods that are being deleted, should their end go unnoticed."""
 
@@ -52,7 +55,7 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
         return _fail(job, observed, finding, now)
     if policy.suspend:
         return Plan(derive_suspended(job, observed, now), delete=_delete(observed.pods))
-    if observed.gate and not status.start_time and (finding := check_gate(job.spec.dataset, observed.gate)):
+    if observed.gate and not observed.pods and (finding := check_gate(job.spec.dataset, observed.gate)):
         blocked = derive_blocked(job, finding, now)
         return Plan(blocked, events=warning(job, "Blocked", finding), requeue_after=settings.gate_seconds)
     if leftover := [pod for pod in observed.pods if pod.attempt != attempt]:
@@ -60,7 +63,7 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
     if launcher := next((p for p in current if p.role == names.LAUNCHER and p.phase == "Succeeded"), None):
         report = read_success(launcher)
         malformed = warning(job, "Succeeded", report) if isinstance(report, Finding) else ()
-        return Plan(derive_succeeded(job, report, now), events=malformed, requeue_after=0)
+        return Plan(derive_succeeded(job, observed, report, now), events=malformed, requeue_after=0)
     if finding := check_deadlines(job, observed, running, now):
         return _fail(job, observed, finding, now)
     if finding := check_failure(job, current, running):
@@ -71,12 +74,25 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
     if not running and any(pod.deleting for pod in current):
         return Plan(status, requeue_after=_DELETION_SECONDS)
     if missing := _missing(job, observed, current, attempt, key):
-        return Plan(derive_created(job, observed, now), apply=missing, requeue_after=settings.progress_seconds)
+        held = any(is_true(status.conditions, type_) for type_ in ("Blocked", "Suspended"))
+        status = derive_created(job, observed, now) if held else status
+        return Plan(status, apply=missing, requeue_after=_REPORT_SECONDS)
     if not all(pod.phase == "Running" or pod.finished for pod in current):
-        waiting = check_pending(current)
-        pending = derive_pending(job, observed, waiting, now) if waiting else derive_created(job, observed, now)
-        return Plan(pending, requeue_after=settings.progress_seconds)
-    return Plan(derive_running(job, observed, settings, now), requeue_after=settings.progress_seconds)
+        return _await_pods(job, observed, current, now)
+    status = derive_running(job, observed, settings, now)
+    return Plan(status, requeue_after=seconds_to_deadline(job, status, now))
+
+
+def _await_pods(job: TrainingJob, observed: ObservedJob, current: tuple[PodView, ...], now: datetime) -> Plan:
+    """Report pods that do not start, or that have taken longer than a quick start."""
+    if waiting := check_pending(current):
+        status = derive_pending(job, observed, waiting, now)
+        return Plan(status, requeue_after=seconds_to_deadline(job, status, now))
+    youngest = max((pod.created for pod in current if pod.created), default=None)
+    if youngest and 0 <= (age := (now - youngest).total_seconds()) < _REPORT_SECONDS:
+        return Plan(job.status, requeue_after=_REPORT_SECONDS - age)
+    status = derive_created(job, observed, now)
+    return Plan(status, requeue_after=seconds_to_deadline(job, status, now))
 
 
 def _fail(job: TrainingJob, observed: ObservedJob, finding: Finding, now: datetime) -> Plan:
@@ -102,7 +118,8 @@ def _missing(
     """Return the children that do not exist: key and Service before the pods that need them."""
     there = {pod.name for pod in current}
     children = []
-    if not observed.has_key:
+    if not current:
+        # an attempt that starts creates the key, unless it exists: whether it does is not worth a permission to list
         children.append(build_key_secret(job, key))
     if not observed.has_service:
         children.append(build_service(job))

@@ -85,15 +85,18 @@ def derive_failed(job: TrainingJob, observed: ObservedJob, finding: Finding, now
         Wanted("Failed", True, finding.reason, finding.message),
         Wanted("Running", False, "Failed", "The job has failed."),
     ]
-    return _derive(job, "Failed", wanted, now, completion_time=_seconds(now), workers=_count(job, observed))
+    started = _started(job, observed, now) if observed.pods else {}
+    return _derive(job, "Failed", wanted, now, completion_time=_seconds(now), workers=_count(job, observed), **started)
 
 
-def derive_succeeded(job: TrainingJob, report: SuccessReport | Finding, now: datetime) -> TrainingJobStatus:
+def derive_succeeded(
+    job: TrainingJob, observed: ObservedJob, report: SuccessReport | Finding, now: datetime
+) -> TrainingJobStatus:
     """Record what the job made: the launcher's report names the model and the final progress.
 
     A finding stands for a report that is malformed: the job succeeded, and its message says what is not on record.
     """
-    changes: dict[str, Any] = {
+    changes = _started(job, observed, now) | {
         "completion_time": _seconds(now),
         "workers": WorkerCounts(ready=0, desired=job.spec.workers.replicas, restarts=job.status.workers.restarts),
     }
@@ -103,7 +106,8 @@ def derive_succeeded(job: TrainingJob, report: SuccessReport | Finding, now: dat
         report = SuccessReport()
     if model := report.model:
         reference = ArtifactRef(name="model", uri=model.uri, digest=model.digest)
-        kept = tuple(artifact for artifact in job.status.provenance if artifact.name != "model")
+        read = changes.get("provenance", job.status.provenance)
+        kept = tuple(artifact for artifact in read if artifact.name != "model")
         changes |= {"model_version": model.version, "provenance": (*kept, reference)}
     if report.progress:
         changes["progress"] = Progress.model_validate(report.progress.to_json()).model_copy(
@@ -136,7 +140,8 @@ def _starting(job: TrainingJob) -> list[Wanted]:
 
 def _started(job: TrainingJob, observed: ObservedJob, now: datetime) -> dict[str, Any]:
     """Return the fields that are set when a job starts, and kept from then on."""
-    changes: dict[str, Any] = {"start_time": job.status.start_time or _seconds(now)}
+    first = min((pod.created for pod in observed.pods if pod.created), default=now)
+    changes: dict[str, Any] = {"start_time": job.status.start_time or _seconds(first)}
     if observed.gate and observed.gate.artifacts:
         changes["provenance"] = observed.gate.artifacts
     return changes

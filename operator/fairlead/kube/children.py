@@ -1,0 +1,114 @@
+"""The cache of children: pods, Services, ConfigMaps and Deployments that carry our label, by the uid of their owner."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead.core import names
+from fairlead.core.views import ChildView, PodView
+from fairlead.kube.cache import Cache, Entry
+from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, POD, SERVICE, WATCHED, Key, Kind
+from fairlead.kube.transport import Object
+from fairlead.kube.views import view_child, view_pod
+
+CHILDREN = ((POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False))
+"""The kinds that are watched, and whether their metadata is enough.
+
+Secrets are not: a job's key is created without being read, so no secret data enters the operator's memory.
+"""
+SELECTOR = names.selector({names.MANAGED_BY: names.OPERATOR})
+
+_OWNERS = {kind.kind: kind.api_version for kind in WATCHED}
+
+
+@dataclass(slots=True)
+class Child(Entry):
+    """A child as planners see it."""
+
+    owner: str
+    """The uid of its controller; empty: it has none. A label proves nothing."""
+    controller: str
+    """The name of that controller."""
+    key: Key | None
+    """The resource to reconcile when it changes: its owner, else the one that its labels name."""
+    view: PodView | ChildView
+
+
+class ChildCache(Cache[Child]):
+    """Children by owner. Objects that carry our label but have another owner concern nobody's plan."""
+
+    def __init__(self, changed: Callable[[Key], None]) -> None:
+        super().__init__(_read_child, lambda child: changed(child.key) if child.key else None)
+        self._owned: dict[str, dict[str, Child]] = {}
+        self._replicated: dict[Key, dict[str, Child]] = {}
+
+    def owned_by(self, uid: str) -> list[Child]:
+        """Return the children whose controller has this uid, by name."""
+        return _by_name(self._owned.get(uid, {}))
+
+    def replicas_of(self, key: Key, deployments: set[str]) -> list[Child]:
+        """Return the pods of a ModelDeployment's Deployments, by name.
+
+        Their owner is a ReplicaSet, which is not watched: they are found by label and their ReplicaSet's name.
+        """
+        pods = _by_name(self._replicated.get(key, {}))
+        return [pod for pod in pods if pod.controller.rpartition("-")[0] in deployments]
+
+    def _differs(self, before: Child, after: Child) -> bool:
+        return before.view != after.view or before.owner != after.owner
+
+    def _replaced(self, before: Child | None, after: Child | None) -> None:
+        if before:
+            self._remove(before)
+        if after and after.owner:
+            self._owned.setdefault(after.owner, {})[after.uid] = after
+        if after and after.key and after.kind == POD.kind and after.key.kind != "TrainingJob":
+            self._replicated.setdefault(after.key, {})[after.uid] = after
+
+    def _remove(self, child: Child) -> None:
+        indexes: tuple[tuple[dict[Any, dict[str, Child]], Any], ...] = (
+            (self._owned, child.owner), (self._replicated, child.key),
+        )  # fmt: skip
+        for index, place in indexes:
+            if group := index.get(place):
+                group.pop(child.uid, None)
+                if not group:
+                    del index[place]
+
+
+def _read_child(kind: Kind, obj: Object) -> Child:
+    meta = obj["metadata"]
+    owner = controller_of(meta)
+    return Child(
+        kind=kind.kind,
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        version=int(meta["resourceVersion"]),
+        owner=owner.get("uid", ""),
+        controller=owner.get("name", ""),
+        key=_find_key(meta, owner),
+        view=view_pod(obj) if kind is POD else view_child(obj),
+    )
+
+
+def controller_of(meta: Object) -> dict[str, str]:
+    """Return the owner reference of an object's controller; empty when it has none."""
+    for owner in meta.get("ownerReferences", ()):
+        if owner.get("controller"):
+            return dict(owner)
+    return {}
+
+
+def _find_key(meta: Object, owner: dict[str, str]) -> Key | None:
+    if owner and _OWNERS.get(owner["kind"]) == owner["apiVersion"]:
+        return Key(owner["kind"], meta["namespace"], owner["name"])
+    labels = meta.get("labels", {})
+    for kind, label in (("TrainingJob", names.JOB), ("ModelDeployment", names.DEPLOYMENT)):
+        if name := labels.get(label):
+            return Key(kind, meta["namespace"], name)
+    return None
+
+
+def _by_name(children: dict[str, Child]) -> list[Child]:
+    return sorted(children.values(), key=lambda child: child.name)

@@ -1,0 +1,46 @@
+"""Events: what a person should see in `kubectl describe`."""
+
+import hashlib
+from datetime import UTC, datetime
+
+from fairlead.api.base import Resource
+from fairlead.core import names
+from fairlead.core.children import Object
+from fairlead.core.plan import Event
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import ApiError
+from fairlead.kube.kinds import EVENT, Kind
+
+_MESSAGE_LIMIT = 1000  # the API server's is 1,024 bytes
+
+
+async def send_event(kube: KubeClient, resource: Resource, kind: Kind, event: Event) -> None:
+    """Create an event; one that exists was sent before."""
+    try:
+        await kube.create(EVENT, _build_event(resource, kind, event), resource.metadata.namespace)
+    except ApiError as error:
+        if error.code != 409:
+            raise
+
+
+def _build_event(resource: Resource, kind: Kind, event: Event) -> Object:
+    """Build an event named after its content: sending it again makes no second one."""
+    meta = resource.metadata
+    text = f"{meta.uid}/{meta.generation}/{event.reason}/{event.message}"
+    return {
+        "metadata": {
+            "name": f"{meta.name}.{hashlib.sha256(text.encode()).hexdigest()[:16]}",
+            "namespace": meta.namespace,
+        },
+        "eventTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": "fairlead.dev/operator",
+        "reportingInstance": names.OPERATOR,
+        "type": event.type,
+        "reason": event.reason,
+        "action": event.action,
+        "note": event.message[:_MESSAGE_LIMIT],
+        "regarding": {
+            "apiVersion": kind.api_version, "kind": kind.kind, "name": meta.name, "namespace": meta.namespace,
+            "uid": meta.uid,
+        },
+    }  # fmt: skip

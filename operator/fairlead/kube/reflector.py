@@ -1,0 +1,74 @@
+"""Watches of children: list, follow, start again; nothing that happens to a watch is left unnoticed for long.
+
+As client-go's reflector: after any error, list anew and merge. A watch request lasts a few seconds only, and one that
+is silent for longer has stalled (`KubeClient.follow`).
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+
+from fairlead.kube.cache import Cache
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import ApiError
+from fairlead.kube.kinds import Kind
+
+_log = logging.getLogger(__name__)
+
+FOLLOW_SECONDS = 20.0
+"""How long a watch request lasts. With the silence that is tolerated, a stalled watch is replaced within 30 s."""
+_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.2, 10.0
+WATCH_ERRORS = (ApiError, aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError)
+"""What can happen to a list or a watch. Everything else is a defect of ours."""
+
+
+@dataclass
+class Reflector:
+    """Keeps a cache up to date with one kind in one namespace, or in all of them (None)."""
+
+    kube: KubeClient
+    cache: Cache[Any]
+    kind: Kind
+    namespace: str | None
+    labels: str
+    metadata_only: bool = False
+    seconds: float = FOLLOW_SECONDS
+    synced: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once everything that exists is in the cache."""
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        backoff = _FIRST_BACKOFF
+        while True:
+            try:
+                version = await self.list()
+                backoff = _FIRST_BACKOFF
+                await self._follow(version)
+            except WATCH_ERRORS as error:
+                _log.warning("watch of %s: listing again: %s: %s", self.kind.plural, type(error).__name__, error)
+                await asyncio.sleep(backoff)
+                backoff = min(2 * backoff, _LONGEST_BACKOFF)
+
+    async def list(self) -> str:
+        """Merge a complete list into the cache; return its resourceVersion."""
+        objects, version = await self.kube.list_at_version(
+            self.kind, self.namespace, self.labels, metadata_only=self.metadata_only
+        )
+        self.cache.replace(self.kind, self.namespace, objects, version)
+        self.synced.set()
+        return version
+
+    async def _follow(self, version: str) -> None:
+        """Put every change into the cache, until the version has expired."""
+        changes = self.kube.follow(
+            self.kind, version, self.namespace, self.labels, metadata_only=self.metadata_only, seconds=self.seconds
+        )
+        async for event, obj in changes:
+            if event == "DELETED":
+                self.cache.drop(obj)
+            elif event != "BOOKMARK":
+                self.cache.put(self.kind, obj)

@@ -1,0 +1,131 @@
+"""Whose object it is decides, not its name or its labels: foreign objects stay as they are, and are no evidence."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import Operator
+from tests.integration.test_model_deployment import create_deployment, make_models, wait_for_reason
+from tests.integration.test_training_job import SUCCESS, create_job, end_pod, pods_of, run_pods, wait_for_pods
+from tests.support.api_server import Kubectl, condition, wait_for
+from tests.support.requests import count_requests
+from tests.support.resources import Object
+
+LABELS = {"app.kubernetes.io/managed-by": "fairlead"}
+
+
+def labels_of(job: str, role: str = "worker") -> dict[str, str]:
+    """Return what our own pods carry."""
+    return LABELS | {"fairlead.dev/job": job, "fairlead.dev/role": role, "fairlead.dev/attempt": "0"}
+
+
+def make_foreign(kind: str, name: str, job: str, **content: Any) -> Object:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name, "labels": labels_of(job)}} | content
+
+
+FOREIGN = {
+    "Secret": make_foreign("Secret", "secret-taken-key", "secret-taken", stringData={"key": "theirs"}),
+    "Service": make_foreign("Service", "service-taken-pods", "service-taken", spec={"ports": [{"port": 80}]}),
+    "Pod": make_foreign(
+        "Pod", "pod-taken-launcher", "pod-taken", spec={"containers": [{"name": "theirs", "image": "example/theirs:1"}]}
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_foreign_object_with_a_childs_name_and_labels_is_reported_and_left_alone(
+    kubectl: Kubectl, operator: Operator, kind: str
+) -> None:
+    foreign, job = FOREIGN[kind], f"{kind.lower()}-taken"
+    kubectl.apply(foreign)
+    name = foreign["metadata"]["name"]
+    before = kubectl.get(kind.lower(), name)
+    create_job(kubectl, job)
+
+    def look() -> Object:
+        found = condition(kubectl.get("tj", job), "Running")
+        return found if found.get("reason") == "Refused" else {}
+
+    message = wait_for(look, "the report")["message"]
+    assert message == f"{kind} {name} exists and has another owner; expected the name to be free"
+    if kind != "Pod":
+        assert pods_of(kubectl, job) == {}
+    kubectl("delete", "tj", job)
+    assert kubectl.get(kind.lower(), name) == before
+    kubectl("delete", kind.lower(), name, "--grace-period=0", "--force")
+
+
+def test_a_name_that_becomes_free_is_used_at_once(kubectl: Kubectl, operator: Operator) -> None:
+    kubectl.apply(make_foreign("Service", "freed-pods", "freed", spec={"ports": [{"port": 80}]}))
+    create_job(kubectl, "freed")
+    wait_for(lambda: condition(kubectl.get("tj", "freed"), "Running").get("reason") == "Refused", "the report")
+    kubectl("delete", "service", "freed-pods")
+    wait_for_pods(kubectl, "freed")
+
+
+def test_orphans_of_an_earlier_job_of_the_name_decide_nothing(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "again")
+    wait_for_pods(kubectl, "again")
+    run_pods(kubectl, "again")
+    for name in ("worker-0", "worker-1"):
+        end_pod(kubectl, f"again-{name}", 0, None)
+    kubectl("delete", "tj", "again", "--cascade=orphan")
+    end_pod(kubectl, "again-launcher", 0, SUCCESS)
+    orphans = {name: pod["metadata"]["uid"] for name, pod in pods_of(kubectl, "again").items()}
+    create_job(kubectl, "again")
+
+    def look() -> Object:
+        job = kubectl.get("tj", "again")
+        return job if condition(job, "Running").get("reason") == "Refused" else {}
+
+    job = wait_for(look, "the report")
+    assert condition(job, "Succeeded") == {}
+    assert {name: pod["metadata"]["uid"] for name, pod in pods_of(kubectl, "again").items()} == orphans
+    for kind, name in [("service", "again-pods"), ("secret", "again-key"), *(("pod", f"again-{n}") for n in orphans)]:
+        kubectl("delete", kind, name, "--grace-period=0", "--force")
+    pods = wait_for_pods(kubectl, "again")
+    assert not {pod["metadata"]["uid"] for pod in pods.values()} & set(orphans.values())
+
+
+def test_a_foreign_deployment_is_not_adopted(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
+    selector = {"app": "theirs"}
+    template = {"metadata": {"labels": selector}, "spec": {"containers": [{"name": "a", "image": "example/a:1"}]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": selector}, "template": template}
+    meta = {"name": "theirs-main", "labels": LABELS | {"fairlead.dev/deployment": "theirs"}}
+    kubectl.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": spec})
+    create_deployment(kubectl, "theirs", **make_models(tmp_path))
+    assert (
+        "Deployment theirs-main exists and has another owner"
+        in wait_for_reason(kubectl, "theirs", "Refused")["message"]
+    )
+    found = kubectl.get("deployment", "theirs-main")
+    assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "example/a:1"
+    assert "ownerReferences" not in found["metadata"]
+
+
+def test_a_resource_that_is_as_it_should_be_costs_no_request(kubectl: Kubectl, operator: Operator) -> None:
+    kubectl("delete", "tj,mdep", "--all")  # others may be retried meanwhile, and would be counted
+    create_job(kubectl, "still")
+    wait_for_pods(kubectl, "still")
+    run_pods(kubectl, "still")
+    wait_for(lambda: kubectl.get("tj", "still").get("status", {}).get("phase") == "Running", "Running")
+    before = count_requests(operator.port)
+    for number in range(5):
+        # each is an event, and so a reconcile
+        kubectl("annotate", "--overwrite", "tj", "still", f"touched={number}")
+        kubectl("annotate", "--overwrite", "pod", "still-launcher", f"touched={number}")
+    assert count_requests(operator.port) == before
+
+
+def test_a_status_is_not_derived_from_an_older_object(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "raced")
+    wait_for_pods(kubectl, "raced")
+    # another writer of the status, between what the operator saw and what it writes next
+    for number in range(3):
+        patch = json.dumps({"status": {"modelVersion": f"other-{number}"}})
+        kubectl("patch", "tj", "raced", "--subresource", "status", "--type", "merge", "-p", patch)
+    run_pods(kubectl, "raced")
+    wait_for(lambda: kubectl.get("tj", "raced").get("status", {}).get("phase") == "Running", "Running")
+    assert kubectl.get("tj", "raced")["status"]["modelVersion"] == "other-2"

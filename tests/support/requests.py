@@ -1,0 +1,28 @@
+"""What a running operator asks of the API server, by its own metric."""
+
+import urllib.request
+from dataclasses import dataclass
+
+from prometheus_client.parser import text_string_to_metric_families
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What an operator has asked of the API server, but for its lease and for comparing its caches."""
+
+    reads: float
+    writes: float
+
+
+def count_requests(port: int) -> Requests:
+    """Read the operator's own metric."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
+        families = text_string_to_metric_families(response.read().decode())
+    counts = [
+        (sample.labels["method"], sample.value) for family in families for sample in family.samples
+        if sample.name == "fairlead_api_requests_total" and sample.labels["resource"] != "leases"
+    ]  # fmt: skip
+    return Requests(
+        reads=sum(value for method, value in counts if method == "GET"),
+        writes=sum(value for method, value in counts if method not in ("GET", "LIST")),
+    )

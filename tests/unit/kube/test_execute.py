@@ -1,0 +1,118 @@
+"""Writes: what exists is taken for ours by its owner's uid alone, and what was written is in the cache."""
+
+import pytest
+from fairlead.core.model_deployment.build import build_children
+from fairlead.core.plan import Deletion, Plan
+from fairlead.core.settings import Settings
+from fairlead.core.training_job.build import build_key_secret, build_launcher, build_service, build_worker
+from fairlead.kube.children import ChildCache
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import NAME_TAKEN, ApiError
+from fairlead.kube.execute import Writer
+from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Key, Kind
+from fairlead.kube.resources import ResourceCache, StoredResource
+
+from tests.support.resources import make_deployment, make_job
+from tests.support.scripted_api import Object, ScriptedApi, make_pod, scripted_client, status
+
+JOB = make_job()
+OURS = JOB.metadata.uid
+EXISTS = status(409, "AlreadyExists")
+
+
+def make_writer(kube: KubeClient) -> tuple[Writer, list[Key]]:
+    changed: list[Key] = []
+    return Writer(kube, ChildCache(changed.append)), changed
+
+
+def store(kind: Kind = TRAINING_JOB, uid: str = OURS) -> StoredResource:
+    cache = ResourceCache(lambda _: None)
+    meta = {"name": "digits", "namespace": "default", "uid": uid, "resourceVersion": "40"}
+    stored = cache.put(kind, {"metadata": meta})
+    assert stored is not None
+    return stored
+
+
+def names_of(writer: Writer) -> list[str]:
+    return [child.name for child in writer.children.owned_by(OURS)]
+
+
+async def test_what_was_created_is_cached_without_waking_its_job() -> None:
+    api = ScriptedApi(writes=[make_pod("digits-launcher", 41, owner=OURS)])
+    async with scripted_client(api) as kube:
+        writer, changed = make_writer(kube)
+        plan = Plan(JOB.status, apply=(build_launcher(JOB, 0),))
+        assert await writer.execute(store(), JOB, TRAINING_JOB, plan) == 1
+        assert (names_of(writer), changed) == (["digits-launcher"], [])
+
+
+async def test_pods_start_after_what_they_need_exists() -> None:
+    answer = make_pod("any", 41, owner=OURS)
+    api = ScriptedApi(writes=[answer])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        children = (build_worker(JOB, 0, 0), build_launcher(JOB, 0), build_service(JOB), build_key_secret(JOB, "k"))
+        plan = Plan(JOB.status, apply=children, delete=(Deletion("Pod", "old", "old-uid"),))
+        await writer.execute(store(), JOB, TRAINING_JOB, plan)
+    order = [(method, path.rpartition("/")[2]) for method, path, _ in api.requests]
+    assert order[0] == ("DELETE", "old")
+    assert set(order[1:3]) == {("POST", "services"), ("POST", "secrets")}
+    assert order[3:] == [("POST", "pods")] * 2
+
+
+async def test_a_child_that_exists_is_fine_if_it_is_ours() -> None:
+    api = ScriptedApi(writes=[EXISTS], lists=[make_pod("digits-launcher", 41, owner=OURS)])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_launcher(JOB, 0),)))
+        assert names_of(writer) == ["digits-launcher"]
+
+
+@pytest.mark.parametrize("owner", ["", "the-uid-of-an-earlier-job"])
+async def test_a_child_that_exists_and_is_not_ours_is_reported(owner: str) -> None:
+    api = ScriptedApi(writes=[EXISTS], lists=[make_pod("digits-launcher", 41, owner=owner)])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        with pytest.raises(ApiError, match="Pod digits-launcher exists and has another owner") as error:
+            await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_launcher(JOB, 0),)))
+    assert (error.value.reason, error.value.refused) == (NAME_TAKEN, True)
+    assert names_of(writer) == []
+
+
+async def test_no_pod_starts_on_a_key_that_is_not_ours() -> None:
+    api = ScriptedApi(writes=[EXISTS], lists=[make_pod("digits-key", 41, owner="")])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        children = (build_key_secret(JOB, "k"), build_launcher(JOB, 0))
+        with pytest.raises(ApiError, match="Secret digits-key exists"):
+            await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=children))
+    assert [path for method, path, _ in api.requests if method == "POST"] == ["/api/v1/namespaces/default/secrets"]
+
+
+async def test_what_changes_is_applied_to_the_very_object_that_was_seen() -> None:
+    deployment = make_deployment()
+    uid = deployment.metadata.uid
+    service: Object = build_children(deployment, {}, Settings())[-1]
+    api = ScriptedApi(writes=[make_pod("digits", 41, owner=uid)], lists=[make_pod("digits", 40, owner=uid)])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        stored = store(MODEL_DEPLOYMENT, uid)
+        await writer.execute(stored, deployment, MODEL_DEPLOYMENT, Plan(deployment.status, apply=(service,)))
+    (method, path, query), body = api.requests[-1], api.bodies[-1]
+    assert (method, path) == ("PATCH", "/api/v1/namespaces/default/services/digits")
+    assert (query["force"], body["metadata"]["uid"]) == ("true", "uid-digits")
+
+
+async def test_a_status_names_the_object_that_it_was_derived_from() -> None:
+    answer = {"metadata": {"name": "digits", "resourceVersion": "42"}}
+    api = ScriptedApi(writes=[answer])
+    after = JOB.status.model_copy(update={"phase": "Running"})
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        stored = store()
+        stored.model = JOB
+        assert await writer.write_status(TRAINING_JOB, stored, JOB.status, after)
+        assert not await writer.write_status(TRAINING_JOB, stored, after, after)
+    (body,) = api.bodies
+    assert body["metadata"] == {"name": "digits", "namespace": "default", "uid": OURS, "resourceVersion": "40"}
+    assert (stored.version, stored.model.status.phase) == (42, "Running")
