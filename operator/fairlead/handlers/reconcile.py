@@ -87,7 +87,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
 async def _reconcile(context: Context, reconciler: _Reconciler, stored: StoredResource) -> float | None:
     now = datetime.now(UTC)
     try:
-        resource: Resource = stored.model or reconciler.model.model_validate(stored.obj)
+        resource: Resource = stored.model or reconciler.model.model_validate(stored.load())
     except ValidationError as error:
         message = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         await _report(context, reconciler, stored, "InvalidSpec", message, now)
@@ -103,6 +103,8 @@ async def _reconcile(context: Context, reconciler: _Reconciler, stored: StoredRe
         if error.refused:
             await _report(context, reconciler, stored, "Refused", error.message, now)
         raise
+    if plan.requeue_after is None:
+        stored.model = None
     return plan.requeue_after
 
 
@@ -120,9 +122,9 @@ async def _report(
     context: Context, reconciler: _Reconciler, stored: StoredResource, reason: str, message: str, now: datetime
 ) -> None:
     """Put into a condition why the resource cannot be worked on; the rest of its status stays as it was."""
-    meta = ObjectMeta.model_validate(stored.obj["metadata"])
-    known = stored.model.status if stored.model else None
-    before: Any = known or reconciler.status.model_validate(stored.obj.get("status") or {})
+    obj = stored.load()
+    meta = ObjectMeta.model_validate(obj["metadata"])
+    before: Any = reconciler.status.model_validate(obj.get("status") or {})
     wanted = [Wanted(reconciler.condition, False, reason, message)]
     conditions = merge_conditions(before.conditions, wanted, meta.generation, now)
     status = before.model_copy(update={"conditions": conditions, "observed_generation": meta.generation})

@@ -5,8 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import kopf
-
+from fairlead.handlers.kopf_alone import kopf
 from fairlead.handlers.settings import OperatorSettings
 from fairlead.handlers.signals import stop_on_signals
 from fairlead.kube.config import ClusterConfig
@@ -81,6 +80,8 @@ def build_registry(resources: ResourceCache, config: ClusterConfig) -> kopf.Oper
         settings.watching.server_timeout = int(FOLLOW_SECONDS)
         settings.watching.inactivity_timeout = FOLLOW_SECONDS + _SILENCE_SECONDS
         settings.watching.chunk_size = 500
+        # a worker waits this long for its object's next event; it holds more memory than the object
+        settings.queueing.idle_timeout = 0.5
         settings.persistence.diffbase_storage = _NoDiffs()
         settings.persistence.progress_storage = kopf.StatusProgressStorage()
 

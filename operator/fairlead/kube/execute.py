@@ -53,17 +53,15 @@ class Writer:
             return False
         meta = {"name": stored.name, "namespace": stored.namespace}
         meta |= {"uid": stored.uid, "resourceVersion": str(stored.version)}
-        body = {
+        body: Object = {
             "apiVersion": kind.api_version,
             "kind": kind.kind,
             "metadata": meta,
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
         answer = await self.kube.apply(kind, body, "status", metadata_only=True)
-        stored.version = max(stored.version, int(answer["metadata"]["resourceVersion"]))
-        stored.obj["status"] = body["status"]
-        if stored.model:
-            stored.model = stored.model.model_copy(update={"status": status})
+        model = stored.model.model_copy(update={"status": status}) if stored.model else None
+        stored.written(int(answer["metadata"]["resourceVersion"]), body["status"], model)
         return True
 
     async def _delete(self, deletion: Deletion, namespace: str) -> None:

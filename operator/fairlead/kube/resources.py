@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from fairlead.kube.cache import Cache, Entry
 from fairlead.kube.kinds import Key, Kind
 from fairlead.kube.transport import Object
@@ -11,16 +13,23 @@ from fairlead.kube.transport import Object
 
 @dataclass(slots=True)
 class StoredResource(Entry):
-    """One resource. `obj` is what the API server sent, without managedFields; `model` is made of it once."""
+    """One resource, kept as JSON: a fifth of the memory of what is made of it."""
 
-    obj: Object
+    json: bytes
+    """What the API server sent, without managedFields."""
+    deleting: bool
+    """It only waits for its finalizers."""
     model: Any = None
-    """Set by whoever validates the object, and after a status write by whoever wrote it."""
+    """The validated object while something is due for it; None: make it of the JSON."""
 
-    @property
-    def deleting(self) -> bool:
-        """Return whether it only waits for its finalizers."""
-        return "deletionTimestamp" in self.obj["metadata"]
+    def load(self) -> Object:
+        """Return the object."""
+        return dict(orjson.loads(self.json))
+
+    def written(self, version: int, status: Object, model: Any) -> None:
+        """Note a status that was written: its event is no news then."""
+        self.json = orjson.dumps(self.load() | {"status": status})
+        self.version, self.model = max(self.version, version), model
 
 
 class ResourceCache(Cache[StoredResource]):
@@ -58,5 +67,6 @@ def _read_resource(kind: Kind, obj: Object) -> StoredResource:
         name=meta["name"],
         uid=meta["uid"],
         version=int(meta["resourceVersion"]),
-        obj={**obj, "metadata": meta},
+        json=orjson.dumps({**obj, "metadata": meta}),
+        deleting="deletionTimestamp" in meta,
     )

@@ -16,8 +16,8 @@ from fairlead.kube.retries import first_wait, is_transient, retrying
 Object = dict[str, Any]
 
 JSON = "application/json"
-_MAX_CONNECTIONS = 16
-"""Handshakes cost both sides more than requests, and more at once make a busy API server no faster."""
+_MAX_CONNECTIONS = 12
+"""A TLS connection costs a handshake and 256 KiB; more requests at once make a busy API server no faster."""
 
 
 class Transport:

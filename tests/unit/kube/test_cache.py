@@ -106,7 +106,7 @@ def test_the_successor_of_a_resource_survives_the_late_end_of_the_earlier_one() 
     stored = cache.get(DIGITS)
     assert stored is not None
     assert stored.uid == "second"
-    assert "managedFields" not in stored.obj["metadata"]
+    assert "managedFields" not in stored.load()["metadata"]
     cache.drop(make_resource("second", 10))
     assert cache.get(DIGITS) is None
     assert list(cache) == []
