@@ -51,8 +51,9 @@ class Reports:
         every_seconds: float,
         reads_per_second: float,
         writes_per_second: float,
+        port: int = LAUNCHER_PORT,
     ) -> None:
-        self._http, self._publish = http, publish
+        self._http, self._publish, self._port = http, publish, port
         self._every, self._read_pause, self._write_pause = every_seconds, 1 / reads_per_second, 1 / writes_per_second
         self._followed: dict[Key, _Followed] = {}
         self._fresh: dict[Key, None] = {}
@@ -108,7 +109,7 @@ class Reports:
                     await asyncio.sleep(self._write_pause)
 
     async def _read(self, key: Key, followed: _Followed) -> None:
-        url = f"http://{in_url(followed.address)}:{LAUNCHER_PORT}{STATUS_PATH}"
+        url = f"http://{in_url(followed.address)}:{self._port}{STATUS_PATH}"
         try:
             async with self._http.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
                 progress = parse_report(await _read_bounded(response))
@@ -137,9 +138,9 @@ def in_url(address: str) -> str:
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     if response.status != 200:
         raise ValueError(f"got status {response.status}, expected 200")
-    body = await response.content.read(LauncherStatus.max_bytes + 1)
-    while len(body) <= LauncherStatus.max_bytes and (more := await response.content.read(LauncherStatus.max_bytes + 1 - len(body))):
+    most, body = LauncherStatus.max_bytes, b""
+    while len(body) <= most and (more := await response.content.read(most + 1 - len(body))):
         body += more
-    if len(body) > LauncherStatus.max_bytes:
-        raise ValueError(f"got more than {LauncherStatus.max_bytes} bytes")
+    if len(body) > most:
+        raise ValueError(f"got more than {most} bytes")
     return body
