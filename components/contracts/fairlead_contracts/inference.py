@@ -6,8 +6,7 @@ it is the hot path, and arrays are no JSON.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .errors import ContractError, Words
 from .json_arrays import flatten_json, parse_array
@@ -17,8 +16,7 @@ MAX_TENSORS, MAX_NAME, MAX_DIMS = 256, 1024, 32
 _BINARY = "binary_data_size"
 
 
-@dataclass(frozen=True, slots=True)
-class InferenceRequest:
+class InferenceRequest(NamedTuple):
     """A request that fits the model."""
 
     tensors: Mapping[str, Array]
