@@ -13,7 +13,7 @@ from fairlead_artifacts import ArtifactError, fetch
 from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, MAX_BYTES, MODEL_FILE, BundleDescription
 from fairlead_contracts.errors import ContractError
 
-from .errors import BundleRefused
+from .errors import InvalidBundle
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Bundle:
 
 
 def open_bundle(place: str, digest: str | None = None) -> Bundle:
-    """Verify the bundle at a URI or in a folder, and load it; raise BundleRefused.
+    """Verify the bundle at a URI or in a folder, and load it; raise InvalidBundle.
 
     With a digest, every byte is that of the bundle with this digest. Without, every file is what the manifest says, but
     the manifest may be anyone's: its producer, parents and parameters prove nothing.
@@ -38,17 +38,17 @@ def open_bundle(place: str, digest: str | None = None) -> Bundle:
             # Into a folder of our own: what is verified is what is loaded.
             manifest = fetch(uri, target, digest)
         except ArtifactError as error:
-            raise BundleRefused(str(error)) from None
+            raise InvalidBundle(str(error)) from None
         if manifest.kind != KIND:
-            raise BundleRefused(f"{uri}: is of kind {manifest.kind!r}, expected {KIND!r}")
+            raise InvalidBundle(f"{uri}: is of kind {manifest.kind!r}, expected {KIND!r}")
         description = _read_description(target / BUNDLE_FILE)
         try:
             model = (target / MODEL_FILE).read_bytes()
         except OSError:
-            raise BundleRefused(f"{uri}: has no file {MODEL_FILE}") from None
+            raise InvalidBundle(f"{uri}: has no file {MODEL_FILE}") from None
     actual = hashlib.sha256(model).hexdigest()
     if actual != description.sha256:
-        raise BundleRefused(f"{uri}: {MODEL_FILE} has SHA-256 {actual}, {BUNDLE_FILE} says {description.sha256}")
+        raise InvalidBundle(f"{uri}: {MODEL_FILE} has SHA-256 {actual}, {BUNDLE_FILE} says {description.sha256}")
     return Bundle(description, model, manifest.digest)
 
 
@@ -57,6 +57,6 @@ def _read_description(file: Path) -> BundleDescription:
         with file.open("rb") as opened:
             return BundleDescription.parse_json(opened.read(MAX_BYTES + 1), file.name)
     except OSError:
-        raise BundleRefused(f"the bundle has no file {file.name}") from None
+        raise InvalidBundle(f"the bundle has no file {file.name}") from None
     except ContractError as error:
-        raise BundleRefused(f"{file.name}: {error}") from None
+        raise InvalidBundle(f"{file.name}: {error}") from None

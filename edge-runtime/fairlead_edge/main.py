@@ -11,7 +11,7 @@ from fairlead_artifacts import ArtifactError
 from fairlead_contracts.edge_bundle import Preprocessing
 
 from .bundle import Bundle, open_bundle
-from .errors import BundleRefused, InputUnusable, QuantisationRefused
+from .errors import InputUnusable, InvalidBundle, QuantizationRejected
 from .runtime import Runtime
 from .server import serve
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         {"quantize": _quantize, "verify": _verify, "serve": _serve}[options.command](options)
-    except (BundleRefused, QuantisationRefused) as error:
+    except (InvalidBundle, QuantizationRejected) as error:
         sys.stderr.write(f"fairlead-edge: refused: {error}\n")
         return _REFUSED
     except (ArtifactError, InputUnusable, OSError) as error:

@@ -8,7 +8,7 @@ import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.parity import BundleParity
 from numpy.typing import NDArray
 
-from .errors import InputUnusable, QuantisationRefused
+from .errors import InputUnusable, QuantizationRejected
 from .splits import Split
 
 _BATCH = 256
@@ -48,11 +48,11 @@ def measure_parity(source: Path, small: Path, split: Split) -> BundleParity:
 
 
 def check_parity(parity: BundleParity, max_drop: float) -> None:
-    """Raise QuantisationRefused where the accuracy drops by more than `max_drop`."""
+    """Raise QuantizationRejected where the accuracy drops by more than `max_drop`."""
     # Counted in examples: a difference of two decimals is never exact.
     lost = round((parity.accuracy_before - parity.accuracy_after) * parity.examples)
     if lost > max_drop * parity.examples + 1e-9:
-        raise QuantisationRefused(
+        raise QuantizationRejected(
             f"accuracy drops from {parity.accuracy_before:.4f} to {parity.accuracy_after:.4f} "
             f"({lost} of {parity.examples} examples), expected a drop of at most {max_drop:g}"
         )

@@ -11,7 +11,7 @@ from fairlead_contracts.inference import build_response, parse_request
 from fairlead_contracts.tensors import DTYPES, Array, TensorSpec
 
 from .bundle import Bundle
-from .errors import BundleRefused, RequestRefused
+from .errors import InvalidBundle, RequestRejected
 
 _INPUTS = ("FP32", "FP64", "INT64", "UINT8")
 """Data types that a bundle's preprocessing works on."""
@@ -22,18 +22,18 @@ class Runtime:
     """A loaded bundle."""
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
-        """Load the model; raise BundleRefused when ONNX Runtime does not take it."""
+        """Load the model; raise InvalidBundle when ONNX Runtime does not take it."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4
         try:
             self._session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
-            raise BundleRefused(f"ONNX Runtime {ort.__version__} refuses the model: {str(error)[:300]}") from None
+            raise InvalidBundle(f"ONNX Runtime {ort.__version__} refuses the model: {str(error)[:300]}") from None
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or BY_ONNX.get(inputs[0].type) not in _INPUTS:
             found = ", ".join(f"{value.name} {value.type}" for value in inputs)
-            raise BundleRefused(f"the model takes {found}, expected one tensor of {', '.join(_INPUTS)}")
+            raise InvalidBundle(f"the model takes {found}, expected one tensor of {', '.join(_INPUTS)}")
         self._input = _read_spec(inputs[0])
         self.bundle = bundle
         self.name = bundle.description.name
@@ -51,11 +51,11 @@ class Runtime:
         }
 
     def infer(self, body: bytes) -> dict[str, Any]:
-        """Answer a request's body, the tensors' `data` as arrays; raise RequestRefused."""
+        """Answer a request's body, the tensors' `data` as arrays; raise RequestRejected."""
         try:
             document = json.loads(body, parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
-            raise RequestRefused(f"body: is not JSON: {error}") from None
+            raise RequestRejected(f"body: is not JSON: {error}") from None
         names = [value.name for value in self._session.get_outputs()]
         known = [*names, _LABEL] if self.bundle.description.labels else names
         try:
@@ -64,7 +64,7 @@ class Runtime:
             outputs = self._run((values * before.scale + before.offset).astype(values.dtype))
             return build_response(self.name, self._name_outputs(outputs), request)
         except ContractError as error:
-            raise RequestRefused(str(error)) from None
+            raise RequestRejected(str(error)) from None
 
     def _run(self, values: Array) -> list[Array]:
         outputs: list[Array] = self._session.run(None, {self._input.name: values})

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from . import __version__
-from .errors import RequestRefused
+from .errors import RequestRejected
 from .runtime import Runtime
 
 _log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             self._answer(200, self.runtime.infer(self.rfile.read(int(length))))
-        except RequestRefused as error:
+        except RequestRejected as error:
             self._answer(400, {"error": str(error)})
         except Exception:  # noqa: BLE001 - the outermost loop: one request must not end the server
             _log.exception("request failed")

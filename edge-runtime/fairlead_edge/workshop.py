@@ -19,7 +19,7 @@ from fairlead_contracts.parity import BundleParity, BundleTable
 
 from . import __version__
 from .parity import check_parity, measure_parity
-from .quantise import quantise
+from .quantize import quantize
 from .splits import load_split
 
 PRODUCER = f"fairlead-edge/{__version__}"
@@ -44,7 +44,7 @@ class Request:
 
 
 def make_bundle(request: Request) -> tuple[Manifest, BundleParity]:
-    """Quantise, compare, publish; raise QuantisationRefused, InputUnusable or ArtifactError, publishing nothing."""
+    """Quantize, compare, publish; raise QuantizationRejected, InputUnusable or ArtifactError, publishing nothing."""
     with tempfile.TemporaryDirectory() as folder:
         source, data, out = Path(folder, "source"), Path(folder, "data"), Path(folder, "out")
         model = _fetch(request.model_uri, source, request.model_digest, "onnx-model")
@@ -52,7 +52,7 @@ def make_bundle(request: Request) -> tuple[Manifest, BundleParity]:
         calibration = load_split(data, request.calibration_split, request.preprocessing)
         held_out = load_split(data, request.parity_split, request.preprocessing)
         out.mkdir()
-        quantise(source / MODEL_FILE, out / MODEL_FILE, calibration.examples)
+        quantize(source / MODEL_FILE, out / MODEL_FILE, calibration.examples)
         parity = measure_parity(source / MODEL_FILE, out / MODEL_FILE, held_out)
         check_parity(parity, request.max_drop)
         _write_description(request, out)

@@ -4,14 +4,14 @@ import pytest
 import yaml
 
 from tests.support.api_server import Kubectl
-from tests.support.refusals import REFUSALS, Refusal
+from tests.support.rejections import REJECTIONS, Rejection
 from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, change
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.reason)
-def test_bad_resource_is_refused_at_admission(kubectl: Kubectl, refusal: Refusal) -> None:
-    told = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(refusal.resource), check=False)
-    for word in ("invalid", *refusal.words, *refusal.at_server):
+@pytest.mark.parametrize("rejection", REJECTIONS, ids=lambda rejection: rejection.reason)
+def test_bad_resource_is_refused_at_admission(kubectl: Kubectl, rejection: Rejection) -> None:
+    told = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(rejection.resource), check=False)
+    for word in ("invalid", *rejection.words, *rejection.at_server):
         assert word in told
 
 

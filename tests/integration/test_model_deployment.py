@@ -100,5 +100,5 @@ def test_service_of_another_owner_is_left_alone(kubectl: Kubectl, operator: Oper
     spec = {"selector": {"app": "other"}, "ports": ports}
     kubectl.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "taken"}, "spec": spec})
     create_deployment(kubectl, "taken", **make_models(tmp_path))
-    assert "has another owner" in wait_for_reason(kubectl, "taken", "Refused")["message"]
+    assert "has another owner" in wait_for_reason(kubectl, "taken", "Rejected")["message"]
     assert kubectl.get("service", "taken")["spec"]["selector"] == {"app": "other"}

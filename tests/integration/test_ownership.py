@@ -46,7 +46,7 @@ def test_a_foreign_object_with_a_childs_name_and_labels_is_reported_and_left_alo
 
     def look() -> Object:
         found = condition(kubectl.get("tj", job), "Running")
-        return found if found.get("reason") == "Refused" else {}
+        return found if found.get("reason") == "Rejected" else {}
 
     message = wait_for(look, "the report")["message"]
     assert message == f"{kind} {name} exists and has another owner; expected the name to be free"
@@ -60,7 +60,7 @@ def test_a_foreign_object_with_a_childs_name_and_labels_is_reported_and_left_alo
 def test_a_name_that_becomes_free_is_used_at_once(kubectl: Kubectl, operator: Operator) -> None:
     kubectl.apply(make_foreign("Service", "freed-pods", "freed", spec={"ports": [{"port": 80}]}))
     create_job(kubectl, "freed")
-    wait_for(lambda: condition(kubectl.get("tj", "freed"), "Running").get("reason") == "Refused", "the report")
+    wait_for(lambda: condition(kubectl.get("tj", "freed"), "Running").get("reason") == "Rejected", "the report")
     kubectl("delete", "service", "freed-pods")
     wait_for_pods(kubectl, "freed")
 
@@ -78,7 +78,7 @@ def test_orphans_of_an_earlier_job_of_the_name_decide_nothing(kubectl: Kubectl, 
 
     def look() -> Object:
         job = kubectl.get("tj", "again")
-        return job if condition(job, "Running").get("reason") == "Refused" else {}
+        return job if condition(job, "Running").get("reason") == "Rejected" else {}
 
     job = wait_for(look, "the report")
     assert condition(job, "Succeeded") == {}
@@ -98,7 +98,7 @@ def test_a_foreign_deployment_is_not_adopted(kubectl: Kubectl, operator: Operato
     create_deployment(kubectl, "theirs", **make_models(tmp_path))
     assert (
         "Deployment theirs-main exists and has another owner"
-        in wait_for_reason(kubectl, "theirs", "Refused")["message"]
+        in wait_for_reason(kubectl, "theirs", "Rejected")["message"]
     )
     found = kubectl.get("deployment", "theirs-main")
     assert found["spec"]["template"]["spec"]["containers"][0]["image"] == "example/a:1"

@@ -142,9 +142,9 @@ def test_template_that_the_api_server_refuses_becomes_a_condition(kubectl: Kubec
     create_job(kubectl, "refused", **{path: {"requests": {"cpu": "much"}}})
 
     def look() -> bool:
-        return condition(kubectl.get("tj", "refused"), "Running").get("reason") == "Refused"
+        return condition(kubectl.get("tj", "refused"), "Running").get("reason") == "Rejected"
 
-    wait_for(look, "the refusal")
+    wait_for(look, "the rejection")
 
 
 def test_suspended_job_gives_up_its_pods_and_gets_them_back(kubectl: Kubectl, operator: Operator) -> None:

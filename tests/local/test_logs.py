@@ -45,6 +45,6 @@ def test_logs_of_the_run_before_are_kept(cluster: LocalCluster) -> None:
 def test_only_the_api_server_may_read_logs(cluster: LocalCluster) -> None:
     settings = json.loads((cluster.home / "cluster" / "settings.json").read_text())
     context = ssl._create_unverified_context()
-    with pytest.raises(OSError) as refusal:
+    with pytest.raises(OSError) as rejection:
         urllib.request.urlopen(f"https://127.0.0.1:{settings['node_port']}/containerLogs/a/b/c", context=context).read()
-    assert not isinstance(refusal.value, urllib.error.HTTPError)  # the connection is refused, not the request
+    assert not isinstance(rejection.value, urllib.error.HTTPError)  # the connection is refused, not the request

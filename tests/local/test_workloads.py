@@ -50,5 +50,5 @@ def test_pod_security_holds_on_the_local_cluster_too(cluster: LocalCluster) -> N
     cluster.apply(namespace)
     pod = make_pod("lax", "true")
     pod["metadata"]["namespace"] = "strict"
-    refusal = cluster.kubectl("create", "-f", "-", stdin=json.dumps(pod), check=False)
-    assert 'violates PodSecurity "restricted:latest"' in refusal
+    rejection = cluster.kubectl("create", "-f", "-", stdin=json.dumps(pod), check=False)
+    assert 'violates PodSecurity "restricted:latest"' in rejection

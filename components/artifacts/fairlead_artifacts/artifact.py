@@ -58,7 +58,7 @@ def open_model(model_uri: str, open_artifact: Callable[[str], _T]) -> tuple[Mode
 
 
 def fetch(uri: str, folder: str | os.PathLike[str], digest: str | None = None) -> Manifest:
-    """Download into an empty or absent folder, verifying every file; on a refusal nothing is left there."""
+    """Download into an empty or absent folder, verifying every file; on a rejection nothing is left there."""
     manifest = read_manifest(uri, digest)
     location, target = parse_uri(uri), Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):

@@ -12,7 +12,7 @@ from .manifest import KINDS, Manifest, Parent
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; print its result as JSON (ls: as a table); exit 1 with the reason on a refusal."""
+    """Run one command; print its result as JSON (ls: as a table); exit 1 with the reason on a rejection."""
     options = _parser().parse_args(arguments)
     try:
         _COMMANDS[options.command](options)

@@ -23,7 +23,7 @@ LIMIT, _POD_LIMIT = 4096, 12288
 _MAX_AT = 128
 STOPPED_CODE = 143
 """Exit code of an agent that was stopped because another one failed."""
-Reason = Literal["Exited", "Killed", "NotStarted", "DatasetRefused", "ModelRefused", "LostWorker"]
+Reason = Literal["Exited", "Killed", "NotStarted", "InvalidDataset", "InvalidModel", "LostWorker"]
 
 
 def _keep(part: slice) -> BeforeValidator:
@@ -72,7 +72,7 @@ class PublishedModel(Contract):
 class GraphFailure(Contract):
     """Why a graph server cannot serve its graph."""
 
-    reason: Literal["GraphRefused"] = "GraphRefused"
+    reason: Literal["InvalidGraph"] = "InvalidGraph"
     """Tells it from a job's failure."""
     at: Annotated[str, _keep(slice(_MAX_AT))]
     """The field or node."""
@@ -164,7 +164,7 @@ def read_report(text: str) -> Report | Malformed | None:
         return None
     try:
         if isinstance(failure := document.get("failure"), dict):
-            graph = failure.get("reason") == "GraphRefused"
+            graph = failure.get("reason") == "InvalidGraph"
             return (GraphFailureReport if graph else FailureReport).parse_json(text, _AT)
         if "failure" in document:
             return FailureReport.parse_json(text, _AT)

@@ -1,11 +1,11 @@
-"""What the graph server refuses: at load (GraphRefused) and per request (RequestRefused and its kin)."""
+"""What the graph server refuses: at load (InvalidGraph) and per request (RequestRejected and its kin)."""
 
 from typing import Self
 
 from fairlead_contracts.errors import ContractError, shorten
 
 
-class GraphRefused(Exception):
+class InvalidGraph(Exception):
     """The graph cannot be served; the message names the node or the field."""
 
     def __init__(self, at: str, problem: str) -> None:
@@ -26,7 +26,7 @@ class RequestFailed(Exception):
     reason = "INTERNAL_ERROR"
 
 
-class RequestRefused(RequestFailed):
+class RequestRejected(RequestFailed):
     """The client's request is wrong: names the field, the value and what was expected."""
 
     status = 400

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fairlead_contracts.graph import GraphNode as NodeSpec
 from fairlead_contracts.tensors import TensorSpec
 
-from .errors import GraphRefused
+from .errors import InvalidGraph
 from .nodes import KINDS, Node, Resources
 from .roles import ROLES, Role
 from .tensors import Signature
@@ -46,7 +46,7 @@ class Graph:
 
 
 def build_graph(spec: NodeSpec, resources: Resources) -> Graph:
-    """Load all nodes and check that they fit; blocks; raise GraphRefused naming the node."""
+    """Load all nodes and check that they fit; blocks; raise InvalidGraph naming the node."""
     root = _load(spec, resources)
     inputs, outputs = _derive_signature(root)
     return Graph(root, inputs, outputs)
@@ -56,7 +56,7 @@ def _load(spec: NodeSpec, resources: Resources) -> GraphNode:
     at, kind = f"node {spec.name}", KINDS["endpoint" if spec.endpoint else "modelUri"]
     role = ROLES[spec.type]
     if not role.methods <= kind.methods:
-        raise GraphRefused(at, f"is a {spec.type} with a modelUri, expected an endpoint: a model has no such method")
+        raise InvalidGraph(at, f"is a {spec.type} with a modelUri, expected an endpoint: a model has no such method")
     children = tuple(_load(child, resources) for child in spec.children)
     return GraphNode(spec, role, kind.load(spec, at, resources), children)
 
@@ -78,7 +78,7 @@ def _derive_signature(node: GraphNode) -> tuple[Specs, Specs]:
 
 
 def _check_fit(giver: GraphNode, given: Specs, taker: GraphNode, taken: Specs) -> None:
-    """Raise GraphRefused unless what one node gives is what the other takes."""
+    """Raise InvalidGraph unless what one node gives is what the other takes."""
     if given is None or taken is None:
         return
     named = {spec.name: spec for spec in given}
@@ -86,11 +86,11 @@ def _check_fit(giver: GraphNode, given: Specs, taker: GraphNode, taken: Specs) -
         source = given[0] if len(given) == len(taken) == 1 else named.get(spec.name)
         at = f"node {taker.name}: input {spec.name}"
         if source is None:
-            raise GraphRefused(at, f"node {giver.name} gives {', '.join(named)}, expected {spec.name} among them")
+            raise InvalidGraph(at, f"node {giver.name} gives {', '.join(named)}, expected {spec.name} among them")
         if source.datatype != spec.datatype:
-            raise GraphRefused(at, f"node {giver.name} gives {source.datatype}, expected {spec.datatype}")
+            raise InvalidGraph(at, f"node {giver.name} gives {source.datatype}, expected {spec.datatype}")
         if not _shapes_fit(source.shape, spec.shape):
-            raise GraphRefused(at, f"node {giver.name} gives shape {source.shape}, expected {spec.shape}")
+            raise InvalidGraph(at, f"node {giver.name} gives shape {source.shape}, expected {spec.shape}")
 
 
 def _shapes_fit(given: list[int], taken: list[int]) -> bool:
@@ -98,13 +98,13 @@ def _shapes_fit(given: list[int], taken: list[int]) -> bool:
 
 
 def _merge(node: GraphNode, taken: list[Specs]) -> Specs:
-    """Return what children that get the same message take; raise GraphRefused where they differ."""
+    """Return what children that get the same message take; raise InvalidGraph where they differ."""
     known = [(child, specs) for child, specs in zip(node.children, taken, strict=True) if specs is not None]
     for child, specs in known[1:]:
         first, expected = known[0]
         if _facts(specs) != _facts(expected):
             text = f"takes {_describe(specs)}, expected {_describe(expected)} as {first.name} beside it"
-            raise GraphRefused(f"node {child.name}", text)
+            raise InvalidGraph(f"node {child.name}", text)
     return known[0][1] if known else None
 
 

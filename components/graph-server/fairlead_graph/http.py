@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from fairlead_contracts.errors import Words
 
-from .errors import BodyTooLarge, BodyTooSlow, RequestFailed, RequestRefused, UnknownModel
+from .errors import BodyTooLarge, BodyTooSlow, RequestFailed, RequestRejected, UnknownModel
 from .metrics import CONTENT_TYPE
 from .protocols import seldon, v2
 from .service import Service
@@ -97,7 +97,7 @@ class App:
         if action != "infer":
             raise UnknownModel(f"path {path}: expected /v2/models/{self._model}/infer for POST")
         if _header(scope, b"inference-header-content-length"):
-            raise RequestRefused("header Inference-Header-Content-Length", Words("binary tensors"), "tensors as JSON")
+            raise RequestRejected("header Inference-Header-Content-Length", Words("binary tensors"), "tensors as JSON")
         return Response(await v2.infer(self._service, model, await self._read_body(scope, receive)))
 
     async def _predict(self, path: str, scope: Scope, receive: Receive) -> Response:  # noqa: ARG002
@@ -134,7 +134,7 @@ async def _join_body(receive: Receive, limit: int) -> bytes:
     while True:
         event = await receive()
         if event["type"] == "http.disconnect":
-            raise RequestRefused("body", Words(f"{size} bytes and a closed connection"), "the whole of it")
+            raise RequestRejected("body", Words(f"{size} bytes and a closed connection"), "the whole of it")
         chunks.append(event.get("body", b""))
         size += len(chunks[-1])
         if size > limit:

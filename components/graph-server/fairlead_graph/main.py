@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvloop
 
-from .errors import GraphRefused
+from .errors import InvalidGraph
 from .logs import configure_logs
 from .server import report_refusal, serve
 from .settings import read_settings
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = read_settings()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(options.graph, options.port, settings))
-    except GraphRefused as error:
+    except InvalidGraph as error:
         report_refusal(error, settings)
         return 1
 

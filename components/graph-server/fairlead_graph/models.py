@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fairlead_artifacts import ArtifactError, Manifest, fetch, open_model
 
-from .errors import GraphRefused
+from .errors import InvalidGraph
 
 _KIND = "onnx-model"
 
@@ -27,16 +27,16 @@ class ModelCache:
     _fetched: dict[tuple[str, str | None], tuple[Path, Manifest]] = field(default_factory=dict)
 
     def open(self, uri: str, digest: str | None, at: str) -> ModelFile:
-        """Return the model that a node's modelUri names; raise GraphRefused."""
+        """Return the model that a node's modelUri names; raise InvalidGraph."""
         try:
             place, (folder, manifest) = open_model(uri, lambda artifact: self._fetch(artifact, digest))
         except ArtifactError as error:
-            raise GraphRefused(at, f"modelUri {error}") from None
+            raise InvalidGraph(at, f"modelUri {error}") from None
         if manifest.kind != _KIND:
-            raise GraphRefused(at, f"modelUri {uri}: is an artifact of kind {manifest.kind!r}, expected {_KIND!r}")
+            raise InvalidGraph(at, f"modelUri {uri}: is an artifact of kind {manifest.kind!r}, expected {_KIND!r}")
         if not (folder / place.path).is_file():
             files = ", ".join(file.path for file in manifest.files)
-            raise GraphRefused(at, f"modelUri {uri}: the artifact has no file {place.path}; it has {files}")
+            raise InvalidGraph(at, f"modelUri {uri}: the artifact has no file {place.path}; it has {files}")
         return ModelFile(folder / place.path, folder, manifest)
 
     def _fetch(self, uri: str, digest: str | None) -> tuple[Path, Manifest]:

@@ -8,7 +8,7 @@ from types import FrameType
 import uvicorn
 from fairlead_contracts.termination import GraphFailure, GraphFailureReport, write_report
 
-from .errors import GraphRefused
+from .errors import InvalidGraph
 from .http import App
 from .service import Service
 from .settings import Settings
@@ -73,7 +73,7 @@ async def _load(service: Service, server: _DrainingServer) -> None:
         server.stop()
 
 
-def report_refusal(error: GraphRefused, settings: Settings | None) -> None:
+def report_refusal(error: InvalidGraph, settings: Settings | None) -> None:
     """Log why the graph is rejected, and leave it where the kubelet finds it."""
     _log.error("graph refused", extra={"at": error.at, "reason": error.problem})
     if settings is not None and settings.termination_log:

@@ -51,7 +51,7 @@ class Service:
         self._pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="onnx")
 
     async def load(self) -> None:
-        """Load the graph; raise GraphRefused when it can never be served."""
+        """Load the graph; raise InvalidGraph when it can never be served."""
         # The files may go as soon as ONNX Runtime has the models in memory.
         with tempfile.TemporaryDirectory(prefix="fairlead-models-") as folder:
             resources = Resources(self.settings, self._pool, ModelCache(Path(folder)))
@@ -110,7 +110,7 @@ class Service:
     async def _warm_up(self, graph: Graph) -> None:
         """Send a request of zeros through the graph.
 
-        Where only remote nodes know what the graph takes, its shape is a guess: a node that answers with a refusal has
+        Where only remote nodes know what the graph accepts, its shape is a guess: a node that rejects the request has
         shown that it answers.
         """
         guessed = graph.inputs is None or any(-1 in spec.shape[1:] for spec in graph.inputs)

@@ -8,7 +8,7 @@ from fairlead_contracts.environment import GraphServerEnvironment
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.termination import LIMIT
 
-from .errors import GraphRefused
+from .errors import InvalidGraph
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Settings:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings from FAIRLEAD_* variables; raise GraphRefused naming a variable that makes no sense."""
+    """Read the settings from FAIRLEAD_* variables; raise InvalidGraph naming a variable that makes no sense."""
 
     def number(name: str, default: float, least: float) -> float:
         text = environment.get(name, "")
@@ -47,13 +47,13 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         except ValueError:
             value = least - 1
         if not value >= least:
-            raise GraphRefused(name, f"got {text!r}, expected a number of at least {least:g}")
+            raise InvalidGraph(name, f"got {text!r}, expected a number of at least {least:g}")
         return value
 
     try:
         contract = GraphServerEnvironment.from_environment(environment)
     except ContractError as error:
-        raise GraphRefused.from_contract(error) from None
+        raise InvalidGraph.from_contract(error) from None
     return Settings(
         bind_address=contract.bind_address,
         worker_threads=int(number("FAIRLEAD_WORKER_THREADS", len(os.sched_getaffinity(0)), 1)),

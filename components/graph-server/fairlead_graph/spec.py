@@ -5,17 +5,17 @@ from pathlib import Path
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.graph import FILE, GraphDocument
 
-from .errors import GraphRefused
+from .errors import InvalidGraph
 
 
 def load_spec(path: Path) -> GraphDocument:
-    """Read and check graph.json; raise GraphRefused naming the field."""
+    """Read and check graph.json; raise InvalidGraph naming the field."""
     try:
         with path.open("rb") as file:
             content = file.read(GraphDocument.max_bytes + 1)
     except OSError as error:
-        raise GraphRefused(str(path), f"cannot be read: {error.strerror}") from None
+        raise InvalidGraph(str(path), f"cannot be read: {error.strerror}") from None
     try:
         return GraphDocument.parse_json(content, FILE)
     except ContractError as error:
-        raise GraphRefused.from_contract(error) from None
+        raise InvalidGraph.from_contract(error) from None

@@ -7,7 +7,7 @@ from typing import Any
 from fairlead_contracts.errors import ContractError, Words
 from fairlead_contracts.tensors import Array, TensorSpec, cast, check_tensor, datatype_of
 
-from .errors import RequestRefused
+from .errors import RequestRejected
 
 Tensors = Mapping[str, Array]
 
@@ -33,7 +33,7 @@ class Message:
 
 
 def bind(specs: Sequence[TensorSpec], message: Message, where: str) -> dict[str, Array]:
-    """Return the message's tensors under the names that a node takes, checked; raise RequestRefused otherwise.
+    """Return the message's tensors under the names that a node takes, checked; raise RequestRejected otherwise.
 
     A node with one input takes the one tensor of its parent whatever its name; several are matched by name.
     """
@@ -44,13 +44,13 @@ def bind(specs: Sequence[TensorSpec], message: Message, where: str) -> dict[str,
     feeds: dict[str, Array] = {}
     for spec in specs:
         if spec.name not in tensors:
-            raise RequestRefused(f"{where} {spec.name}", Words("nothing"), f"{spec.datatype} of shape {spec.shape}")
+            raise RequestRejected(f"{where} {spec.name}", Words("nothing"), f"{spec.datatype} of shape {spec.shape}")
         array = tensors[spec.name]
         try:
             if not message.typed:
                 array = cast(array, spec.datatype, f"{where} {spec.name}")
             check_tensor(spec, datatype_of(array), array.shape, f"{where} {spec.name} ", symbols)
         except ContractError as error:
-            raise RequestRefused.from_contract(error) from None
+            raise RequestRejected.from_contract(error) from None
         feeds[spec.name] = array
     return feeds

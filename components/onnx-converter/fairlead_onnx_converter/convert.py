@@ -40,7 +40,7 @@ class Request:
 
 
 def convert(request: Request) -> tuple[Manifest, ConversionParity]:
-    """Convert, compare and publish; raise ConversionRefused, ConversionFailed or ArtifactError, publishing nothing."""
+    """Convert, compare and publish; raise ConversionRejected, ConversionFailed or ArtifactError, publishing nothing."""
     with tempfile.TemporaryDirectory() as folder:
         model, data, out = Path(folder, "model"), Path(folder, "data"), Path(folder, "out")
         model_manifest = _fetch(request.model, model, "model")

@@ -1,7 +1,7 @@
 """What ends a conversion."""
 
 
-class ConversionRefused(Exception):
+class ConversionRejected(Exception):
     """The ONNX model does not do what its source does; the message has the figures. Nothing is published."""
 
 

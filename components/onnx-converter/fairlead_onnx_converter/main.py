@@ -9,7 +9,7 @@ from fairlead_artifacts import ArtifactError, Manifest
 from fairlead_contracts.parity import ConversionParity
 
 from .convert import Request, Source, convert
-from .errors import ConversionFailed, ConversionRefused
+from .errors import ConversionFailed, ConversionRejected
 from .parity import Limits
 from .scaler import publish_scaler
 from .splits import Affine
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         return _make_scaler(words[1:]) if words[:1] == ["scaler"] else _convert(words)
-    except ConversionRefused as error:
+    except ConversionRejected as error:
         sys.stderr.write(f"fairlead-onnx-converter: refused, nothing is published: {error}\n")
         return _REFUSED
     except (ArtifactError, ConversionFailed) as error:

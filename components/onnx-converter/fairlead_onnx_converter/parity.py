@@ -9,7 +9,7 @@ import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.parity import ConversionParity
 from numpy.typing import NDArray
 
-from .errors import ConversionFailed, ConversionRefused
+from .errors import ConversionFailed, ConversionRejected
 from .programs import Program
 from .splits import Split
 
@@ -32,7 +32,7 @@ def measure_parity(program: Program, file: Path, split: Split, limits: Limits) -
     differences, relative, outside, values = [0.0], [0.0], 0, 0
     for one, other in zip(expected, actual, strict=True):
         if one.shape != other.shape:
-            raise ConversionRefused(f"output shape: ONNX gives {list(other.shape)}, torch {list(one.shape)}")
+            raise ConversionRejected(f"output shape: ONNX gives {list(other.shape)}, torch {list(one.shape)}")
         reference, difference = np.abs(one.astype(np.float64)), np.abs(one.astype(np.float64) - other)
         # Written so that a NaN counts as outside.
         outside += int((~(difference <= limits.atol + limits.rtol * reference)).sum())
@@ -51,7 +51,7 @@ def measure_parity(program: Program, file: Path, split: Split, limits: Limits) -
 
 
 def check_parity(parity: ConversionParity, limits: Limits) -> None:
-    """Raise ConversionRefused with all figures that are out of bounds."""
+    """Raise ConversionRejected with all figures that are out of bounds."""
     problems = []
     if parity.outside_tolerance:
         problems.append(
@@ -70,7 +70,7 @@ def check_parity(parity: ConversionParity, limits: Limits) -> None:
         if parity.onnx_accuracy < parity.torch_accuracy - _MAX_ACCURACY_DROP:
             problems.append(f"accuracy {parity.onnx_accuracy:.4f}, expected torch's {parity.torch_accuracy:.4f}")
     if problems:
-        raise ConversionRefused("; ".join(problems))
+        raise ConversionRejected("; ".join(problems))
 
 
 def _run_torch(program: Program, split: Split) -> list[NDArray[Any]]:

@@ -44,7 +44,7 @@ class RequestGuard:
         self._seen: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def refusal(self, method: str, path: str, body: bytes, headers: Headers, now: float) -> str | None:
+    def rejection(self, method: str, path: str, body: bytes, headers: Headers, now: float) -> str | None:
         """Return why the request is refused, for the log only, or None when it is genuine."""
         time, nonce, signature = (headers.get(name) or "" for name in (TIME, NONCE, SIGNATURE))
         if not (time and nonce and signature):

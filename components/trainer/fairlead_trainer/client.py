@@ -16,7 +16,7 @@ class ChannelError(Exception):
     """The launcher cannot be reached, or what answers is not this job's launcher."""
 
 
-class RequestRefused(Exception):
+class RequestRejected(Exception):
     """This job's launcher refuses the request: asking again would not help."""
 
 
@@ -27,7 +27,7 @@ class LauncherClient:
         self._host, self._port, self._key = host, port, key
 
     def post(self, path: str, message: dict[str, Any], *, timeout: float = 5.0) -> dict[str, Any]:
-        """Send one message and return the answer; raise ChannelError or RequestRefused."""
+        """Send one message and return the answer; raise ChannelError or RequestRejected."""
         body = json.dumps(message).encode()
         headers = sign_request(self._key, "POST", path, body, time.time())
         connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
@@ -45,7 +45,7 @@ class LauncherClient:
             raise ChannelError(f"launcher {self._host}:{self._port}: the answer is not signed with this job's key")
         answer: dict[str, Any] = json.loads(content)
         if response.status != 200:
-            raise RequestRefused(f"{path}: {answer.get('error')}")
+            raise RequestRejected(f"{path}: {answer.get('error')}")
         return answer
 
 

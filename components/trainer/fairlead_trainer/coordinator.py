@@ -25,7 +25,7 @@ SILENCE_AFTER_FAILURE = 5.0
 _Part = TypeVar("_Part", Failure, PublishedModel)
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """A genuine request that makes no sense in this run."""
 
 
@@ -72,7 +72,7 @@ class Coordinator:
         with self._changed:
             worker = self._check_worker(message)
             if message.get("slots") != self._run.slots:
-                raise Refused(f"slots: got {message.get('slots')!r}, expected {self._run.slots}")
+                raise Rejected(f"slots: got {message.get('slots')!r}, expected {self._run.slots}")
             if worker not in self._agents:
                 member = Member(worker, str(message["address"]), str(message["interface"]), self._run.slots)
                 self._agents[worker] = _Agent(str(message["instance"]), member, self._clock())
@@ -202,23 +202,23 @@ class Coordinator:
     def _check_worker(self, message: dict[str, Any]) -> int:
         worker = message.get("worker")
         if type(worker) is not int or not 0 <= worker < self._run.workers:
-            raise Refused(f"worker: got {worker!r}, expected 0 to {self._run.workers - 1}")
+            raise Rejected(f"worker: got {worker!r}, expected 0 to {self._run.workers - 1}")
         if message.get("attempt") != self._run.attempt:
-            raise Refused(f"attempt: got {message.get('attempt')!r}, expected {self._run.attempt}")
+            raise Rejected(f"attempt: got {message.get('attempt')!r}, expected {self._run.attempt}")
         return worker
 
     def _find(self, message: dict[str, Any]) -> _Agent:
         agent = self._agents.get(self._check_worker(message))
         if agent is None or agent.instance != message.get("instance"):
             known = "another agent" if agent else "no agent"
-            raise Refused(f"worker {message['worker']} is registered by {known}")
+            raise Rejected(f"worker {message['worker']} is registered by {known}")
         return agent
 
     def _parse(self, kind: type[_Part], message: dict[str, Any], key: str) -> _Part | None:
         try:
             return None if message.get(key) is None else kind.parse(message[key], key)
         except ContractError as error:
-            raise Refused(str(error)) from None
+            raise Rejected(str(error)) from None
 
     def _note_progress(self, document: Any) -> None:
         progress = ProgressReport.salvage(document)

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .client import ChannelError, LauncherClient, RequestRefused
+from .client import ChannelError, LauncherClient, RequestRejected
 from .processes import Event, OthersFinished, StopOrder
 from .progress import read_progress
 from .settings import Timing
@@ -62,7 +62,7 @@ class Heartbeat:
             try:
                 message = {**self._identity, "progress": self._read_progress()}
                 answer = self._client.post("/v1/heartbeat", message)
-            except RequestRefused as error:
+            except RequestRejected as error:
                 self._events.put(StopOrder(str(error)))
                 return
             except ChannelError as error:

@@ -11,7 +11,7 @@ from typing import Any
 from fairlead_contracts.launcher_status import PATH as STATUS_PATH
 
 from .channel import NONCE, RequestGuard, sign_answer
-from .coordinator import Coordinator, Refused
+from .coordinator import Coordinator, Rejected
 from .network import bind_without_lookup
 
 log = logging.getLogger("launcher")
@@ -62,9 +62,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(413 if length.isdecimal() else 411, b"", {})
             return
         body = self.rfile.read(int(length))
-        refusal = self.server.guard.refusal("POST", self.path, body, self.headers, time.time())
-        if refusal:
-            log.warning("refused request path=%r from=%s: %s", self.path[:100], self.client_address[0], refusal)
+        rejection = self.server.guard.rejection("POST", self.path, body, self.headers, time.time())
+        if rejection:
+            log.warning("refused request path=%r from=%s: %s", self.path[:100], self.client_address[0], rejection)
             self._send(401, b"", {})
             return
         status, answer = self._answer(body)
@@ -84,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 400, {"error": f"the body is no JSON object: {error}"}
         except KeyError as error:
             return 400, {"error": f"{error.args[0]}: missing"}
-        except Refused as error:
+        except Rejected as error:
             log.warning("refused path=%s: %s", self.path, error)
             return 409, {"error": str(error)}
 

@@ -16,7 +16,7 @@ from fairlead_contracts.environment import AgentEnvironment, ProcessEnvironment
 from fairlead_contracts.termination import STOPPED_CODE, Failure, PublishedModel, Reason
 
 from .backends import Backend
-from .client import ChannelError, LauncherClient, RequestRefused, patiently
+from .client import ChannelError, LauncherClient, RequestRejected, patiently
 from .data import fetch_dataset, publish_model
 from .heartbeat import Heartbeat
 from .network import find_interface
@@ -87,7 +87,7 @@ class Worker:
             model = self._publish_model(dataset) if slots[0]["rank"] == 0 else None
         except _Failed as error:
             return self._report(error.failure)
-        except (_Stopped, ChannelError, RequestRefused) as error:
+        except (_Stopped, ChannelError, RequestRejected) as error:
             log.warning("stops: %s", error)
             self.stop()
             self._finish({}, seconds=1)
@@ -113,7 +113,7 @@ class Worker:
         try:
             return fetch_dataset(settings.dataset_uri, settings.dataset_digest, self._folder / "dataset")
         except (ArtifactError, OSError) as error:
-            raise _Failed(self._failure("DatasetRefused", 1, str(error))) from None
+            raise _Failed(self._failure("InvalidDataset", 1, str(error))) from None
 
     def _register(self) -> list[dict[str, Any]]:
         """Register and wait until all workers have; return this worker's slots."""
@@ -128,7 +128,7 @@ class Worker:
         def register() -> dict[str, Any]:
             try:
                 return self._client.post("/v1/register", message)
-            except RequestRefused as error:
+            except RequestRejected as error:
                 # The launcher of an earlier attempt may still answer under the name.
                 raise ChannelError(str(error)) from None
 
@@ -206,7 +206,7 @@ class Worker:
                 replace=settings.attempt > 0,
             )
         except (ArtifactError, OSError) as error:
-            raise _Failed(self._failure("ModelRefused", 1, str(error), rank=0)) from None
+            raise _Failed(self._failure("InvalidModel", 1, str(error), rank=0)) from None
 
     def _next_event(self, timeout: float | None) -> Event | None:
         try:
@@ -229,14 +229,14 @@ class Worker:
 
     def _patience(self, failure: Failure) -> float:
         """Before it registered, a worker may have to wait for the launcher to appear."""
-        return CONNECT_SECONDS if failure.reason == "DatasetRefused" else _REPORT_SECONDS
+        return CONNECT_SECONDS if failure.reason == "InvalidDataset" else _REPORT_SECONDS
 
     def _finish(self, message: dict[str, Any], *, seconds: float, timeout: float = 20) -> dict[str, Any] | None:
         progress = self._heartbeat.stop(timeout)
         body = {**self._identity, **message, "progress": progress}
         try:
             return patiently(lambda: self._client.post("/v1/finish", body, timeout=timeout), seconds=seconds)
-        except (ChannelError, RequestRefused) as error:
+        except (ChannelError, RequestRejected) as error:
             log.warning("the launcher does not hear how it ended: %s", error)
             return None
 

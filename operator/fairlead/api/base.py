@@ -26,7 +26,7 @@ class Rule:
     message_expression: str | None = None
     """CEL that yields the message with the value that was refused."""
     field: str | None = None
-    """Where the refusal points, as `.path` below the rule's object."""
+    """Where the rejection points, as `.path` below the rule's object."""
 
 
 class ApiModel(BaseModel):

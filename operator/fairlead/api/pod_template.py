@@ -18,7 +18,7 @@ class SecurityContext(OpenModel):
     """The part of a security context that would give a container more than `restricted` allows."""
 
     privileged: bool | None = None
-    """Refused when true."""
+    """Rejected when true."""
 
 
 class Container(OpenModel):
@@ -46,7 +46,7 @@ class Volume(OpenModel):
     name: str = Field(max_length=63)
     """Its name; unique in the pod."""
     host_path: dict[str, Any] | None = Field(None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
-    """Refused: the node's files are not the job's."""
+    """Rejected: the node's files are not the job's."""
 
 
 class PodSpec(OpenModel):
@@ -108,13 +108,13 @@ class PodSpec(OpenModel):
     volumes: list[Volume] | None = Field(None, max_length=64, json_schema_extra=LIST_MAP_BY_NAME)
     """The pod's volumes."""
     host_network: bool | None = None
-    """Refused when true."""
+    """Rejected when true."""
     host_pid: bool | None = Field(None, alias="hostPID")
-    """Refused when true."""
+    """Rejected when true."""
     host_ipc: bool | None = Field(None, alias="hostIPC")
-    """Refused when true."""
+    """Rejected when true."""
     service_account_name: str | None = Field(None, max_length=253)
-    """Refused unless `default`: job and serving pods have no business with the API server."""
+    """Rejected unless `default`: job and serving pods have no business with the API server."""
 
 
 class PodMeta(OpenModel):

@@ -100,8 +100,8 @@ async def _reconcile(context: Context, reconciler: _Reconciler, stored: StoredRe
     except ApiError as error:
         if error.reason == "Conflict":
             return await _refresh(context, reconciler.kind, stored)
-        if error.refused:
-            await _report(context, reconciler, stored, "Refused", error.message, now)
+        if error.rejected:
+            await _report(context, reconciler, stored, "Rejected", error.message, now)
         raise
     if plan.requeue_after is None:
         stored.model = None

@@ -16,7 +16,7 @@ class ApiError(Exception):
         """Seconds until the server accepts the request again, if it said so."""
 
     @property
-    def refused(self) -> bool:
+    def rejected(self) -> bool:
         """Return whether the object was at fault (invalid, forbidden by admission, over quota), not the moment."""
         return (
             self.code in (400, 403, 413, 422)
@@ -27,4 +27,4 @@ class ApiError(Exception):
     @property
     def transient(self) -> bool:
         """Return whether the same request may succeed a moment later."""
-        return self.code in (429, 502, 503, 504) or (self.code == 500 and not self.refused)
+        return self.code in (429, 502, 503, 504) or (self.code == 500 and not self.rejected)

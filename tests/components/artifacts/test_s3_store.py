@@ -35,9 +35,9 @@ def test_a_bucket_that_does_not_exist_is_named(bucket: str, folder: Path) -> Non
 
 def test_wrong_credentials_are_refused_without_repeating_them(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
-    with pytest.raises(StoreUnavailable, match="SignatureDoesNotMatch") as refusal:
+    with pytest.raises(StoreUnavailable, match="SignatureDoesNotMatch") as rejection:
         read_manifest(f"s3://{parse_uri(bucket).bucket}/v1")
-    assert "not-the-secret" not in str(refusal.value)
+    assert "not-the-secret" not in str(rejection.value)
 
 
 def test_a_store_that_does_not_answer_is_unavailable_soon(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,9 +49,9 @@ def test_a_good_uri_is_parsed(uri: str, location: Location) -> None:
     ],
 )
 def test_a_bad_uri_is_refused_with_its_reason(uri: str, reason: str) -> None:
-    with pytest.raises(ArtifactError) as refusal:
+    with pytest.raises(ArtifactError) as rejection:
         parse_uri(uri)
-    assert reason in str(refusal.value)
+    assert reason in str(rejection.value)
 
 
 def test_a_good_digest_gives_its_hex() -> None:

@@ -1,4 +1,4 @@
-"""The edge: a real model quantised, its bundle verified and served by the command, in an environment without torch."""
+"""The edge: a real model quantized, its bundle verified and served by the command, in an environment without torch."""
 
 import contextlib
 import http.client
@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from fairlead_artifacts import fetch, publish, read_manifest
 from fairlead_edge.bundle import Bundle, open_bundle
-from fairlead_edge.errors import BundleRefused
+from fairlead_edge.errors import InvalidBundle
 from fairlead_edge.main import main
 
 from tests.support import onnx_models as onnx
@@ -232,7 +232,7 @@ def open_flipped(folder: Path, digest: str | None) -> Iterator[tuple[str, int, B
     for file in sorted(folder.iterdir()):
         for index in range(file.stat().st_size):
             flip(file, index)
-            with contextlib.suppress(BundleRefused):
+            with contextlib.suppress(InvalidBundle):
                 yield file.name, index, open_bundle(str(folder), digest)
             flip(file, index)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fairlead_graph.errors import GraphRefused
+from fairlead_graph.errors import InvalidGraph
 from fairlead_graph.graph import build_graph
 from fairlead_graph.models import ModelCache
 from fairlead_graph.nodes import Resources
@@ -52,13 +52,13 @@ def _zip() -> bytes:
     return buffer.getvalue()
 
 
-def refusal(folder: Path, graph: Any) -> str:
+def rejection(folder: Path, graph: Any) -> str:
     """Load a graph that must be refused; return the message."""
     file = folder / "graph.json"
     content = {"deployment": "digits", "predictor": "main", "namespace": "default", "graph": graph}
     file.write_text(graph if isinstance(graph, str) else json.dumps(content))
     cache = ModelCache(Path(tempfile.mkdtemp(dir=folder)))
-    with ThreadPoolExecutor(1) as pool, pytest.raises(GraphRefused) as caught:
+    with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidGraph) as caught:
         build_graph(load_spec(file).graph, Resources(Settings(), pool, cache))
     return str(caught.value)
 
@@ -73,7 +73,7 @@ def test_a_refused_graph_ends_the_process_and_leaves_its_reason(
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     assert lines[-1]["message"] == "graph refused"
     failure = json.loads(message.read_text())["failure"]
-    assert failure["reason"] == "GraphRefused"
+    assert failure["reason"] == "InvalidGraph"
     assert failure["message"] == f"{lines[-1]['at']}: {lines[-1]['reason']}"
     assert failure["message"].startswith(f"node classifier: modelUri {uri}: model.onnx is truncated")
 
@@ -102,7 +102,7 @@ def test_a_file_that_is_no_safe_model_is_refused_by_node(
     publish_model: Callable[..., str], tmp_path: Path, files: Any, reason: str
 ) -> None:
     uri = publish_model("bad", files)
-    message = refusal(tmp_path, {"name": "classifier", "type": "MODEL", "modelUri": uri})
+    message = rejection(tmp_path, {"name": "classifier", "type": "MODEL", "modelUri": uri})
     assert message.startswith(f"node classifier: modelUri {uri}: ")
     assert reason in message
 
@@ -111,7 +111,7 @@ def test_a_file_that_is_no_safe_model_is_refused_by_node(
 def test_a_pickle_is_refused_and_never_loaded(publish_model: Callable[..., str], tmp_path: Path, protocol: int) -> None:
     trace = tmp_path / "ran"
     uri = publish_model("bad", pickle.dumps(_Bomb(trace), protocol))
-    message = refusal(tmp_path, {"name": "classifier", "type": "MODEL", "modelUri": uri})
+    message = rejection(tmp_path, {"name": "classifier", "type": "MODEL", "modelUri": uri})
     assert "model.onnx is a Python pickle" in message
     assert not trace.exists()
 
@@ -128,14 +128,14 @@ def test_external_data_in_the_models_folder_is_served(
 def test_a_tampered_or_other_artifact_is_refused(publish_model: Callable[..., str], tmp_path: Path) -> None:
     uri = publish_model("good", GOOD)
     node = {"name": "classifier", "type": "MODEL", "modelUri": uri}
-    assert f"expected {DIGEST}" in refusal(tmp_path, {**node, "digest": DIGEST})
+    assert f"expected {DIGEST}" in rejection(tmp_path, {**node, "digest": DIGEST})
     model = Path(uri.removeprefix("file://")) / "model.onnx"
     model.write_bytes(model.read_bytes()[:-1] + b"\x07")
-    assert "node classifier: modelUri file://" in refusal(tmp_path, node)
+    assert "node classifier: modelUri file://" in rejection(tmp_path, node)
     other = publish_model("table", b"1,2", kind="dataset")
-    assert "is an artifact of kind 'dataset', expected 'onnx-model'" in refusal(tmp_path, {**node, "modelUri": other})
+    assert "is an artifact of kind 'dataset', expected 'onnx-model'" in rejection(tmp_path, {**node, "modelUri": other})
     missing = {**node, "modelUri": (tmp_path / "nothing").as_uri()}
-    assert "no artifact is there" in refusal(tmp_path, missing)
+    assert "no artifact is there" in rejection(tmp_path, missing)
 
 
 def chain(first: str, second: str) -> dict[str, Any]:
@@ -158,11 +158,11 @@ def test_a_parent_whose_outputs_do_not_fit_its_child_is_refused(
         ),
     )
     expected = "node second: input x: node first gives shape [-1, 3], expected [-1, 4]"
-    assert refusal(tmp_path, chain(three, four)) == expected
+    assert rejection(tmp_path, chain(three, four)) == expected
     expected = "node second: input x: node first gives FP64, expected FP32"
-    assert refusal(tmp_path, chain(double, three)) == expected
+    assert rejection(tmp_path, chain(double, three)) == expected
     assert (
-        refusal(tmp_path, chain(three, two)) == "node second: input a: node first gives scaled, expected a among them"
+        rejection(tmp_path, chain(three, two)) == "node second: input a: node first gives scaled, expected a among them"
     )
 
 
@@ -189,7 +189,7 @@ GRAPHS = [
 
 @pytest.mark.parametrize(("graph", "reason"), GRAPHS, ids=[reason[:50] for _, reason in GRAPHS])
 def test_a_graph_that_makes_no_sense_is_refused_by_field(tmp_path: Path, graph: Any, reason: str) -> None:
-    assert reason in refusal(tmp_path, graph)
+    assert reason in rejection(tmp_path, graph)
 
 
 def test_a_setting_that_makes_no_sense_is_refused_by_name(start: Callable[..., Any]) -> None:

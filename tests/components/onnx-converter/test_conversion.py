@@ -1,4 +1,4 @@
-"""Conversion of real torch programs: the same answers in ONNX Runtime, or a refusal that leaves nothing behind."""
+"""Conversion of real torch programs: the same answers in ONNX Runtime, or a rejection that leaves nothing behind."""
 
 import json
 import os

@@ -16,7 +16,7 @@ from fairlead_trainer.channel import (
     sign_answer,
     sign_request,
 )
-from fairlead_trainer.client import ChannelError, LauncherClient, RequestRefused
+from fairlead_trainer.client import ChannelError, LauncherClient, RequestRejected
 from fairlead_trainer.coordinator import Coordinator, Run
 from fairlead_trainer.server import LauncherServer
 from fairlead_trainer.settings import Timing
@@ -28,8 +28,8 @@ REGISTER = {"worker": 0, "attempt": 0, "instance": "a", "slots": 1, "address": "
 def test_a_signed_request_passes_once() -> None:
     guard = RequestGuard(KEY)
     headers = sign_request(KEY, "POST", "/v1/register", b"{}", NOW)
-    assert guard.refusal("POST", "/v1/register", b"{}", headers, NOW) is None
-    assert guard.refusal("POST", "/v1/register", b"{}", headers, NOW + 1) == "it was sent before"
+    assert guard.rejection("POST", "/v1/register", b"{}", headers, NOW) is None
+    assert guard.rejection("POST", "/v1/register", b"{}", headers, NOW + 1) == "it was sent before"
 
 
 @pytest.mark.parametrize(
@@ -37,22 +37,22 @@ def test_a_signed_request_passes_once() -> None:
 )
 def test_a_signature_fits_one_method_path_and_body(method: str, path: str, body: bytes) -> None:
     headers = sign_request(KEY, "POST", "/a", b"x", NOW)
-    assert RequestGuard(KEY).refusal(method, path, body, headers, NOW) == "its signature does not fit this job's key"
+    assert RequestGuard(KEY).rejection(method, path, body, headers, NOW) == "its signature does not fit this job's key"
 
 
 @pytest.mark.parametrize("name", [TIME, NONCE, SIGNATURE])
 def test_no_signed_header_may_be_changed_or_left_out(name: str) -> None:
     headers = sign_request(KEY, "POST", "/a", b"", NOW)
     guard = RequestGuard(KEY)
-    assert guard.refusal("POST", "/a", b"", {**headers, name: headers[name] + "0"}, NOW) is not None
-    assert guard.refusal("POST", "/a", b"", {**headers, name: ""}, NOW) == "it is not signed"
-    assert guard.refusal("POST", "/a", b"", {**headers, SIGNATURE: "ä"}, NOW) is not None
+    assert guard.rejection("POST", "/a", b"", {**headers, name: headers[name] + "0"}, NOW) is not None
+    assert guard.rejection("POST", "/a", b"", {**headers, name: ""}, NOW) == "it is not signed"
+    assert guard.rejection("POST", "/a", b"", {**headers, SIGNATURE: "ä"}, NOW) is not None
 
 
 def test_an_old_request_is_refused_so_that_the_memory_of_nonces_may_end() -> None:
     headers = sign_request(KEY, "POST", "/a", b"", NOW)
-    refusal = RequestGuard(KEY).refusal("POST", "/a", b"", headers, NOW + CLOCK_SKEW + 1)
-    assert refusal == f"it is {CLOCK_SKEW + 1} s from this clock"
+    rejection = RequestGuard(KEY).rejection("POST", "/a", b"", headers, NOW + CLOCK_SKEW + 1)
+    assert rejection == f"it is {CLOCK_SKEW + 1} s from this clock"
 
 
 def test_an_answer_is_bound_to_its_request_and_status() -> None:
@@ -107,14 +107,14 @@ def test_a_registration_that_does_not_fit_the_job_is_refused(
     server: LauncherServer, change: dict[str, object], reason: str
 ) -> None:
     message = {key: value for key, value in (REGISTER | change).items() if value is not None}
-    with pytest.raises(RequestRefused, match=reason or "address: missing"):
+    with pytest.raises(RequestRejected, match=reason or "address: missing"):
         LauncherClient("127.0.0.1", server.server_port, KEY).post("/v1/register", message)
 
 
 def test_a_second_agent_of_one_worker_is_refused(server: LauncherServer) -> None:
     client = LauncherClient("127.0.0.1", server.server_port, KEY)
     client.post("/v1/register", REGISTER)
-    with pytest.raises(RequestRefused, match="registered by another agent"):
+    with pytest.raises(RequestRejected, match="registered by another agent"):
         client.post("/v1/register", REGISTER | {"instance": "b"})
 
 

@@ -139,7 +139,7 @@ def test_a_dataset_of_another_digest_is_refused_before_anything_starts(
     job = new_job(workers=1, environment=environment).start("sh", "-c", "echo started")
     assert job.wait() == [1, 1], job.logs()
     failure = job.message("launcher")["failure"]
-    assert (failure["reason"], failure["worker"], failure["rank"]) == ("DatasetRefused", 0, None)
+    assert (failure["reason"], failure["worker"], failure["rank"]) == ("InvalidDataset", 0, None)
     assert f"digest is {dataset[1].digest}, expected {digest}" in failure["logTail"]
     assert "started" not in job.log("worker-0")
 
@@ -168,7 +168,7 @@ def test_a_place_for_the_model_that_is_taken_fails_the_job(new_job: NewJob, tmp_
     job.start("sh", "-c", 'echo weights > "$FAIRLEAD_MODEL_DIR/w"')
     assert job.wait() == [1, 1], job.logs()
     failure = job.message("launcher")["failure"]
-    assert failure["reason"] == "ModelRefused"
+    assert failure["reason"] == "InvalidModel"
     assert "the place is taken" in failure["logTail"]
 
 

@@ -37,7 +37,7 @@ REPORTS: list[tuple[Report, Any]] = [
     (SuccessReport(), {"model": None, "progress": None}),
     (StoppedReport(), {"stopped": True}),
     (GraphFailureReport(failure=GraphFailure(at="node a", message="node a: is no model")),
-     {"failure": {"reason": "GraphRefused", "at": "node a", "message": "node a: is no model"}}),
+     {"failure": {"reason": "InvalidGraph", "at": "node a", "message": "node a: is no model"}}),
 ]  # fmt: skip
 TAILS = {
     "empty": "",
@@ -107,7 +107,7 @@ MALFORMED = [
     ({"failure": {"worker": -1, "reason": "Killed"}}, "failure.worker: got -1, expected at least 0"),
     ({"failure": {"worker": 1, "reason": "Killed", "signal": 10**30}}, "failure.signal: got 1000000"),
     ({"failure": {"worker": 1, "reason": "Killed", "logTail": 7}}, "failure.logTail: got 7, expected a string"),
-    ({"failure": {"reason": "GraphRefused", "at": [], "message": ""}}, "failure.at: got [], expected a string"),
+    ({"failure": {"reason": "InvalidGraph", "at": [], "message": ""}}, "failure.at: got [], expected a string"),
     ({"model": {"uri": "s3://m"}}, "model.digest: got nothing, expected a value"),
     (
         {"model": {"uri": "s3://m", "digest": "md5:1", "version": "v"}},

@@ -52,13 +52,13 @@ async def test_a_failed_validation_names_what_failed(tmp_path: Path, dataset: tu
 
 async def test_a_validation_of_another_digest_is_refused(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
     validate(tmp_path, dataset, success=True, parent="sha256:" + "00" * 32)
-    assert (await find(dataset)).startswith("ValidationRefused")
+    assert (await find(dataset)).startswith("InvalidValidationResult")
 
 
 async def test_another_kind_of_artifact_is_no_validation(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
     place = validation_uri(dataset[0], dataset[1].digest)
     make_artifact(tmp_path, "x", place, kind="report")
-    assert (await find(dataset)).startswith("ValidationRefused")
+    assert (await find(dataset)).startswith("InvalidValidationResult")
 
 
 async def test_a_dataset_of_another_digest_is_named_with_both(dataset: tuple[str, Manifest]) -> None:

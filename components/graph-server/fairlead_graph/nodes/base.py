@@ -45,7 +45,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class NodeKind:
-    """How nodes of one kind are made. `load` may block: it runs outside the event loop; it raises GraphRefused."""
+    """How nodes of one kind are made. `load` may block: it runs outside the event loop; it raises InvalidGraph."""
 
     methods: frozenset[Method]
     load: Callable[[NodeSpec, str, Resources], Node]

@@ -13,7 +13,7 @@ from fairlead_contracts.graph import GraphNode as NodeSpec
 from fairlead_contracts.tensors import Array, TensorSpec
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors  # type: ignore[import-untyped]
 
-from ..errors import GraphRefused, NodeFailed, RequestRefused
+from ..errors import InvalidGraph, NodeFailed, RequestRejected
 from ..models import ModelFile
 from ..onnx_file import NotOnnx, OnnxFacts, inspect_onnx
 from ..roles import Method
@@ -56,7 +56,7 @@ class OnnxNode:
             outputs: list[Array] = self.session.run(None, feeds)
         except ort_errors.InvalidArgument as error:
             # Types and shapes were right; what is left are values the model has no answer for, an index for example.
-            raise RequestRefused(
+            raise RequestRejected(
                 f"node {self.name}", Words("values that it refuses"), f"others ({_first_line(error)})"
             ) from None
         except _REFUSALS as error:
@@ -70,7 +70,7 @@ def _load(spec: NodeSpec, at: str, resources: Resources) -> OnnxNode:
     try:
         facts = inspect_onnx(model.path, model.folder)
     except NotOnnx as error:
-        raise GraphRefused(at, f"modelUri {spec.model_uri}: {model.path.name} {error}") from None
+        raise InvalidGraph(at, f"modelUri {spec.model_uri}: {model.path.name} {error}") from None
     session = _open_session(model, facts, spec, at, resources)
     signature = Signature(
         tuple(_read_spec(value, f"{at}: input") for value in session.get_inputs()),
@@ -93,12 +93,12 @@ def _open_session(
         return ort.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
     except _REFUSALS as error:
         problem = f"ONNX Runtime {ort.__version__} refuses it (opset {facts.describe_opsets()}, IR {facts.ir_version})"
-        raise GraphRefused(at, f"modelUri {spec.model_uri}: {problem}: {_first_line(error)}") from None
+        raise InvalidGraph(at, f"modelUri {spec.model_uri}: {problem}: {_first_line(error)}") from None
 
 
 def _read_spec(value: Any, at: str) -> TensorSpec:
     if value.type not in BY_ONNX:
-        raise GraphRefused(f"{at} {value.name}", f"has type {value.type}, expected one of {', '.join(BY_ONNX)}")
+        raise InvalidGraph(f"{at} {value.name}", f"has type {value.type}, expected one of {', '.join(BY_ONNX)}")
     dims = tuple(dim if isinstance(dim, int) else dim or None for dim in value.shape)
     return TensorSpec(value.name, BY_ONNX[value.type], dims)
 

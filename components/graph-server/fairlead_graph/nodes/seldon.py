@@ -9,7 +9,7 @@ import orjson
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.graph import GraphNode as NodeSpec
 
-from ..errors import NodeFailed, RequestRefused
+from ..errors import NodeFailed, RequestRejected
 from ..roles import Method
 from ..seldon_message import NDARRAY, TENSOR, build_data, describe_failure, parse_message
 from ..settings import Settings
@@ -35,7 +35,7 @@ class SeldonNode:
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
 
     async def call(self, method: Method, messages: Sequence[Message], puid: str) -> Message:
-        """Send Seldon's message, return the answer; raise NodeFailed, or RequestRefused for a message it refuses."""
+        """Send Seldon's message, return the answer; raise NodeFailed, or RequestRejected for a message it refuses."""
         bodies = [_build_message(message, puid) for message in messages]
         document = {"seldonMessages": bodies} if method == "aggregate" else bodies[0]
         body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -100,7 +100,7 @@ class SeldonNode:
 
 def _build_message(message: Message, puid: str) -> dict[str, Any]:
     if len(message.tensors) != 1:
-        raise RequestRefused("inputs", sorted(message.tensors), "one tensor: Seldon's message holds no more")
+        raise RequestRejected("inputs", sorted(message.tensors), "one tensor: Seldon's message holds no more")
     (array,) = message.tensors.values()
     form = NDARRAY if array.dtype == object or array.dtype == bool else TENSOR
     data = build_data(array, message.columns, form)

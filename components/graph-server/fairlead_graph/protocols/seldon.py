@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from fairlead_contracts.errors import ContractError, Words
 
-from ..errors import NodeFailed, RequestFailed, RequestRefused
+from ..errors import NodeFailed, RequestFailed, RequestRejected
 from ..seldon_message import build_data, parse_message, parse_meta
 from ..service import Service
 from ..tensors import Message
@@ -16,16 +16,16 @@ async def predict(service: Service, body: bytes, puid: str) -> tuple[bytes, str]
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RequestRefused("body", body[:60], f"JSON ({error})") from None
+        raise RequestRejected("body", body[:60], f"JSON ({error})") from None
     inputs = service.require_graph().inputs
     if inputs is not None and len(inputs) != 1:
         names = ", ".join(spec.name for spec in inputs)
-        raise RequestRefused("data", Words("one tensor"), f"the inputs {names}: ask such a graph at /v2/models")
+        raise RequestRejected("data", Words("one tensor"), f"the inputs {names}: ask such a graph at /v2/models")
     try:
         message, form = parse_message(document)
         meta = parse_meta(document)
     except ContractError as error:
-        raise RequestRefused.from_contract(error) from None
+        raise RequestRejected.from_contract(error) from None
     answer = await service.infer(message, meta.get("puid", puid))
     response = {
         "data": build_data(_only_tensor(service, answer.message), answer.message.columns, form),

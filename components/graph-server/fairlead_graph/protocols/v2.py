@@ -7,7 +7,7 @@ from fairlead_contracts.errors import ContractError
 from fairlead_contracts.inference import build_response, parse_request
 
 from .. import __version__
-from ..errors import RequestRefused
+from ..errors import RequestRejected
 from ..graph import Graph
 from ..service import Service
 from ..tensors import Message
@@ -21,14 +21,14 @@ async def infer(service: Service, model: str, body: bytes) -> bytes:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        raise RequestRefused("body", body[:60], f"JSON ({error})") from None
+        raise RequestRejected("body", body[:60], f"JSON ({error})") from None
     outputs = None if graph.outputs is None else [spec.name for spec in graph.outputs]
     try:
         request = parse_request(document, graph.inputs, outputs)
         answer = await service.infer(Message(request.tensors))
         response = build_response(model, answer.message.tensors, request)
     except ContractError as error:
-        raise RequestRefused.from_contract(error) from None
+        raise RequestRejected.from_contract(error) from None
     return orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY)
 
 

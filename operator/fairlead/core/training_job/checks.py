@@ -115,8 +115,8 @@ def _describe_end(failure: Failure) -> str:
         "Killed": f"was killed by {_signal_name(failure.signal)} (exit code {failure.exit_code})",
         "NotStarted": f"could not start its command (exit code {failure.exit_code})",
         "LostWorker": "stopped answering",
-        "DatasetRefused": "refused its dataset",
-        "ModelRefused": "could not write its model",
+        "InvalidDataset": "refused its dataset",
+        "InvalidModel": "could not write its model",
     }[failure.reason]
 
 

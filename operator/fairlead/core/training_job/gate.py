@@ -32,13 +32,13 @@ def _check_validation(result: ArtifactFacts, digest: str) -> Finding | None:
     if result.error:
         return Finding("ValidationUnreadable", result.error)
     if result.kind != KIND:
-        return Finding("ValidationRefused", f"{uri}: got an artifact of kind {result.kind}, expected validation.")
+        return Finding("InvalidValidationResult", f"{uri}: got an artifact of kind {result.kind}, expected validation.")
     if all(parent.digest != digest for parent in result.parents):
-        return Finding("ValidationRefused", f"{uri}: the result's parents do not include the dataset's {digest}.")
+        return Finding("InvalidValidationResult", f"{uri}: the result's parents do not include the dataset's {digest}.")
     try:
         verdict = ValidationResult.parse(dict(result.parameters), "parameters")
     except ContractError as error:
-        return Finding("ValidationRefused", f"{uri}: {error}.")
+        return Finding("InvalidValidationResult", f"{uri}: {error}.")
     if not verdict.success:
         return Finding("ValidationFailed", f"{uri}: {'; '.join(verdict.failed) or 'no reason given'}.")
     return None

@@ -12,25 +12,25 @@ _PREDICTOR = MODEL_DEPLOYMENT["spec"]["predictors"][0]
 
 
 @dataclass(frozen=True)
-class Refusal:
+class Rejection:
     """One bad resource; both refusals must contain every word of `words`."""
 
     reason: str
     resource: Object
     words: tuple[str, ...]
     at_server: tuple[str, ...] = field(default=())
-    """Further words of the API server's refusal: the path and the value."""
+    """Further words of the API server's rejection: the path and the value."""
 
 
-def _job(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -> Refusal:
-    return Refusal(reason, change(TRAINING_JOB, **changes), words, at_server)
+def _job(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -> Rejection:
+    return Rejection(reason, change(TRAINING_JOB, **changes), words, at_server)
 
 
-def _deployment(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -> Refusal:
-    return Refusal(reason, change(MODEL_DEPLOYMENT, **changes), words, at_server)
+def _deployment(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -> Rejection:
+    return Rejection(reason, change(MODEL_DEPLOYMENT, **changes), words, at_server)
 
 
-REFUSALS = (
+REJECTIONS = (
     _job("zero replicas", ("replicas",), "Invalid value: 0", spec__workers__replicas=0),
     _job("negative replicas", ("replicas",), "Invalid value: -1", spec__workers__replicas=-1),
     _job("huge replicas", ("replicas", "512"), "Invalid value: 100000", spec__workers__replicas=100000),

@@ -1,4 +1,4 @@
-"""Static int8 quantisation (ONNX Runtime, QDQ): weights per channel, activations by calibration on real examples."""
+"""Static int8 quantization (ONNX Runtime, QDQ): weights per channel, activations by calibration on real examples."""
 
 import logging
 import tempfile
@@ -30,7 +30,7 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         return next(self._batches, None)
 
 
-def quantise(source: Path, target: Path, examples: NDArray[np.float32]) -> None:
+def quantize(source: Path, target: Path, examples: NDArray[np.float32]) -> None:
     """Write an int8 model: calibrated by the range of what `examples` make of each activation."""
     name = onnx.load(str(source), load_external_data=False).graph.input[0].name
     root = logging.getLogger()

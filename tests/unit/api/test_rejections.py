@@ -5,17 +5,17 @@ from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import TrainingJob
 from pydantic import ValidationError
 
-from tests.support.refusals import REFUSALS, Refusal
+from tests.support.rejections import REJECTIONS, Rejection
 from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB
 
 MODELS = {"TrainingJob": TrainingJob, "ModelDeployment": ModelDeployment}
 
 
-@pytest.mark.parametrize("refusal", REFUSALS, ids=lambda refusal: refusal.reason)
-def test_bad_resource_is_refused_with_what_was_expected(refusal: Refusal) -> None:
+@pytest.mark.parametrize("rejection", REJECTIONS, ids=lambda rejection: rejection.reason)
+def test_bad_resource_is_refused_with_what_was_expected(rejection: Rejection) -> None:
     with pytest.raises(ValidationError) as caught:
-        MODELS[refusal.resource["kind"]].model_validate(refusal.resource)
-    for word in refusal.words:
+        MODELS[rejection.resource["kind"]].model_validate(rejection.resource)
+    for word in rejection.words:
         assert word in str(caught.value)
 
 
