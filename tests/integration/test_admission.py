@@ -30,9 +30,9 @@ def test_unknown_field_is_refused_by_name(kubectl: Kubectl) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"spec__workers__replicas": 3}, "the size of a job that exists cannot change"),
-        ({"spec__dataset": {"uri": "s3://other/data"}}, "dataset: cannot change"),
-        ({"spec__model": {"uri": "s3://other/model"}}, "model: cannot change"),
+        ({"spec__workers__replicas": 3}, "workers: replicas and slots are immutable"),
+        ({"spec__dataset": {"uri": "s3://other/data"}}, "dataset: field is immutable"),
+        ({"spec__model": {"uri": "s3://other/model"}}, "model: field is immutable"),
     ],
 )
 def test_job_that_exists_keeps_its_shape(kubectl: Kubectl, changes: dict[str, object], words: str) -> None:

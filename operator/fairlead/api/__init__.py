@@ -1,1 +1,1 @@
-"""The custom resources as pydantic models: the one source of the CRDs."""
+"""The custom resources as pydantic models; the CRDs are generated from them."""

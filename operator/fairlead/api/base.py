@@ -1,4 +1,4 @@
-"""What every resource's model shares: camelCase names, object metadata, conditions, CEL rules."""
+"""Base classes of the resource models: camelCase names, object metadata, conditions, CEL rules."""
 
 import re
 from collections.abc import Callable
@@ -17,20 +17,20 @@ DIGEST = r"^sha256:[0-9a-f]{64}$"
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule on an object: CEL for the API server, and its twin in Python for everybody who loads the model."""
+    """A validation rule: a CEL expression for the API server and an equivalent Python check for model validation."""
 
     rule: str
     message: str
     holds: Callable[[Any], bool] | None = None
-    """The twin: takes the model; None for a rule on a change, which only the API server can see."""
+    """The Python check, called with the model; None for rules on changes, which only the API server can evaluate."""
     message_expression: str | None = None
-    """CEL that yields the message with the value that was refused."""
+    """A CEL expression that returns a message containing the rejected value."""
     field: str | None = None
-    """Where the rejection points, as `.path` below the rule's object."""
+    """The path of the rejected field, relative to the object that has the rule."""
 
 
 class ApiModel(BaseModel):
-    """A part of a resource; the docstring under each field becomes its description in the CRD."""
+    """A part of a resource. The docstring under each field becomes its description in the CRD."""
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -42,7 +42,7 @@ class ApiModel(BaseModel):
         frozen=True,
     )
     cel: ClassVar[tuple[Rule, ...]] = ()
-    """Rules that the API server checks on this object."""
+    """The validation rules of this object."""
 
     @model_validator(mode="after")
     def _check_rules(self) -> Self:
@@ -53,23 +53,23 @@ class ApiModel(BaseModel):
 
 
 class OpenModel(ApiModel):
-    """A part of somebody else's API: the fields that we check or read are named, the others are kept as they are."""
+    """A part of another API. Only the fields that we read or check are declared; all others are preserved."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as the user wrote it."""
+        """Return the object as the user wrote it."""
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
 class StatusModel(ApiModel):
-    """A part of a status. Fields of a newer version are ignored, so that a downgrade can read it."""
+    """A part of a status. Unknown fields are ignored, so that a status written by a newer version can be read."""
 
     model_config = ConfigDict(extra="ignore")
 
 
 class ObjectMeta(OpenModel):
-    """The metadata fields that decisions depend on."""
+    """The metadata fields that planners depend on."""
 
     name: str
     namespace: str = "default"
@@ -80,10 +80,10 @@ class ObjectMeta(OpenModel):
 
 
 class Resource(ApiModel):
-    """A custom resource; its name must fit the names of its children."""
+    """A custom resource. Its name must be short enough to derive its children's names from."""
 
     max_name: ClassVar[int]
-    """The longest name, in characters."""
+    """The maximum length of the name, in characters."""
 
     api_version: str
     kind: str
@@ -96,26 +96,26 @@ class Resource(ApiModel):
         if len(metadata.name) > cls.max_name or not re.match(DNS_LABEL, metadata.name):
             raise ValueError(
                 f"metadata.name: got {metadata.name!r}, expected at most {cls.max_name} lower-case letters, digits"
-                " and '-', a letter first, so that its children's names fit"
+                " and '-', starting with a letter"
             )
         return metadata
 
 
 class Condition(StatusModel):
-    """One observation about the resource, as in every Kubernetes API."""
+    """A condition of the resource, following the Kubernetes conventions."""
 
     type: str = Field(max_length=64)
-    """What is observed."""
+    """The type of the condition."""
     status: Literal["True", "False", "Unknown"]
-    """Whether it holds."""
+    """Whether the condition is true."""
     reason: str = Field(max_length=128)
-    """Why, in one CamelCase word."""
+    """The reason for the status, as one CamelCase word."""
     message: str = Field(max_length=4096)
-    """Why, for a person."""
+    """A human-readable explanation."""
     last_transition_time: str = Field(json_schema_extra={"format": "date-time"})
-    """When the status last changed."""
+    """When the status of the condition last changed."""
     observed_generation: int = 0
-    """The spec's generation that this was seen at."""
+    """The generation of the spec that the condition was observed for."""
 
 
 Conditions = tuple[Condition, ...]
@@ -124,11 +124,11 @@ LIST_MAP_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernet
 
 
 class ArtifactRef(StatusModel):
-    """One artifact, by place and by content."""
+    """A reference to an artifact, by URI and digest."""
 
     name: str
-    """Its role here: dataset, validation, model, or a graph node's name."""
+    """Its role: dataset, validation, model, or a graph node's name."""
     uri: str
-    """Where it was read or written."""
+    """The URI it was read from or written to."""
     digest: str
-    """SHA-256 of its manifest."""
+    """The SHA-256 digest of its manifest."""

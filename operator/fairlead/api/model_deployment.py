@@ -23,63 +23,63 @@ from fairlead.api.pod_template import PodTemplate
 
 MAX_NAME = 40
 MAX_PREDICTOR_NAME = 12
-"""Together they leave room for the hashes that a Deployment adds in a 63-character label."""
+"""Both limits together leave room for the hashes that a Deployment appends within a 63-character label."""
 
 
 class GraphNode(ApiModel):
-    """One node of an inference graph, as in Seldon Core v1."""
+    """A node of an inference graph, as in Seldon Core v1."""
 
     name: str = Field(max_length=63, pattern=DNS_LABEL)
-    """Its name, unique in the graph; a container of this name in componentSpecs serves it."""
+    """The name of the node, unique in the graph; also the name of its container, unless modelUri is set."""
     type: NodeType = "MODEL"
-    """What it does with a request."""
+    """The type of the node, which determines how it handles requests."""
     model_uri: str | None = Field(None, max_length=1024, pattern=ARTIFACT_URI)
-    """An ONNX artifact that runs inside the graph server; absent for a node with a container of its own."""
+    """An ONNX artifact to run inside the graph server; omit it for nodes that are served by a container."""
     digest: str | None = Field(None, max_length=71, pattern=DIGEST)
-    """The SHA-256 that the artifact must have."""
+    """The expected SHA-256 digest of the artifact."""
     env_secret_ref_name: str | None = Field(None, max_length=253)
-    """A Secret whose keys are the environment that reads modelUri: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL, …"""
+    """The name of a Secret with the environment variables for reading modelUri, such as AWS_ACCESS_KEY_ID."""
     children: list["GraphNode"] = Field([], max_length=MAX_CHILDREN)
-    """The nodes that take this one's output."""
+    """The nodes that receive the output of this node."""
 
     def walk(self) -> list["GraphNode"]:
-        """Return this node and all below it, parents first."""
+        """Return this node and its descendants, parents first."""
         return [self, *(node for child in self.children for node in child.walk())]
 
 
 class ComponentSpec(PodTemplate):
-    """A PodTemplateSpec whose containers are Seldon microservices, one for each graph node of the same name."""
+    """A PodTemplateSpec whose containers are Seldon microservices; each serves the graph node of the same name."""
 
 
 class Predictor(ApiModel):
-    """One inference graph and how much of the traffic it takes."""
+    """An inference graph and its share of the traffic."""
 
     name: str = Field(max_length=MAX_PREDICTOR_NAME, pattern=DNS_LABEL)
-    """Its name, unique in the deployment."""
+    """The name of the predictor, unique in the deployment."""
     replicas: int | None = Field(None, ge=0, le=512)
-    """How many pods; absent: spec.replicas."""
+    """The number of pods; defaults to spec.replicas."""
     traffic: int = Field(100, ge=0, le=100)
-    """Percent of the requests; the predictors' shares sum to 100."""
+    """The percentage of requests; the sum over all predictors must be 100."""
     graph: GraphNode
-    """The root of its graph."""
+    """The root node of the graph."""
     component_specs: list[ComponentSpec] = Field([], max_length=4)
-    """Containers for the nodes without a modelUri."""
+    """Pod templates with the containers for nodes without modelUri."""
 
 
 class ModelDeploymentSpec(ApiModel):
-    """The serving that is wanted."""
+    """The desired state of the deployment."""
 
     engine: Literal["Native"] = "Native"
-    """What serves the graph."""
+    """The inference engine that serves the graphs."""
     replicas: int = Field(1, ge=0, le=512)
-    """How many pods a predictor has that does not say."""
+    """The default number of pods per predictor."""
     predictors: list[Predictor] = Field(min_length=1, max_length=8, json_schema_extra=LIST_MAP_BY_NAME)
-    """The graphs that share the traffic."""
+    """The predictors that share the traffic."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.predictors.map(p, p.traffic).sum() == 100",
-            "predictors: expected traffic that sums to 100",
+            "predictors: expected the traffic to sum to 100",
             lambda spec: sum(predictor.traffic for predictor in spec.predictors) == 100,
             "'predictors: traffic sums to %d, expected 100'.format([self.predictors.map(p, p.traffic).sum()])",
             field=".predictors",
@@ -88,35 +88,35 @@ class ModelDeploymentSpec(ApiModel):
 
 
 class PredictorStatus(StatusModel):
-    """One predictor, as observed."""
+    """The observed state of a predictor."""
 
     name: str
-    """Its name."""
+    """The name of the predictor."""
     replicas: int = 0
-    """Pods that exist."""
+    """The number of pods."""
     ready: int = 0
-    """Pods that answer."""
+    """The number of ready pods."""
     traffic: int = 0
-    """Percent of the requests that it takes."""
+    """The percentage of requests that it receives."""
 
 
 class ModelDeploymentStatus(StatusModel):
-    """What was last observed of the deployment."""
+    """The most recently observed state of the deployment."""
 
     observed_generation: int = 0
-    """The spec's generation that this status speaks of."""
+    """The most recent generation that the operator observed."""
     conditions: Conditions = Field((), json_schema_extra=LIST_MAP_BY_TYPE)
-    """Ready, Progressing, Degraded."""
+    """The conditions Ready, Progressing and Degraded."""
     url: str | None = None
-    """Where it answers, inside the cluster."""
+    """The URL of the deployment inside the cluster."""
     replicas: int = 0
-    """Pods that answer, over all predictors."""
+    """The number of ready pods of all predictors."""
     selector: str | None = None
-    """The pods' labels, for `kubectl scale` and autoscalers."""
+    """The label selector of the pods, for `kubectl scale` and autoscalers."""
     predictors: tuple[PredictorStatus, ...] = Field((), json_schema_extra=LIST_MAP_BY_NAME)
-    """Each predictor, as observed."""
+    """The observed state of each predictor."""
     provenance: tuple[ArtifactRef, ...] = ()
-    """The artifacts that are served, and those they were made from."""
+    """The artifacts that are served and the artifacts they were produced from."""
 
 
 class ModelDeployment(Resource):
@@ -127,6 +127,6 @@ class ModelDeployment(Resource):
     api_version: Literal["fairlead.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
     kind: Literal["ModelDeployment"] = "ModelDeployment"
     spec: ModelDeploymentSpec
-    """The serving that is wanted."""
+    """The desired state of the deployment."""
     status: ModelDeploymentStatus = ModelDeploymentStatus()
-    """What was last observed of the deployment."""
+    """The most recently observed state of the deployment."""

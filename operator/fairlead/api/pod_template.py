@@ -1,4 +1,4 @@
-"""The part of a PodTemplateSpec that Fairlead checks. Everything else in a template passes through untouched."""
+"""The part of a PodTemplateSpec that Fairlead validates. All other fields are passed through unchanged."""
 
 from collections.abc import Iterable
 from typing import Any, ClassVar
@@ -10,30 +10,30 @@ from fairlead.api.base import LIST_MAP_BY_NAME, OpenModel, Rule
 TRAINER = "trainer"
 
 _NO_SERVICE_ACCOUNT = (
-    "serviceAccountName: job and serving pods run as the namespace's default account without its token; remove it"
+    "serviceAccountName: job and serving pods run as the default service account without its token; remove this field"
 )
 
 
 class SecurityContext(OpenModel):
-    """The part of a security context that would give a container more than `restricted` allows."""
+    """The fields of a security context that the Pod Security level `restricted` does not allow."""
 
     privileged: bool | None = None
-    """Rejected when true."""
+    """Must not be true."""
 
 
 class Container(OpenModel):
-    """A container; the fields that Fairlead reads."""
+    """A container. Only the fields that Fairlead reads are declared."""
 
     name: str = Field(max_length=63)
-    """Its name; unique in the pod."""
+    """The name of the container, unique in the pod."""
     image: str | None = Field(None, max_length=1024)
-    """Its image."""
+    """The image of the container."""
     command: list[str] | None = Field(None, max_length=256)
-    """The program and its first arguments."""
+    """The command and its first arguments."""
     args: list[str] | None = Field(None, max_length=256)
-    """Further arguments."""
+    """Arguments appended to the command."""
     security_context: SecurityContext | None = None
-    """Privileges; `restricted` defaults are added to what is set here."""
+    """The security context; unset fields default to what the Pod Security level `restricted` requires."""
 
 
 def _any_privileged(containers: Iterable[Container]) -> bool:
@@ -41,53 +41,53 @@ def _any_privileged(containers: Iterable[Container]) -> bool:
 
 
 class Volume(OpenModel):
-    """A volume; the field that is refused."""
+    """A volume. Only the fields that Fairlead validates are declared."""
 
     name: str = Field(max_length=63)
-    """Its name; unique in the pod."""
+    """The name of the volume, unique in the pod."""
     host_path: dict[str, Any] | None = Field(None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
-    """Rejected: the node's files are not the job's."""
+    """Not allowed, because it would expose the node's files."""
 
 
 class PodSpec(OpenModel):
-    """A pod's specification; the fields that Fairlead reads or refuses."""
+    """The specification of a pod. Only the fields that Fairlead reads or validates are declared."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!has(self.hostNetwork) || !self.hostNetwork",
-            "hostNetwork: got true, expected false or none",
+            "hostNetwork: got true, expected false or unset",
             lambda spec: not spec.host_network,
             field=".hostNetwork",
         ),
         Rule(
             "!has(self.hostPID) || !self.hostPID",
-            "hostPID: got true, expected false or none",
+            "hostPID: got true, expected false or unset",
             lambda spec: not spec.host_pid,
             field=".hostPID",
         ),
         Rule(
             "!has(self.hostIPC) || !self.hostIPC",
-            "hostIPC: got true, expected false or none",
+            "hostIPC: got true, expected false or unset",
             lambda spec: not spec.host_ipc,
             field=".hostIPC",
         ),
         Rule(
             "!has(self.volumes) || self.volumes.all(v, !has(v.hostPath))",
-            "volumes: hostPath is refused; expected another kind of volume",
+            "volumes: hostPath is not allowed; use another volume type",
             lambda spec: all(volume.host_path is None for volume in spec.volumes or ()),
             field=".volumes",
         ),
         Rule(
             "self.containers.all(c, !has(c.securityContext) || !has(c.securityContext.privileged)"
             " || !c.securityContext.privileged)",
-            "containers: privileged is refused",
+            "containers: privileged is not allowed",
             lambda spec: not _any_privileged(spec.containers),
             field=".containers",
         ),
         Rule(
             "!has(self.initContainers) || self.initContainers.all(c, !has(c.securityContext)"
             " || !has(c.securityContext.privileged) || !c.securityContext.privileged)",
-            "initContainers: privileged is refused",
+            "initContainers: privileged is not allowed",
             lambda spec: not _any_privileged(spec.init_containers or ()),
             field=".initContainers",
         ),
@@ -95,48 +95,48 @@ class PodSpec(OpenModel):
             "!has(self.serviceAccountName) || self.serviceAccountName in ['', 'default']",
             _NO_SERVICE_ACCOUNT,
             lambda spec: spec.service_account_name in (None, "", "default"),
-            "'serviceAccountName: got ' + self.serviceAccountName + ', expected none or default: job and serving"
+            "'serviceAccountName: got ' + self.serviceAccountName + ', expected default or unset: job and serving"
             " pods run without an API token'",
             field=".serviceAccountName",
         ),
     )
 
     containers: list[Container] = Field(min_length=1, max_length=16, json_schema_extra=LIST_MAP_BY_NAME)
-    """The pod's containers."""
+    """The containers of the pod."""
     init_containers: list[Container] | None = Field(None, max_length=16, json_schema_extra=LIST_MAP_BY_NAME)
-    """Containers that run to completion first."""
+    """Containers that run to completion before the other containers start."""
     volumes: list[Volume] | None = Field(None, max_length=64, json_schema_extra=LIST_MAP_BY_NAME)
-    """The pod's volumes."""
+    """The volumes of the pod."""
     host_network: bool | None = None
-    """Rejected when true."""
+    """Must not be true."""
     host_pid: bool | None = Field(None, alias="hostPID")
-    """Rejected when true."""
+    """Must not be true."""
     host_ipc: bool | None = Field(None, alias="hostIPC")
-    """Rejected when true."""
+    """Must not be true."""
     service_account_name: str | None = Field(None, max_length=253)
-    """Rejected unless `default`: job and serving pods have no business with the API server."""
+    """Must be `default` or unset: job and serving pods do not access the API server."""
 
 
 class PodMeta(OpenModel):
-    """Labels and annotations of the pods."""
+    """Additional metadata of the pods."""
 
     labels: dict[str, str] | None = None
-    """Added to the pods' own labels."""
+    """Labels to add to the pods."""
     annotations: dict[str, str] | None = None
-    """Added to the pods' own annotations."""
+    """Annotations to add to the pods."""
 
 
 class PodTemplate(OpenModel):
-    """A PodTemplateSpec."""
+    """A pod template, as in a Deployment."""
 
     metadata: PodMeta | None = None
-    """Labels and annotations of the pods."""
+    """Additional metadata of the pods."""
     spec: PodSpec
-    """The pods' specification."""
+    """The specification of the pods."""
 
 
 class TrainerTemplate(PodTemplate):
-    """The PodTemplateSpec of a worker: the container named `trainer` is the training container."""
+    """The pod template of the workers. The container named `trainer` runs the training."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -147,13 +147,13 @@ class TrainerTemplate(PodTemplate):
         ),
         Rule(
             "self.spec.containers.all(c, c.name != 'trainer' || (has(c.command) && size(c.command) > 0))",
-            "spec.containers[trainer].command: got none, expected the training command: the agent starts it",
+            "spec.containers[trainer].command: got none, expected the training command",
             lambda template: all(c.command for c in template.spec.containers if c.name == TRAINER),
             field=".spec.containers",
         ),
         Rule(
             "self.spec.containers.all(c, c.name != 'trainer' || (has(c.image) && size(c.image) > 0))",
-            "spec.containers[trainer].image: got none, expected an image that holds the trainer package",
+            "spec.containers[trainer].image: got none, expected an image with the trainer package installed",
             lambda template: all(c.image for c in template.spec.containers if c.name == TRAINER),
             field=".spec.containers",
         ),

@@ -1,4 +1,4 @@
-"""TrainingJob: distributed training pods, from a pod template to a model artifact."""
+"""TrainingJob: distributed training that runs a pod template and publishes a model artifact."""
 
 from datetime import datetime
 from typing import ClassVar, Literal
@@ -20,23 +20,23 @@ from fairlead.api.group import API_VERSION
 from fairlead.api.pod_template import TrainerTemplate
 
 MAX_NAME = 50
-"""Leaves room for `-worker-511` in a 63-character DNS label."""
+"""Leaves room for the suffix `-worker-511` in a 63-character DNS label."""
 MAX_WORKERS = 512
 
 
 class Workers(ApiModel):
-    """The pods that train."""
+    """The worker pods."""
 
     replicas: int = Field(1, ge=1, le=MAX_WORKERS)
-    """How many worker pods."""
+    """The number of worker pods."""
     slots: int = Field(1, ge=1, le=64)
-    """Processes per worker, usually GPUs per worker."""
+    """The number of processes per worker, usually one per GPU."""
     template: TrainerTemplate
-    """The worker pods; the container named `trainer` is the training container."""
+    """The template of the worker pods. The container named `trainer` runs the training."""
 
 
 class Elastic(ApiModel):
-    """Bounds within which the number of workers may change while the job runs."""
+    """The bounds of the number of workers while the job runs."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -49,155 +49,155 @@ class Elastic(ApiModel):
     )
 
     min_replicas: int = Field(1, ge=1, le=MAX_WORKERS)
-    """The job runs on with no fewer."""
+    """The minimum number of workers."""
     max_replicas: int = Field(ge=1, le=MAX_WORKERS)
-    """The job takes no more."""
+    """The maximum number of workers."""
 
 
 class Dataset(ApiModel):
-    """What the job trains on."""
+    """The dataset to train on."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "!self.requireValidation || has(self.digest)",
-            "digest: got none, expected the digest that the validation is bound to, as requireValidation is true",
+            "digest: got none, expected the digest of the validated dataset, because requireValidation is true",
             lambda dataset: not dataset.require_validation or dataset.digest is not None,
             field=".digest",
         ),
     )
 
     uri: str = Field(max_length=1024, pattern=ARTIFACT_URI)
-    """The dataset artifact: s3://bucket/path or file:///path."""
+    """The URI of the dataset artifact: s3://bucket/path or file:///path."""
     digest: str | None = Field(None, max_length=71, pattern=DIGEST)
-    """The SHA-256 of its manifest; data that does not match is refused."""
+    """The expected SHA-256 digest of its manifest. A dataset with another digest is rejected."""
     require_validation: bool = False
-    """Keep the job Blocked until a passing validation result for exactly this digest exists."""
+    """Keep the job Blocked until a passing validation result for this digest exists."""
 
 
 class ModelOutput(ApiModel):
-    """Where the trained model goes."""
+    """Where the trained model is published."""
 
     uri: str = Field(max_length=1024, pattern=ARTIFACT_URI)
-    """The artifact folder; each run writes a version below it."""
+    """The URI below which each run publishes its model version."""
 
 
 class RunPolicy(ApiModel):
-    """How long and how often the job is tried, and what remains of it."""
+    """Suspension, retries, deadlines and cleanup of the job."""
 
     suspend: bool = False
-    """Hold the job: its pods are deleted, or not made."""
+    """Suspend the job: existing pods are deleted and no new ones are created."""
     backoff_limit: int = Field(3, ge=0, le=100)
-    """How many times the job is started again after a failure."""
+    """How many times the job is restarted after a failure."""
     active_deadline_seconds: int | None = Field(None, ge=1)
-    """Fail the job when it has been active for longer."""
+    """The number of seconds that the job may be active before it fails."""
     pre_running_deadline_seconds: int | None = Field(600, ge=1)
-    """Fail the job when not all of its pods run after this time."""
+    """The number of seconds within which all pods must be running; otherwise the job fails."""
     clean_pod_policy: Literal["None", "Running", "All"] = "Running"
-    """Which pods are deleted when the job has finished."""
+    """Which pods to delete when the job has finished."""
 
 
 class TrainingJobSpec(ApiModel):
-    """The training that is wanted."""
+    """The desired state of the job."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
             "self.workers.replicas == oldSelf.workers.replicas && self.workers.slots == oldSelf.workers.slots",
-            "workers: the size of a job that exists cannot change; create another job",
+            "workers: replicas and slots are immutable; create a new job",
             field=".workers",
         ),
         Rule(
             "has(self.dataset) == has(oldSelf.dataset) && (!has(self.dataset) || self.dataset == oldSelf.dataset)",
-            "dataset: cannot change on a job that exists; create another job",
+            "dataset: field is immutable; create a new job",
             field=".dataset",
         ),
         Rule(
             "has(self.model) == has(oldSelf.model) && (!has(self.model) || self.model == oldSelf.model)",
-            "model: cannot change on a job that exists; create another job",
+            "model: field is immutable; create a new job",
             field=".model",
         ),
     )
 
     launcher: Literal["Horovod"] = "Horovod"
-    """What starts the processes and connects them."""
+    """The framework that launches and connects the training processes."""
     workers: Workers
-    """The pods that train."""
+    """The worker pods."""
     elastic: Elastic | None = None
-    """Bounds of an elastic job; absent: fixed size."""
+    """The bounds of an elastic job; omit it for a fixed number of workers."""
     dataset: Dataset | None = None
-    """What the job trains on; the agents fetch and verify it before the command starts."""
+    """The dataset to train on. Workers download and verify it before the training command starts."""
     model: ModelOutput | None = None
-    """Where the trained model goes."""
+    """Where the trained model is published."""
     run_policy: RunPolicy = RunPolicy()
-    """How long and how often the job is tried, and what remains of it."""
+    """Suspension, retries, deadlines and cleanup of the job."""
 
 
 class Progress(StatusModel):
-    """How far the training is, as rank 0 reports it."""
+    """The training progress, as reported by rank 0."""
 
     step: int = 0
-    """Optimizer steps done."""
+    """The number of completed optimizer steps."""
     total_steps: int | None = None
-    """Optimizer steps to do."""
+    """The total number of optimizer steps."""
     epoch: int | None = None
-    """The current pass over the data."""
+    """The current epoch."""
     samples_per_second: float | None = None
-    """Training throughput over all workers."""
+    """The training throughput of all workers together."""
     eta_seconds: float | None = None
-    """Estimated time left."""
+    """The estimated remaining time, in seconds."""
     metrics: dict[str, float] = Field(default_factory=dict)
-    """The latest values, such as the loss."""
+    """The latest metrics, such as the loss."""
     updated_at: datetime | None = None
-    """When the operator last read it."""
+    """When the operator last updated the progress."""
 
     @field_validator("metrics")
     @classmethod
     def _round(cls, metrics: dict[str, float]) -> dict[str, float]:
-        """Keep six digits: more are noise in a table."""
+        """Round to six significant digits."""
         return {name: float(f"{value:.6g}") for name, value in metrics.items()}
 
 
 class WorkerCounts(StatusModel):
-    """The pods that train, counted."""
+    """The number of workers and restarts."""
 
     ready: int = 0
-    """Worker pods that run."""
+    """The number of running worker pods."""
     desired: int = 0
-    """Worker pods that the job wants."""
+    """The desired number of worker pods."""
     restarts: int = 0
-    """How many times all pods were started again; the current attempt's number."""
+    """How many times the pods were restarted, which is also the number of the current attempt."""
 
 
 class TrainingJobStatus(StatusModel):
-    """What was last observed of the job."""
+    """The most recently observed state of the job."""
 
     observed_generation: int = 0
-    """The spec's generation that this status speaks of."""
+    """The most recent generation that the operator observed."""
     conditions: Conditions = Field((), json_schema_extra=LIST_MAP_BY_TYPE)
-    """Created, Blocked, Running, Restarting, Suspended, Succeeded, Failed."""
+    """The conditions Created, Blocked, Running, Restarting, Suspended, Succeeded and Failed."""
     phase: str = ""
-    """The condition that matters most, in a word, for people."""
+    """A one-word summary of the conditions, for display."""
     start_time: datetime | None = None
-    """When pods were first made."""
+    """When the first pods were created."""
     completion_time: datetime | None = None
     """When the job succeeded or failed."""
     workers: WorkerCounts = WorkerCounts()
-    """The pods that train, counted."""
+    """The number of workers and restarts."""
     progress: Progress | None = None
-    """How far the training is."""
+    """The training progress."""
     model_version: str | None = None
-    """The version that this run wrote below spec.model.uri."""
+    """The model version that this run published below spec.model.uri."""
     provenance: tuple[ArtifactRef, ...] = ()
-    """The artifacts that this job read and wrote."""
+    """The artifacts that the job read and published."""
 
 
 class TrainingJob(Resource):
-    """Distributed training, from a pod template to a model artifact."""
+    """Distributed training that runs a pod template and publishes a model artifact."""
 
     max_name: ClassVar[int] = MAX_NAME
 
     api_version: Literal["fairlead.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
     kind: Literal["TrainingJob"] = "TrainingJob"
     spec: TrainingJobSpec
-    """The training that is wanted."""
+    """The desired state of the job."""
     status: TrainingJobStatus = TrainingJobStatus()
-    """What was last observed of the job."""
+    """The most recently observed state of the job."""

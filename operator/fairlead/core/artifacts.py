@@ -1,4 +1,4 @@
-"""What the artifact store says of one artifact, as a fact that checks read."""
+"""The state of an artifact in the artifact store."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from fairlead.api.base import ArtifactRef
 
 @dataclass(frozen=True)
 class ArtifactFacts:
-    """The artifact at one URI as its manifest describes it, or why it could not be read."""
+    """The artifact at a URI as its manifest describes it, or why it could not be read."""
 
     uri: str
     digest: str = ""
@@ -16,6 +16,6 @@ class ArtifactFacts:
     parents: tuple[ArtifactRef, ...] = ()
     parameters: Mapping[str, object] = field(default_factory=dict)
     error: str = ""
-    """Why it could not be read; empty: it was."""
+    """Why it could not be read; empty if it was."""
     missing: bool = False
-    """Nothing is at the URI; it may still come."""
+    """Nothing exists at the URI; it may still be published."""

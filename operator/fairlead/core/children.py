@@ -1,4 +1,4 @@
-"""What every builder of child objects shares."""
+"""Helpers shared by the builders of child objects."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ Object = dict[str, Any]
 
 
 def build_owned(resource: Resource, api_version: str, kind: str, name: str, labels: dict[str, str]) -> Object:
-    """Return the head of a child object, which is deleted with its owner."""
+    """Return the type and metadata of a child object that is deleted with its owner."""
     meta = resource.metadata
     owner = {
         "apiVersion": resource.api_version,
@@ -30,7 +30,7 @@ def build_owned(resource: Resource, api_version: str, kind: str, name: str, labe
 
 
 def with_hash(obj: Object) -> Object:
-    """Add the hash of the object to its annotations."""
+    """Add an annotation with the hash of the object."""
     digest = names.short_hash(json.dumps(obj, sort_keys=True))
     meta = obj["metadata"]
     annotations = meta.get("annotations", {}) | {names.APPLIED_HASH: digest}

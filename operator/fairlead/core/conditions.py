@@ -1,4 +1,4 @@
-"""Conditions: set, compared and read in one way for every resource."""
+"""Conditions: how every resource sets, compares and reads them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ _MESSAGE_LIMIT = 2000
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: a reason in one CamelCase word, and a message for a person."""
+    """The result of a check: a reason as one CamelCase word and a human-readable message."""
 
     reason: str
     message: str
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A condition that a planner wants, without its history."""
+class DesiredCondition:
+    """A condition as a planner sets it, without its history."""
 
     type: str
     status: bool
@@ -27,18 +27,20 @@ class Wanted:
     message: str
 
 
-def merge_conditions(before: Conditions, wanted: Iterable[Wanted], generation: int, now: datetime) -> Conditions:
-    """Return `before` with every wanted condition in place; the transition time moves only with the status."""
+def merge_conditions(
+    before: Conditions, desired: Iterable[DesiredCondition], generation: int, now: datetime
+) -> Conditions:
+    """Return `before` updated with the desired conditions; the transition time changes only with the status."""
     merged = {condition.type: condition for condition in before}
-    for want in wanted:
-        status = "True" if want.status else "False"
-        old = merged.get(want.type)
+    for condition in desired:
+        status = "True" if condition.status else "False"
+        old = merged.get(condition.type)
         since = old.last_transition_time if old and old.status == status else format_time(now)
-        merged[want.type] = Condition(
-            type=want.type,
+        merged[condition.type] = Condition(
+            type=condition.type,
             status=status,
-            reason=want.reason,
-            message=shorten(want.message),
+            reason=condition.reason,
+            message=shorten(condition.message),
             last_transition_time=since,
             observed_generation=generation,
         )
@@ -46,12 +48,12 @@ def merge_conditions(before: Conditions, wanted: Iterable[Wanted], generation: i
 
 
 def is_true(conditions: Conditions, type_: str) -> bool:
-    """Say whether a condition is there and True."""
+    """Return whether a condition exists and is True."""
     return any(condition.type == type_ and condition.status == "True" for condition in conditions)
 
 
 def transition_time(conditions: Conditions, type_: str) -> datetime | None:
-    """Return when a condition's status last changed; None when it was never set."""
+    """Return when the status of a condition last changed; None if it was never set."""
     for condition in conditions:
         if condition.type == type_:
             return datetime.fromisoformat(condition.last_transition_time)
@@ -59,10 +61,10 @@ def transition_time(conditions: Conditions, type_: str) -> datetime | None:
 
 
 def shorten(message: str) -> str:
-    """Keep the end of a long message: a log's last lines say most."""
+    """Truncate a long message from the start: the last lines of a log say most."""
     return message if len(message) <= _MESSAGE_LIMIT else "… " + message[-_MESSAGE_LIMIT:]
 
 
 def format_time(moment: datetime) -> str:
-    """Return a moment as Kubernetes writes it."""
+    """Return a time in Kubernetes' format."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

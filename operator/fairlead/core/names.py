@@ -16,18 +16,18 @@ ROLE = "fairlead.dev/role"
 WORKER_INDEX = "fairlead.dev/worker-index"
 ATTEMPT = "fairlead.dev/attempt"
 APPLIED_HASH = "fairlead.dev/applied-hash"
-"""What was applied last, hashed: an equal hash spares a write."""
+"""The hash of what was last applied: an equal hash saves a write."""
 
 LAUNCHER, WORKER = "launcher", "worker"
 SERVING_PORT = 8080
 GRAPH_SERVER = "graph-server"
 FIRST_NODE_PORT = 9001
-"""Seldon microservices of a pod listen from here on."""
+"""The first port of a pod's Seldon microservices."""
 
 KEY_FOLDER = "/etc/fairlead/key"
 GRAPH_FOLDER = "/etc/fairlead/graph"
 WORK_FOLDER = "/fairlead/work"
-"""Scratch space of a training container: TMPDIR, and HOME where the image's is not writable."""
+"""Scratch space of a training container, used as TMPDIR and HOME."""
 TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -42,7 +42,7 @@ def deployment_labels(deployment: ModelDeployment) -> dict[str, str]:
 
 
 def selector(labels: dict[str, str]) -> str:
-    """Return labels as a label selector."""
+    """Return the labels as a label selector."""
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
@@ -52,7 +52,7 @@ def key_secret_name(job: TrainingJob) -> str:
 
 
 def job_service_name(job: TrainingJob) -> str:
-    """Return the name of the headless Service; not the job's own, which a ModelDeployment of that name needs."""
+    """Return the name of the headless Service. It is not the job's own name, which a ModelDeployment may use."""
     return f"{job.metadata.name}-pods"
 
 
@@ -67,12 +67,12 @@ def worker_name(job: TrainingJob, index: int) -> str:
 
 
 def launcher_address(job: TrainingJob) -> str:
-    """Return where the agents find the launcher."""
+    """Return the address of the launcher."""
     return f"{launcher_name(job)}.{job_service_name(job)}.{job.metadata.namespace}.svc:{LAUNCHER_PORT}"
 
 
 def model_version(job: TrainingJob) -> str:
-    """Return the version that this job writes: the same for every attempt, another for a job made anew."""
+    """Return the model version of the job: the same for all attempts, different for a recreated job."""
     return f"{job.metadata.name}-{job.metadata.uid[:8]}"
 
 
@@ -82,15 +82,15 @@ def predictor_name(deployment: ModelDeployment, predictor: Predictor) -> str:
 
 
 def graph_config_name(deployment: ModelDeployment, predictor: Predictor, graph: str) -> str:
-    """Return the name of a predictor's ConfigMap: another for another graph, so that old pods keep theirs."""
+    """Return the name of a predictor's ConfigMap; it includes the graph's hash, so that old pods keep their graph."""
     return f"{predictor_name(deployment, predictor)}-{short_hash(graph)}"
 
 
 def serving_url(deployment: ModelDeployment) -> str:
-    """Return where a deployment answers inside the cluster."""
+    """Return the URL of a deployment inside the cluster."""
     return f"http://{deployment.metadata.name}.{deployment.metadata.namespace}.svc:{SERVING_PORT}"
 
 
 def short_hash(text: str) -> str:
-    """Return 8 hexadecimal digits of a text's SHA-256."""
+    """Return the first 8 hexadecimal digits of a text's SHA-256."""
     return sha256(text.encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""What a planner returns: everything that one reconcile does."""
+"""Plans: everything that a reconcile does."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from fairlead.core.children import Object
 
 @dataclass(frozen=True)
 class Deletion:
-    """One child to delete: by kind, name and uid, so that a successor of the same name is safe."""
+    """A child to delete. The uid protects a newer object of the same name."""
 
     kind: str
     name: str
@@ -17,7 +17,7 @@ class Deletion:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that a person should see in `kubectl describe`."""
+    """An event, as shown by `kubectl describe`."""
 
     type: str
     """Normal or Warning."""
@@ -28,11 +28,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that one reconcile does, in this order: delete, apply, status, events."""
+    """Everything that a reconcile does, in this order: delete, apply, status, events."""
 
     status: StatusModel
     apply: tuple[Object, ...] = ()
     delete: tuple[Deletion, ...] = ()
     events: tuple[Event, ...] = ()
     requeue_after: float | None = None
-    """Seconds; None: when something changes."""
+    """Seconds until the next reconcile; None waits for a change."""

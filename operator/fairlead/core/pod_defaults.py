@@ -1,4 +1,4 @@
-"""What every pod of ours gets so that Pod Security `restricted` admits it; what the user sets wins."""
+"""Defaults that make a pod pass Pod Security `restricted`. Values that the user sets take precedence."""
 
 from typing import Any
 

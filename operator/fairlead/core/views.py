@@ -1,4 +1,4 @@
-"""The few facts of a child that planners read, as the cache keeps them."""
+"""Views of children: the fields that planners read, as the cache stores them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,7 +6,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class PodView:
-    """What planners read of a pod."""
+    """The fields of a pod that planners read."""
 
     name: str
     uid: str
@@ -19,28 +19,28 @@ class PodView:
     exit_code: int | None = None
     termination_message: str = ""
     waiting: str = ""
-    """Why it does not start, such as `ErrImagePull: …`; empty when nothing is wrong."""
+    """Why it does not start, such as `ErrImagePull: …`; empty if nothing is wrong."""
     restarts: int = 0
     created: datetime | None = None
 
     @property
     def finished(self) -> bool:
-        """Return whether its containers have ended."""
+        """Return whether its containers have terminated."""
         return self.phase in ("Succeeded", "Failed")
 
 
 @dataclass(frozen=True, slots=True)
 class ChildView:
-    """What planners read of a Deployment, Service or ConfigMap."""
+    """The fields of a Deployment, Service or ConfigMap that planners read."""
 
     name: str
     uid: str
     applied_hash: str = ""
     cluster_ip: str | None = None
-    """Where it answers (Services)."""
+    """The cluster IP (Services)."""
     replicas: int = 0
-    """Pods of the current template that exist (Deployments)."""
+    """The number of pods (Deployments)."""
     ready: int = 0
-    """Pods of the current template that are ready (Deployments)."""
+    """The number of ready pods of the current template (Deployments)."""
     settled: bool = False
-    """Its controller has seen the current template, and no pod of an older one is left (Deployments)."""
+    """Whether the rollout is complete: no pod of an older template is left (Deployments)."""

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from fairlead.api.base import ObjectMeta, Resource, StatusModel
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus
 from fairlead.api.training_job import TrainingJob, TrainingJobStatus
-from fairlead.core.conditions import Wanted, merge_conditions
+from fairlead.core.conditions import DesiredCondition, merge_conditions
 from fairlead.core.model_deployment.plan import plan_model_deployment
 from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
@@ -125,8 +125,8 @@ async def _report(
     obj = stored.load()
     meta = ObjectMeta.model_validate(obj["metadata"])
     before: Any = reconciler.status.model_validate(obj.get("status") or {})
-    wanted = [Wanted(reconciler.condition, False, reason, message)]
-    conditions = merge_conditions(before.conditions, wanted, meta.generation, now)
+    desired = [DesiredCondition(reconciler.condition, False, reason, message)]
+    conditions = merge_conditions(before.conditions, desired, meta.generation, now)
     status = before.model_copy(update={"conditions": conditions, "observed_generation": meta.generation})
     written = await context.writer.write_status(reconciler.kind, stored, before, status)
     metrics.WRITES.labels(reconciler.kind.kind).inc(written)

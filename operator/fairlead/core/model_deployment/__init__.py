@@ -1,1 +1,1 @@
-"""ModelDeployment: what to do next, and the objects that it takes."""
+"""ModelDeployment: the planner and the builders of its children."""

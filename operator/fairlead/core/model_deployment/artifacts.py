@@ -1,11 +1,11 @@
-"""Whether the models of a ModelDeployment can be served."""
+"""Checks of the models of a ModelDeployment."""
 
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.observed import Artifacts
 
 
 def check_artifacts(artifacts: Artifacts) -> Finding | None:
-    """Find the first model that is not in the store, or not as expected."""
+    """Find the first model that is missing or invalid."""
     for node in artifacts.nodes:
         if node.artifact.error:
             reason = "ModelNotFound" if node.artifact.missing else "InvalidModel"

@@ -17,7 +17,7 @@ from fairlead.core.settings import Settings
 
 
 def build_children(deployment: ModelDeployment, digests: Mapping[str, str], settings: Settings) -> list[Object]:
-    """Return everything that a deployment wants, each with the hash of what it says."""
+    """Return all children of a deployment, each annotated with its hash."""
     children = []
     for predictor in deployment.spec.predictors:
         graph = build_graph(deployment, predictor, digests)
@@ -28,7 +28,7 @@ def build_children(deployment: ModelDeployment, digests: Mapping[str, str], sett
 
 
 def build_graph(deployment: ModelDeployment, predictor: Predictor, digests: Mapping[str, str]) -> str:
-    """Return the JSON text that the graph server reads: the graph, with what each node's name stands for."""
+    """Return the graph document that the graph server reads, as JSON."""
     ports = _ports(predictor)
     document = GraphDocument(
         deployment=deployment.metadata.name,
@@ -68,7 +68,7 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
         "spec": {
             "replicas": replicas,
             "selector": {"matchLabels": labels},
-            # serve with all replicas throughout: a new pod must answer before an old one goes
+            # keep all replicas serving: an old pod is deleted only when a new one is ready
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {"metadata": {"labels": labels}, "spec": restricted_pod_spec(merged)},
         }
@@ -87,7 +87,7 @@ def _labels(deployment: ModelDeployment, predictor: Predictor) -> dict[str, str]
 
 
 def _ports(predictor: Predictor) -> dict[str, int]:
-    """Give each remote node's container a port of its own: they share one pod."""
+    """Assign a port to each remote node's container, since all share one pod."""
     containers = [c.name for component in predictor.component_specs for c in component.spec.containers]
     return {name: names.FIRST_NODE_PORT + index for index, name in enumerate(containers)}
 
@@ -139,7 +139,7 @@ def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, A
 
 
 def _build_node_container(container: dict[str, Any], port: int) -> dict[str, Any]:
-    """Tell a Seldon microservice its port, in the variables that its wrapper reads."""
+    """Set the environment variables from which Seldon's wrapper reads its name and port."""
     ours = {
         "PREDICTIVE_UNIT_ID": container["name"],
         "PREDICTIVE_UNIT_HTTP_SERVICE_PORT": str(port),

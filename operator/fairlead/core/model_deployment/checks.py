@@ -1,4 +1,4 @@
-"""What can be wrong with a ModelDeployment: each check returns a Finding, or None."""
+"""Checks of a ModelDeployment: each returns a Finding or None."""
 
 from collections import Counter
 
@@ -14,7 +14,7 @@ _WITH_CHILDREN = ("ROUTER", "COMBINER")
 
 
 def check_graphs(deployment: ModelDeployment) -> Finding | None:
-    """Find the first graph that cannot be served, or more predictors than this version serves."""
+    """Find the first invalid graph, or more predictors than this version supports."""
     for index, predictor in enumerate(deployment.spec.predictors):
         path = f"spec.predictors[{index}].graph"
         for check in (_check_names, _check_children, _check_sources):
@@ -22,26 +22,28 @@ def check_graphs(deployment: ModelDeployment) -> Finding | None:
                 return Finding("InvalidGraph", message)
     if len(deployment.spec.predictors) > 1:
         count = len(deployment.spec.predictors)
-        return Finding("Unsupported", f"spec.predictors: got {count}, expected 1: this version does not split traffic.")
+        return Finding(
+            "Unsupported", f"spec.predictors: got {count}, expected 1: splitting traffic is not supported yet."
+        )
     return None
 
 
 def check_pods(pods: tuple[PodView, ...]) -> Finding | None:
-    """Find a pod that does not serve, and why: its graph server's report, else the end of its log."""
+    """Find a failing pod, and why: its graph server's report or the end of its log."""
     for pod in pods:
-        if (pod.waiting or pod.restarts) and (said := _describe_end(pod) or pod.waiting):
-            return Finding("PodsFailing", f"Pod {pod.name} does not serve: {said}")
+        if (pod.waiting or pod.restarts) and (reason := _describe_end(pod) or pod.waiting):
+            return Finding("PodsFailing", f"Pod {pod.name} is failing: {reason}")
     return None
 
 
 def check_answer(answer: ServiceAnswer | None) -> Finding | None:
-    """Find why the Service does not answer requests."""
+    """Find why the Service is not ready."""
     if answer is None:
-        return Finding("NoEndpoints", "The Service has no ready pod behind it yet.")
+        return Finding("NoEndpoints", "The Service has no ready pods yet.")
     if answer.status is None:
-        return Finding("NotAnswering", f"The Service does not answer: {answer.error}.")
+        return Finding("NotAnswering", f"The Service does not respond: {answer.error}.")
     if answer.status != 200:
-        return Finding("NotAnswering", f"The Service answers {answer.status} to /v2/health/ready.")
+        return Finding("NotAnswering", f"The Service returned status {answer.status} for /v2/health/ready.")
     return None
 
 
@@ -51,13 +53,13 @@ def _describe_end(pod: PodView) -> str:
 
 
 def _check_names(predictor: Predictor, path: str) -> str | None:
-    """Find too many nodes, or two of one name."""
+    """Find too many nodes or duplicate names."""
     if (count := len(predictor.graph.walk())) > MAX_NODES:
         return f"{path}: got {count} nodes, expected at most {MAX_NODES}."
     counts = Counter(node.name for node in predictor.graph.walk())
-    twice = next((name for name, count in counts.items() if count > 1), None)
-    if twice:
-        return f"{path}: got {counts[twice]} nodes named {twice!r}, expected unique names."
+    duplicate = next((name for name, count in counts.items() if count > 1), None)
+    if duplicate:
+        return f"{path}: got {counts[duplicate]} nodes named {duplicate!r}, expected unique names."
     return None
 
 
@@ -74,16 +76,16 @@ def _check_children(predictor: Predictor, path: str) -> str | None:
 
 def _check_sources(predictor: Predictor, path: str) -> str | None:
     containers = Counter(c.name for component in predictor.component_specs for c in component.spec.containers)
-    if twice := next((name for name, count in containers.items() if count > 1), None):
-        return f"{path}: got {containers[twice]} containers named {twice!r} in componentSpecs, expected one."
+    if duplicate := next((name for name, count in containers.items() if count > 1), None):
+        return f"{path}: got {containers[duplicate]} containers named {duplicate!r} in componentSpecs, expected one."
     for node in predictor.graph.walk():
         if node.model_uri and node.name in containers:
-            return f"{path}: node {node.name!r} has both a modelUri and a container, expected one of them."
+            return f"{path}: node {node.name!r} has both a modelUri and a container, expected only one of them."
         if not node.model_uri and node.name not in containers:
-            return f"{path}: {node.type} {node.name!r} has no modelUri and no container of its name in componentSpecs."
+            return f"{path}: {node.type} {node.name!r} has no modelUri and no container in componentSpecs."
         if node.model_uri and node.type in _WITH_CHILDREN:
             return f"{path}: {node.type} {node.name!r} has a modelUri, expected a container in componentSpecs."
     nodes = {node.name for node in predictor.graph.walk()}
     if unused := next((name for name in containers if name not in nodes), None):
-        return f"{path}: container {unused!r} of componentSpecs serves no node of the graph."
+        return f"{path}: container {unused!r} of componentSpecs does not match any node of the graph."
     return None

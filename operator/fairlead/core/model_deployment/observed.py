@@ -1,4 +1,4 @@
-"""What is observed of a ModelDeployment: the facts that its planner decides by."""
+"""The observed state of a ModelDeployment, the input of its planner."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from fairlead.core.views import ChildView, PodView
 
 @dataclass(frozen=True)
 class NodeArtifact:
-    """The artifact of one graph node."""
+    """The artifact of a graph node."""
 
     node: str
     model_uri: str
@@ -18,32 +18,32 @@ class NodeArtifact:
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The artifacts of all graphs, as read from the store."""
+    """The artifacts of all graphs, as read from the artifact store."""
 
     nodes: tuple[NodeArtifact, ...] = ()
-    """In the order of the graphs' nodes."""
+    """In the order of the nodes."""
     chain: tuple[ArtifactRef, ...] = ()
-    """The models that could be read, and what they were made from."""
+    """The models that could be read and the artifacts they were produced from."""
 
     @property
     def digests(self) -> dict[str, str]:
-        """Return modelUri -> digest."""
+        """Return the digests by modelUri."""
         return {node.model_uri: node.artifact.digest for node in self.nodes}
 
 
 @dataclass(frozen=True)
 class ServiceAnswer:
-    """What a deployment's Service answered when asked whether it is ready."""
+    """The response of a deployment's Service to a readiness request."""
 
     status: int | None = None
-    """HTTP's status code; None: no answer."""
+    """The HTTP status code; None if there was no response."""
     error: str = ""
-    """Why there was no answer."""
+    """Why there was no response."""
 
 
 @dataclass(frozen=True)
 class ObservedDeployment:
-    """Everything that is observed of one ModelDeployment."""
+    """The observed state of a ModelDeployment."""
 
     deployments: tuple[ChildView, ...] = ()
     services: tuple[ChildView, ...] = ()
@@ -51,4 +51,4 @@ class ObservedDeployment:
     pods: tuple[PodView, ...] = ()
     artifacts: Artifacts = Artifacts()
     answer: ServiceAnswer | None = None
-    """None: not asked, as no pod is ready."""
+    """None if no pod is ready, so no request was sent."""

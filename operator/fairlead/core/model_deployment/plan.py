@@ -1,4 +1,4 @@
-"""The decisions about a ModelDeployment, in order."""
+"""The planner of ModelDeployments."""
 
 from datetime import datetime
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus, PredictorStatus
 from fairlead.core import names
 from fairlead.core.children import Object
-from fairlead.core.conditions import Finding, Wanted, is_true, merge_conditions
+from fairlead.core.conditions import DesiredCondition, Finding, is_true, merge_conditions
 from fairlead.core.model_deployment.artifacts import check_artifacts
 from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.checks import check_answer, check_graphs, check_pods
@@ -15,36 +15,40 @@ from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.core.settings import Settings
 from fairlead.core.views import ChildView
 
-_LOOK_AGAIN_SECONDS = 2.0
-"""How soon to ask again whether a deployment answers."""
+_POLL_SECONDS = 2.0
+"""How often to check a deployment that is not ready."""
 
 
 def plan_model_deployment(
     deployment: ModelDeployment, observed: ObservedDeployment, settings: Settings, now: datetime
 ) -> Plan:
-    """Decide what a ModelDeployment needs next. What serves goes on serving while the new spec is at fault."""
+    """Plan the next step of a ModelDeployment. The current pods keep serving while a new spec is invalid."""
     if finding := check_graphs(deployment):
-        return _refuse(deployment, observed, finding, now, None)
+        return _degrade(deployment, observed, finding, now, None)
     if finding := check_artifacts(observed.artifacts):
-        return _refuse(deployment, observed, finding, now, settings.gate_seconds)
-    wanted = build_children(deployment, observed.artifacts.digests, settings)
-    if changed := tuple(child for child in wanted if not _is_applied(child, observed)):
-        finding = Finding("Applying", "The deployment's pods are being made.")
-        return Plan(_derive(deployment, observed, finding, now), apply=changed, requeue_after=_LOOK_AGAIN_SECONDS)
+        return _degrade(deployment, observed, finding, now, settings.gate_seconds)
+    children = build_children(deployment, observed.artifacts.digests, settings)
+    if changed := tuple(child for child in children if not _is_applied(child, observed)):
+        finding = Finding("Applying", "Creating or updating the deployment's pods.")
+        return Plan(_derive(deployment, observed, finding, now), apply=changed, requeue_after=_POLL_SECONDS)
     if finding := _check_replicas(deployment, observed):
         failing = check_pods(observed.pods)
         status = _derive(deployment, observed, failing or finding, now, degraded=failing)
-        return Plan(status, events=_warn(deployment, failing), requeue_after=_LOOK_AGAIN_SECONDS)
+        return Plan(status, events=_warn(deployment, failing), requeue_after=_POLL_SECONDS)
     if finding := check_answer(observed.answer):
-        return Plan(_derive(deployment, observed, finding, now), requeue_after=_LOOK_AGAIN_SECONDS)
-    return Plan(_derive(deployment, observed, None, now), delete=_unused(wanted, observed))
+        return Plan(_derive(deployment, observed, finding, now), requeue_after=_POLL_SECONDS)
+    return Plan(_derive(deployment, observed, None, now), delete=_unused(children, observed))
 
 
-def _refuse(
-    deployment: ModelDeployment, observed: ObservedDeployment, finding: Finding, now: datetime, again: float | None
+def _degrade(
+    deployment: ModelDeployment,
+    observed: ObservedDeployment,
+    finding: Finding,
+    now: datetime,
+    requeue_after: float | None,
 ) -> Plan:
     status = _derive(deployment, observed, finding, now, degraded=finding)
-    return Plan(status, events=_warn(deployment, finding), requeue_after=again)
+    return Plan(status, events=_warn(deployment, finding), requeue_after=requeue_after)
 
 
 def _is_applied(child: Object, observed: ObservedDeployment) -> bool:
@@ -66,12 +70,15 @@ def _check_replicas(deployment: ModelDeployment, observed: ObservedDeployment) -
     return None
 
 
-def _unused(wanted: list[Object], observed: ObservedDeployment) -> tuple[Deletion, ...]:
-    """Return the children that an earlier spec left: nothing of the current one needs them any more."""
-    kept = {(child["kind"], child["metadata"]["name"]) for child in wanted}
-    there = (("Deployment", observed.deployments), ("ConfigMap", observed.config_maps))
+def _unused(children: list[Object], observed: ObservedDeployment) -> tuple[Deletion, ...]:
+    """Return the children of an earlier spec that are no longer needed."""
+    kept = {(child["kind"], child["metadata"]["name"]) for child in children}
+    existing = (("Deployment", observed.deployments), ("ConfigMap", observed.config_maps))
     return tuple(
-        Deletion(kind, view.name, view.uid) for kind, views in there for view in views if (kind, view.name) not in kept
+        Deletion(kind, view.name, view.uid)
+        for kind, views in existing
+        for view in views
+        if (kind, view.name) not in kept
     )
 
 
@@ -79,19 +86,19 @@ def _derive(
     deployment: ModelDeployment, observed: ObservedDeployment, finding: Finding | None, now: datetime,
     degraded: Finding | None = None,
 ) -> ModelDeploymentStatus:  # fmt: skip
-    """Derive the status; `finding` says why it is not ready, `degraded` what will not mend by waiting."""
-    ready = Wanted("Ready", True, "Answering", "The Service answers.")
-    progressing = Wanted("Progressing", False, "Done", "The spec is served.")
+    """Derive the status; `finding` is why it is not ready, `degraded` a fault that waiting does not fix."""
+    ready = DesiredCondition("Ready", True, "Answering", "The Service is ready.")
+    progressing = DesiredCondition("Progressing", False, "Done", "The rollout is complete.")
     if finding:
-        ready = Wanted("Ready", False, finding.reason, finding.message)
-        progressing = Wanted("Progressing", degraded is None, finding.reason, finding.message)
+        ready = DesiredCondition("Ready", False, finding.reason, finding.message)
+        progressing = DesiredCondition("Progressing", degraded is None, finding.reason, finding.message)
     fault = degraded or Finding("AsExpected", "Nothing is wrong.")
-    wanted = [ready, progressing, Wanted("Degraded", degraded is not None, fault.reason, fault.message)]
+    desired = [ready, progressing, DesiredCondition("Degraded", degraded is not None, fault.reason, fault.message)]
     generation = deployment.metadata.generation
     predictors = _derive_predictors(deployment, observed.deployments)
     changes: dict[str, Any] = {
         "observed_generation": generation,
-        "conditions": merge_conditions(deployment.status.conditions, wanted, generation, now),
+        "conditions": merge_conditions(deployment.status.conditions, desired, generation, now),
         "url": names.serving_url(deployment),
         "replicas": sum(predictor.ready for predictor in predictors),
         "selector": names.selector(names.deployment_labels(deployment)),
@@ -119,9 +126,9 @@ def _derive_predictors(deployment: ModelDeployment, views: tuple[ChildView, ...]
 
 
 def _warn(deployment: ModelDeployment, finding: Finding | None) -> tuple[Event, ...]:
-    """Return the event for a fault that the conditions do not tell yet."""
+    """Return a warning event, unless the conditions already report the fault."""
     conditions = deployment.status.conditions
-    told = {condition.reason for condition in conditions if condition.type == "Degraded"}
-    if finding is None or (is_true(conditions, "Degraded") and finding.reason in told):
+    reported = {condition.reason for condition in conditions if condition.type == "Degraded"}
+    if finding is None or (is_true(conditions, "Degraded") and finding.reason in reported):
         return ()
     return (Event("Warning", finding.reason, finding.message, "Serve"),)

@@ -1,1 +1,1 @@
-"""TrainingJob: what to do next, and the objects that it takes."""
+"""TrainingJob: the planner and the builders of its children."""

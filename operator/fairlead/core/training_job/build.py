@@ -12,15 +12,15 @@ from fairlead.core.children import Object, build_owned
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 
 BACKENDS = {"Horovod": "horovod"}
-"""spec.launcher -> the name of a backend of the trainer package."""
+"""Maps spec.launcher to a backend of the trainer package."""
 
 _SHARED_BY_LAUNCHER = (
     "imagePullSecrets", "nodeSelector", "priorityClassName", "runtimeClassName", "schedulerName", "tolerations",
 )  # fmt: skip
-"""What the launcher takes over from the workers' template: where a pod may run and how its image is pulled."""
+"""The fields that the launcher copies from the workers' template: scheduling and image pull secrets."""
 
 _SCRATCH = {"TMPDIR": names.WORK_FOLDER, "HOME": names.WORK_FOLDER}
-"""An unprivileged user can write nowhere else in most images."""
+"""In most images an unprivileged user cannot write anywhere else."""
 
 
 def build_key_secret(job: TrainingJob, key: str) -> Object:
@@ -30,7 +30,7 @@ def build_key_secret(job: TrainingJob, key: str) -> Object:
 
 
 def build_service(job: TrainingJob) -> Object:
-    """Return the headless Service that gives the pods their names."""
+    """Return the headless Service that makes the pods' host names resolvable."""
     head = build_owned(job, "v1", "Service", names.job_service_name(job), names.job_labels(job))
     spec = {
         "clusterIP": "None",
@@ -42,7 +42,7 @@ def build_service(job: TrainingJob) -> Object:
 
 
 def build_launcher(job: TrainingJob, attempt: int) -> Object:
-    """Return the pod that brings the agents together; it needs no accelerator and no user code."""
+    """Return the launcher pod, which coordinates the agents. It needs no accelerator and no user code."""
     template = job.spec.workers.template
     workers = template.spec.to_dict()
     trainer = template.trainer.to_dict()
@@ -62,7 +62,7 @@ def build_launcher(job: TrainingJob, attempt: int) -> Object:
 
 
 def build_worker(job: TrainingJob, index: int, attempt: int) -> Object:
-    """Return a worker pod: the user's template, the training command wrapped by the agent."""
+    """Return a worker pod: the user's template with the training command wrapped by the agent."""
     template = job.spec.workers.template
     spec = template.spec.to_dict()
     count = len(spec["containers"]) + len(spec.get("initContainers") or ())
@@ -79,10 +79,10 @@ def build_worker(job: TrainingJob, index: int, attempt: int) -> Object:
 
 
 def _wrap(job: TrainingJob, container: dict[str, Any], index: int, attempt: int, containers: int) -> dict[str, Any]:
-    """Put the agent before the user's command; the contract's variables are ours, the scratch space a default."""
+    """Prepend the agent to the user's command. Our variables override the user's, except the scratch space."""
     ours = _shared_environment(job, attempt, containers) + _worker_environment(job, index)
-    taken = {variable["name"] for variable in ours} - set(_SCRATCH)
-    users = [variable for variable in container.get("env", []) if variable["name"] not in taken]
+    reserved = {variable["name"] for variable in ours} - set(_SCRATCH)
+    users = [variable for variable in container.get("env", []) if variable["name"] not in reserved]
     set_by_user = {variable["name"] for variable in users}
     ours = [variable for variable in ours if variable["name"] not in set_by_user]
     return container | {
@@ -111,7 +111,7 @@ def _build_pod(
         | {
             "volumeMounts": container.get("volumeMounts", []) + mounts,
             "terminationMessagePath": names.TERMINATION_LOG,
-            # a process that is killed writes no message: its log's last lines say what it was doing
+            # a killed process writes no message: the last lines of its log are used instead
             "terminationMessagePolicy": "FallbackToLogsOnError",
         }
         if container["name"] == main

@@ -1,4 +1,4 @@
-"""What can be wrong with a TrainingJob: each check returns a Finding, or None."""
+"""Checks of a TrainingJob: each returns a Finding or None."""
 
 import signal
 from collections.abc import Iterable
@@ -20,20 +20,20 @@ from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.views import PodView
 
 _AFTER_DEADLINE = 0.1
-"""Seconds; a deadline has passed when more time than allowed has."""
+"""Seconds to wait past a deadline before checking it."""
 
 
 def check_supported(job: TrainingJob) -> Finding | None:
-    """Find what the API allows but this version does not do."""
+    """Find fields that the API accepts but this version does not support."""
     if job.spec.elastic:
-        return Finding("Unsupported", "spec.elastic: got bounds, expected none: this version trains at a fixed size.")
+        return Finding("Unsupported", "spec.elastic: elastic jobs are not supported yet; remove this field.")
     return None
 
 
 def check_failure(job: TrainingJob, pods: Iterable[PodView], running: bool) -> Finding | None:
     """Find the first failure of the current attempt: which worker, its exit code, the last lines of its log.
 
-    `running` says that all pods ran before: one that is missing now was taken away.
+    `running` is whether all pods were running before: a missing pod was then deleted or evicted.
     """
     pods = list(pods)
     failed = [pod for pod in pods if pod.phase == "Failed"]
@@ -47,20 +47,20 @@ def check_failure(job: TrainingJob, pods: Iterable[PodView], running: bool) -> F
         if pod.role == names.LAUNCHER:
             return _bare_failure(pod)
     if running and (missing := _missing_worker(job, pods)):
-        return Finding("WorkerLost", f"{missing} is gone: it was deleted or evicted.")
+        return Finding("WorkerLost", f"{missing} is missing: its pod was deleted or evicted.")
     return None
 
 
 def check_pending(pods: Iterable[PodView]) -> Finding | None:
-    """Find a pod that does not start, and why."""
+    """Find a pod that cannot start, and why."""
     for pod in pods:
         if pod.waiting:
-            return Finding("PodsWaiting", f"{_describe(pod)} does not start: {pod.waiting}")
+            return Finding("PodsWaiting", f"{_describe(pod)} cannot start: {pod.waiting}")
     return None
 
 
 def check_deadlines(job: TrainingJob, observed: ObservedJob, running: bool, now: datetime) -> Finding | None:
-    """Find a deadline that has passed."""
+    """Find an exceeded deadline."""
     policy, start = job.spec.run_policy, job.status.start_time
     if start is None:
         return None
@@ -70,18 +70,18 @@ def check_deadlines(job: TrainingJob, observed: ObservedJob, running: bool, now:
         return Finding("DeadlineExceeded", f"The job was active for {age:.0f} s; {allowed}.")
     if running or not policy.pre_running_deadline_seconds:
         return None
-    # a restarted job has the whole time again: it counts from when it last stopped running
-    waited = (now - max(start, transition_time(job.status.conditions, "Running") or start)).total_seconds()
-    if waited > policy.pre_running_deadline_seconds:
+    # after a restart the deadline counts from when the job last stopped running
+    elapsed = (now - max(start, transition_time(job.status.conditions, "Running") or start)).total_seconds()
+    if elapsed > policy.pre_running_deadline_seconds:
         pending = check_pending(observed.pods)
-        why = pending.message if pending else "not all of its pods run."
+        why = pending.message if pending else "some pods are still pending."
         limit = f"spec.runPolicy.preRunningDeadlineSeconds: {policy.pre_running_deadline_seconds}"
-        return Finding("NeverStarted", f"After {waited:.0f} s ({limit}) {why}")
+        return Finding("NeverStarted", f"Not running after {elapsed:.0f} s ({limit}): {why}")
     return None
 
 
 def read_success(launcher: PodView) -> SuccessReport | Finding:
-    """Return what a launcher that exited 0 reported, or why nothing can be made of it."""
+    """Return the report of a launcher that exited 0, or why it cannot be parsed."""
     report = read_report(launcher.termination_message)
     if isinstance(report, Malformed):
         return Finding("ReportMalformed", f"The launcher's termination report is malformed: {report.problem}.")
@@ -89,15 +89,15 @@ def read_success(launcher: PodView) -> SuccessReport | Finding:
 
 
 def seconds_to_deadline(job: TrainingJob, status: TrainingJobStatus, now: datetime) -> float | None:
-    """Return when a job of this status must be looked at again because of a deadline; None: it has none."""
+    """Return the seconds until the next deadline of the job; None if it has none."""
     policy, start = job.spec.run_policy, status.start_time
-    ends = []
+    deadlines = []
     if start and policy.active_deadline_seconds:
-        ends.append(start + timedelta(seconds=policy.active_deadline_seconds))
+        deadlines.append(start + timedelta(seconds=policy.active_deadline_seconds))
     if start and policy.pre_running_deadline_seconds and not is_true(status.conditions, "Running"):
         since = max(start, transition_time(status.conditions, "Running") or start)
-        ends.append(since + timedelta(seconds=policy.pre_running_deadline_seconds))
-    return max(0.0, (min(ends) - now).total_seconds()) + _AFTER_DEADLINE if ends else None
+        deadlines.append(since + timedelta(seconds=policy.pre_running_deadline_seconds))
+    return max(0.0, (min(deadlines) - now).total_seconds()) + _AFTER_DEADLINE if deadlines else None
 
 
 def _reported_failure(pod: PodView) -> Finding | None:
@@ -114,9 +114,9 @@ def _describe_end(failure: Failure) -> str:
         "Exited": f"exited with code {failure.exit_code}",
         "Killed": f"was killed by {_signal_name(failure.signal)} (exit code {failure.exit_code})",
         "NotStarted": f"could not start its command (exit code {failure.exit_code})",
-        "LostWorker": "stopped answering",
-        "InvalidDataset": "refused its dataset",
-        "InvalidModel": "could not write its model",
+        "LostWorker": "stopped responding",
+        "InvalidDataset": "rejected its dataset",
+        "InvalidModel": "could not publish its model",
     }[failure.reason]
 
 
@@ -126,7 +126,7 @@ def _signal_name(number: int | None) -> str:
 
 
 def _bare_failure(pod: PodView) -> Finding:
-    """Describe a pod that ended without a word, such as one that ran out of memory."""
+    """Describe a pod that failed without a report, such as one that ran out of memory."""
     code = "no exit code" if pod.exit_code is None else f"exit code {pod.exit_code}"
     killed = pod.exit_code is not None and pod.exit_code > 128
     message = (
@@ -137,11 +137,11 @@ def _bare_failure(pod: PodView) -> Finding:
 
 
 def _missing_worker(job: TrainingJob, pods: list[PodView]) -> str | None:
-    there = {pod.name for pod in pods if not pod.deleting or pod.finished}
+    existing = {pod.name for pod in pods if not pod.deleting or pod.finished}
     expected = [(names.launcher_name(job), "The launcher")] + [
         (names.worker_name(job, index), f"Worker {index}") for index in range(job.spec.workers.replicas)
     ]
-    return next((what for name, what in expected if name not in there), None)
+    return next((description for name, description in expected if name not in existing), None)
 
 
 def _describe(pod: PodView) -> str:

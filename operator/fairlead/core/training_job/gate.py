@@ -1,4 +1,4 @@
-"""The gate in front of a TrainingJob: its dataset and, where required, a passing validation of exactly that dataset."""
+"""The gate of a TrainingJob: its dataset must exist and, if required, have passed validation."""
 
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.validation import KIND, ValidationResult
@@ -10,7 +10,7 @@ from fairlead.core.training_job.observed import Gate
 
 
 def check_gate(dataset: Dataset | None, gate: Gate) -> Finding | None:
-    """Find why the job must wait: no dataset, other data than expected, or no passing validation of it."""
+    """Find why the job must wait: a missing dataset, another digest, or no passing validation result."""
     if dataset is None or gate.dataset is None:
         return None
     found = gate.dataset
@@ -25,10 +25,10 @@ def check_gate(dataset: Dataset | None, gate: Gate) -> Finding | None:
 
 
 def _check_validation(result: ArtifactFacts, digest: str) -> Finding | None:
-    """Find why a result does not open the gate: none yet, another kind of artifact, other data, a failure."""
+    """Find why a validation result does not pass: missing, invalid, for another dataset, or failed."""
     uri = result.uri
     if result.missing:
-        return Finding("ValidationMissing", f"No validation result for {digest}: expected a passing one at {uri}.")
+        return Finding("ValidationMissing", f"No validation result for {digest}; expected it at {uri}.")
     if result.error:
         return Finding("ValidationUnreadable", result.error)
     if result.kind != KIND:

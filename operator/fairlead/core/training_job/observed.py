@@ -1,4 +1,4 @@
-"""What is observed of a TrainingJob: the facts that its planner decides by."""
+"""The observed state of a TrainingJob, the input of its planner."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from fairlead.core.views import PodView
 
 @dataclass(frozen=True)
 class Gate:
-    """The artifacts that a job waits for, as read from the store."""
+    """The artifacts that a job waits for, as read from the artifact store."""
 
     dataset: ArtifactFacts | None = None
-    """None: the job names no dataset."""
+    """None if the job has no dataset."""
     validation: ArtifactFacts | None = None
-    """None: none is required, or the dataset could not be read."""
+    """None if it is not required, or if the dataset could not be read."""
 
     @property
     def artifacts(self) -> tuple[ArtifactRef, ...]:
-        """Return what was found, for the job's provenance."""
+        """Return the artifacts that exist, for the job's provenance."""
         found = (("dataset", self.dataset), ("validation", self.validation))
         return tuple(
             ArtifactRef(name=name, uri=facts.uri, digest=facts.digest)
@@ -30,11 +30,11 @@ class Gate:
 
 @dataclass(frozen=True)
 class ObservedJob:
-    """Everything that is observed of one TrainingJob."""
+    """The observed state of a TrainingJob."""
 
     pods: tuple[PodView, ...] = ()
     has_service: bool = False
     gate: Gate | None = None
-    """None: not read, as the job has started."""
+    """None if the job has started, so that it was not read."""
     progress: Progress | None = None
-    """The launcher's latest report, if it answered."""
+    """The latest progress that the launcher reported."""

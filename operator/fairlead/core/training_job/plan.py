@@ -1,4 +1,4 @@
-"""The decisions about a TrainingJob, in order."""
+"""The planner of TrainingJobs."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -34,15 +34,15 @@ from fairlead.core.training_job.status import (
 from fairlead.core.views import PodView
 
 _REPORT_SECONDS = 2.0
-"""How long pods may take to run before the status says that they are being made: a quick start is one write less."""
+"""How long pods may take to start before the status reports them as pending: a quick start saves a write."""
 _DELETION_SECONDS = 5.0
-"""How soon to look again at pods that are being deleted, should their end go unnoticed."""
+"""How often to check pods that are being deleted, in case an event is missed."""
 
 
 def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Settings, now: datetime, key: str) -> Plan:
-    """Decide what a TrainingJob needs next.
+    """Plan the next step of a TrainingJob.
 
-    `key` is fresh random text, used only when the job has no key yet.
+    `key` is a fresh random key, used only if the job has none yet.
     """
     status, policy = job.status, job.spec.run_policy
     attempt = status.workers.restarts
@@ -74,8 +74,8 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
     if not running and any(pod.deleting for pod in current):
         return Plan(status, requeue_after=_DELETION_SECONDS)
     if missing := _missing(job, observed, current, attempt, key):
-        held = any(is_true(status.conditions, type_) for type_ in ("Blocked", "Suspended"))
-        status = derive_created(job, observed, now) if held else status
+        was_held = any(is_true(status.conditions, type_) for type_ in ("Blocked", "Suspended"))
+        status = derive_created(job, observed, now) if was_held else status
         return Plan(status, apply=missing, requeue_after=_REPORT_SECONDS)
     if not all(pod.phase == "Running" or pod.finished for pod in current):
         return _await_pods(job, observed, current, now)
@@ -84,7 +84,7 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
 
 
 def _await_pods(job: TrainingJob, observed: ObservedJob, current: tuple[PodView, ...], now: datetime) -> Plan:
-    """Report pods that do not start, or that have taken longer than a quick start."""
+    """Report pods that cannot start or that take longer than a quick start."""
     if waiting := check_pending(current):
         status = derive_pending(job, observed, waiting, now)
         return Plan(status, requeue_after=seconds_to_deadline(job, status, now))
@@ -96,7 +96,7 @@ def _await_pods(job: TrainingJob, observed: ObservedJob, current: tuple[PodView,
 
 
 def _fail(job: TrainingJob, observed: ObservedJob, finding: Finding, now: datetime) -> Plan:
-    """End the job; its pods are cleaned up once the status says why."""
+    """Fail the job; its pods are cleaned up in the next step."""
     failed = derive_failed(job, observed, finding, now)
     return Plan(failed, events=warning(job, "Failed", finding), requeue_after=0)
 
@@ -115,17 +115,17 @@ def _delete(pods: Iterable[PodView]) -> tuple[Deletion, ...]:
 def _missing(
     job: TrainingJob, observed: ObservedJob, current: tuple[PodView, ...], attempt: int, key: str
 ) -> tuple[Object, ...]:
-    """Return the children that do not exist: key and Service before the pods that need them."""
-    there = {pod.name for pod in current}
+    """Return the missing children, key and Service before the pods that need them."""
+    existing = {pod.name for pod in current}
     children = []
     if not current:
-        # an attempt that starts creates the key, unless it exists: whether it does is not worth a permission to list
+        # create the key without checking whether it exists: that would need permission to list Secrets
         children.append(build_key_secret(job, key))
     if not observed.has_service:
         children.append(build_service(job))
-    if names.launcher_name(job) not in there:
+    if names.launcher_name(job) not in existing:
         children.append(build_launcher(job, attempt))
     for index in range(job.spec.workers.replicas):
-        if names.worker_name(job, index) not in there:
+        if names.worker_name(job, index) not in existing:
             children.append(build_worker(job, index, attempt))
     return tuple(children)
