@@ -154,7 +154,7 @@ def test_the_command_line_applies_lists_describes_and_deletes(kubectl: Kubectl, 
         pytest.param(("describe", "tj/none"), "TrainingJob none: 404", id="no such job"),
         pytest.param(("logs", "tj/none"), "TrainingJob none: 404", id="no such job to read logs of"),
         pytest.param(("get", "nothing"), "does not know this kind", id="no such kind"),
-        pytest.param(("delete",), "nothing named", id="nothing to delete"),
+        pytest.param(("delete",), "got no resources", id="nothing to delete"),
         pytest.param(("predict", "none", "-f", "/dev/null"), "/dev/null: expected JSON", id="no JSON"),
     ],
 )

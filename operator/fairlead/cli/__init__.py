@@ -1,1 +1,1 @@
-"""The command line: `fairlead`, and `kubectl fairlead`."""
+"""The command line: `fairlead` and `kubectl fairlead`."""

@@ -1,4 +1,4 @@
-"""What every command prints with, and how a command ends on an error."""
+"""Output and error handling of the commands."""
 
 import sys
 from collections.abc import Iterator
@@ -19,18 +19,18 @@ _STATUS_STYLES = {
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked; the message is for the user."""
+    """A command failed; the message is shown to the user."""
 
 
 def fail(message: str) -> NoReturn:
-    """Print what is wrong and exit 1."""
+    """Print an error message and exit with status 1."""
     err.print(f"[bold red]error:[/] {escape(message)}")
     sys.exit(1)
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn an error of the command or of the SDK into a message and an exit code."""
+    """Exit with a message on errors of the command or the SDK."""
     try:
         yield
     except (CommandError, FairleadError) as error:
@@ -38,12 +38,12 @@ def explained() -> Iterator[None]:
 
 
 def styled(word: object) -> str:
-    """Return a status word in its colour."""
+    """Return a status word with its color as markup."""
     text = escape(str(word))
     style = _STATUS_STYLES.get(text)
     return f"[{style}]{text}[/]" if style else text
 
 
 def escape(text: str) -> str:
-    """Return text in which rich sees no markup."""
+    """Escape rich markup in a text."""
     return text.replace("[", r"\[")

@@ -1,4 +1,4 @@
-"""The command `fairlead`: its subcommands, each group in a module of its own, and those of other distributions."""
+"""The command `fairlead` with its subcommands and those of other distributions."""
 
 from importlib.metadata import entry_points
 
@@ -9,7 +9,7 @@ from fairlead.cli import predict, resources
 from fairlead.cli.console import err, escape
 
 PLUGINS = "fairlead.commands"
-"""The group of entry points that add commands: each names a function that accepts the typer application."""
+"""The entry point group of plugins: functions that accept the typer application and add commands to it."""
 
 
 def main() -> None:
@@ -18,9 +18,9 @@ def main() -> None:
 
 
 def build_app() -> typer.Typer:
-    """Return the application with the commands of this distribution and of the plugins that are installed."""
+    """Return the application with the commands of this distribution and of installed plugins."""
     app = typer.Typer(
-        help="From raw data to production and to devices: TrainingJobs and ModelDeployments on any Kubernetes.",
+        help="Manage TrainingJobs and ModelDeployments on any Kubernetes cluster.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode="rich",
@@ -38,11 +38,11 @@ def version() -> None:
 
 
 def _add_plugins(app: typer.Typer) -> None:
-    """Let each plugin add its commands; report one that fails and go on: the other commands do not need it."""
+    """Add the commands of each plugin; a plugin that fails is reported and skipped."""
     for plugin in entry_points(group=PLUGINS):
         try:
             plugin.load()(app)
-        except Exception as error:  # noqa: BLE001 - the plugin is another distribution's code: anything may fail
+        except Exception as error:  # noqa: BLE001 - a plugin is code of another distribution and may raise anything
             owner = plugin.dist.name if plugin.dist else plugin.value
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            err.print(f"[yellow]warning:[/] the commands of {owner} are missing: {escape(reason)}", soft_wrap=True)
+            err.print(f"[yellow]warning:[/] commands of {owner} are not available: {escape(reason)}", soft_wrap=True)

@@ -11,7 +11,7 @@ Object = dict[str, Any]
 
 
 def read_manifests(path: Path) -> list[Object]:
-    """Return every object of a YAML file, or of the YAML files of a folder; raises CommandError."""
+    """Return the objects in a YAML file or in a folder's YAML files; raises CommandError."""
     files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
     objects = []
     for file in files:

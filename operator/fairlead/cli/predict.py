@@ -1,4 +1,4 @@
-"""`fairlead predict`: a request to a ModelDeployment, from wherever the kubeconfig works."""
+"""`fairlead predict`: send a request to a ModelDeployment."""
 
 import json
 from pathlib import Path
@@ -19,18 +19,18 @@ def register(app: typer.Typer) -> None:
 
 def predict(
     name: Annotated[str, typer.Argument(help="The ModelDeployment.")],
-    file: Annotated[Path, typer.Option("--file", "-f", exists=True, help="JSON: a V2 request, or a nested list.")],
+    file: Annotated[Path, typer.Option("--file", "-f", exists=True, help="JSON: a V2 request or a nested list.")],
     namespace: Namespace = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the whole answer as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the whole response as JSON.")] = False,
 ) -> None:
-    """Send a request to a model deployment and print its answer."""
+    """Send a request to a model deployment and print the response."""
     with explained():
         content = _read_json(file)
-        answer = FairleadClient(namespace, field_manager=FIELD_MANAGER).predict(name, content)
+        response = FairleadClient(namespace, field_manager=FIELD_MANAGER).predict(name, content)
     if as_json:
-        out.print_json(data=answer)
+        out.print_json(data=response)
     else:
-        _print_answer(answer)
+        _print_response(response)
 
 
 def _read_json(file: Path) -> Any:
@@ -40,9 +40,9 @@ def _read_json(file: Path) -> Any:
         raise CommandError(f"{file}: expected JSON: {error}") from None
 
 
-def _print_answer(answer: dict[str, Any]) -> None:
-    """Print a row for each row of the first output, with the place of its largest value."""
-    for output in answer["outputs"]:
+def _print_response(response: dict[str, Any]) -> None:
+    """Print a table for each output, with the index of the largest value of each row."""
+    for output in response["outputs"]:
         rows, width = output["shape"][0], len(output["data"]) // max(output["shape"][0], 1)
         table = Table(title=f"{output['name']}  {output['datatype']} {output['shape']}", title_justify="left")
         for column in ("row", "largest at", "values"):

@@ -1,4 +1,4 @@
-"""`fairlead apply`, `get`, `describe`, `logs`, `delete`: resources of any cluster."""
+"""The commands `apply`, `get`, `describe`, `logs` and `delete`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +12,7 @@ from fairlead.client import FairleadClient
 from fairlead.client.objects import canonical_kind
 
 _PANEL = "Any cluster"
-Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Default: the kubeconfig's.")]
+Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Defaults to the kubeconfig's namespace.")]
 Kinds = ("TrainingJob", "ModelDeployment")
 FIELD_MANAGER = "fairlead-cli"
 
@@ -24,10 +24,10 @@ def register(app: typer.Typer) -> None:
 
 
 def apply(
-    file: Annotated[Path, typer.Option("--file", "-f", exists=True, help="A YAML file, or a folder of them.")],
+    file: Annotated[Path, typer.Option("--file", "-f", exists=True, help="A YAML file, or a folder of YAML files.")],
     namespace: Namespace = None,
 ) -> None:
-    """Apply the resources of a file or folder."""
+    """Apply the resources in a file or folder."""
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
         for obj in read_manifests(file):
@@ -36,11 +36,11 @@ def apply(
 
 
 def get(
-    kind: Annotated[str, typer.Argument(help="tj, mdep, or any kind.")] = "",
+    kind: Annotated[str, typer.Argument(help="tj, mdep or any kind.")] = "",
     namespace: Namespace = None,
-    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A")] = False,
+    everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="List all namespaces.")] = False,
 ) -> None:
-    """List training jobs and model deployments, or the objects of one kind."""
+    """List training jobs and model deployments, or the objects of a kind."""
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
         for each in [canonical_kind(kind)] if kind else Kinds:
@@ -50,7 +50,7 @@ def get(
 def describe(
     resource: Annotated[str, typer.Argument(help="tj/NAME or mdep/NAME.")], namespace: Namespace = None
 ) -> None:
-    """Print what is known of a resource: conditions, progress, provenance, pods, events."""
+    """Show a resource's conditions, progress, provenance, pods and events."""
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
         kind, name = split_reference(resource)
@@ -65,11 +65,11 @@ def describe(
 
 def logs(
     resource: Annotated[str, typer.Argument(help="tj/NAME, mdep/NAME or pod/NAME.")],
-    worker: Annotated[int | None, typer.Option(help="A training job's worker; without it the launcher.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f")] = False,
+    worker: Annotated[int | None, typer.Option(help="The worker of a training job; default: the launcher.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until the container ends.")] = False,
     namespace: Namespace = None,
 ) -> None:
-    """Print the log of a job's launcher or worker, of a deployment's graph server, or of a pod."""
+    """Print the log of a job's launcher or worker, a deployment's graph server or a pod."""
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
         for line in client.logs(*split_reference(resource), worker=worker, follow=follow):
@@ -78,24 +78,27 @@ def logs(
 
 def delete(
     resources: Annotated[list[str] | None, typer.Argument(help="tj/NAME, mdep/NAME, …")] = None,
-    file: Annotated[Path | None, typer.Option("--file", "-f", exists=True, help="What `apply -f` applied.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Option("--file", "-f", exists=True, help="A YAML file, or a folder."),
+    ] = None,
     namespace: Namespace = None,
 ) -> None:
-    """Delete resources, and with them everything that they own."""
+    """Delete resources and everything that they own."""
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
         targets = [split_reference(resource) for resource in resources or []]
         if file:
             targets += [(obj["kind"], obj["metadata"]["name"]) for obj in read_manifests(file)]
         if not targets:
-            raise CommandError("nothing named; expected resources such as tj/digits, or -f FILE")
+            raise CommandError("got no resources, expected resources such as tj/digits, or -f FILE")
         for kind, name in targets:
             client.delete(kind, name)
             out.print(f"{kind} [bold]{name}[/] deleted")
 
 
 def split_reference(resource: str) -> tuple[str, str]:
-    """Split kind/name; raises CommandError."""
+    """Split KIND/NAME; raises CommandError."""
     kind, slash, name = resource.partition("/")
     if not (kind and slash and name):
         raise CommandError(f"got {resource!r}, expected KIND/NAME, such as tj/digits")

@@ -1,4 +1,4 @@
-"""What `fairlead get` and `fairlead describe` print: tables and lines of a resource's status."""
+"""The output of `fairlead get` and `fairlead describe`."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ Object = dict[str, Any]
 
 
 def print_list(kind: str, items: Sequence[Object]) -> None:
-    """Print the objects of a kind; the columns of our own kinds say how far they are."""
+    """Print a table of objects; Fairlead's own kinds have additional columns."""
     columns: Object = {
         "TrainingJob": {
             "PHASE": lambda s: styled(s.get("phase", "")),
@@ -50,7 +50,7 @@ def print_conditions(conditions: list[Object]) -> None:
 
 
 def print_facts(status: Object) -> None:
-    """Print progress, address and provenance, where there are any."""
+    """Print progress, URL and provenance, if available."""
     if progress := status.get("progress"):
         metrics = ", ".join(f"{key} {_number(value)}" for key, value in progress.get("metrics", {}).items())
         rate = _number(progress.get("samplesPerSecond"))
@@ -62,7 +62,7 @@ def print_facts(status: Object) -> None:
 
 
 def print_pods(pods: Sequence[Object]) -> None:
-    """Print a line for each pod: name, phase, node."""
+    """Print the name, phase and node of each pod."""
     for pod in pods:
         phase = styled(pod["status"].get("phase", ""))
         out.print(f"pod        {pod['metadata']['name']}  {phase}  {pod['spec'].get('nodeName', '')}")

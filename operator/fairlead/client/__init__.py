@@ -1,4 +1,4 @@
-"""The Python SDK: Fairlead's resources on whatever cluster the kubeconfig names.
+"""The Python SDK: manage Fairlead's resources on the cluster of the current kubeconfig.
 
     from fairlead.api.training_job import TrainingJob
     from fairlead.client import FairleadClient
@@ -10,7 +10,7 @@
         print(line)
     client.predict("digits", [[0.0] * 64])
 
-Synchronous, on the official Kubernetes client. It needs `pydantic` and `kubernetes`, and nothing of the operator's.
+It is synchronous and based on the official Kubernetes client. It needs only `pydantic` and `kubernetes`.
 """
 
 from fairlead.client.client import FairleadClient

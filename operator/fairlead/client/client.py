@@ -1,4 +1,4 @@
-"""`FairleadClient`: what people, the command line and pipeline steps do with Fairlead's resources."""
+"""`FairleadClient`, used by the command line, pipeline steps and other programs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ R = TypeVar("R", bound=Resource)
 
 
 class FairleadClient:
-    """One namespace of one cluster.
+    """A client for one namespace of a cluster.
 
-    A kind is a model (`TrainingJob`), for which results are models too, or a name (`"TrainingJob"`, `"tj"`, `"Pod"`),
-    for which they are dictionaries. Every method raises errors of `fairlead.client.errors`.
+    A kind is either a model class (`TrainingJob`), so that results are models, or a name (`"TrainingJob"`, `"tj"`,
+    `"Pod"`), so that results are dictionaries. All methods raise the errors in `fairlead.client.errors`.
     """
 
     def __init__(
@@ -29,9 +29,9 @@ class FairleadClient:
         context: str | None = None,
         field_manager: str = "fairlead-client",
     ) -> None:
-        """Connect by `kubeconfig`, $KUBECONFIG, ~/.kube/config or a pod's service account; raises Unreachable.
+        """Connect with `kubeconfig`, $KUBECONFIG, ~/.kube/config or a pod's service account; raises Unreachable.
 
-        `namespace` defaults to the kubeconfig's; `field_manager` names the caller in the objects that it applies.
+        `namespace` defaults to the kubeconfig's; `field_manager` is the name that applied fields are owned by.
         """
         self._connection = connect(kubeconfig, context)
         self.namespace = namespace or self._connection.namespace
@@ -44,7 +44,7 @@ class FairleadClient:
     def apply(self, obj: Resource | Mapping[str, Any], *, force: bool = True, dry_run: bool = False) -> Any:
         """Server-side apply an object and return it as stored.
 
-        With `force` False a field that another manager owns is a Conflict. With `dry_run` nothing is stored.
+        If `force` is False, raises Conflict if another manager owns a field. With `dry_run` nothing is stored.
         """
         if isinstance(obj, Resource):
             return type(obj).model_validate(self.objects.apply(_to_object(obj), force=force, dry_run=dry_run))
@@ -55,7 +55,7 @@ class FairleadClient:
     @overload
     def get(self, kind: str, name: str) -> Object: ...
     def get(self, kind: type[Resource] | str, name: str) -> Any:
-        """Return one object; raises NotFound."""
+        """Return an object; raises NotFound."""
         return _parse(kind, self.objects.get(_kind_name(kind), name))
 
     @overload
@@ -67,7 +67,7 @@ class FairleadClient:
         return [_parse(kind, item) for item in self.objects.list(_kind_name(kind), labels, everywhere)]
 
     def delete(self, kind: type[Resource] | str, name: str) -> None:
-        """Delete an object and, in the background, what it owns; raises NotFound."""
+        """Delete an object and, in the background, its dependents; raises NotFound."""
         self.objects.delete(_kind_name(kind), name)
 
     @overload
@@ -96,10 +96,10 @@ class FairleadClient:
         seconds: float = 300.0,
         on_observed: Callable[[Object], None] | None = None,
     ) -> Any:
-        """Return the object once one of the conditions is True for its present spec.
+        """Wait until one of the conditions is True for the current spec and return the object.
 
-        `on_observed` is called with every state that is seen, as a dictionary. Raises ResourceFailed once the condition
-        cannot be reached any more, WaitTimeout after `seconds`.
+        `on_observed` is called with every observed state, as a dictionary. Raises ResourceFailed if the condition can
+        no longer be reached, and WaitTimeout after `seconds`.
         """
         name_of_kind = _kind_name(kind)
         found = wait_until(
@@ -124,18 +124,18 @@ class FairleadClient:
         follow: bool = False,
         tail: int | None = None,
     ) -> Iterator[str]:
-        """Yield the log lines of a job's launcher or worker, a deployment's graph server, or a pod.
+        """Yield the log lines of a job's launcher or worker, a deployment's graph server or a pod.
 
-        `tail` limits them to the last lines; with `follow` new lines are yielded until the container ends.
+        `tail` limits the output to the last lines; with `follow`, new lines are yielded until the container ends.
         """
         pod = pods.find_pod(self.objects, _kind_name(kind), name, worker)
         return pods.read_log(self._connection.api, pod, follow, tail)
 
     def predict(self, name: str, inputs: Object | Sequence[Any]) -> Object:
-        """Return a ModelDeployment's V2 response to a V2 request, or to rows of values for a model with one input.
+        """Send a V2 request, or rows of values for a model with one input; return the V2 response.
 
-        The Service is reached directly where its address is this machine's, else through the API server.
-        Raises Rejected with the server's message for a request that does not fit the model.
+        Connects to the Service directly if its address is on this machine, else through the API server.
+        Raises Rejected with the server's message if the request does not match the model.
         """
         service = self.objects.get("Service", name)
         address = str(service["spec"].get("clusterIP", ""))
@@ -155,6 +155,6 @@ def _parse(kind: type[Resource] | str, obj: Object) -> Any:
 
 
 def _to_object(resource: Resource) -> Object:
-    """Return a resource as it is applied: what the caller has set, and no status."""
+    """Return the object to apply: only the fields that the caller has set, without the status."""
     fields = resource.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"status"})
     return {"apiVersion": resource.api_version, "kind": resource.kind} | fields

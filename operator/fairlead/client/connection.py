@@ -1,4 +1,4 @@
-"""Where the cluster is: the kubeconfig that the environment names, or a pod's own service account."""
+"""Connection to the cluster, with a kubeconfig or a pod's service account."""
 
 import os
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
 @dataclass(frozen=True)
 class Connection:
-    """An API server, an identity and the namespace that goes with them."""
+    """An API client and its default namespace."""
 
     api: client.ApiClient
     namespace: str
 
 
 def connect(kubeconfig: Path | None = None, context: str | None = None) -> Connection:
-    """Connect by `kubeconfig`, else $KUBECONFIG as it is now, else ~/.kube/config, else a pod's service account.
+    """Connect with `kubeconfig`, else $KUBECONFIG, else ~/.kube/config, else a pod's service account.
 
-    Raises Unreachable when there is none of them, or when the one that is named cannot be read.
+    Raises Unreachable if none exists or the file cannot be read.
     """
-    # the client library reads $KUBECONFIG when it is imported, and warns about a missing file on its own
+    # the library reads $KUBECONFIG only on import, and only warns about a missing file
     named = str(kubeconfig) if kubeconfig else os.environ.get("KUBECONFIG", "")
     default = Path.home() / ".kube" / "config"
     try:

@@ -1,4 +1,4 @@
-"""Errors of the SDK: each message is one line for a person, naming the resource and what the server answered."""
+"""Errors of the SDK. Each message names the resource and has the server's message."""
 
 import json
 from collections.abc import Iterator
@@ -10,27 +10,27 @@ from kubernetes.dynamic.exceptions import DynamicApiError, ResourceNotFoundError
 
 
 class FairleadError(Exception):
-    """Any failure of the SDK."""
+    """The base class of all errors of the SDK."""
 
 
 class NotFound(FairleadError):
-    """The object, or its kind, does not exist."""
+    """The object or its kind does not exist."""
 
 
 class Conflict(FairleadError):
-    """The object exists already, or another field manager owns a field."""
+    """The object already exists, or another field manager owns a field."""
 
 
 class Rejected(FairleadError):
-    """The API server rejected the object: invalid, or against an admission policy."""
+    """The API server rejected the object as invalid or by an admission policy."""
 
 
 class Denied(FairleadError):
-    """The user may not do this, or is not known."""
+    """The user is not authenticated or does not have permission."""
 
 
 class Unreachable(FairleadError):
-    """There is no cluster to connect to, or no answer from it; trying again may help."""
+    """No cluster is configured, or it does not respond; a retry may help."""
 
 
 class ResourceFailed(FairleadError):
@@ -44,12 +44,12 @@ class WaitTimeout(FairleadError, TimeoutError):
 _BY_STATUS = {400: Rejected, 401: Denied, 403: Denied, 404: NotFound, 409: Conflict, 422: Rejected, 429: Unreachable}
 
 _UNKNOWN_FIELD = "failed to create typed patch object"
-"""Server-side apply answers 500 for a field that the schema does not have."""
+"""The message of the status 500 with which server-side apply rejects an unknown field."""
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Raise the SDK's errors in place of the Kubernetes client's; `what` names the object, such as `Pod digits`."""
+    """Translate errors of the Kubernetes client to the SDK's; `what` names the object, such as `Pod digits`."""
     try:
         yield
     except ResourceNotFoundError as error:
@@ -57,11 +57,11 @@ def translated(what: str) -> Iterator[None]:
     except (ApiException, DynamicApiError) as error:
         raise from_response(what, error.status or 0, error.body or error.reason or "") from None
     except urllib3.exceptions.HTTPError as error:
-        raise Unreachable(f"{what}: no answer from the API server: {error}") from None
+        raise Unreachable(f"{what}: no response from the API server: {error}") from None
 
 
 def from_response(what: str, status: int, body: str | bytes) -> FairleadError:
-    """Return the error for an HTTP answer; the message of a Kubernetes `Status` stands for its whole body."""
+    """Return the error for an HTTP response, with the message of its Kubernetes `Status` if it has one."""
     text = body.decode(errors="replace") if isinstance(body, bytes) else body
     try:
         text = str(json.loads(text)["message"])

@@ -1,4 +1,4 @@
-"""Requests to a ModelDeployment: V2 messages, sent to its Service directly or through the API server."""
+"""V2 inference requests to a ModelDeployment, sent to its Service directly or through the API server."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,15 +9,15 @@ import urllib3
 from fairlead.client.errors import Rejected, from_response, translated
 from fairlead.client.objects import Object
 
-_ANSWER_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 Send = Callable[[str, str, Object | None], Object]
-"""Sends a method, a path and a body to the deployment; returns its JSON answer."""
+"""Sends a request (method, path, body) to the deployment and returns the JSON response."""
 
 
 def predict(name: str, inputs: Object | Sequence[Any], send: Send) -> Object:
-    """Send a whole V2 request, or rows of values for a model with one input; return the V2 response.
+    """Send a V2 request, or rows of values for a model with one input; return the V2 response.
 
-    Raises Rejected with the server's message for a request that does not fit the model.
+    Raises Rejected with the server's message if the request does not match the model.
     """
     path = f"/v2/models/{name}"
     if not isinstance(inputs, dict):
@@ -26,10 +26,10 @@ def predict(name: str, inputs: Object | Sequence[Any], send: Send) -> Object:
 
 
 def build_request(inputs: Sequence[Object], values: Sequence[Any]) -> Object:
-    """Return the V2 request for a model with one input, from rows of values; raises Rejected when it has several."""
+    """Return a V2 request with rows of values for a model with one input; raises Rejected if it has several."""
     if len(inputs) != 1:
         names = ", ".join(str(tensor["name"]) for tensor in inputs)
-        raise Rejected(f"got rows of values, expected a whole V2 request, as the model has the inputs {names}")
+        raise Rejected(f"got rows of values, expected a V2 request, because the model has several inputs: {names}")
     tensor = inputs[0]
     return {
         "inputs": [{"name": tensor["name"], "datatype": tensor["datatype"], "shape": _shape(values), "data": values}]
@@ -37,12 +37,12 @@ def build_request(inputs: Sequence[Object], values: Sequence[Any]) -> Object:
 
 
 def send_directly(address: str) -> Send:
-    """Return a way to a server at `host:port`."""
+    """Return a function that sends requests to a server at `host:port`."""
 
     def send(method: str, path: str, body: Object | None) -> Object:
         with translated(path):
             response = urllib3.request(
-                method, f"http://{address}{path}", json=body, timeout=_ANSWER_SECONDS, retries=False
+                method, f"http://{address}{path}", json=body, timeout=_TIMEOUT_SECONDS, retries=False
             )
         if response.status >= 400:
             raise from_response(path, response.status, response.data)
@@ -52,7 +52,7 @@ def send_directly(address: str) -> Send:
 
 
 def send_by_proxy(request: Callable[[str, str, Object | None], bytes], namespace: str, service: str, port: int) -> Send:
-    """Return a way through the API server, which reaches Services that this machine does not."""
+    """Return a function that sends requests through the API server's proxy."""
 
     def send(method: str, path: str, body: Object | None) -> Object:
         proxied = f"/api/v1/namespaces/{namespace}/services/{service}:{port}/proxy{path}"

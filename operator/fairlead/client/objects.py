@@ -1,4 +1,4 @@
-"""Objects of any kind, as dictionaries: server-side apply, get, list, delete."""
+"""Server-side apply, get, list and delete of objects of any kind, as dictionaries."""
 
 import tempfile
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _KNOWN = {
     "ConfigMap": ("api", "", "v1", "configmaps"),
     "Secret": ("api", "", "v1", "secrets"),
 }
-"""Kinds that need no discovery: prefix, group, version, plural. All of them are namespaced."""
+"""Kinds that need no discovery: prefix, group, version, plural. All are namespaced."""
 _ALIASES = {
     "tj": "TrainingJob", "trainingjob": "TrainingJob", "trainingjobs": "TrainingJob",
     "mdep": "ModelDeployment", "modeldeployment": "ModelDeployment", "modeldeployments": "ModelDeployment",
@@ -34,19 +34,19 @@ _ALIASES = {
 
 
 class Objects:
-    """Reads and writes objects of one API server; `namespace` holds for those that name none."""
+    """Reads and writes objects; `namespace` is the default for objects without one."""
 
     def __init__(self, connection: Connection, namespace: str, field_manager: str) -> None:
         self._api = connection.api
         self._namespace = namespace
         self._field_manager = field_manager
-        # the library's own choice is a file whose name every user of the machine can guess, and write first
+        # the library's default file name is predictable, so another user could create the file first
         self._folder = tempfile.TemporaryDirectory(prefix="fairlead-")
 
     def apply(self, obj: Mapping[str, Any], *, force: bool = True, dry_run: bool = False) -> Object:
         """Server-side apply an object and return it as stored; unknown fields are rejected.
 
-        Raises Rejected; Conflict when another manager owns a field and `force` is False.
+        Raises Rejected, and Conflict if another manager owns a field and `force` is False.
         """
         kind, meta = str(obj.get("kind")), obj.get("metadata", {})
         with translated(f"{kind} {meta.get('name')}"):
@@ -59,37 +59,37 @@ class Objects:
             )  # fmt: skip
 
     def get(self, kind: str, name: str) -> Object:
-        """Return one object; raises NotFound."""
+        """Return an object; raises NotFound."""
         with translated(f"{kind} {name}"):
             resource = self._resource(kind)
             return self._request("GET", resource.path(name=name, namespace=self._namespace_for(resource)))
 
     def list(self, kind: str, labels: str | None = None, everywhere: bool = False) -> list[Object]:
-        """Return the objects of a kind in the namespace, or in all of them."""
+        """Return the objects of a kind in the namespace, or in all namespaces."""
         with translated(kind):
             resource = self._resource(kind)
             namespace = None if everywhere else self._namespace_for(resource)
             query = [("labelSelector", labels)] if labels else []
             found = self._request("GET", resource.path(namespace=namespace), query_params=query)
-            # a list leaves out what its items have in common
+            # items of a list have no apiVersion and kind
             head = {"apiVersion": found["apiVersion"], "kind": resource.kind}
             return [head | item for item in found["items"]]
 
     def delete(self, kind: str, name: str) -> None:
-        """Delete an object and, in the background, what it owns; raises NotFound."""
+        """Delete an object and, in the background, its dependents; raises NotFound."""
         with translated(f"{kind} {name}"):
             resource = self._resource(kind)
             path = resource.path(name=name, namespace=self._namespace_for(resource))
             self._request("DELETE", path, body={"propagationPolicy": "Background"})
 
     def request(self, method: str, path: str, body: Any = None) -> bytes:
-        """Send a JSON request to a path of the API server and return the answer's body; raises its errors."""
+        """Send a JSON request to a path of the API server and return the response body; raises the client's errors."""
         answer = self._client.request(method, path, body=body, serialize=False, _request_timeout=_REQUEST_SECONDS)
         return bytes(answer.data)
 
-    def _request(self, method: str, path: str, **words: Any) -> Object:
+    def _request(self, method: str, path: str, **options: Any) -> Object:
         answer: Object = self._client.request(
-            method, path, serializer=_as_dictionary, _request_timeout=_REQUEST_SECONDS, **words
+            method, path, serializer=_as_dictionary, _request_timeout=_REQUEST_SECONDS, **options
         )
         return answer
 
@@ -98,12 +98,12 @@ class Objects:
 
     @cached_property
     def _client(self) -> Any:
-        """The client of kinds that are known; making it costs no request."""
+        """The client for known kinds, created without a request."""
         return dynamic.DynamicClient(self._api, discoverer=lambda *_: None)
 
     @cached_property
     def _discovering(self) -> Any:
-        """The client of all other kinds: it asks the API server which there are."""
+        """The client for all other kinds, which uses API discovery."""
         return dynamic.DynamicClient(self._api, cache_file=str(Path(self._folder.name) / "kinds.json"))
 
     def _resource(self, kind: str, api_version: str | None = None) -> Any:
@@ -122,7 +122,7 @@ class Objects:
         try:
             return resources.get(kind=kind, **({"api_version": api_version} if api_version else {}))
         except ResourceNotUniqueError:
-            # such as Event, which two groups serve: the core one is what kubectl means
+            # such as Event, which exists in two groups: use the core group, like kubectl
             return resources.get(kind=kind, api_version="v1")
         except ResourceNotFoundError:
             if api_version is None and (found := resources.search(name=kind.lower())):
@@ -131,7 +131,7 @@ class Objects:
 
 
 def canonical_kind(kind: str) -> str:
-    """Return a kind's name for its short name or plural, such as TrainingJob for tj."""
+    """Return the kind for a short name or plural, such as TrainingJob for tj."""
     return _ALIASES.get(kind.lower(), kind)
 
 

@@ -17,7 +17,7 @@ def list_pods(objects: Objects, kind: str, name: str) -> list[Object]:
 
 
 def find_pod(objects: Objects, kind: str, name: str, worker: int | None) -> Object:
-    """Return the pod whose log stands for a resource: a worker, the launcher, a graph server, or the pod itself.
+    """Return the pod to read a resource's log from: a worker, the launcher, a graph server or the pod itself.
 
     Raises NotFound.
     """
@@ -31,12 +31,12 @@ def find_pod(objects: Objects, kind: str, name: str, worker: int | None) -> Obje
     else:
         found = list_pods(objects, kind, name)
     if not found:
-        raise NotFound(f"{kind} {name}: has no such pod now")
+        raise NotFound(f"{kind} {name}: no such pod exists")
     return found[0]
 
 
 def read_log(api: client.ApiClient, pod: Object, follow: bool, tail: int | None) -> Iterator[str]:
-    """Yield the lines of a pod's first container; with `follow` until it ends."""
+    """Yield the log lines of a pod's first container; with `follow`, until it ends."""
     meta = pod["metadata"]
     options: dict[str, Any] = {"tail_lines": tail} if tail is not None else {}
     with translated(f"pod {meta['name']}"):

@@ -1,4 +1,4 @@
-"""Wait for a resource's conditions, and read them."""
+"""Reading and waiting for a resource's conditions."""
 
 import time
 from collections.abc import Callable, Collection
@@ -8,28 +8,28 @@ from fairlead.client.objects import Object
 
 _POLL_SECONDS = 0.25
 FINAL_FAILURES = {"TrainingJob": {"Failed": "failed"}, "ModelDeployment": {"Degraded": "is degraded"}}
-"""Conditions from which waiting does not help, by kind, and how a message states them."""
+"""Conditions that end a wait, by kind, and how error messages describe them."""
 
 
 def wait_until(
-    look: Callable[[], Object],
+    get: Callable[[], Object],
     done: Callable[[Object], bool],
     what: str,
     seconds: float,
     on_observed: Callable[[Object], None] | None = None,
 ) -> Object:
-    """Return the object once `done` holds; an API server that does not answer for a while is waited for.
+    """Wait until `done` returns True and return the object; an unreachable API server is retried.
 
-    `on_observed` is called with every state that is seen. Raises WaitTimeout naming what was last known, NotFound when
-    the object is deleted meanwhile.
+    `on_observed` is called with every observed state. Raises WaitTimeout with the last known state, and NotFound if the
+    object is deleted in the meantime.
     """
     deadline = time.monotonic() + seconds
-    known = "the API server has not answered"
+    known = "the API server has not responded"
     while True:
         try:
-            found = look()
+            found = get()
         except NotFound:
-            raise NotFound(f"{what}: was deleted while it was waited for") from None
+            raise NotFound(f"{what}: deleted while waiting for it") from None
         except Unreachable as error:
             known = str(error)
         else:
@@ -37,14 +37,14 @@ def wait_until(
                 on_observed(found)
             if done(found):
                 return found
-            known = "; ".join(map(describe, conditions(found))) or "the operator has not looked at it"
+            known = "; ".join(map(describe, conditions(found))) or "the operator has not reconciled it yet"
         if time.monotonic() + _POLL_SECONDS > deadline:
             raise WaitTimeout(f"{what}: not finished after {seconds:g} s: {known}")
         time.sleep(_POLL_SECONDS)
 
 
 def reached(expected: Collection[str]) -> Callable[[Object], bool]:
-    """Return whether one of the conditions holds for the present spec, raising ResourceFailed at a final failure."""
+    """Return a check whether one of the conditions is True; it raises ResourceFailed after a final failure."""
 
     def check(obj: Object) -> bool:
         if any(find_condition(obj, type_) for type_ in expected):
@@ -64,7 +64,7 @@ def conditions(obj: Object) -> list[Object]:
 
 
 def find_condition(obj: Object, type_: str) -> Object | None:
-    """Return a condition that is True and was observed at the object's present spec."""
+    """Return a condition if it is True for the object's current spec."""
     generation = obj["metadata"]["generation"]
     for condition in conditions(obj):
         if (condition["type"], condition["status"]) == (type_, "True"):
@@ -73,5 +73,5 @@ def find_condition(obj: Object, type_: str) -> Object | None:
 
 
 def describe(condition: Object) -> str:
-    """Return a condition in one line."""
+    """Return a condition as one line."""
     return f"{condition['type']}={condition['status']} {condition['reason']}: {condition['message']}"

@@ -1,1 +1,1 @@
-"""Files that follow from the code: CRDs from `fairlead.api`, RBAC from `fairlead.kube.kinds`."""
+"""Generated files: CRDs from `fairlead.api` and RBAC rules from `fairlead.kube.kinds`."""

@@ -12,15 +12,15 @@ from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Kind
 
 @dataclass(frozen=True)
 class Definition:
-    """What a CRD says beside its schema."""
+    """The contents of a CRD besides its schema."""
 
     kind: Kind
     model: type[Resource]
     short_names: tuple[str, ...]
     columns: tuple[tuple[str, str, str], ...]
-    """(name, type, JSON path) of `kubectl get`."""
+    """The columns of `kubectl get`: (name, type, JSON path)."""
     scale: dict[str, str] | None = None
-    """The paths of the scale subresource; None: the kind cannot be scaled."""
+    """The paths of the scale subresource; None if the kind cannot be scaled."""
 
 
 def _condition(name: str, field: str = "status") -> str:
@@ -65,7 +65,7 @@ RESOURCES = (
 
 
 def build_crd(resource: Definition) -> dict[str, Any]:
-    """Return the CustomResourceDefinition of one resource."""
+    """Return the CustomResourceDefinition of a resource."""
     kind = resource.kind
     return {
         "apiVersion": "apiextensions.k8s.io/v1",

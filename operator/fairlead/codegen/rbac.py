@@ -1,4 +1,4 @@
-"""The operator's permissions, from the table of kinds and verbs that its code uses."""
+"""The operator's RBAC rules, generated from the table of kinds and verbs."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ NAME = "fairlead-operator"
 
 
 def build_rules() -> list[dict[str, Any]]:
-    """Return the rules of the Role or ClusterRole that reconciling takes."""
+    """Return the rules of the operator's Role or ClusterRole."""
     rules = []
     for kind in OPERATOR_KINDS:
         if kind is LEASE:
@@ -22,5 +22,5 @@ def build_rules() -> list[dict[str, Any]]:
 
 
 def build_lease_rules() -> list[dict[str, Any]]:
-    """Return the rules of the Role in the operator's own namespace: its leader election."""
+    """Return the rules of the Role for leader election, in the operator's own namespace."""
     return [{"apiGroups": [LEASE.group], "resources": [LEASE.plural], "verbs": list(LEASE.verbs)}]

@@ -1,4 +1,4 @@
-"""From a pydantic model to the structural OpenAPI schema that a CRD takes."""
+"""Conversion of a pydantic model to the structural OpenAPI schema of a CRD."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _DROPPED = ("title", "additionalProperties")
 
 
 def build_schema(model: type[Resource]) -> Schema:
-    """Return the schema of a resource: no references, no titles, rules as x-kubernetes-validations."""
+    """Return the schema of a resource, without references and titles, with rules as x-kubernetes-validations."""
     _, document = models_json_schema([(model, "validation")], by_alias=True, ref_template="{model}")
     definitions = document["$defs"]
     rules = {cls.__name__: _validations(cls) for cls in _all_models(model)}
@@ -30,11 +30,11 @@ def build_schema(model: type[Resource]) -> Schema:
 
 
 def _inline(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], path: tuple[str, ...]) -> Schema:
-    """Resolve one node of pydantic's schema and everything below it; `path` holds the models above it."""
+    """Resolve a node of pydantic's schema and its descendants; `path` contains the models above it."""
     if isinstance(default := node.get("default"), dict):
         node = node | {"default": {key: value for key, value in default.items() if value is not None}}
     if "anyOf" in node:
-        # Optional[X]: absent is how Kubernetes says None
+        # Optional[X]: in Kubernetes an absent field stands for None
         (only,) = [option for option in node["anyOf"] if option.get("type") != "null"]
         node = {key: value for key, value in node.items() if key not in ("anyOf", "default")} | only
     if "$ref" in node:
@@ -60,7 +60,7 @@ def _inline(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], p
 
 
 def _inline_or_end(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], path: tuple[str, ...]) -> Schema:
-    """Resolve a property; where a recursive model reaches its depth, allow nothing below."""
+    """Resolve a property; at the maximum depth of a recursive model, allow no children."""
     try:
         return _inline(node, definitions, rules, path)
     except RecursionError:
@@ -73,14 +73,14 @@ def _inline_or_end(node: Schema, definitions: Schema, rules: dict[str, list[Sche
 
 
 def _without_defaults(node: Any) -> Any:
-    """Drop the defaults of a status: what was not observed is absent."""
+    """Remove the defaults of a status: unobserved fields are absent."""
     if isinstance(node, dict):
         return {key: _without_defaults(value) for key, value in node.items() if key != "default"}
     return [_without_defaults(item) for item in node] if isinstance(node, list) else node
 
 
 def _validations(model: type[BaseModel]) -> list[Schema]:
-    """Return a model's own rules and those of its bases, as the CRD takes them."""
+    """Return the rules of a model and its bases in the format of a CRD."""
     rules = {rule.rule: rule for cls in reversed(model.__mro__) for rule in cls.__dict__.get("cel", ())}
     return [
         {
@@ -98,11 +98,11 @@ def _validations(model: type[BaseModel]) -> list[Schema]:
 
 
 def _all_models(model: type[ApiModel]) -> list[type[BaseModel]]:
-    """Return every model of the API: rules are looked up by the title that pydantic gives a definition."""
+    """Return all models of the API. Rules are looked up by the title of a definition."""
     found: list[type[BaseModel]] = []
-    todo: list[type[BaseModel]] = [ApiModel]
-    while todo:
-        cls = todo.pop()
+    pending: list[type[BaseModel]] = [ApiModel]
+    while pending:
+        cls = pending.pop()
         found.append(cls)
-        todo.extend(cls.__subclasses__())
+        pending.extend(cls.__subclasses__())
     return [cls for cls in found if cls is not model or cls.__dict__.get("cel")]

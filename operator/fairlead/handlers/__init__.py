@@ -1,1 +1,1 @@
-"""kopf's side: watches put keys on a queue; workers reconcile them. Thin."""
+"""The operator process: watches add keys to a queue, and workers reconcile them."""

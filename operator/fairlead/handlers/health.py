@@ -1,4 +1,4 @@
-"""/healthz, which proves progress, and /metrics."""
+"""The HTTP endpoints /healthz, which checks progress, and /metrics."""
 
 import time
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from fairlead.handlers.queue import KeyedQueue
 from fairlead.kube.kinds import Key
 
 _STUCK_SECONDS = 120.0
-"""A resource that is overdue, or worked on, for longer than this means that the operator is stuck."""
+"""The operator is stuck if a resource has been overdue or in progress for longer than this."""
 
 
 @dataclass
 class Health:
-    """What liveness is judged by: the queue moves, and the API server answered not long ago."""
+    """The liveness of the operator: the queue makes progress, and the caches were audited recently."""
 
     queue: KeyedQueue[Key]
     audit_seconds: float
@@ -24,16 +24,16 @@ class Health:
     leading: bool = False
 
     def start(self) -> None:
-        """Note that this process leads from now on."""
+        """Record that this process is the leader."""
         self.leading, self.last_audit = True, time.monotonic()
 
     def problems(self) -> list[str]:
-        """Return what is wrong; empty when the operator makes progress, or waits to lead."""
+        """Return what is wrong; empty if the operator makes progress or is not the leader."""
         if not self.leading:
             return []
         found = []
         if (waited := self.queue.oldest()) > _STUCK_SECONDS:
-            found.append(f"a resource waits for {waited:.0f} s")
+            found.append(f"a resource has been waiting for {waited:.0f} s")
         silence = time.monotonic() - self.last_audit
         if silence > 2 * self.audit_seconds + _STUCK_SECONDS:
             found.append(f"the caches were last compared with the API server {silence:.0f} s ago")
@@ -41,7 +41,7 @@ class Health:
 
 
 async def serve(health: Health, port: int, host: str | None) -> web.AppRunner:
-    """Start the endpoint; the caller cleans the runner up."""
+    """Start the server; the caller cleans up the runner."""
     app = web.Application()
 
     async def healthz(_: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Leader election by a Lease: one operator acts, others wait to take over."""
+"""Leader election with a Lease: one operator is active, the others wait to take over."""
 
 import asyncio
 import logging
@@ -17,9 +17,9 @@ _log = logging.getLogger(__name__)
 
 NAME = "fairlead-operator"
 _DURATION, _RENEW, _RETRY = 15.0, 5.0, 2.0
-"""Seconds that a lease lasts, between renewals, and between tries to get it: as in client-go."""
-_PATIENCE = 2.5
-"""Seconds that a try may take: the last one before the lease runs out has ended by then."""
+"""Seconds that a lease lasts, between renewals and between attempts to acquire it, as in client-go."""
+_ATTEMPT_TIMEOUT = 2.5
+"""Seconds that an attempt may take, so that the last one finishes before the lease expires."""
 
 
 class LeaderElection:
@@ -27,18 +27,18 @@ class LeaderElection:
 
     def __init__(self, kube: KubeClient, namespace: str, identity: str) -> None:
         self._kube, self._namespace, self._identity = kube, namespace, identity
-        # another holder's lease is judged by our own clock: theirs may be off
+        # expiry is measured with our own clock: another holder's clock may be wrong
         self._seen: tuple[Any, float] = (None, 0.0)
 
     async def acquire(self) -> None:
-        """Wait until this process leads."""
-        while not await self._try():  # noqa: ASYNC110 - what changes is on the server
+        """Wait until this process is the leader."""
+        while not await self._try():  # noqa: ASYNC110 - the change happens on the server
             await asyncio.sleep(_RETRY)
         metrics.LEADER.set(1)
         _log.info("leading as %s", self._identity)
 
     async def hold(self) -> None:
-        """Renew the lease; returns when it was lost, after which this process must not act any more."""
+        """Renew the lease; returns when it is lost, after which this process must stop."""
         renewed = time.monotonic()
         while time.monotonic() - renewed < _DURATION - _RENEW:
             await asyncio.sleep(_RENEW if time.monotonic() - renewed < _RENEW else _RETRY)
@@ -48,7 +48,7 @@ class LeaderElection:
         _log.error("lost the lease %s/%s", self._namespace, NAME)
 
     async def release(self) -> None:
-        """Give the lease back, so that the next leader need not wait for it to run out."""
+        """Release the lease, so that the next leader need not wait for its expiry."""
         metrics.LEADER.set(0)
         lease = await self._kube.find(LEASE, NAME, self._namespace)
         if lease and lease["spec"].get("holderIdentity") == self._identity:
@@ -57,8 +57,8 @@ class LeaderElection:
 
     async def _try(self) -> bool:
         try:
-            # the client retries by itself, perhaps for longer than the lease lasts
-            async with asyncio.timeout(_PATIENCE):
+            # the client's own retries may take longer than the lease lasts
+            async with asyncio.timeout(_ATTEMPT_TIMEOUT):
                 lease = await self._kube.find(LEASE, NAME, self._namespace)
                 if lease is None:
                     await self._kube.create(LEASE, self._build(), self._namespace)

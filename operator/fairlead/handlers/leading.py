@@ -1,4 +1,4 @@
-"""What the operator does while it leads: watch, reconcile, compare, renew its lease."""
+"""The work of the leader: watch, reconcile, audit, renew the lease."""
 
 import asyncio
 from contextlib import suppress
@@ -21,7 +21,7 @@ from fairlead.kube.reflector import Reflector
 async def lead(
     settings: OperatorSettings, context: Context, queue: KeyedQueue[Key], health: Health, stop: asyncio.Event
 ) -> int:
-    """Wait to lead, then watch and work; returns 1 when the lease was lost."""
+    """Wait to become the leader, then run; returns 1 if the lease was lost."""
     kube = context.writer.kube
     election = None
     if settings.lease_namespace:
@@ -48,7 +48,7 @@ async def lead(
 async def _work(
     settings: OperatorSettings, context: Context, queue: KeyedQueue[Key], health: Health, stop: asyncio.Event
 ) -> None:
-    """Fill the cache of children, then watch our resources and reconcile them: no plan is made on half a cache."""
+    """Fill the cache of children before reconciling, so that no plan is based on an incomplete cache."""
     writer, resources = context.writer, context.resources
     reflectors = [
         Reflector(writer.kube, writer.children, kind, namespace, SELECTOR, metadata_only)
@@ -65,5 +65,5 @@ async def _work(
         group.create_task(audit_caches(settings, writer.kube, resources, writer.children, health))
         group.create_task(resync(settings, resources, queue))
         watching = asyncio.create_task(watch(settings, writer.kube.config, resources, stop))
-        # kopf takes seconds to close its streams: nobody waits for it
+        # kopf takes seconds to close its streams: do not wait for it
         group.create_task(asyncio.Event().wait()).add_done_callback(lambda _: watching.cancel())

@@ -1,4 +1,4 @@
-"""Logging: one JSON object a line, or text for people."""
+"""Logging as JSON lines or as text."""
 
 import logging
 from typing import Any, Literal
@@ -10,7 +10,7 @@ _FIELDS = {"asctime": "time", "levelname": "level", "name": "logger", "exc_info"
 
 
 def set_up_logging(log_format: Literal["json", "text"]) -> None:
-    """Log everything from INFO up to standard error; of kopf, warnings and errors only."""
+    """Log to standard error from level INFO, and from WARNING for kopf."""
     handler = logging.StreamHandler()
     if log_format == "json":
         handler.setFormatter(_LowerCaseLevels(_LAYOUT, datefmt="%Y-%m-%dT%H:%M:%S%z", rename_fields=_FIELDS))

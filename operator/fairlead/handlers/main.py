@@ -1,4 +1,4 @@
-"""The operator's program: settings, connections, health, leading, graceful stop."""
+"""The operator's entry point: settings, connections, health, leadership, graceful shutdown."""
 
 import asyncio
 import logging
@@ -28,11 +28,11 @@ from fairlead.kube.resources import ResourceCache
 _log = logging.getLogger(__name__)
 
 _SETTLE_SECONDS = 0.02
-"""Children change in bursts: pods of one job start together. One reconcile looks at all of them."""
+"""Changes of children are batched for this long: the pods of a job start together."""
 
 
 def main() -> None:
-    """Run the operator until SIGTERM or SIGINT; exits 1 when it lost its lease, 2 on bad settings."""
+    """Run the operator until SIGTERM or SIGINT; exits 1 if it loses its lease, 2 on invalid settings."""
     try:
         settings = read_settings()
         kube = KubeClient(load_config(), _count_request)
@@ -42,7 +42,7 @@ def main() -> None:
     set_up_logging(settings.log_format)
     code = asyncio.new_event_loop().run_until_complete(_run(settings, kube))
     logging.shutdown()
-    # kopf takes several seconds to close its streams; the work has ended and the lease is released by now
+    # kopf takes several seconds to close its streams; all work is done and the lease is released
     os._exit(code)
 
 
@@ -51,7 +51,7 @@ async def _run(settings: OperatorSettings, kube: KubeClient) -> int:
     stop_on_signals(stop)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(kube)
-        # a connection that is kept would go on reaching whatever it reached before a Service's routes were made
+        # a kept-alive connection would bypass later changes of a Service's routes
         connector = aiohttp.TCPConnector(force_close=True)
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         queue: KeyedQueue[Key] = KeyedQueue(lambda key: reconcile(context, key), _log_failure)
@@ -72,7 +72,7 @@ async def _run(settings: OperatorSettings, kube: KubeClient) -> int:
 def _build_context(
     settings: OperatorSettings, kube: KubeClient, http: aiohttp.ClientSession, queue: KeyedQueue[Key]
 ) -> Context:
-    """Connect the caches to the queue: what changes in them is reconciled."""
+    """Connect the caches to the queue, so that changes trigger reconciles."""
     return Context(
         writer=Writer(kube, ChildCache(lambda key: queue.add(key, _SETTLE_SECONDS))),
         resources=ResourceCache(queue.add),

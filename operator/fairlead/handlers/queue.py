@@ -1,4 +1,4 @@
-"""A queue of keys: each key is worked on by one worker at a time, and is queued once however often it is asked for."""
+"""A deduplicating queue of keys: each key is queued at most once and processed by one worker at a time."""
 
 import asyncio
 import heapq
@@ -15,33 +15,33 @@ _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 60.0
 
 @dataclass(slots=True)
 class _State:
-    """What is known of a key that is queued, running or backing off."""
+    """The state of a key that is queued, running or backing off."""
 
     due: float | None = None
-    """When it is to run next, on the monotonic clock; None: it is not queued."""
+    """When it runs next, on the monotonic clock; None if it is not queued."""
     running_since: float | None = None
     failures: int = 0
 
 
 @dataclass
 class KeyedQueue(Generic[Key]):
-    """Runs `work(key)` for every key that was added; `work` returns the seconds until it is to run again."""
+    """Runs `work(key)` for every added key; `work` returns the seconds until its next run, or None."""
 
     work: Callable[[Key], Awaitable[float | None]]
     on_error: Callable[[Key, Exception, float], None]
-    """Called for every failure with the seconds until the next try."""
+    """Called for every failure with the seconds until the retry."""
     _states: dict[Key, _State] = field(default_factory=dict)
     _heap: list[tuple[float, int, Key]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _count: int = 0
 
     def add(self, key: Key, delay: float = 0.0) -> None:
-        """Ask for a key to be worked on after `delay` seconds; the earliest of several requests counts."""
+        """Schedule a key after `delay` seconds; the earliest of several times counts."""
         self._schedule(key, time.monotonic() + delay)
         self._changed.set()
 
     async def run(self, workers: int) -> None:
-        """Work until cancelled, on at most `workers` keys at once."""
+        """Process keys until cancelled, at most `workers` at a time."""
         free = asyncio.Semaphore(workers)
         async with asyncio.TaskGroup() as group:
             while True:
@@ -50,7 +50,7 @@ class KeyedQueue(Generic[Key]):
                 group.create_task(self._work_on(key)).add_done_callback(lambda _: free.release())
 
     def oldest(self) -> float:
-        """Return for how many seconds the longest overdue or longest running key has waited."""
+        """Return the seconds for which the oldest due or running key has been waiting."""
         now = time.monotonic()
         since = [
             moment
@@ -61,7 +61,7 @@ class KeyedQueue(Generic[Key]):
         return now - min(since) if since else 0.0
 
     def __len__(self) -> int:
-        """Return how many keys are due now or running."""
+        """Return the number of due and running keys."""
         now = time.monotonic()
         return sum(state.running_since is not None or (state.due or now + 1) <= now for state in self._states.values())
 
@@ -72,7 +72,7 @@ class KeyedQueue(Generic[Key]):
             while self._heap and self._heap[0][0] <= now:
                 due, _, key = heapq.heappop(self._heap)
                 state = self._states.get(key)
-                # an entry that was overtaken by an earlier one, or whose key is running, is void
+                # skip an entry that an earlier one replaced, or whose key is running
                 if state and state.due == due and state.running_since is None:
                     state.due, state.running_since = None, now
                     return key
@@ -94,7 +94,7 @@ class KeyedQueue(Generic[Key]):
         state = self._states[key]
         try:
             again = await self.work(key)
-        except Exception as error:  # noqa: BLE001 - the outermost loop: one resource's trouble is not the others'
+        except Exception as error:  # noqa: BLE001 - the outermost loop: one resource's failure must not affect others
             delay = min(_FIRST_BACKOFF * 2.0 ** min(state.failures, 16), _LONGEST_BACKOFF)
             state.failures += 1
             self.on_error(key, error, delay)
@@ -106,7 +106,7 @@ class KeyedQueue(Generic[Key]):
         state = self._states[key]
         state.running_since = None
         if again is not None:
-            # it may have been asked for while it ran
+            # it may have been added while it ran
             state.due = min(time.monotonic() + again, state.due or math.inf)
         if state.due is not None:
             self._push(key, state.due)

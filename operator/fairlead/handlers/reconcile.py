@@ -1,4 +1,4 @@
-"""One reconcile: take the resource and its facts from the caches, plan, execute."""
+"""The reconcile function: read the resource and its facts from the caches, plan, execute."""
 
 import logging
 import secrets
@@ -29,12 +29,12 @@ from fairlead.kube.resources import ResourceCache, StoredResource
 _log = logging.getLogger(__name__)
 
 _CONFLICT_SECONDS = 0.05
-"""How soon to plan again after another writer was faster."""
+"""How soon to reconcile again after a write conflict."""
 
 
 @dataclass(frozen=True)
 class Context:
-    """What every reconcile works with."""
+    """The dependencies of a reconcile."""
 
     writer: Writer
     resources: ResourceCache
@@ -45,13 +45,13 @@ class Context:
 
 @dataclass(frozen=True)
 class _Reconciler:
-    """What differs from kind to kind."""
+    """The parts that differ between kinds."""
 
     kind: Kind
     model: type[Resource]
     status: type[StatusModel]
     condition: str
-    """Set to False when the spec is invalid or a child is rejected."""
+    """The condition to set to False if the spec is invalid or a child is rejected."""
     plan: Callable[[Context, Any, datetime], Awaitable[Plan]]
 
 
@@ -72,11 +72,11 @@ RECONCILERS = {
 
 
 async def reconcile(context: Context, key: Key) -> float | None:
-    """Bring one resource a step closer to its spec; return the seconds until it is to be looked at again."""
+    """Reconcile a resource; return the seconds until the next reconcile, or None."""
     stored = context.resources.get(key)
     if stored is None or stored.deleting:
         context.reports.drop(key)
-        return None  # ownerReferences do the cleanup
+        return None  # garbage collection deletes its children
     reconciler = RECONCILERS[key.kind]
     with metrics.SECONDS.labels(key.kind).time():
         again = await _reconcile(context, reconciler, stored)
@@ -91,7 +91,7 @@ async def _reconcile(context: Context, reconciler: _Reconciler, stored: StoredRe
     except ValidationError as error:
         message = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         await _report(context, reconciler, stored, "InvalidSpec", message, now)
-        return None  # only a change of the spec can fix it, and that is watched
+        return None  # only a change of the spec can fix it, and that triggers a reconcile
     stored.model = resource
     plan = await reconciler.plan(context, resource, now)
     try:
@@ -109,7 +109,7 @@ async def _reconcile(context: Context, reconciler: _Reconciler, stored: StoredRe
 
 
 async def _refresh(context: Context, kind: Kind, stored: StoredResource) -> float:
-    """Read a resource that is not the one in the cache any more: what was planned on it is void."""
+    """Read a resource whose cached version is outdated, after a conflict."""
     obj = await context.writer.kube.find(kind, stored.name, stored.namespace)
     if obj is None or obj["metadata"]["uid"] != stored.uid:
         context.resources.forget(stored.uid, stored.version)
@@ -121,7 +121,7 @@ async def _refresh(context: Context, kind: Kind, stored: StoredResource) -> floa
 async def _report(
     context: Context, reconciler: _Reconciler, stored: StoredResource, reason: str, message: str, now: datetime
 ) -> None:
-    """Put into a condition why the resource cannot be worked on; the rest of its status stays as it was."""
+    """Report in a condition why the resource cannot be reconciled; the rest of its status is unchanged."""
     obj = stored.load()
     meta = ObjectMeta.model_validate(obj["metadata"])
     before: Any = reconciler.status.model_validate(obj.get("status") or {})

@@ -1,4 +1,4 @@
-"""The operator's settings: environment variables FAIRLEAD_*, read once at start."""
+"""The operator's settings, read from environment variables FAIRLEAD_* at startup."""
 
 import os
 import socket
@@ -13,38 +13,38 @@ _PREFIX = "FAIRLEAD_"
 
 
 class OperatorSettings(BaseSettings, Settings):
-    """What an administrator may change; field `x_y` is read from FAIRLEAD_X_Y."""
+    """The settings of the operator; the field `x_y` is read from FAIRLEAD_X_Y."""
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX, frozen=True, use_attribute_docstrings=True, populate_by_name=True
     )
 
     namespaces: str = ""
-    """Comma-separated namespaces to watch; empty: all of them."""
+    """Comma-separated namespaces to watch; empty for all."""
     lease_namespace: str = ""
-    """The namespace of the leader election's Lease; empty: no leader election."""
+    """The namespace of the Lease for leader election; empty to disable leader election."""
     identity: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", validation_alias="POD_NAME")
-    """The holder's name in that Lease; read from POD_NAME."""
+    """The identity of the holder in that Lease; read from POD_NAME."""
     resync_seconds: float = Field(300.0, gt=0)
-    """How often every resource is reconciled without a cause; costs no request for one that is as it should be."""
+    """How often every resource is reconciled without a change."""
     audit_seconds: float = Field(20.0, gt=0)
-    """How often the caches are compared with the API server: an event that a watch lost is found after this time."""
+    """How often the caches are compared with the API server, to detect lost watch events."""
     progress_reads_per_second: float = Field(25.0, gt=0)
-    """How many launchers are asked for their progress in a second, over all jobs."""
+    """The maximum number of progress reads per second, over all jobs."""
     progress_writes_per_second: float = Field(5.0, gt=0)
-    """How many jobs' progress is written to their status in a second, over all jobs."""
+    """The maximum number of progress writes per second, over all jobs."""
     workers: int = 8
-    """How many resources are reconciled at once."""
+    """The number of resources that are reconciled concurrently."""
     port: int = 8081
     """The port of /healthz and /metrics."""
     bind_address: str | None = None
-    """The address that this port is bound to; absent: every address of the pod."""
+    """The address that the port is bound to; all addresses by default."""
     log_format: Literal["json", "text"] = "json"
-    """json or text."""
+    """The log format: json or text."""
 
     @property
     def watched_namespaces(self) -> tuple[str, ...]:
-        """Return the namespaces to watch; empty: all of them."""
+        """Return the namespaces to watch; empty for all."""
         return tuple(name for name in self.namespaces.split(",") if name)
 
 

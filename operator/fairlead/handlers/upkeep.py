@@ -1,4 +1,4 @@
-"""Belt and braces: caches are compared with the API server, and every resource is reconciled now and then."""
+"""Periodic tasks: audit the caches and reconcile every resource."""
 
 import asyncio
 import logging
@@ -20,26 +20,26 @@ _log = logging.getLogger(__name__)
 async def audit_caches(
     settings: OperatorSettings, kube: KubeClient, resources: ResourceCache, children: ChildCache, health: Health
 ) -> None:
-    """Find out every `audit_seconds` whether a watch lost something, and make it good; until cancelled."""
+    """Audit the caches every `audit_seconds` and repair them, until cancelled."""
     while True:
         await asyncio.sleep(settings.audit_seconds)
         try:
             for namespace in settings.watched_namespaces or (None,):
                 for kind in WATCHED:
                     if await audit(kube, resources, kind, namespace, None, metadata_only=False):
-                        _log.warning("a watch of %s had lost an event", kind.plural)
+                        _log.warning("a watch of %s lost an event; the cache was repaired", kind.plural)
                 for kind, metadata_only in CHILDREN:
                     if await audit(kube, children, kind, namespace, SELECTOR, metadata_only):
-                        _log.warning("a watch of %s had lost an event", kind.plural)
+                        _log.warning("a watch of %s lost an event; the cache was repaired", kind.plural)
             health.last_audit = time.monotonic()
         except WATCH_ERRORS as error:
-            _log.warning("comparing the caches failed, trying again later: %s", error)
+            _log.warning("the audit of the caches failed, retrying later: %s", error)
         resources.purge()
         children.purge()
 
 
 async def resync(settings: OperatorSettings, resources: ResourceCache, queue: KeyedQueue[Key]) -> None:
-    """Reconcile every resource each `resync_seconds`, without a request for one that is as it should be."""
+    """Reconcile every resource every `resync_seconds`; an unchanged one causes no write."""
     while True:
         await asyncio.sleep(settings.resync_seconds)
         for key in resources:

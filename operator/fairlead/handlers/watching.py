@@ -1,4 +1,4 @@
-"""kopf's part: it watches our own resources, whose bodies go into the cache that reconciles read."""
+"""Watches of the custom resources with kopf, which fill the cache that reconciles read."""
 
 import asyncio
 import logging
@@ -16,19 +16,19 @@ from fairlead.kube.resources import ResourceCache
 _log = logging.getLogger(__name__)
 
 _SILENCE_SECONDS = 5.0
-"""A watch that the server should have ended this long ago has stalled."""
+"""How long after its expected end a watch counts as stalled."""
 _RESTART_SECONDS = 1.0
 
 
 async def watch(
     settings: OperatorSettings, config: ClusterConfig, resources: ResourceCache, stop: asyncio.Event
 ) -> None:
-    """Run kopf until cancelled: every change of a resource of ours goes into the cache."""
+    """Run kopf until cancelled and cache every change of the custom resources."""
     while True:
         try:
             await _run_kopf(settings, config, resources, stop)
-        except Exception:  # noqa: BLE001 - kopf ends at a watch error that it does not know; a new list is the cure
-            _log.exception("the watches of our resources ended; starting them again")
+        except Exception:  # noqa: BLE001 - kopf exits on an unknown watch error; a new list recovers from it
+            _log.exception("the watches of the custom resources failed; restarting them")
         await asyncio.sleep(_RESTART_SECONDS)
 
 
@@ -38,13 +38,13 @@ async def _run_kopf(
     namespaces = settings.watched_namespaces
     ready = asyncio.Event()
 
-    async def take_signals_back() -> None:
-        # kopf handles them from its start on, and would go on working for seconds after one
+    async def restore_signal_handlers() -> None:
+        # kopf installs its own at startup, and would keep running for seconds after a signal
         await ready.wait()
         stop_on_signals(stop)
 
     async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(take_signals_back())
+        waiting = group.create_task(restore_signal_handlers())
         try:
             await kopf.operator(
                 registry=build_registry(resources, config),
@@ -58,7 +58,7 @@ async def _run_kopf(
 
 
 def build_registry(resources: ResourceCache, config: ClusterConfig) -> kopf.OperatorRegistry:
-    """Return kopf's registry: login, settings, one event handler a kind."""
+    """Return kopf's registry with login, settings and an event handler for each kind."""
     registry = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=registry)
@@ -80,7 +80,7 @@ def build_registry(resources: ResourceCache, config: ClusterConfig) -> kopf.Oper
         settings.watching.server_timeout = int(FOLLOW_SECONDS)
         settings.watching.inactivity_timeout = FOLLOW_SECONDS + _SILENCE_SECONDS
         settings.watching.chunk_size = 500
-        # a worker waits this long for its object's next event; it holds more memory than the object
+        # how long a worker waits for its object's next event; idle workers need more memory than the object
         settings.queueing.idle_timeout = 0.5
         settings.persistence.diffbase_storage = _NoDiffs()
         settings.persistence.progress_storage = kopf.StatusProgressStorage()
@@ -101,7 +101,7 @@ def _watch_kind(registry: kopf.OperatorRegistry, resources: ResourceCache, kind:
 
 
 class _NoDiffs(kopf.DiffBaseStorage):
-    """Spares kopf a copy of every object: what changed is decided by the planners."""
+    """Disables kopf's diffs, which would need a copy of every object."""
 
     def build(self, **_: Any) -> kopf.BodyEssence:
         return kopf.BodyEssence({})

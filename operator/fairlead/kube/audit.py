@@ -1,6 +1,6 @@
-"""Compares the caches with the API server: a watch that lost an event is found out, whoever lost it.
+"""Audits of the caches: compare them with the API server to detect lost watch events.
 
-Only metadata is read, so the cost is a page of names for 500 objects, whatever the number of reconciles.
+Only metadata is read: one page for 500 objects, independent of the number of reconciles.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from fairlead.kube.client import KubeClient
 from fairlead.kube.kinds import Kind
 
 GRACE_SECONDS = 1.0
-"""How long an event may be on its way."""
+"""How long an event may be delayed."""
 
 
 async def audit(
     kube: KubeClient, cache: Cache[Any], kind: Kind, namespace: str | None, labels: str | None, metadata_only: bool
 ) -> bool:
-    """Bring a cache up to date where it has fallen behind; return whether it had."""
+    """Update a cache if it is out of date; return whether it was."""
     objects, version = await kube.list_at_version(kind, namespace, labels, metadata_only=True)
     listed = {obj["metadata"]["uid"]: int(obj["metadata"]["resourceVersion"]) for obj in objects}
     behind = _is_behind(cache, kind, namespace, listed, int(version))
@@ -31,7 +31,7 @@ async def audit(
 
 
 def _is_behind(cache: Cache[Any], kind: Kind, namespace: str | None, listed: dict[str, int], version: int) -> bool:
-    """Return whether an event is missing: of an object that exists, or of one that no longer does."""
+    """Return whether an event is missing, of an existing or of a deleted object."""
     if any(cache.seen(uid) < current for uid, current in listed.items()):
         return True
     cached = cache.versions(kind, namespace)

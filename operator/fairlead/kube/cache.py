@@ -1,7 +1,7 @@
-"""What the API server's watches reported, each object at the newest version that was seen.
+"""A cache of watched objects, each at the newest version seen.
 
-An entry only ever moves to a newer version. So events may arrive twice, late or in the wrong order, a list may be
-merged at any time, and the answer to a write is cached like an event: whoever reads the cache after the write sees it.
+Entries only change to newer versions. So events may be duplicated, late or out of order, lists may be merged at any
+time, and the response to a write is cached like an event, so that later reads see the write.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from fairlead.kube.transport import Object
 
 @dataclass(slots=True)
 class Entry:
-    """One cached object: its identity and version. Subclasses add what is kept of it."""
+    """A cached object: its identity and version. Subclasses add its content."""
 
     kind: str
     namespace: str
@@ -27,13 +27,13 @@ AnyEntry = TypeVar("AnyEntry", bound=Entry)
 
 
 class Cache(Generic[AnyEntry]):
-    """Entries by uid. `read` makes an entry of an object; `changed` hears of every entry that came, changed or went."""
+    """Entries by uid. `read` converts an object to an entry; `changed` is called for every change of an entry."""
 
     def __init__(self, read: Callable[[Kind, Object], AnyEntry], changed: Callable[[AnyEntry], None]) -> None:
         self._read, self._changed = read, changed
         self._entries: dict[str, AnyEntry] = {}
         self._gone: dict[str, int] = {}
-        """Deleted uids with their last version: a late event must not bring one back."""
+        """The last versions of deleted uids, so that a late event cannot restore one."""
         self._long_gone: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -43,7 +43,7 @@ class Cache(Generic[AnyEntry]):
     def put(self, kind: Kind, obj: Object, own: bool = False) -> AnyEntry | None:
         """Cache an object unless a newer version is known; return its entry if it was cached.
 
-        `own` marks the answer to a write of ours: whoever wrote knows, so `changed` is not called.
+        `own` marks the response to our own write, for which `changed` is not called.
         """
         meta = obj["metadata"]
         uid, version = meta["uid"], int(meta["resourceVersion"])
@@ -58,19 +58,19 @@ class Cache(Generic[AnyEntry]):
         return entry
 
     def drop(self, obj: Object) -> None:
-        """Forget an object that was deleted."""
+        """Remove a deleted object."""
         meta = obj["metadata"]
         self.forget(meta["uid"], int(meta["resourceVersion"]))
 
     def forget(self, uid: str, version: int) -> None:
-        """Forget the entry of a uid, and everything older than `version` that may still be reported of it."""
+        """Remove the entry of a uid and ignore later events older than `version`."""
         self._gone[uid] = max(version, self._gone.get(uid, 0))
         if entry := self._entries.pop(uid, None):
             self._replaced(entry, None)
             self._changed(entry)
 
     def replace(self, kind: Kind, namespace: str | None, objects: Iterable[Object], version: str) -> None:
-        """Merge a complete list of a kind, read at `version`; entries that it lacks were deleted, unless newer."""
+        """Merge a complete list of a kind, read at `version`; older entries that it does not contain are removed."""
         found = set()
         for obj in objects:
             found.add(obj["metadata"]["uid"])
@@ -80,16 +80,16 @@ class Cache(Generic[AnyEntry]):
                 self.forget(uid, int(version))
 
     def seen(self, uid: str) -> int:
-        """Return the newest version that is known of a uid, that of its deletion included; 0: none."""
+        """Return the newest known version of a uid, including its deletion; 0 if there is none."""
         entry = self._entries.get(uid)
         return entry.version if entry else self._gone.get(uid) or self._long_gone.get(uid, 0)
 
     def purge(self) -> None:
-        """Forget the deletions from before the last call; called so rarely that no older event is on its way."""
+        """Forget deletions from before the previous call. Call it rarely enough that no older event is pending."""
         self._gone, self._long_gone = {}, self._gone
 
     def versions(self, kind: Kind, namespace: str | None) -> dict[str, int]:
-        """Return uid -> version of a kind's entries."""
+        """Return the versions of a kind's entries by uid."""
         return {
             entry.uid: entry.version
             for entry in self._entries.values()
@@ -97,8 +97,8 @@ class Cache(Generic[AnyEntry]):
         }
 
     def _differs(self, before: AnyEntry, after: AnyEntry) -> bool:
-        """Return whether a change is worth a call of `changed`."""
+        """Return whether `changed` must be called for a change."""
         return before.version != after.version
 
     def _replaced(self, before: AnyEntry | None, after: AnyEntry | None) -> None:
-        """Keep indexes up to date."""
+        """Update indexes."""

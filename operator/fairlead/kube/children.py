@@ -1,4 +1,4 @@
-"""The cache of children: pods, Services, ConfigMaps and Deployments that carry our label, by the uid of their owner."""
+"""The cache of children: pods, Services, ConfigMaps and Deployments with our label, indexed by owner uid."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ from fairlead.kube.transport import Object
 from fairlead.kube.views import view_child, view_pod
 
 CHILDREN = ((POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False))
-"""The kinds that are watched, and whether their metadata is enough.
+"""The watched kinds, and whether only their metadata is read.
 
-Secrets are not: a job's key is created without being read, so no secret data enters the operator's memory.
+Secrets are not watched: a job's key is created without reading it, so the operator holds no secret data.
 """
 SELECTOR = names.selector({names.MANAGED_BY: names.OPERATOR})
 
@@ -23,19 +23,19 @@ _OWNERS = {kind.kind: kind.api_version for kind in WATCHED}
 
 @dataclass(slots=True)
 class Child(Entry):
-    """A child as planners see it."""
+    """A child object."""
 
     owner: str
-    """The uid of its controller; empty: it has none. A label proves nothing."""
+    """The uid of its controller, empty if there is none. Labels do not prove ownership."""
     controller: str
-    """The name of that controller."""
+    """The name of its controller."""
     key: Key | None
-    """The resource to reconcile when it changes: its owner, else the one that its labels name."""
+    """The resource to reconcile when it changes: its owner, or the resource in its labels."""
     view: PodView | ChildView
 
 
 class ChildCache(Cache[Child]):
-    """Children by owner. Objects that carry our label but have another owner concern nobody's plan."""
+    """Children by owner. Objects with our label but another owner are not used in plans."""
 
     def __init__(self, changed: Callable[[Key], None]) -> None:
         super().__init__(_read_child, lambda child: changed(child.key) if child.key else None)
@@ -49,7 +49,7 @@ class ChildCache(Cache[Child]):
     def replicas_of(self, key: Key, deployments: set[str]) -> list[Child]:
         """Return the pods of a ModelDeployment's Deployments, by name.
 
-        Their owner is a ReplicaSet, which is not watched: they are found by label and their ReplicaSet's name.
+        Their owner is a ReplicaSet, which is not watched, so they are found by label and ReplicaSet name.
         """
         pods = _by_name(self._replicated.get(key, {}))
         return [pod for pod in pods if pod.controller.rpartition("-")[0] in deployments]
@@ -69,11 +69,11 @@ class ChildCache(Cache[Child]):
         indexes: tuple[tuple[dict[Any, dict[str, Child]], Any], ...] = (
             (self._owned, child.owner), (self._replicated, child.key),
         )  # fmt: skip
-        for index, place in indexes:
-            if group := index.get(place):
+        for index, index_key in indexes:
+            if group := index.get(index_key):
                 group.pop(child.uid, None)
                 if not group:
-                    del index[place]
+                    del index[index_key]
 
 
 def _read_child(kind: Kind, obj: Object) -> Child:
@@ -93,7 +93,7 @@ def _read_child(kind: Kind, obj: Object) -> Child:
 
 
 def controller_of(meta: Object) -> dict[str, str]:
-    """Return the owner reference of an object's controller; empty when it has none."""
+    """Return the owner reference of an object's controller; empty if it has none."""
     for owner in meta.get("ownerReferences", ()):
         if owner.get("controller"):
             return dict(owner)

@@ -19,31 +19,31 @@ Objects = list[Object]
 
 FIELD_MANAGER = "fairlead"
 WATCH_SECONDS = 290.0
-"""How long one watch request lasts; below the five minutes after which some load balancers cut idle connections."""
+"""The duration of a watch request; some load balancers close idle connections after five minutes."""
 _SILENCE_SECONDS = 5.0
-"""A watch that the server should have ended this long ago has stalled."""
+"""How long after its expected end a watch counts as stalled."""
 _PAGE = 500
 _METADATA = f"{JSON};as=PartialObjectMetadata;v=v1;g=meta.k8s.io"
 _METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
 
 
 class KubeClient(Transport):
-    """Talks to one API server as one identity. Use as an async context manager."""
+    """A client of one API server with one identity. Use it as an async context manager."""
 
     @classmethod
     def from_kubeconfig(cls, path: Path | None = None) -> "KubeClient":
-        """Make a client for the kubeconfig at `path`, or the one `load_config` finds."""
+        """Create a client for the kubeconfig at `path`, or the one that `load_config` finds."""
         return cls(load_config(path))
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None, metadata_only: bool = False) -> Object:
-        """Return one object, or its metadata alone; raises ApiError with code 404 when it does not exist."""
+        """Return an object, or only its metadata; raises ApiError with code 404 when it does not exist."""
         accept = _METADATA if metadata_only else JSON
         return await self.request("GET", kind, kind.path(namespace, name), accept=accept)
 
     async def find(
         self, kind: Kind, name: str, namespace: str | None = None, metadata_only: bool = False
     ) -> Object | None:
-        """Return one object, or None when it does not exist."""
+        """Return an object, or None if it does not exist."""
         try:
             return await self.get(kind, name, namespace, metadata_only)
         except ApiError as error:
@@ -54,7 +54,7 @@ class KubeClient(Transport):
     async def list(
         self, kind: Kind, namespace: str | None = None, labels: str | None = None, fields: str | None = None
     ) -> Objects:
-        """Return every object of a kind, page by page, in one namespace or in all."""
+        """Return all objects of a kind, in one namespace or in all of them."""
         items, _ = await self.list_at_version(kind, namespace, labels, fields)
         return items
 
@@ -66,7 +66,7 @@ class KubeClient(Transport):
         fields: str | None = None,
         metadata_only: bool = False,
     ) -> tuple[Objects, str]:
-        """Return every object of a kind and the resourceVersion at which that was so."""
+        """Return all objects of a kind and the resourceVersion of the list."""
         accept = _METADATA_LIST if metadata_only else JSON
         while True:
             params = _selectors(labels, fields) | {"limit": str(_PAGE)}
@@ -76,22 +76,22 @@ class KubeClient(Transport):
                     page = await self.request(
                         "GET", kind, kind.path(namespace), params=params, accept=accept, count_as="LIST"
                     )
-                    items += page["items"] or ()  # an empty list of metadata says null
+                    items += page["items"] or ()  # null for an empty list of metadata
                     if not (token := page["metadata"].get("continue")):
                         return items, page["metadata"]["resourceVersion"]
                     params["continue"] = token
             except ApiError as error:
-                # the token of a long list expires with the version that it belongs to: start again
+                # the continue token has expired with its resourceVersion: list again
                 if error.code != 410 or "continue" not in params:
                     raise
 
     async def watch(
         self, kind: Kind, namespace: str | None = None, labels: str | None = None, fields: str | None = None
     ) -> AsyncIterator[tuple[str, Object]]:
-        """Yield (ADDED | MODIFIED | DELETED, object) without end: first everything, then every change.
+        """Yield (ADDED | MODIFIED | DELETED, object) indefinitely: first all objects, then every change.
 
-        Reconnects by itself; after a gap it lists again and reports what vanished meanwhile as DELETED.
-        Connection errors are raised: the caller decides how long to wait.
+        Reconnects automatically; after a gap it lists again and reports objects deleted in between as DELETED.
+        Raises connection errors: the caller decides how long to wait.
         """
         known: dict[str, Object] = {}
         while True:
@@ -125,10 +125,10 @@ class KubeClient(Transport):
         metadata_only: bool = False,
         seconds: float = WATCH_SECONDS,
     ) -> AsyncIterator[tuple[str, Object]]:
-        """Yield (ADDED | MODIFIED | DELETED | BOOKMARK, object) from a version on, until that version has expired.
+        """Yield (ADDED | MODIFIED | DELETED | BOOKMARK, object) from a version until that version expires.
 
-        Takes as many requests of `seconds` as it needs; one that is silent for longer has stalled and is repeated.
-        Connection errors are raised.
+        Sends requests of `seconds` each; one that is silent for longer has stalled and times out.
+        Raises connection errors.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=seconds + _SILENCE_SECONDS)
         accept = _METADATA if metadata_only else JSON
@@ -147,7 +147,7 @@ class KubeClient(Transport):
                     event = orjson.loads(line)
                     item = event["object"]
                     if event["type"] == "ERROR":
-                        # whatever it was, a fresh list is the cure; if the server is ill, that list fails
+                        # a new list recovers from any error; if the server has a problem, that list fails
                         return
                     version = item["metadata"]["resourceVersion"]
                     yield event["type"], item
@@ -160,9 +160,9 @@ class KubeClient(Transport):
         force: bool = True,
         metadata_only: bool = False,
     ) -> Object:
-        """Server-side apply: what `obj` names is ours, what it no longer names is removed; `metadata_only`: answer so.
+        """Server-side apply `obj`: fields that it no longer contains are removed. Return it, or only its metadata.
 
-        Without `force` it raises ApiError with code 409 where another manager has set a field to another value.
+        Without `force`, raises ApiError with code 409 if another manager has set a field to another value.
         """
         meta = obj["metadata"]
         path = kind.path(meta.get("namespace"), meta["name"], subresource)
@@ -173,13 +173,13 @@ class KubeClient(Transport):
     async def create(
         self, kind: Kind, obj: Mapping[str, Any], namespace: str | None = None, metadata_only: bool = False
     ) -> Object:
-        """Create an object and return it, or its metadata alone; raises ApiError with code 409 when it exists."""
+        """Create an object and return it, or only its metadata; raises ApiError with code 409 if it exists."""
         path = kind.path(namespace or obj["metadata"].get("namespace"))
         accept = _METADATA if metadata_only else JSON
         return await self.request("POST", kind, path, obj, params={"fieldManager": FIELD_MANAGER}, accept=accept)
 
     async def replace(self, kind: Kind, obj: Mapping[str, Any], subresource: str | None = None) -> Object:
-        """Replace an object; raises ApiError with code 409 when it changed since it was read."""
+        """Replace an object; raises ApiError with code 409 if it changed since it was read."""
         meta = obj["metadata"]
         path = kind.path(meta.get("namespace"), meta["name"], subresource)
         return await self.request("PUT", kind, path, obj, params={"fieldManager": FIELD_MANAGER})
@@ -204,9 +204,9 @@ class KubeClient(Transport):
         grace_seconds: int | None = None,
         uid: str | None = None,
     ) -> Object | None:
-        """Delete an object and, in the background, what it owns; return it while it terminates, None once it is gone.
+        """Delete an object and, in the background, its dependents; return it while it terminates, else None.
 
-        With `uid` only that very object is deleted: one of the same name made since stays.
+        With `uid`, an object of the same name created later is not deleted.
         """
         options: Object = {"propagationPolicy": "Background"}
         if grace_seconds is not None:

@@ -1,4 +1,4 @@
-"""Where the API server is and who we are: from a kubeconfig, or from inside a pod."""
+"""The API server's address and our credentials, from a kubeconfig or a pod's service account."""
 
 import base64
 import os
@@ -13,30 +13,30 @@ _POD_SECRETS = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 class ConfigError(Exception):
-    """The kubeconfig is missing, incomplete, or asks for something that is not supported."""
+    """The kubeconfig is missing, incomplete or requires an unsupported feature."""
 
 
 @dataclass(frozen=True)
 class ClusterConfig:
-    """One API server and one identity."""
+    """An API server and credentials."""
 
     server: str
     namespace: str
     ca: str | None
-    """PEM text of the certificate authority; None: the system's."""
+    """The certificate authority as PEM; None for the system's."""
     token: str | None
     token_file: Path | None
-    """Read again at each request when set: service account tokens rotate."""
+    """If set, read for each request, because service account tokens rotate."""
     client_certificate: Path | None
     client_key: Path | None
     verify: bool
 
     def bearer(self) -> str | None:
-        """Return the token to send with the next request."""
+        """Return the bearer token for the next request."""
         return self.token_file.read_text().strip() if self.token_file else self.token
 
     def ssl_context(self) -> ssl.SSLContext | bool:
-        """Return what aiohttp takes as its `ssl` argument."""
+        """Return the `ssl` argument for aiohttp."""
         if not self.server.startswith("https"):
             return False
         context = ssl.create_default_context(cadata=self.ca) if self.ca else ssl.create_default_context()
@@ -48,9 +48,9 @@ class ClusterConfig:
 
 
 def load_config(kubeconfig: Path | None = None, context: str | None = None) -> ClusterConfig:
-    """Load the kubeconfig that is named, else $KUBECONFIG, else the pod's own account, else ~/.kube/config.
+    """Load `kubeconfig`, $KUBECONFIG, the pod's service account or ~/.kube/config, the first that exists.
 
-    Raises ConfigError, naming the file and what it lacks.
+    Raises ConfigError.
     """
     if kubeconfig is None and "KUBECONFIG" in os.environ:
         kubeconfig = Path(os.environ["KUBECONFIG"].split(os.pathsep)[0])
@@ -82,7 +82,7 @@ def _from_file(path: Path, context_name: str | None) -> ClusterConfig:
     user = _entry(document, "users", context.get("user"), "user", path)
     if "exec" in user or "auth-provider" in user:
         raise ConfigError(
-            f"kubeconfig {path}: user {context.get('user')!r} logs in by a plugin; the operator "
+            f"kubeconfig {path}: user {context.get('user')!r} authenticates with a plugin; the operator "
             "expects a token or a client certificate"
         )
     ca = _data_or_file(cluster, "certificate-authority", path)
@@ -107,7 +107,7 @@ def _entry(document: dict[str, Any], section: str, name: str | None, key: str, p
 
 
 def _data_or_file(entry: dict[str, Any], key: str, kubeconfig: Path) -> Path | None:
-    """Return the file of a certificate or key; inline data goes into a private file, as OpenSSL loads only files."""
+    """Return the file of a certificate or key. Inline data is written to a private file: OpenSSL loads only files."""
     if file := entry.get(key):
         return kubeconfig.parent / str(file)
     if data := entry.get(f"{key}-data"):

@@ -1,23 +1,23 @@
-"""How the API server rejects a request."""
+"""Errors of the API server."""
 
 NAME_TAKEN = "NameTaken"
-"""Our own reason: an object with a child's name has another owner."""
+"""Our own reason: the name of a child is used by an object with another owner."""
 _MALFORMED = ("failed to convert new object", "failed to create typed patch object")
-"""How server-side apply rejects an object that does not fit its schema: with an internal error."""
+"""Messages of the internal errors with which server-side apply rejects invalid objects."""
 
 
 class ApiError(Exception):
-    """The API server rejected a request: `code` is HTTP's, `reason` and `message` are the Status object's."""
+    """The API server rejected a request: `code` is the HTTP status, `reason` and `message` are from the Status."""
 
     def __init__(self, code: int, reason: str, message: str, retry_after: float | None = None) -> None:
         super().__init__(f"{code} {reason}: {message}")
         self.code, self.reason, self.message = code, reason, message
         self.retry_after = retry_after
-        """Seconds until the server accepts the request again, if it said so."""
+        """Seconds to wait before a retry, if the server sent them."""
 
     @property
     def rejected(self) -> bool:
-        """Return whether the object was at fault (invalid, forbidden by admission, over quota), not the moment."""
+        """Return whether the object was rejected as invalid, forbidden or over quota, so that a retry does not help."""
         return (
             self.code in (400, 403, 413, 422)
             or self.reason == NAME_TAKEN
@@ -26,5 +26,5 @@ class ApiError(Exception):
 
     @property
     def transient(self) -> bool:
-        """Return whether the same request may succeed a moment later."""
+        """Return whether a retry may succeed."""
         return self.code in (429, 502, 503, 504) or (self.code == 500 and not self.rejected)

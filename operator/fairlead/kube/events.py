@@ -1,4 +1,4 @@
-"""Events: what a person should see in `kubectl describe`."""
+"""Events, as shown by `kubectl describe`."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ _MESSAGE_LIMIT = 1000  # the API server's is 1,024 bytes
 
 
 async def send_event(kube: KubeClient, resource: Resource, kind: Kind, event: Event) -> None:
-    """Create an event; one that exists was sent before."""
+    """Create an event, unless it was sent before."""
     try:
         await kube.create(EVENT, _build_event(resource, kind, event), resource.metadata.namespace)
     except ApiError as error:
@@ -24,7 +24,7 @@ async def send_event(kube: KubeClient, resource: Resource, kind: Kind, event: Ev
 
 
 def _build_event(resource: Resource, kind: Kind, event: Event) -> Object:
-    """Build an event named after its content: sending it again makes no second one."""
+    """Build an event whose name depends on its content, so that it is created only once."""
     meta = resource.metadata
     text = f"{meta.uid}/{meta.generation}/{event.reason}/{event.message}"
     return {

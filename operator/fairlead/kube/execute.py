@@ -1,4 +1,4 @@
-"""Writes: what a plan says, in its order. The answer to each goes into the cache, so that the next plan sees it."""
+"""Execution of plans. The response to each write is cached, so that the next plan sees it."""
 
 import asyncio
 from collections.abc import Awaitable, Iterable
@@ -17,7 +17,7 @@ from fairlead.kube.resources import StoredResource
 
 CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT)}
 _STARTED_LAST = ("Pod", "Deployment")
-"""These run what the other children configure: a pod must not start on a key or a graph that another object holds."""
+"""Written last, because a pod must not start with a key or graph that belongs to another object."""
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Writer:
     children: ChildCache
 
     async def execute(self, stored: StoredResource, resource: Resource, kind: Kind, plan: Plan) -> int:
-        """Delete, create or apply, write the status where it changed, then send the events: in this order.
+        """Delete, create or apply, write the status if it changed, and send the events, in this order.
 
-        Returns how many requests that change something it took. Raises the first error of each step, once all writes of
-        the step have ended.
+        Returns the number of writes. If writes fail, raises the first error of the step after all its writes have
+        finished.
         """
         namespace = resource.metadata.namespace
         await _together(self._delete(deletion, namespace) for deletion in plan.delete)
@@ -45,9 +45,9 @@ class Writer:
         return len(plan.delete) + len(plan.apply) + written + len(plan.events)
 
     async def write_status(self, kind: Kind, stored: StoredResource, before: StatusModel, status: StatusModel) -> bool:
-        """Write a status unless it is the one from before; return whether it was written.
+        """Write a status if it changed; return whether it was written.
 
-        Raises ApiError with code 409 when the resource is no longer the one that the status was derived from.
+        Raises ApiError with code 409 if the resource has changed since the status was derived.
         """
         if status == before:
             return False
@@ -71,7 +71,7 @@ class Writer:
             self.children.put(kind, terminating, own=True)
 
     async def _write_child(self, resource: Resource, child: Object) -> None:
-        """Create a child; one that carries its hash may change later, and is applied."""
+        """Write a child: apply it if it has a hash annotation, which means that it may change, else create it."""
         kind = CHILD_KINDS[child["kind"]]
         changes = names.APPLIED_HASH in child["metadata"].get("annotations", {})
         written = await (self._apply(resource, kind, child) if changes else self._create(resource, kind, child))
@@ -79,20 +79,20 @@ class Writer:
             self.children.put(kind, written, own=True)
 
     async def _create(self, resource: Resource, kind: Kind, child: Object) -> Object:
-        """Create what never changes; that it exists is fine if it is ours."""
+        """Create an immutable child; one that exists is accepted if we own it."""
         try:
-            # a child that nothing has happened to yet is known by its metadata
+            # nothing but metadata is needed of a child that was just created
             return await self.kube.create(kind, child, metadata_only=True)
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
             existing = await self._find_ours(resource, kind, child)
             if existing is None:
-                raise  # it was deleted meanwhile: try again
+                raise  # it was deleted in the meantime: retry
             return existing
 
     async def _apply(self, resource: Resource, kind: Kind, child: Object) -> Object:
-        """Bring a child to what it should be. An apply would adopt an object of that name, so its owner comes first."""
+        """Apply a child. Check its owner first, because an apply would adopt an existing object of that name."""
         meta = child["metadata"]
         owned = self.children.owned_by(resource.metadata.uid)
         uid = next((known.uid for known in owned if (known.kind, known.name) == (kind.kind, meta["name"])), None)
@@ -103,7 +103,7 @@ class Writer:
         return await self.kube.apply(kind, child)
 
     async def _find_ours(self, resource: Resource, kind: Kind, child: Object) -> Object | None:
-        """Return the existing object of a child's name; raises NAME_TAKEN when its controller is not the resource."""
+        """Return the existing object of a child's name; raises NAME_TAKEN if its controller is not the resource."""
         meta = child["metadata"]
         existing = await self.kube.find(kind, meta["name"], meta["namespace"], metadata_only=kind is SECRET)
         if existing and controller_of(existing["metadata"]).get("uid") != resource.metadata.uid:
@@ -113,7 +113,7 @@ class Writer:
 
 
 async def _together(writes: Iterable[Awaitable[None]]) -> None:
-    """Run writes whose order does not matter; raises the first error when all have ended."""
+    """Run independent writes concurrently; raises the first error after all have finished."""
     for outcome in await asyncio.gather(*writes, return_exceptions=True):
         if isinstance(outcome, BaseException):
             raise outcome

@@ -1,6 +1,6 @@
-"""What the artifact store holds: a job's dataset and validation, a deployment's models and their ancestors.
+"""Observation of the artifact store: a job's dataset and validation, a deployment's models and their ancestors.
 
-`fairlead_artifacts` is synchronous: every read runs in a thread, so that a slow store delays one resource only.
+`fairlead_artifacts` is synchronous: every read runs in a thread, so that a slow store delays only one resource.
 """
 
 import asyncio
@@ -16,16 +16,16 @@ from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact
 from fairlead.core.training_job.observed import Gate
 
 _CHAIN_LIMIT = 32
-"""More ancestors than this are not followed: a status is no archive."""
+"""The maximum number of artifacts in a status."""
 
 
 async def observe_gate(dataset: Dataset | None) -> Gate:
-    """Read a job's dataset and, where it is required, the validation result of the digest that was found."""
+    """Read a job's dataset and, if required, the validation result of its digest."""
     return await asyncio.to_thread(_read_gate, dataset) if dataset else Gate()
 
 
 async def observe_artifacts(deployment: ModelDeployment) -> Artifacts:
-    """Read the manifest of every model of every graph, and of what they were made from."""
+    """Read the manifests of all models and of their ancestors."""
     return await asyncio.to_thread(_read_artifacts, deployment)
 
 
@@ -51,7 +51,7 @@ def _read_artifacts(deployment: ModelDeployment) -> Artifacts:
 
 
 def _follow(artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef]) -> None:
-    """Add an artifact's ancestors; one that no longer exists ends its branch, its digest stays on record."""
+    """Add an artifact's ancestors. A deleted one is recorded too, but its own ancestors are unknown."""
     for parent in artifact.parents:
         key = (parent.uri, parent.digest)
         if key in chain or len(chain) >= _CHAIN_LIMIT:
@@ -62,7 +62,7 @@ def _follow(artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef]) 
 
 
 def _read(uri: str, digest: str | None = None) -> ArtifactFacts:
-    """Read one manifest; that it cannot be read is a fact, too."""
+    """Read a manifest; an error is returned as a fact."""
     try:
         return _view(uri, read_manifest(uri, digest))
     except ArtifactError as error:
@@ -70,7 +70,7 @@ def _read(uri: str, digest: str | None = None) -> ArtifactFacts:
 
 
 def _read_model(model_uri: str, digest: str | None) -> ArtifactFacts:
-    """Read the manifest of the artifact that a modelUri names, or names a file of."""
+    """Read the manifest of the artifact that a modelUri refers to, directly or by one of its files."""
     try:
         place, manifest = open_model(model_uri, partial(read_manifest, digest=digest))
     except ArtifactError as error:

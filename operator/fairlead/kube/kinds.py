@@ -1,4 +1,4 @@
-"""Every kind that Fairlead touches, and the verbs the operator uses on it: the one source of its RBAC."""
+"""The kinds that Fairlead uses and the operator's verbs on them, from which its RBAC is generated."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from fairlead.api.group import GROUP, VERSION
 
 @dataclass(frozen=True)
 class Kind:
-    """A Kubernetes kind, with the operator's verbs on it and on its subresources."""
+    """A Kubernetes kind with the operator's verbs on it and its subresources."""
 
     group: str
     version: str
@@ -16,17 +16,17 @@ class Kind:
     kind: str
     namespaced: bool = True
     verbs: tuple[str, ...] = ()
-    """What the operator itself does with this kind; empty for kinds that only the local cluster or the CLI use."""
+    """The operator's verbs; empty for kinds that only the local cluster or the CLI use."""
     subresources: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """(subresource, verbs) pairs."""
 
     @property
     def api_version(self) -> str:
-        """Return `group/version`, or `version` alone for the core group."""
+        """Return `group/version`, or only `version` for the core group."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     def path(self, namespace: str | None = None, name: str | None = None, subresource: str | None = None) -> str:
-        """Return the API server's URL path of a collection or of one object."""
+        """Return the URL path of a collection or an object."""
         parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
         if self.namespaced and namespace:
             parts += ["namespaces", namespace]
@@ -36,7 +36,7 @@ class Kind:
 
 
 class Key(NamedTuple):
-    """One resource of ours."""
+    """The identity of a custom resource."""
 
     kind: str
     namespace: str
@@ -73,4 +73,4 @@ OPERATOR_KINDS = (
     EVENT,
     LEASE,
 )
-"""What the generated Role grants, no more."""
+"""The kinds that the generated Role grants access to."""

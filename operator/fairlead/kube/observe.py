@@ -1,4 +1,4 @@
-"""Facts: everything that a planner decides by. What the cache holds costs no request."""
+"""Observation: gathers the facts that planners read. Cached objects need no request."""
 
 import asyncio
 from collections.abc import Iterable
@@ -17,11 +17,11 @@ from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE, Key, Kind
 from fairlead.kube.reports import Reports, in_url
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
-"""For a Service that does not answer: the next reconcile asks again."""
+"""For a Service that does not respond; the next reconcile retries."""
 
 
 async def observe_job(children: ChildCache, reports: Reports, job: TrainingJob) -> ObservedJob:
-    """Gather a job's pods, Service, gate and progress; follow its launcher's reports while it runs."""
+    """Gather a job's pods, Service, gate and progress, and follow its launcher's reports while it runs."""
     meta = job.metadata
     key = Key(job.kind, meta.namespace, meta.name)
     owned = children.owned_by(meta.uid)
@@ -39,12 +39,12 @@ async def observe_job(children: ChildCache, reports: Reports, job: TrainingJob) 
 async def observe_deployment(
     children: ChildCache, http: aiohttp.ClientSession, deployment: ModelDeployment
 ) -> ObservedDeployment:
-    """Gather a deployment's children, pods and models, and ask its Service whether it answers."""
+    """Gather a deployment's children, pods and models, and check whether its Service is ready."""
     meta = deployment.metadata
     owned = children.owned_by(meta.uid)
     deployments, services = _views(owned, DEPLOYMENT), _views(owned, SERVICE)
     replicas = children.replicas_of(Key(deployment.kind, meta.namespace, meta.name), {d.name for d in deployments})
-    # without a ready pod nobody can answer, and the address may not even be routed yet
+    # without a ready pod the Service cannot respond, and its address may not be routed yet
     ready = any(view.ready for view in deployments)
     address = next((service.cluster_ip for service in services if ready), None)
     artifacts, answer = await asyncio.gather(observe_artifacts(deployment), _observe_answer(http, address))

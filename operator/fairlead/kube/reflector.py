@@ -1,7 +1,7 @@
-"""Watches of children: list, follow, start again; nothing that happens to a watch is left unnoticed for long.
+"""Watches of children: list, follow, and list again after any error.
 
-As client-go's reflector: after any error, list anew and merge. A watch request lasts a few seconds only, and one that
-is silent for longer has stalled (`KubeClient.follow`).
+Works like client-go's reflector. Watch requests are short, so that a stalled one is detected soon
+(`KubeClient.follow`).
 """
 
 import asyncio
@@ -20,10 +20,10 @@ from fairlead.kube.kinds import Kind
 _log = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 20.0
-"""How long a watch request lasts. With the silence that is tolerated, a stalled watch is replaced within 30 s."""
+"""The duration of a watch request. A stalled watch is replaced within 30 s."""
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 0.2, 10.0
 WATCH_ERRORS = (ApiError, aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError)
-"""What can happen to a list or a watch. Everything else is a defect of ours."""
+"""Expected errors of a list or a watch. Any other error is a bug."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Reflector:
     metadata_only: bool = False
     seconds: float = FOLLOW_SECONDS
     synced: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once everything that exists is in the cache."""
+    """Set after the first complete list."""
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -49,7 +49,7 @@ class Reflector:
                 backoff = _FIRST_BACKOFF
                 await self._follow(version)
             except WATCH_ERRORS as error:
-                _log.warning("watch of %s: listing again: %s: %s", self.kind.plural, type(error).__name__, error)
+                _log.warning("watch of %s failed, listing again: %s: %s", self.kind.plural, type(error).__name__, error)
                 await asyncio.sleep(backoff)
                 backoff = min(2 * backoff, _LONGEST_BACKOFF)
 
@@ -63,7 +63,7 @@ class Reflector:
         return version
 
     async def _follow(self, version: str) -> None:
-        """Put every change into the cache, until the version has expired."""
+        """Cache every change until the version expires."""
         changes = self.kube.follow(
             self.kind, version, self.namespace, self.labels, metadata_only=self.metadata_only, seconds=self.seconds
         )

@@ -1,7 +1,7 @@
-"""The launchers' progress reports: read at a bounded rate over all jobs, passed on at a bounded rate over all jobs.
+"""The launchers' progress reports, read and published at bounded rates over all jobs.
 
-Runs beside the workers of the queue, so a launcher that does not answer delays nobody. A launcher is a tenant's pod:
-what it sends is bounded in size and time, redirects are not followed, and what does not parse is no progress.
+Runs independently of the queue's workers, so that a launcher that does not respond delays no reconcile. A launcher runs
+in a tenant's pod: its response is limited in size and time, redirects are not followed, invalid reports are ignored.
 """
 
 import asyncio
@@ -23,26 +23,26 @@ _log = logging.getLogger(__name__)
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
 _IDLE_SECONDS = 0.1
-"""How often to look for launchers that are due."""
+"""How often to check for launchers that are due."""
 _AT_ONCE = 32
-"""Requests under way at most: launchers that hang hold no more than these."""
+"""The maximum number of concurrent requests."""
 
 
 @dataclass
 class _Followed:
-    """A launcher that is asked again and again."""
+    """A launcher that is polled."""
 
     uid: str
     address: str
     due: float
     read: Progress | None = None
-    """What it said last."""
+    """The last progress that was read."""
     published: Progress | None = None
-    """What planners see."""
+    """The progress that planners see."""
 
 
 class Reports:
-    """Follows the launchers of running jobs. `publish` hears of each job whose progress planners see changed."""
+    """Polls the launchers of running jobs. `publish` is called for each job whose published progress changed."""
 
     def __init__(
         self,
@@ -57,23 +57,23 @@ class Reports:
         self._every, self._read_pause, self._write_pause = every_seconds, 1 / reads_per_second, 1 / writes_per_second
         self._followed: dict[Key, _Followed] = {}
         self._fresh: dict[Key, None] = {}
-        """The jobs whose report is newer than what was published, the oldest first."""
+        """The jobs with unpublished progress, oldest first."""
         self._changed = asyncio.Event()
 
     def follow(self, key: Key, uid: str, address: str) -> None:
-        """Read a job's launcher from now on; saying so again changes nothing."""
+        """Start polling a job's launcher; does nothing if it is already polled."""
         known = self._followed.get(key)
         if known is None or (known.uid, known.address) != (uid, address):
-            # a launcher has nothing to say yet when its pod has just started
+            # a launcher has no progress yet when its pod has just started
             self._followed[key] = _Followed(uid, address, due=time.monotonic() + self._every)
 
     def drop(self, key: Key) -> None:
-        """Stop reading a job's launcher."""
+        """Stop polling a job's launcher."""
         self._followed.pop(key, None)
         self._fresh.pop(key, None)
 
     def latest(self, key: Key, uid: str) -> Progress | None:
-        """Return the published progress of the job with this uid; None: nothing was reported yet."""
+        """Return the published progress of the job with this uid; None if there is none yet."""
         followed = self._followed.get(key)
         return followed.published if followed and followed.uid == uid else None
 
@@ -84,16 +84,16 @@ class Reports:
             group.create_task(self._publish_all())
 
     async def _read_all(self, group: asyncio.TaskGroup) -> None:
-        """Ask one launcher after the other, round and round, each at most every `every_seconds`."""
-        places = asyncio.Semaphore(_AT_ONCE)
+        """Poll the launchers in turn, each at most every `every_seconds`."""
+        slots = asyncio.Semaphore(_AT_ONCE)
         while True:
             await asyncio.sleep(_IDLE_SECONDS)
             for key, followed in list(self._followed.items()):
                 if self._followed.get(key) is not followed or followed.due > time.monotonic():
                     continue
                 followed.due = math.inf
-                await places.acquire()
-                group.create_task(self._read(key, followed)).add_done_callback(lambda _: places.release())
+                await slots.acquire()
+                group.create_task(self._read(key, followed)).add_done_callback(lambda _: slots.release())
                 await asyncio.sleep(self._read_pause)
 
     async def _publish_all(self) -> None:
@@ -125,22 +125,22 @@ class Reports:
 
 
 def parse_report(body: bytes) -> Progress | None:
-    """Return the progress in a launcher's status, None where it has none yet; raises ValueError for anything else."""
+    """Return the progress in a launcher's status, None if it has none yet; raises ValueError if it is invalid."""
     progress = LauncherStatus.parse_json(body, STATUS_PATH).progress
     return Progress.model_validate(progress.to_json()) if progress else None
 
 
 def in_url(address: str) -> str:
-    """Return an IP address as a URL's host."""
+    """Return an IP address as the host of a URL."""
     return f"[{address}]" if ":" in address else address
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     if response.status != 200:
         raise ValueError(f"got status {response.status}, expected 200")
-    most, body = LauncherStatus.max_bytes, b""
-    while len(body) <= most and (more := await response.content.read(most + 1 - len(body))):
-        body += more
-    if len(body) > most:
-        raise ValueError(f"got more than {most} bytes")
+    limit, body = LauncherStatus.max_bytes, b""
+    while len(body) <= limit and (chunk := await response.content.read(limit + 1 - len(body))):
+        body += chunk
+    if len(body) > limit:
+        raise ValueError(f"got more than {limit} bytes")
     return body

@@ -1,4 +1,4 @@
-"""The cache of our own resources: the objects that are reconciled."""
+"""The cache of the custom resources that are reconciled."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,38 +13,38 @@ from fairlead.kube.transport import Object
 
 @dataclass(slots=True)
 class StoredResource(Entry):
-    """One resource, kept as JSON: a fifth of the memory of what is made of it."""
+    """A resource, stored as JSON, which needs a fifth of the parsed object's memory."""
 
     json: bytes
-    """What the API server sent, without managedFields."""
+    """The object without managedFields."""
     deleting: bool
-    """It only waits for its finalizers."""
+    """Whether it is being deleted."""
     model: Any = None
-    """The validated object while something is due for it; None: make it of the JSON."""
+    """The validated object, kept while a reconcile is scheduled; None if it must be parsed from the JSON."""
 
     def load(self) -> Object:
         """Return the object."""
         return dict(orjson.loads(self.json))
 
     def written(self, version: int, status: Object, model: Any) -> None:
-        """Note a status that was written: its event is no news then."""
+        """Record a written status, so that its event is not a change."""
         self.json = orjson.dumps(self.load() | {"status": status})
         self.version, self.model = max(self.version, version), model
 
 
 class ResourceCache(Cache[StoredResource]):
-    """Resources by key. Of two with one name, an old one and its successor, the newer counts."""
+    """Resources by key. If an object was recreated, the newer one counts."""
 
     def __init__(self, changed: Callable[[Key], None]) -> None:
         super().__init__(_read_resource, lambda entry: changed(Key(entry.kind, entry.namespace, entry.name)))
         self._by_key: dict[Key, StoredResource] = {}
 
     def get(self, key: Key) -> StoredResource | None:
-        """Return the resource of a key; None: it does not exist."""
+        """Return the resource of a key, or None if it does not exist."""
         return self._by_key.get(key)
 
     def __iter__(self) -> Iterator[Key]:
-        """Iterate over the keys of all resources, as they are now."""
+        """Iterate over the keys of all current resources."""
         return iter(list(self._by_key))
 
     def _replaced(self, before: StoredResource | None, after: StoredResource | None) -> None:

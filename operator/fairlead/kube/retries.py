@@ -1,4 +1,4 @@
-"""Retries of one request: overload, a server that restarts, a connection that breaks."""
+"""Retries of a request after transient errors: overload, a server restart, a broken connection."""
 
 import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -6,23 +6,23 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from fairlead.kube.errors import ApiError
 
 _ATTEMPTS = 4
-"""After the first one, which is made outside: a request that just works does not pay for the machinery."""
+"""Not counting the first attempt, which runs without tenacity to save its overhead."""
 _LONGEST_RETRY_AFTER = 15.0
-"""Seconds. A server that asks for more is asked again after this time: the caller has a backoff of its own."""
+"""Seconds. A longer Retry-After is cut to this, because the caller has its own backoff."""
 _FIRST_WAIT = 0.1
 _BACKOFF = wait_random_exponential(multiplier=0.1, max=2.0)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Return whether the same request may succeed a moment later."""
+    """Return whether a retry may succeed."""
     if isinstance(error, ApiError):
         return error.transient
-    # a timeout is not retried here: the request has had its whole time already
+    # a timeout is not retried here: the request has already used its whole time
     return isinstance(error, aiohttp.ClientConnectionError) and not isinstance(error, TimeoutError)
 
 
 def first_wait(error: BaseException) -> float:
-    """Return how many seconds to wait after the first failure."""
+    """Return the seconds to wait after the first failure."""
     return _asked_for(error) or _FIRST_WAIT
 
 
@@ -38,7 +38,7 @@ def _asked_for(error: BaseException | None) -> float | None:
 
 
 def retrying() -> AsyncRetrying:
-    """Return a retryer for one request; what fails at last is raised as it is."""
+    """Return a retryer for one request; it raises the last error."""
     return AsyncRetrying(
         retry=retry_if_exception(is_transient), wait=_wait, stop=stop_after_attempt(_ATTEMPTS), reraise=True
     )

@@ -17,7 +17,7 @@ Object = dict[str, Any]
 
 JSON = "application/json"
 _MAX_CONNECTIONS = 12
-"""A TLS connection costs a handshake and 256 KiB; more requests at once make a busy API server no faster."""
+"""A TLS connection costs a handshake and 256 KiB, and more connections do not make a busy API server faster."""
 
 
 class Transport:
@@ -26,7 +26,7 @@ class Transport:
     def __init__(self, config: ClusterConfig, count: Callable[[str, Kind], None] | None = None) -> None:
         self.config = config
         self._count = count
-        """Called with the method (LIST for a page of a list) and the kind of each request, watches excepted."""
+        """Called with the method (LIST for a page of a list) and kind of each request except watches."""
         self._session: aiohttp.ClientSession | None = None
         self._retrying = retrying()
 
@@ -53,7 +53,7 @@ class Transport:
         accept: str = JSON,
         count_as: str | None = None,
     ) -> Object:
-        """Send one request, retried while the server is overloaded or restarts; raises ApiError from 400 on."""
+        """Send a request, with retries after transient errors; raises ApiError for a status of 400 and above."""
         data = None if body is None else orjson.dumps(body)
 
         async def send() -> Object:
@@ -82,9 +82,9 @@ class Transport:
         timeout: aiohttp.ClientTimeout | None = None,
         accept: str = JSON,
     ) -> Any:
-        """Open a request; use the answer as an async context manager."""
+        """Open a request; use the response as an async context manager."""
         if self._session is None:
-            raise RuntimeError("KubeClient is used outside `async with`")
+            raise RuntimeError("KubeClient was used outside `async with`")
         headers = {"Accept": accept}
         if token := self.config.bearer():
             headers["Authorization"] = f"Bearer {token}"
@@ -95,7 +95,7 @@ class Transport:
 
 
 async def check_status(response: aiohttp.ClientResponse) -> None:
-    """Raise ApiError for an answer of 400 and above."""
+    """Raise ApiError for a status of 400 and above."""
     if response.status < 400:
         return
     text = await response.text()
@@ -109,7 +109,7 @@ async def check_status(response: aiohttp.ClientResponse) -> None:
 
 
 async def iterate_lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
-    """Yield whole lines; aiohttp's own line reader rejects lines over 64 KiB, which objects can be."""
+    """Yield complete lines; aiohttp's own line reader rejects lines over 64 KiB."""
     rest = b""
     async for chunk in response.content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")

@@ -1,4 +1,4 @@
-"""From the API server's objects to the few facts that planners read."""
+"""Conversion of Kubernetes objects to the views that planners read."""
 
 from datetime import datetime
 from typing import Any
@@ -9,11 +9,11 @@ from fairlead.core.views import ChildView, PodView
 Object = dict[str, Any]
 
 _STARTING = ("ContainerCreating", "PodInitializing")
-"""Waiting reasons of a pod with which nothing is wrong."""
+"""Waiting reasons of a pod that starts normally."""
 
 
 def view_pod(pod: Object) -> PodView:
-    """Return what planners read of a pod."""
+    """Return the view of a pod."""
     meta, status = pod["metadata"], pod.get("status", {})
     labels = meta.get("labels", {})
     containers = status.get("containerStatuses", [])
@@ -37,7 +37,7 @@ def view_pod(pod: Object) -> PodView:
 
 
 def view_child(obj: Object) -> ChildView:
-    """Return what planners read of a Deployment, Service or ConfigMap."""
+    """Return the view of a Deployment, Service or ConfigMap."""
     meta, status = obj["metadata"], obj.get("status", {})
     updated = status.get("updatedReplicas", 0)
     settled = (
@@ -57,9 +57,9 @@ def view_child(obj: Object) -> ChildView:
 
 
 def _main_container(pod: Object, statuses: list[Object]) -> Object:
-    """Return the status of the container that failed, else of the pod's first: init containers count."""
-    everything: list[Object] = pod.get("status", {}).get("initContainerStatuses", []) + statuses
-    for status in everything:
+    """Return the status of the failed container, init containers included, else of the first container."""
+    all_statuses: list[Object] = pod.get("status", {}).get("initContainerStatuses", []) + statuses
+    for status in all_statuses:
         ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
         if ended and ended.get("exitCode"):
             return status
@@ -67,7 +67,7 @@ def _main_container(pod: Object, statuses: list[Object]) -> Object:
 
 
 def _waiting(status: Object, containers: list[Object]) -> str:
-    """Return why a pod does not start, or why it ended without its containers having run."""
+    """Return why a pod does not start, or why it failed before its containers ran."""
     for container in status.get("initContainerStatuses", []) + containers:
         waiting = container.get("state", {}).get("waiting")
         if waiting and waiting.get("reason") not in (*_STARTING, None):

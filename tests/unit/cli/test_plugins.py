@@ -43,4 +43,4 @@ def test_a_plugin_that_fails_is_reported_in_one_line_and_breaks_nothing(tmp_path
     _install(tmp_path, code)
     result = _run(tmp_path, "version")
     assert (result.returncode, result.stdout) == (0, "0.1.0\n")
-    assert result.stderr == f"warning: the commands of other are missing: {reason}\n"
+    assert result.stderr == f"warning: commands of other are not available: {reason}\n"

@@ -59,5 +59,5 @@ def test_no_kubeconfig_is_one_message_and_no_warning(
 
 def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1")
-    with pytest.raises(Unreachable, match="TrainingJob x: no answer from the API server"):
+    with pytest.raises(Unreachable, match="TrainingJob x: no response from the API server"):
         FairleadClient(kubeconfig=tmp_path / "config").get("TrainingJob", "x")

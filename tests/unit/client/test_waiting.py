@@ -49,8 +49,8 @@ def test_a_failure_can_be_what_is_waited_for(serve: Serve) -> None:
             "Blocked=True NotValidated: No validation for this digest",
             id="it stays blocked",
         ),
-        pytest.param(_job(), WaitTimeout, "the operator has not looked at it", id="no operator runs"),
-        pytest.param((404, {"message": "not found"}), NotFound, "was deleted while it was waited", id="it is deleted"),
+        pytest.param(_job(), WaitTimeout, "the operator has not reconciled it yet", id="no operator runs"),
+        pytest.param((404, {"message": "not found"}), NotFound, "deleted while waiting for it", id="it is deleted"),
         pytest.param((403, {"message": "no rights"}), Denied, "403: no rights", id="the account may not read it"),
         pytest.param(
             (503, {"message": "starting"}), WaitTimeout, "503: starting", id="the API server never comes back"
