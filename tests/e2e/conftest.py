@@ -1,4 +1,4 @@
-"""The kind cluster with the object store, the operator by its chart, and a restricted namespace."""
+"""The kind cluster with the object store, the operator installed by its chart, and a restricted namespace."""
 
 import subprocess
 import sys
@@ -21,7 +21,7 @@ EXAMPLE = CHECKOUT / "examples" / "digits"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the tests of installing first: they need a cluster without the operator that all others share."""
+    """Run the installation tests first: they need a cluster without the shared operator."""
     items.sort(key=lambda item: item.path.name != "test_install.py")
 
 
@@ -32,7 +32,7 @@ def kubectl() -> Kubectl:
 
 @pytest.fixture(scope="session")
 def helm() -> Path:
-    """Helm, from its Go module where it is not installed."""
+    """Helm, built from its Go module if it is not installed."""
     home = Home(default_home())
     run_steps(programs.plan_module(home, programs.HELM, "helm"), home.logs, Console())
     return programs.module_path(home, programs.HELM)
@@ -40,7 +40,7 @@ def helm() -> Path:
 
 @pytest.fixture(scope="session")
 def store(kubectl: Kubectl) -> None:
-    """MinIO, and its credentials in the namespaces that use it."""
+    """MinIO, with its credentials in the namespaces that use it."""
     for name in (NAMESPACE, SYSTEM):
         make_namespace(kubectl, name)
     command = [Path(sys.executable).parent / "fairlead", "kind", "store", "--share", NAMESPACE, "--share", SYSTEM]
@@ -49,7 +49,7 @@ def store(kubectl: Kubectl) -> None:
 
 
 def make_buckets(kubectl: Kubectl) -> None:
-    """Make the buckets that the examples name; the store's own users would have theirs."""
+    """Create the buckets that the examples use."""
     with store_environment(kubectl, NAMESPACE) as environment:
         client = Minio(
             environment["AWS_ENDPOINT_URL"].removeprefix("http://"),

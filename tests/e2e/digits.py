@@ -1,4 +1,4 @@
-"""The worked example in pods, step by step: what several tests run."""
+"""The steps of the worked example in pods, shared by several tests."""
 
 import json
 import subprocess
@@ -16,19 +16,19 @@ from tests.support.kind import forwarded, load_example, run_step, store_environm
 
 VERSION = "0.1.0"
 RUN = time.strftime("%Y%m%d-%H%M%S")
-"""Each test run has datasets of its own: one that was validated before would block no job."""
+"""A separate dataset path for each test run, because a validated dataset would not block the job."""
 
 
 @dataclass
 class Digits:
-    """One run of the example in a namespace, under a name of its own."""
+    """A run of the example in a namespace, with its own name."""
 
     kubectl: Kubectl
     namespace: str
     name: str
 
     def make_dataset(self) -> Object:
-        """Publish the dataset from this machine; returns its URI and digest."""
+        """Publish the dataset from this machine; return its URI and digest."""
         with store_environment(self.kubectl, self.namespace) as environment:
             return self._example("data.py", "--uri", f"s3://datasets/{self.name}-{RUN}/v1", environment=environment)
 
@@ -52,7 +52,7 @@ class Digits:
         run_step(self.kubectl, self.namespace, f"{self.name}-validate", image, command, **{"suite.json": suite})
 
     def wait_for_job(self, seconds: float = 300) -> Object:
-        """Wait until the job has ended; returns it."""
+        """Wait until the job has finished and return it."""
 
         def ended() -> Object:
             job = self.kubectl.get("tj", self.name, self.namespace)
@@ -61,7 +61,7 @@ class Digits:
         return dict(wait_for(ended, f"{self.name} to end", seconds))
 
     def convert(self, dataset: Object, job: Object) -> tuple[str, str]:
-        """Convert the model and make the scaler in pods; returns their URIs."""
+        """Convert the model and create the scaler in pods; return their URIs."""
         model = next(item for item in job["status"]["provenance"] if item["name"] == "model")
         image = f"fairlead/onnx-converter:{VERSION}"
         onnx, scaler = (
@@ -80,7 +80,7 @@ class Digits:
         return scaler, onnx
 
     def serve(self, scaler: str, onnx: str, seconds: float = 180) -> Object:
-        """Apply the ModelDeployment and wait until it is Ready; returns it."""
+        """Apply the ModelDeployment, wait until it is Ready and return it."""
         (deployment,) = load_example(EXAMPLE / "model-deployment.yaml")
         deployment["metadata"] = {"name": self.name, "namespace": self.namespace}
         graph = deployment["spec"]["predictors"][0]["graph"]
@@ -95,7 +95,7 @@ class Digits:
         return dict(wait_for(ready, f"{self.name} to be Ready", seconds))
 
     def measure(self, dataset: Object, folder: Path) -> Object:
-        """Send the held-out digits through the Service; returns count and accuracy."""
+        """Send the held-out digits to the Service; return count and accuracy."""
         with (
             store_environment(self.kubectl, self.namespace) as environment,
             forwarded(self.kubectl, self.namespace, self.name, 8080) as url,

@@ -37,14 +37,14 @@ def blocked(digits: Digits, dataset: Object) -> Object:
 
 @pytest.fixture(scope="module")
 def job(digits: Digits, dataset: Object, blocked: Object) -> Object:
-    """The job once it has ended."""
+    """The finished job."""
     digits.validate(dataset)
     return digits.wait_for_job()
 
 
 @pytest.fixture(scope="module")
 def deployment(digits: Digits, dataset: Object, job: Object) -> Iterator[Object]:
-    """The deployment once it is Ready."""
+    """The ready deployment."""
     yield digits.serve(*digits.convert(dataset, job))
 
 
@@ -62,7 +62,7 @@ def test_training_succeeds_across_two_nodes(kubectl: Kubectl, job: Object) -> No
     assert [item["name"] for item in job["status"]["provenance"]] == ["dataset", "validation", "model"]
 
 
-def test_held_out_digits_are_recognised_over_the_service(
+def test_held_out_digits_are_recognized_over_the_service(
     digits: Digits, dataset: Object, deployment: Object, tmp_path: Path
 ) -> None:
     result = digits.measure(dataset, tmp_path)
@@ -70,14 +70,14 @@ def test_held_out_digits_are_recognised_over_the_service(
     assert result["accuracy"] >= 0.95
 
 
-def test_columns_tell_the_state(kubectl: Kubectl, deployment: Object) -> None:
+def test_columns_show_the_state(kubectl: Kubectl, deployment: Object) -> None:
     table = kubectl("get", "tj,mdep", "-n", NAMESPACE)
     print(table)
     assert "Succeeded" in table
     assert f"http://{NAME}.{NAMESPACE}.svc:8080" in table
 
 
-def test_deleted_resources_leave_no_child(kubectl: Kubectl, deployment: Object) -> None:
+def test_deleting_resources_deletes_their_children(kubectl: Kubectl, deployment: Object) -> None:
     kubectl("delete", f"tj/{NAME}", f"mdep/{NAME}", "-n", NAMESPACE)
     for label in (f"fairlead.dev/job={NAME}", f"fairlead.dev/deployment={NAME}"):
         wait_for(lambda label=label: not owned_objects(kubectl, NAMESPACE, label), f"no object of {label}", 60)

@@ -1,4 +1,4 @@
-"""Helm and kustomize: what they render is right, and what kustomize installs works."""
+"""Installation with Helm and kustomize: the rendered objects, and an operator that works."""
 
 import subprocess
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def test_chart_lints(helm: Path) -> None:
     subprocess.run([helm, "lint", "--strict", CHART], check=True)
 
 
-def test_default_values_grant_what_the_generated_role_does(helm: Path) -> None:
+def test_default_values_grant_the_same_permissions_as_the_generated_role(helm: Path) -> None:
     objects = {obj["kind"]: obj for obj in render(helm)}
     generated = yaml.safe_load((CHECKOUT / "manifests" / "rbac" / "role.yaml").read_text())
     assert objects["ClusterRole"]["rules"] == generated["rules"]
@@ -34,7 +34,7 @@ def test_default_values_grant_what_the_generated_role_does(helm: Path) -> None:
     assert container["image"] == "fairlead/operator:0.1.0"
 
 
-def test_namespaces_take_no_cluster_role(helm: Path) -> None:
+def test_namespaces_need_no_cluster_role(helm: Path) -> None:
     objects = render(helm, "--set", "namespaces={a,b}", "--set", "replicas=2", "--set", "image.tag=v9")
     kinds = [obj["kind"] for obj in objects]
     assert "ClusterRole" not in kinds
@@ -45,7 +45,7 @@ def test_namespaces_take_no_cluster_role(helm: Path) -> None:
     assert {"name": "FAIRLEAD_NAMESPACES", "value": "a,b"} in container["env"]
 
 
-def test_bad_value_is_refused_by_name(helm: Path) -> None:
+def test_invalid_value_is_rejected_by_name(helm: Path) -> None:
     done = subprocess.run([helm, "template", "x", CHART, "--set", "replicas=0"], text=True, capture_output=True)
     assert done.returncode != 0
     assert "replicas" in done.stderr
@@ -53,7 +53,7 @@ def test_bad_value_is_refused_by_name(helm: Path) -> None:
 
 @pytest.fixture
 def kustomized(kubectl: Kubectl, helm: Path, store: None) -> Iterator[None]:
-    """The operator, installed by kustomize; CRDs and namespace stay."""
+    """The operator installed by kustomize; CRDs and namespace are kept."""
     where = ["--namespace", SYSTEM, "--kubeconfig", str(kubectl.kubeconfig)]
     subprocess.run([helm, "uninstall", "fairlead", *where, "--ignore-not-found", "--wait"], check=True)
     kubectl("apply", "--server-side", "-k", str(CHECKOUT / "manifests"))

@@ -1,4 +1,4 @@
-"""Other jobs on the kind cluster: a plain Horovod script, and every way to fail."""
+"""Other jobs on the kind cluster: a plain Horovod script and failures."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def test_failing_script_is_named_with_worker_code_and_log(
     kubectl("delete", "tj", name, "-n", NAMESPACE)
 
 
-def test_job_that_never_starts_says_which_pod_and_why(kubectl: Kubectl, operator: None) -> None:
+def test_job_that_never_starts_reports_which_pod_and_why(kubectl: Kubectl, operator: None) -> None:
     job = run_job(
         kubectl, "unstartable", spec__runPolicy={"preRunningDeadlineSeconds": 15},
         **{f"{CONTAINER}image": "fairlead/nothing:0", f"{CONTAINER}imagePullPolicy": "Never"},

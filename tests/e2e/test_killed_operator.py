@@ -1,4 +1,4 @@
-"""SIGKILL the operator at ten random moments of the example: the end state is that of the quiet run."""
+"""SIGKILL the operator at ten random times of the example: the final state is that of an undisturbed run."""
 
 import random
 import threading
@@ -13,7 +13,7 @@ KILLS, SEED = 10, 20261122
 
 
 class Killer(threading.Thread):
-    """Kills the operator again and again, until it was killed often enough or is told to stop."""
+    """Kills the operator repeatedly until the count is reached or it is stopped."""
 
     def __init__(self, kubectl: Kubectl) -> None:
         super().__init__(daemon=True)
@@ -28,7 +28,7 @@ class Killer(threading.Thread):
 
 
 def end_state(kubectl: Kubectl, name: str) -> Object:
-    """Return what must not depend on kills: conditions, counts, artifacts by name, children."""
+    """Return the state that must not depend on kills: conditions, counts, artifacts by name, children."""
     job, deployment = kubectl.get("tj", name, NAMESPACE)["status"], kubectl.get("mdep", name, NAMESPACE)["status"]
     return {
         "job": {c["type"]: (c["status"], c["reason"]) for c in job["conditions"]},
@@ -57,7 +57,7 @@ def live_through(kubectl: Kubectl, name: str, folder: Path) -> Object:
     return state
 
 
-def test_ten_kills_change_nothing_in_the_end(kubectl: Kubectl, operator: None, tmp_path: Path) -> None:
+def test_ten_kills_do_not_change_the_final_state(kubectl: Kubectl, operator: None, tmp_path: Path) -> None:
     quiet = live_through(kubectl, "quiet", tmp_path)
     killer = Killer(kubectl)
     killer.start()

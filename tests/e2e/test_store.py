@@ -1,4 +1,4 @@
-"""The artifact store's contract, the whole of it, on a real S3-compatible server."""
+"""The contract tests of the artifact store on a real S3-compatible server."""
 
 import subprocess
 import sys

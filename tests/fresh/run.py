@@ -28,7 +28,7 @@ PASSED_ON = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
     "PIP_INDEX_URL", "PIP_DEFAULT_TIMEOUT", "UV_DEFAULT_INDEX", "GOPROXY", "GOSUMDB", "GONOSUMDB",
 )  # fmt: skip
-"""How this machine reaches the package registries; nothing else of its environment reaches the fresh system."""
+"""Variables for the package registries, the only ones passed on to the fresh system."""
 
 _ENTER = r"""
 set -eu
@@ -41,12 +41,12 @@ for pair in $SHARED; do
 done
 exec chroot "$ROOT" /usr/bin/env -i "$@"
 """
-"""Run by a shell in fresh mount and process namespaces: no mount outlives it, and no process."""
+"""Run by a shell in new mount and process namespaces, so that no mount and no process outlives it."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One command on the fresh system."""
+    """The result of a command on the fresh system."""
 
     command: str
     seconds: float
@@ -54,10 +54,10 @@ class Result:
 
 
 def main() -> int:
-    """Run the commands; returns 1 when one of them failed, 2 when they could not be tried."""
+    """Run the commands; return 1 if one of them failed, 2 if they could not be run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cold", action="store_true", help="download everything; by default downloads are cached")
-    parser.add_argument("--keep", action="store_true", help="keep the system afterwards, to look at")
+    parser.add_argument("--keep", action="store_true", help="keep the system afterwards, for inspection")
     parser.add_argument("commands", nargs="*", default=COMMANDS, help=f"default: {', '.join(COMMANDS)}")
     arguments = parser.parse_args()
     console = Console()
@@ -77,27 +77,27 @@ def main() -> int:
 
 
 def find_problem() -> str:
-    """Return why a fresh system cannot be made here; empty when it can."""
+    """Return why a fresh system cannot be created here; empty if it can."""
     if os.geteuid() != 0:
         return "got an ordinary user, expected root: debootstrap and chroot need it"
     if shutil.which("debootstrap"):
         return ""
     if not shutil.which("apt-get"):
-        return "debootstrap is not installed, and this is no Debian that could install it"
+        return "debootstrap is not installed, and this is not a Debian on which to install it"
     subprocess.run(["apt-get", "update", "-qq"], check=True)
     subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", "debootstrap"], check=True)
     return ""
 
 
 def warn_of_changes(console: Console) -> None:
-    """Print that changes which are not committed are not tried."""
+    """Warn about uncommitted changes, which are not tested."""
     status = subprocess.run(["git", "status", "--porcelain"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     if status.stdout.strip():
-        console.print("[yellow]there are uncommitted changes; what is tried is the last commit[/]")
+        console.print("[yellow]uncommitted changes are ignored; testing the last commit[/]")
 
 
 def make_archive(home: Path, console: Console) -> Path:
-    """Return the archive of the bare system, made once for each list of packages."""
+    """Return the archive of the bare system, created once for each list of packages."""
     key = hashlib.sha256(f"{SUITE} {PACKAGES}".encode()).hexdigest()[:12]
     archive = home / f"{SUITE}-{key}.tar"
     if archive.exists():
@@ -119,7 +119,7 @@ def make_archive(home: Path, console: Console) -> Path:
 
 
 def unpack(archive: Path, root: Path) -> Path:
-    """Unpack the bare system, connect it to this machine's network and certificates, and clone the last commit."""
+    """Unpack the bare system, configure network and certificates, and clone the last commit."""
     remove(root)
     root.mkdir(parents=True)
     subprocess.run(["tar", "-C", str(root), "-xf", str(archive)], check=True)
@@ -134,7 +134,7 @@ def unpack(archive: Path, root: Path) -> Path:
 
 
 def run(system: Path, command: str, home: Path, cold: bool, console: Console) -> Result:
-    """Run one of the README's commands in the fresh system, its output on this terminal."""
+    """Run one of the README's commands in the fresh system and show its output."""
     console.rule(f"[bold]{command}[/] on a bare Debian ({SUITE})")
     environment = {
         "ROOT": str(system),
@@ -151,7 +151,7 @@ def run(system: Path, command: str, home: Path, cold: bool, console: Console) ->
 
 
 def build_environment() -> dict[str, str]:
-    """Return the environment of a first login, and how the registries are reached."""
+    """Return the environment of a first login, with the variables for the registries."""
     environment = {"HOME": "/root", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
     environment |= {"LANG": "C.UTF-8", "TERM": "dumb", "USER": "root"}
     environment |= {name: os.environ[name] for name in PASSED_ON if name in os.environ}
@@ -161,13 +161,13 @@ def build_environment() -> dict[str, str]:
 
 
 def find_certificates() -> str | None:
-    """Return the bundle of certificates that this machine was told to trust, where it was told."""
+    """Return the certificate bundle that this machine is configured to trust, if any."""
     bundle = os.environ.get("SSL_CERT_FILE") or os.environ.get("PIP_CERT")
     return bundle if bundle and Path(bundle).exists() else None
 
 
 def find_caches(home: Path) -> dict[Path, str]:
-    """Return this machine's caches of downloads, and where the fresh system looks for its own; no cache of builds."""
+    """Return this machine's download caches and their paths in the fresh system; build caches are not shared."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     modules = Path(os.environ.get("GOMODCACHE") or Path.home() / "go" / "pkg" / "mod")
     return {
@@ -179,7 +179,7 @@ def find_caches(home: Path) -> dict[Path, str]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a system; refuses while something is mounted in it, which would be removed with it."""
+    """Remove a system; fails if something is mounted in it, which would be removed too."""
     mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
     if inside := [mount for mount in mounts if Path(mount).is_relative_to(folder)]:
         raise SystemExit(f"make fresh: {inside[0]} is mounted; unmount it first")
@@ -187,7 +187,7 @@ def remove(folder: Path) -> None:
 
 
 def build_table(results: list[Result], cold: bool) -> Table:
-    """Return the commands, how they ended and how long they took."""
+    """Return a table of the commands, their results and durations."""
     table = Table(title=f"a bare Debian ({SUITE}), {'nothing cached' if cold else 'downloads cached'}")
     for column in ("command", "result", "seconds"):
         table.add_column(column, justify="right" if column == "seconds" else "left")

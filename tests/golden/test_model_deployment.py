@@ -1,4 +1,4 @@
-"""ModelDeployment, observed -> plan: each decision of the planner has a case here."""
+"""The planner of ModelDeployments: a case for each decision, compared with a golden file."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -41,7 +41,7 @@ REMOTE = make_deployment(
 
 @dataclass(frozen=True)
 class Case:
-    """One decision: why it is there, what is observed."""
+    """One decision: its reason and the observed state."""
 
     reason: str
     deployment: ModelDeployment
@@ -49,7 +49,7 @@ class Case:
 
 
 def applied(deployment: ModelDeployment, ready: int = 1) -> ObservedDeployment:
-    """Return what is observed once everything was applied and `ready` pods answer."""
+    """Return the observed state after everything was applied, with `ready` pods."""
     children = build_children(deployment, ARTIFACTS.digests, Settings())
     views = {kind: tuple(view(c, ready) for c in children if c["kind"] == kind) for kind in
              ("Deployment", "Service", "ConfigMap")}  # fmt: skip
@@ -65,7 +65,7 @@ def view(child: dict[str, Any], ready: int) -> ChildView:
 
 
 def wrong(**changes: Any) -> Case:
-    return Case("a graph that cannot be served is refused", make_deployment(**changes), ObservedDeployment())
+    return Case("an invalid graph is rejected", make_deployment(**changes), ObservedDeployment())
 
 
 GOOD = make_deployment()
@@ -74,31 +74,31 @@ CRASHING = PodView("digits-main-x", "u", waiting="container graph-server: CrashL
                    termination_message="node classifier: model.onnx is truncated")  # fmt: skip
 
 REJECTED = encode_report(
-    GraphFailureReport(failure=GraphFailure(at="node classifier", message="node classifier: is no model"))
+    GraphFailureReport(failure=GraphFailure(at="node classifier", message="node classifier: is not a model"))
 ).decode()
 
 CASES = {
-    "new": Case("everything is made", GOOD, ObservedDeployment(artifacts=ARTIFACTS)),
+    "new": Case("everything is created", GOOD, ObservedDeployment(artifacts=ARTIFACTS)),
     "new-remote-node": Case("a container gets a port, the graph its endpoint", REMOTE,
                             ObservedDeployment(artifacts=ARTIFACTS)),
     "new-with-secret": Case("the store's credentials come from a Secret, by reference",
                             make_deployment(spec__predictors__0__graph__envSecretRefName="store"),
                             ObservedDeployment(artifacts=ARTIFACTS)),
     "pods-not-ready": Case("it waits for its pods", GOOD, applied(GOOD, ready=0)),
-    "pods-failing": Case("a pod's last words become the reason", GOOD,
+    "pods-failing": Case("a pod's termination message is reported", GOOD,
                          replace(applied(GOOD, ready=0), pods=(CRASHING,))),
     "pods-failing-with-a-report": Case(
         "the graph server's report is read, not shown as JSON", GOOD,
         replace(applied(GOOD, ready=0), pods=(replace(CRASHING, termination_message=REJECTED),)),
     ),
-    "not-answering": Case("ready pods are not enough: the Service must answer", GOOD,
+    "not-answering": Case("ready pods are not enough: the Service must respond", GOOD,
                           replace(SERVING, answer=ServiceAnswer(503))),
-    "ready": Case("it answers; provenance is on record", GOOD, SERVING),
+    "ready": Case("it is ready; provenance is recorded", GOOD, SERVING),
     "ready-drops-what-is-old": Case(
-        "what an earlier spec left goes once the new one answers", GOOD,
+        "children of an earlier spec are deleted once the new one is ready", GOOD,
         replace(SERVING, config_maps=(*SERVING.config_maps, ChildView("digits-main-0ld", "uid-old"))),
     ),
-    "model-missing": Case("a model that is not there is waited for", GOOD,
+    "model-missing": Case("a missing model is waited for", GOOD,
                           ObservedDeployment(artifacts=Artifacts((MISSING,)))),
     "node-below-its-own-name": wrong(**{f"{NODE}name": "scaler"}),
     "two-nodes-of-one-name": wrong(
@@ -120,7 +120,7 @@ CASES = {
         ]
     ),
     "container-without-node": wrong(
-        spec__predictors__0__componentSpecs=[{"spec": {"containers": [{"name": "nobody"}]}}]
+        spec__predictors__0__componentSpecs=[{"spec": {"containers": [{"name": "unused"}]}}]
     ),
     "two-predictors": wrong(
         spec__predictors=[
@@ -136,7 +136,7 @@ def plan(case: Case) -> Plan:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_plan_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> None:
+def test_plan_matches_the_golden_file(name: str, request: pytest.FixtureRequest) -> None:
     file = Path(__file__).parent / "model_deployment" / f"{name}.yaml"
     check_golden(plan(CASES[name]), file, request.config.getoption("--update-golden"))
 
@@ -148,6 +148,6 @@ def test_every_decision_has_a_case() -> None:
     assert return_lines(plan_model_deployment) <= lines
 
 
-def test_no_golden_file_is_left_over() -> None:
+def test_every_golden_file_has_a_case() -> None:
     files = {file.stem for file in (Path(__file__).parent / "model_deployment").glob("*.yaml")}
     assert files == CASES.keys()

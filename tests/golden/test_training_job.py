@@ -1,4 +1,4 @@
-"""TrainingJob, observed -> plan: each decision of the planner has a case here."""
+"""The planner of TrainingJobs: a case for each decision, compared with a golden file."""
 
 import json
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ OPEN = Gate(DATA, PASSED)
 
 @dataclass(frozen=True)
 class Case:
-    """One decision: why it is there, what is observed."""
+    """One decision: its reason and the observed state."""
 
     reason: str
     job: TrainingJob
@@ -81,14 +81,14 @@ SUCCESS = said(
 CHILDREN = {"has_service": True}
 
 CASES = {
-    "new": Case("everything is made, and the status says so", make_job(), ObservedJob(gate=Gate())),
+    "new": Case("everything is created", make_job(), ObservedJob(gate=Gate())),
     "new-with-dataset-and-model": Case(
-        "the pods are told where data and model are; the gate's artifacts are on record",
+        "the pods get the URIs of data and model; the gate's artifacts are recorded",
         make_job(spec__dataset=DATASET, spec__model={"uri": "s3://models/digits"}),
         ObservedJob(gate=OPEN),
     ),
     "new-with-everything-set": Case(
-        "what the user sets in the template is kept, what is ours is added",
+        "the user's template is kept and extended",
         make_job(
             spec__workers__template={
                 "metadata": {"labels": {"team": "vision", "fairlead.dev/job": "other"}, "annotations": {"a": "b"}},
@@ -113,12 +113,12 @@ CASES = {
         ObservedJob(gate=Gate()),
     ),
     "blocked": Case(
-        "a gate that is shut makes no pod",
+        "a blocked job creates no pods",
         make_job(spec__dataset=DATASET),
         ObservedJob(gate=Gate(DATA, ArtifactFacts(RESULT_URI, error="not found", missing=True))),
     ),
     "unblocked": Case(
-        "the gate opened: Blocked turns False",
+        "after the gate has passed, Blocked becomes False",
         make_job(
             {
                 "conditions": [
@@ -136,53 +136,53 @@ CASES = {
         ObservedJob(gate=OPEN),
     ),
     "unsupported-elastic": Case(
-        "what this version cannot do fails at once",
+        "an unsupported field fails the job immediately",
         make_job(spec__elastic={"minReplicas": 1, "maxReplicas": 4}),
         ObservedJob(gate=Gate()),
     ),
     "suspended": Case(
-        "pods go, the job is held",
+        "the pods are deleted and the job is suspended",
         make_job(started("Running"), spec__runPolicy={"suspend": True}),
         ObservedJob(all_pods(), **CHILDREN),
     ),
     "one-worker-missing-at-start": Case(
-        "a crash between two writes is made good",
+        "a crash between two writes is repaired",
         make_job(started()),
         ObservedJob(all_pods()[:2], **CHILDREN),
     ),
     "pods-made-just-now": Case(
-        "a quick start is not worth a write: the first status says that all pods run",
+        "a quick start saves a write: the first status reports that all pods are running",
         make_job(),
         ObservedJob(all_pods(phase="Pending", created=NOW - timedelta(seconds=0.5)), **CHILDREN),
     ),
     "pods-made-a-while-ago": Case(
-        "the first status counts from the first pod",
+        "the start time is that of the first pod",
         make_job(),
         ObservedJob(all_pods(phase="Pending", created=NOW - timedelta(seconds=5)), **CHILDREN),
     ),
     "pods-pending": Case(
-        "a start that was reported is not worth another write",
+        "a reported start is not written again",
         make_job(started()),
         ObservedJob(all_pods(phase="Pending"), **CHILDREN),
     ),
     "pods-pending-for-long": Case(
-        "a slow start without a cause is not worth a write either",
+        "a slow start without a known cause is not written again",
         make_job(started(start="2026-03-01T11:59:30Z")),
         ObservedJob((pod("launcher"), pod("worker-0"), pod("worker-1", phase="Pending")), **CHILDREN),
     ),
     "pod-waiting": Case(
-        "the pod that does not start is named, and why",
+        "the pod that cannot start is named, and why",
         make_job(started()),
         ObservedJob((*all_pods()[:2], pod("worker-1", phase="Pending", waiting="ErrImagePull: x:9")), **CHILDREN),
     ),
     "pod-deleted-before-running": Case(
-        "its successor waits until it is gone",
+        "its replacement waits until it is deleted",
         make_job(started()),
         ObservedJob((*all_pods()[:2], pod("worker-1", deleting=True)), **CHILDREN),
     ),
     "running": Case("all pods run", make_job(started()), ObservedJob(all_pods(), **CHILDREN)),
     "running-progress": Case(
-        "the launcher's report goes into the status",
+        "the launcher's progress is copied to the status",
         make_job(started("Running")),
         ObservedJob(all_pods(), progress=Progress(step=40, total_steps=360, metrics={"loss": 0.5}), **CHILDREN),
     ),
@@ -199,53 +199,53 @@ CASES = {
         ),
     ),
     "restarting": Case(
-        "pods of the earlier attempt go first",
+        "pods of the earlier attempt are deleted first",
         make_job(started("Restarting", workers={"restarts": 1, "desired": 2})),
         ObservedJob(all_pods(attempt=0), **CHILDREN),
     ),
     "restarted": Case(
-        "the next attempt's pods know its number",
+        "the next attempt's pods have its number",
         make_job(started("Restarting", workers={"restarts": 1, "desired": 2})),
         ObservedJob((), **CHILDREN),
     ),
     "worker-failed-for-good": Case(
-        "which worker, its exit code, its last lines",
+        "the worker, its exit code and its last lines are reported",
         make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
         ObservedJob(
             (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, termination_message=FAILURE)), **CHILDREN
         ),
     ),
     "worker-killed-silently": Case(
-        "a pod that is killed leaves its log's last lines",
+        "for a killed pod the last lines of its log are reported",
         make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
         ObservedJob(
             (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=137, termination_message="step 40")), **CHILDREN
         ),
     ),
     "worker-lost": Case(
-        "a pod that is taken away while the others run ends the attempt",
+        "a pod that is deleted while the others run ends the attempt",
         make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
         ObservedJob(all_pods()[:2], **CHILDREN),
     ),
     "never-started": Case(
-        "a deadline ends the wait for a pod that does not start",
+        "a deadline ends the wait for a pod that cannot start",
         make_job(started(start=LONG_AGO)),
         ObservedJob((*all_pods()[:2], pod("worker-1", phase="Pending", waiting="ErrImagePull: x:9")), **CHILDREN),
     ),
     "deadline-exceeded": Case(
-        "a job may only be active for so long",
+        "the active deadline fails the job",
         make_job(started("Running", start=LONG_AGO), spec__runPolicy={"activeDeadlineSeconds": 60}),
         ObservedJob(all_pods(), **CHILDREN),
     ),
     "succeeded": Case(
-        "the launcher's last words name the model",
+        "the launcher's termination report has the model",
         make_job(started("Running", provenance=[OPEN.artifacts[0].model_dump()])),
         ObservedJob(
             (pod("launcher", phase="Succeeded", exit_code=0, termination_message=SUCCESS), *all_pods()[1:]), **CHILDREN
         ),
     ),
     "succeeded-with-a-malformed-report": Case(
-        "the job succeeded; what cannot be put on record is said",
+        "the job succeeded; the missing provenance is reported",
         make_job(started("Running")),
         ObservedJob(
             (
@@ -256,7 +256,7 @@ CASES = {
         ),
     ),
     "succeeded-unseen": Case(
-        "a job that ended before its first status has a start time, too",
+        "a job that finished before its first status has a start time",
         make_job(),
         ObservedJob(
             (
@@ -267,7 +267,7 @@ CASES = {
         ),
     ),
     "worker-failed-with-a-malformed-report": Case(
-        "what a worker wrote is shown when it follows no contract",
+        "a worker's malformed report is shown as text",
         make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
         ObservedJob(
             (
@@ -278,7 +278,7 @@ CASES = {
         ),
     ),
     "new-with-many-containers": Case(
-        "the kubelet divides what it keeps among a pod's containers: reports of such a pod are shorter",
+        "the kubelet's limit is divided among a pod's containers, so reports are shorter",
         make_job(
             spec__workers__template__spec__containers=[
                 {"name": "trainer", "image": "x:1", "command": ["python3"]},
@@ -288,12 +288,12 @@ CASES = {
         ObservedJob(gate=Gate()),
     ),
     "finished-cleans-up": Case(
-        "pods that still run go, finished ones stay for their logs",
+        "running pods are deleted, finished ones are kept for their logs",
         make_job(started("Succeeded", completionTime=STARTED)),
         ObservedJob((pod("launcher", phase="Succeeded"), *all_pods()[1:]), **CHILDREN),
     ),
     "finished-keeps-all": Case(
-        "cleanPodPolicy None leaves every pod",
+        "cleanPodPolicy None keeps all pods",
         make_job(started("Failed", completionTime=STARTED), spec__runPolicy={"cleanPodPolicy": "None"}),
         ObservedJob(all_pods(), **CHILDREN),
     ),
@@ -305,7 +305,7 @@ def plan(case: Case) -> Plan:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_plan_is_the_golden_one(name: str, request: pytest.FixtureRequest) -> None:
+def test_plan_matches_the_golden_file(name: str, request: pytest.FixtureRequest) -> None:
     file = Path(__file__).parent / "training_job" / f"{name}.yaml"
     check_golden(plan(CASES[name]), file, request.config.getoption("--update-golden"))
 
@@ -317,6 +317,6 @@ def test_every_decision_has_a_case() -> None:
     assert return_lines(plan_training_job) <= lines
 
 
-def test_no_golden_file_is_left_over() -> None:
+def test_every_golden_file_has_a_case() -> None:
     files = {file.stem for file in (Path(__file__).parent / "training_job").glob("*.yaml")}
     assert files == CASES.keys()

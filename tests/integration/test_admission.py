@@ -1,4 +1,4 @@
-"""The real API server refuses what must be refused, in words that help."""
+"""The real API server rejects invalid resources with helpful messages."""
 
 import pytest
 import yaml
@@ -9,22 +9,22 @@ from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, change
 
 
 @pytest.mark.parametrize("rejection", REJECTIONS, ids=lambda rejection: rejection.reason)
-def test_bad_resource_is_refused_at_admission(kubectl: Kubectl, rejection: Rejection) -> None:
-    told = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(rejection.resource), check=False)
+def test_invalid_resource_is_rejected_at_admission(kubectl: Kubectl, rejection: Rejection) -> None:
+    output = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(rejection.resource), check=False)
     for word in ("invalid", *rejection.words, *rejection.at_server):
-        assert word in told
+        assert word in output
 
 
 @pytest.mark.parametrize("resource", [TRAINING_JOB, MODEL_DEPLOYMENT], ids=lambda resource: resource["kind"])
-def test_good_resource_is_admitted(kubectl: Kubectl, resource: dict[str, object]) -> None:
-    told = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(resource))
-    assert "created" in told
+def test_valid_resource_is_admitted(kubectl: Kubectl, resource: dict[str, object]) -> None:
+    output = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(resource))
+    assert "created" in output
 
 
-def test_unknown_field_is_refused_by_name(kubectl: Kubectl) -> None:
+def test_unknown_field_is_rejected_by_name(kubectl: Kubectl) -> None:
     job = yaml.safe_dump(change(TRAINING_JOB, spec__worker=3))
-    told = kubectl("create", "--dry-run=server", "-f", "-", stdin=job, check=False)
-    assert 'unknown field "spec.worker"' in told
+    output = kubectl("create", "--dry-run=server", "-f", "-", stdin=job, check=False)
+    assert 'unknown field "spec.worker"' in output
 
 
 @pytest.mark.parametrize(
@@ -35,14 +35,14 @@ def test_unknown_field_is_refused_by_name(kubectl: Kubectl) -> None:
         ({"spec__model": {"uri": "s3://other/model"}}, "model: field is immutable"),
     ],
 )
-def test_job_that_exists_keeps_its_shape(kubectl: Kubectl, changes: dict[str, object], words: str) -> None:
+def test_immutable_fields_of_a_job_cannot_change(kubectl: Kubectl, changes: dict[str, object], words: str) -> None:
     job = change(TRAINING_JOB, metadata__name="immutable", spec__runPolicy={"suspend": True})
     kubectl.apply(job)
-    told = kubectl("apply", "-f", "-", stdin=yaml.safe_dump(change(job, **changes)), check=False)
-    assert words in told
+    output = kubectl("apply", "-f", "-", stdin=yaml.safe_dump(change(job, **changes)), check=False)
+    assert words in output
 
 
-def test_columns_show_what_matters(kubectl: Kubectl) -> None:
+def test_printer_columns_are_shown(kubectl: Kubectl) -> None:
     kubectl.apply(change(TRAINING_JOB, metadata__name="columns", spec__runPolicy={"suspend": True}))
     header = kubectl("get", "tj").splitlines()[0].split()
     assert header == ["NAME", "PHASE", "READY", "WORKERS", "STEP", "TOTAL", "LOSS", "RESTARTS", "AGE", "MODEL"]

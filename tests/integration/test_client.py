@@ -1,4 +1,4 @@
-"""The SDK and the command line against a real API server, without an operator: the test plays it."""
+"""The SDK and the command line against a real API server, without an operator: the test sets the status."""
 
 import json
 from collections.abc import Iterator
@@ -54,7 +54,7 @@ def _set_condition(kubectl: Kubectl, name: str, type_: str, reason: str, message
     kubectl.patch_status("tj", name, status, NAMESPACE)
 
 
-def test_models_go_in_and_come_out(client: FairleadClient) -> None:
+def test_models_are_applied_and_returned(client: FairleadClient) -> None:
     applied = client.apply(TrainingJob.model_validate(_job("typed")))
     assert applied.spec.workers.replicas == 2
     assert applied.metadata.uid
@@ -65,7 +65,7 @@ def test_models_go_in_and_come_out(client: FairleadClient) -> None:
         client.get(TrainingJob, "typed")
 
 
-def test_dictionaries_of_any_kind_go_in_and_come_out(client: FairleadClient) -> None:
+def test_dictionaries_of_any_kind_are_applied_and_returned(client: FairleadClient) -> None:
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "robot"}}
     assert client.apply(account)["metadata"]["namespace"] == NAMESPACE
     assert client.get("ServiceAccount", "robot")["kind"] == "ServiceAccount"
@@ -90,9 +90,7 @@ def test_a_dry_run_stores_nothing(client: FairleadClient) -> None:
         ),
     ],
 )  # fmt: skip
-def test_what_the_server_rejects_is_named(
-    client: FairleadClient, obj: Object, error: type[Exception], message: str
-) -> None:
+def test_a_rejected_object_is_named(client: FairleadClient, obj: Object, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         client.apply(obj)
 
@@ -108,15 +106,15 @@ def test_a_field_of_another_manager_is_a_conflict_unless_forced(kubectl: Kubectl
 
 
 def test_a_user_without_rights_is_denied(kubectl: Kubectl, client: FairleadClient, tmp_path: Path) -> None:
-    client.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "nobody"}})
+    client.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "powerless"}})
     config = yaml.safe_load(kubectl.kubeconfig.read_text())
-    config["users"][0]["user"] = {"token": kubectl("create", "token", "nobody", "-n", NAMESPACE).strip()}
+    config["users"][0]["user"] = {"token": kubectl("create", "token", "powerless", "-n", NAMESPACE).strip()}
     (tmp_path / "config").write_text(yaml.safe_dump(config))
-    with pytest.raises(Denied, match=r"TrainingJob x: 403: .*nobody.*cannot get"):
+    with pytest.raises(Denied, match=r"TrainingJob x: 403: .*powerless.*cannot get"):
         FairleadClient(NAMESPACE, kubeconfig=tmp_path / "config").get("tj", "x")
 
 
-def test_waiting_returns_a_model_or_says_why_not(kubectl: Kubectl, client: FairleadClient) -> None:
+def test_waiting_returns_a_model_or_raises_the_reason(kubectl: Kubectl, client: FairleadClient) -> None:
     client.apply(_job("waited"))
     _set_condition(kubectl, "waited", "Succeeded", "TrainingFinished", "2 workers finished.")
     assert client.wait(TrainingJob, "waited", "Succeeded", seconds=10).status.phase == "Succeeded"
@@ -141,7 +139,7 @@ def test_the_command_line_applies_lists_describes_and_deletes(kubectl: Kubectl, 
     described = run("describe", "tj/cli")
     assert described.exit_code == 0
     assert "ValidationMissing" in described.output
-    assert "[this] digest" in described.output  # what a tenant writes is no markup
+    assert "[this] digest" in described.output  # text from a tenant is not interpreted as markup
     deleted = run("delete", "-f", str(file))
     assert deleted.output.split() == ["TrainingJob", "cli", "deleted", "ModelDeployment", "cli", "deleted"]
     assert run("get", "tj").output.strip() == "TrainingJob: none"
@@ -158,7 +156,7 @@ def test_the_command_line_applies_lists_describes_and_deletes(kubectl: Kubectl, 
         pytest.param(("predict", "none", "-f", "/dev/null"), "/dev/null: expected JSON", id="no JSON"),
     ],
 )
-def test_the_command_line_ends_with_one_line(run: Any, words: tuple[str, ...], message: str) -> None:
+def test_the_command_line_reports_errors_in_one_line(run: Any, words: tuple[str, ...], message: str) -> None:
     result = run(*words)
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())

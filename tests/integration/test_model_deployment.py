@@ -1,4 +1,4 @@
-"""ModelDeployments on a real API server, with the operator as a process of its own."""
+"""ModelDeployments on a real API server, with the operator as a separate process."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def make_models(folder: Path) -> dict[str, Any]:
         ),
     ],
 )
-def test_graph_that_cannot_be_served_is_refused_in_words(
+def test_invalid_graph_is_reported_in_a_condition(
     kubectl: Kubectl, operator: Operator, name: str, changes: dict[str, Any], words: str
 ) -> None:
     create_deployment(kubectl, name, **changes)
@@ -60,7 +60,7 @@ def test_missing_model_is_waited_for(kubectl: Kubectl, operator: Operator, tmp_p
     assert uri in wait_for_reason(kubectl, "missing", "ModelNotFound")["message"]
 
 
-def test_children_are_made_and_go_with_their_owner(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
+def test_children_are_deleted_with_their_owner(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
     create_deployment(kubectl, "made", **make_models(tmp_path))
     wait_for_reason(kubectl, "made", "PodsNotReady")
     labels = "fairlead.dev/deployment=made"
@@ -75,7 +75,7 @@ def test_children_are_made_and_go_with_their_owner(kubectl: Kubectl, operator: O
     wait_for(lambda: not [i for kind in kinds for i in kubectl.list(kind, labels=labels)], "no children", 30)
 
 
-def test_ready_pods_without_an_answer_are_not_ready(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
+def test_ready_pods_without_a_response_are_not_ready(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
     create_deployment(kubectl, "silent", **make_models(tmp_path))
     wait_for_reason(kubectl, "silent", "PodsNotReady")
     wait_for(lambda: kubectl.get("deployment", "silent-main").get("status", {}).get("replicas") == 1, "a replica")

@@ -1,4 +1,4 @@
-"""Whose object it is decides, not its name or its labels: foreign objects stay as they are, and are no evidence."""
+"""Ownership is decided by the owner's uid, not by name or labels: other owners' objects are ignored and unchanged."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ LABELS = {"app.kubernetes.io/managed-by": "fairlead"}
 
 
 def labels_of(job: str, role: str = "worker") -> dict[str, str]:
-    """Return what our own pods carry."""
+    """Return the labels of our own pods."""
     return LABELS | {"fairlead.dev/job": job, "fairlead.dev/role": role, "fairlead.dev/attempt": "0"}
 
 
@@ -65,7 +65,7 @@ def test_a_name_that_becomes_free_is_used_at_once(kubectl: Kubectl, operator: Op
     wait_for_pods(kubectl, "freed")
 
 
-def test_orphans_of_an_earlier_job_of_the_name_decide_nothing(kubectl: Kubectl, operator: Operator) -> None:
+def test_orphans_of_an_earlier_job_of_the_name_are_ignored(kubectl: Kubectl, operator: Operator) -> None:
     create_job(kubectl, "again")
     wait_for_pods(kubectl, "again")
     run_pods(kubectl, "again")
@@ -105,15 +105,15 @@ def test_a_foreign_deployment_is_not_adopted(kubectl: Kubectl, operator: Operato
     assert "ownerReferences" not in found["metadata"]
 
 
-def test_a_resource_that_is_as_it_should_be_costs_no_request(kubectl: Kubectl, operator: Operator) -> None:
-    kubectl("delete", "tj,mdep", "--all")  # others may be retried meanwhile, and would be counted
+def test_an_unchanged_resource_causes_no_request(kubectl: Kubectl, operator: Operator) -> None:
+    kubectl("delete", "tj,mdep", "--all")  # other resources may be retried, which would be counted
     create_job(kubectl, "still")
     wait_for_pods(kubectl, "still")
     run_pods(kubectl, "still")
     wait_for(lambda: kubectl.get("tj", "still").get("status", {}).get("phase") == "Running", "Running")
     before = count_requests(operator.port)
     for number in range(5):
-        # each is an event, and so a reconcile
+        # each is an event and triggers a reconcile
         kubectl("annotate", "--overwrite", "tj", "still", f"touched={number}")
         kubectl("annotate", "--overwrite", "pod", "still-launcher", f"touched={number}")
     assert count_requests(operator.port) == before
@@ -122,7 +122,7 @@ def test_a_resource_that_is_as_it_should_be_costs_no_request(kubectl: Kubectl, o
 def test_a_status_is_not_derived_from_an_older_object(kubectl: Kubectl, operator: Operator) -> None:
     create_job(kubectl, "raced")
     wait_for_pods(kubectl, "raced")
-    # another writer of the status, between what the operator saw and what it writes next
+    # another writer changes the status before the operator's next write
     for number in range(3):
         patch = json.dumps({"status": {"modelVersion": f"other-{number}"}})
         kubectl("patch", "tj", "raced", "--subresource", "status", "--type", "merge", "-p", patch)

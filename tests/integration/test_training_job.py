@@ -1,4 +1,4 @@
-"""TrainingJobs on a real API server, with the operator as a process of its own; the test plays the kubelet."""
+"""TrainingJobs on a real API server, with the operator as a separate process; the test acts as the kubelet."""
 
 import json
 import os
@@ -63,14 +63,14 @@ def wait_for_condition(kubectl: Kubectl, job: str, type_: str) -> Object:
     return dict(wait_for(look, f"{type_} of {job}"))
 
 
-def test_job_lives_from_creation_to_success_in_at_most_eight_writes(kubectl: Kubectl, operator: Operator) -> None:
-    kubectl("delete", "tj,mdep", "--all")  # others may be retried meanwhile, and would be counted
+def test_job_succeeds_with_at_most_eight_writes(kubectl: Kubectl, operator: Operator) -> None:
+    kubectl("delete", "tj,mdep", "--all")  # other resources may be retried, which would be counted
     before, start = count_requests(operator.port), time.monotonic()
     create_job(kubectl, "quiet", spec__model={"uri": "file:///models"})
     pods = wait_for_pods(kubectl, "quiet")
     assert pods["worker-1"]["spec"]["securityContext"]["runAsNonRoot"] is True
     run_pods(kubectl, "quiet")
-    # Secret, Service, launcher, two workers, one status; a start that takes longer than a moment is one status more
+    # Secret, Service, launcher, two workers, one status; a slow start adds one status
     most = 6 + (time.monotonic() - start > 1.0)
     wait_for_condition(kubectl, "quiet", "Running")
     assert count_requests(operator.port).writes - before.writes <= most
@@ -132,22 +132,22 @@ def test_dataset_that_does_not_match_its_digest_blocks_the_job(
     assert wait_for_condition(kubectl, "mismatch", "Blocked")["reason"] == "DatasetDigestMismatch"
 
 
-def test_elastic_job_is_refused_in_words(kubectl: Kubectl, operator: Operator) -> None:
+def test_elastic_job_fails_with_a_message(kubectl: Kubectl, operator: Operator) -> None:
     create_job(kubectl, "elastic", spec__elastic={"minReplicas": 1, "maxReplicas": 2})
     assert "spec.elastic" in wait_for_condition(kubectl, "elastic", "Failed")["message"]
 
 
-def test_template_that_the_api_server_refuses_becomes_a_condition(kubectl: Kubectl, operator: Operator) -> None:
+def test_template_that_the_api_server_rejects_is_reported_in_a_condition(kubectl: Kubectl, operator: Operator) -> None:
     path = "spec__workers__template__spec__containers__0__resources"
-    create_job(kubectl, "refused", **{path: {"requests": {"cpu": "much"}}})
+    create_job(kubectl, "rejected", **{path: {"requests": {"cpu": "much"}}})
 
     def look() -> bool:
-        return condition(kubectl.get("tj", "refused"), "Running").get("reason") == "Rejected"
+        return condition(kubectl.get("tj", "rejected"), "Running").get("reason") == "Rejected"
 
     wait_for(look, "the rejection")
 
 
-def test_suspended_job_gives_up_its_pods_and_gets_them_back(kubectl: Kubectl, operator: Operator) -> None:
+def test_suspended_job_deletes_its_pods_and_recreates_them(kubectl: Kubectl, operator: Operator) -> None:
     create_job(kubectl, "held")
     wait_for_pods(kubectl, "held")
     create_job(kubectl, "held", spec__runPolicy={"suspend": True})
@@ -157,7 +157,7 @@ def test_suspended_job_gives_up_its_pods_and_gets_them_back(kubectl: Kubectl, op
     wait_for_pods(kubectl, "held")
 
 
-def test_deleted_job_leaves_no_child(kubectl: Kubectl, operator: Operator) -> None:
+def test_deleting_a_job_deletes_its_children(kubectl: Kubectl, operator: Operator) -> None:
     create_job(kubectl, "gone")
     wait_for_pods(kubectl, "gone")
     kubectl("delete", "tj", "gone")
@@ -170,7 +170,7 @@ def test_deleted_job_leaves_no_child(kubectl: Kubectl, operator: Operator) -> No
 
 
 @pytest.mark.parametrize("moment", ["before pods run", "while pods run"])
-def test_killed_operator_ends_where_a_quiet_one_does(kubectl: Kubectl, folder: Path, moment: str) -> None:
+def test_killed_operator_reaches_the_same_state(kubectl: Kubectl, folder: Path, moment: str) -> None:
     name = f"killed-{moment.split()[0]}"
     port = free_port()
     with running_operator(kubectl, folder, port, FAIRLEAD_LEASE_NAMESPACE="") as process:

@@ -1,4 +1,4 @@
-"""One local cluster for all tests here, its state in a temporary FAIRLEAD_HOME."""
+"""A local cluster shared by these tests, with its state in a temporary FAIRLEAD_HOME."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from fairlead_cluster.local.cluster import down, up
 
 from tests.local.support import LocalCluster
 
-# takes a cluster down when the test run has ended in whatever way: its end of the pipe is then closed
+# stops a cluster when the test run ends, however it ends: the pipe is then closed
 _GUARD = (
     "import sys, pathlib; from fairlead_cluster.local.cluster import down; "
     "sys.stdin.read(); down(pathlib.Path(sys.argv[1]))"
@@ -21,7 +21,7 @@ _GUARD = (
 
 @pytest.fixture(scope="session")
 def make_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Path]]:
-    """Make FAIRLEAD_HOMEs that share the machine's Kubernetes binary; their clusters end with the test run."""
+    """Create FAIRLEAD_HOMEs that share the Kubernetes binary; their clusters are stopped after the test run."""
     guards = []
 
     def make() -> Path:

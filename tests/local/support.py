@@ -1,4 +1,4 @@
-"""A local cluster in the hands of a test: short-hands around kubectl and pods whose image is this very environment."""
+"""Helpers for a local cluster: kubectl, and pods whose image is the test environment."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ class LocalCluster:
     home: Path
 
     def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> str:
-        """Run kubectl and return what it prints."""
+        """Run kubectl and return its output."""
         argv = [str(self.home / "bin" / "kubectl"), "--kubeconfig", str(self.home / "cluster" / "kubeconfig"), *words]
         result = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=120)
         if check and result.returncode != 0:
@@ -36,7 +36,7 @@ class LocalCluster:
         return dict(json.loads(self.kubectl("get", kind, name, "-o", "json")))
 
     def wait(self, pod: str, holds: Callable[[Object], bool], seconds: float = 60) -> Object:
-        """Wait until something holds of a pod and return it."""
+        """Wait until `holds` returns True for a pod and return it."""
         deadline = time.monotonic() + seconds
         while not holds(found := self.get("pod", pod)):
             if time.monotonic() > deadline:
@@ -45,7 +45,7 @@ class LocalCluster:
         return found
 
     def finished(self, pod: str) -> Object:
-        """Wait until a pod has ended and return its only container's terminated state."""
+        """Wait until a pod has finished and return its container's terminated state."""
         found = self.wait(pod, lambda pod: pod["status"]["phase"] in ("Succeeded", "Failed"))
         return dict(container(found)["state"]["terminated"])
 
@@ -55,7 +55,7 @@ class LocalCluster:
 
 
 def make_pod(name: str, *command: str, spec: Object | None = None, **container: Any) -> Object:
-    """Return a pod of one container, never restarted."""
+    """Return a pod with one container that is never restarted."""
     body = {"name": "main", "image": IMAGE, "command": list(command)} | container
     meta = {"name": name, "namespace": "default", "labels": {"app": name}}
     defaults = {"restartPolicy": "Never", "automountServiceAccountToken": False, "terminationGracePeriodSeconds": 5}
@@ -68,7 +68,7 @@ def make_pod(name: str, *command: str, spec: Object | None = None, **container: 
 
 
 def make_service(name: str, *, headless: bool = False, **spec: Any) -> Object:
-    """Return a Service of the pods labelled `app: <name>`."""
+    """Return a Service of the pods labeled `app: <name>`."""
     body = {"selector": {"app": name}, "ports": [{"port": 8080}]} | ({"clusterIP": "None"} if headless else {})
     return {
         "apiVersion": "v1",
@@ -79,17 +79,17 @@ def make_service(name: str, *, headless: bool = False, **spec: Any) -> Object:
 
 
 def container(pod: Object) -> Object:
-    """Return the status of a pod's first container; that of one which nobody has looked at yet before there is one."""
+    """Return the status of a pod's first container; empty states if there is none yet."""
     return dict((pod["status"].get("containerStatuses") or [{"state": {}, "restartCount": 0}])[0])
 
 
 def waiting(pod: Object, reason: str) -> bool:
-    """Say whether a pod's first container waits for this reason."""
+    """Return whether a pod's first container waits for this reason."""
     return bool(container(pod)["state"].get("waiting", {}).get("reason") == reason)
 
 
 def ready(pod: Object) -> bool:
-    """Say whether a pod's Ready condition holds."""
+    """Return whether a pod's Ready condition is True."""
     conditions = pod["status"].get("conditions") or []
     return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
@@ -103,4 +103,4 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(os.environ["HOSTNAME"].encode())
 http.server.ThreadingHTTPServer((os.environ["FAIRLEAD_BIND_ADDRESS"], 8080), Handler).serve_forever()
 """
-"""A server that answers with its pod's name; `/ready` only once the file in READY_FILE exists."""
+"""A server that returns its pod's name; `/ready` fails until the file in READY_FILE exists."""

@@ -1,4 +1,4 @@
-"""How containers start, end and start again on the process node, as the API shows it."""
+"""Start, end and restart of containers on the process node, as shown by the API."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ def test_an_exit_code_and_its_message_are_in_the_status(cluster: LocalCluster) -
     assert cluster.get("pod", "exits")["status"]["phase"] == "Failed"
 
 
-def test_the_last_lines_of_the_log_stand_in_for_a_message(cluster: LocalCluster) -> None:
+def test_the_last_lines_of_the_log_replace_a_missing_message(cluster: LocalCluster) -> None:
     command = ("sh", "-c", "seq 200; echo broken >&2; exit 1")
     cluster.apply(make_pod("falls-back", *command, terminationMessagePolicy="FallbackToLogsOnError"))
     message = cluster.finished("falls-back")["message"]
@@ -27,7 +27,7 @@ def test_the_last_lines_of_the_log_stand_in_for_a_message(cluster: LocalCluster)
 
 
 def test_a_killed_process_shows_its_signal(cluster: LocalCluster) -> None:
-    cluster.apply(make_pod("killed", "sh", "-c", "kill -9 $$$$"))  # Kubernetes makes $$ of it
+    cluster.apply(make_pod("killed", "sh", "-c", "kill -9 $$$$"))  # Kubernetes expands it to $$
     state = cluster.finished("killed")
     assert (state["exitCode"], state["signal"]) == (137, 9)
 
@@ -45,7 +45,7 @@ def test_an_unknown_image_is_never_run_on_the_machine(cluster: LocalCluster) -> 
     assert pod["status"]["phase"] == "Pending"
 
 
-def test_an_image_of_ours_without_environment_says_how_to_get_it(cluster: LocalCluster) -> None:
+def test_an_image_of_ours_without_environment_reports_how_to_get_it(cluster: LocalCluster) -> None:
     cluster.apply(make_pod("not-set-up", "true", image="fairlead/trainer:1"))
     pod = cluster.wait("not-set-up", lambda pod: waiting(pod, "ImagePullBackOff"))
     assert "fairlead setup" in container(pod)["state"]["waiting"]["message"]
@@ -58,7 +58,7 @@ def test_a_command_that_does_not_exist_is_a_start_error(cluster: LocalCluster) -
     assert "'no-such-command': executable file not found in $PATH" in state["message"]
 
 
-def test_a_container_without_command_says_that_it_needs_one(cluster: LocalCluster) -> None:
+def test_a_container_without_command_reports_that_it_needs_one(cluster: LocalCluster) -> None:
     cluster.apply(make_pod("empty"))
     pod = cluster.wait("empty", lambda pod: waiting(pod, "CreateContainerConfigError"))
     assert "no command" in container(pod)["state"]["waiting"]["message"]
@@ -96,7 +96,7 @@ def test_a_failing_container_starts_again_and_then_backs_off(cluster: LocalClust
     assert pod["status"]["phase"] == "Running"
 
 
-def test_what_a_process_left_running_ends_with_it(cluster: LocalCluster) -> None:
+def test_processes_left_running_end_with_the_container(cluster: LocalCluster) -> None:
     script = "import subprocess; print(subprocess.Popen(['sleep', '600'], start_new_session=True).pid)"
     cluster.apply(make_pod("leaves", "python", "-c", script))
     cluster.finished("leaves")
@@ -109,7 +109,7 @@ def test_an_exit_is_in_the_api_at_once(cluster: LocalCluster) -> None:
     cluster.apply(make_pod("prompt", "python", "-c", script))
     seen = asyncio.run(_moment_of_end(cluster, "prompt"))
     ended = float(cluster.kubectl("logs", "prompt"))
-    assert seen - ended < 2.0  # about 0.05 s on a quiet machine; tests share theirs
+    assert seen - ended < 2.0  # about 0.05 s on an idle machine; tests share theirs
 
 
 async def _moment_of_end(cluster: LocalCluster, name: str) -> float:

@@ -1,4 +1,4 @@
-"""What a container is given on the process node: variables, files, volumes."""
+"""Inputs of a container on the process node: variables, files, volumes."""
 
 import base64
 import json
@@ -65,7 +65,7 @@ def test_volumes_are_found_below_their_mount_paths(cluster: LocalCluster) -> Non
     assert cluster.kubectl("logs", "mounts") == "hello0123mounts\ny\n"
 
 
-def test_a_pod_waits_for_a_config_map_and_says_so(cluster: LocalCluster) -> None:
+def test_a_pod_reports_that_it_waits_for_a_config_map(cluster: LocalCluster) -> None:
     late = CONFIG | {"metadata": {"name": "late", "namespace": "default"}}
     cluster.apply(make_pod("patient", "sh", "-c", "echo $mode", envFrom=[{"configMapRef": {"name": "late"}}]))
     pod = cluster.wait("patient", lambda pod: waiting(pod, "CreateContainerConfigError"))
@@ -75,7 +75,7 @@ def test_a_pod_waits_for_a_config_map_and_says_so(cluster: LocalCluster) -> None
     assert cluster.kubectl("logs", "patient") == "fast\n"
 
 
-def test_other_volumes_are_refused_with_a_reason(cluster: LocalCluster) -> None:
+def test_unsupported_volumes_are_rejected_with_a_reason(cluster: LocalCluster) -> None:
     spec = {"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}
     cluster.apply(make_pod("greedy", "true", spec=spec))
     pod = cluster.wait("greedy", lambda pod: "hostPath" in str(pod["status"].get("containerStatuses")))

@@ -1,4 +1,4 @@
-"""TrainingJobs and ModelDeployments on the local cluster: a plain script, every way to fail, a broken model."""
+"""TrainingJobs and ModelDeployments on the local cluster: a plain script, failures, a broken model."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
 
 
 def finish(cluster: LocalCluster, name: str) -> Object:
-    """Wait until a job has ended; return it."""
+    """Wait until a job has finished and return it."""
 
     def ended() -> Object:
         job = cluster.get("tj", name)
@@ -39,7 +39,7 @@ def finish(cluster: LocalCluster, name: str) -> Object:
 
 
 def run_job(cluster: LocalCluster, name: str, **changes: Any) -> Object:
-    """Apply a job and wait until it has ended; return why it failed."""
+    """Apply a job, wait until it has finished and return why it failed."""
     cluster.apply(change(TRAINING_JOB, metadata__name=name, **changes))
     return condition(finish(cluster, name), "Failed")
 
@@ -75,7 +75,7 @@ def test_command_that_does_not_exist_is_named(fairlead: LocalCluster) -> None:
     assert "no-such-program" in failed["message"]
 
 
-def test_job_that_never_starts_says_which_pod_and_why(fairlead: LocalCluster) -> None:
+def test_job_that_never_starts_reports_which_pod_and_why(fairlead: LocalCluster) -> None:
     image = {f"{CONTAINER}image": "fairlead/nothing:0"}
     failed = run_job(fairlead, "unstartable", spec__runPolicy={"preRunningDeadlineSeconds": 4}, **image)
     assert failed["reason"] == "NeverStarted"

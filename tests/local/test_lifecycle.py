@@ -1,4 +1,4 @@
-"""Pods are deleted with grace, survive a restart of the node agent, and end with the cluster."""
+"""Pods are deleted gracefully, survive a restart of the node agent and are stopped with the cluster."""
 
 import signal
 import time
@@ -71,7 +71,7 @@ def test_a_killed_node_agent_finds_its_pods_again(cluster: LocalCluster, tmp_pat
     assert agent
     agent.signal(signal.SIGKILL)
     assert agent.wait(30)
-    # this pod's process ends while no agent is there to see it
+    # this pod's process exits while no agent is running
     (tmp_path / "end").touch()
     deadline = time.monotonic() + 30
     while find_processes(folder):
@@ -100,7 +100,7 @@ def test_down_leaves_no_process(make_home: Callable[[], Path]) -> None:
 
 
 def _processes_of(home: Path) -> list[str]:
-    """Return the command lines of running processes that know of this home."""
+    """Return the command lines of running processes that refer to this home."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:

@@ -60,7 +60,7 @@ class Pipelines:
         return self._command("run-local", *flags, "--out", self._outputs(run))
 
     def train(self, run: str, epochs: str) -> subprocess.CompletedProcess[str]:
-        """Run the step `train` as the pipeline does it."""
+        """Run the step `train` like the pipeline."""
         return self._command(
             "train", "--name", run, "--image", "fairlead/trainer:0.1.0", "--code", "digits-code",
             "--argument=--epochs", f"--argument={epochs}", "--dataset", self.dataset["uri"],
@@ -69,7 +69,7 @@ class Pipelines:
         )  # fmt: skip
 
     def outputs(self, run: str) -> dict[str, str]:
-        """Return what a run, or its step `train`, has left."""
+        """Return the output of a run or its step `train`."""
         return dict(json.loads(self._outputs(run).read_text()))
 
     def names(self, kind: str) -> list[str]:
@@ -81,7 +81,7 @@ class Pipelines:
 
     def _command(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         folder = self.cluster.home / "bin"
-        # timeout(1) ends the whole process group: a task of kfp.local outlives a run that is merely killed
+        # timeout(1) ends the whole process group; a task of kfp.local would outlive a killed run
         argv = ["timeout", "--kill-after=5", str(RUN_SECONDS), str(folder / "fairlead-pipelines"), *map(str, words)]
         path = f"{folder}{os.pathsep}{os.environ['PATH']}"
         environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
@@ -109,14 +109,14 @@ def pipelines(make_home: Callable[[], Path]) -> Iterator[Pipelines]:
 
 @pytest.fixture(scope="module")
 def first(pipelines: Pipelines) -> subprocess.CompletedProcess[str]:
-    """The run `digits-1`, which the tests look at and come back to: one training serves them all."""
+    """The run `digits-1`, shared by the tests."""
     result = pipelines.run("digits-1", pipelines.dataset)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     return result
 
 
 def _apply_surroundings(cluster: LocalCluster) -> None:
-    """Make what the pipeline's resources refer to, and an account with no rights but the Role's."""
+    """Create the objects that the pipeline's resources refer to, and an account with only the Role's permissions."""
     role = yaml.safe_load((CHECKOUT / "manifests" / "pipelines" / "role.yaml").read_text())
     binding = {
         "apiVersion": "rbac.authorization.k8s.io/v1",
@@ -150,13 +150,13 @@ def _condition(obj: dict[str, Any], type_: str) -> dict[str, Any]:
     return next(item for item in obj["status"]["conditions"] if item["type"] == type_)
 
 
-def test_pipeline_leads_a_dataset_to_predictions(pipelines: Pipelines, first: subprocess.CompletedProcess[str]) -> None:
+def test_pipeline_turns_dataset_into_predictions(pipelines: Pipelines, first: subprocess.CompletedProcess[str]) -> None:
     outputs = pipelines.outputs("digits-1")
 
     job = pipelines.cluster.get("trainingjob", "digits-1")
     assert _condition(job, "Succeeded")["status"] == "True"
     assert outputs["model_version"] == job["status"]["modelVersion"]
-    assert "digits-1: Succeeded: step 144/144 " in first.stdout, "the step's log tells the job's progress"
+    assert "digits-1: Succeeded: step 144/144 " in first.stdout, "the step's log shows the job's progress"
 
     deployment = pipelines.cluster.get("modeldeployment", "digits")
     assert _condition(deployment, "Ready")["status"] == "True"
@@ -174,7 +174,7 @@ def test_pipeline_leads_a_dataset_to_predictions(pipelines: Pipelines, first: su
 
 
 @pytest.mark.usefixtures("first")
-def test_training_step_tried_again_finds_its_job(pipelines: Pipelines) -> None:
+def test_retried_training_step_finds_its_job(pipelines: Pipelines) -> None:
     before = pipelines.cluster.get("trainingjob", "digits-1")
     result = pipelines.train("digits-1", EPOCHS)
     assert result.returncode == 0, result.stderr
@@ -185,13 +185,13 @@ def test_training_step_tried_again_finds_its_job(pipelines: Pipelines) -> None:
 
 
 @pytest.mark.usefixtures("first")
-def test_name_of_another_training_is_refused(pipelines: Pipelines) -> None:
+def test_name_of_another_training_is_rejected(pipelines: Pipelines) -> None:
     result = pipelines.train("digits-1", "1")
     assert result.returncode == 1
     assert "TrainingJob digits-1: exists with another spec; give this run another name" in result.stderr
 
 
-def test_failed_training_is_told_with_the_jobs_message(pipelines: Pipelines) -> None:
+def test_failed_training_is_reported_with_its_message(pipelines: Pipelines) -> None:
     result = pipelines.train("digits-failing", "many")
     assert result.returncode == 1
     message = _condition(pipelines.cluster.get("trainingjob", "digits-failing"), "Failed")["message"]

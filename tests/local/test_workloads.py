@@ -1,4 +1,4 @@
-"""Kubernetes' own controllers on the local cluster: what the operator builds on."""
+"""Kubernetes' own controllers, which the operator depends on, on the local cluster."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ def _pods(cluster: LocalCluster, app: str) -> list[dict[str, Any]]:
     return list(json.loads(cluster.kubectl("get", "pods", "-l", f"app={app}", "-o", "json"))["items"])
 
 
-def test_a_deployment_rolls_out_and_its_pods_go_with_it(cluster: LocalCluster) -> None:
+def test_a_deployment_rolls_out_and_its_pods_are_deleted_with_it(cluster: LocalCluster) -> None:
     cluster.apply(_deployment("rolls", "1"))
     cluster.kubectl("rollout", "status", "deployment/rolls", "--timeout=90s")
     before = {pod["metadata"]["name"] for pod in _pods(cluster, "rolls")}

@@ -4,7 +4,7 @@ import numpy as np
 
 
 class Affine:
-    """Multiplies by `factor`; refuses negative numbers, so that failures can be asked for."""
+    """Multiplies by `factor`; rejects negative numbers, so that tests can trigger failures."""
 
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor
@@ -19,7 +19,7 @@ class Affine:
         return self._apply(X)
 
     def route(self, features: np.ndarray, feature_names: list[str]) -> int:
-        """Send what is small to the first child, what is large to the second."""
+        """Send small numbers to the first child, large ones to the second."""
         return int(np.mean(features) >= 10)
 
     def aggregate(self, features_list: list[np.ndarray], feature_names_list: list[list[str]]) -> np.ndarray:

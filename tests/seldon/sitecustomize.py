@@ -1,6 +1,6 @@
-"""Keeps a Seldon microservice on the address of its pod: its wrapper can only listen on all of them.
+"""Makes a Seldon microservice listen on its pod's address only, which its wrapper does not support.
 
-On PYTHONPATH of the process, with FAIRLEAD_BIND_ADDRESS set (docs/architecture.md): needed wherever pods are processes.
+Used through PYTHONPATH with FAIRLEAD_BIND_ADDRESS set (docs/architecture.md), where pods are processes.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Whole lives of a TrainingJob: whatever its pods do, it ends, within its limits, and then rests."""
+"""Simulated runs of a TrainingJob: whatever its pods do, it finishes within its limits and then does not change."""
 
 import json
 import random
@@ -17,7 +17,7 @@ SEEDS = range(60)
 
 
 def simulate(seed: int, failures: float, lose_status: float = 0.0, evictions: float = 0.0) -> SimulatedCluster:
-    """Run a job to its end; each worker fails with the probability `failures` when it could finish."""
+    """Run a job until it finishes; each worker fails with probability `failures` when it could finish."""
 
     def live(pod: PodView, cluster: SimulatedCluster) -> PodView | None:
         if pod.phase == "Pending":
@@ -41,7 +41,7 @@ def simulate(seed: int, failures: float, lose_status: float = 0.0, evictions: fl
 
 
 def end_launcher(pod: PodView, cluster: SimulatedCluster) -> PodView:
-    """The launcher ends when all workers of its attempt have, as they did."""
+    """The launcher exits when all workers of its attempt have, with the same result."""
     workers = [p for p in cluster.pods.values() if p.role == names.WORKER and p.attempt == pod.attempt]
     if any(worker.phase == "Failed" for worker in workers):
         return replace(pod, phase="Failed", exit_code=1)
@@ -51,11 +51,11 @@ def end_launcher(pod: PodView, cluster: SimulatedCluster) -> PodView:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_quiet_life_succeeds_with_three_status_writes(seed: int) -> None:
+def test_run_without_failures_succeeds_with_three_status_writes(seed: int) -> None:
     cluster = simulate(seed, failures=0)
     assert is_true(cluster.job.status.conditions, "Succeeded")
     assert cluster.job.status.workers.restarts == 0
-    # created, running (unless it is over before anyone looked), succeeded
+    # created, running (unless it finished before the next reconcile), succeeded
     assert 2 <= cluster.status_writes <= 3
 
 
@@ -71,7 +71,7 @@ def test_failing_workers_end_the_job_within_its_limits(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_operator_that_dies_before_its_status_writes_changes_nothing_in_the_end(seed: int) -> None:
+def test_operator_that_crashes_before_its_status_writes_reaches_the_same_state(seed: int) -> None:
     cluster = simulate(seed, failures=0, lose_status=0.3)
     status = cluster.job.status
     assert is_true(status.conditions, "Succeeded")
@@ -81,7 +81,7 @@ def test_operator_that_dies_before_its_status_writes_changes_nothing_in_the_end(
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_a_finished_job_rests(seed: int) -> None:
+def test_a_finished_job_does_not_change(seed: int) -> None:
     cluster = simulate(seed, failures=0.3)
     before = cluster.job.status
     plan = cluster.reconcile()

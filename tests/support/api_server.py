@@ -1,4 +1,4 @@
-"""A real API server for tests, with the CRDs in it, and the operator as a process with exactly its own permissions."""
+"""A real API server for tests with the CRDs, and the operator as a process with only its own permissions."""
 
 import os
 import subprocess
@@ -21,12 +21,12 @@ OPERATOR_NAMESPACE = "fairlead-system"
 
 @dataclass
 class Kubectl:
-    """kubectl for one API server."""
+    """Runs kubectl against an API server."""
 
     kubeconfig: Path
 
     def __call__(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
-        """Run kubectl; return what it printed, errors too when `check` is False."""
+        """Run kubectl and return its output, including errors if `check` is False."""
         kubectl = Home(default_home()).bin / "kubectl"
         command = [str(kubectl), "--kubeconfig", str(self.kubeconfig), *arguments]
         done = subprocess.run(command, input=stdin, text=True, capture_output=True, check=False)
@@ -35,11 +35,11 @@ class Kubectl:
         return done.stdout + ("" if check else done.stderr)
 
     def apply(self, obj: Object) -> None:
-        """Apply one object."""
+        """Apply an object."""
         self("apply", "-f", "-", stdin=yaml.safe_dump(obj))
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Object:
-        """Return one object; empty when it does not exist."""
+        """Return an object; empty if it does not exist."""
         text = self("get", kind, name, "-n", namespace, "-o", "yaml", "--ignore-not-found")
         return dict(yaml.safe_load(text) or {})
 
@@ -73,7 +73,7 @@ def started_api_server(folder: Path) -> Iterator[Kubectl]:
 def running_operator(
     kubectl: Kubectl, folder: Path, port: int, **environment: str
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the operator as its own service account; /healthz answers when the block begins."""
+    """Run the operator as its own service account; it is healthy when the block begins."""
     settings = {
         "KUBECONFIG": str(operator_kubeconfig(kubectl, folder)),
         "FAIRLEAD_PORT": str(port),
@@ -96,7 +96,7 @@ def running_operator(
 
 
 def operator_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:
-    """Write a kubeconfig with the operator's service account: what RBAC does not grant fails here."""
+    """Write a kubeconfig with the operator's service account, so that missing RBAC rules make tests fail."""
     config = yaml.safe_load(kubectl.kubeconfig.read_text())
     token = kubectl("create", "token", "fairlead-operator", "-n", OPERATOR_NAMESPACE).strip()
     config["users"][0]["user"] = {"token": token}
@@ -106,7 +106,7 @@ def operator_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:
 
 
 def wait_for(look: Callable[[], Any], what: str, seconds: float = 15) -> Any:
-    """Return the first truthy answer; fails naming what was waited for and what was last seen."""
+    """Call `look` until it returns a truthy value; fails with `what` and the last value."""
     end = time.monotonic() + seconds
     while True:
         if seen := look():
@@ -117,7 +117,7 @@ def wait_for(look: Callable[[], Any], what: str, seconds: float = 15) -> Any:
 
 
 def answers(url: str) -> bool:
-    """Say whether a URL answers 200."""
+    """Return whether a URL returns status 200."""
     try:
         with urllib.request.urlopen(url, timeout=2) as response:
             return bool(response.status == 200)
@@ -126,6 +126,6 @@ def answers(url: str) -> bool:
 
 
 def condition(obj: Object, type_: str) -> Object:
-    """Return one condition; empty when it is not there."""
+    """Return a condition; empty if it does not exist."""
     found = [c for c in obj.get("status", {}).get("conditions", []) if c["type"] == type_]
     return found[0] if found else {}

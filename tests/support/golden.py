@@ -8,17 +8,17 @@ from fairlead.core.plan import Plan
 
 
 def check_golden(plan: Plan, file: Path, update: bool) -> None:
-    """Compare a plan to its golden file; with `update` write it instead."""
+    """Compare a plan with its golden file; with `update`, write the file instead."""
     found = render_plan(plan)
     if update:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(found)
-    assert file.exists(), f"{file.name} is missing: run with --update-golden, and read what it wrote"
+    assert file.exists(), f"{file.name} is missing: run with --update-golden and review the result"
     assert found == file.read_text()
 
 
 def render_plan(plan: Plan) -> str:
-    """Return everything that a plan says, as YAML."""
+    """Return the whole plan as YAML."""
     content: dict[str, Any] = {
         "status": plan.status.model_dump(mode="json", by_alias=True, exclude_none=True),
         "delete": [f"{deletion.kind}/{deletion.name} {deletion.uid}" for deletion in plan.delete],

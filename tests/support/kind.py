@@ -31,13 +31,13 @@ def kind_kubectl() -> Kubectl:
 
 
 def make_namespace(kubectl: Kubectl, name: str) -> None:
-    """Make a namespace that admits only what Pod Security `restricted` does."""
+    """Create a namespace with Pod Security `restricted`."""
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     kubectl.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
 
 
 def run_step(kubectl: Kubectl, namespace: str, name: str, image: str, command: list[str], **files: str) -> str:
-    """Run a component's command in a pod, as a pipeline's step would; return its log. `files` lie in /input."""
+    """Run a component's command in a pod, like a pipeline step, and return its log. `files` are mounted at /input."""
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}
     kubectl.apply(config | {"data": files})
     container = {
@@ -71,7 +71,7 @@ def run_step(kubectl: Kubectl, namespace: str, name: str, image: str, command: l
 
 @contextmanager
 def forwarded(kubectl: Kubectl, namespace: str, service: str, port: int) -> Iterator[str]:
-    """Forward a Service's port to this machine; yields http://127.0.0.1:PORT."""
+    """Forward a Service's port to this machine; yields its URL."""
     program = default_home() / "bin" / "kubectl"
     command = [str(program), "--kubeconfig", str(kubectl.kubeconfig), "port-forward", "-n", namespace,
                f"service/{service}", f":{port}", "--address", "127.0.0.1"]  # fmt: skip
@@ -89,7 +89,7 @@ def forwarded(kubectl: Kubectl, namespace: str, service: str, port: int) -> Iter
 
 @contextmanager
 def store_environment(kubectl: Kubectl, namespace: str) -> Iterator[dict[str, str]]:
-    """Reach the object store from this machine: yields the environment with its AWS_* variables."""
+    """Forward the object store to this machine; yields an environment with its AWS_* variables."""
     data = kubectl.get("secret", "artifact-store", namespace)["data"]
     variables = {key: base64.b64decode(value).decode() for key, value in data.items()}
     with forwarded(kubectl, "fairlead-store", "minio", 9000) as url:
@@ -97,13 +97,13 @@ def store_environment(kubectl: Kubectl, namespace: str) -> Iterator[dict[str, st
 
 
 def owned_objects(kubectl: Kubectl, namespace: str, label: str) -> list[str]:
-    """Return every object of the kinds that the operator makes, and their children, that carry a label."""
+    """Return all objects with a label of the kinds that the operator or its children create."""
     kinds = "pods,services,secrets,configmaps,deployments,replicasets"
     return kubectl("get", kinds, "-n", namespace, "-l", label, "-o", "name").split()
 
 
 def load_example(file: Path, **replacements: str) -> list[Object]:
-    """Load a manifest of an example, with texts replaced."""
+    """Load an example's manifest with text replacements."""
     text = file.read_text()
     for old, new in replacements.items():
         text = text.replace(old, new)
@@ -111,13 +111,13 @@ def load_example(file: Path, **replacements: str) -> list[Object]:
 
 
 def kill_operator(kubectl: Kubectl, namespace: str = "fairlead-system") -> bool:
-    """SIGKILL the operator's process inside its node, then drop its pod so that no back-off delays the next one."""
+    """SIGKILL the operator's process in its node, then delete its pod, so that no backoff delays the next one."""
     pods = kubectl.list("pods", namespace, "app.kubernetes.io/name=fairlead-operator")
     running = [pod for pod in pods if pod["status"].get("phase") == "Running"]
     if not running:
         return False
     pod = running[0]
-    # the node is a container of the engine: its processes are killed from there, by their pod's cgroup
+    # the node is a container: find the process by its pod's cgroup and kill it there
     node, uid = pod["spec"]["nodeName"], pod["metadata"]["uid"]
     script = (
         "for p in /proc/[0-9]*; do "

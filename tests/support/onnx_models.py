@@ -1,4 +1,4 @@
-"""ONNX models for tests, written field by field: no environment of a component needs the `onnx` package for them.
+"""ONNX models for tests, written field by field, so that components need no `onnx` package.
 
 Field numbers are those of onnx.proto3.
 """
@@ -20,7 +20,7 @@ def number(field: int, value: int) -> bytes:
 
 
 def block(field: int, content: bytes | str) -> bytes:
-    """Encode a field with a length: text, bytes or a message."""
+    """Encode a length-delimited field: text, bytes or a message."""
     data = content.encode() if isinstance(content, str) else content
     return _varint(field << 3 | 2) + _varint(len(data)) + data
 
@@ -60,7 +60,7 @@ def model(
 
 
 def scale(factor: float, shape: Sequence[int | str], datatype: str = "FP32", opset: int = 17) -> bytes:
-    """Return a model that multiplies `x` by a factor and gives `scaled`."""
+    """Return a model that multiplies `x` by a factor and returns `scaled`."""
     dtype = {"FP32": np.float32, "FP64": np.float64, "INT64": np.int64}[datatype]
     constant = tensor("factor", np.array(factor, dtype))
     return model(

@@ -1,4 +1,4 @@
-"""What must be refused, and in what words: one table for the pydantic models and for the real API server."""
+"""Invalid resources and their error messages, for the pydantic models and the real API server."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,13 +13,13 @@ _PREDICTOR = MODEL_DEPLOYMENT["spec"]["predictors"][0]
 
 @dataclass(frozen=True)
 class Rejection:
-    """One bad resource; both refusals must contain every word of `words`."""
+    """An invalid resource; both error messages must contain all `words`."""
 
     reason: str
     resource: Object
     words: tuple[str, ...]
     at_server: tuple[str, ...] = field(default=())
-    """Further words of the API server's rejection: the path and the value."""
+    """Additional words in the API server's message: the path and the value."""
 
 
 def _job(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -> Rejection:
@@ -42,17 +42,17 @@ REJECTIONS = (
          **{f"{_POD}containers": [{"name": "trainer", "image": "x"}]}),
     _job("no image", ("image", "expected an image"),
          **{f"{_POD}containers": [{"name": "trainer", "command": ["x"]}]}),
-    _job("elastic bounds the wrong way round", ("minReplicas", "maxReplicas"), "got 4",
+    _job("reversed elastic bounds", ("minReplicas", "maxReplicas"), "got 4",
          spec__elastic={"minReplicas": 4, "maxReplicas": 2}),
     _job("an unsupported URI scheme", ("uri",), '"ftp://a/b"', spec__dataset={"uri": "ftp://a/b"}),
-    _job("a URI that climbs out by an empty segment", ("uri",), "file:////etc", spec__dataset={"uri": "file:////etc"}),
+    _job("a URI with an empty segment", ("uri",), "file:////etc", spec__dataset={"uri": "file:////etc"}),
     _job("a URI without a path", ("uri",), "s3://bucket", spec__model={"uri": "s3://bucket"}),
-    _job("a digest that is none", ("digest",), '"sha256:12"',
+    _job("an invalid digest", ("digest",), '"sha256:12"',
          spec__dataset={"uri": "s3://data/x", "digest": "sha256:12"}),
     _job("a gate without a digest", ("digest", "requireValidation"),
          spec__dataset={"uri": "s3://data/x", "requireValidation": True}),
     _job("a name too long for the children's names", ("name", "50"), metadata__name="a" * 51),
-    _job("a name that is no DNS label", ("name",), '"1digits"', metadata__name="1digits"),
+    _job("a name that is not a DNS label", ("name",), '"1digits"', metadata__name="1digits"),
     _job("hostPath", ("hostPath",), **{f"{_POD}volumes": [{"name": "v", "hostPath": {"path": "/"}}]}),
     _job("hostNetwork", ("hostNetwork", "expected false"), **{f"{_POD}hostNetwork": True}),
     _job("hostPID", ("hostPID", "expected false"), **{f"{_POD}hostPID": True}),
@@ -61,7 +61,7 @@ REJECTIONS = (
          **{f"{_POD}containers": [_TRAINER | {"securityContext": {"privileged": True}}]}),
     _job("a privileged init container", ("privileged",),
          **{f"{_POD}initContainers": [{"name": "i", "securityContext": {"privileged": True}}]}),
-    _job("a foreign service account", ("serviceAccountName", "default"), "got cluster-admin",
+    _job("another service account", ("serviceAccountName", "default"), "got cluster-admin",
          **{f"{_POD}serviceAccountName": "cluster-admin"}),
     _job("a negative backoff limit", ("backoffLimit",), "-1", spec__runPolicy={"backoffLimit": -1}),
     _deployment("no predictors", ("predictors",), spec__predictors=[]),
@@ -79,6 +79,6 @@ REJECTIONS = (
                 spec__predictors__0__componentSpecs=[
                     {"spec": {"containers": [{"name": "node"}], "volumes": [{"name": "v", "hostPath": {"path": "/"}}]}}
                 ]),
-    _deployment("a digest that is none", ("digest",), f'"{UPPER_CASE}"',
+    _deployment("an invalid digest", ("digest",), f'"{UPPER_CASE}"',
                 spec__predictors__0__graph__digest=UPPER_CASE),
 )  # fmt: skip

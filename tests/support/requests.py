@@ -1,4 +1,4 @@
-"""What a running operator asks of the API server, by its own metric."""
+"""The requests of a running operator, from its metrics."""
 
 import urllib.request
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 @dataclass(frozen=True)
 class Requests:
-    """What an operator has asked of the API server, but for its lease and for comparing its caches."""
+    """The number of requests, except for leases and audits."""
 
     reads: float
     writes: float
 
 
 def count_requests(port: int) -> Requests:
-    """Read the operator's own metric."""
+    """Read the operator's metric."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as response:
         families = text_string_to_metric_families(response.read().decode())
     counts = [

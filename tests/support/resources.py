@@ -1,4 +1,4 @@
-"""Small resources for tests, as a user would write them; `change` patches them by dotted path."""
+"""Minimal resources for tests; `change` patches them by path."""
 
 import copy
 from typing import Any
@@ -50,7 +50,7 @@ NODE_CONTAINER: Object = {"spec": {"containers": [{"name": "classifier", "image"
 
 
 def change(resource: Object, **changes: Any) -> Object:
-    """Return a copy with values set by path: `spec__workers__replicas=3`; a number is a list's index; ... removes."""
+    """Return a copy with values set by path: `spec__workers__replicas=3`; numbers are list indexes; `...` removes."""
     result = copy.deepcopy(resource)
     for path, value in changes.items():
         *parents, last = [int(part) if part.isdigit() else part for part in path.split("__")]
@@ -65,14 +65,14 @@ def change(resource: Object, **changes: Any) -> Object:
 
 
 def make_job(status: Object | None = None, **changes: Any) -> TrainingJob:
-    """Return a TrainingJob as the API server would give it."""
+    """Return a TrainingJob as the API server returns it."""
     obj = change(TRAINING_JOB, **changes)
     obj["metadata"] |= {"uid": "0a1b2c3d-0000-4000-8000-000000000000", "generation": 1}
     return TrainingJob.model_validate(obj | {"status": status or {}})
 
 
 def make_deployment(status: Object | None = None, **changes: Any) -> ModelDeployment:
-    """Return a ModelDeployment as the API server would give it."""
+    """Return a ModelDeployment as the API server returns it."""
     obj = change(MODEL_DEPLOYMENT, **changes)
     obj["metadata"] |= {"uid": "4d3c2b1a-0000-4000-8000-000000000000", "generation": 1}
     return ModelDeployment.model_validate(obj | {"status": status or {}})

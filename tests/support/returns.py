@@ -1,4 +1,4 @@
-"""Which `return` statements of a function ran: every decision of a planner needs a case."""
+"""Coverage of `return` statements: every decision of a planner needs a case."""
 
 import ast
 import inspect
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def return_lines(function: Callable[..., Any]) -> set[int]:
-    """Return the line of every `return` of a function."""
+    """Return the line numbers of a function's `return` statements."""
     source, first = inspect.getsourcelines(function)
     tree = ast.parse(textwrap.dedent("".join(source)))
     return {first + node.lineno - 1 for node in ast.walk(tree) if isinstance(node, ast.Return)}
@@ -19,7 +19,7 @@ def return_lines(function: Callable[..., Any]) -> set[int]:
 
 @contextmanager
 def recorded_lines(function: Callable[..., Any]) -> Iterator[set[int]]:
-    """Record the lines of a function that run inside the block."""
+    """Record the lines of a function that run in the block."""
     lines: set[int] = set()
     code = function.__code__
 

@@ -1,4 +1,4 @@
-"""A small HTTP server that plays an API server as a script says: lists in turn, watches that end, hang or lie."""
+"""A scripted API server: lists in sequence, and watches that end, hang or return errors."""
 
 import asyncio
 import json
@@ -13,33 +13,33 @@ from fairlead.kube.config import ClusterConfig
 
 Object = dict[str, Any]
 HANG = "hang"
-"""The watch stays open and silent."""
+"""Keeps the watch open without events."""
 DROP = "drop"
-"""The connection breaks."""
+"""Drops the connection."""
 
 
 @dataclass
 class ScriptedApi:
-    """Answers each list and each watch request with the next entry of its script; the last one is repeated."""
+    """Responds to each list and watch request with the next entry of its script; the last one is repeated."""
 
     lists: list[web.Response | Object] = field(default_factory=list)
     watches: list[list[Object | str] | web.Response] = field(default_factory=list)
     writes: list[web.Response | Object | str] = field(default_factory=list)
-    """Answers to everything that is no GET."""
+    """Responses to requests other than GET."""
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
-    """(method, path, query) of everything that was asked."""
+    """(method, path, query) of all requests."""
 
     bodies: list[Object] = field(default_factory=list)
-    """What was sent with everything that is no GET."""
+    """Bodies of requests other than GET."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
-    """Ends what hangs."""
+    """Ends hanging watches."""
 
     def asked(self, watch: bool) -> list[dict[str, str]]:
-        """Return the queries of the lists, or of the watches."""
+        """Return the queries of the lists or of the watches."""
         return [query for method, _, query in self.requests if method == "GET" and ("watch" in query) == watch]
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """Play the next entry."""
+        """Respond with the next entry."""
         query = dict(request.query)
         self.requests.append((request.method, request.path, query))
         if request.method != "GET":
@@ -53,7 +53,7 @@ class ScriptedApi:
         if entry == DROP:
             _break_connection(request)
             return web.Response()
-        # a response object can be sent once only
+        # a response object can be sent only once
         return _copy(entry) if isinstance(entry, web.Response) else web.json_response(entry)
 
     async def _watch(self, request: web.Request, script: Any) -> web.StreamResponse:
@@ -106,12 +106,12 @@ async def scripted_client(api: ScriptedApi) -> AsyncIterator[KubeClient]:
 
 
 def make_list(version: int, *items: Object, token: str = "") -> Object:
-    """Return a list as the API server sends it."""
+    """Return a list as the API server returns it."""
     return {"items": list(items), "metadata": {"resourceVersion": str(version), "continue": token}}
 
 
 def make_pod(name: str, version: int, phase: str = "Pending", owner: str = "job-uid", **meta: Any) -> Object:
-    """Return a pod of the job `digits`, owned by `owner`; none: it is an orphan."""
+    """Return a pod of the job `digits`, owned by `owner`; an orphan if it is None."""
     labels = {
         "app.kubernetes.io/managed-by": "fairlead", "fairlead.dev/job": "digits", "fairlead.dev/role": "worker",
     }  # fmt: skip
@@ -137,6 +137,6 @@ def bookmark(version: int) -> Object:
 
 
 def status(code: int, reason: str, **headers: str) -> web.Response:
-    """Return an error as the API server sends it."""
+    """Return an error as the API server returns it."""
     body = {"kind": "Status", "code": code, "reason": reason, "message": reason}
     return web.json_response(body, status=code, headers={name.replace("_", "-"): v for name, v in headers.items()})

@@ -1,4 +1,4 @@
-"""An in-memory cluster for whole lives of a TrainingJob: it applies plans, and its pods live as a script says."""
+"""An in-memory cluster for simulated runs of a TrainingJob: it applies plans and runs scripted pods."""
 
 import random
 from collections.abc import Callable
@@ -18,7 +18,7 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 
 @dataclass
 class SimulatedCluster:
-    """Holds one job and its pods. `live` moves one pod by one step of its life, however it likes."""
+    """Holds a job and its pods. `live` advances a pod by one step."""
 
     job: TrainingJob
     live: Callable[[PodView, "SimulatedCluster"], PodView | None]
@@ -29,11 +29,11 @@ class SimulatedCluster:
     most_pods: int = 0
     status_writes: int = 0
     lose_status: float = 0.0
-    """How often the operator dies between its last apply and the status, as a probability."""
+    """The probability that the operator crashes between its last apply and the status."""
     _uids: int = 0
 
     def reconcile(self) -> Plan:
-        """Observe, plan, execute once, as the operator does."""
+        """Observe, plan and execute once, like the operator."""
         observed = ObservedJob(
             pods=tuple(sorted(self.pods.values(), key=lambda pod: pod.name)),
             has_service="Service" in self.kinds,
@@ -44,7 +44,7 @@ class SimulatedCluster:
         return plan
 
     def step(self) -> None:
-        """Let time pass and one pod, chosen by chance, go on with its life."""
+        """Advance the time and one randomly chosen pod."""
         self.now += timedelta(seconds=self.random.choice((0.1, 1, 3)))
         if self.pods:
             name = self.random.choice(sorted(self.pods))
@@ -56,14 +56,14 @@ class SimulatedCluster:
                 self.pods[name] = after
 
     def run_until_quiet(self, steps: int = 3000) -> None:
-        """Reconcile and step until the job has ended and nothing is left to do."""
+        """Reconcile and step until the job has finished and nothing is left to do."""
         for _ in range(steps):
             plan = self.reconcile()
             waits = plan.requeue_after is not None or plan.delete or any(pod.deleting for pod in self.pods.values())
             if self.job.status.completion_time and not waits:
                 return
             self.step()
-        raise AssertionError(f"not quiet after {steps} steps: {self.job.status}")
+        raise AssertionError(f"not finished after {steps} steps: {self.job.status}")
 
     def _execute(self, plan: Plan) -> None:
         for deletion in plan.delete:

@@ -1,4 +1,4 @@
-"""The models refuse what the API server refuses; tests/integration holds the same table against a real one."""
+"""The models reject what the API server rejects; tests/integration uses the same table with a real server."""
 
 import pytest
 from fairlead.api.model_deployment import ModelDeployment
@@ -12,7 +12,7 @@ MODELS = {"TrainingJob": TrainingJob, "ModelDeployment": ModelDeployment}
 
 
 @pytest.mark.parametrize("rejection", REJECTIONS, ids=lambda rejection: rejection.reason)
-def test_bad_resource_is_refused_with_what_was_expected(rejection: Rejection) -> None:
+def test_invalid_resource_is_rejected_with_what_was_expected(rejection: Rejection) -> None:
     with pytest.raises(ValidationError) as caught:
         MODELS[rejection.resource["kind"]].model_validate(rejection.resource)
     for word in rejection.words:
@@ -20,6 +20,6 @@ def test_bad_resource_is_refused_with_what_was_expected(rejection: Rejection) ->
 
 
 @pytest.mark.parametrize("resource", [TRAINING_JOB, MODEL_DEPLOYMENT], ids=lambda resource: resource["kind"])
-def test_good_resource_survives_a_round_trip(resource: dict[str, object]) -> None:
+def test_valid_resource_survives_a_round_trip(resource: dict[str, object]) -> None:
     model = MODELS[str(resource["kind"])].model_validate(resource)
     assert MODELS[str(resource["kind"])].model_validate(model.model_dump(by_alias=True, exclude_unset=True)) == model

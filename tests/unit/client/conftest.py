@@ -1,4 +1,4 @@
-"""A client of an HTTP server that answers as told."""
+"""A client of a scripted HTTP server."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ Serve = Callable[[list[Answer]], FairleadClient]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Return a client of a server that gives these answers in turn, and the last one for ever."""
+    """Return a client of a server that returns these responses in turn and repeats the last one."""
     servers: list[ThreadingHTTPServer] = []
 
     def start(answers: list[Answer]) -> FairleadClient:
@@ -34,7 +34,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
                 self.wfile.write(content)
 
             def log_message(self, *words: Any) -> None:
-                """Keep quiet."""
+                """Log nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         servers.append(server)

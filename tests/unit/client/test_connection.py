@@ -1,4 +1,4 @@
-"""Where the client finds its cluster."""
+"""How the client finds its cluster."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def test_the_namespace_is_the_contexts(tmp_path: Path) -> None:
     assert FairleadClient("mine", kubeconfig=tmp_path / "config").namespace == "mine"
 
 
-def test_the_environment_is_read_when_the_client_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_read_when_the_client_is_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1", namespace="team-b")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
     assert FairleadClient().namespace == "team-b"
@@ -57,7 +57,7 @@ def test_no_kubeconfig_is_one_message_and_no_warning(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+def test_a_server_that_does_not_respond_is_named(tmp_path: Path) -> None:
     write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1")
     with pytest.raises(Unreachable, match="TrainingJob x: no response from the API server"):
         FairleadClient(kubeconfig=tmp_path / "config").get("TrainingJob", "x")

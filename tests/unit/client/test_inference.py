@@ -25,5 +25,5 @@ def test_rows_become_one_tensor(values: list[Any], shape: list[int]) -> None:
 
 
 def test_rows_for_a_model_of_two_inputs_are_rejected() -> None:
-    with pytest.raises(Rejected, match="the model has the inputs x, y"):
+    with pytest.raises(Rejected, match="the model has several inputs: x, y"):
         build_request([INPUT, INPUT | {"name": "y"}], [[1.0]])

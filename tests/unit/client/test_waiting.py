@@ -25,7 +25,7 @@ def test_waiting_outlives_an_api_server_that_restarts(serve: Serve) -> None:
     assert found["status"]["conditions"] == [DONE]
 
 
-def test_every_state_that_is_seen_is_reported(serve: Serve) -> None:
+def test_every_observed_state_is_reported(serve: Serve) -> None:
     seen: list[Any] = []
     serve([_job(), _job(BLOCKED), _job(DONE)]).wait("tj", "j", "Succeeded", seconds=30, on_observed=seen.append)
     assert [job["status"]["conditions"] for job in seen] == [[], [BLOCKED], [DONE]]
@@ -36,7 +36,7 @@ def test_waiting_ends_when_the_job_fails(serve: Serve) -> None:
         serve([_job(), _job(FAILED)]).wait("TrainingJob", "j", "Succeeded", seconds=30)
 
 
-def test_a_failure_can_be_what_is_waited_for(serve: Serve) -> None:
+def test_a_failure_can_be_waited_for(serve: Serve) -> None:
     assert serve([_job(FAILED)]).wait("TrainingJob", "j", "Failed", seconds=30)["metadata"]["name"] == "j"
 
 
@@ -57,7 +57,7 @@ def test_a_failure_can_be_what_is_waited_for(serve: Serve) -> None:
         ),
     ],
 )
-def test_waiting_in_vain_says_why(serve: Serve, answer: Answer, error: type[FairleadError], message: str) -> None:
+def test_a_failed_wait_reports_why(serve: Serve, answer: Answer, error: type[FairleadError], message: str) -> None:
     with pytest.raises(error, match=message):
         serve([answer]).wait("TrainingJob", "j", "Succeeded", seconds=1)
 
@@ -65,12 +65,12 @@ def test_waiting_in_vain_says_why(serve: Serve, answer: Answer, error: type[Fair
 @pytest.mark.parametrize(
     ("status", "observed", "holds"),
     [
-        pytest.param("True", 2, True, id="it speaks of this spec"),
-        pytest.param("True", 1, False, id="it speaks of an earlier spec"),
-        pytest.param("False", 2, False, id="it is not true"),
+        pytest.param("True", 2, True, id="observed at the current spec"),
+        pytest.param("True", 1, False, id="observed at an earlier spec"),
+        pytest.param("False", 2, False, id="not true"),
     ],
 )
-def test_a_condition_counts_only_for_the_present_spec(status: str, observed: int, holds: bool) -> None:
+def test_a_condition_counts_only_for_the_current_spec(status: str, observed: int, holds: bool) -> None:
     condition = {"type": "Ready", "status": status, "observedGeneration": observed}
     found = find_condition({"metadata": {"generation": 2}, "status": {"conditions": [condition]}}, "Ready")
     assert (found is not None) is holds

@@ -37,7 +37,7 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_component_is_what_its_own_file_says(checkout: Path) -> None:
+def test_a_component_is_described_by_its_own_file(checkout: Path) -> None:
     (checkout / "edge" / "Dockerfile").touch()
     (checkout / "edge" / "fairlead_program").mkdir()
     (checkout / "edge" / "fairlead_program" / "__init__.py").touch()

@@ -38,7 +38,7 @@ def test_packages_of_the_checkout_are_linked_with_their_commands(tmp_path: Path)
     assert (result.returncode, result.stdout) == (4, "hello\n")
 
 
-def test_an_environment_is_made_once_from_pinned_requirements(tmp_path: Path) -> None:
+def test_an_environment_is_created_once_from_pinned_requirements(tmp_path: Path) -> None:
     components = _environment(tmp_path / "tiny")
     requirements = components["tiny"].requirements
     requirements.parent.mkdir()

@@ -1,4 +1,4 @@
-"""What artifacts carry beside their files: signatures, validation results, parity tables, bundles, models' places."""
+"""Contracts of artifacts: signatures, validation results, parity tables, bundles, model URIs."""
 
 import json
 from dataclasses import FrozenInstanceError
@@ -45,7 +45,7 @@ VALUES: list[tuple[Any, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("value", "written"), VALUES, ids=[type(value).__name__ for value, _ in VALUES])
-def test_what_is_written_is_what_is_read(value: Any, written: dict[str, Any]) -> None:
+def test_written_values_are_read_back(value: Any, written: dict[str, Any]) -> None:
     assert value.to_json() == written
     assert type(value).parse_json(json.dumps(written).encode(), "document") == value
 
@@ -103,7 +103,7 @@ def test_a_result_of_many_long_lines_is_cut_to_the_bounds() -> None:
     assert ValidationResult.parse(result.to_json(), "parameters") == result
 
 
-def test_a_figure_that_is_no_number_is_measured_but_never_published() -> None:
+def test_a_value_that_is_not_finite_is_measured_but_not_published() -> None:
     measured = BUNDLE.model_copy(update={"max_abs_difference": float("nan")})
     assert BundleParity.model_validate(dict(measured)).max_abs_difference != 0
     with pytest.raises(ValidationError):

@@ -1,4 +1,4 @@
-"""The package stays small: pydantic and numpy, and numpy only for programs that compute."""
+"""The package depends only on pydantic and numpy, and on numpy only for tensors."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The environment of a job's pods: what the operator writes is what launcher, agents and processes read."""
+"""The environment of a job's pods: the launcher, agents and processes read what the operator wrote."""
 
 import pytest
 from fairlead_contracts.environment import (
@@ -37,7 +37,7 @@ def test_the_launcher_reads_what_the_operator_wrote() -> None:
     assert (launcher.workers, launcher.bind_address, launcher.silence_seconds) == (3, "127.0.0.2", 4.0)
 
 
-def test_a_process_reads_what_its_agent_gave_it() -> None:
+def test_a_process_reads_what_its_agent_wrote() -> None:
     given = ProcessEnvironment(model_folder="/model", progress_file=None)
     assert given.to_environment() == {"FAIRLEAD_MODEL_DIR": "/model"}
     assert ProcessEnvironment.from_environment(given.to_environment()) == given

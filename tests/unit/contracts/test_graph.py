@@ -1,4 +1,4 @@
-"""graph.json: what the operator writes is what the graph server reads, within bounds."""
+"""graph.json: the graph server reads what the operator wrote, within bounds."""
 
 import json
 from typing import Any
@@ -44,7 +44,7 @@ def tree(width: int, depth: int, name: str = "n") -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_what_is_written_is_what_is_read() -> None:
+def test_written_values_are_read_back() -> None:
     assert json.loads(DOCUMENT.to_text()) == WRITTEN
     assert parse(DOCUMENT.to_text()) == DOCUMENT
     assert parse(WRITTEN | {"schema": "fairlead.dev/graph/v1", "newer": 1}) == DOCUMENT

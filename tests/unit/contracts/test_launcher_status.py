@@ -1,4 +1,4 @@
-"""The launcher's status and the progress in it: what the launcher serves is what the operator reads."""
+"""The launcher's status and progress: the operator reads what the launcher wrote."""
 
 import json
 from typing import Any
@@ -25,7 +25,7 @@ def parse(document: Any) -> LauncherStatus:
     return LauncherStatus.parse_json(document if isinstance(document, str) else json.dumps(document), "/status")
 
 
-def test_what_is_written_is_what_is_read() -> None:
+def test_written_values_are_read_back() -> None:
     assert STATUS.to_json() == WRITTEN
     assert parse(STATUS.to_json()) == STATUS
     assert parse(WRITTEN | {"schema": "fairlead.dev/launcher-status/v1", "newer": 1}) == STATUS
@@ -79,7 +79,7 @@ SALVAGED = [
 
 
 @pytest.mark.parametrize(("document", "kept"), SALVAGED)
-def test_what_is_valid_of_a_scripts_file_is_kept(document: Any, kept: Any) -> None:
+def test_valid_parts_of_a_progress_file_are_kept(document: Any, kept: Any) -> None:
     report = ProgressReport.salvage_json(json.dumps(document).encode())
     assert report is not None
     assert report.to_json() == kept

@@ -1,4 +1,4 @@
-"""V2's data types, tensors, requests and responses: what one side writes is what the other reads."""
+"""V2 data types, tensors, requests and responses: each side reads what the other wrote."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Termination reports: whole JSON within the kubelet's bytes, and read into a value whatever a container left."""
+"""Termination reports: complete JSON within the kubelet's limit, and parsing of any message."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,7 @@ TAILS = {
 
 
 @pytest.mark.parametrize(("report", "written"), REPORTS)
-def test_what_is_written_is_what_is_read(tmp_path: Path, report: Report, written: Any) -> None:
+def test_written_values_are_read_back(tmp_path: Path, report: Report, written: Any) -> None:
     write_report(tmp_path / "log", report)
     text = (tmp_path / "log").read_text()
     assert json.loads(text) == written
@@ -88,7 +88,7 @@ def test_the_kubelets_bytes_are_divided_with_room_for_a_sidecar() -> None:
     assert [limit_for(containers) for containers in (1, 2, 3, 11)] == [4096, 4096, 3072, 1024]
 
 
-def test_a_success_of_too_many_words_gives_up_the_progress() -> None:
+def test_a_success_report_that_is_too_long_drops_the_progress() -> None:
     metrics = {f"{index:02}" + "\x01" * 60: 1e-300 for index in range(20)}
     report = SUCCESS.model_copy(update={"progress": ProgressReport(step=1, metrics=metrics)})
     assert json.loads(encode_report(report)) == {"model": SUCCESS.to_json()["model"], "progress": None}
@@ -125,7 +125,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize(("document", "problem"), MALFORMED, ids=[problem for _, problem in MALFORMED])
-def test_a_report_that_follows_no_contract_is_a_value_with_the_problem(document: Any, problem: str) -> None:
+def test_an_invalid_report_is_returned_as_malformed(document: Any, problem: str) -> None:
     report = read_report(json.dumps(document))
     assert isinstance(report, Malformed)
     assert report.problem.startswith(problem)
@@ -146,7 +146,7 @@ NO_FAILURES = [
 
 
 @pytest.mark.parametrize(("document", "message"), NO_FAILURES)
-def test_what_is_no_failure_is_rejected(document: object, message: str) -> None:
+def test_an_invalid_failure_is_rejected(document: object, message: str) -> None:
     with pytest.raises(ContractError) as caught:
         Failure.parse(document, "failure")
     assert str(caught.value).startswith(message)

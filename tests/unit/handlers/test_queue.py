@@ -1,4 +1,4 @@
-"""The keyed queue: one worker a key, every request heard, failures backed off."""
+"""The keyed queue: one worker per key, no lost additions, backoff after failures."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ async def test_a_key_asked_for_many_times_runs_once() -> None:
     assert seen == ["a"]
 
 
-async def test_a_key_never_runs_twice_at_once_and_a_request_meanwhile_runs_it_again() -> None:
+async def test_a_key_never_runs_concurrently_and_runs_again_if_added_while_running() -> None:
     running: set[str] = set()
     runs: list[str] = []
 
@@ -50,7 +50,7 @@ async def test_a_key_never_runs_twice_at_once_and_a_request_meanwhile_runs_it_ag
     assert (runs, failures) == (["a", "a"], [])
 
 
-async def test_a_request_meanwhile_overtakes_the_wait_that_the_run_asks_for() -> None:
+async def test_a_key_added_while_running_runs_before_its_requeue_delay() -> None:
     runs: list[str] = []
 
     async def work(key: str) -> float:
@@ -65,7 +65,7 @@ async def test_a_request_meanwhile_overtakes_the_wait_that_the_run_asks_for() ->
     assert len(runs) == 2
 
 
-async def test_keys_run_side_by_side() -> None:
+async def test_keys_run_concurrently() -> None:
     meeting = asyncio.Barrier(3)
 
     async def work(_: str) -> None:
@@ -78,7 +78,7 @@ async def test_keys_run_side_by_side() -> None:
     assert failures == []
 
 
-async def test_a_failing_key_is_tried_again_with_growing_delays_and_holds_up_no_other() -> None:
+async def test_a_failing_key_is_retried_with_growing_delays_and_does_not_delay_others() -> None:
     good: list[str] = []
 
     async def work(key: str) -> None:
@@ -94,7 +94,7 @@ async def test_a_failing_key_is_tried_again_with_growing_delays_and_holds_up_no_
     assert good == ["good"]
 
 
-async def test_a_key_comes_back_when_it_asks_to() -> None:
+async def test_a_key_is_requeued_after_its_delay() -> None:
     runs: list[str] = []
 
     async def work(key: str) -> float | None:
@@ -108,7 +108,7 @@ async def test_a_key_comes_back_when_it_asks_to() -> None:
     assert len(queue) == 0
 
 
-async def test_an_event_overtakes_a_long_wait() -> None:
+async def test_an_event_shortens_a_long_delay() -> None:
     runs: list[str] = []
 
     async def work(key: str) -> float:

@@ -1,4 +1,4 @@
-"""Settings come from the environment, or are rejected by name."""
+"""Settings are read from the environment, and invalid ones are rejected by name."""
 
 import pytest
 from fairlead.handlers.settings import read_settings
@@ -13,7 +13,7 @@ def test_settings_are_read_by_name_and_type(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.identity == "operator-0"
 
 
-def test_bad_value_is_rejected_with_the_variable_and_what_was_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_value_is_rejected_with_the_variable_and_what_was_expected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FAIRLEAD_PROGRESS_SECONDS", "soon")
     with pytest.raises(ValueError, match="FAIRLEAD_PROGRESS_SECONDS: got 'soon', expected float"):
         read_settings()

@@ -1,4 +1,4 @@
-"""The cache: an entry only ever moves to a newer version, whatever the order of what is reported."""
+"""The cache: entries only change to newer versions, whatever the order of events."""
 
 from fairlead.core.views import PodView
 from fairlead.kube.children import ChildCache
@@ -28,7 +28,7 @@ def test_doubled_and_reordered_events_leave_the_newest_state() -> None:
     assert changed == [DIGITS]
 
 
-def test_a_late_event_does_not_bring_a_deleted_object_back() -> None:
+def test_a_late_event_does_not_restore_a_deleted_object() -> None:
     cache, _ = make_cache()
     cache.put(POD, make_pod("a", 1))
     cache.drop(make_pod("a", 5))
@@ -39,14 +39,14 @@ def test_a_late_event_does_not_bring_a_deleted_object_back() -> None:
     assert phases(cache) == {}
 
 
-def test_a_change_that_planners_do_not_see_wakes_nobody() -> None:
+def test_a_change_that_planners_do_not_see_triggers_no_reconcile() -> None:
     cache, changed = make_cache()
     cache.put(POD, make_pod("a", 1))
     cache.put(POD, make_pod("a", 2, annotations={"some": "thing"}))
     assert changed == [DIGITS]
 
 
-def test_the_answer_to_a_write_is_seen_at_once_and_its_event_is_no_news() -> None:
+def test_the_response_to_a_write_is_cached_and_its_event_triggers_nothing() -> None:
     cache, changed = make_cache()
     cache.put(POD, make_pod("a", 7), own=True)
     assert phases(cache) == {"a": "Pending"}
@@ -68,7 +68,7 @@ def test_a_child_is_ours_by_the_uid_of_its_controller_alone() -> None:
     cache.put(POD, make_pod("orphan", 1, owner=""))
     cache.put(POD, make_pod("of-an-earlier-job", 2, owner="earlier-uid"))
     assert phases(cache) == {}
-    # but the job that its labels name hears of it: a name may have become free
+    # but the job in its labels is reconciled: a name may have become free
     assert changed == [DIGITS, DIGITS]
 
 
@@ -97,7 +97,7 @@ def make_resource(uid: str, version: int, name: str = "digits") -> dict[str, obj
     return {"metadata": meta, "spec": {}}
 
 
-def test_the_successor_of_a_resource_survives_the_late_end_of_the_earlier_one() -> None:
+def test_a_recreated_resource_survives_the_late_deletion_of_the_earlier_one() -> None:
     changed: list[Key] = []
     cache = ResourceCache(changed.append)
     cache.put(TRAINING_JOB, make_resource("first", 1))

@@ -1,4 +1,4 @@
-"""Writes: what exists is taken for ours by its owner's uid alone, and what was written is in the cache."""
+"""Writes: existing objects are ours only by their owner's uid, and written objects are cached."""
 
 import pytest
 from fairlead.core.model_deployment.build import build_children
@@ -37,7 +37,7 @@ def names_of(writer: Writer) -> list[str]:
     return [child.name for child in writer.children.owned_by(OURS)]
 
 
-async def test_what_was_created_is_cached_without_waking_its_job() -> None:
+async def test_a_created_child_is_cached_without_triggering_a_reconcile() -> None:
     api = ScriptedApi(writes=[make_pod("digits-launcher", 41, owner=OURS)])
     async with scripted_client(api) as kube:
         writer, changed = make_writer(kube)
@@ -46,7 +46,7 @@ async def test_what_was_created_is_cached_without_waking_its_job() -> None:
         assert (names_of(writer), changed) == (["digits-launcher"], [])
 
 
-async def test_pods_start_after_what_they_need_exists() -> None:
+async def test_pods_are_created_after_the_objects_that_they_need() -> None:
     answer = make_pod("any", 41, owner=OURS)
     api = ScriptedApi(writes=[answer])
     async with scripted_client(api) as kube:
@@ -60,7 +60,7 @@ async def test_pods_start_after_what_they_need_exists() -> None:
     assert order[3:] == [("POST", "pods")] * 2
 
 
-async def test_a_child_that_exists_is_fine_if_it_is_ours() -> None:
+async def test_an_existing_child_is_accepted_if_it_is_ours() -> None:
     api = ScriptedApi(writes=[EXISTS], lists=[make_pod("digits-launcher", 41, owner=OURS)])
     async with scripted_client(api) as kube:
         writer, _ = make_writer(kube)
@@ -69,17 +69,17 @@ async def test_a_child_that_exists_is_fine_if_it_is_ours() -> None:
 
 
 @pytest.mark.parametrize("owner", ["", "the-uid-of-an-earlier-job"])
-async def test_a_child_that_exists_and_is_not_ours_is_reported(owner: str) -> None:
+async def test_an_existing_child_that_is_not_ours_is_reported(owner: str) -> None:
     api = ScriptedApi(writes=[EXISTS], lists=[make_pod("digits-launcher", 41, owner=owner)])
     async with scripted_client(api) as kube:
         writer, _ = make_writer(kube)
         with pytest.raises(ApiError, match="Pod digits-launcher exists and has another owner") as error:
             await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_launcher(JOB, 0),)))
-    assert (error.value.reason, error.value.refused) == (NAME_TAKEN, True)
+    assert (error.value.reason, error.value.rejected) == (NAME_TAKEN, True)
     assert names_of(writer) == []
 
 
-async def test_no_pod_starts_on_a_key_that_is_not_ours() -> None:
+async def test_no_pod_is_created_if_the_key_is_not_ours() -> None:
     api = ScriptedApi(writes=[EXISTS], lists=[make_pod("digits-key", 41, owner="")])
     async with scripted_client(api) as kube:
         writer, _ = make_writer(kube)
@@ -89,7 +89,7 @@ async def test_no_pod_starts_on_a_key_that_is_not_ours() -> None:
     assert [path for method, path, _ in api.requests if method == "POST"] == ["/api/v1/namespaces/default/secrets"]
 
 
-async def test_what_changes_is_applied_to_the_very_object_that_was_seen() -> None:
+async def test_a_change_is_applied_to_the_observed_object() -> None:
     deployment = make_deployment()
     uid = deployment.metadata.uid
     service: Object = build_children(deployment, {}, Settings())[-1]

@@ -1,4 +1,4 @@
-"""The gate, on real artifacts: only a passing validation of exactly the dataset's digest opens it."""
+"""The gate with real artifacts: it requires a passing validation result for the dataset's digest."""
 
 from pathlib import Path
 
@@ -30,8 +30,8 @@ def validate(folder: Path, dataset: tuple[str, Manifest], success: bool, parent:
 
 
 async def find(dataset: tuple[str, Manifest], digest: str | None = None, required: bool = True) -> str:
-    wanted = Dataset(uri=dataset[0], digest=digest or dataset[1].digest, require_validation=required)
-    finding = check_gate(wanted, await observe_gate(wanted))
+    expected = Dataset(uri=dataset[0], digest=digest or dataset[1].digest, require_validation=required)
+    finding = check_gate(expected, await observe_gate(expected))
     return f"{finding.reason}: {finding.message}" if finding else "open"
 
 
@@ -39,18 +39,18 @@ async def test_a_dataset_without_a_validation_is_blocked(dataset: tuple[str, Man
     assert (await find(dataset)).startswith(f"ValidationMissing: No validation result for {dataset[1].digest}")
 
 
-async def test_a_passing_validation_opens_the_gate(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
+async def test_a_passing_validation_passes_the_gate(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
     validate(tmp_path, dataset, success=True)
     assert await find(dataset) == "open"
 
 
 async def test_a_failed_validation_names_what_failed(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
     validate(tmp_path, dataset, success=False)
-    assert "ValidationFailed" in (told := await find(dataset))
-    assert "pixel_max: 255, expected at most 16" in told
+    assert "ValidationFailed" in (message := await find(dataset))
+    assert "pixel_max: 255, expected at most 16" in message
 
 
-async def test_a_validation_of_another_digest_is_refused(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
+async def test_a_validation_of_another_digest_is_rejected(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
     validate(tmp_path, dataset, success=True, parent="sha256:" + "00" * 32)
     assert (await find(dataset)).startswith("InvalidValidationResult")
 
@@ -62,14 +62,14 @@ async def test_another_kind_of_artifact_is_no_validation(tmp_path: Path, dataset
 
 
 async def test_a_dataset_of_another_digest_is_named_with_both(dataset: tuple[str, Manifest]) -> None:
-    told = await find(dataset, digest="sha256:" + "11" * 32)
-    assert told.startswith("DatasetDigestMismatch")
-    assert dataset[1].digest in told
+    message = await find(dataset, digest="sha256:" + "11" * 32)
+    assert message.startswith("DatasetDigestMismatch")
+    assert dataset[1].digest in message
 
 
-async def test_a_dataset_that_is_not_there_is_waited_for(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
+async def test_a_missing_dataset_is_waited_for(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
     assert (await find((f"file://{tmp_path}/store/none", dataset[1]))).startswith("DatasetNotFound")
 
 
-async def test_without_requirement_the_dataset_alone_opens_the_gate(dataset: tuple[str, Manifest]) -> None:
+async def test_without_required_validation_the_dataset_passes_the_gate(dataset: tuple[str, Manifest]) -> None:
     assert await find(dataset, required=False) == "open"

@@ -1,4 +1,4 @@
-"""Watches of children, against a server that drops, hangs, expires and lies."""
+"""Watches of children with a server that drops connections, hangs, expires versions and loses events."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -58,7 +58,7 @@ async def test_everything_is_listed_page_by_page_and_then_followed() -> None:
     assert (watch["resourceVersion"], watch["allowWatchBookmarks"]) == ("5", "true")
 
 
-async def test_an_expired_continue_token_lists_anew() -> None:
+async def test_an_expired_continue_token_restarts_the_list() -> None:
     pages = [make_list(5, make_pod("a", 1), token="old"), status(410, "Expired"), make_list(9, make_pod("b", 8))]
     api = ScriptedApi(lists=pages, watches=[[HANG]])
     async with reflecting(api) as (cache, _):
@@ -66,7 +66,7 @@ async def test_an_expired_continue_token_lists_anew() -> None:
     assert "continue" not in api.asked(watch=False)[2]
 
 
-async def test_a_dropped_watch_lists_again_and_reports_what_vanished() -> None:
+async def test_a_dropped_watch_lists_again_and_reports_deleted_objects() -> None:
     api = ScriptedApi(
         lists=[make_list(5, make_pod("a", 1), make_pod("b", 2)), make_list(9, make_pod("b", 8, "Running"))],
         watches=[[DROP], [HANG]],
@@ -89,7 +89,7 @@ async def test_a_silent_watch_is_replaced(monkeypatch: pytest.MonkeyPatch) -> No
     [status(410, "Expired"), [event("ERROR", {"code": 410, "reason": "Expired"})], [event("ERROR", {"code": 500})]],
     ids=["at the opening", "as an event", "another error"],
 )
-async def test_a_version_that_is_gone_lists_again(gone: object) -> None:
+async def test_an_expired_version_lists_again(gone: object) -> None:
     api = ScriptedApi(lists=[make_list(5), make_list(9, make_pod("a", 8))], watches=[gone, [HANG]])  # type: ignore[list-item]
     async with reflecting(api) as (cache, _):
         await wait_until(lambda: phases(cache) == {"a": "Pending"})
@@ -103,7 +103,7 @@ async def test_a_watch_that_ends_continues_after_its_last_bookmark_without_a_lis
     assert len(api.asked(watch=False)) == 1
 
 
-async def test_a_server_that_is_down_is_asked_again() -> None:
+async def test_a_server_that_is_down_is_retried() -> None:
     api = ScriptedApi(lists=[status(403, "Forbidden"), make_list(5, make_pod("a", 1))], watches=[[HANG]])
     async with reflecting(api) as (cache, _):
         await wait_until(lambda: phases(cache) == {"a": "Pending"})
@@ -121,7 +121,7 @@ async def test_an_audit_finds_the_event_that_a_watch_lost() -> None:
         assert not await audit(kube, cache, POD, None, SELECTOR, metadata_only=False)
 
 
-async def test_an_audit_waits_for_an_event_that_is_on_its_way() -> None:
+async def test_an_audit_waits_for_a_delayed_event() -> None:
     changed: list[Key] = []
     cache = ChildCache(changed.append)
     api = ScriptedApi(lists=[make_list(9, make_pod("a", 8))])

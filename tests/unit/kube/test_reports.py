@@ -1,4 +1,4 @@
-"""Progress reports: read and passed on at bounded rates; what a tenant's launcher sends is bounded and parsed."""
+"""Progress reports: read and published at bounded rates, with limits on a launcher's response."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ REPORT = status({"step": 3, "totalSteps": 9, "metrics": {"loss": 0.51234567}})
 
 
 async def wait_until(holds: Callable[[], bool]) -> None:
-    """Return once something holds; fails after 30 s."""
+    """Wait until a condition holds; fails after 30 s."""
     async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110 - what changes is in another task
             await asyncio.sleep(0.01)
@@ -38,7 +38,7 @@ async def reading(
     reads: float = 1000,
     writes: float = 1000,
 ) -> AsyncIterator[tuple[Reports, list[tuple[Key, float]]]]:
-    """Follow launchers that are all the same server; yield the reports and (job, moment) of what was published."""
+    """Follow launchers that share one server; yield the reports and (job, time) of published progress."""
     app = web.Application()
     app.router.add_get("/{path:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0)
@@ -85,10 +85,10 @@ async def test_reads_and_writes_are_bounded_over_all_jobs() -> None:
         await wait_until(lambda: len(published) >= 10 and len(asked) >= 40)
         seconds = time.monotonic() - began
         reads, writes = len(asked), len(published)
-    # a busy machine is slower than the bound, never faster
+    # a busy machine may be slower than the limit, never faster
     assert reads <= 40 * seconds + 2
     assert writes <= 10 * seconds + 2
-    # each job has its turn: none is published twice before all that wait were published
+    # jobs take turns: none is published twice before all waiting ones were published
     first = [key for key, _ in published[:10]]
     assert len(set(first)) == len(first)
 
@@ -109,7 +109,7 @@ async def test_a_launcher_that_hangs_does_not_delay_the_others() -> None:
         over.set()
 
 
-async def test_what_is_too_long_or_redirected_is_no_progress() -> None:
+async def test_long_and_redirected_responses_are_ignored() -> None:
     answers = iter(
         [
             web.Response(body=json.dumps(REPORT | {"x": "a" * 100_000})),
@@ -145,6 +145,6 @@ def test_a_report_is_parsed() -> None:
          {"step": 1, "metrics": {f"m{i}": 1.0 for i in range(40)}},
      ))],
 )  # fmt: skip
-def test_a_report_that_does_not_parse_is_an_error_of_one_kind(body: bytes) -> None:
+def test_an_invalid_report_raises_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_report(body)

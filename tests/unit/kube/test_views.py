@@ -1,4 +1,4 @@
-"""What is read of the API server's objects."""
+"""Views of Kubernetes objects."""
 
 from typing import Any
 
@@ -14,12 +14,12 @@ def ended(code: int, message: str = "") -> dict[str, Any]:
     return {"terminated": {"exitCode": code, "message": message}}
 
 
-def test_labels_say_which_worker_of_which_attempt_a_pod_is() -> None:
+def test_labels_identify_the_worker_and_the_attempt() -> None:
     view = view_pod(make_pod())
     assert (view.role, view.index, view.attempt, view.phase) == ("worker", 3, 1, "Pending")
 
 
-def test_the_container_that_failed_speaks_for_the_pod() -> None:
+def test_the_failed_container_determines_the_view_of_the_pod() -> None:
     statuses = [{"name": "a", "state": ended(0)}, {"name": "b", "state": ended(7, "why")}]
     view = view_pod(make_pod(phase="Failed", containerStatuses=statuses))
     assert (view.exit_code, view.termination_message) == (7, "why")
@@ -33,12 +33,12 @@ def test_a_crash_loop_shows_the_last_run() -> None:
     assert (view.restarts, view.termination_message) == (2, "model.onnx is truncated")
 
 
-def test_a_container_that_is_being_created_is_nothing_to_tell() -> None:
+def test_a_container_that_is_being_created_is_not_reported() -> None:
     status = {"name": "a", "state": {"waiting": {"reason": "ContainerCreating"}}}
     assert view_pod(make_pod(containerStatuses=[status])).waiting == ""
 
 
-def test_an_unschedulable_pod_says_so() -> None:
+def test_an_unschedulable_pod_reports_why() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}
     assert view_pod(make_pod(conditions=[condition])).waiting == "Unschedulable: 0/2 nodes"
 

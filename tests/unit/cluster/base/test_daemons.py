@@ -50,7 +50,7 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     assert not process.alive
 
 
-def test_a_number_that_now_belongs_to_another_process_is_not_taken_for_ours() -> None:
+def test_a_reused_process_id_is_not_mistaken_for_ours() -> None:
     me = ProcessId.of(subprocess.Popen(["true"]).pid)
     assert me.wait(5)
     impostor = ProcessId(1, started=me.started + 12345)

@@ -1,4 +1,4 @@
-"""How commands end on an error."""
+"""Error reporting of the commands."""
 
 import os
 import stat
@@ -24,12 +24,12 @@ def test_an_error_that_a_user_can_act_on_becomes_a_message(
     assert capsys.readouterr().err == "error: etcd is [not] ready\n"
 
 
-def test_any_other_error_is_a_fault_and_shows_its_trace() -> None:
+def test_any_other_error_shows_its_traceback() -> None:
     with pytest.raises(KeyError), explained():
         raise KeyError("x")
 
 
-def test_the_demo_reports_a_setup_that_fails_without_a_trace(tmp_path: Path) -> None:
+def test_the_demo_reports_a_failed_setup_without_a_traceback(tmp_path: Path) -> None:
     result = _run(tmp_path, "demo")
     assert result.returncode == 1
     assert "error: " in result.stderr
@@ -37,7 +37,7 @@ def test_the_demo_reports_a_setup_that_fails_without_a_trace(tmp_path: Path) -> 
     assert "Traceback" not in result.stdout + result.stderr
 
 
-def test_a_cluster_that_cannot_start_is_reported_without_a_trace(tmp_path: Path) -> None:
+def test_a_cluster_that_cannot_start_is_reported_without_a_traceback(tmp_path: Path) -> None:
     result = _run(tmp_path, "up")
     assert result.returncode == 1
     assert result.stderr.replace("\n", " ").startswith(f"error: {tmp_path}/home/bin/kube: no such file")
@@ -45,7 +45,7 @@ def test_a_cluster_that_cannot_start_is_reported_without_a_trace(tmp_path: Path)
 
 
 def _run(folder: Path, command: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command in an empty home, without a network, and with a Go that builds nothing."""
+    """Run a command in an empty home without network access and with a Go that cannot build."""
     go = folder / "bin" / "go"
     go.parent.mkdir()
     go.write_text("#!/bin/sh\n[ $1 = env ] && echo go1.99.0 && exit\nexit 1\n")

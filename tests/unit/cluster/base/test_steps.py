@@ -20,7 +20,7 @@ def _output(console: Console) -> str:
     return console.file.getvalue()
 
 
-def test_a_failed_step_shows_the_end_of_its_log_and_where_it_is(tmp_path: Path) -> None:
+def test_a_failed_step_shows_the_end_and_the_path_of_its_log(tmp_path: Path) -> None:
     def fail(log: StepLog) -> None:
         log.run([sys.executable, "-c", "print('the reason'); raise SystemExit(3)"])
 
@@ -30,7 +30,7 @@ def test_a_failed_step_shows_the_end_of_its_log_and_where_it_is(tmp_path: Path) 
     assert "broken: " in text and "exited 3" in text and "the reason" in text and str(tmp_path / "broken.log") in text
 
 
-def test_a_step_whose_ground_failed_is_not_tried(tmp_path: Path) -> None:
+def test_a_step_whose_dependency_failed_is_skipped(tmp_path: Path) -> None:
     tried = []
 
     def fail(_: StepLog) -> None:
@@ -42,7 +42,7 @@ def test_a_step_whose_ground_failed_is_not_tried(tmp_path: Path) -> None:
     assert tried == [] and steps[1].state == "skipped"
 
 
-def test_independent_steps_run_side_by_side(tmp_path: Path) -> None:
+def test_independent_steps_run_concurrently(tmp_path: Path) -> None:
     barrier = threading.Barrier(2, timeout=5)
 
     def meet(_: StepLog) -> None:

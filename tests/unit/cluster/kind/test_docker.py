@@ -1,4 +1,4 @@
-"""Content keys: what makes an image be built again."""
+"""Content keys, which decide whether an image is rebuilt."""
 
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def test_a_change_changes_the_key(folder: Path, change: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["package/__pycache__/code.pyc", "a.egg-info/PKG-INFO", "package/Dockerfile"])
-def test_what_images_do_not_hold_does_not_count(folder: Path, path: str) -> None:
+def test_files_outside_an_image_do_not_change_its_key(folder: Path, path: str) -> None:
     before = content_key(folder)
     (folder / path).parent.mkdir(exist_ok=True)
     (folder / path).write_text("new")

@@ -27,7 +27,7 @@ esac
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a `docker` first on PATH that answers as an engine with all images and a node with three."""
+    """Put a fake `docker` first on PATH: an engine with all images and a node with three."""
     program = tmp_path / "docker"
     program.write_text(DOCKER)
     program.chmod(0o755)
@@ -35,6 +35,6 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("docker")
-def test_an_image_is_missing_when_absent_or_from_another_build_or_put_there_by_others() -> None:
+def test_an_image_is_missing_if_absent_or_from_another_build_or_another_tool() -> None:
     tags = [f"fairlead/{name}:1" for name in "abcd"]
     assert missing_images("node", tags) == ["fairlead/b:1", "fairlead/c:1", "fairlead/d:1"]

@@ -1,4 +1,4 @@
-"""What is left of the firewall when Docker's rules go."""
+"""Removal of Docker's rules from the firewall."""
 
 from fairlead_cluster.kind.machine import without_docker
 
@@ -18,12 +18,12 @@ COMMIT
 """
 
 
-def test_docker_rules_go_and_all_others_stay() -> None:
+def test_docker_rules_are_removed_and_all_others_kept() -> None:
     assert without_docker(RULES, "ACCEPT") == (
         "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [7:420]\n:OUTPUT ACCEPT [0:0]\n"
         "-A INPUT -p tcp --dport 22 -j ACCEPT\n-A FORWARD -s 10.1.0.0/16 -j ACCEPT\nCOMMIT\n"
     )
 
 
-def test_the_policy_that_was_recorded_returns() -> None:
+def test_the_recorded_policy_is_restored() -> None:
     assert ":FORWARD DROP " in without_docker(RULES, "DROP")

@@ -1,4 +1,4 @@
-"""Waiting times."""
+"""Backoff delays."""
 
 import pytest
 from fairlead_cluster.local.node.backoff import count_failures, restart_delay, retry_delay
@@ -9,10 +9,10 @@ def test_a_failing_container_waits_longer_each_time(failures: int, seconds: floa
     assert restart_delay(failures) == seconds
 
 
-def test_a_long_run_wipes_the_slate() -> None:
+def test_a_long_run_resets_the_backoff() -> None:
     assert count_failures(5, ran_seconds=599) == 6
     assert count_failures(5, ran_seconds=600) == 1
 
 
-def test_looking_again_starts_soon_and_slows_down() -> None:
+def test_polling_starts_fast_and_slows_down() -> None:
     assert [retry_delay(attempt) for attempt in (0, 1, 5, 6, 10_000)] == [0.1, 0.2, 3.2, 5.0, 5.0]

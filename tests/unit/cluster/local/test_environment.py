@@ -27,11 +27,11 @@ SOURCES = Sources(
     ("text", "expected", "reason"),
     [
         ("$(A)-$(B)", "1-2", "known names are replaced"),
-        ("$(C)", "$(C)", "unknown ones stay as they are"),
+        ("$(C)", "$(C)", "unknown references are kept"),
         ("$$(A)", "$(A)", "two dollars escape"),
         ("$$$(A)", "$1", "an escape may be followed by a reference"),
         ("$A ${A} $", "$A ${A} $", "the shell's forms are left to the shell"),
-        ("$(A", "$(A", "an open parenthesis is no reference"),
+        ("$(A", "$(A", "an open parenthesis is not a reference"),
     ],
 )
 def test_references_are_expanded(text: str, expected: str, reason: str) -> None:
@@ -84,12 +84,12 @@ def test_whole_config_maps_and_secrets_come_with_their_prefix() -> None:
         ({"resourceFieldRef": {"resource": "limits.cpu"}}, "env V: got valueFrom.resourceFieldRef, expected"),
     ],
 )
-def test_what_is_missing_is_named(item: dict[str, Any], message: str) -> None:
+def test_missing_objects_are_named(item: dict[str, Any], message: str) -> None:
     with pytest.raises(NotConfigured, match=message):
         _build(env=[{"name": "V", "valueFrom": item}])
 
 
-def test_what_is_optional_may_be_missing() -> None:
+def test_optional_objects_may_be_missing() -> None:
     optional = {"name": "no", "key": "a", "optional": True}
     env = [{"name": "V", "valueFrom": {"secretKeyRef": optional}}]
     assert _build(env=env, envFrom=[{"secretRef": {"name": "no", "optional": True}}]) == {"BASE": "b"}

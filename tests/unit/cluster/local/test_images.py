@@ -1,4 +1,4 @@
-"""Images to environments."""
+"""Mapping of images to environments."""
 
 from pathlib import Path
 
@@ -31,13 +31,13 @@ def test_our_images_are_environments_of_that_name(images: Images, tmp_path: Path
     assert images.environment("fairlead/trainer:0.1.0") == tmp_path / "trainer"
 
 
-def test_further_images_are_those_that_were_named(images: Images) -> None:
+def test_additional_images_come_from_the_configuration(images: Images) -> None:
     assert images.environment("my/other:2") == Path("/opt/other")
 
 
 @pytest.mark.parametrize(
     "image", ["nginx", "fairlead/half-made:1", "fairlead/../trainer", "localhost:5000/fairlead/trainer:1", "trainer"]
 )
-def test_other_images_are_refused(images: Images, image: str) -> None:
+def test_other_images_are_rejected(images: Images, image: str) -> None:
     with pytest.raises(ImageUnknown, match=f"image '{image}'"):
         images.environment(image)

@@ -1,4 +1,4 @@
-"""Mount paths in what a container is given."""
+"""Rewriting of mount paths in a container's inputs."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ MOUNTS = Mounts({"/data": Path("/disk/d"), "/data/sub/": Path("/disk/s"), "/dev/
         ("/database", "/database", "another name that begins alike"),
         ("/data-2 /data.old /data_1", "/data-2 /data.old /data_1", "other names that begin alike"),
         ("/mnt/data/x", "/mnt/data/x", "a path that holds the name further down"),
-        ("file:///data/x", "file:///data/x", "a URI is no path of the container"),
+        ("file:///data/x", "file:///data/x", "a URI is not a path of the container"),
         ("--out=/data/x", "--out=/disk/d/x", "after an equals sign"),
         ("/usr:/data:/data/sub", "/usr:/disk/d:/disk/s", "in a search path"),
         ("cat /data/a > '/data/b'", "cat /disk/d/a > '/disk/d/b'", "in a shell command"),

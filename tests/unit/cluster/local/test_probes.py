@@ -1,4 +1,4 @@
-"""Probes: their counting, and the three ways to ask."""
+"""Probes: thresholds and the three kinds."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ SPEC = ProbeSpec(initial_delay=0, period=0.01, timeout=0.05, successes=2, failur
         ([True, False, True], None, "successes must be in a row"),
         ([True, True, False, False], True, "two failures of three"),
         ([True, True, False, False, False], False, "enough failures"),
-        ([True, True, False, False, True, False], True, "a success starts the count of failures anew"),
+        ([True, True, False, False, True, False], True, "a success resets the count of failures"),
         ([False, False, False, True, True], True, "back again"),
     ],
 )
@@ -31,7 +31,7 @@ def test_a_verdict_needs_enough_results_in_a_row(results: list[bool], passing: b
     assert verdict.passing is passing, reason
 
 
-def test_kubernetes_defaults_stand_in_for_what_is_left_out() -> None:
+def test_kubernetes_defaults_are_used_for_missing_fields() -> None:
     assert ProbeSpec.of({"httpGet": {}}) == ProbeSpec(initial_delay=0, period=10, timeout=1, successes=1, failures=3)
 
 
@@ -71,7 +71,7 @@ async def _never(_: list[str], __: float) -> int:
 
 
 @pytest.mark.parametrize(("status", "success"), [(200, True), (302, True), (404, False), (503, False)])
-def test_an_http_probe_takes_200_to_399_for_success(status: int, success: bool) -> None:
+def test_an_http_probe_accepts_200_to_399(status: int, success: bool) -> None:
     async def ask() -> str | None:
         async with _server() as port:
             container = {"name": "main", "ports": [{"name": "web", "containerPort": port}]}
@@ -82,7 +82,7 @@ def test_an_http_probe_takes_200_to_399_for_success(status: int, success: bool) 
     assert success or f"status {status}" in str(failure)
 
 
-def test_a_tcp_probe_needs_somebody_who_listens() -> None:
+def test_a_tcp_probe_needs_a_listening_port() -> None:
     async def ask() -> tuple[str | None, str | None]:
         async with _server() as port:
             probe = {"tcpSocket": {"port": port}}
@@ -95,7 +95,7 @@ def test_a_tcp_probe_needs_somebody_who_listens() -> None:
 
 
 @pytest.mark.parametrize(("code", "expected"), [(0, None), (3, "command exited 3")])
-def test_a_command_probe_goes_by_the_exit_code(code: int, expected: str | None) -> None:
+def test_a_command_probe_uses_the_exit_code(code: int, expected: str | None) -> None:
     async def execute(argv: list[str], seconds: float) -> int:
         assert (argv, seconds) == (["true"], 2.0)
         return code

@@ -66,12 +66,12 @@ def test_a_pod_is_ready_when_all_its_containers_are() -> None:
     assert (half["status"], half["message"]) == ("False", "containers with unready status: [c-1]")
 
 
-def test_a_finished_pod_is_not_ready_and_says_why() -> None:
+def test_a_finished_pod_is_not_ready_and_reports_why() -> None:
     assert _condition(derive_status(_pod(OK), {}), "Ready")["reason"] == "PodCompleted"
     assert _condition(derive_status(_pod(BAD), {}), "Ready")["reason"] == "PodFailed"
 
 
-def test_foreign_conditions_stay_and_times_move_only_with_the_status() -> None:
+def test_other_conditions_are_kept_and_times_change_only_with_the_status() -> None:
     scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
     initialized = {"type": "Initialized", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
     ready = {"type": "Ready", "status": "False", "lastTransitionTime": "2026-01-01T00:00:00Z"}

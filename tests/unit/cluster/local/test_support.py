@@ -1,4 +1,4 @@
-"""What a process node does not support."""
+"""Features that a process node does not support."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ def _pod(spec: dict[str, Any] | None = None, **container: Any) -> dict[str, Any]
     return {"metadata": {}, "spec": {"containers": [{"name": "main", **container}], **(spec or {})}}
 
 
-def test_an_ordinary_pod_is_taken() -> None:
+def test_an_ordinary_pod_is_accepted() -> None:
     volumes = [{"name": "v"}, {"name": "w", "emptyDir": {}}, {"name": "x", "projected": {"sources": []}}]
     probe = {"httpGet": {"port": 1}}
     lifecycle = {"preStop": {"sleep": {"seconds": 1}}}
@@ -28,6 +28,6 @@ def test_an_ordinary_pod_is_taken() -> None:
         (_pod(livenessProbe={"grpc": {"port": 1}}), "container 'main': livenessProbe: got grpc, expected exec"),
     ],
 )
-def test_what_a_process_node_does_not_have_is_refused_by_name(pod: dict[str, Any], problem: str) -> None:
+def test_unsupported_fields_are_rejected_by_name(pod: dict[str, Any], problem: str) -> None:
     (found,) = check_support(pod)
     assert found.startswith(problem)

@@ -48,7 +48,7 @@ def test_projected_volumes_hold_all_their_sources(tmp_path: Path) -> None:
     assert _files(volumes["v"]) == {"a": "1", "k": "v", "token": "tok", "name": "p"}
 
 
-def test_what_an_empty_dir_holds_survives_a_second_look(tmp_path: Path) -> None:
+def test_an_empty_dir_keeps_its_files_when_volumes_are_written_again(tmp_path: Path) -> None:
     pod = _pod({"name": "v", "emptyDir": {}})
     (make_volumes(pod, SOURCES, tmp_path)["v"] / "kept").touch()
     assert _files(make_volumes(pod, SOURCES, tmp_path)["v"]) == {"kept": ""}
@@ -62,7 +62,7 @@ def test_what_an_empty_dir_holds_survives_a_second_look(tmp_path: Path) -> None:
         ({"configMap": {"name": "c", "items": [{"key": "z", "path": "z"}]}}, "configmap 'c' has no key 'z'"),
     ],
 )
-def test_what_is_missing_is_named(tmp_path: Path, volume: dict[str, Any], message: str) -> None:
+def test_missing_objects_are_named(tmp_path: Path, volume: dict[str, Any], message: str) -> None:
     with pytest.raises(NotConfigured, match=message):
         make_volumes(_pod({"name": "v", **volume}), SOURCES, tmp_path)
 
