@@ -1,6 +1,6 @@
 #!/bin/sh
-# Make .venv: the operator's, the CLI's and the developers' environment, from pinned requirements. Needs Python 3.11 or
-# newer and the package registry; on Debian its venv module is a package of its own, installed here when we are root.
+# Create .venv, the environment of the operator, the CLI and developers, from pinned requirements. Needs Python 3.11 or
+# newer and the package registry; on Debian the venv module is a separate package, installed here if we are root.
 set -eu
 cd "$(dirname "$0")/.."
 python=${PYTHON:-$(command -v python3.11 || command -v python3)}
@@ -13,11 +13,11 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-venv
     else
-        echo "error: $python cannot make virtual environments; install python3-venv" >&2
+        echo "error: $python cannot create virtual environments; install python3-venv" >&2
         exit 1
     fi
 fi
-echo "making .venv (pinned requirements, about half a minute)"
+echo "creating .venv (pinned requirements, about half a minute)"
 "$python" -m venv --clear .venv
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 projects=$(PYTHONPATH=cluster "$python" -m fairlead_cluster installed)

@@ -1,3 +1,3 @@
-"""Clusters of one's own, for laptops, demos and tests: processes on this machine, or kind; and the worked example."""
+"""Clusters for laptops, demos and tests: processes on this machine, or kind; and the worked example."""
 
 __version__ = "0.1.0"

@@ -33,7 +33,7 @@ def setup(
     tests: bool = False,
     components: Mapping[str, Component] | None = None,
 ) -> None:
-    """Make what the named components need and lack (all when none is named); instant when nothing does.
+    """Create the missing environments of the named components (default: all).
 
     `kubernetes` is the Kubernetes binary; `tests` adds pytest to each environment. Raises SetupError.
     """
@@ -43,7 +43,7 @@ def setup(
     if unknown := sorted(set(names) - {KUBERNETES, *environments}):
         raise SetupError(f"components: got {unknown}, expected some of {sorted([KUBERNETES, *environments])}")
     chosen = [component for name, component in environments.items() if name in names]
-    chosen.sort(key=lambda component: not component.horovod)  # what takes longest first
+    chosen.sort(key=lambda component: not component.horovod)  # the longest steps first
     where = Home(home)
 
     def plan() -> list[Step]:
@@ -110,7 +110,7 @@ def _linked_commands(component: Component) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Stamp:
-    """The key of an environment's content; written last, so that an unfinished environment is made again."""
+    """The key of an environment's content; written last, so that an unfinished environment is recreated."""
 
     path: Path
     key: str
@@ -124,7 +124,7 @@ class _Stamp:
 
 
 def _key(component: Component) -> str:
-    """Hash all that an environment is made from; the packages are linked, so their code does not count."""
+    """Hash the inputs of an environment, except the packages' code, which is linked."""
     files = [component.requirements]
     if component.horovod:
         files += [_TRAINER / "build_horovod.py", _TRAINER / "requirements-build.txt"]

@@ -1,4 +1,4 @@
-"""The errors that a command reports in place of a trace."""
+"""Errors that a command reports without a traceback."""
 
 
 class SetupError(Exception):

@@ -1,4 +1,4 @@
-"""How a command of this distribution ends on an error."""
+"""Error reporting of this distribution's commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from fairlead_cluster.base.errors import ClusterError, SetupError
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn an error that a user can act on into a message and exit code 1."""
+    """Exit with a message and status 1 on errors that the user can fix."""
     try:
         yield
     except (ClusterError, CommandError, FairleadError, SetupError) as error:

@@ -1,4 +1,4 @@
-"""Python environments, made with uv: fast, from hash-pinned requirements only."""
+"""Python environments, created with uv from hash-pinned requirements."""
 
 import shutil
 import sys
@@ -18,7 +18,7 @@ sys.exit({function}())
 
 
 def create_env(env: Path, log: StepLog) -> None:
-    """Make an empty environment with the running Python, replacing an existing one."""
+    """Create an empty environment with the running Python, replacing an existing one."""
     python = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
     log.run([_uv(), "venv", "--clear", "--no-python-downloads", "--python", python, env])
 

@@ -36,7 +36,7 @@ class Programs:
 
 
 def _run(command: list[str]) -> str:
-    """Run a command and return what it printed; raises CommandError with the end of that when it fails."""
+    """Run a command and return its output; raises CommandError with the end of the output if it fails."""
     done = subprocess.run(command, text=True, capture_output=True, check=False)
     if done.returncode:
         tail = (done.stdout + done.stderr)[-2000:]

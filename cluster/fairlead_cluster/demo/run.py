@@ -28,12 +28,12 @@ SCALE = "0.0625"
 """The digits' pixels are 0 to 16, the network's inputs 0 to 1."""
 
 Facts = dict[str, Any]
-"""What the stages found out, by name; the report is made from it."""
+"""The results of the stages, by name, for the report."""
 
 
 @dataclass
 class Demo:
-    """The stages in order; each leaves what the next ones need."""
+    """The stages in order."""
 
     home: Path
     stages: Stages
@@ -91,7 +91,7 @@ class Demo:
         self.facts["model"] = next(item for item in status["provenance"] if item["name"] == "model")
 
     def _is_validated(self) -> bool:
-        """Return whether an earlier run has validated this very dataset."""
+        """Return whether an earlier run has validated this dataset."""
         dataset = self.facts["dataset"]
         try:
             read_manifest(validation_uri(dataset["uri"], dataset["digest"]))
@@ -171,13 +171,13 @@ class Demo:
         return f"file://{self.home}/artifacts/{path}"
 
     def _manifest(self, file: str) -> Object:
-        """Load a resource of the example, its s3:// URIs turned into places of the local store."""
+        """Load a resource of the example, with its s3:// URIs replaced by paths of the local store."""
         (obj,) = read_manifests(EXAMPLE / file)
         return dict(json.loads(json.dumps(obj).replace("s3://", f"file://{self.home}/artifacts/")))
 
 
 def _surroundings() -> list[Object]:
-    """Return what the example's resources refer to: the script, and a Secret that a store on disk leaves empty."""
+        """Return the objects that the example's resources refer to: the script, and a Secret (empty for a local store)."""
     code = {"train.py": (EXAMPLE / "train.py").read_text()}
     return [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "digits-code"}, "data": code},

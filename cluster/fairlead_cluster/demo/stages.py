@@ -1,4 +1,4 @@
-"""A long job shown stage by stage: what runs, how long it took, what came out."""
+"""Progress of a long job: its stages, their durations and results."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Run a training job of the demo: in place of an earlier one, with a progress bar."""
+"""Run a training job of the demo with a progress bar, replacing an earlier one."""
 
 import time
 
@@ -12,7 +12,7 @@ _TRAINING_SECONDS = 3600.0
 
 
 def replace(client: FairleadClient, job: Object) -> None:
-    """Apply a job in place of one of an earlier run: a finished job is not run again by applying it."""
+    """Apply a job, replacing that of an earlier run: applying a finished job does not run it again."""
     name = job["metadata"]["name"]
     try:
         client.delete(_KIND, name)
@@ -49,5 +49,5 @@ def _await_end(client: FairleadClient, name: str) -> None:
     deadline = time.monotonic() + _GONE_SECONDS
     while any(job["metadata"]["name"] == name for job in client.list(_KIND)) or client.pods(_KIND, name):
         if time.monotonic() > deadline:
-            raise WaitTimeout(f"{_KIND} {name}: still there {_GONE_SECONDS:g} s after it was deleted")
+            raise WaitTimeout(f"{_KIND} {name}: still exists {_GONE_SECONDS:g} s after it was deleted")
         time.sleep(0.1)

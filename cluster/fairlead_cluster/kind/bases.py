@@ -26,7 +26,7 @@ class Base:
         return f"fairlead/base:{self.target}-{self.suite}"
 
     def build(self, published: bool) -> Build:
-        """Return its build, on the published Debian or the one that is made here."""
+        """Return its build, on the published Debian or the one that is built here."""
         key = content_key(debian_key(self.suite, published), _DOCKERFILE, *copied_sources(_DOCKERFILE))
         arguments = {"BASE": debian_image(self.suite, published)}
         return Build(self.tag, key, CHECKOUT, _DOCKERFILE, self.target, arguments)
@@ -41,7 +41,7 @@ def find_bases(dockerfile: Path) -> list[Base]:
 
 
 def plan_bases(home: Home, bases: list[Base], published: bool) -> list[Step]:
-    """Return the steps that make those bases that are not current, and the Debian below them."""
+    """Return the steps that build outdated bases and the Debian images below them."""
     steps: dict[str, Step] = {}
     for base in bases:
         build = base.build(published)

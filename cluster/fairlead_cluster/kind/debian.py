@@ -1,4 +1,4 @@
-"""The Debian images that all others start from: published, or made by debootstrap where no registry is reachable."""
+"""The Debian base images: published ones, or built by debootstrap if no registry is reachable."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ def debian_key(suite: str, published: bool) -> str:
 
 
 def plan_debian(home: Home, suite: str, published: bool) -> list[Step]:
-    """Return the step that makes a suite's image; none if it exists or is published."""
+    """Return the step that builds a suite's image; none if it exists or is published."""
     tag = debian_image(suite, published)
     if published or image_key(tag) == _RECIPE:
         return []
@@ -53,9 +53,7 @@ def plan_debian(home: Home, suite: str, published: bool) -> list[Step]:
 
 def _bootstrap(home: Home, suite: str, tag: str, log: StepLog) -> None:
     if os.geteuid() != 0:
-        raise SetupError(
-            "no image registry is reachable, and debootstrap, which makes a base image instead, needs root"
-        )
+        raise SetupError("no image registry is reachable, and building a base image with debootstrap needs root")
     if not shutil.which("debootstrap"):
         install_packages(["debootstrap"], log)
     (home.root / "kind").mkdir(parents=True, exist_ok=True)

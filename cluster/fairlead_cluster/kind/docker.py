@@ -1,4 +1,4 @@
-"""Docker's command line: images that know what they were made from, so that only changed ones are built."""
+"""Docker images labeled with a hash of their inputs, so that only changed ones are rebuilt."""
 
 import hashlib
 import os

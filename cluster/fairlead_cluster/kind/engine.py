@@ -44,7 +44,7 @@ class Engine:
         if self.answers:
             return
         if os.environ.get("DOCKER_HOST"):
-            raise SetupError(f"DOCKER_HOST is {os.environ['DOCKER_HOST']}, but no engine answers at that address")
+            raise SetupError(f"DOCKER_HOST is {os.environ['DOCKER_HOST']}, but no engine responds at that address")
         if os.geteuid() != 0:
             raise SetupError(
                 "no container engine is running: start Docker, or run this command as root to install and start it"
@@ -92,7 +92,7 @@ class Engine:
         while not self.answers:
             if not self.ours or time.monotonic() > deadline:
                 raise SetupError(
-                    f"dockerd does not answer; the last lines of {self._daemons.log('dockerd')}:\n"
+                    f"dockerd does not respond; the last lines of {self._daemons.log('dockerd')}:\n"
                     f"{tail(self._daemons.log('dockerd'))}"
                 )
             time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""The images of this repository: built when what they are made from has changed."""
+"""The images of this repository, rebuilt when their inputs change."""
 
 import shutil
 from collections.abc import Mapping

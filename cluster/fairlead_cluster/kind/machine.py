@@ -1,4 +1,4 @@
-"""What a container engine and a kubelet change on a machine, recorded before and put back afterwards."""
+"""The settings of the machine that a container engine and a kubelet change, saved before and restored afterwards."""
 
 import json
 import re
@@ -50,7 +50,7 @@ class MachineState:
         path.write_text(json.dumps(asdict(self)))
 
     def restore(self) -> None:
-        """Put the settings back and remove Docker's rules, control groups and empty folders."""
+        """Restore the settings and remove Docker's rules, control groups and empty folders."""
         for name, value in self.settings.items():
             path = Path("/proc/sys", name)
             if path.read_text().strip() != value:

@@ -87,7 +87,7 @@ class ControlPlane:
             if name in ("etcd", "kube-apiserver"):  # the others need it
                 self._wait(name, _READY[name])
         if "kube-controller-manager" in self._components:
-            # it makes the service account that every pod needs
+            # it creates the service account that every pod needs
             self._wait("kube-controller-manager", ControlPlane._controllers_ready)
 
     def stop(self) -> None:

@@ -15,7 +15,7 @@ from fairlead_cluster.local.settings import load_settings
 
 
 async def main(home: Home) -> None:
-    """Be the node until SIGTERM."""
+    """Run the node until SIGTERM."""
     settings = load_settings(home.cluster)
     agent = NodeAgent(
         NodeSettings(

@@ -33,7 +33,7 @@ _RETRY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """Where the node finds and keeps things."""
+    """Paths and addresses of the node."""
 
     kubeconfig: Path
     folder: Path
@@ -46,7 +46,7 @@ class NodeSettings:
 
 
 class NodeAgent:
-    """A node of the cluster for as long as `run` runs; its pods' processes go on without it."""
+    """A node of the cluster while `run` runs; its pods' processes keep running without it."""
 
     def __init__(self, settings: NodeSettings) -> None:
         """Prepare the node's folders."""
@@ -64,7 +64,7 @@ class NodeAgent:
         self._background: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Be a node until cancelled."""
+        """Run the node until cancelled."""
         logs = LogServer(self._pods_folder, self._settings.pki)
         async with self._client:
             await logs.start(self._settings.port)
@@ -205,7 +205,7 @@ class _Addresses:
         return self._used[uid]
 
     def release(self, uid: str) -> None:
-        """Take a pod's address back."""
+        """Release a pod's address."""
         self._used.pop(uid, None)
 
     def _advance(self) -> None:
@@ -215,12 +215,12 @@ class _Addresses:
 
 
 async def _persist(work: Callable[[], Awaitable[None]]) -> None:
-    """Do something that talks to the API server again and again until it has gone well."""
+    """Retry a function that calls the API server until it succeeds."""
     while True:
         try:
             return await work()
         except _TROUBLE as error:
-            _log.warning("the API server: %s: %s; trying again", type(error).__name__, error)
+            _log.warning("the API server: %s: %s; retrying", type(error).__name__, error)
             await asyncio.sleep(_RETRY_SECONDS)
 
 

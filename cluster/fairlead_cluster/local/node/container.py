@@ -1,4 +1,4 @@
-"""The life of one container: prepared, started, probed, ended, started again or not."""
+"""The lifecycle of a container: prepare, start, probe, stop, restart."""
 
 import asyncio
 import contextlib
@@ -77,7 +77,7 @@ class Container:
             self._run = Run(self._folder, self._run.number + 1)
 
     async def stop(self, grace_seconds: float) -> None:
-        """End the container for good: its preStop hook, SIGTERM, and SIGKILL when the grace period is over."""
+        """Stop the container permanently: its preStop hook, SIGTERM, and SIGKILL when the grace period is over."""
         self._grace_seconds = grace_seconds
         self._stopping.set()
         if self._run.running:

@@ -1,4 +1,4 @@
-"""What a container needs to know of its pod and of the node."""
+"""The parts of the pod and the node that a container needs."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ Report = Callable[[str, str, str], None]
 
 @dataclass(frozen=True)
 class Machine:
-    """The node's own places."""
+    """Paths of the node."""
 
     images: Images
     pods: Path
-    """A folder a pod."""
+    """One folder per pod."""
     hosts: Path
     """The hosts file that the pods' processes read."""
 
@@ -32,7 +32,7 @@ class PodContext:
     machine: Machine
     load_sources: Callable[[], Awaitable[Sources]]
     changed: Callable[[], None]
-    """To be called when a container's state has changed."""
+    """Called when a container's state has changed."""
     report: Report
     volumes: dict[str, Path] = field(default_factory=dict)
 

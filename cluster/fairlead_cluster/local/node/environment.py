@@ -9,7 +9,7 @@ from fairlead_cluster.local.node.objects import Object
 
 
 class NotConfigured(Exception):
-    """A container cannot be made yet, or not as declared; the text becomes its waiting message."""
+    """A container cannot be created yet, or not as declared; the text becomes its waiting message."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The kubelet's log endpoint, so that `kubectl logs` works. Answers the API server only, by its certificate."""
+"""The kubelet's log endpoint, so that `kubectl logs` works. Serves only the API server, by its certificate."""
 
 import asyncio
 import ssl
@@ -16,7 +16,7 @@ class LogServer:
     """Serves `/containerLogs/<namespace>/<pod>/<container>` from the pods' folders."""
 
     def __init__(self, pods: Path, pki: Path) -> None:
-        """Take the folder of pods' folders, and that of the cluster's certificates."""
+        """Serve logs below the folder of the pods, with the cluster's certificates."""
         self._pods, self._pki = pods, pki
         app = web.Application()
         app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", self._logs)
@@ -39,7 +39,7 @@ class LogServer:
         query = request.query
         for option in ("timestamps", "sinceSeconds", "sinceTime"):
             if query.get(option, "false") != "false":
-                return web.Response(status=400, text=f"{option}: a process node keeps no time with a log line\n")
+                return web.Response(status=400, text=f"{option}: a process node does not record times of log lines\n")
         pods = sorted(self._pods.glob(f"{names['namespace']}_{names['pod']}_*"), key=lambda path: path.stat().st_mtime)
         folder = pods[-1] / "containers" / names["container"] if pods else None
         if folder is None or not folder.is_dir():

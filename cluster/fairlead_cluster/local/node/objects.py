@@ -1,4 +1,4 @@
-"""What the node reads out of Kubernetes objects, in a form that the rest of it likes to work with."""
+"""Helpers to read Kubernetes objects."""
 
 import datetime
 from typing import Any
@@ -45,10 +45,10 @@ def named_port(container_list: list[Object], port: int | str) -> int | None:
 
 
 def timestamp() -> str:
-    """Return the present moment as Kubernetes writes it."""
+    """Return the current time in Kubernetes' format."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def micro_timestamp() -> str:
-    """Return the present moment as leases and events have it."""
+    """Return the current time in the format of leases and events."""
     return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -14,7 +14,7 @@ class Mounts:
     """Translates mount paths; the longest mount path that fits wins."""
 
     def __init__(self, folders: Mapping[str, Path]) -> None:
-        """Take the folder (or file) on disk of each mount path."""
+        """Store the folder (or file) on disk of each mount path."""
         self._folders = {path.rstrip("/"): folder for path, folder in folders.items()}
         longest_first = sorted(self._folders, key=len, reverse=True)
         alternatives = "|".join(re.escape(path) for path in longest_first)

@@ -1,4 +1,4 @@
-"""Probes of a container: an HTTP GET, a TCP connection, or a command; and the count that makes a verdict of them."""
+"""Probes of a container: an HTTP GET, a TCP connection, or a command; and the thresholds that decide on the result."""
 
 import asyncio
 import contextlib
@@ -41,7 +41,7 @@ class ProbeSpec:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What probing has led to: `passing` changes only after enough equal results in a row. Pure."""
+    """The result of probing: `passing` changes only after enough equal results in a row. Pure."""
 
     passing: bool | None
     row: int = 0
@@ -57,7 +57,7 @@ class Verdict:
 async def verdicts(
     spec: ProbeSpec, check: Callable[[], Awaitable[str | None]], *, quick: bool
 ) -> AsyncIterator[tuple[Verdict, str | None]]:
-    """Probe for ever; yield the verdict after each result, and the failure's text.
+    """Probe indefinitely; yield the verdict after each result, and the failure's text.
 
     With `quick` a probe that does not pass yet is repeated at once rather than a period later, so that a pod is
     ready when it is; Kubernetes allows that for readiness only.
@@ -68,14 +68,14 @@ async def verdicts(
         try:
             failure = await asyncio.wait_for(check(), spec.timeout)
         except TimeoutError:
-            failure = f"no answer within {spec.timeout:g} s"
+            failure = f"no response within {spec.timeout:g} s"
         verdict = verdict.after(failure is None, spec)
         yield verdict, failure
         await asyncio.sleep(min(spec.period, _UNREADY_PERIOD) if quick and not verdict.passing else spec.period)
 
 
 async def check_probe(probe: Object, container: Object, address: str, execute: Execute) -> str | None:
-    """Probe once; returns None for success, else what was wrong."""
+    """Probe once; return None for success, else the failure."""
     if action := probe.get("exec"):
         code = await execute(action["command"], float(probe.get("timeoutSeconds") or 1))
         return None if code == 0 else f"command exited {code}"

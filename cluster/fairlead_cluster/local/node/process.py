@@ -94,7 +94,7 @@ class Run:
             os.waitpid(shim.pid, os.WNOHANG)  # noqa: ASYNC222 - it has ended, this only reaps it
 
     def signal(self, *, kill: bool) -> None:
-        """Ask the process to end, or kill it."""
+        """Terminate or kill the process."""
         if shim := self._shim():
             shim.signal(signal.SIGUSR1 if kill else signal.SIGTERM)
 
@@ -102,7 +102,7 @@ class Run:
         """Return the container state `terminated` of a run that has ended."""
         record = self._read("exit.json")
         if error := record.get("startError"):
-            # these are containerd's words for it, which users know
+            # the same wording as containerd
             return {
                 "exitCode": 128,
                 "reason": "StartError",
@@ -160,7 +160,7 @@ class Run:
 
 
 def _termination_message(path: Path, log: Path | None) -> str:
-    """Return what the process left for its status, at most as much as Kubernetes allows."""
+    """Return the process's termination message, cut to the limit of Kubernetes."""
     message = b""
     with contextlib.suppress(OSError), path.open("rb") as file:
         message = file.read(_MESSAGE_BYTES)

@@ -26,7 +26,7 @@ def find_processes(folder: Path) -> list[ProcessId]:
 
 
 def end_processes(folder: Path, grace_seconds: float) -> None:
-    """Ask the pods' processes to end, wait, and kill what is left; returns when none runs."""
+    """Terminate the pods' processes, wait, and kill those still running; returns when none is left."""
     if grace_seconds > 0:
         _signal_and_wait(folder, signal.SIGTERM, grace_seconds)
     if not _signal_and_wait(folder, signal.SIGKILL, _SETTLE_SECONDS):
@@ -35,7 +35,7 @@ def end_processes(folder: Path, grace_seconds: float) -> None:
 
 
 def _signal_and_wait(folder: Path, number: int, seconds: float) -> bool:
-    """Signal every process until none is left or time is up: a dying one may just have started another."""
+    """Signal every process until none is left or the time is over: one may just have started another."""
     deadline = time.monotonic() + seconds
     signaled: set[ProcessId] = set()
     while processes := find_processes(folder):

@@ -15,7 +15,7 @@ _PODS = "250"
 
 
 async def register(client: KubeClient, port: int) -> None:
-    """Make the Node object, ready for pods; `port` serves their logs."""
+    """Create the Node object, ready for pods; `port` serves their logs."""
     labels = {
         "kubernetes.io/hostname": NAME,
         "kubernetes.io/os": "linux",
@@ -28,7 +28,7 @@ async def register(client: KubeClient, port: int) -> None:
 
 
 async def keep_alive(client: KubeClient, port: int) -> None:
-    """Renew the lease for ever, and the conditions: the controllers change them when a laptop has slept."""
+    """Renew the lease and the conditions indefinitely: the controllers change them when a laptop has slept."""
     ready_since = timestamp()
     while True:
         await asyncio.sleep(_RENEW_SECONDS)
@@ -51,7 +51,7 @@ def _status(port: int, ready_since: str) -> Object:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024
     resources = {"cpu": str(os.cpu_count() or 1), "memory": f"{memory}Ki", "pods": _PODS}
     conditions = {
-        "Ready": ("True", "ProcessNode", "pods run as processes of this machine, isolated by nothing"),
+        "Ready": ("True", "ProcessNode", "pods run as processes of this machine, without isolation"),
         "MemoryPressure": ("False", "NotWatched", ""),
         "DiskPressure": ("False", "NotWatched", ""),
         "PIDPressure": ("False", "NotWatched", ""),

@@ -87,7 +87,7 @@ class ServiceProxy:
                 await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
 
     async def _connect(self, address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
-        """Connect to the next ready pod, or to one after it when that does not answer."""
+        """Connect to the next ready pod, or to one after it if that does not respond."""
         route = self._routes.get(address)
         targets = list(route.targets) if route else []
         if not route or not targets:

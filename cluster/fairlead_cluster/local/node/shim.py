@@ -23,7 +23,7 @@ _SIGNALS = {signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD, signal.SIGINT, signa
 
 
 def main() -> None:
-    """Start the process, wait for its end, write down how it ended."""
+    """Start the process, wait for its end and record the result."""
     folder = Path(sys.argv[1])
     order = json.load(sys.stdin)
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -87,7 +87,7 @@ def _wait(child: int) -> int:
 
 
 def _end_children(child: int) -> None:
-    """Kill what the process left: its session, and orphans that were reparented to this process."""
+    """Kill the remaining processes: its session, and orphans that were reparented to this process."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
     while children := _children():

@@ -11,9 +11,9 @@ from fairlead_cluster.local.node.volumes import referenced_objects, token_reques
 
 
 async def load_sources(client: KubeClient, pod: Object) -> Sources:
-    """Return what exists of the objects that a pod names, and a token for its service account where it wants one.
+    """Return what exists of the objects that a pod names, and a token for its service account if it needs one.
 
-    Raises NotConfigured when the API server does not answer: a pod waits for that as for anything else.
+    Raises NotConfigured if the API server does not respond: the pod then waits.
     """
     try:
         return await _load(client, pod)

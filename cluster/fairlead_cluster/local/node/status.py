@@ -22,7 +22,7 @@ class ContainerView:
 
     @property
     def exit_code(self) -> int | None:
-        """Return the exit code of a container that has ended and not begun again."""
+        """Return the exit code of a container that has ended and not been restarted."""
         ended = self.state.get("terminated") or ("waiting" in self.state and self.last_state.get("terminated"))
         return int(ended["exitCode"]) if ended else None
 
@@ -43,7 +43,7 @@ class ContainerView:
 
 @dataclass(frozen=True)
 class PodView:
-    """What the node knows of a pod."""
+    """The state of a pod on the node."""
 
     restart_policy: str
     address: str
@@ -54,7 +54,7 @@ class PodView:
 
 
 def derive_status(view: PodView, previous: Object) -> Object:
-    """Return the pod's status; `previous` is the last one, whose foreign conditions and times are kept."""
+    """Return the pod's status; `previous` is the last one, whose other conditions and times are kept."""
     phase = derive_phase(view)
     over = phase in ("Succeeded", "Failed")
     unready = [item.name for item in view.containers if not item.ready]
@@ -109,7 +109,7 @@ def _init_done(view: PodView) -> bool:
 
 
 def _conditions(desired: dict[str, tuple[bool, str, str]], previous: list[Object]) -> list[Object]:
-    """Merge our conditions into the previous ones; a transition time moves only when the status changes."""
+    """Merge our conditions into the previous ones; a transition time changes only with the status."""
     before = {item["type"]: item for item in previous}
     ours = []
     for kind, (holds, reason, message) in desired.items():

@@ -10,7 +10,7 @@ def check_support(pod: Object) -> list[str]:
     """Return what a process node does not support of a pod; empty if it supports everything."""
     problems = [problem for volume in pod["spec"].get("volumes") or [] for problem in _check_volume(volume)]
     if pod["spec"].get("activeDeadlineSeconds"):
-        problems.append("activeDeadlineSeconds: a process node does not end pods by the clock")
+        problems.append("activeDeadlineSeconds: not supported on a process node")
     for container in [*init_containers(pod), *pod_containers(pod)]:
         problems += [f"container {container['name']!r}: {problem}" for problem in _check_container(container)]
     return problems

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class PodWorker:
-    """Brings one pod to where the API wants it. Started again after a restart of the node, it finds its processes."""
+    """Runs one pod as the API describes it. After a restart of the node, it finds its processes again."""
 
     def __init__(
         self, pod: Object, folder: Path, machine: Machine, client: KubeClient, load: LoadSources, report: Report
@@ -50,7 +50,7 @@ class PodWorker:
         self._tasks = [asyncio.create_task(self._live()), asyncio.create_task(self._write_changes())]
 
     def update(self, pod: Object) -> None:
-        """Take a newer version of the pod; one that is being deleted is stopped, and its object removed."""
+        """Accept a newer version of the pod; one that is being deleted is stopped, and its object removed."""
         pod["status"] = {**pod.get("status", {}), "podIP": self._context.address}
         self._context.pod = pod
         meta = pod["metadata"]
@@ -60,7 +60,7 @@ class PodWorker:
             self._stops.add(task)
 
     async def forget(self) -> None:
-        """End everything at once and clean up: the API has no such pod any more."""
+        """Stop everything immediately and clean up: the pod no longer exists in the API."""
         for task in [*self._tasks, *self._stops]:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._stops, return_exceptions=True)
@@ -68,7 +68,7 @@ class PodWorker:
         await asyncio.to_thread(shutil.rmtree, self.folder, True)
 
     def detach(self) -> None:
-        """Stop looking after the pod and leave its processes as they are."""
+        """Stop managing the pod and leave its processes running."""
         for task in [*self._tasks, *self._stops]:
             task.cancel()
 
@@ -89,7 +89,7 @@ class PodWorker:
             self._dirty.set()
 
     async def _prepare(self) -> None:
-        """Make the volumes, waiting for what they need."""
+        """Write the volumes, waiting for the objects that they need."""
         if self._init:
             for container in self._main:
                 container.wait_for("PodInitializing")
@@ -106,13 +106,13 @@ class PodWorker:
             except NotConfigured as error:
                 for container in [*self._init, *self._main]:
                     container.wait_for("ContainerCreating", str(error))
-                if attempt >= 5 and said != str(error):  # what is missing now may be there in a moment
+                if attempt >= 5 and said != str(error):  # a missing object may soon exist
                     said = str(error)
                     self._context.report("Warning", "FailedMount", said)
             await asyncio.sleep(retry_delay(attempt))
 
     async def _delete(self, grace_seconds: float) -> None:
-        """Stop the containers, write how they ended, and remove the object."""
+        """Stop the containers, write their final status and remove the object."""
         await asyncio.gather(*(item.stop(grace_seconds) for item in [*self._init, *self._main]))
         await self._tasks[0]
         meta = self._context.pod["metadata"]
@@ -154,7 +154,7 @@ class PodWorker:
         status = derive_status(view, self._context.pod["status"])
         if status == self._written:
             return
-        # the uid makes this fail for a pod of the same name that was made since
+        # the uid makes this fail for a recreated pod of the same name
         body = {"metadata": {"uid": meta["uid"]}, "status": status}
         await self._client.patch(POD, meta["name"], body, meta["namespace"], "status")
         self._written = status

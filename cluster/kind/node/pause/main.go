@@ -1,4 +1,4 @@
-// Holds a pod's namespaces: does nothing until it is told to end, and reaps what is left to it.
+// Holds a pod's namespaces: waits for a signal and reaps orphaned processes.
 package main
 
 import (

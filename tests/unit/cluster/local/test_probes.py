@@ -46,7 +46,7 @@ def test_a_probe_that_takes_too_long_has_failed() -> None:
         raise AssertionError("probing never ends")
 
     verdict, failure = asyncio.run(first())
-    assert (verdict.last, failure) == (False, "no answer within 0.05 s")
+    assert (verdict.last, failure) == (False, "no response within 0.05 s")
 
 
 @asynccontextmanager
