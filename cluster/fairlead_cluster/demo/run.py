@@ -177,7 +177,7 @@ class Demo:
 
 
 def _surroundings() -> list[Object]:
-        """Return the objects that the example's resources refer to: the script, and a Secret (empty for a local store)."""
+    """Return the objects that the example's resources refer to: the script, and a Secret (empty for a local store)."""
     code = {"train.py": (EXAMPLE / "train.py").read_text()}
     return [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "digits-code"}, "data": code},
