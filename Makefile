@@ -1,4 +1,4 @@
-# Fairlead: `make help` lists what there is.
+# Fairlead: `make help` lists the targets.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VENV := .venv/bin
@@ -10,7 +10,7 @@ LIST := PYTHONPATH=cluster $(PYTHON) -m fairlead_cluster
 # what `make test` runs in each component's own environment
 COMPONENTS := $(shell $(LIST) tested)
 ifneq ($(.SHELLSTATUS),0)
-$(error the components cannot be listed: see above; Python 3.11 or newer is needed, PYTHON names one)
+$(error the components cannot be listed, see above; Python 3.11 or newer is required (set PYTHON))
 endif
 # every distribution's folder, as a PYTHONPATH
 SOURCES := operator:cluster:edge-runtime:pipelines:$(subst $() ,:,$(wildcard components/*))
@@ -28,7 +28,7 @@ demo: $(READY) ## Run the worked example on this machine: raw data to prediction
 	@$(VENV)/fairlead demo
 
 .PHONY: setup
-setup: $(READY) ## Build and install all that tests and demo need
+setup: $(READY) ## Build and install everything that the tests and the demo need
 	@$(VENV)/fairlead setup --tests
 
 .PHONY: test
@@ -37,7 +37,7 @@ test: setup ## Unit, golden, simulation, integration and local end-to-end tests
 	    test-integration test-local $(addprefix test-,$(COMPONENTS)) test-pure
 
 .PHONY: test-pure
-test-pure: # what needs no cluster, in the operator's environment
+test-pure: # tests without a cluster, in the operator's environment
 	$(VENV)/python -m pytest tests/unit tests/golden tests/simulation tests/components/artifacts
 
 .PHONY: test-integration test-local
@@ -60,7 +60,7 @@ e2e: setup cluster images ## The worked example in pods of a two-node kind clust
 	$(VENV)/python -m pytest tests/e2e
 
 .PHONY: cluster
-cluster: $(READY) ## Start a kind cluster of two nodes (installs and builds what is missing; root where Docker is missing)
+cluster: $(READY) ## Start a kind cluster of two nodes (installs and builds what is missing; needs root if Docker is missing)
 	@$(VENV)/fairlead kind up
 
 .PHONY: images
@@ -68,7 +68,7 @@ images: $(READY) ## Build the images and load them into the kind cluster
 	@$(VENV)/fairlead kind images
 
 .PHONY: cluster-down
-cluster-down: $(READY) ## Remove the kind cluster and all that was started for it
+cluster-down: $(READY) ## Delete the kind cluster and everything that was started for it
 	@$(VENV)/fairlead kind down
 
 .PHONY: verify
@@ -83,13 +83,13 @@ verify: setup ## Lint, types, layers, generated files
 	@git diff --exit-code --stat -- manifests charts docs || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }
 
 .PHONY: generate
-generate: $(READY) ## Write CRDs, RBAC, compiled pipelines and the table of components anew
+generate: $(READY) ## Regenerate CRDs, RBAC, compiled pipelines and the table of components
 	@$(VENV)/python -m fairlead.codegen
 	@$(LIST) document
 	@$(FAIRLEAD_HOME)/bin/fairlead-pipelines compile --out manifests/pipelines
 
 .PHONY: golden
-golden: $(READY) ## Write the golden plans anew; read the diff before you commit it
+golden: $(READY) ## Regenerate the golden files; review the diff before you commit it
 	$(VENV)/python -m pytest tests/golden --update-golden
 
 .PHONY: format
@@ -98,7 +98,7 @@ format: $(READY) ## Format and fix what can be fixed
 	$(VENV)/ruff check --fix .
 
 .PHONY: lock
-lock: $(READY) ## Compile every requirements.in anew, with hashes and without index URLs
+lock: $(READY) ## Recompile every requirements.in, with hashes and without index URLs
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	@set -e; for file in tests/requirements.in $$($(LIST) requirements); do \
 	    echo "$$file"; $(COMPILE) $$file -o $${file%.in}.txt; \
@@ -107,7 +107,7 @@ lock: $(READY) ## Compile every requirements.in anew, with hashes and without in
 
 .PHONY: bench
 BENCH ?= clients
-bench: setup ## A benchmark against named peers: BENCH=clients (the default) or controllers, ARGS=--help for its options
+bench: setup ## Run a benchmark against other implementations: BENCH=clients (the default) or controllers, ARGS=--help for its options
 	$(VENV)/python -m bench.$(BENCH) $(ARGS)
 
 .PHONY: clean

@@ -1,1 +1,1 @@
-"""Benchmarks, each one command: `make bench BENCH=<folder>`; README.md says how each figure is made."""
+"""Benchmarks: `make bench BENCH=<folder>`; README.md describes the method."""

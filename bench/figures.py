@@ -1,4 +1,4 @@
-"""What every benchmark prints: medians, and ratios that are taken within a round, with their spread."""
+"""Statistics of all benchmarks: medians, and ratios within a round with their spread."""
 
 import statistics
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ Round = dict[str, float]
 
 
 def median(rounds: Sequence[Round], key: str) -> float:
-    """Return the median of one figure."""
+    """Return the median of a figure."""
     return statistics.median(each[key] for each in rounds)
 
 
 def ratios(over: Sequence[Round], under: Sequence[Round], key: str) -> str:
-    """Return the median of the rounds' ratios, and the least and the greatest."""
+    """Return the median, minimum and maximum of the rounds' ratios."""
     found = [a[key] / b[key] for a, b in zip(over, under, strict=True)]
     return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
 

@@ -1,1 +1,1 @@
-"""Kubernetes clients: writes a second and memory."""
+"""Kubernetes clients: writes per second and memory."""

@@ -1,7 +1,7 @@
-"""Which Kubernetes client the operator uses: writes a second and memory, against lightkube and kubernetes-asyncio.
+"""The operator's Kubernetes client compared with lightkube and kubernetes-asyncio: writes per second and memory.
 
-Every round runs each client once, in turn, in a process of its own, against the same real API server. The figures are
-medians over the rounds; the ratios are taken within a round, and their spread is printed.
+Every round runs each client once, in a separate process, against the same real API server. Figures are medians over the
+rounds; ratios are computed within a round and printed with their spread.
 """
 
 import json
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def make_environment() -> Path:
-    """Return the Python of an environment with the peers; the operator's own packages come from the checkout."""
+    """Return the Python of an environment with the other clients."""
     folder = default_home() / "envs" / "bench"
     if not (folder / "bin" / "python").exists():
         uv = [sys.executable, "-m", "uv"]

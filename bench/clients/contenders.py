@@ -1,6 +1,6 @@
-"""One client's run: server-side apply ConfigMaps, many at once; prints seconds and resident memory as JSON.
+"""Runs one client: applies ConfigMaps concurrently and prints seconds and resident memory as JSON.
 
-Run in a process of its own for each client: `python contenders.py NAME COUNT AT_ONCE`.
+Run in a separate process for each client: `python contenders.py NAME COUNT AT_ONCE`.
 """
 
 import asyncio
@@ -58,13 +58,13 @@ CLIENTS = {"thin": use_thin, "lightkube": use_lightkube, "kubernetes-asyncio": u
 
 
 async def measure(name: str, count: int, at_once: int) -> dict[str, float]:
-    """Apply `count` objects, `at_once` at a time; return seconds, writes a second and MiB resident at most."""
+    """Apply `count` objects, `at_once` at a time; return seconds, writes per second and peak resident MiB."""
     seconds = 0.0
 
     async def body(apply: Apply) -> None:
         nonlocal seconds
         run = f"{name}-{time.time_ns()}"
-        await apply(build(run, -1))  # connections and caches are made outside the measurement
+        await apply(build(run, -1))  # connections and caches are created before the measurement
         queue = iter(range(count))
 
         async def worker() -> None:

@@ -1,1 +1,1 @@
-"""The operator against other controllers: many two-worker jobs on a real control plane with fake nodes."""
+"""The operator compared with other controllers: many two-worker jobs on a real control plane with fake nodes."""

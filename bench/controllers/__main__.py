@@ -1,7 +1,7 @@
-"""The operator against a naive kopf operator, the MPI Operator and a bare loop of the same POSTs.
+"""The operator compared with a naive kopf operator, the MPI Operator and a bare loop of the same POSTs.
 
-Every round runs each contender once, in turn, on a control plane of its own with fake nodes. The figures are
-medians over the rounds; ratios are taken within a round, and their spread is printed.
+Every round runs each contender once, on a new control plane with fake nodes. Figures are medians over the rounds;
+ratios are computed within a round and printed with their spread.
 """
 
 import argparse
@@ -40,9 +40,11 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--jobs", type=int, default=200, help="created at once")
-    parser.add_argument("--trickle", type=int, default=60, metavar="SECONDS", help="a job a second for so long")
-    parser.add_argument("--running", type=int, default=1000, metavar="JOBS", help="held running")
+    parser.add_argument("--jobs", type=int, default=200, help="jobs to create at once")
+    parser.add_argument(
+        "--trickle", type=int, default=60, metavar="SECONDS", help="create one job per second for this long"
+    )
+    parser.add_argument("--running", type=int, default=1000, metavar="JOBS", help="running jobs to hold")
     arguments = parser.parse_args()
     console = Console()
     prepare(console)
@@ -65,7 +67,7 @@ def main() -> None:
 
 
 def run(contender: Contender, body: Callable[[Bench], Coroutine[Any, Any, Result]]) -> Result:
-    """Run one measurement on a control plane of its own."""
+    """Run one measurement on a new control plane."""
 
     async def measure(plane: Plane) -> Result:
         async with at_work(plane, contender) as bench:
@@ -76,7 +78,7 @@ def run(contender: Contender, body: Callable[[Bench], Coroutine[Any, Any, Result
 
 
 def run_bare(jobs: int) -> Round:
-    """Measure the bare loop; its requests are what it is."""
+    """Measure the bare loop."""
     with started_plane([]) as plane, fake_nodes(plane):
         kubeconfig = str(plane.controller_kubeconfig)
         command = [sys.executable, "-m", "bench.controllers.bare_loop", kubeconfig, "burst", str(jobs), str(_AT_ONCE)]
@@ -101,7 +103,7 @@ async def _watch_bare(plane: Plane, process: "subprocess.Popen[bytes]", jobs: in
 
 
 def build_burst_table(bursts: dict[str, list[Round]], jobs: int) -> Table:
-    """Return the figures of many jobs at once."""
+    """Return the table for many jobs at once."""
     rounds = len(bursts[BARE])
     table = Table(title=f"{jobs} two-worker jobs at once, {rounds} rounds", title_justify="left")
     for column in (
@@ -124,8 +126,8 @@ def build_burst_table(bursts: dict[str, list[Round]], jobs: int) -> Table:
 
 
 def build_trickle_table(trickles: dict[str, list[float]]) -> Table:
-    """Return the latencies at one job a second."""
-    table = Table(title="one job a second: from its creation to its last pod", title_justify="left")
+    """Return the table for one job per second."""
+    table = Table(title="one job per second: time from its creation to its last pod", title_justify="left")
     for column in ("controller", "jobs", "p50, ms", "p99, ms"):
         table.add_column(column, justify="left" if column == "controller" else "right")
     for name, latencies in trickles.items():

@@ -1,7 +1,7 @@
 """The limit: a loop that POSTs the objects of every job as fast as the API server accepts them, and nothing else.
 
-Run as `python -m bench.controllers.bare_loop KUBECONFIG PREFIX COUNT AT_ONCE`; it starts when a line comes
-on stdin.
+Run as `python -m bench.controllers.bare_loop KUBECONFIG PREFIX COUNT AT_ONCE`; it starts after reading a line from
+stdin.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _KINDS = {"Pod": POD, "Secret": SECRET, "Service": SERVICE}
 
 
 async def run(kubeconfig: Path, prefix: str, count: int, at_once: int) -> None:
-    """Create the objects of `count` jobs with `at_once` requests under way."""
+    """Create the objects of `count` jobs with `at_once` concurrent requests."""
     async with KubeClient.from_kubeconfig(kubeconfig) as kube:
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)

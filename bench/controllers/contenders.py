@@ -1,4 +1,4 @@
-"""Who is measured, and how each is started."""
+"""The contenders and how they are started."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ class Contender:
 
 
 def fairlead() -> Contender:
-    """Return Fairlead's operator, as one process with its defaults."""
+    """Return Fairlead's operator as one process with default settings."""
     return Contender("fairlead", build_training_job, lambda _: [sys.executable, "-m", "fairlead.handlers.main"])
 
 
@@ -44,7 +44,7 @@ def naive() -> Contender:
 
 
 def mpi_operator(name: str, *flags: str) -> Contender:
-    """Return the MPI Operator with flags of its own."""
+    """Return the MPI Operator with the given flags."""
     home = Home(default_home())
 
     def command(plane: Plane) -> list[str]:
@@ -80,7 +80,7 @@ def start(contender: Contender, plane: Plane) -> "subprocess.Popen[bytes]":
 
 
 def _mpi_crd() -> Path:
-    """Return the CRD that the MPI Operator's module brings."""
+    """Return the CRD in the MPI Operator's module."""
     home = Home(default_home())
     go = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=False)
     cache = Path(go.stdout.strip() or home.root / "go" / "pkg" / "mod")

@@ -1,7 +1,7 @@
-"""Fake nodes: every pod is reported Running a moment after it was created, at one loopback address.
+"""Fake nodes: report every pod as Running shortly after its creation, at one loopback address.
 
-The address also answers a launcher's `/status`, with steps that move on. Run as
-`python -m bench.controllers.fake_nodes KUBECONFIG`; prints a line when it watches.
+The address also serves a launcher's `/status` with increasing steps. Run as
+`python -m bench.controllers.fake_nodes KUBECONFIG`; prints a line when it is watching.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _AT_ONCE = 16
 
 
 async def main(kubeconfig: Path) -> None:
-    """Play the nodes until killed."""
+    """Simulate the nodes until killed."""
     server = await _serve_status()
     waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     async with KubeClient.from_kubeconfig(kubeconfig) as kube, asyncio.TaskGroup() as group:
@@ -53,7 +53,7 @@ async def _report(kube: KubeClient, waiting: asyncio.Queue[dict[str, Any]]) -> N
         try:
             await kube.patch(POD, meta["name"], {"status": status}, meta["namespace"], "status")
         except ApiError as error:
-            if error.code != 404:  # deleted meanwhile
+            if error.code != 404:  # it was deleted
                 raise
 
 

@@ -1,4 +1,4 @@
-"""The two-worker job of every contender, and the plain objects that it comes down to."""
+"""The two-worker job of every contender, and its plain child objects."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def build_naive_job(name: str) -> Object:
 
 
 def build_children(name: str, workers: int = 2) -> list[Object]:
-    """Return the objects that a job comes down to: Secret, Service, launcher pod, worker pods."""
+    """Return the child objects of a job: Secret, Service, launcher pod, worker pods."""
     meta = {"namespace": NAMESPACE, "labels": {"job": name}}
     service = {"clusterIP": "None", "selector": {"job": name}, "ports": [{"port": 7070}]}
     return [

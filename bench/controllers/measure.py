@@ -1,4 +1,4 @@
-"""One measurement: jobs are created, their pods are counted as they appear, and the controller is watched at work."""
+"""Measurements: create jobs, count their pods as they appear, and observe the controller."""
 
 import asyncio
 import os
@@ -25,17 +25,17 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Observer:
-    """Counts the pods of each job, whose name its pods' names begin with."""
+    """Counts the pods of each job by the prefix of their names."""
 
     seen: dict[str, list[float]] = field(default_factory=dict)
 
     def complete(self, prefix: str) -> dict[str, float]:
-        """Return when each job of a prefix had all its pods, on the monotonic clock."""
+        """Return the monotonic time at which each job with a prefix had all its pods."""
         mine = {job: times for job, times in self.seen.items() if job.startswith(prefix)}
         return {job: times[-1] for job, times in mine.items() if len(times) >= PODS_PER_JOB}
 
     async def wait(self, prefix: str, jobs: int, seconds: float) -> dict[str, float]:
-        """Return when the jobs had all their pods; raises TimeoutError with how many had them."""
+        """Wait until the jobs have all their pods and return the times; raises TimeoutError."""
         end = time.monotonic() + seconds
         while len(done := self.complete(prefix)) < jobs:
             if time.monotonic() > end:
@@ -53,7 +53,7 @@ class Observer:
 
 @dataclass(frozen=True)
 class Bench:
-    """A contender at work on a control plane of its own."""
+    """A running contender on its own control plane."""
 
     plane: Plane
     kube: KubeClient
@@ -62,7 +62,7 @@ class Bench:
     process: "subprocess.Popen[bytes]"
 
     async def create(self, name: str) -> float:
-        """Create a job; return when, on the monotonic clock."""
+        """Create a job; return the monotonic time."""
         job = self.contender.build(name)
         group, _, version = job["apiVersion"].partition("/")
         kind = Kind(group, version, f"{job['kind'].lower()}s", job["kind"])
@@ -71,7 +71,7 @@ class Bench:
         return began
 
     async def create_many(self, prefix: str, count: int, at_once: int = 32) -> float:
-        """Create many jobs; return when the first was."""
+        """Create many jobs; return the time of the first."""
         numbers = iter(range(count))
         began = time.monotonic()
 
@@ -88,14 +88,14 @@ class Bench:
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     def memory(self, key: str = "VmHWM") -> float:
-        """Return the controller's resident memory in MiB: the most so far, or `VmRSS`, now."""
+        """Return the controller's resident memory in MiB: the peak, or with `VmRSS` the current value."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(float(line.split()[1]) for line in lines if line.startswith(key)) / 1024
 
 
 @asynccontextmanager
 async def at_work(plane: Plane, contender: Contender) -> AsyncIterator[Bench]:
-    """Start fake nodes and the contender; they have handled one job when the block begins."""
+    """Start fake nodes and the contender; they have handled one job before the block begins."""
     with fake_nodes(plane):
         async with KubeClient.from_kubeconfig(plane.kubectl.kubeconfig) as kube:
             observer = Observer()
@@ -115,19 +115,19 @@ async def at_work(plane: Plane, contender: Contender) -> AsyncIterator[Bench]:
 
 @contextmanager
 def fake_nodes(plane: Plane) -> Iterator[None]:
-    """Run the fake nodes beside the block."""
+    """Run the fake nodes during the block."""
     command = [sys.executable, "-m", "bench.controllers.fake_nodes", str(plane.kubectl.kubeconfig)]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE) as process:
         try:
             if process.stdout is None or not process.stdout.readline():
-                raise RuntimeError("the fake nodes ended before they watched")
+                raise RuntimeError("the fake nodes exited before watching")
             yield
         finally:
             process.kill()
 
 
 async def measure_burst(bench: Bench, count: int) -> dict[str, float]:
-    """Create jobs at once; return seconds to the last pod, and requests and CPU a job."""
+    """Create jobs at once; return seconds to the last pod, and requests and CPU per job."""
     cpu, requests = bench.cpu(), bench.plane.requests()
     began = await bench.create_many("burst", count)
     done = await bench.observer.wait("burst", count, _RUN_SECONDS)
@@ -143,7 +143,7 @@ async def measure_burst(bench: Bench, count: int) -> dict[str, float]:
 
 
 async def measure_trickle(bench: Bench, seconds: int) -> list[float]:
-    """Create a job a second; return the milliseconds from each one's creation to its last pod."""
+    """Create a job per second; return the milliseconds from each one's creation to its last pod."""
     created = {}
     for number in range(seconds):
         name = f"trickle-{number}"
@@ -154,7 +154,7 @@ async def measure_trickle(bench: Bench, seconds: int) -> list[float]:
 
 
 async def measure_running(bench: Bench, count: int, seconds: float) -> dict[str, float]:
-    """Return the share of a core that `count` running jobs take, and the memory with them."""
+    """Return the operator's CPU usage, requests and memory with `count` running jobs."""
     await bench.create_many("burst", count)
     await bench.observer.wait("burst", count, _RUN_SECONDS)
     await _settle(bench)
@@ -170,7 +170,7 @@ async def measure_running(bench: Bench, count: int, seconds: float) -> dict[str,
 
 
 async def _settle(bench: Bench, seconds: float = 120.0) -> None:
-    """Wait until the controller makes no more writes than running jobs' progress takes."""
+    """Wait until the controller is idle, except for the progress of running jobs."""
     end = time.monotonic() + seconds
     before = bench.cpu()
     while time.monotonic() < end:

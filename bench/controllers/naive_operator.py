@@ -1,6 +1,6 @@
-"""The naive peer: a kopf operator on the official client, six plain POSTs a job and no status of its own.
+"""The naive operator: kopf with the official client, six plain POSTs per job and no status.
 
-This is what a first afternoon with kopf's documentation gives: a handler that creates the children and is done.
+A minimal operator as in kopf's documentation: a handler that creates the children.
 Run as `python -m bench.controllers.naive_operator KUBECONFIG`.
 """
 
@@ -17,7 +17,7 @@ from bench.controllers.jobs import NAIVE_GROUP, NAMESPACE, build_children
 
 @kopf.on.startup()
 def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-    """Keep kopf's own defaults but for its events."""
+    """Keep kopf's defaults, except for its events."""
     settings.posting.enabled = False
 
 

@@ -1,4 +1,4 @@
-"""A control plane for one measurement: an account of its own for the controller, and an audit of its requests."""
+"""A control plane for one measurement, with a separate account for the controller and an audit log of its requests."""
 
 import json
 import os
@@ -43,9 +43,9 @@ class Plane:
         return self.folder / "controller.kubeconfig"
 
     def requests(self) -> Counter[str]:
-        """Return how many requests the controller has made so far: `reads`, `writes`, and each verb with its kind.
+        """Return the number of the controller's requests so far: `reads`, `writes`, and each verb with its kind.
 
-        Watches are not reads: each is one request for a controller's whole life.
+        Watches are not counted.
         """
         counted: Counter[str] = Counter()
         for line in (self.folder / "audit.log").read_text().splitlines():
@@ -60,7 +60,7 @@ class Plane:
 
 @contextmanager
 def started_plane(crds: list[Path]) -> Iterator[Plane]:
-    """Start etcd, API server and controller manager in a folder that goes with them."""
+    """Start etcd, API server and controller manager in a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         (folder / "audit.yaml").write_text(yaml.safe_dump(_AUDIT))
