@@ -4,7 +4,7 @@ A table holds only what cannot be derived:
 
     environment   "own" (default): requirements.txt makes an environment of its own, in which its tests and type checks
                   run; "operator": it is installed into the operator's environment, .venv
-    folder        where requirements, Dockerfile and packages are, relative to pyproject.toml; default: beside it
+    folder        where requirements, Dockerfile and packages are, relative to pyproject.toml; default: its folder
     horovod       its environment holds Horovod's wheel, built here
     imports       the distributions of this repository that a component without a `[project]` table imports
     nodes         its image is loaded into the nodes of the kind cluster; default: true

@@ -15,10 +15,10 @@ CONTAINER = "spec__workers__template__spec__containers__0__"
 
 def run_job(kubectl: Kubectl, name: str, **changes: Any) -> Object:
     kubectl.apply(change(TRAINING_JOB, metadata={"name": name, "namespace": NAMESPACE}, **changes))
-    return wait_for_end(kubectl, name)
+    return wait_until_finished(kubectl, name)
 
 
-def wait_for_end(kubectl: Kubectl, name: str) -> Object:
+def wait_until_finished(kubectl: Kubectl, name: str) -> Object:
     def ended() -> Object:
         job = kubectl.get("tj", name, NAMESPACE)
         return job if job.get("status", {}).get("completionTime") else {}
@@ -28,7 +28,7 @@ def wait_for_end(kubectl: Kubectl, name: str) -> Object:
 
 def test_plain_horovod_script_runs_unmodified(kubectl: Kubectl, operator: None) -> None:
     kubectl("apply", "-k", str(CHECKOUT / "examples" / "plain-horovod"), "-n", NAMESPACE)
-    job = wait_for_end(kubectl, "plain-horovod")
+    job = wait_until_finished(kubectl, "plain-horovod")
     assert job["status"]["phase"] == "Succeeded", job["status"]
     log = kubectl("logs", "plain-horovod-worker-0", "-n", NAMESPACE)
     assert "loss" in log

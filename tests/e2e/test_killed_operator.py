@@ -58,14 +58,14 @@ def live_through(kubectl: Kubectl, name: str, folder: Path) -> Object:
 
 
 def test_ten_kills_do_not_change_the_final_state(kubectl: Kubectl, operator: None, tmp_path: Path) -> None:
-    quiet = live_through(kubectl, "quiet", tmp_path)
+    undisturbed = live_through(kubectl, "undisturbed", tmp_path)
     killer = Killer(kubectl)
     killer.start()
     lives = 0
     try:
         while killer.kills < KILLS:
             lives += 1
-            assert live_through(kubectl, f"killed-{lives}", tmp_path) == quiet
+            assert live_through(kubectl, f"killed-{lives}", tmp_path) == undisturbed
     finally:
         killer.stopping.set()
         killer.join()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.conftest import Operator
 from tests.integration.test_model_deployment import create_deployment, make_models, wait_for_reason
-from tests.integration.test_training_job import SUCCESS, create_job, end_pod, pods_of, run_pods, wait_for_pods
+from tests.integration.test_training_job import SUCCESS, create_job, finish_pod, pods_of, run_pods, wait_for_pods
 from tests.support.api_server import Kubectl, condition, wait_for
 from tests.support.requests import count_requests
 from tests.support.resources import Object
@@ -70,9 +70,9 @@ def test_orphans_of_an_earlier_job_of_the_name_are_ignored(kubectl: Kubectl, ope
     wait_for_pods(kubectl, "again")
     run_pods(kubectl, "again")
     for name in ("worker-0", "worker-1"):
-        end_pod(kubectl, f"again-{name}", 0, None)
+        finish_pod(kubectl, f"again-{name}", 0, None)
     kubectl("delete", "tj", "again", "--cascade=orphan")
-    end_pod(kubectl, "again-launcher", 0, SUCCESS)
+    finish_pod(kubectl, "again-launcher", 0, SUCCESS)
     orphans = {name: pod["metadata"]["uid"] for name, pod in pods_of(kubectl, "again").items()}
     create_job(kubectl, "again")
 

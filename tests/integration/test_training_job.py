@@ -48,7 +48,7 @@ def run_pods(kubectl: Kubectl, job: str) -> None:
         list(pool.map(lambda name: kubectl.patch_status("pod", name, status), names))
 
 
-def end_pod(kubectl: Kubectl, pod: str, code: int, message: Object | None) -> None:
+def finish_pod(kubectl: Kubectl, pod: str, code: int, message: Object | None) -> None:
     ended = {"exitCode": code, "message": json.dumps(message) if message else "", "containerID": "x"}
     container = {"name": "trainer", "ready": False, "state": {"terminated": ended}, "image": "x", "imageID": "x"}
     phase = "Failed" if code else "Succeeded"
@@ -66,19 +66,19 @@ def wait_for_condition(kubectl: Kubectl, job: str, type_: str) -> Object:
 def test_job_succeeds_with_at_most_eight_writes(kubectl: Kubectl, operator: Operator) -> None:
     kubectl("delete", "tj,mdep", "--all")  # other resources may be retried, which would be counted
     before, start = count_requests(operator.port), time.monotonic()
-    create_job(kubectl, "quiet", spec__model={"uri": "file:///models"})
-    pods = wait_for_pods(kubectl, "quiet")
+    create_job(kubectl, "counted", spec__model={"uri": "file:///models"})
+    pods = wait_for_pods(kubectl, "counted")
     assert pods["worker-1"]["spec"]["securityContext"]["runAsNonRoot"] is True
-    run_pods(kubectl, "quiet")
+    run_pods(kubectl, "counted")
     # Secret, Service, launcher, two workers, one status; a slow start adds one status
     most = 6 + (time.monotonic() - start > 1.0)
-    wait_for_condition(kubectl, "quiet", "Running")
+    wait_for_condition(kubectl, "counted", "Running")
     assert count_requests(operator.port).writes - before.writes <= most
     for worker in ("worker-0", "worker-1"):
-        end_pod(kubectl, f"quiet-{worker}", 0, None)
-    end_pod(kubectl, "quiet-launcher", 0, SUCCESS)
-    wait_for_condition(kubectl, "quiet", "Succeeded")
-    job = kubectl.get("tj", "quiet")
+        finish_pod(kubectl, f"counted-{worker}", 0, None)
+    finish_pod(kubectl, "counted-launcher", 0, SUCCESS)
+    wait_for_condition(kubectl, "counted", "Succeeded")
+    job = kubectl.get("tj", "counted")
     assert job["status"]["modelVersion"] == "x"
     assert job["status"]["provenance"] == [{"name": "model", "uri": "file:///models/x", "digest": DIGEST}]
     after = count_requests(operator.port)
@@ -92,7 +92,7 @@ def test_failed_worker_is_retried_and_then_named(kubectl: Kubectl, operator: Ope
         wait_for_pods(kubectl, "failing", attempt)
         run_pods(kubectl, "failing")
         wait_for(lambda: kubectl.get("tj", "failing").get("status", {}).get("phase") == "Running", "Running")
-        end_pod(kubectl, "failing-worker-1", 3, FAILURE)
+        finish_pod(kubectl, "failing-worker-1", 3, FAILURE)
     failed = wait_for_condition(kubectl, "failing", "Failed")
     assert failed["reason"] == "WorkerExited"
     assert failed["message"] == "Worker 1 (rank 1) exited with code 3. Last lines of its log:\nboom"
@@ -184,7 +184,7 @@ def test_killed_operator_reaches_the_same_state(kubectl: Kubectl, folder: Path, 
     run_pods(kubectl, name)
     with running_operator(kubectl, folder, port, FAIRLEAD_LEASE_NAMESPACE=""):
         for worker in ("worker-0", "worker-1"):
-            end_pod(kubectl, f"{name}-{worker}", 0, None)
-        end_pod(kubectl, f"{name}-launcher", 0, SUCCESS)
+            finish_pod(kubectl, f"{name}-{worker}", 0, None)
+        finish_pod(kubectl, f"{name}-launcher", 0, SUCCESS)
         wait_for_condition(kubectl, name, "Succeeded")
     assert kubectl.get("tj", name)["status"]["workers"]["restarts"] == 0

@@ -136,7 +136,7 @@ def _apply_surroundings(cluster: LocalCluster) -> None:
 
 
 def _write_kubeconfig(cluster: LocalCluster) -> Path:
-    """Write a kubeconfig of the account beside the cluster's own."""
+    """Write a kubeconfig for the account next to the cluster's own."""
     token = cluster.kubectl("create", "token", ACCOUNT["name"]).strip()
     document = yaml.safe_load((cluster.home / "cluster" / "kubeconfig").read_text())
     document["users"] = [{"name": item["name"], "user": {"token": token}} for item in document["users"]]

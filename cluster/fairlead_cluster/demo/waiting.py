@@ -19,7 +19,7 @@ def replace(client: FairleadClient, job: Object) -> None:
     except NotFound:
         pass
     else:
-        _await_end(client, name)
+        _await_deletion(client, name)
     client.apply(job)
 
 
@@ -44,7 +44,7 @@ def watch_training(client: FairleadClient, name: str) -> Object:
     return dict(job["status"])
 
 
-def _await_end(client: FairleadClient, name: str) -> None:
+def _await_deletion(client: FairleadClient, name: str) -> None:
     """Wait until a deleted job and its pods are gone; raises WaitTimeout."""
     deadline = time.monotonic() + _GONE_SECONDS
     while any(job["metadata"]["name"] == name for job in client.list(_KIND)) or client.pods(_KIND, name):

@@ -50,7 +50,7 @@ def _inline(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], p
         result["additionalProperties"] = _inline(extra, definitions, rules, path)
     if "properties" in node:
         result["properties"] = {
-            name: _inline_or_end(value, definitions, rules, path) for name, value in node["properties"].items()
+            name: _inline_or_stop(value, definitions, rules, path) for name, value in node["properties"].items()
         }
     if "items" in node:
         result["items"] = _inline(node["items"], definitions, rules, path)
@@ -59,7 +59,7 @@ def _inline(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], p
     return result
 
 
-def _inline_or_end(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], path: tuple[str, ...]) -> Schema:
+def _inline_or_stop(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], path: tuple[str, ...]) -> Schema:
     """Resolve a property; at the maximum depth of a recursive model, allow no children."""
     try:
         return _inline(node, definitions, rules, path)

@@ -63,7 +63,7 @@ class LeaderElection:
                 if lease is None:
                     await self._kube.create(LEASE, self._build(), self._namespace)
                     return True
-                if not self._may_take(lease):
+                if not self._may_acquire(lease):
                     return False
                 await self._kube.replace(LEASE, self._build(lease))
                 return True
@@ -75,7 +75,7 @@ class LeaderElection:
             _log.warning("lease %s/%s: %s", self._namespace, NAME, type(error).__name__)
             return False
 
-    def _may_take(self, lease: dict[str, Any]) -> bool:
+    def _may_acquire(self, lease: dict[str, Any]) -> bool:
         holder = lease["spec"].get("holderIdentity")
         if not holder or holder == self._identity:
             return True

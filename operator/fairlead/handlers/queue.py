@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
 
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.5, 60.0
+_INITIAL_BACKOFF, _MAX_BACKOFF = 0.5, 60.0
 
 
 @dataclass(slots=True)
@@ -95,7 +95,7 @@ class KeyedQueue(Generic[Key]):
         try:
             again = await self.work(key)
         except Exception as error:  # noqa: BLE001 - the outermost loop: one resource's failure must not affect others
-            delay = min(_FIRST_BACKOFF * 2.0 ** min(state.failures, 16), _LONGEST_BACKOFF)
+            delay = min(_INITIAL_BACKOFF * 2.0 ** min(state.failures, 16), _MAX_BACKOFF)
             state.failures += 1
             self.on_error(key, error, delay)
             return delay

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead.handlers.kopf_alone import kopf
+from fairlead.handlers.kopf_import import kopf
 from fairlead.handlers.settings import OperatorSettings
 from fairlead.handlers.signals import stop_on_signals
 from fairlead.kube.config import ClusterConfig

@@ -32,9 +32,9 @@ class Cache(Generic[AnyEntry]):
     def __init__(self, read: Callable[[Kind, Object], AnyEntry], changed: Callable[[AnyEntry], None]) -> None:
         self._read, self._changed = read, changed
         self._entries: dict[str, AnyEntry] = {}
-        self._gone: dict[str, int] = {}
+        self._deleted: dict[str, int] = {}
         """The last versions of deleted uids, so that a late event cannot restore one."""
-        self._long_gone: dict[str, int] = {}
+        self._deleted_earlier: dict[str, int] = {}
 
     def __len__(self) -> int:
         """Return the number of entries."""
@@ -64,7 +64,7 @@ class Cache(Generic[AnyEntry]):
 
     def forget(self, uid: str, version: int) -> None:
         """Remove the entry of a uid and ignore later events older than `version`."""
-        self._gone[uid] = max(version, self._gone.get(uid, 0))
+        self._deleted[uid] = max(version, self._deleted.get(uid, 0))
         if entry := self._entries.pop(uid, None):
             self._replaced(entry, None)
             self._changed(entry)
@@ -82,11 +82,11 @@ class Cache(Generic[AnyEntry]):
     def seen(self, uid: str) -> int:
         """Return the newest known version of a uid, including its deletion; 0 if there is none."""
         entry = self._entries.get(uid)
-        return entry.version if entry else self._gone.get(uid) or self._long_gone.get(uid, 0)
+        return entry.version if entry else self._deleted.get(uid) or self._deleted_earlier.get(uid, 0)
 
     def purge(self) -> None:
         """Forget deletions from before the previous call. Call it rarely enough that no older event is pending."""
-        self._gone, self._long_gone = {}, self._gone
+        self._deleted, self._deleted_earlier = {}, self._deleted
 
     def versions(self, kind: Kind, namespace: str | None) -> dict[str, int]:
         """Return the versions of a kind's entries by uid."""

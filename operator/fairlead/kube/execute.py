@@ -34,11 +34,11 @@ class Writer:
         finished.
         """
         namespace = resource.metadata.namespace
-        await _together(self._delete(deletion, namespace) for deletion in plan.delete)
+        await _run_all(self._delete(deletion, namespace) for deletion in plan.delete)
         first = [child for child in plan.apply if child["kind"] not in _STARTED_LAST]
         last = [child for child in plan.apply if child["kind"] in _STARTED_LAST]
         for step in (first, last):
-            await _together(self._write_child(resource, child) for child in step)
+            await _run_all(self._write_child(resource, child) for child in step)
         written = await self.write_status(kind, stored, resource.status, plan.status)
         for event in plan.events:
             await send_event(self.kube, resource, kind, event)
@@ -112,7 +112,7 @@ class Writer:
         return existing
 
 
-async def _together(writes: Iterable[Awaitable[None]]) -> None:
+async def _run_all(writes: Iterable[Awaitable[None]]) -> None:
     """Run independent writes concurrently; raises the first error after all have finished."""
     for outcome in await asyncio.gather(*writes, return_exceptions=True):
         if isinstance(outcome, BaseException):

@@ -14,7 +14,7 @@ from fairlead.core.views import ChildView, PodView
 from fairlead.kube.children import Child, ChildCache
 from fairlead.kube.gates import observe_artifacts, observe_gate
 from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE, Key, Kind
-from fairlead.kube.reports import Reports, in_url
+from fairlead.kube.reports import Reports, url_host
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
 """For a Service that does not respond; the next reconcile retries."""
@@ -74,7 +74,7 @@ def _follow_launcher(reports: Reports, key: Key, job: TrainingJob, pods: tuple[P
 async def _observe_answer(http: aiohttp.ClientSession, address: str | None) -> ServiceAnswer | None:
     if not address:
         return None
-    url = f"http://{in_url(address)}:{names.SERVING_PORT}/v2/health/ready"
+    url = f"http://{url_host(address)}:{names.SERVING_PORT}/v2/health/ready"
     try:
         async with http.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
             return ServiceAnswer(response.status)

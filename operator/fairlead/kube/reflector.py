@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 FOLLOW_SECONDS = 20.0
 """The duration of a watch request. A stalled watch is replaced within 30 s."""
-_FIRST_BACKOFF, _LONGEST_BACKOFF = 0.2, 10.0
+_INITIAL_BACKOFF, _MAX_BACKOFF = 0.2, 10.0
 WATCH_ERRORS = (ApiError, aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError)
 """Expected errors of a list or a watch. Any other error is a bug."""
 
@@ -42,16 +42,16 @@ class Reflector:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        backoff = _FIRST_BACKOFF
+        backoff = _INITIAL_BACKOFF
         while True:
             try:
                 version = await self.list()
-                backoff = _FIRST_BACKOFF
+                backoff = _INITIAL_BACKOFF
                 await self._follow(version)
             except WATCH_ERRORS as error:
                 _log.warning("watch of %s failed, listing again: %s: %s", self.kind.plural, type(error).__name__, error)
                 await asyncio.sleep(backoff)
-                backoff = min(2 * backoff, _LONGEST_BACKOFF)
+                backoff = min(2 * backoff, _MAX_BACKOFF)
 
     async def list(self) -> str:
         """Merge a complete list into the cache; return its resourceVersion."""

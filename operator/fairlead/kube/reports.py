@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
 _IDLE_SECONDS = 0.1
 """How often to check for launchers that are due."""
-_AT_ONCE = 32
+_MAX_CONCURRENT = 32
 """The maximum number of concurrent requests."""
 
 
@@ -85,7 +85,7 @@ class Reports:
 
     async def _read_all(self, group: asyncio.TaskGroup) -> None:
         """Poll the launchers in turn, each at most every `every_seconds`."""
-        slots = asyncio.Semaphore(_AT_ONCE)
+        slots = asyncio.Semaphore(_MAX_CONCURRENT)
         while True:
             await asyncio.sleep(_IDLE_SECONDS)
             for key, followed in list(self._followed.items()):
@@ -109,7 +109,7 @@ class Reports:
                     await asyncio.sleep(self._write_pause)
 
     async def _read(self, key: Key, followed: _Followed) -> None:
-        url = f"http://{in_url(followed.address)}:{self._port}{STATUS_PATH}"
+        url = f"http://{url_host(followed.address)}:{self._port}{STATUS_PATH}"
         try:
             async with self._http.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
                 progress = parse_report(await _read_bounded(response))
@@ -130,7 +130,7 @@ def parse_report(body: bytes) -> Progress | None:
     return Progress.model_validate(progress.to_json()) if progress else None
 
 
-def in_url(address: str) -> str:
+def url_host(address: str) -> str:
     """Return an IP address as the host of a URL."""
     return f"[{address}]" if ":" in address else address
 

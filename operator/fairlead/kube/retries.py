@@ -7,7 +7,7 @@ from fairlead.kube.errors import ApiError
 
 _ATTEMPTS = 4
 """Not counting the first attempt, which runs without tenacity to save its overhead."""
-_LONGEST_RETRY_AFTER = 15.0
+_MAX_RETRY_AFTER = 15.0
 """Seconds. A longer Retry-After is cut to this, because the caller has its own backoff."""
 _FIRST_WAIT = 0.1
 _BACKOFF = wait_random_exponential(multiplier=0.1, max=2.0)
@@ -33,7 +33,7 @@ def _wait(state: RetryCallState) -> float:
 
 def _asked_for(error: BaseException | None) -> float | None:
     if isinstance(error, ApiError) and error.retry_after is not None:
-        return min(error.retry_after, _LONGEST_RETRY_AFTER)
+        return min(error.retry_after, _MAX_RETRY_AFTER)
     return None
 
 

@@ -93,7 +93,7 @@ class PodWorker:
         if self._init:
             for container in self._main:
                 container.wait_for("PodInitializing")
-        said = ""
+        reported = ""
         for attempt in range(1_000_000):
             if self._deleting:
                 return
@@ -106,9 +106,9 @@ class PodWorker:
             except NotConfigured as error:
                 for container in [*self._init, *self._main]:
                     container.wait_for("ContainerCreating", str(error))
-                if attempt >= 5 and said != str(error):  # a missing object may soon exist
-                    said = str(error)
-                    self._context.report("Warning", "FailedMount", said)
+                if attempt >= 5 and reported != str(error):  # a missing object may soon exist
+                    reported = str(error)
+                    self._context.report("Warning", "FailedMount", reported)
             await asyncio.sleep(retry_delay(attempt))
 
     async def _delete(self, grace_seconds: float) -> None:

@@ -31,7 +31,7 @@ def check_graphs(deployment: ModelDeployment) -> Finding | None:
 def check_pods(pods: tuple[PodView, ...]) -> Finding | None:
     """Find a failing pod, and why: its graph server's report or the end of its log."""
     for pod in pods:
-        if (pod.waiting or pod.restarts) and (reason := _describe_end(pod) or pod.waiting):
+        if (pod.waiting or pod.restarts) and (reason := _describe_failure(pod) or pod.waiting):
             return Finding("PodsFailing", f"Pod {pod.name} is failing: {reason}")
     return None
 
@@ -47,7 +47,7 @@ def check_answer(answer: ServiceAnswer | None) -> Finding | None:
     return None
 
 
-def _describe_end(pod: PodView) -> str:
+def _describe_failure(pod: PodView) -> str:
     report = read_report(pod.termination_message)
     return report.failure.message if isinstance(report, GraphFailureReport) else pod.termination_message.strip()
 

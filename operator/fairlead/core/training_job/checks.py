@@ -106,10 +106,10 @@ def _reported_failure(pod: PodView) -> Finding | None:
         return None
     failure = report.failure
     where = f"Worker {failure.worker}" + (f" (rank {failure.rank})" if failure.rank is not None else "")
-    return Finding(f"Worker{failure.reason}", _with_log(f"{where} {_describe_end(failure)}.", failure.log_tail))
+    return Finding(f"Worker{failure.reason}", _with_log(f"{where} {_describe_failure(failure)}.", failure.log_tail))
 
 
-def _describe_end(failure: Failure) -> str:
+def _describe_failure(failure: Failure) -> str:
     return {
         "Exited": f"exited with code {failure.exit_code}",
         "Killed": f"was killed by {_signal_name(failure.signal)} (exit code {failure.exit_code})",
