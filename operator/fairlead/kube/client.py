@@ -153,20 +153,15 @@ class KubeClient(Transport):
                     yield event["type"], item
 
     async def apply(
-        self,
-        kind: Kind,
-        obj: Mapping[str, Any],
-        subresource: str | None = None,
-        force: bool = True,
-        metadata_only: bool = False,
+        self, kind: Kind, obj: Mapping[str, Any], subresource: str | None = None, metadata_only: bool = False
     ) -> Object:
-        """Server-side apply: what `obj` names is ours, what it no longer names is removed; `metadata_only`: answer so.
+        """Server-side apply: what `obj` names is ours, what it no longer names is removed.
 
-        Without `force` it raises ApiError with code 409 where another manager has set a field to another value.
+        Raises ApiError with code 409 when `obj` names a uid or resourceVersion that is not the object's.
         """
         meta = obj["metadata"]
         path = kind.path(meta.get("namespace"), meta["name"], subresource)
-        params = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
+        params = {"fieldManager": FIELD_MANAGER, "force": "true"}
         accept = _METADATA if metadata_only else JSON
         return await self.request("PATCH", kind, path, obj, "application/apply-patch+yaml", params, accept)
 
