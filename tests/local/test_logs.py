@@ -22,7 +22,9 @@ def test_logs_hold_what_a_container_printed(cluster: LocalCluster) -> None:
     assert cluster.kubectl("logs", "prints", "--limit-bytes=3") == "1\n2"
 
 
-def test_followed_logs_come_as_they_are_written_and_end_with_the_container(cluster: LocalCluster, tmp_path: Path) -> None:
+def test_followed_logs_come_as_they_are_written_and_end_with_the_container(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
     cluster.apply(make_pod("ticks", "sh", "-c", TICKS.format(go=tmp_path / "go")))
     cluster.wait("ticks", lambda pod: "running" in container(pod)["state"])
     argv = [str(cluster.home / "bin/kubectl"), "--kubeconfig", str(cluster.home / "cluster/kubeconfig")]
