@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead_cluster.base.home import CHECKOUT, Home, default_home
-from fairlead_cluster.base.steps import run_steps
-from fairlead_cluster.kind.programs import module_path, plan_module
+from fairlead_cluster.base.steps import Step, StepLog, run_steps
+from fairlead_cluster.base.toolchain import find_go
 from rich.console import Console
 
 from bench.controllers.jobs import Object, build_mpi_job, build_naive_job, build_training_job
 from bench.controllers.plane import Plane
 
-MPI_OPERATOR = "github.com/kubeflow/mpi-operator/cmd/mpi-operator@v0.6.0"
+MPI_OPERATOR, MPI_VERSION = "github.com/kubeflow/mpi-operator", "v0.6.0"
 _HERE = Path(__file__).parent
 
 
@@ -49,7 +49,7 @@ def mpi_operator(name: str, *flags: str) -> Contender:
 
     def command(plane: Plane) -> list[str]:
         kubeconfig = f"--kubeConfig={plane.controller_kubeconfig}"
-        return [str(module_path(home, MPI_OPERATOR)), kubeconfig, "--lock-namespace=default", *flags]
+        return [str(_mpi_program(home)), kubeconfig, "--lock-namespace=default", *flags]
 
     return Contender(name, build_mpi_job, command, lambda: [_mpi_crd()])
 
@@ -63,9 +63,20 @@ ALL = (
 
 
 def prepare(console: Console) -> None:
-    """Build the MPI Operator from its Go module."""
+    """Build the MPI Operator from its Go module, once."""
     home = Home(default_home())
-    run_steps(plan_module(home, MPI_OPERATOR, "mpi-operator"), home.logs, console)
+    target = _mpi_program(home)
+
+    def work(log: StepLog) -> None:
+        # a module that requires it: `go install …@version` asks for all its versions, which not every proxy lists
+        folder = target.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "go.mod").write_text(f"module bench\n\nrequire {MPI_OPERATOR} {MPI_VERSION}\n")
+        build: list[str | Path] = ["build", "-mod=mod", "-trimpath", "-o", target, f"{MPI_OPERATOR}/cmd/mpi-operator"]
+        log.run([find_go(home, log), *build], cwd=folder, env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"})
+
+    if not target.exists():
+        run_steps([Step("mpi-operator", work)], home.logs, console)
 
 
 def start(contender: Contender, plane: Plane) -> "subprocess.Popen[bytes]":
@@ -79,18 +90,12 @@ def start(contender: Contender, plane: Plane) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(contender.command(plane), cwd=CHECKOUT, env=environment, stdout=log, stderr=log)
 
 
+def _mpi_program(home: Home) -> Path:
+    return home.root / "bench" / f"mpi-operator-{MPI_VERSION}" / "mpi-operator"
+
+
 def _mpi_crd() -> Path:
     """Return the CRD in the MPI Operator's module."""
-    home = Home(default_home())
     go = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=False)
-    cache = Path(go.stdout.strip() or home.root / "go" / "pkg" / "mod")
-    version = MPI_OPERATOR.rpartition("@")[2]
-    return (
-        cache
-        / "github.com"
-        / "kubeflow"
-        / f"mpi-operator@{version}"
-        / "manifests"
-        / "base"
-        / "kubeflow.org_mpijobs.yaml"
-    )
+    cache = Path(go.stdout.strip() or Path.home() / "go" / "pkg" / "mod")
+    return cache / f"{MPI_OPERATOR}@{MPI_VERSION}" / "manifests" / "base" / "kubeflow.org_mpijobs.yaml"

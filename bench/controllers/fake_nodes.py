@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from fairlead.core.names import LAUNCHER_PORT
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import POD
+from fairlead_contracts.environment import LAUNCHER_PORT
 
 ADDRESS = "127.200.0.1"
 _AT_ONCE = 16

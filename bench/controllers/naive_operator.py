@@ -7,6 +7,7 @@ Run as `python -m bench.controllers.naive_operator KUBECONFIG`.
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import kopf
@@ -29,7 +30,7 @@ def create(name: str, namespace: str | None, spec: kopf.Spec, **_: Any) -> None:
         *build_children(name, spec["workers"]),
         {"kind": "ConfigMap", "metadata": {"name": f"{name}-hosts"}, "data": {"hosts": "…"}},
     ]
-    verbs = {
+    verbs: dict[str, Callable[[str, Any], Any]] = {
         "Secret": core.create_namespaced_secret,
         "Service": core.create_namespaced_service,
         "ConfigMap": core.create_namespaced_config_map,
@@ -37,13 +38,13 @@ def create(name: str, namespace: str | None, spec: kopf.Spec, **_: Any) -> None:
     }
     for obj in objects:
         kopf.adopt(obj)
-        verbs[obj["kind"]](namespace, obj)
+        verbs[obj["kind"]](namespace or NAMESPACE, obj)
 
 
 def main() -> None:
     """Run until killed."""
     logging.basicConfig(level=logging.WARNING)
-    config.load_kube_config(sys.argv[1])
+    config.load_kube_config(sys.argv[1])  # type: ignore[no-untyped-call]
     asyncio.run(kopf.operator(namespaces=[NAMESPACE], standalone=True))
 
 

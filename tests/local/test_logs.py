@@ -5,12 +5,13 @@ import ssl
 import subprocess
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 
 from tests.local.support import LocalCluster, container, make_pod
 
-TICKS = "for i in 1 2 3 4 5; do echo tick $i; sleep 0.3; done"
+TICKS = "echo tick 1; until [ -e {go} ]; do sleep 0.1; done; for i in 2 3 4 5; do echo tick $i; done"
 
 
 def test_logs_hold_what_a_container_printed(cluster: LocalCluster) -> None:
@@ -21,14 +22,17 @@ def test_logs_hold_what_a_container_printed(cluster: LocalCluster) -> None:
     assert cluster.kubectl("logs", "prints", "--limit-bytes=3") == "1\n2"
 
 
-def test_followed_logs_come_as_they_are_written_and_end_with_the_container(cluster: LocalCluster) -> None:
-    cluster.apply(make_pod("ticks", "sh", "-c", TICKS))
+def test_followed_logs_come_as_they_are_written_and_end_with_the_container(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    cluster.apply(make_pod("ticks", "sh", "-c", TICKS.format(go=tmp_path / "go")))
     cluster.wait("ticks", lambda pod: "running" in container(pod)["state"])
     argv = [str(cluster.home / "bin/kubectl"), "--kubeconfig", str(cluster.home / "cluster/kubeconfig")]
     with subprocess.Popen([*argv, "logs", "-f", "ticks"], stdout=subprocess.PIPE, text=True) as follower:
         assert follower.stdout
         assert follower.stdout.readline() == "tick 1\n"
         assert cluster.get("pod", "ticks")["status"]["phase"] == "Running"
+        (tmp_path / "go").touch()
         assert follower.stdout.read() == "tick 2\ntick 3\ntick 4\ntick 5\n"
 
 

@@ -153,20 +153,15 @@ class KubeClient(Transport):
                     yield event["type"], item
 
     async def apply(
-        self,
-        kind: Kind,
-        obj: Mapping[str, Any],
-        subresource: str | None = None,
-        force: bool = True,
-        metadata_only: bool = False,
+        self, kind: Kind, obj: Mapping[str, Any], subresource: str | None = None, metadata_only: bool = False
     ) -> Object:
         """Server-side apply `obj`: fields that it no longer contains are removed. Return it, or only its metadata.
 
-        Without `force`, raises ApiError with code 409 if another manager has set a field to another value.
+        Raises ApiError with code 409 if `obj` has a uid or resourceVersion that is not the object's.
         """
         meta = obj["metadata"]
         path = kind.path(meta.get("namespace"), meta["name"], subresource)
-        params = {"fieldManager": FIELD_MANAGER, "force": str(force).lower()}
+        params = {"fieldManager": FIELD_MANAGER, "force": "true"}
         accept = _METADATA if metadata_only else JSON
         return await self.request("PATCH", kind, path, obj, "application/apply-patch+yaml", params, accept)
 

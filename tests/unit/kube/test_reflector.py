@@ -8,8 +8,9 @@ import pytest
 from fairlead.kube import client
 from fairlead.kube.audit import audit
 from fairlead.kube.children import SELECTOR, ChildCache
-from fairlead.kube.kinds import POD, Key
+from fairlead.kube.kinds import POD, TRAINING_JOB, Key
 from fairlead.kube.reflector import Reflector
+from fairlead.kube.resources import ResourceCache
 
 from tests.support.scripted_api import (
     DROP,
@@ -129,3 +130,14 @@ async def test_an_audit_waits_for_a_delayed_event() -> None:
         asyncio.get_running_loop().call_later(0.2, cache.put, POD, make_pod("a", 8))
         assert not await audit(kube, cache, POD, None, SELECTOR, metadata_only=False)
     assert len(api.asked(watch=False)) == 1
+
+
+async def test_an_audit_finds_the_resource_whose_first_event_was_lost() -> None:
+    changed: list[Key] = []
+    cache = ResourceCache(changed.append)
+    job = {"metadata": {"name": "digits", "namespace": "default", "uid": "u", "resourceVersion": "8"}, "spec": {}}
+    api = ScriptedApi(lists=[make_list(9, job)])
+    async with scripted_client(api) as kube:
+        assert await audit(kube, cache, TRAINING_JOB, None, None, metadata_only=False)
+    assert changed == [DIGITS]
+    assert cache.get(DIGITS) is not None
