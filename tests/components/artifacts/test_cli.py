@@ -34,7 +34,7 @@ def test_parents_are_named_by_the_digest_they_have_now(base: str, folder: Path) 
 
 
 def test_a_refusal_is_one_line_and_exit_1(tmp_path: Path) -> None:
-    refused = run("verify", tmp_path.as_uri())
-    assert refused.returncode == 1
-    assert refused.stderr.count("\n") == 1
-    assert "no artifact is there" in refused.stderr
+    rejected = run("verify", tmp_path.as_uri())
+    assert rejected.returncode == 1
+    assert rejected.stderr.count("\n") == 1
+    assert "no artifact is there" in rejected.stderr

@@ -33,7 +33,7 @@ def test_a_bucket_that_does_not_exist_is_named(bucket: str, folder: Path) -> Non
         publish(folder, f"s3://{absent}/v1", kind="dataset", producer="t/1")
 
 
-def test_wrong_credentials_are_refused_without_repeating_them(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_credentials_are_rejected_without_repeating_them(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
     with pytest.raises(StoreUnavailable, match="SignatureDoesNotMatch") as rejection:
         read_manifest(f"s3://{parse_uri(bucket).bucket}/v1")

@@ -65,7 +65,7 @@ def test_publishing_equal_content_again_is_a_no_op(base: str, folder: Path, tmp_
     fetch(f"{base}/v1", tmp_path / "copy", first.digest)
 
 
-def test_other_content_at_a_taken_uri_is_refused_and_changes_nothing(base: str, folder: Path, tmp_path: Path) -> None:
+def test_other_content_at_a_taken_uri_is_rejected_and_changes_nothing(base: str, folder: Path, tmp_path: Path) -> None:
     first = publish_dataset(folder, f"{base}/v1")
     (folder / "train.npz").write_bytes(b"other")
     with pytest.raises(ArtifactError, match=f"other content is published there .{first.digest}"):
@@ -104,7 +104,7 @@ def test_files_without_a_manifest_are_no_artifact(base: str, folder: Path) -> No
     ],
     ids=["changed", "truncated", "longer", "missing"],
 )
-def test_a_changed_file_is_refused_and_nothing_is_left(
+def test_a_changed_file_is_rejected_and_nothing_is_left(
     base: str, folder: Path, tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
     publish_dataset(folder, f"{base}/v1")
@@ -114,7 +114,7 @@ def test_a_changed_file_is_refused_and_nothing_is_left(
     assert list((tmp_path / "copy").iterdir()) == []
 
 
-def test_another_digest_than_the_pinned_one_is_refused(base: str, folder: Path, tmp_path: Path) -> None:
+def test_another_digest_than_the_pinned_one_is_rejected(base: str, folder: Path, tmp_path: Path) -> None:
     published = publish_dataset(folder, f"{base}/v1")
     pinned = "sha256:" + "0" * 64
     with pytest.raises(ArtifactError, match=f"digest is {published.digest}, expected {pinned}"):
@@ -138,7 +138,7 @@ def test_another_digest_than_the_pinned_one_is_refused(base: str, folder: Path, 
         ({"surprise": 1}, "canonical JSON of the known fields"),
     ],
 )
-def test_a_malformed_manifest_is_refused(
+def test_a_malformed_manifest_is_rejected(
     base: str, folder: Path, tmp_path: Path, change: dict[str, object], reason: str
 ) -> None:
     document = json.loads(publish_dataset(folder, f"{base}/v1").content) | change
@@ -150,14 +150,14 @@ def test_a_malformed_manifest_is_refused(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"kind": "dataset"}', b"\xff"])
-def test_a_manifest_that_is_none_is_refused(base: str, folder: Path, content: bytes) -> None:
+def test_a_manifest_that_is_none_is_rejected(base: str, folder: Path, content: bytes) -> None:
     publish_dataset(folder, f"{base}/v1")
     overwrite(f"{base}/v1", "manifest.json", content)
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
         read_manifest(f"{base}/v1")
 
 
-def test_fetching_into_a_folder_with_files_is_refused_and_keeps_them(base: str, folder: Path) -> None:
+def test_fetching_into_a_folder_with_files_is_rejected_and_keeps_them(base: str, folder: Path) -> None:
     publish_dataset(folder, f"{base}/v1")
     before = contents(folder)
     with pytest.raises(ArtifactError, match="is not an empty folder"):

@@ -48,7 +48,7 @@ def test_a_good_uri_is_parsed(uri: str, location: Location) -> None:
         ("s3://[bad/x", "malformed"),
     ],
 )
-def test_a_bad_uri_is_refused_with_its_reason(uri: str, reason: str) -> None:
+def test_a_bad_uri_is_rejected_with_its_reason(uri: str, reason: str) -> None:
     with pytest.raises(ArtifactError) as rejection:
         parse_uri(uri)
     assert reason in str(rejection.value)
@@ -61,7 +61,7 @@ def test_a_good_digest_gives_its_hex() -> None:
 @pytest.mark.parametrize(
     "digest", ["", HEX, f"md5:{HEX}", f"sha256:{HEX[:-1]}", f"sha256:{HEX.upper()}", f"sha256:{HEX}\n"]
 )
-def test_a_bad_digest_is_refused_with_its_subject(digest: str) -> None:
+def test_a_bad_digest_is_rejected_with_its_subject(digest: str) -> None:
     with pytest.raises(ArtifactError, match=r"spec\.dataset\.digest: got"):
         parse_digest(digest, subject="spec.dataset.digest")
 

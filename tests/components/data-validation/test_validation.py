@@ -128,7 +128,7 @@ SUITES = [
 
 
 @pytest.mark.parametrize(("suite", "reason"), SUITES, ids=[reason[:30] for _, reason in SUITES])
-def test_a_file_that_is_no_suite_is_refused_without_a_result(
+def test_a_file_that_is_no_suite_is_rejected_without_a_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], suite: Any, reason: str
 ) -> None:
     uri = make_dataset(tmp_path)
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_suite_is_refused_without_a_result(
     assert not (tmp_path / "store" / "data.validation").exists()
 
 
-def test_a_dataset_with_another_digest_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dataset_with_another_digest_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = "sha256:" + "0" * 64
     arguments = ["--dataset", make_dataset(tmp_path), "--digest", wrong, "--suite", str(write_suite(tmp_path))]
     assert main(arguments) == 1
@@ -157,7 +157,7 @@ def test_the_table_has_a_row_per_example_and_what_was_measured(tmp_path: Path) -
     assert table["x_sha256"].nunique() == 2
 
 
-def test_files_that_cannot_be_read_as_arrays_are_refused_by_name(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_as_arrays_are_rejected_by_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "train.npz", x=np.zeros((3, 2)), y=np.zeros(2))
     with pytest.raises(ValidationImpossible, match=r"train\.npz: x has 3 rows, y has 2 rows, expected as many in each"):
         build_table(tmp_path)

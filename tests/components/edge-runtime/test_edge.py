@@ -151,14 +151,14 @@ def test_quantizing_again_gives_the_same_bundle(tmp_path: Path, model: str, save
     dataset, uri = save_dataset(), (tmp_path / "store" / "bundle").as_uri()
     out = tmp_path / "out" / "result.json"
     assert quantize(model, dataset, uri, "--out", str(out)) == 0
-    # Other content at the same place would be refused.
+    # Other content at the same place would be rejected.
     assert quantize(model, dataset, uri) == 0
     result = json.loads(out.read_text())
     assert result["digest"] == read_manifest(uri).digest
     assert result["parity"]["agreement"] >= 0.98
 
 
-def test_a_drop_of_accuracy_is_refused_with_its_figures(
+def test_a_drop_of_accuracy_is_rejected_with_its_figures(
     tmp_path: Path, model: str, save_dataset: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # One wild value in the calibration examples makes every step of the int8 activations too coarse.
@@ -192,7 +192,7 @@ def test_the_runtime_answers_from_the_bundle_alone(tmp_path: Path, bundle: str, 
         assert time.monotonic() - begin < 5
 
 
-REFUSED = [
+REJECTED = [
     (b"{", "body: is not JSON"),
     (b'{"inputs": [{"data": [NaN]}]}', "body: is not JSON: NaN is no JSON"),
     ({}, "inputs: got None, expected a list with one tensor or more"),
@@ -205,11 +205,11 @@ REFUSED = [
 ]
 
 
-def test_wrong_requests_are_refused_by_field_and_the_runtime_goes_on(bundle: str, serve: Callable[..., Any]) -> None:
+def test_wrong_requests_are_rejected_by_field_and_the_runtime_goes_on(bundle: str, serve: Callable[..., Any]) -> None:
     _, port = serve(bundle)
     good = request(make_split(1, 9)[0])
     path = "/v2/models/wind/infer"
-    for change, reason in REFUSED:
+    for change, reason in REJECTED:
         body = change
         if isinstance(change, dict):
             body = {"inputs": [good["inputs"][0] | change]} if change else {}
@@ -271,7 +271,7 @@ def test_verify_says_what_it_proves(bundle: str, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "bundle.json", "parity.json"])
-def test_a_tampered_bundle_is_refused_by_every_command(
+def test_a_tampered_bundle_is_rejected_by_every_command(
     device: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flip(device / name, 0)
@@ -280,7 +280,7 @@ def test_a_tampered_bundle_is_refused_by_every_command(
         assert "fairlead-edge: refused: " in capsys.readouterr().err
 
 
-def test_a_bundle_made_by_others_is_refused_by_digest_and_by_kind(
+def test_a_bundle_made_by_others_is_rejected_by_digest_and_by_kind(
     tmp_path: Path, bundle: str, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     digest = read_manifest(bundle).digest
@@ -293,7 +293,7 @@ def test_a_bundle_made_by_others_is_refused_by_digest_and_by_kind(
     assert "no artifact is there" in capsys.readouterr().err
 
 
-def test_a_model_that_was_exchanged_under_a_new_manifest_is_refused(
+def test_a_model_that_was_exchanged_under_a_new_manifest_is_rejected(
     tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     forged, uri = tmp_path / "forged", (tmp_path / "store" / "forged").as_uri()
@@ -315,7 +315,7 @@ def test_the_runtime_loads_nothing_of_the_workshop(bundle: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_inputs_that_cannot_be_used_are_refused_by_name(
+def test_inputs_that_cannot_be_used_are_rejected_by_name(
     tmp_path: Path, model: str, save_dataset: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset, uri = save_dataset(), (tmp_path / "store" / "bundle").as_uri()

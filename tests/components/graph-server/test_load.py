@@ -63,7 +63,7 @@ def rejection(folder: Path, graph: Any) -> str:
     return str(caught.value)
 
 
-def test_a_refused_graph_ends_the_process_and_leaves_its_reason(
+def test_a_rejected_graph_ends_the_process_and_leaves_its_reason(
     start: Callable[..., Any], publish_model: Callable[..., str], tmp_path: Path
 ) -> None:
     message, uri = tmp_path / "termination", publish_model("bad", GOOD[:-20])
@@ -98,7 +98,7 @@ MODELS = [
 
 
 @pytest.mark.parametrize(("files", "reason"), MODELS, ids=[reason[:50] for _, reason in MODELS])
-def test_a_file_that_is_no_safe_model_is_refused_by_node(
+def test_a_file_that_is_no_safe_model_is_rejected_by_node(
     publish_model: Callable[..., str], tmp_path: Path, files: Any, reason: str
 ) -> None:
     uri = publish_model("bad", files)
@@ -108,7 +108,9 @@ def test_a_file_that_is_no_safe_model_is_refused_by_node(
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_a_pickle_is_refused_and_never_loaded(publish_model: Callable[..., str], tmp_path: Path, protocol: int) -> None:
+def test_a_pickle_is_rejected_and_never_loaded(
+    publish_model: Callable[..., str], tmp_path: Path, protocol: int
+) -> None:
     trace = tmp_path / "ran"
     uri = publish_model("bad", pickle.dumps(_Bomb(trace), protocol))
     message = rejection(tmp_path, {"name": "classifier", "type": "MODEL", "modelUri": uri})
@@ -125,7 +127,7 @@ def test_external_data_in_the_models_folder_is_served(
     assert answer.json["outputs"][0]["data"] == [7.0, 7.0]
 
 
-def test_a_tampered_or_other_artifact_is_refused(publish_model: Callable[..., str], tmp_path: Path) -> None:
+def test_a_tampered_or_other_artifact_is_rejected(publish_model: Callable[..., str], tmp_path: Path) -> None:
     uri = publish_model("good", GOOD)
     node = {"name": "classifier", "type": "MODEL", "modelUri": uri}
     assert f"expected {DIGEST}" in rejection(tmp_path, {**node, "digest": DIGEST})
@@ -143,7 +145,7 @@ def chain(first: str, second: str) -> dict[str, Any]:
     return {"name": "first", "type": "TRANSFORMER", "modelUri": first, "children": [child]}
 
 
-def test_a_parent_whose_outputs_do_not_fit_its_child_is_refused(
+def test_a_parent_whose_outputs_do_not_fit_its_child_is_rejected(
     publish_model: Callable[..., str], tmp_path: Path
 ) -> None:
     three = publish_model("three", GOOD)
@@ -188,11 +190,11 @@ GRAPHS = [
 
 
 @pytest.mark.parametrize(("graph", "reason"), GRAPHS, ids=[reason[:50] for _, reason in GRAPHS])
-def test_a_graph_that_makes_no_sense_is_refused_by_field(tmp_path: Path, graph: Any, reason: str) -> None:
+def test_a_graph_that_makes_no_sense_is_rejected_by_field(tmp_path: Path, graph: Any, reason: str) -> None:
     assert reason in rejection(tmp_path, graph)
 
 
-def test_a_setting_that_makes_no_sense_is_refused_by_name(start: Callable[..., Any]) -> None:
+def test_a_setting_that_makes_no_sense_is_rejected_by_name(start: Callable[..., Any]) -> None:
     server = start(MODEL, FAIRLEAD_MAX_IN_FLIGHT="many")
     assert server.process.wait(30) == 1
     line = json.loads(server.log.read_text())

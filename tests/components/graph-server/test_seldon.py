@@ -39,7 +39,7 @@ def test_ndarray_and_tensor_are_answered_in_kind(local: Any) -> None:
     assert tensor.json["meta"]["puid"] != other.json["meta"]["puid"]
 
 
-REFUSED = [
+REJECTED = [
     ({}, "data: got [], expected data.ndarray or data.tensor"),
     ({"strData": "x"}, "data: got ['strData'], expected data.ndarray or data.tensor"),
     ({"data": {"ndarray": [["a", "b", "c"]]}}, "node twice: input x datatype: got text, expected FP32"),
@@ -55,8 +55,8 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("message", "reason"), REFUSED, ids=[reason[:50] for _, reason in REFUSED])
-def test_a_wrong_message_is_refused_in_seldons_form(local: Any, message: Any, reason: str) -> None:
+@pytest.mark.parametrize(("message", "reason"), REJECTED, ids=[reason[:50] for _, reason in REJECTED])
+def test_a_wrong_message_is_rejected_in_seldons_form(local: Any, message: Any, reason: str) -> None:
     answer = local.predict(message)
     status = answer.json["status"]
     assert (answer.status, status["code"], status["status"], status["reason"]) == (400, 400, "FAILURE", "BAD_REQUEST")

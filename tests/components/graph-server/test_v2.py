@@ -53,12 +53,12 @@ def test_metadata_is_that_of_the_whole_graph(server: Any) -> None:
 
 def test_outputs_can_be_selected(server: Any) -> None:
     assert server.infer(INPUT, outputs=[{"name": "logits"}]).status == 200
-    refused = server.infer(INPUT, outputs=[{"name": "scaled"}])
-    assert refused.status == 400
-    assert refused.json["error"] == "outputs[0].name: got 'scaled', expected one of logits"
+    rejected = server.infer(INPUT, outputs=[{"name": "scaled"}])
+    assert rejected.status == 400
+    assert rejected.json["error"] == "outputs[0].name: got 'scaled', expected one of logits"
 
 
-REFUSED = [
+REJECTED = [
     ({**INPUT, "shape": [1, 3]}, "inputs[0].data: got 6 values, expected 3, for shape [1, 3]"),
     ({**INPUT, "shape": [2, 4]}, "inputs[0].shape: got [2, 4], expected [-1, 3] (-1: any size)"),
     ({**INPUT, "shape": [6]}, "inputs[0].shape: got [6], expected [-1, 3] (-1: any size)"),
@@ -80,8 +80,8 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("tensor", "message"), REFUSED, ids=[message[:60] for _, message in REFUSED])
-def test_a_wrong_input_is_refused_by_field_value_and_expectation(server: Any, tensor: Any, message: str) -> None:
+@pytest.mark.parametrize(("tensor", "message"), REJECTED, ids=[message[:60] for _, message in REJECTED])
+def test_a_wrong_input_is_rejected_by_field_value_and_expectation(server: Any, tensor: Any, message: str) -> None:
     answer = server.infer(tensor)
     assert answer.status == 400
     assert answer.json["error"].startswith(message)
@@ -116,7 +116,7 @@ def test_unknown_models_paths_and_methods_are_told_apart(server: Any) -> None:
     assert (answer.status, answer.headers["allow"]) == (405, "GET, POST")
 
 
-def test_binary_tensors_are_refused_as_such(server: Any) -> None:
+def test_binary_tensors_are_rejected_as_such(server: Any) -> None:
     answer = server.post("/v2/models/digits/infer", b"{}1234", {"Inference-Header-Content-Length": "2"})
     assert answer.status == 400
     assert "expected tensors as JSON" in answer.json["error"]
@@ -137,7 +137,7 @@ def test_a_data_type_comes_back_as_it_went_in(
     }  # fmt: skip
 
 
-def test_every_data_type_passes_through_and_out_of_range_is_refused(
+def test_every_data_type_passes_through_and_out_of_range_is_rejected(
     start: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:
     cases = {"BOOL": [True, False], "UINT8": [0, 255], "INT8": [-128, 127], "INT32": [-5, 2**31 - 1],
@@ -158,8 +158,8 @@ def test_every_data_type_passes_through_and_out_of_range_is_refused(
     index = list(cases).index("UINT8")
     wrong = [dict(tensor) for tensor in tensors]
     wrong[index]["data"] = [0, 256]
-    refused = server.infer(*wrong)
-    assert refused.json["error"] == f"inputs[{index}].data[1]: got 256, expected a number that UINT8 can hold"
+    rejected = server.infer(*wrong)
+    assert rejected.json["error"] == f"inputs[{index}].data[1]: got 256, expected a number that UINT8 can hold"
     wrong[index]["data"] = [0, 1.5]
     assert server.infer(*wrong).json["error"] == f"inputs[{index}].data[1]: got 1.5, expected an integer (UINT8)"
     assert "inputs: got 5 without in_BOOL, expected all of" in server.infer(*tensors[1:]).json["error"]
@@ -178,7 +178,7 @@ def test_a_value_that_the_model_itself_refuses_is_the_clients_fault(
     server = start({"name": "look", "type": "MODEL", "modelUri": publish_model("look", gather)}).wait_ready()
     ask = {"name": "i", "datatype": "INT64", "shape": [1]}
     assert server.infer({**ask, "data": [2]}).json["outputs"][0]["data"] == [2.0]
-    refused = server.infer({**ask, "data": [7]})
-    assert refused.status == 400
-    assert "node look" in refused.json["error"]
+    rejected = server.infer({**ask, "data": [7]})
+    assert rejected.status == 400
+    assert "node look" in rejected.json["error"]
     assert server.infer({**ask, "data": [1]}).status == 200

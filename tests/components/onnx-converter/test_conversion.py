@@ -139,14 +139,14 @@ def test_equal_conversions_are_equal_artifacts_without_traces_of_the_machine(
     tmp_path: Path, model: str, dataset: str
 ) -> None:
     for _ in range(2):
-        # Other content at the same place would be refused.
+        # Other content at the same place would be rejected.
         assert convert(tmp_path, model, dataset, "--scale", "0.1")[0] == 0
     content = (tmp_path / "store" / "onnx" / "model.onnx").read_bytes()
     assert b".py" not in content
     assert str(tmp_path).encode() not in content
 
 
-def test_too_low_an_accuracy_is_refused_with_its_figures(
+def test_too_low_an_accuracy_is_rejected_with_its_figures(
     tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, _ = convert(tmp_path, model, dataset)  # without the scale, all pictures look bright
@@ -155,7 +155,7 @@ def test_too_low_an_accuracy_is_refused_with_its_figures(
     assert absent(tmp_path)
 
 
-def test_values_out_of_tolerance_are_refused_with_their_figures(
+def test_values_out_of_tolerance_are_rejected_with_their_figures(
     tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # No two runtimes add floats in the same order: without any tolerance, real differences are out of bounds.
@@ -216,7 +216,7 @@ def test_a_pickle_in_a_model_is_never_run(
         ("signature.json", b"[", "signature.json: expected inputs and outputs"),
     ],
 )
-def test_a_model_that_is_not_whole_is_refused_by_file(
+def test_a_model_that_is_not_whole_is_rejected_by_file(
     tmp_path: Path, model: str, dataset: str, name: str, content: bytes | None, reason: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -239,7 +239,7 @@ def test_a_fixed_batch_size_shows(
     assert absent(tmp_path)
 
 
-def test_a_program_that_onnx_cannot_hold_is_refused_with_torchs_reason(
+def test_a_program_that_onnx_cannot_hold_is_rejected_with_torchs_reason(
     tmp_path: Path, save: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, data = tmp_path / "square", (tmp_path / "store" / "square").as_uri()
@@ -251,7 +251,7 @@ def test_a_program_that_onnx_cannot_hold_is_refused_with_torchs_reason(
     assert "cannot export it to ONNX" in capsys.readouterr().err
 
 
-def test_wrong_kinds_digests_splits_and_shapes_are_refused(
+def test_wrong_kinds_digests_splits_and_shapes_are_rejected(
     tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = "sha256:" + "0" * 64

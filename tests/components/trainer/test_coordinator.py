@@ -1,4 +1,4 @@
-"""Verdicts: which failure counts, who is lost, when a run has succeeded."""
+"""Results of runs: which failure is the cause, which worker is lost, when a run has succeeded."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ MODEL = {"uri": "file:///m", "digest": "sha256:" + "ab" * 32, "version": "v1"}
 
 
 class Clock:
-    """A time that the test sets."""
+    """A clock that the test controls."""
 
     now = 1000.0
 
@@ -47,7 +47,7 @@ def failure(worker: int, tail: str) -> Failure:
 
 
 def fail(coordinator: Coordinator, known: Failure) -> None:
-    """Report a failure without waiting for the verdict, as a request's thread would."""
+    """Report a failure from a thread, because the request waits for the result."""
     coordinator._failures.append(known)
     coordinator._failed_at = coordinator._clock()
     coordinator._agents[known.worker].finished = True
@@ -69,7 +69,7 @@ def test_rank_0_learns_when_it_is_the_last(run: Coordinator) -> None:
     assert run.heartbeat(who(0))["othersFinished"] is True
 
 
-def test_an_own_failure_is_the_verdict_at_once(run: Coordinator) -> None:
+def test_a_root_cause_fails_the_run_at_once(run: Coordinator) -> None:
     fail(run, failure(1, "KeyError: 'x'"))
     assert run.decide()
     assert run.cause == failure(1, "KeyError: 'x'")
@@ -84,7 +84,7 @@ def test_a_consequence_waits_for_its_cause(run: Coordinator) -> None:
     assert run.cause == failure(2, "exit")
 
 
-def test_a_consequence_alone_counts_when_all_others_are_well(run: Coordinator, clock: Clock) -> None:
+def test_a_consequence_is_the_cause_if_all_other_workers_are_healthy(run: Coordinator, clock: Clock) -> None:
     consequence = failure(0, "HorovodInternalError")
     fail(run, consequence)
     for _ in range(6):
@@ -106,7 +106,7 @@ def test_after_a_consequence_a_silent_worker_is_the_cause(run: Coordinator, cloc
     assert (run.cause.worker, run.cause.reason) == (1, "LostWorker")
 
 
-def test_silence_is_borne_for_its_time_and_no_longer(run: Coordinator, clock: Clock) -> None:
+def test_a_worker_is_lost_after_the_silence_limit_and_not_before(run: Coordinator, clock: Clock) -> None:
     clock.now += SILENCE
     assert not run.decide()
     clock.now += 0.1
@@ -127,7 +127,7 @@ def test_a_finished_worker_may_be_silent(run: Coordinator, clock: Clock) -> None
     assert run.status()["workers"] == {"ready": 3, "desired": 3}
 
 
-def test_a_worker_that_is_lost_while_others_are_awaited_fails_the_job(clock: Clock) -> None:
+def test_a_worker_that_is_lost_before_all_have_registered_fails_the_job(clock: Clock) -> None:
     coordinator = Coordinator(Run(2, 1, 0), BACKENDS["horovod"], Timing(1, SILENCE, 5), clock)
     coordinator.register(who(0) | {"slots": 1, "address": "127.0.0.1", "interface": "lo"})
     assert coordinator.missing() == [1]
@@ -148,7 +148,7 @@ def test_progress_carries_an_eta(run: Coordinator, clock: Clock) -> None:
     assert run.status()["progress"]["etaSeconds"] == 70
 
 
-def test_progress_of_no_use_changes_nothing(run: Coordinator) -> None:
+def test_invalid_progress_changes_nothing(run: Coordinator) -> None:
     useless: list[Any] = [None, [], "x", {}, {"step": -1}, {"step": 1.5}, {"step": True}]
     for progress in useless:
         run.heartbeat(who(0) | {"progress": progress})
