@@ -1,4 +1,4 @@
-"""What only a file system can do wrong."""
+"""Errors that are specific to file systems."""
 
 import os
 import threading
@@ -35,27 +35,27 @@ def test_a_file_name_that_could_mislead_a_reader_is_rejected(folder: Path, tmp_p
 
 def test_an_empty_or_absent_folder_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ArtifactError, match="holds no file"):
+    with pytest.raises(ArtifactError, match="contains no files"):
         publish_dataset(tmp_path / "empty", (tmp_path / "store").as_uri())
     with pytest.raises(ArtifactError, match="is not a folder"):
         publish_dataset(tmp_path / "absent", (tmp_path / "store").as_uri())
 
 
-def test_a_place_with_foreign_files_is_left_alone(folder: Path, tmp_path: Path) -> None:
+def test_a_location_with_other_files_is_left_unchanged(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "mine.txt").write_text("keep")
-    with pytest.raises(ArtifactError, match="the place is taken"):
+    with pytest.raises(ArtifactError, match="the location is in use"):
         publish_dataset(folder, (tmp_path / "store").as_uri())
     assert [file.name for file in (tmp_path / "store").iterdir()] == ["mine.txt"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["source", "store"]
 
 
 def test_publishing_a_folder_onto_itself_is_rejected(folder: Path) -> None:
-    with pytest.raises(ArtifactError, match="own place"):
+    with pytest.raises(ArtifactError, match="own folder"):
         publish_dataset(folder, folder.as_uri())
 
 
-def test_parameters_that_are_no_json_are_rejected(folder: Path, tmp_path: Path) -> None:
+def test_parameters_that_are_not_json_are_rejected(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="not JSON"):
         publish_dataset(folder, (tmp_path / "store").as_uri(), parameters={"loss": float("nan")})
 
@@ -85,7 +85,7 @@ def test_many_writers_of_one_content_all_succeed(folder: Path, tmp_path: Path) -
     assert sorted(file.name for file in tmp_path.iterdir()) == ["source", "store"]
 
 
-def test_of_writers_of_different_content_one_wins_whole(folder: Path, tmp_path: Path) -> None:
+def test_of_writers_of_different_content_exactly_one_wins(folder: Path, tmp_path: Path) -> None:
     won, rejected = [], []
     start = threading.Barrier(6)
 
@@ -107,7 +107,7 @@ def test_of_writers_of_different_content_one_wins_whole(folder: Path, tmp_path: 
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_place_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
+def test_a_location_that_is_not_writable_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(ArtifactError, match="Permission denied"):
         publish_dataset(folder, (tmp_path / "locked" / "store").as_uri())

@@ -1,4 +1,4 @@
-"""What only an object store can do wrong."""
+"""Errors that are specific to object stores."""
 
 import secrets
 import socket
@@ -11,7 +11,7 @@ from fairlead_artifacts import ArtifactError, StoreUnavailable, fetch, parse_uri
 
 @pytest.fixture
 def bucket(base: str) -> str:
-    """Return the test server's bucket; only s3:// has one."""
+    """Return the test server's bucket; skip the test for other stores."""
     if not base.startswith("s3://"):
         pytest.skip("for s3:// only")
     return base
@@ -40,7 +40,7 @@ def test_wrong_credentials_are_rejected_without_repeating_them(bucket: str, monk
     assert "not-the-secret" not in str(rejection.value)
 
 
-def test_a_store_that_does_not_answer_is_unavailable_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_answer_is_unavailable_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")

@@ -137,7 +137,7 @@ def test_a_tampered_or_other_artifact_is_rejected(publish_model: Callable[..., s
     other = publish_model("table", b"1,2", kind="dataset")
     assert "is an artifact of kind 'dataset', expected 'onnx-model'" in rejection(tmp_path, {**node, "modelUri": other})
     missing = {**node, "modelUri": (tmp_path / "nothing").as_uri()}
-    assert "no artifact is there" in rejection(tmp_path, missing)
+    assert "no artifact found" in rejection(tmp_path, missing)
 
 
 def chain(first: str, second: str) -> dict[str, Any]:
@@ -174,12 +174,12 @@ GRAPHS = [
     ("{", "is not JSON"),
     ({**MODEL, "type": "MODELL"}, "graph.type: got 'MODELL', expected one of MODEL, TRANSFORMER"),
     ({**MODEL, "name": ""}, "graph.name: got '', expected a string that is not empty"),
-    ({"name": "m", "type": "MODEL"}, "graph: got {'modelUri': None, 'endpoint': None}, expected one of them"),
+    ({"name": "m", "type": "MODEL"}, "graph: got {'modelUri': None, 'endpoint': None}, expected exactly one of them"),
     ({**MODEL, "digest": "sha256:12"}, "graph.digest: got 'sha256:12', expected sha256: and 64"),
-    ({**MODEL, "modelURI": "x"}, "graph.modelURI: got 'x', expected no field but children, digest"),
-    ({**MODEL, "children": [MODEL]}, "graph: got 2 nodes named m, expected every name once"),
-    ({**MODEL, "children": [MODEL, {**MODEL, "name": "n"}]}, "graph.children: got 2 of them, expected at most 1"),
-    (REMOTE, "graph.children: got 0 of them, expected at least 1 below a ROUTER"),
+    ({**MODEL, "modelURI": "x"}, "graph.modelURI: got 'x', expected one of the fields children, digest"),
+    ({**MODEL, "children": [MODEL]}, "graph: got 2 nodes named m, expected unique names"),
+    ({**MODEL, "children": [MODEL, {**MODEL, "name": "n"}]}, "graph.children: got 2 children, expected at most 1"),
+    (REMOTE, "graph.children: got 0 children, expected at least 1 below a ROUTER"),
     ({**REMOTE, "endpoint": {"host": "h", "port": 0}, "children": [MODEL]}, "graph.endpoint.port: got 0"),
     ({**REMOTE, "endpoint": {"host": "h", "port": 1, "type": "GRPC"}, "children": [MODEL]}, "graph.endpoint.type: got"),
     (

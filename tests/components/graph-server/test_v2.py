@@ -73,7 +73,7 @@ REJECTED = [
     ({**INPUT, "data": [1, 2, 3, True, 5, 6]}, "inputs[0].data[3]: got True, expected a number (FP32)"),
     ({**INPUT, "data": [1, 2, 3, 4, 5, 1e39]}, "inputs[0].data[5]: got 1e+39, expected a number that FP32 can hold"),
     ({**INPUT, "data": [[1, 2], [3]]}, "inputs[0].data: got rows of 1 and 2, expected rows of equal lengths"),
-    ({**INPUT, "data": [[1, 2], 3]}, "inputs[0].data: got values beside lists, expected rows of equal lengths"),
+    ({**INPUT, "data": [[1, 2], 3]}, "inputs[0].data: got values next to lists, expected rows of equal lengths"),
     ({**INPUT, "data": [[1, 2], [3, 4], [5, 6]]}, "inputs[0].data: got lists of shape [3, 2], expected shape [2, 3]"),
     ({**INPUT, "parameters": {"binary_data_size": 24}}, "inputs[0].parameters: got {'binary_data_size': 24}"),
     ("x", "inputs[0]: got 'x', expected one of x"),
@@ -91,8 +91,8 @@ BODIES = [
     (b"{", "body: got b'{', expected JSON"),
     (b'{"inputs": [{"name": "x", "data": [NaN]}]}', "body: got"),
     (b"[]", "body: got [], expected a JSON object with inputs"),
-    (b"{}", "inputs: got None, expected a list with one tensor or more"),
-    (b'{"inputs": []}', "inputs: got [], expected a list with one tensor or more"),
+    (b"{}", "inputs: got None, expected a list of at least one tensor"),
+    (b'{"inputs": []}', "inputs: got [], expected a list of at least one tensor"),
     (b'{"id": 7, "inputs": []}', "id: got 7, expected a string"),
     (b'{"parameters": [], "inputs": []}', "parameters: got [], expected an object"),
 ]
@@ -163,7 +163,7 @@ def test_every_data_type_passes_through_and_out_of_range_is_rejected(
     wrong[index]["data"] = [0, 1.5]
     assert server.infer(*wrong).json["error"] == f"inputs[{index}].data[1]: got 1.5, expected an integer (UINT8)"
     assert "inputs: got 5 without in_BOOL, expected all of" in server.infer(*tensors[1:]).json["error"]
-    assert server.infer(*tensors, tensors[0]).json["error"].endswith("expected each name once")
+    assert server.infer(*tensors, tensors[0]).json["error"].endswith("expected unique names")
     short = [*tensors[:-1], {**tensors[-1], "shape": [1], "data": ["a"]}]
     assert server.infer(*short).json["error"] == "inputs[5].shape[0]: got 1, expected 2, as in inputs[0].shape"
 

@@ -148,7 +148,7 @@ def test_a_damaged_dataset_is_rejected(new_job: NewJob, dataset: tuple[str, Mani
     Path(dataset[0].removeprefix("file://"), "train.npz").write_bytes(b"damaged")
     job = new_job(workers=1, environment={"FAIRLEAD_DATASET_URI": dataset[0]}).start("true")
     assert job.wait() == [1, 1], job.logs()
-    assert "the manifest says" in job.message("launcher")["failure"]["logTail"]
+    assert "as in the manifest" in job.message("launcher")["failure"]["logTail"]
 
 
 def test_no_model_is_published_when_another_worker_fails(new_job: NewJob, tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_a_place_for_the_model_that_is_taken_fails_the_job(new_job: NewJob, tmp_
     assert job.wait() == [1, 1], job.logs()
     failure = job.message("launcher")["failure"]
     assert failure["reason"] == "InvalidModel"
-    assert "the place is taken" in failure["logTail"]
+    assert "the location is in use" in failure["logTail"]
 
 
 def test_an_agent_of_another_attempt_is_rejected(new_job: NewJob) -> None:
