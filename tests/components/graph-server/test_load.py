@@ -1,4 +1,4 @@
-"""What is refused when a graph is loaded, by node or field; the process ends and leaves the reason."""
+"""Invalid graphs: the error names the node or field, and the process exits with the reason in its termination log."""
 
 import io
 import json
@@ -27,7 +27,7 @@ DIGEST = "sha256:" + 64 * "0"
 
 
 class _Bomb:
-    """A pickle that leaves a trace when somebody loads it."""
+    """A pickle that writes a file if it is loaded."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = str(trace)
@@ -53,7 +53,7 @@ def _zip() -> bytes:
 
 
 def rejection(folder: Path, graph: Any) -> str:
-    """Load a graph that must be refused; return the message."""
+    """Load an invalid graph; return the error message."""
     file = folder / "graph.json"
     content = {"deployment": "digits", "predictor": "main", "namespace": "default", "graph": graph}
     file.write_text(graph if isinstance(graph, str) else json.dumps(content))
@@ -63,7 +63,7 @@ def rejection(folder: Path, graph: Any) -> str:
     return str(caught.value)
 
 
-def test_a_rejected_graph_ends_the_process_and_leaves_its_reason(
+def test_an_invalid_graph_ends_the_process_with_a_termination_message(
     start: Callable[..., Any], publish_model: Callable[..., str], tmp_path: Path
 ) -> None:
     message, uri = tmp_path / "termination", publish_model("bad", GOOD[:-20])
@@ -71,7 +71,7 @@ def test_a_rejected_graph_ends_the_process_and_leaves_its_reason(
     server = start(graph, FAIRLEAD_TERMINATION_LOG=str(message))
     assert server.process.wait(60) == 1, server.log.read_text()
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    assert lines[-1]["message"] == "graph refused"
+    assert lines[-1]["message"] == "invalid graph"
     failure = json.loads(message.read_text())["failure"]
     assert failure["reason"] == "InvalidGraph"
     assert failure["message"] == f"{lines[-1]['at']}: {lines[-1]['reason']}"
@@ -91,14 +91,14 @@ MODELS = [
     ({"model.onnx": _external("../../secret")}, "tensor 'w' has its data at '../../secret', expected a file in the"),
     ({"model.onnx": _external("/etc/passwd")}, "tensor 'w' has its data at '/etc/passwd', expected a file in the"),
     ({"model.onnx": _external("")}, "tensor 'w' has its data at '', expected a file in the model's folder"),
-    ({"model.onnx": _external("w.bin")}, "tensor 'w' has its data at 'w.bin', which is not there"),
-    ({"model.onnx": onnx.scale(2.0, ["n", 3], opset=99)}, "refuses it (opset ai.onnx 99, IR 8)"),
+    ({"model.onnx": _external("w.bin")}, "tensor 'w' has its data at 'w.bin', which does not exist"),
+    ({"model.onnx": onnx.scale(2.0, ["n", 3], opset=99)}, "cannot load it (opset ai.onnx 99, IR 8)"),
     ({"other.onnx": GOOD}, "the artifact has no file model.onnx; it has other.onnx"),
 ]
 
 
 @pytest.mark.parametrize(("files", "reason"), MODELS, ids=[reason[:50] for _, reason in MODELS])
-def test_a_file_that_is_no_safe_model_is_rejected_by_node(
+def test_a_file_that_is_not_a_safe_model_is_rejected_by_node(
     publish_model: Callable[..., str], tmp_path: Path, files: Any, reason: str
 ) -> None:
     uri = publish_model("bad", files)
@@ -159,19 +159,20 @@ def test_a_parent_whose_outputs_do_not_fit_its_child_is_rejected(
             [("c", "FP32", ["n", 3])],
         ),
     )
-    expected = "node second: input x: node first gives shape [-1, 3], expected [-1, 4]"
+    expected = "node second: input x: node first returns shape [-1, 3], expected [-1, 4]"
     assert rejection(tmp_path, chain(three, four)) == expected
-    expected = "node second: input x: node first gives FP64, expected FP32"
+    expected = "node second: input x: node first returns FP64, expected FP32"
     assert rejection(tmp_path, chain(double, three)) == expected
     assert (
-        rejection(tmp_path, chain(three, two)) == "node second: input a: node first gives scaled, expected a among them"
+        rejection(tmp_path, chain(three, two))
+        == "node second: input a: node first returns scaled, expected a among them"
     )
 
 
 MODEL = {"name": "m", "type": "MODEL", "modelUri": "file:///m"}
 REMOTE = {"name": "r", "type": "ROUTER", "endpoint": {"host": "127.0.0.1", "port": 9000, "type": "REST"}}
 GRAPHS = [
-    ("{", "is not JSON"),
+    ("{", "got invalid JSON"),
     ({**MODEL, "type": "MODELL"}, "graph.type: got 'MODELL', expected one of MODEL, TRANSFORMER"),
     ({**MODEL, "name": ""}, "graph.name: got '', expected a string that is not empty"),
     ({"name": "m", "type": "MODEL"}, "graph: got {'modelUri': None, 'endpoint': None}, expected exactly one of them"),
@@ -190,11 +191,11 @@ GRAPHS = [
 
 
 @pytest.mark.parametrize(("graph", "reason"), GRAPHS, ids=[reason[:50] for _, reason in GRAPHS])
-def test_a_graph_that_makes_no_sense_is_rejected_by_field(tmp_path: Path, graph: Any, reason: str) -> None:
+def test_an_invalid_graph_is_rejected_by_field(tmp_path: Path, graph: Any, reason: str) -> None:
     assert reason in rejection(tmp_path, graph)
 
 
-def test_a_setting_that_makes_no_sense_is_rejected_by_name(start: Callable[..., Any]) -> None:
+def test_an_invalid_setting_is_rejected_by_name(start: Callable[..., Any]) -> None:
     server = start(MODEL, FAIRLEAD_MAX_IN_FLIGHT="many")
     assert server.process.wait(30) == 1
     line = json.loads(server.log.read_text())

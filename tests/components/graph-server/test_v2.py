@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2 on a real server with real models: right answers, and refusals that name the field."""
+"""The Open Inference Protocol v2 on a real server with real models: correct answers, and errors that name the field."""
 
 from collections.abc import Callable
 from typing import Any
@@ -81,7 +81,7 @@ REJECTED = [
 
 
 @pytest.mark.parametrize(("tensor", "message"), REJECTED, ids=[message[:60] for _, message in REJECTED])
-def test_a_wrong_input_is_rejected_by_field_value_and_expectation(server: Any, tensor: Any, message: str) -> None:
+def test_an_invalid_input_is_rejected_by_field_value_and_expectation(server: Any, tensor: Any, message: str) -> None:
     answer = server.infer(tensor)
     assert answer.status == 400
     assert answer.json["error"].startswith(message)
@@ -98,7 +98,7 @@ BODIES = [
 ]
 
 
-def test_the_server_goes_on_after_every_wrong_body(server: Any) -> None:
+def test_the_server_continues_after_every_invalid_body(server: Any) -> None:
     for body, message in BODIES:
         answer = server.post("/v2/models/digits/infer", body)
         assert answer.status == 400, body
@@ -107,7 +107,7 @@ def test_the_server_goes_on_after_every_wrong_body(server: Any) -> None:
     assert server.process.poll() is None
 
 
-def test_unknown_models_paths_and_methods_are_told_apart(server: Any) -> None:
+def test_unknown_models_paths_and_methods_are_distinguished(server: Any) -> None:
     assert server.post("/v2/models/letters/infer", {}).json == {"error": "model: got 'letters', expected 'digits'"}
     assert server.get("/v2/models/letters").status == 404
     assert server.get("/nowhere").status == 404
@@ -168,7 +168,7 @@ def test_every_data_type_passes_through_and_out_of_range_is_rejected(
     assert server.infer(*short).json["error"] == "inputs[5].shape[0]: got 1, expected 2, as in inputs[0].shape"
 
 
-def test_a_value_that_the_model_itself_refuses_is_the_clients_fault(
+def test_a_value_that_is_invalid_for_the_model_is_a_client_error(
     start: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:
     table = onnx.tensor("table", np.arange(3, dtype=np.float32))
