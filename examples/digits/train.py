@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 SCALE = 16.0
-"""The network takes images of 0 to 1; serving scales with a transformer of its own in front of it."""
+"""The network expects values of 0 to 1; a served graph scales them with a transformer."""
 
 
 class DigitNet(nn.Module):
@@ -86,13 +86,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def load(name: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Load one split of the verified dataset, scaled as the network takes it."""
+    """Load one split of the verified dataset, scaled for the network."""
     arrays = np.load(Path(os.environ["FAIRLEAD_DATASET_DIR"], f"{name}.npz"))
     return torch.from_numpy(arrays["x"]) / SCALE, torch.from_numpy(arrays["y"])
 
 
 def evaluate(network: nn.Module) -> float:
-    """Return the accuracy on the eval split, each process counting its part."""
+    """Return the accuracy on the eval split; each process evaluates its part."""
     images, labels = load("eval")
     part = slice(hvd.rank(), None, hvd.size())
     with torch.no_grad():
