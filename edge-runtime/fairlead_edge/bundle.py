@@ -48,7 +48,9 @@ def open_bundle(place: str, digest: str | None = None) -> Bundle:
             raise InvalidBundle(f"{uri}: {MODEL_FILE} is missing") from None
     actual = hashlib.sha256(model).hexdigest()
     if actual != description.sha256:
-        raise InvalidBundle(f"{uri}: {MODEL_FILE} has SHA-256 {actual}, {BUNDLE_FILE} says {description.sha256}")
+        raise InvalidBundle(
+            f"{uri}: {MODEL_FILE} has SHA-256 {actual}, expected {description.sha256} as in {BUNDLE_FILE}"
+        )
     return Bundle(description, model, manifest.digest)
 
 

@@ -30,7 +30,7 @@ _PAGE = """<!doctype html>
 </style>
 <h1>Fairlead: the digits</h1>
 <p>From raw data to predictions over HTTP, and to a bundle for the edge.</p>
-<p class="big">{accuracy:.2%} <small>of {count} held-out digits right, over HTTP</small></p>
+<p class="big">{accuracy:.2%} <small>accuracy on {count} held-out digits, over HTTP</small></p>
 <h2>Training</h2><img alt="Loss and accuracy over the steps" src="{curve}">
 <h2>Digits with their predictions</h2><img alt="Digits with their predictions" src="{digits}">
 <h2>For the edge</h2>{edge}

@@ -51,7 +51,7 @@ def main() -> None:
     history = []
     progress = Progress(total_steps=steps * arguments.epochs)
     for epoch in range(arguments.epochs):
-        # Every process draws the same order and takes its own part of each global batch.
+        # All processes draw the same order, and each processes its own part of each global batch.
         order = torch.randperm(len(train_images), generator=torch.Generator().manual_seed(arguments.seed + epoch))
         loss = torch.tensor(0.0)
         for step in range(steps):

@@ -107,23 +107,23 @@ def parse_manifest(uri: str, content: bytes) -> Manifest:
         document = json.loads(content)
     except ValueError as error:
         raise ArtifactError(uri, f"{MANIFEST_NAME} is not JSON: {error}") from None
-    check.that(isinstance(document, dict), "", document, "an object")
-    check.that(document.get("schema") == SCHEMA, "schema", document.get("schema"), repr(SCHEMA))
-    check.that(document.get("kind") in KINDS, "kind", document.get("kind"), f"one of {', '.join(KINDS)}")
+    check.require(isinstance(document, dict), "", document, "an object")
+    check.require(document.get("schema") == SCHEMA, "schema", document.get("schema"), repr(SCHEMA))
+    check.require(document.get("kind") in KINDS, "kind", document.get("kind"), f"one of {', '.join(KINDS)}")
     producer = check.text("producer", document.get("producer"))
     files = tuple(
         _parse_file(check, f"files[{index}]", entry) for index, entry in enumerate(check.array("files", document))
     )
-    check.that(len({file.path for file in files}) == len(files), "files", "duplicate paths", "unique paths")
+    check.require(len({file.path for file in files}) == len(files), "files", "duplicate paths", "unique paths")
     parents = tuple(
         _parse_parent(check, f"parents[{index}]", entry) for index, entry in enumerate(check.array("parents", document))
     )
     parameters = document.get("parameters")
-    check.that(isinstance(parameters, dict), "parameters", parameters, "an object")
+    check.require(isinstance(parameters, dict), "parameters", parameters, "an object")
     signature = _parse_signature(uri, document.get("signature"))
     manifest = Manifest(document["kind"], producer, files, parents, parameters, signature)
     # The digest is computed from the bytes: only a canonical form gives equal content an equal digest.
-    check.that(manifest.content == content, "", f"{len(content)} bytes", "canonical JSON of the known fields")
+    check.require(manifest.content == content, "", f"{len(content)} bytes", "canonical JSON of the known fields")
     return manifest
 
 
@@ -138,7 +138,7 @@ def check_file_path(uri: str, path: str) -> None:
 
 
 def _parse_file(check: "_Checker", at: str, entry: Any) -> FileEntry:
-    check.that(isinstance(entry, dict), at, entry, "an object")
+    check.require(isinstance(entry, dict), at, entry, "an object")
     path = check.text(f"{at}.path", entry.get("path"))
     check_file_path(check.uri, path)
     check.natural(f"{at}.size", entry.get("size"))
@@ -147,7 +147,7 @@ def _parse_file(check: "_Checker", at: str, entry: Any) -> FileEntry:
 
 
 def _parse_parent(check: "_Checker", at: str, entry: Any) -> Parent:
-    check.that(isinstance(entry, dict), at, entry, "an object")
+    check.require(isinstance(entry, dict), at, entry, "an object")
     name, uri = check.text(f"{at}.name", entry.get("name")), check.text(f"{at}.uri", entry.get("uri"))
     parse_digest(str(entry.get("digest")), subject=f"{check.uri}: {MANIFEST_NAME} {at}.digest")
     return Parent(name, entry["digest"], uri)
@@ -166,18 +166,18 @@ class _Checker:
 
     uri: str
 
-    def that(self, holds: bool, at: str, got: object, expected: str) -> None:
+    def require(self, holds: bool, at: str, got: object, expected: str) -> None:
         if not holds:
             raise ArtifactError(self.uri, f"{MANIFEST_NAME} {at}: got {got!r:.200}, expected {expected}")
 
     def text(self, at: str, value: Any) -> str:
-        self.that(isinstance(value, str) and value != "" and value.isprintable(), at, value, "a printable string")
+        self.require(isinstance(value, str) and value != "" and value.isprintable(), at, value, "a printable string")
         return str(value)
 
     def natural(self, at: str, value: Any) -> None:
-        self.that(type(value) is int and value >= 0, at, value, "an integer of at least 0")
+        self.require(type(value) is int and value >= 0, at, value, "an integer of at least 0")
 
     def array(self, at: str, document: Any) -> list[Any]:
         value = document.get(at)
-        self.that(isinstance(value, list), at, value, "a list")
+        self.require(isinstance(value, list), at, value, "a list")
         return list(value)

@@ -56,7 +56,7 @@ def _load(spec: NodeSpec, resources: Resources) -> GraphNode:
     at, kind = f"node {spec.name}", KINDS["endpoint" if spec.endpoint else "modelUri"]
     role = ROLES[spec.type]
     if not role.methods <= kind.methods:
-        raise InvalidGraph(at, f"is a {spec.type} with a modelUri, expected an endpoint: a model has no such method")
+        raise InvalidGraph(at, f"is a {spec.type} with a modelUri, expected an endpoint: models lack its method")
     children = tuple(_load(child, resources) for child in spec.children)
     return GraphNode(spec, role, kind.load(spec, at, resources), children)
 

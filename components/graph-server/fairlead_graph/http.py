@@ -101,8 +101,8 @@ class App:
         return Response(await v2.infer(self._service, model, await self._read_body(scope, receive)))
 
     async def _predict(self, path: str, scope: Scope, receive: Receive) -> Response:  # noqa: ARG002
-        given = _header(scope, b"seldon-puid").decode("latin-1")
-        body, puid = await seldon.predict(self._service, await self._read_body(scope, receive), given)
+        header_puid = _header(scope, b"seldon-puid").decode("latin-1")
+        body, puid = await seldon.predict(self._service, await self._read_body(scope, receive), header_puid)
         return Response(body, headers=[(b"seldon-puid", puid.encode("latin-1", "replace"))])
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:

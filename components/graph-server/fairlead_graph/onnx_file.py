@@ -48,7 +48,7 @@ class OnnxFacts:
 
 
 def inspect_onnx(path: Path, folder: Path) -> OnnxFacts:
-    """Check a model file whose external data, if any, must lie in `folder`; raise NotOnnx."""
+    """Check a model file whose external data, if any, must be in `folder`; raise NotOnnx."""
     if path.stat().st_size == 0:
         raise NotOnnx("is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:

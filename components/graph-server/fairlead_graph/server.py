@@ -25,7 +25,7 @@ class _DrainingServer(uvicorn.Server):
         self._service = service
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Become unready now and stop accepting requests after `drain_seconds`, or now on a second signal."""
+        """Become unready, and stop accepting requests after `drain_seconds`, or at once on a second signal."""
         if self._service.draining:
             super().handle_exit(sig, frame)
             return

@@ -303,7 +303,7 @@ def test_a_replaced_model_with_a_new_manifest_is_rejected(
     (forged / "model.onnx").write_bytes(onnx.linear({"w": -WEIGHTS, "b": np.zeros(CLASSES)}))
     publish(forged, uri, kind="edge-bundle", producer="tests/0")
     assert main(["verify", "--bundle", uri]) == 2
-    assert "bundle.json says" in capsys.readouterr().err
+    assert "as in bundle.json" in capsys.readouterr().err
 
 
 def test_the_runtime_loads_nothing_of_the_workshop(bundle: str) -> None:

@@ -131,7 +131,7 @@ def start(folder: Path) -> Iterator[Start]:
             fixed = {"FAIRLEAD_BIND_ADDRESS": "127.0.0.1", "FAIRLEAD_DRAIN_SECONDS": "0.2"}
             with log.open("wb") as output:
                 process = subprocess.Popen(command, env={**os.environ, **fixed, **environment}, stderr=output)
-            stack.callback(_end, process)
+            stack.callback(_kill, process)
             return Server(process, port, log, environment.get("FAIRLEAD_BIND_ADDRESS", "127.0.0.1"))
 
         yield run
@@ -159,7 +159,7 @@ def seldon(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
                 process = subprocess.Popen(
                     [command, *arguments], env=environment, stdout=log, stderr=log, start_new_session=True
                 )
-            stack.callback(_end_group, process)
+            stack.callback(_kill_group, process)
             return {"host": "127.0.0.1", "port": port, "type": "REST"}
 
         yield run
@@ -186,12 +186,12 @@ def find_seldon() -> str:
     return found
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
     # The wrapper forks its gRPC, metrics and REST servers; they share its session.
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

@@ -135,7 +135,7 @@ def test_two_pods_of_processes_have_nodes_of_their_own_on_one_port(
 ) -> None:
     port = free_port_of()
     for address, factor in (("127.0.0.2", 2.0), ("127.0.0.3", 3.0)):
-        # As in a pod, the graph says 127.0.0.1 for what runs beside the server.
+        # As in a pod, the graph uses 127.0.0.1 for services in the same pod.
         graph = {"name": "far", "type": "MODEL", "endpoint": seldon(factor=factor, port=port, address=address)}
         server = start(graph, FAIRLEAD_BIND_ADDRESS=address).wait_ready()
         assert server.predict({"data": {"ndarray": [[1.0]]}}).json["data"]["ndarray"] == [[factor]]

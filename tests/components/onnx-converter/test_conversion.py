@@ -162,7 +162,7 @@ def test_values_out_of_tolerance_are_rejected_with_their_figures(
     status, _ = convert(tmp_path, model, dataset, "--scale", "0.1", "--atol", "0", "--rtol", "0")
     assert status == 2
     message = capsys.readouterr().err
-    assert "of 120 output values differ by more than atol 0 + rtol 0 (greatest difference" in message
+    assert "of 120 output values differ by more than atol 0 + rtol 0 (largest difference" in message
     assert absent(tmp_path)
 
 

@@ -33,12 +33,12 @@ def run(clock: Clock) -> Coordinator:
     coordinator = Coordinator(Run(3, 1, 0), BACKENDS["horovod"], Timing(1, SILENCE, 5), clock)
     for worker in range(3):
         extra = {"slots": 1, "address": "127.0.0.1", "interface": "lo"}
-        assert coordinator.register(who(worker) | extra)["state"] == "wait"
+        assert coordinator.register(identity(worker) | extra)["state"] == "wait"
     coordinator.start({worker: [Slot(worker, {})] for worker in range(3)})
     return coordinator
 
 
-def who(worker: int) -> dict[str, Any]:
+def identity(worker: int) -> dict[str, Any]:
     return {"worker": worker, "attempt": 0, "instance": f"agent-{worker}"}
 
 
@@ -56,24 +56,24 @@ def fail(coordinator: Coordinator, known: Failure) -> None:
 def test_all_finished_is_success(run: Coordinator) -> None:
     for worker in range(3):
         assert not run.decide()
-        run.finish(who(worker) | {"model": MODEL if worker == 0 else None})
+        run.finish(identity(worker) | {"model": MODEL if worker == 0 else None})
     assert run.decide()
     assert (run.phase, run.model and run.model.to_json()) == ("Succeeded", MODEL)
 
 
 def test_rank_0_learns_when_it_is_the_last(run: Coordinator) -> None:
-    assert run.heartbeat(who(0)) == {"state": "run", "othersFinished": False}
-    run.finish(who(1))
-    assert run.heartbeat(who(0))["othersFinished"] is False
-    run.finish(who(2))
-    assert run.heartbeat(who(0))["othersFinished"] is True
+    assert run.heartbeat(identity(0)) == {"state": "run", "othersFinished": False}
+    run.finish(identity(1))
+    assert run.heartbeat(identity(0))["othersFinished"] is False
+    run.finish(identity(2))
+    assert run.heartbeat(identity(0))["othersFinished"] is True
 
 
 def test_a_root_cause_fails_the_run_at_once(run: Coordinator) -> None:
     fail(run, failure(1, "KeyError: 'x'"))
     assert run.decide()
     assert run.cause == failure(1, "KeyError: 'x'")
-    assert run.heartbeat(who(0))["state"] == "stop"
+    assert run.heartbeat(identity(0))["state"] == "stop"
 
 
 def test_a_consequence_waits_for_its_cause(run: Coordinator) -> None:
@@ -89,8 +89,8 @@ def test_a_consequence_is_the_cause_if_all_other_workers_are_healthy(run: Coordi
     fail(run, consequence)
     for _ in range(6):
         clock.now += 1
-        run.heartbeat(who(1))
-        run.heartbeat(who(2))
+        run.heartbeat(identity(1))
+        run.heartbeat(identity(2))
         assert not run.decide()
     clock.now += 1
     assert run.decide()
@@ -100,7 +100,7 @@ def test_a_consequence_is_the_cause_if_all_other_workers_are_healthy(run: Coordi
 def test_after_a_consequence_a_silent_worker_is_the_cause(run: Coordinator, clock: Clock) -> None:
     fail(run, failure(0, "HorovodInternalError"))
     clock.now += 5.5
-    run.heartbeat(who(2))
+    run.heartbeat(identity(2))
     assert run.decide()
     assert run.cause is not None
     assert (run.cause.worker, run.cause.reason) == (1, "LostWorker")
@@ -111,17 +111,17 @@ def test_a_worker_is_lost_after_the_silence_limit_and_not_before(run: Coordinato
     assert not run.decide()
     clock.now += 0.1
     for worker in (0, 2):
-        run.heartbeat(who(worker))
+        run.heartbeat(identity(worker))
     assert run.decide()
     assert run.cause is not None
     assert (run.cause.worker, run.cause.reason) == (1, "LostWorker")
 
 
 def test_a_finished_worker_may_be_silent(run: Coordinator, clock: Clock) -> None:
-    run.finish(who(1))
+    run.finish(identity(1))
     clock.now += SILENCE - 1
-    run.heartbeat(who(0))
-    run.heartbeat(who(2))
+    run.heartbeat(identity(0))
+    run.heartbeat(identity(2))
     clock.now += 2
     assert not run.decide()
     assert run.status()["workers"] == {"ready": 3, "desired": 3}
@@ -129,7 +129,7 @@ def test_a_finished_worker_may_be_silent(run: Coordinator, clock: Clock) -> None
 
 def test_a_worker_that_is_lost_before_all_have_registered_fails_the_job(clock: Clock) -> None:
     coordinator = Coordinator(Run(2, 1, 0), BACKENDS["horovod"], Timing(1, SILENCE, 5), clock)
-    coordinator.register(who(0) | {"slots": 1, "address": "127.0.0.1", "interface": "lo"})
+    coordinator.register(identity(0) | {"slots": 1, "address": "127.0.0.1", "interface": "lo"})
     assert coordinator.missing() == [1]
     clock.now += SILENCE + 1
     assert coordinator.decide()
@@ -138,18 +138,18 @@ def test_a_worker_that_is_lost_before_all_have_registered_fails_the_job(clock: C
 
 def test_progress_carries_an_eta(run: Coordinator, clock: Clock) -> None:
     assert run.status()["progress"] is None
-    run.heartbeat(who(0) | {"progress": {"step": 10, "totalSteps": 100, "metrics": {"loss": 0.5}}})
+    run.heartbeat(identity(0) | {"progress": {"step": 10, "totalSteps": 100, "metrics": {"loss": 0.5}}})
     assert "etaSeconds" not in run.status()["progress"]
     clock.now += 10
-    run.heartbeat(who(0) | {"progress": {"step": 30, "totalSteps": 100, "metrics": {"loss": 0.4}}})
+    run.heartbeat(identity(0) | {"progress": {"step": 30, "totalSteps": 100, "metrics": {"loss": 0.4}}})
     assert run.status()["progress"] == {"step": 30, "totalSteps": 100, "metrics": {"loss": 0.4}, "etaSeconds": 35}
     clock.now += 10
-    run.heartbeat(who(0) | {"progress": {"step": 30, "totalSteps": 100, "metrics": {}}})
+    run.heartbeat(identity(0) | {"progress": {"step": 30, "totalSteps": 100, "metrics": {}}})
     assert run.status()["progress"]["etaSeconds"] == 70
 
 
 def test_invalid_progress_changes_nothing(run: Coordinator) -> None:
     useless: list[Any] = [None, [], "x", {}, {"step": -1}, {"step": 1.5}, {"step": True}]
     for progress in useless:
-        run.heartbeat(who(0) | {"progress": progress})
+        run.heartbeat(identity(0) | {"progress": progress})
     assert run.status()["progress"] is None
