@@ -1,6 +1,6 @@
 """The KFP component of this folder's command."""
 
-# KFP is untyped, and reads outputs from a NamedTuple that stands in the annotation itself.
+# KFP is untyped, and reads outputs from a NamedTuple in the annotation itself.
 # mypy: disable-error-code="untyped-decorator,valid-type"
 
 from typing import NamedTuple

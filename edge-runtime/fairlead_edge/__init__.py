@@ -1,3 +1,3 @@
-"""The edge runtime: a workshop that makes small verified bundles, and a runtime that serves them on devices."""
+"""The edge runtime: the workshop builds small verified bundles, the runtime serves them on devices."""
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
-"""A bundle: a folder with a model, its preprocessing and postprocessing, and the digests of it all.
+"""A bundle: a folder with a model, its preprocessing and postprocessing, and their digests.
 
-A bundle is an artifact of kind edge-bundle, and stays one when its folder is copied to a device by any means:
-manifest.json comes with it, and everything is compared with it before a model is loaded.
+A bundle is an artifact of kind edge-bundle. Its folder includes manifest.json, so it can be copied to a device by any
+means: all files are compared with the manifest before the model is loaded.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from .errors import InvalidBundle
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle in memory: nothing is read from disk again."""
+    """A verified bundle in memory; it is not read from disk again."""
 
     description: BundleDescription
     model: bytes
@@ -26,16 +26,16 @@ class Bundle:
 
 
 def open_bundle(place: str, digest: str | None = None) -> Bundle:
-    """Verify the bundle at a URI or in a folder, and load it; raise InvalidBundle.
+    """Verify and load the bundle at a URI or in a folder; raise InvalidBundle.
 
-    With a digest, every byte is that of the bundle with this digest. Without, every file is what the manifest says, but
-    the manifest may be anyone's: its producer, parents and parameters prove nothing.
+    With a digest, every byte is verified to be that of the bundle with this digest. Without one, the files are verified
+    against the manifest only, which anyone can write: its producer, parents and parameters prove nothing.
     """
     uri = place if "://" in place else Path(place).absolute().as_uri()
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "bundle")
         try:
-            # Into a folder of our own: what is verified is what is loaded.
+            # Fetch into a temporary folder, so that the files cannot change between verification and loading.
             manifest = fetch(uri, target, digest)
         except ArtifactError as error:
             raise InvalidBundle(str(error)) from None
@@ -45,10 +45,12 @@ def open_bundle(place: str, digest: str | None = None) -> Bundle:
         try:
             model = (target / MODEL_FILE).read_bytes()
         except OSError:
-            raise InvalidBundle(f"{uri}: has no file {MODEL_FILE}") from None
+            raise InvalidBundle(f"{uri}: {MODEL_FILE} is missing") from None
     actual = hashlib.sha256(model).hexdigest()
     if actual != description.sha256:
-        raise InvalidBundle(f"{uri}: {MODEL_FILE} has SHA-256 {actual}, {BUNDLE_FILE} says {description.sha256}")
+        raise InvalidBundle(
+            f"{uri}: {MODEL_FILE} has SHA-256 {actual}, expected {description.sha256} as in {BUNDLE_FILE}"
+        )
     return Bundle(description, model, manifest.digest)
 
 
@@ -57,6 +59,6 @@ def _read_description(file: Path) -> BundleDescription:
         with file.open("rb") as opened:
             return BundleDescription.parse_json(opened.read(MAX_BYTES + 1), file.name)
     except OSError:
-        raise InvalidBundle(f"the bundle has no file {file.name}") from None
+        raise InvalidBundle(f"{file.name} is missing from the bundle") from None
     except ContractError as error:
         raise InvalidBundle(f"{file.name}: {error}") from None

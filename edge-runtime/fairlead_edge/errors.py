@@ -1,17 +1,17 @@
-"""What the workshop and the runtime refuse."""
+"""The errors of the workshop and the runtime."""
 
 
 class InvalidBundle(Exception):
-    """The bundle is not what its manifest says, or no bundle; the message names the file."""
+    """The bundle does not match its manifest, or is not a bundle; the message names the file."""
 
 
 class QuantizationRejected(Exception):
-    """The small model is too much worse than its source; the message has the figures. Nothing is published."""
+    """The quantized model's accuracy drops too much; the message has the figures. Nothing is published."""
 
 
 class InputUnusable(Exception):
-    """A model or dataset cannot be used; the message names the file, what is there and what was expected."""
+    """A model or dataset cannot be used; the message names the file, what was found and what was expected."""
 
 
 class RequestRejected(Exception):
-    """A request is wrong: names the field, the value and what was expected."""
+    """A request is invalid; the message names the field, the value and what was expected."""

@@ -1,4 +1,4 @@
-"""The command `fairlead-edge`: quantize (workshop), verify and serve (device). Exits 2 when refused, 1 on errors."""
+"""The command `fairlead-edge`: quantize (workshop), verify, serve (device). Exits with 2 if rejected, 1 on errors."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from .errors import InputUnusable, InvalidBundle, QuantizationRejected
 from .runtime import Runtime
 from .server import serve
 
-_REFUSED = 2
+_REJECTED = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,8 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         {"quantize": _quantize, "verify": _verify, "serve": _serve}[options.command](options)
     except (InvalidBundle, QuantizationRejected) as error:
-        sys.stderr.write(f"fairlead-edge: refused: {error}\n")
-        return _REFUSED
+        sys.stderr.write(f"fairlead-edge: rejected: {error}\n")
+        return _REJECTED
     except (ArtifactError, InputUnusable, OSError) as error:
         sys.stderr.write(f"fairlead-edge: {error}\n")
         return 1
@@ -36,20 +36,22 @@ def main(arguments: list[str] | None = None) -> int:
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fairlead-edge", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    quantize = commands.add_parser("quantize", help="make an int8 bundle of an onnx-model (needs the extra `workshop`)")
+    quantize = commands.add_parser(
+        "quantize", help="build an int8 bundle from an onnx-model (requires the extra `workshop`)"
+    )
     quantize.add_argument("--model", required=True, metavar="URI")
-    quantize.add_argument("--digest", metavar="sha256:…", help="of the model: refuse any other content")
+    quantize.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")
     quantize.add_argument("--dataset", required=True, metavar="URI")
     quantize.add_argument("--dataset-digest", metavar="sha256:…")
     quantize.add_argument("--out-uri", required=True, metavar="URI")
     quantize.add_argument("--name", default="model", help="the model's name in requests")
-    quantize.add_argument("--scale", type=float, default=1.0, help="the model takes value * scale + offset")
+    quantize.add_argument("--scale", type=float, default=1.0, help="the model's input is value * scale + offset")
     quantize.add_argument("--offset", type=float, default=0.0)
-    quantize.add_argument("--labels", default="", help="names of the classes: zero,one,two")
+    quantize.add_argument("--labels", default="", help="class names, such as zero,one,two")
     quantize.add_argument("--calibration-split", default="train")
     quantize.add_argument("--split", default="test", help="held-out examples for the parity table")
-    quantize.add_argument("--max-drop", type=float, default=0.01, help="of accuracy, in parts of 1")
-    quantize.add_argument("--out", type=Path, help="write {uri, digest, parity} there, as JSON")
+    quantize.add_argument("--max-drop", type=float, default=0.01, help="maximum drop in accuracy, as a fraction")
+    quantize.add_argument("--out", type=Path, help="write {uri, digest, parity} to this file, as JSON")
     for name, text in (
         ("verify", "compare a bundle with its manifest, and with --digest"),
         ("serve", "serve a bundle over HTTP"),
@@ -59,7 +61,7 @@ def _build_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--digest",
             metavar="sha256:…",
-            help="reject any other bundle; without it, a bundle is only known to be consistent with itself",
+            help="reject any other bundle; without it, only the bundle's own manifest is checked",
         )
         if name == "serve":
             command.add_argument("--port", type=int, default=8080)
@@ -72,7 +74,7 @@ def _quantize(options: argparse.Namespace) -> None:
         from .parity import build_table
         from .workshop import Request, make_bundle
     except ModuleNotFoundError as error:
-        raise InputUnusable(f"{error.name} is not installed: quantize needs fairlead-edge[workshop]") from None
+        raise InputUnusable(f"{error.name} is not installed: quantize requires fairlead-edge[workshop]") from None
     request = Request(
         model_uri=options.model,
         model_digest=options.digest,

@@ -1,4 +1,4 @@
-"""How a small model compares with its source, on examples that neither training nor calibration saw."""
+"""Compare a quantized model with its source, on examples that were used for neither training nor calibration."""
 
 from pathlib import Path
 from typing import Any
@@ -27,13 +27,13 @@ def build_table(parity: BundleParity) -> str:
         ),
         ("bytes", f"{parity.bytes_before:,}", f"{parity.bytes_after:,}", smaller),
         ("agreement", "", f"{parity.agreement:.4f}", "the same class"),
-        ("difference", "", f"{parity.max_abs_difference:.3g}", "greatest, of any output value"),
+        ("difference", "", f"{parity.max_abs_difference:.3g}", "largest, of any output value"),
     ]
     return "".join(f"{name:<12}{before:>12}{after:>12}  {note}".rstrip() + "\n" for name, before, after, note in rows)
 
 
 def measure_parity(source: Path, small: Path, split: Split) -> BundleParity:
-    """Run both models on a split; raise InputUnusable where one does not run or is no classifier."""
+    """Run both models on a split; raise InputUnusable if one cannot run or is not a classifier."""
     before, after = _run(source, split), _run(small, split)
     classes_before, classes_after = before.argmax(axis=1), after.argmax(axis=1)
     return BundleParity(
@@ -48,8 +48,8 @@ def measure_parity(source: Path, small: Path, split: Split) -> BundleParity:
 
 
 def check_parity(parity: BundleParity, max_drop: float) -> None:
-    """Raise QuantizationRejected where the accuracy drops by more than `max_drop`."""
-    # Counted in examples: a difference of two decimals is never exact.
+    """Raise QuantizationRejected if the accuracy drops by more than `max_drop`."""
+    # Count examples, because the difference of two floats is not exact.
     lost = round((parity.accuracy_before - parity.accuracy_after) * parity.examples)
     if lost > max_drop * parity.examples + 1e-9:
         raise QuantizationRejected(
@@ -67,12 +67,10 @@ def _run(file: Path, split: Split) -> NDArray[Any]:
         starts = range(0, len(split.examples), _BATCH)
         scores = [session.run(None, {name: split.examples[start : start + _BATCH]})[0] for start in starts]
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
-        raise InputUnusable(
-            f"{file.name}: ONNX Runtime {ort.__version__} does not run it: {str(error)[:300]}"
-        ) from None
+        raise InputUnusable(f"{file.name}: ONNX Runtime {ort.__version__} cannot run it: {str(error)[:300]}") from None
     result: NDArray[Any] = np.concatenate(scores)
     if result.ndim != 2 or result.shape[1] < 2:
-        raise InputUnusable(f"{file.name}: gives shape {list(result.shape)}, expected a score per class")
+        raise InputUnusable(f"{file.name}: returns shape {list(result.shape)}, expected a score per class")
     return result
 
 

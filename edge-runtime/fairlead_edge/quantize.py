@@ -1,4 +1,4 @@
-"""Static int8 quantization (ONNX Runtime, QDQ): weights per channel, activations by calibration on real examples."""
+"""Static int8 quantization (ONNX Runtime, QDQ): per-channel weights, activations calibrated on real examples."""
 
 import logging
 import tempfile
@@ -20,22 +20,22 @@ _BATCH = 32
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds examples to the calibration, batch by batch."""
+    """Feeds examples to the calibration in batches."""
 
     def __init__(self, name: str, examples: NDArray[np.float32]) -> None:
         self._batches = iter({name: examples[start : start + _BATCH]} for start in range(0, len(examples), _BATCH))
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        """Return the next batch, None at the end."""
+        """Return the next batch, or None at the end."""
         return next(self._batches, None)
 
 
 def quantize(source: Path, target: Path, examples: NDArray[np.float32]) -> None:
-    """Write an int8 model: calibrated by the range of what `examples` make of each activation."""
+    """Write an int8 model, calibrated by the range of each activation on the examples."""
     name = onnx.load(str(source), load_external_data=False).graph.input[0].name
     root = logging.getLogger()
     level = root.level
-    # Its advice to preprocess comes even to those who do.
+    # It recommends preprocessing even if the model is preprocessed.
     root.setLevel(logging.ERROR)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -47,8 +47,8 @@ def quantize(source: Path, target: Path, examples: NDArray[np.float32]) -> None:
                 _Reader(name, examples),
                 quant_format=QuantFormat.QDQ,
                 per_channel=True,
-                # x86 processors without VNNI add products of 8-bit numbers in 16 bits, which would overflow: with
-                # weights of 7 bits a device gives the answers that were measured here.
+                # x86 processors without VNNI add products of 8-bit numbers in 16 bits, which can overflow. With 7-bit
+                # weights, devices return the outputs that were measured here.
                 reduce_range=True,
                 activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,

@@ -1,4 +1,4 @@
-"""The runtime: one bundle's model, answering Open Inference Protocol v2 requests. Needs numpy and ONNX Runtime only."""
+"""The runtime: answers Open Inference Protocol v2 requests with a bundle's model. Needs only numpy and ONNX Runtime."""
 
 import json
 from typing import Any
@@ -14,7 +14,7 @@ from .bundle import Bundle
 from .errors import InvalidBundle, RequestRejected
 
 _INPUTS = ("FP32", "FP64", "INT64", "UINT8")
-"""Data types that a bundle's preprocessing works on."""
+"""Data types that a bundle's preprocessing supports."""
 _LABEL = "label"
 
 
@@ -22,18 +22,18 @@ class Runtime:
     """A loaded bundle."""
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
-        """Load the model; raise InvalidBundle when ONNX Runtime does not take it."""
+        """Load the model; raise InvalidBundle if ONNX Runtime cannot load it."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4
         try:
             self._session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
-            raise InvalidBundle(f"ONNX Runtime {ort.__version__} refuses the model: {str(error)[:300]}") from None
+            raise InvalidBundle(f"ONNX Runtime {ort.__version__} cannot load the model: {str(error)[:300]}") from None
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or BY_ONNX.get(inputs[0].type) not in _INPUTS:
             found = ", ".join(f"{value.name} {value.type}" for value in inputs)
-            raise InvalidBundle(f"the model takes {found}, expected one tensor of {', '.join(_INPUTS)}")
+            raise InvalidBundle(f"the model's inputs are {found}, expected one tensor of {', '.join(_INPUTS)}")
         self._input = _read_spec(inputs[0])
         self.bundle = bundle
         self.name = bundle.description.name
@@ -51,9 +51,9 @@ class Runtime:
         }
 
     def infer(self, body: bytes) -> dict[str, Any]:
-        """Answer a request's body, the tensors' `data` as arrays; raise RequestRejected."""
+        """Return the response to a request's body, with the tensors' `data` as arrays; raise RequestRejected."""
         try:
-            document = json.loads(body, parse_constant=_refuse_constant)
+            document = json.loads(body, parse_constant=_reject_constant)
         except (ValueError, RecursionError) as error:
             raise RequestRejected(f"body: is not JSON: {error}") from None
         names = [value.name for value in self._session.get_outputs()]
@@ -71,7 +71,7 @@ class Runtime:
         return outputs
 
     def _name_outputs(self, outputs: list[Array]) -> dict[str, Array]:
-        """Return the outputs by name, with the classes' labels where the first output is a score per class."""
+        """Return the outputs by name, with class labels if the first output is a score per class."""
         named = {value.name: array for value, array in zip(self._session.get_outputs(), outputs, strict=True)}
         labels = self.bundle.description.labels
         if labels and outputs[0].ndim == 2 and outputs[0].shape[1] == len(labels):
@@ -84,5 +84,5 @@ def _read_spec(value: Any) -> TensorSpec:
     return TensorSpec(value.name, BY_ONNX.get(value.type, value.type), dims)
 
 
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+def _reject_constant(name: str) -> float:
+    raise ValueError(f"{name} is not valid JSON")

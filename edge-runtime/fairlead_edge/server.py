@@ -1,4 +1,4 @@
-"""A small HTTP server for the runtime: the standard library's, a thread a connection, drained on SIGTERM."""
+"""A small HTTP server for the runtime, from the standard library: one thread per connection, drained on SIGTERM."""
 
 import contextlib
 import json
@@ -19,10 +19,10 @@ _IDLE_SECONDS = 30
 
 
 def serve(runtime: Runtime, address: str, port: int) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests under way are answered first."""
+    """Serve until SIGTERM or Ctrl-C; requests in flight are answered first."""
     server = _Server((address, port), type("Handler", (_Handler,), {"runtime": runtime}))
     for number in (signal.SIGTERM, signal.SIGINT):
-        # From another thread: shutdown waits for the loop that runs in this one.
+        # Stop from another thread, because shutdown waits for the loop in this one.
         signal.signal(number, lambda *_: threading.Thread(target=server.stop).start())
     _log.info("serving %s on http://%s:%d", runtime.name, address, server.server_port)
     with server:
@@ -30,7 +30,7 @@ def serve(runtime: Runtime, address: str, port: int) -> None:
 
 
 class _Server(ThreadingHTTPServer):
-    """Knows its connections, so that idle ones do not hold up its end."""
+    """Tracks its connections, so that idle ones do not delay the shutdown."""
 
     daemon_threads = False
 
@@ -44,12 +44,12 @@ class _Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Forget a connection that ended."""
+        """Remove a closed connection."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
     def stop(self) -> None:
-        """Take no more connections and no more requests; answers under way are still written."""
+        """Stop accepting connections and requests; responses in flight are still written."""
         self.shutdown()
         for connection in list(self._connections):
             with contextlib.suppress(OSError):
@@ -57,7 +57,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """V2's paths for one model."""
+    """Handles V2's paths for one model."""
 
     runtime: Runtime
     protocol_version = "HTTP/1.1"
@@ -67,14 +67,14 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer health and metadata."""
         model = f"/v2/models/{self.runtime.name}"
         if self.path in ("/v2/health/live", "/v2/health/ready", f"{model}/ready"):
-            # A server exists only once its bundle is verified, loaded and has answered.
+            # The server starts only after the bundle is verified and loaded and the model has run once.
             self._answer(200, {"ready": True})
         elif self.path == "/v2":
             self._answer(200, {"name": "fairlead-edge", "version": __version__, "extensions": []})
         elif self.path == model:
             self._answer(200, self.runtime.describe())
         else:
-            self._answer(404, {"error": f"path {self.path}: nothing is there"})
+            self._answer(404, {"error": f"path {self.path}: not found"})
 
     def do_POST(self) -> None:
         """Answer an inference request."""
@@ -94,10 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(400, {"error": str(error)})
         except Exception:  # noqa: BLE001 - the outermost loop: one request must not end the server
             _log.exception("request failed")
-            self._answer(500, {"error": "internal error; the log has it"})
+            self._answer(500, {"error": "internal error; see the log"})
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep no access log: it wears out a device's storage."""
+        """Write no access log, because it wears out a device's storage."""
 
     def _answer(self, status: int, document: dict[str, Any]) -> None:
         body = json.dumps(document, default=lambda array: array.tolist()).encode()

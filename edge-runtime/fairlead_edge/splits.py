@@ -1,4 +1,4 @@
-"""One split of a dataset: examples and labels, as the workshop needs them for calibration and parity."""
+"""One split of a dataset: examples and labels for calibration and parity."""
 
 import zipfile
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from .errors import InputUnusable
 
 @dataclass(frozen=True)
 class Split:
-    """Examples, preprocessed, and their labels."""
+    """Preprocessed examples and their labels."""
 
     examples: NDArray[np.float32]
     labels: NDArray[Any]
 
 
 def load_split(folder: Path, name: str, before: Preprocessing) -> Split:
-    """Load x and y of `<name>.npz`; raise InputUnusable."""
+    """Load x and y from `<name>.npz`; raise InputUnusable."""
     file = folder / f"{name}.npz"
     if not file.is_file():
         found = ", ".join(sorted(path.name for path in folder.glob("*.npz"))) or "no .npz file"
@@ -30,8 +30,8 @@ def load_split(folder: Path, name: str, before: Preprocessing) -> Split:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputUnusable(f"{file.name}: is no archive of plain arrays: {error}") from None
+        raise InputUnusable(f"{file.name}: is not an archive of plain arrays: {error}") from None
     if not {"x", "y"} <= arrays.keys() or not 0 < len(arrays["x"]) == len(arrays["y"]):
         shapes = {key: list(array.shape) for key, array in arrays.items()}
-        raise InputUnusable(f"{file.name}: got {shapes}, expected x and y with as many rows, and some")
+        raise InputUnusable(f"{file.name}: got {shapes}, expected x and y with equal numbers of rows, at least one")
     return Split((arrays["x"] * before.scale + before.offset).astype(np.float32), arrays["y"])

@@ -1,4 +1,4 @@
-"""The workshop: from an onnx-model artifact to a bundle, published only when it is nearly as good."""
+"""The workshop: builds a bundle from an onnx-model artifact, published only if its accuracy drops little enough."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ PRODUCER = f"fairlead-edge/{__version__}"
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be made, of what, and how good it must be."""
+    """The bundle to build, its sources, and the maximum drop in accuracy."""
 
     model_uri: str
     dataset_uri: str
@@ -35,7 +35,7 @@ class Request:
     name: str
     preprocessing: Preprocessing
     labels: tuple[str, ...]
-    """Empty: the classes are numbered."""
+    """Class names; if empty, classes are numbered."""
     max_drop: float
     model_digest: str | None = None
     dataset_digest: str | None = None
@@ -44,7 +44,7 @@ class Request:
 
 
 def make_bundle(request: Request) -> tuple[Manifest, BundleParity]:
-    """Quantize, compare, publish; raise QuantizationRejected, InputUnusable or ArtifactError, publishing nothing."""
+    """Quantize, compare, publish; raise QuantizationRejected, InputUnusable or ArtifactError without publishing."""
     with tempfile.TemporaryDirectory() as folder:
         source, data, out = Path(folder, "source"), Path(folder, "data"), Path(folder, "out")
         model = _fetch(request.model_uri, source, request.model_digest, "onnx-model")

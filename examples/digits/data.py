@@ -20,11 +20,11 @@ Split = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
 def main() -> None:
-    """Write the files, publish them and print URI and digest as JSON."""
+    """Publish the dataset and print its URI and digest as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--uri", required=True, help="where the dataset goes: file:///… or s3://bucket/…")
+    parser.add_argument("--uri", required=True, help="URI of the dataset: file:///… or s3://bucket/…")
     parser.add_argument(
-        "--corrupt", action="store_true", help=f"put {CORRUPTED} pixels far out of range, for the validation to refuse"
+        "--corrupt", action="store_true", help=f"set {CORRUPTED} pixels far out of range, so that the validation fails"
     )
     arguments = parser.parse_args()
     splits = split_digits(arguments.corrupt)
@@ -50,7 +50,7 @@ def split_digits(corrupt: bool) -> dict[str, Split]:
     random = np.random.default_rng(SEED)
     order = random.permutation(len(images))
     if corrupt:
-        # As if a part of the images came from a scanner with another scale.
+        # As if some of the images came from a scanner with another scale.
         images[order[:CORRUPTED], 0, 4, 4] = 255
     ends = np.cumsum(list(SIZES.values()))
     parts = np.split(order, ends[:-1])
@@ -58,7 +58,7 @@ def split_digits(corrupt: bool) -> dict[str, Split]:
 
 
 def write_table(file: Path, splits: dict[str, Split]) -> None:
-    """Write one row an image, split, label and 64 pixels: what a data validation reads."""
+    """Write a CSV table with one row per image: split, label and 64 pixels."""
     with file.open("w", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(["split", "label", *(f"pixel_{row}_{column}" for row in range(8) for column in range(8))])

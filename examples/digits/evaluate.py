@@ -1,4 +1,4 @@
-"""Send the held-out digits to a served model over HTTP, in batches, and count what it gets right."""
+"""Send the held-out digits to a served model over HTTP, in batches, and measure its accuracy."""
 
 import argparse
 import json
@@ -44,7 +44,7 @@ def classify(url: str, name: str, images: np.ndarray) -> list[int]:
 
 
 def call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the JSON answer of a GET, or of a POST when there is a body."""
+    """Return the JSON response to a GET, or to a POST if there is a body."""
     request = urllib.request.Request(url, json.dumps(body).encode() if body else None)
     request.add_header("Content-Type", "application/json")
     with urllib.request.urlopen(request, timeout=30) as response:

@@ -1,4 +1,4 @@
-"""Draw the worked example's report: the loss curve, predictions beside their digits, the figures. One HTML file."""
+"""Write the worked example's report as one HTML file: the loss curve, digits with their predictions, the figures."""
 
 import argparse
 import base64
@@ -30,11 +30,11 @@ _PAGE = """<!doctype html>
 </style>
 <h1>Fairlead: the digits</h1>
 <p>From raw data to predictions over HTTP, and to a bundle for the edge.</p>
-<p class="big">{accuracy:.2%} <small>of {count} held-out digits right, over HTTP</small></p>
+<p class="big">{accuracy:.2%} <small>accuracy on {count} held-out digits, over HTTP</small></p>
 <h2>Training</h2><img alt="Loss and accuracy over the steps" src="{curve}">
-<h2>Predictions beside their digits</h2><img alt="Digits with their predictions" src="{digits}">
+<h2>Digits with their predictions</h2><img alt="Digits with their predictions" src="{digits}">
 <h2>For the edge</h2>{edge}
-<h2>Where it all came from</h2>{chain}
+<h2>Provenance</h2>{chain}
 </html>
 """
 
@@ -42,7 +42,7 @@ _PAGE = """<!doctype html>
 def main() -> None:
     """Write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--facts", type=Path, required=True, help="what the stages found, as JSON")
+    parser.add_argument("--facts", type=Path, required=True, help="the results of the stages, as JSON")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     facts = json.loads(arguments.facts.read_text())
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def read_history(model: dict[str, str]) -> list[dict[str, float]]:
-    """Return the training's history, one entry a step, which the script left beside the model."""
+    """Return the training history, one entry per step, which the script saved with the model."""
     with tempfile.TemporaryDirectory() as folder:
         fetch(model["uri"], folder, model["digest"])
         return list(json.loads(Path(folder, "history.json").read_text()))
@@ -103,7 +103,7 @@ def draw_digits(digits: list[dict[str, Any]]) -> str:
 
 
 def build_edge_table(parity: BundleParity) -> str:
-    """Return the bundle's figures beside the source model's."""
+    """Return a table of the bundle's figures and the source model's."""
     rows = [
         ("", "source (FP32)", "bundle (INT8)"),
         ("accuracy", f"{parity.accuracy_before:.4f}", f"{parity.accuracy_after:.4f}"),
@@ -115,7 +115,7 @@ def build_edge_table(parity: BundleParity) -> str:
 
 
 def build_chain(facts: dict[str, Any]) -> str:
-    """Return every artifact of the chain with its digest."""
+    """Return a table of the artifacts with their digests."""
     rows = [
         f"<tr><td>{name}</td><td><code>{facts[name]['digest']}</code><br><code>{html.escape(facts[name]['uri'])}</code>"
         for name in ("dataset", "validation", "model", "onnx", "scaler", "edge")

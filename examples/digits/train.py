@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 SCALE = 16.0
-"""The network takes images of 0 to 1; serving scales with a transformer of its own in front of it."""
+"""The network expects values of 0 to 1; a served graph scales them with a transformer."""
 
 
 class DigitNet(nn.Module):
@@ -51,7 +51,7 @@ def main() -> None:
     history = []
     progress = Progress(total_steps=steps * arguments.epochs)
     for epoch in range(arguments.epochs):
-        # Every process draws the same order and takes its own part of each global batch.
+        # All processes draw the same order, and each processes its own part of each global batch.
         order = torch.randperm(len(train_images), generator=torch.Generator().manual_seed(arguments.seed + epoch))
         loss = torch.tensor(0.0)
         for step in range(steps):
@@ -86,13 +86,13 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def load(name: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """Load one split of the verified dataset, scaled as the network takes it."""
+    """Load one split of the verified dataset, scaled for the network."""
     arrays = np.load(Path(os.environ["FAIRLEAD_DATASET_DIR"], f"{name}.npz"))
     return torch.from_numpy(arrays["x"]) / SCALE, torch.from_numpy(arrays["y"])
 
 
 def evaluate(network: nn.Module) -> float:
-    """Return the accuracy on the eval split, each process counting its part."""
+    """Return the accuracy on the eval split; each process evaluates its part."""
     images, labels = load("eval")
     part = slice(hvd.rank(), None, hvd.size())
     with torch.no_grad():

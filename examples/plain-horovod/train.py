@@ -1,4 +1,4 @@
-"""A plain Horovod script, as it runs anywhere: linear regression on data that it makes itself."""
+"""A plain Horovod script that runs anywhere: linear regression on generated data."""
 
 import horovod.torch as hvd
 import torch
@@ -10,7 +10,7 @@ torch.manual_seed(1)
 torch.set_num_threads(1)
 truth = torch.randn(FEATURES, 1)
 
-# Every process holds its own part of the data.
+# Every process generates its own part of the data.
 generator = torch.Generator().manual_seed(100 + hvd.rank())
 features = torch.randn(SAMPLES // hvd.size(), FEATURES, generator=generator)
 targets = features @ truth + 0.1 * torch.randn(len(features), 1, generator=generator)

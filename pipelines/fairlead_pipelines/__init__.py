@@ -1,3 +1,3 @@
-"""Kubeflow pipelines over Fairlead's components and resources."""
+"""Kubeflow pipelines built from Fairlead's components and resources."""
 
 __version__ = "0.1.0"

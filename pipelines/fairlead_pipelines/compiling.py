@@ -1,4 +1,4 @@
-"""Pipelines to YAML; needs a checkout."""
+"""Compile pipelines to YAML; requires a checkout."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +13,7 @@ PIPELINES: dict[str, Callable[..., Any]] = {"digits": digits}
 
 
 def compile_pipelines(folder: Path | None = None) -> list[Path]:
-    """Write every pipeline; the result depends on nothing but the sources and KFP's version."""
+    """Compile all pipelines; the result depends only on the sources and KFP's version."""
     folder = folder or FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     return [_compile(name, pipeline, folder) for name, pipeline in sorted(PIPELINES.items())]

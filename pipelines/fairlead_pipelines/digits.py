@@ -12,13 +12,13 @@ from fairlead_pipelines.tasks import deploy, train
 _validation = load_component("data-validation")
 _converter = load_component("onnx-converter")
 _SCALE = 0.0625
-"""Pixels are 0 to 16; the network takes 0 to 1."""
+"""Pixels are 0 to 16; the network expects 0 to 1."""
 _SHAPE = "1,8,8"
 _STORE = {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION")}
 
 
 class Outputs(NamedTuple):
-    """What a run leaves."""
+    """The outputs of a run."""
 
     url: str
     model_version: str
@@ -75,7 +75,7 @@ def digits(
         classifier_uri=converted.outputs["uri"], classifier_digest=converted.outputs["digest"],
     )  # fmt: skip
     for task in (validated, trained, converted, scaler, deployed):
-        # What a cached task made may be gone, and resources are no outputs; our own steps do nothing twice anyway.
+        # The artifacts of a cached task may be deleted, and resources are not outputs; our steps are idempotent anyway.
         task.set_caching_options(False)
     for task in (validated, converted, scaler):
         kubernetes.use_secret_as_env(task, store_secret, _STORE, optional=True)

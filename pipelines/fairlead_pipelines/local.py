@@ -1,4 +1,4 @@
-"""The subcommand `run-local`: a compiled pipeline by kfp.local, its tasks as processes of this machine."""
+"""The subcommand `run-local`: run a compiled pipeline with kfp.local, its tasks as processes on this machine."""
 
 import argparse
 import json
@@ -21,10 +21,10 @@ _READERS: dict[str, _Read] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUB
 
 
 def run_local(words: list[str]) -> int:
-    """Run a pipeline with parameters from flags; prints its outputs as the last line, in JSON."""
+    """Run a pipeline with parameters from flags; print its outputs as the last line, in JSON."""
     chosen = argparse.ArgumentParser(prog="fairlead-pipelines run-local", add_help=False)
     chosen.add_argument("--pipeline", type=Path, default=FOLDER / "digits.yaml", help="a compiled pipeline")
-    chosen.add_argument("--out", type=Path, help="write the outputs there, as JSON")
+    chosen.add_argument("--out", type=Path, help="write the outputs to this file, as JSON")
     options, rest = chosen.parse_known_args(words)
     pipeline = components.load_component_from_file(str(options.pipeline))
     parameters = vars(_parser(chosen, pipeline).parse_args(rest))
@@ -32,7 +32,7 @@ def run_local(words: list[str]) -> int:
     _make_commands_visible()
     try:
         outputs = _run(pipeline, parameters)
-    except RuntimeError as error:  # kfp.local's way to say that a task failed
+    except RuntimeError as error:  # kfp.local raises it if a task failed
         sys.stderr.write(f"fairlead-pipelines: {error}\n")
         return 1
     sys.stdout.write(f"{json.dumps(outputs)}\n")
@@ -43,7 +43,7 @@ def run_local(words: list[str]) -> int:
 
 def _run(pipeline: Any, parameters: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        # Every task brings its own command with its own environment; that no container isolates it is known here.
+        # The warning is about missing isolation, but every task runs its own command in its own environment.
         warnings.simplefilter("ignore", RuntimeWarning)
         local.init(runner=local.SubprocessRunner(use_venv=False), pipeline_root=folder, raise_on_error=True)
         return dict(pipeline(**parameters).outputs)
@@ -54,7 +54,7 @@ def _inputs(pipeline: Any) -> dict[str, Any]:
 
 
 def _parser(parent: argparse.ArgumentParser, pipeline: Any) -> argparse.ArgumentParser:
-    """Make one flag of each parameter of the pipeline; lists and dictionaries are given as JSON."""
+    """Add a flag for each parameter of the pipeline; lists and dictionaries are passed as JSON."""
     parser = argparse.ArgumentParser(prog=parent.prog, description=pipeline.description, parents=[parent])
     for name, spec in sorted(_inputs(pipeline).items()):
         kind = type(spec).DESCRIPTOR.fields_by_name["parameter_type"].enum_type.values_by_number[spec.parameter_type]
@@ -64,7 +64,7 @@ def _parser(parent: argparse.ArgumentParser, pipeline: Any) -> argparse.Argument
 
 
 def _make_commands_visible() -> None:
-    """Put this environment's own command on PATH, and see that the components' are there."""
+    """Add this environment's own command to PATH, and check that the components' commands are on it."""
     os.environ["PATH"] = f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}"
     if missing := [name for name in COMMANDS if not shutil.which(name)]:
-        sys.exit(f"fairlead-pipelines: {', '.join(missing)}: not on PATH; put the `bin` of FAIRLEAD_HOME there")
+        sys.exit(f"fairlead-pipelines: {', '.join(missing)}: not on PATH; add the `bin` of FAIRLEAD_HOME to it")

@@ -1,4 +1,4 @@
-"""The command `fairlead-pipelines`: the steps of a pipeline, its compilation, and runs on this machine."""
+"""The command `fairlead-pipelines`: run the steps of a pipeline, compile pipelines, and run them locally."""
 
 import argparse
 import json
@@ -15,10 +15,10 @@ _FIELD_MANAGER = "fairlead-pipelines"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; exits 1 with a message when it fails."""
+    """Run one subcommand; exit with 1 and a message if it fails."""
     words = sys.argv[1:] if arguments is None else list(arguments)
     if words[:1] == ["run-local"]:
-        # KFP takes a second to import; the steps, which run in pods, do without it.
+        # Imported lazily: KFP takes a second to import, and the steps, which run in pods, do not need it.
         from fairlead_pipelines.local import run_local
 
         return run_local(words[1:])
@@ -82,9 +82,9 @@ def _report(options: argparse.Namespace, result: Object) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fairlead-pipelines", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("run-local", help="run a compiled pipeline on this machine, by kfp.local")
+    commands.add_parser("run-local", help="run a compiled pipeline on this machine with kfp.local")
     compiling = commands.add_parser("compile", help="write manifests/pipelines/*.yaml")
-    compiling.add_argument("--out", type=Path, metavar="FOLDER", help="write there instead")
+    compiling.add_argument("--out", type=Path, metavar="FOLDER", help="write to this folder instead")
     compiling.set_defaults(run=_compile)
     _add_train(commands.add_parser("train", help="create a TrainingJob and wait for its model"))
     _add_deploy(commands.add_parser("deploy", help="apply a ModelDeployment and wait until it answers"))
@@ -95,12 +95,12 @@ def _add_train(command: argparse.ArgumentParser) -> None:
     _add_common(command)
     command.add_argument("--image", required=True, help="the trainer's image")
     command.add_argument("--code", required=True, metavar="CONFIGMAP", help="the ConfigMap with the script")
-    command.add_argument("--script", default="train.py", help="its key there (default: train.py)")
-    command.add_argument("--argument", action="append", default=[], help="for the script; may be given often")
+    command.add_argument("--script", default="train.py", help="the script's key in the ConfigMap (default: train.py)")
+    command.add_argument("--argument", action="append", default=[], help="an argument of the script; repeatable")
     command.add_argument("--workers", type=int, default=2)
     command.add_argument("--dataset", required=True, metavar="URI")
     command.add_argument("--dataset-digest", required=True, metavar="sha256:…")
-    command.add_argument("--model-uri", required=True, metavar="URI", help="the run's version goes below it")
+    command.add_argument("--model-uri", required=True, metavar="URI", help="the run's version is published below it")
     command.set_defaults(run=_train)
 
 
@@ -114,11 +114,11 @@ def _add_deploy(command: argparse.ArgumentParser) -> None:
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--name", required=True, help="of the resource; the same again finds it")
+    command.add_argument("--name", required=True, help="name of the resource; an existing one is reused")
     command.add_argument("--namespace", default="default")
     command.add_argument("--store-secret", default="artifact-store", help="a Secret with AWS_ACCESS_KEY_ID, …")
-    command.add_argument("--seconds", type=int, default=900, help="give up after (default: 900)")
-    command.add_argument("--out", type=Path, help="write the result there, as JSON")
+    command.add_argument("--seconds", type=int, default=900, help="timeout in seconds (default: 900)")
+    command.add_argument("--out", type=Path, help="write the result to this file, as JSON")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The KFP components of the steps that work through Fairlead's resources: thin, around `fairlead-pipelines`."""
+"""The KFP components of the steps that use Fairlead's resources: thin wrappers of `fairlead-pipelines`."""
 
-# KFP is untyped, and reads outputs from a NamedTuple that stands in the annotation itself.
+# KFP is untyped, and reads outputs from a NamedTuple in the annotation itself.
 # mypy: disable-error-code="untyped-decorator,valid-type"
 
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""The artifact store: folders with a manifest at file:// and s3:// URIs, whole or absent, verified on read."""
+"""The artifact store: folders with a manifest at file:// and s3:// URIs, published atomically and verified on read."""
 
 from .artifact import fetch, list_artifacts, open_model, publish, read_manifest
 from .errors import ArtifactError, ArtifactNotFound, StoreUnavailable

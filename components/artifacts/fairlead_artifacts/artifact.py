@@ -1,4 +1,4 @@
-"""Publish, read and fetch artifacts: the same rules whatever the store."""
+"""Publish, read and fetch artifacts, with the same rules for every store."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,22 +27,22 @@ _T = TypeVar("_T")
 
 
 def read_manifest(uri: str, digest: str | None = None) -> Manifest:
-    """Return the artifact's manifest; raise ArtifactNotFound where none is, ArtifactError for another digest."""
+    """Return the artifact's manifest; raise ArtifactNotFound if there is none, ArtifactError for another digest."""
     location = parse_uri(uri)
     if digest is not None:
         parse_digest(digest)
     manifest = _read(open_store(location), location)
     if manifest is None:
-        raise ArtifactNotFound(location.uri, f"no artifact is there; expected a {MANIFEST_NAME}")
+        raise ArtifactNotFound(location.uri, f"no artifact found; expected a {MANIFEST_NAME}")
     if digest is not None and manifest.digest != digest:
         raise ArtifactError(location.uri, f"digest is {manifest.digest}, expected {digest}")
     return manifest
 
 
 def open_model(model_uri: str, open_artifact: Callable[[str], _T]) -> tuple[ModelPlace, _T]:
-    """Find the artifact that a modelUri names, or names a file of; return the place and what `open_artifact` returned.
+    """Open the artifact of a modelUri, which names an artifact or a file of one; return the place and the artifact.
 
-    `open_artifact` gets an artifact's URI and raises ArtifactNotFound where none is.
+    `open_artifact` accepts an artifact's URI and raises ArtifactNotFound if there is none.
     """
     first, *others = list_places(model_uri)
     try:
@@ -52,13 +52,13 @@ def open_model(model_uri: str, open_artifact: Callable[[str], _T]) -> tuple[Mode
             try:
                 return place, open_artifact(place.artifact)
             except ArtifactError:
-                at = f"no artifact is at {first.artifact} or at {place.artifact}"
-                raise ArtifactNotFound(model_uri, at) from None
+                text = f"no artifact found at {first.artifact} or at {place.artifact}"
+                raise ArtifactNotFound(model_uri, text) from None
         raise
 
 
 def fetch(uri: str, folder: str | os.PathLike[str], digest: str | None = None) -> Manifest:
-    """Download into an empty or absent folder, verifying every file; on a rejection nothing is left there."""
+    """Download into an empty or absent folder, verifying every file; on an error, the folder is left empty."""
     manifest = read_manifest(uri, digest)
     location, target = parse_uri(uri), Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -87,8 +87,8 @@ def publish(
 ) -> Manifest:
     """Publish a folder's files at a URI and return the manifest.
 
-    Publishing equal content again is a no-op. Other content at a taken URI is refused; with replace=True, which is for
-    results that are not final, it is replaced.
+    Publishing equal content again is a no-op. Other content at the URI raises ArtifactError; with `replace=True`, which
+    is for results that are not final, it is replaced.
     """
     location, source = parse_uri(uri), Path(folder)
     entries = [read_entry(source, path) for path in _list_files(location, source)]
@@ -107,7 +107,7 @@ def publish(
         return manifest
     if old is not None and not replace:
         raise ArtifactError(
-            location.uri, f"other content is published there ({old.digest}); expected nothing or {manifest.digest}"
+            location.uri, f"has other content ({old.digest}); expected no artifact or {manifest.digest}"
         )
     _write(store, location, source, manifest, old)
     return manifest
@@ -132,14 +132,14 @@ def _write(store: Store, location: Location, source: Path, manifest: Manifest, o
     try:
         store.write(location, source, manifest, old)
     except ArtifactError:
-        # Two writers of equal content may meet; the slower one finds what it wanted.
+        # Two writers may race with equal content; the slower one finds the artifact already published.
         winner = _read(store, location)
         if winner is None or winner.digest != manifest.digest:
             raise
 
 
 def _list_files(location: Location, folder: Path) -> list[str]:
-    """List a folder's files by their path below it; refuse what is no plain file."""
+    """List a folder's files by relative path; raise ArtifactError for anything but plain files and folders."""
     if not folder.is_dir():
         raise ArtifactError(location.uri, f"{folder} is not a folder; expected one with the artifact's files")
     paths = []
@@ -151,7 +151,7 @@ def _list_files(location: Location, folder: Path) -> list[str]:
             check_file_path(location.uri, name)
             paths.append(name)
     if not paths:
-        raise ArtifactError(location.uri, f"{folder} holds no file; expected at least one")
+        raise ArtifactError(location.uri, f"{folder} contains no files; expected at least one")
     return paths
 
 

@@ -1,4 +1,4 @@
-"""The command line: list, show, publish, fetch and verify artifacts."""
+"""List, show, publish, fetch and verify artifacts."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ from .manifest import KINDS, Manifest, Parent
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; print its result as JSON (ls: as a table); exit 1 with the reason on a rejection."""
+    """Run one command; print its result as JSON (ls: as a table); exit with 1 and a message on an error."""
     options = _parser().parse_args(arguments)
     try:
         _COMMANDS[options.command](options)
@@ -28,8 +28,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (
         ("ls", "list the artifacts at and below a URI"),
         ("show", "print an artifact's manifest and digest"),
-        ("verify", "download everything and compare it with the manifest"),
-        ("fetch", "download into a folder, verified"),
+        ("verify", "download an artifact and compare it with its manifest"),
+        ("fetch", "download an artifact into a folder and verify it"),
         ("publish", "publish a folder"),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -37,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("folder", type=Path)
         command.add_argument("uri")
         if name in ("show", "verify", "fetch"):
-            command.add_argument("--digest", help="refuse any other than sha256:…")
+            command.add_argument("--digest", metavar="sha256:…", help="reject any other digest")
         if name == "fetch":
             command.add_argument("folder", type=Path)
         if name == "publish":
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--producer", required=True, metavar="NAME/VERSION")
             command.add_argument("--parent", action="append", default=[], metavar="NAME=URI")
             command.add_argument("--parameters", default="{}", type=json.loads, metavar="JSON")
-            command.add_argument("--replace", action="store_true", help="replace other content there")
+            command.add_argument("--replace", action="store_true", help="replace other content at the URI")
     return parser
 
 

@@ -1,8 +1,8 @@
-"""What the artifact store refuses, and why."""
+"""The errors of the artifact store."""
 
 
 class ArtifactError(Exception):
-    """Say which URI, what was found there and what was expected."""
+    """An invalid URI or artifact: the message names the URI, what was found and what was expected."""
 
     def __init__(self, uri: str, problem: str) -> None:
         super().__init__(f"{uri}: {problem}")
@@ -11,8 +11,8 @@ class ArtifactError(Exception):
 
 
 class ArtifactNotFound(ArtifactError):
-    """No artifact is at the URI: it may still come."""
+    """There is no artifact at the URI; it may be published later."""
 
 
 class StoreUnavailable(ArtifactError):
-    """The store did not answer, or not with an answer about the artifact: trying again may help."""
+    """The store did not answer, or returned an unrelated error; retrying may help."""

@@ -1,4 +1,4 @@
-"""Artifacts in a file system: a folder appears under its name by one rename."""
+"""Artifacts in a file system: a folder is published atomically by a rename."""
 
 import os
 import secrets
@@ -17,11 +17,11 @@ _HIDDEN = ".fairlead-"
 
 
 class LocalStore:
-    """The store behind file:// URIs."""
+    """The store for file:// URIs."""
 
     def read_manifest(self, location: Location) -> bytes | None:
-        """Return the manifest's bytes, or None where no artifact is."""
-        with _explaining(location):
+        """Return the manifest's bytes, or None if there is no artifact."""
+        with _translate_errors(location):
             try:
                 return Path(location.path, MANIFEST_NAME).read_bytes()
             except (FileNotFoundError, NotADirectoryError):
@@ -29,23 +29,23 @@ class LocalStore:
 
     @contextmanager
     def open_file(self, location: Location, path: str) -> Iterator[Readable]:
-        """Open one of the artifact's files for reading; a link that leads out of the artifact is refused."""
+        """Open one of the artifact's files for reading; raise ArtifactError for a link that leads out of it."""
         root = Path(location.path)
         file = root / path
-        with _explaining(location, path):
+        with _translate_errors(location, path):
             if not file.resolve().is_relative_to(root.resolve()):
                 raise ArtifactError(location.uri, f"file {path!r} is a link to {file.resolve()}; expected a file")
             with file.open("rb") as opened:
                 yield opened
 
     def write(self, location: Location, folder: Path, manifest: Manifest, old: Manifest | None) -> None:
-        """Write a hidden folder beside the place, then rename it into place; an old artifact there goes first."""
-        place = Path(location.path)
-        if folder.resolve() == place.resolve():
-            raise ArtifactError(location.uri, "the folder to publish is the artifact's own place; expected another")
-        with _explaining(location):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with _hidden_folder(place) as written, _hidden_folder(place) as removed:
+        """Write a hidden folder next to the target, then rename it; remove an old artifact first."""
+        published = Path(location.path)
+        if folder.resolve() == published.resolve():
+            raise ArtifactError(location.uri, "the folder to publish is the artifact's own folder; expected another")
+        with _translate_errors(location):
+            published.parent.mkdir(parents=True, exist_ok=True)
+            with _hidden_folder(published) as written, _hidden_folder(published) as removed:
                 for entry in manifest.files:
                     target = written / entry.path
                     target.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ class LocalStore:
                     file.write(manifest.content)
                     _flush(file)
                 if old is not None:
-                    place.rename(removed / "old")
+                    published.rename(removed / "old")
                 _rename(location, written)
 
     def find(self, location: Location) -> Iterator[Location]:
@@ -71,11 +71,11 @@ def _rename(location: Location, written: Path) -> None:
     try:
         written.rename(location.path)
     except OSError as error:
-        # ENOTEMPTY: a folder is there that holds no manifest, or another writer was faster.
+        # ENOTEMPTY: the folder exists and has no manifest, or another writer was faster.
         if not Path(location.path).exists():
             raise
         raise ArtifactError(
-            location.uri, f"the place is taken ({error.strerror}); expected nothing or an empty folder there"
+            location.uri, f"the location is in use ({error.strerror}); expected no folder or an empty one"
         ) from None
 
 
@@ -85,8 +85,8 @@ def _flush(file: IO[bytes]) -> None:
 
 
 @contextmanager
-def _hidden_folder(place: Path) -> Iterator[Path]:
-    folder = place.parent / f"{_HIDDEN}{place.name[:100]}-{secrets.token_hex(6)}"
+def _hidden_folder(target: Path) -> Iterator[Path]:
+    folder = target.parent / f"{_HIDDEN}{target.name[:100]}-{secrets.token_hex(6)}"
     folder.mkdir()
     try:
         yield folder
@@ -95,8 +95,8 @@ def _hidden_folder(place: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _explaining(location: Location, path: str | None = None) -> Iterator[None]:
-    """Turn the system's errors into the store's."""
+def _translate_errors(location: Location, path: str | None = None) -> Iterator[None]:
+    """Translate the system's errors into the store's."""
     try:
         yield
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""The manifest that closes an artifact: its model, its canonical bytes and its digest."""
+"""The manifest of an artifact: its model, its canonical bytes and its digest."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Parent:
-    """Another artifact that this one was made from."""
+    """An artifact that this one was derived from."""
 
     name: str
     digest: str
@@ -40,7 +40,7 @@ class Parent:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an artifact holds and where it came from."""
+    """The content and provenance of an artifact."""
 
     kind: str
     producer: str
@@ -66,12 +66,12 @@ class Manifest:
 
     @property
     def digest(self) -> str:
-        """Return the artifact's digest: that of its manifest's bytes."""
+        """Return the artifact's digest: the SHA-256 of its manifest's bytes."""
         return f"sha256:{hashlib.sha256(self.content).hexdigest()}"
 
     @property
     def size(self) -> int:
-        """Return the bytes of all files."""
+        """Return the total size of all files, in bytes."""
         return sum(file.size for file in self.files)
 
 
@@ -85,7 +85,7 @@ def build_manifest(
     parameters: Mapping[str, JsonValue] | None,
     signature: Signature | None,
 ) -> Manifest:
-    """Build a manifest in its one order; raise ArtifactError for what a reader would refuse."""
+    """Build a manifest in canonical order; raise ArtifactError for a manifest that a reader would reject."""
     manifest = Manifest(
         kind=kind,
         producer=producer,
@@ -101,29 +101,29 @@ def build_manifest(
 
 
 def parse_manifest(uri: str, content: bytes) -> Manifest:
-    """Parse a manifest's bytes; raise ArtifactError naming the field, what it holds and what was expected."""
+    """Parse a manifest's bytes; raise ArtifactError naming the field, its value and what was expected."""
     check = _Checker(uri)
     try:
         document = json.loads(content)
     except ValueError as error:
         raise ArtifactError(uri, f"{MANIFEST_NAME} is not JSON: {error}") from None
-    check.that(isinstance(document, dict), "", document, "an object")
-    check.that(document.get("schema") == SCHEMA, "schema", document.get("schema"), repr(SCHEMA))
-    check.that(document.get("kind") in KINDS, "kind", document.get("kind"), f"one of {', '.join(KINDS)}")
+    check.require(isinstance(document, dict), "", document, "an object")
+    check.require(document.get("schema") == SCHEMA, "schema", document.get("schema"), repr(SCHEMA))
+    check.require(document.get("kind") in KINDS, "kind", document.get("kind"), f"one of {', '.join(KINDS)}")
     producer = check.text("producer", document.get("producer"))
     files = tuple(
         _parse_file(check, f"files[{index}]", entry) for index, entry in enumerate(check.array("files", document))
     )
-    check.that(len({file.path for file in files}) == len(files), "files", "a path twice", "every path once")
+    check.require(len({file.path for file in files}) == len(files), "files", "duplicate paths", "unique paths")
     parents = tuple(
         _parse_parent(check, f"parents[{index}]", entry) for index, entry in enumerate(check.array("parents", document))
     )
     parameters = document.get("parameters")
-    check.that(isinstance(parameters, dict), "parameters", parameters, "an object")
+    check.require(isinstance(parameters, dict), "parameters", parameters, "an object")
     signature = _parse_signature(uri, document.get("signature"))
     manifest = Manifest(document["kind"], producer, files, parents, parameters, signature)
-    # The digest is that of the bytes; with one spelling only, equal content has an equal digest.
-    check.that(manifest.content == content, "", f"{len(content)} bytes", "canonical JSON of the known fields")
+    # The digest is computed from the bytes: only a canonical form gives equal content an equal digest.
+    check.require(manifest.content == content, "", f"{len(content)} bytes", "canonical JSON of the known fields")
     return manifest
 
 
@@ -134,11 +134,11 @@ def check_file_path(uri: str, path: str) -> None:
     if any(segment in ("", ".", "..") for segment in path.split("/")):
         raise ArtifactError(uri, f"file path {path!r}: expected no segment that is empty, '.' or '..'")
     if path == MANIFEST_NAME:
-        raise ArtifactError(uri, f"file path {path!r}: this name is the manifest's own")
+        raise ArtifactError(uri, f"file path {path!r}: this name is reserved for the manifest")
 
 
 def _parse_file(check: "_Checker", at: str, entry: Any) -> FileEntry:
-    check.that(isinstance(entry, dict), at, entry, "an object")
+    check.require(isinstance(entry, dict), at, entry, "an object")
     path = check.text(f"{at}.path", entry.get("path"))
     check_file_path(check.uri, path)
     check.natural(f"{at}.size", entry.get("size"))
@@ -147,7 +147,7 @@ def _parse_file(check: "_Checker", at: str, entry: Any) -> FileEntry:
 
 
 def _parse_parent(check: "_Checker", at: str, entry: Any) -> Parent:
-    check.that(isinstance(entry, dict), at, entry, "an object")
+    check.require(isinstance(entry, dict), at, entry, "an object")
     name, uri = check.text(f"{at}.name", entry.get("name")), check.text(f"{at}.uri", entry.get("uri"))
     parse_digest(str(entry.get("digest")), subject=f"{check.uri}: {MANIFEST_NAME} {at}.digest")
     return Parent(name, entry["digest"], uri)
@@ -162,22 +162,22 @@ def _parse_signature(uri: str, value: Any) -> Signature | None:
 
 @dataclass(frozen=True)
 class _Checker:
-    """Checks of untrusted JSON that name the field, the value and what was expected."""
+    """Checks untrusted JSON; its errors name the field, the value and what was expected."""
 
     uri: str
 
-    def that(self, holds: bool, at: str, got: object, expected: str) -> None:
+    def require(self, holds: bool, at: str, got: object, expected: str) -> None:
         if not holds:
             raise ArtifactError(self.uri, f"{MANIFEST_NAME} {at}: got {got!r:.200}, expected {expected}")
 
     def text(self, at: str, value: Any) -> str:
-        self.that(isinstance(value, str) and value != "" and value.isprintable(), at, value, "a printable string")
+        self.require(isinstance(value, str) and value != "" and value.isprintable(), at, value, "a printable string")
         return str(value)
 
     def natural(self, at: str, value: Any) -> None:
-        self.that(type(value) is int and value >= 0, at, value, "an integer of at least 0")
+        self.require(type(value) is int and value >= 0, at, value, "an integer of at least 0")
 
     def array(self, at: str, document: Any) -> list[Any]:
         value = document.get(at)
-        self.that(isinstance(value, list), at, value, "a list")
+        self.require(isinstance(value, list), at, value, "a list")
         return list(value)

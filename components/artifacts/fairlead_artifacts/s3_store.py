@@ -24,14 +24,14 @@ _ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
 
 
 class S3Store:
-    """The store behind s3:// URIs."""
+    """The store for s3:// URIs."""
 
     def __init__(self, client: Minio) -> None:
         self._client = client
 
     @classmethod
     def from_environment(cls) -> "S3Store":
-        """Connect as the SDKs' usual AWS_* variables say."""
+        """Connect with the standard AWS_* variables of the AWS SDKs."""
         endpoint = os.environ.get("AWS_ENDPOINT_URL", "https://s3.amazonaws.com")
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
@@ -43,7 +43,7 @@ class S3Store:
             session_token=os.environ.get("AWS_SESSION_TOKEN"),
             secure=parts.scheme == "https",
             region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-            # The client's own default waits five minutes for an address that does not answer.
+            # The client's default timeout is five minutes for an address that does not answer.
             http_client=urllib3.PoolManager(
                 timeout=urllib3.Timeout(connect=10, read=60),
                 retries=urllib3.Retry(total=3, backoff_factor=0.5, status_forcelist=(500, 502, 503, 504)),
@@ -54,7 +54,7 @@ class S3Store:
         return cls(client)
 
     def read_manifest(self, location: Location) -> bytes | None:
-        """Return the manifest's bytes, or None where no artifact is."""
+        """Return the manifest's bytes, or None if there is no artifact."""
         try:
             with self._open(location, MANIFEST_NAME) as body:
                 content = body.read(_MANIFEST_LIMIT + 1)
@@ -71,7 +71,7 @@ class S3Store:
             yield body
 
     def write(self, location: Location, folder: Path, manifest: Manifest, old: Manifest | None) -> None:
-        """Upload the files, the manifest last; an old artifact there loses its manifest first."""
+        """Upload the files, then the manifest; remove the manifest of an old artifact first."""
         if old is not None:
             self._remove(location, MANIFEST_NAME)
             kept = {entry.path for entry in manifest.files}
@@ -87,7 +87,7 @@ class S3Store:
 
     def find(self, location: Location) -> Iterator[Location]:
         """Yield the artifacts at and below the location, in order."""
-        with _explaining(location):
+        with _translate_errors(location):
             for item in self._client.list_objects(location.bucket, f"{location.path}/", recursive=True):
                 name = str(item.object_name)
                 if name.endswith(f"/{MANIFEST_NAME}"):
@@ -95,7 +95,7 @@ class S3Store:
 
     @contextmanager
     def _open(self, location: Location, path: str) -> Iterator[Readable]:
-        with _explaining(location, path):
+        with _translate_errors(location, path):
             body = self._client.get_object(location.bucket, f"{location.path}/{path}")
             try:
                 yield body
@@ -104,21 +104,21 @@ class S3Store:
                 body.release_conn()
 
     def _put(self, location: Location, path: str, data: Any, size: int) -> None:
-        with _explaining(location):
+        with _translate_errors(location):
             self._client.put_object(location.bucket, f"{location.path}/{path}", data, size, part_size=_PART_SIZE)
 
     def _remove(self, location: Location, path: str) -> None:
-        with _explaining(location):
+        with _translate_errors(location):
             self._client.remove_object(location.bucket, f"{location.path}/{path}")
 
 
 class _Absent(ArtifactError):
-    """The object is not there."""
+    """The object does not exist."""
 
 
 @contextmanager
-def _explaining(location: Location, path: str | None = None) -> Iterator[None]:
-    """Turn the client's errors into the store's."""
+def _translate_errors(location: Location, path: str | None = None) -> Iterator[None]:
+    """Translate the client's errors into the store's."""
     try:
         yield
     except S3Error as error:
@@ -126,6 +126,6 @@ def _explaining(location: Location, path: str | None = None) -> Iterator[None]:
             raise _Absent(location.uri, f"file {path!r} of the manifest is missing") from None
         if error.code == "NoSuchBucket":
             raise ArtifactError(location.uri, f"bucket {location.bucket!r} does not exist") from None
-        raise StoreUnavailable(location.uri, f"the object store refused: {error.code}: {error.message}") from None
+        raise StoreUnavailable(location.uri, f"the object store returned {error.code}: {error.message}") from None
     except (MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         raise StoreUnavailable(location.uri, f"the transfer failed: {error}") from None

@@ -1,4 +1,4 @@
-"""URIs and digests as users write them: parsed once, refused with a reason."""
+"""Parse URIs and digests; errors name what is invalid."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Location:
 
     @property
     def uri(self) -> str:
-        """Return the URI in its one normal form."""
+        """Return the URI in its normalized form."""
         return f"file://{quote(self.path)}" if self.scheme == "file" else f"s3://{self.bucket}/{self.path}"
 
 
@@ -46,7 +46,7 @@ def _parse_file(uri: str, host: str, quoted: str) -> Location:
     if host not in ("", "localhost"):
         raise ArtifactError(uri, f"names the host {host!r}; expected an absolute path, file:///path")
     if not _PERCENT_ENCODED.fullmatch(quoted):
-        raise ArtifactError(uri, "has a % that encodes nothing; expected percent-encoding as in %20")
+        raise ArtifactError(uri, "has a % that is not percent-encoding; expected a form such as %20")
     path = unquote(quoted).removesuffix("/")
     if not path.isprintable():
         raise ArtifactError(uri, "has a control character; expected a plain path")
@@ -62,7 +62,7 @@ def _parse_s3(uri: str, bucket: str, path: str) -> Location:
     key = path.removeprefix("/").removesuffix("/")
     _check_segments(uri, key)
     if not _S3_KEY.fullmatch(key):
-        raise ArtifactError(uri, f"key {key!r} has other characters than letters, digits and ._=+@:/-")
+        raise ArtifactError(uri, f"key {key!r} has invalid characters; expected letters, digits and ._=+@:/-")
     return Location("s3", bucket, key)
 
 
@@ -75,12 +75,12 @@ def _check_segments(uri: str, path: str) -> None:
 
 
 def parse_digest(digest: str, *, subject: str = "digest") -> str:
-    """Return the digest's 64 hexadecimal digits; raise ArtifactError naming the subject when it is not one."""
+    """Return the digest's 64 hexadecimal digits; raise ArtifactError naming the subject if it is not a digest."""
     if not _DIGEST.fullmatch(digest):
-        raise ArtifactError(subject, f"got {digest!r}, expected sha256:<64 lower-case hexadecimal digits>")
+        raise ArtifactError(subject, f"got {digest!r}, expected sha256:<64 lowercase hexadecimal digits>")
     return digest.removeprefix("sha256:")
 
 
 def validation_uri(dataset_uri: str, digest: str) -> str:
-    """Say where the validation result of exactly this dataset is: beside it, by its digest."""
+    """Return the URI of the dataset's validation result: next to the dataset, by its digest."""
     return f"{parse_uri(dataset_uri).uri}.validation/{parse_digest(digest)}"

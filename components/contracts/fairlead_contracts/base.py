@@ -1,4 +1,4 @@
-"""What every contract in JSON shares: frozen models, strict types, a bound on the size, one kind of error."""
+"""The base of all JSON contracts: frozen models, strict types, a size limit, and one error type."""
 
 from typing import Any, ClassVar, Self
 
@@ -15,10 +15,10 @@ URI = r"^[!-~]+$"
 
 
 class Contract(BaseModel):
-    """A part of a contract: camelCase names, no coercion, no NaN; unknown fields are ignored.
+    """The base class of contracts: camelCase names, no coercion, no NaN; unknown fields are ignored.
 
-    A whole document has a field `schema_` with the only version that this code reads. It is optional, and version 1
-    does not write it unless it always did: such documents are older than their names.
+    A whole document has a field `schema_` with the only version that this code reads. The field is optional; version 1
+    writes it only in documents that have always had it, because the others are older than their schema names.
     """
 
     model_config = ConfigDict(
@@ -37,7 +37,7 @@ class Contract(BaseModel):
 
     @classmethod
     def parse_json(cls, content: bytes | str, at: str) -> Self:
-        """Parse a document that calls itself `at` in errors; raise ContractError, whatever the content."""
+        """Parse a document, named `at` in errors; raise ContractError for any invalid content."""
         content = content.encode("utf-8", "replace") if isinstance(content, str) else content
         if len(content) > cls.max_bytes:
             raise ContractError(at, Words(f"{len(content)} bytes"), f"at most {cls.max_bytes}")
@@ -48,7 +48,7 @@ class Contract(BaseModel):
 
     @classmethod
     def parse(cls, document: object, at: str) -> Self:
-        """Parse a part that is parsed JSON already; raise ContractError. `at` is where it is in its document."""
+        """Parse a part of a document from parsed JSON; raise ContractError. `at` is its path in the document."""
         try:
             return cls.model_validate(document)
         except ValidationError as error:
@@ -60,7 +60,7 @@ class Contract(BaseModel):
 
 
 class Sparse(Contract):
-    """A part of a contract that is written without the fields that are None."""
+    """A contract that is written without the fields that are None."""
 
     @model_serializer(mode="wrap")
     def _drop_none(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -68,16 +68,16 @@ class Sparse(Contract):
 
 
 def explain(error: ValidationError, at: str, inside: bool = False) -> ContractError:
-    """Return the first of pydantic's findings as a ContractError.
+    """Return the first of pydantic's errors as a ContractError.
 
-    `at` names the document as a whole; `inside`: it is the path of a part, to which the field belongs.
+    `at` is the document's name or, with `inside`, the path of the part that contains the field.
     """
     first = error.errors(include_url=False)[0]
     kind, context, value = first["type"], first.get("ctx", {}), first["input"]
     loc = (*first["loc"], *((context["at"],) if kind == _PROBLEM and context["at"] else ()))
     field = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).lstrip(".")
     if kind == "json_invalid":
-        return ContractError(at, Words("what is not JSON"), f"JSON ({context['error']})")
+        return ContractError(at, Words("invalid JSON"), f"JSON ({context['error']})")
     if inside:
         field = f"{at}.{field}" if field and not field.startswith("[") else f"{at}{field}"
     if kind == _PROBLEM:
@@ -86,7 +86,7 @@ def explain(error: ValidationError, at: str, inside: bool = False) -> ContractEr
 
 
 def problem(at: str, got: object, expected: str) -> PydanticCustomError:
-    """Return what a validator raises for a field `at` of its model, or, where it is empty, for the model itself."""
+    """Return the error that a validator raises for the field `at`, or for the model itself if `at` is empty."""
     return PydanticCustomError(_PROBLEM, "{expected}", {"at": at, "got": got, "expected": expected})
 
 
@@ -121,9 +121,9 @@ _EXPECTED = {
     "less_than_equal": "at most {le}",
     "string_too_short": "at least {min_length} characters",
     "string_too_long": "at most {max_length} characters",
-    "string_pattern_mismatch": "what matches {pattern}",
-    "too_short": "at least {min_length} of them",
-    "too_long": "at most {max_length} of them",
+    "string_pattern_mismatch": "a string that matches {pattern}",
+    "too_short": "at least {min_length} items",
+    "too_long": "at most {max_length} items",
     "value_error": "{error}",
 }
-"""Pydantic's types of errors -> what was expected."""
+"""Pydantic's error type -> what was expected."""

@@ -1,16 +1,16 @@
-"""The data types of the Open Inference Protocol v2, with the names of numpy, ONNX Runtime and torch; loads none."""
+"""The data types of the Open Inference Protocol v2, with their names in numpy, ONNX Runtime and torch."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class DataType:
-    """One data type by its names."""
+    """The names of one data type."""
 
     name: str
-    """In V2, signatures and graphs."""
+    """The name in V2, signatures and graphs."""
     numpy: str | None
-    """numpy's type string; None where numpy has no such type. BYTES are str objects."""
+    """numpy's type string; None if numpy has no such type. BYTES are str objects."""
     onnx: str
     """ONNX Runtime's name."""
     torch: str | None
@@ -35,6 +35,6 @@ _TABLE = (
 )
 DATATYPES = {datatype.name: datatype for datatype in _TABLE}
 BY_ONNX = {datatype.onnx: datatype.name for datatype in _TABLE if datatype.numpy}
-"""ONNX Runtime's name -> V2's, of the types that arrays can hold."""
+"""ONNX Runtime's name -> V2's, for the types that arrays support."""
 BY_TORCH = {datatype.torch: datatype.name for datatype in _TABLE if datatype.torch}
 """torch's name -> V2's."""

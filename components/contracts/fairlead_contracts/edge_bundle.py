@@ -1,6 +1,6 @@
 """An edge bundle: the files of an artifact of kind edge-bundle, and bundle.json, which describes the model in it.
 
-Loaded on devices.
+This module is imported on devices.
 """
 
 import json
@@ -21,7 +21,7 @@ MAX_NAME, MAX_LABELS, MAX_LABEL = 253, 10_000, 256
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What the runtime does to a value before the model gets it: value * scale + offset."""
+    """The runtime's preprocessing of a value: value * scale + offset."""
 
     scale: float = 1.0
     offset: float = 0.0
@@ -37,16 +37,16 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class BundleDescription:
-    """bundle.json: all that the runtime needs to know beside the model; raises ContractError when out of bounds."""
+    """bundle.json: what the runtime needs besides the model; raises ContractError if a value is out of bounds."""
 
     name: str
     """The model's name in requests."""
     preprocessing: Preprocessing
-    """Preprocessing of each value."""
+    """The preprocessing of each value."""
     labels: tuple[str, ...]
-    """Names of the classes, by the first output's columns; empty: the model is no classifier."""
+    """Class names, by the first output's columns; empty if the model is not a classifier."""
     sha256: str
-    """Of the model file."""
+    """SHA-256 of the model file."""
 
     def __post_init__(self) -> None:
         require(0 < len(self.name) <= MAX_NAME, "name", self.name, f"1 to {MAX_NAME} characters")
@@ -54,12 +54,12 @@ class BundleDescription:
             type(each) is str and len(each) <= MAX_LABEL for each in self.labels
         )
         require(fits, "labels", list(self.labels), f"at most {MAX_LABELS} strings of at most {MAX_LABEL} characters")
-        known = re.fullmatch("[0-9a-f]{64}", self.sha256) is not None
-        require(known, "sha256", self.sha256, "64 lower-case hexadecimal digits")
+        valid = re.fullmatch("[0-9a-f]{64}", self.sha256) is not None
+        require(valid, "sha256", self.sha256, "64 lowercase hexadecimal digits")
 
     @classmethod
     def parse_json(cls, content: bytes, at: str) -> Self:
-        """Parse the file's content, which calls itself `at` in errors; raise ContractError."""
+        """Parse the file's content, named `at` in errors; raise ContractError."""
         document = load_json(content, MAX_BYTES, at)
         try:
             schema = get(document, "schema", str, repr(SCHEMA))

@@ -10,7 +10,7 @@ from .base import DIGEST, URI, Contract, explain
 from .errors import ContractError
 
 LAUNCHER_PORT = 7070
-"""Where the launcher listens, to agents and to the operator."""
+"""The port where the launcher listens for agents and the operator."""
 MAX_WORKERS, MAX_SLOTS = 512, 64
 _MAX_NAME, _MAX_PATH = 253, 4096
 
@@ -31,7 +31,7 @@ def _seconds(value: object) -> object:
     except ValueError:
         number = None
     if not isinstance(number, float) or not 0 < number < 86400:
-        raise ValueError("a number of seconds above 0, below a day")
+        raise ValueError("a number of seconds above 0 and below one day")
     return number
 
 
@@ -69,73 +69,73 @@ class Environment(Contract):
 
 
 class JobEnvironment(Environment):
-    """What the operator writes for the launcher and for every worker."""
+    """The variables that the operator sets for the launcher and every worker."""
 
     job: str = Field(alias="FAIRLEAD_JOB", max_length=_MAX_NAME)
     """The job's name."""
     attempt: Annotated[int, BeforeValidator(_integer(0, 1_000_000))] = Field(alias="FAIRLEAD_ATTEMPT")
     """0, 1, … up to `backoffLimit`."""
     key_file: str = Field(alias="FAIRLEAD_KEY_FILE", max_length=_MAX_PATH)
-    """Path of the job's key."""
+    """Path of the job's key file."""
     termination_log: str = Field(alias="FAIRLEAD_TERMINATION_LOG", max_length=_MAX_PATH)
     """Path of the termination report."""
     termination_bytes: Annotated[int, BeforeValidator(_integer(256, 4096))] = Field(
         4096, alias="FAIRLEAD_TERMINATION_BYTES"
     )
-    """The longest report; less than the default where the pod has many containers."""
+    """Maximum size of the report in bytes; less than the default if the pod has many containers."""
     workers: Annotated[int, BeforeValidator(_integer(1, MAX_WORKERS))] = Field(alias="FAIRLEAD_WORKERS")
-    """How many workers."""
+    """Number of workers."""
     slots: Annotated[int, BeforeValidator(_integer(1, MAX_SLOTS))] = Field(alias="FAIRLEAD_SLOTS")
     """Processes per worker."""
     backend: str = Field(alias="FAIRLEAD_BACKEND", max_length=63)
     """A backend of the trainer, such as `horovod`."""
     contract: Literal["1"] = Field("1", alias="FAIRLEAD_CONTRACT")
-    """The version of this contract; absent: 1."""
+    """The version of this contract; 1 if absent."""
 
 
 class WorkerEnvironment(Environment):
-    """What the operator writes for a worker, beside the job's."""
+    """The variables that the operator sets for a worker in addition to the job's."""
 
     worker: Annotated[int, BeforeValidator(_integer(0, MAX_WORKERS - 1))] = Field(alias="FAIRLEAD_WORKER_INDEX")
     """0 … workers-1."""
     launcher: Annotated[str, BeforeValidator(_host_port)] = Field(alias="FAIRLEAD_LAUNCHER", max_length=512)
     """Where the launcher listens, as host:port."""
     dataset_uri: str | None = Field(None, alias="FAIRLEAD_DATASET_URI", max_length=2048, pattern=URI)
-    """The dataset, which the agent fetches and verifies before the command starts."""
+    """URI of the dataset, which the agent fetches and verifies before the command starts."""
     dataset_digest: str | None = Field(None, alias="FAIRLEAD_DATASET_DIGEST", pattern=DIGEST)
-    """The only digest that is accepted."""
+    """The required digest of the dataset."""
     model_uri: str | None = Field(None, alias="FAIRLEAD_MODEL_URI", max_length=2048, pattern=URI)
-    """Where this run's version of the model is published."""
+    """URI at which this run's version of the model is published."""
     model_version: str | None = Field(None, alias="FAIRLEAD_MODEL_VERSION", max_length=_MAX_NAME)
     """The version's name."""
 
 
 class NodeEnvironment(Environment):
-    """What depends on where a pod runs."""
+    """The variables that depend on the node of a pod."""
 
     address: str = Field(alias="POD_IP", max_length=64)
     """The pod's address (downward API)."""
     bind_address: str = Field("0.0.0.0", alias="FAIRLEAD_BIND_ADDRESS", max_length=64)
-    """The address that servers bind; set where pods are processes of one machine."""
+    """The address that servers bind; set if pods are processes on one machine."""
 
 
 class TimingEnvironment(Environment):
-    """What a user may set on launcher and workers alike."""
+    """The variables that users may set on the launcher and the workers."""
 
     heartbeat_seconds: Seconds = Field(1.0, alias="FAIRLEAD_HEARTBEAT_SECONDS")
-    """Between two heartbeats of an agent."""
+    """Interval between two heartbeats of an agent."""
     silence_seconds: Seconds = Field(15.0, alias="FAIRLEAD_SILENCE_SECONDS")
-    """Without a heartbeat before the other side counts as lost."""
+    """Time without a heartbeat after which the peer counts as lost."""
     stop_grace_seconds: Seconds = Field(5.0, alias="FAIRLEAD_STOP_GRACE_SECONDS")
-    """Between SIGTERM and SIGKILL."""
+    """Grace period between SIGTERM and SIGKILL."""
 
 
 class LauncherEnvironment(TimingEnvironment, NodeEnvironment, JobEnvironment):
-    """Everything that the launcher reads."""
+    """All variables that the launcher reads."""
 
 
 class AgentEnvironment(TimingEnvironment, NodeEnvironment, WorkerEnvironment, JobEnvironment):
-    """Everything that a worker's agent reads."""
+    """All variables that a worker's agent reads."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -148,24 +148,24 @@ class AgentEnvironment(TimingEnvironment, NodeEnvironment, WorkerEnvironment, Jo
 
 
 class ProcessEnvironment(Environment):
-    """What an agent gives each process of the user's command, beside the backend's own variables."""
+    """The variables that an agent sets for each process of the user's command, in addition to the backend's."""
 
     dataset_folder: str | None = Field(None, alias="FAIRLEAD_DATASET_DIR", max_length=_MAX_PATH)
-    """The verified dataset."""
+    """Path of the verified dataset."""
     model_folder: str | None = Field(None, alias="FAIRLEAD_MODEL_DIR", max_length=_MAX_PATH)
-    """An empty folder; what rank 0 leaves there is published as the model."""
+    """Path of an empty folder; the files that rank 0 writes there are published as the model."""
     progress_file: str | None = Field(None, alias="FAIRLEAD_PROGRESS_FILE", max_length=_MAX_PATH)
-    """Where rank 0 writes its progress."""
+    """Path of the file to which rank 0 writes its progress."""
 
 
 class GraphServerEnvironment(Environment):
-    """What a graph server's container gets."""
+    """The variables of a graph server's container."""
 
     termination_log: str | None = Field(None, alias="FAIRLEAD_TERMINATION_LOG", max_length=_MAX_PATH)
     """Path of the termination report."""
     termination_bytes: Annotated[int, BeforeValidator(_integer(256, 4096))] = Field(
         4096, alias="FAIRLEAD_TERMINATION_BYTES"
     )
-    """The longest report; less than the default where the pod has many containers."""
+    """Maximum size of the report in bytes; less than the default if the pod has many containers."""
     bind_address: str = Field("0.0.0.0", alias="FAIRLEAD_BIND_ADDRESS", max_length=64)
     """The address that the server binds."""

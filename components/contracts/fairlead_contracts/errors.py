@@ -1,4 +1,4 @@
-"""The one error of a contract, and how values of any size are shown in messages."""
+"""The error type of contracts, and the shortening of values in messages."""
 
 
 class ContractError(ValueError):
@@ -10,16 +10,16 @@ class ContractError(ValueError):
 
 
 class Words(str):
-    """Words that describe a value: shown in a message without quotes."""
+    """A description of a value, shown in messages without quotes."""
 
     __slots__ = ()
 
     def __repr__(self) -> str:
-        """Return the words."""
+        """Return the text without quotes."""
         return str(self)
 
 
 def shorten(value: object) -> str:
-    """Return a value of any size as text of about 100 characters."""
+    """Return a value as text of at most about 100 characters."""
     text = repr(value)
     return text if len(text) <= 100 else f"{text[:80]}… ({len(text)} characters)"

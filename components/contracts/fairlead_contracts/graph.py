@@ -1,4 +1,4 @@
-"""graph.json: an inference graph as the operator writes it into a ConfigMap and the graph server reads it."""
+"""graph.json: the inference graph that the operator writes to a ConfigMap and the graph server reads."""
 
 import json
 from collections.abc import Iterator
@@ -19,14 +19,14 @@ CHILDREN: dict[NodeType, tuple[int, int]] = {
     "ROUTER": (1, MAX_CHILDREN),
     "COMBINER": (1, MAX_CHILDREN),
 }
-"""The fewest and most children of a node."""
+"""The minimum and maximum number of children of a node."""
 
 
 class Endpoint(Contract):
-    """Where a Seldon microservice listens."""
+    """The endpoint of a Seldon microservice."""
 
     host: str = Field(min_length=1, max_length=253)
-    """A host name or address; 127.0.0.1 is the pod's own."""
+    """A host name or address; 127.0.0.1 for the same pod."""
     port: int = Field(ge=1, le=65535)
     """Its port."""
     type: Literal["REST"] = "REST"
@@ -36,21 +36,21 @@ class Endpoint(Contract):
 class GraphNode(Sparse):
     """One node: a model that runs in the graph server (model_uri), or a microservice (endpoint)."""
 
-    # Of the fields that are not known, one is reported with the known ones: it is most likely a misspelling.
+    # An unknown field is most likely a misspelling: report it with the list of known fields.
     model_config = ConfigDict(extra="allow")
 
     name: str = Field(min_length=1, max_length=63)
     """Its name, unique in the graph."""
     type: NodeType
-    """What it does with a message."""
+    """Its role in the graph."""
     model_uri: str | None = Field(None, max_length=2048, pattern=r"^[a-z0-9]+://")
     """An onnx-model artifact, or one .onnx file of it."""
     digest: str | None = Field(None, pattern=DIGEST)
-    """The only digest that is accepted."""
+    """The required digest of the artifact."""
     endpoint: Endpoint | None = None
-    """Where its microservice listens."""
+    """The endpoint of its microservice."""
     children: tuple["GraphNode", ...] = Field((), max_length=MAX_CHILDREN)
-    """The nodes that take this one's output."""
+    """The nodes that receive this node's output."""
 
     def walk(self) -> Iterator["GraphNode"]:
         """Yield this node and all below it, parents first."""
@@ -59,22 +59,22 @@ class GraphNode(Sparse):
             yield from child.walk()
 
     def depth(self) -> int:
-        """Return how many nodes the longest path down from here has."""
+        """Return the number of nodes on the longest path from this node down."""
         return 1 + max((child.depth() for child in self.children), default=0)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         for name, value in (self.model_extra or {}).items():
             known = sorted(str(field.alias) for field in type(self).model_fields.values())
-            raise problem(name, value, f"no field but {', '.join(known)}")
+            raise problem(name, value, f"one of the fields {', '.join(known)}")
         least, most = CHILDREN[self.type]
-        count = Words(f"{len(self.children)} of them")
+        count = Words(f"{len(self.children)} children")
         if len(self.children) < least:
             raise problem("children", count, f"at least {least} below a {self.type}")
         if len(self.children) > most:
             raise problem("children", count, f"at most {most} below a {self.type}")
         if (self.model_uri is None) == (self.endpoint is None):
-            raise problem("", {"modelUri": self.model_uri, "endpoint": self.endpoint}, "one of them")
+            raise problem("", {"modelUri": self.model_uri, "endpoint": self.endpoint}, "exactly one of them")
         return self
 
 
@@ -85,7 +85,7 @@ class GraphDocument(Contract):
 
     schema_: Literal["fairlead.dev/graph/v1"] = Field("fairlead.dev/graph/v1", alias="schema", exclude=True)
     deployment: str = Field(min_length=1, max_length=253)
-    """The ModelDeployment, which is the model's name in requests."""
+    """The name of the ModelDeployment, which is also the model's name in requests."""
     predictor: str = Field(min_length=1, max_length=253)
     """The predictor's name."""
     namespace: str = Field("default", max_length=253)
@@ -102,7 +102,7 @@ class GraphDocument(Contract):
             raise problem("graph", Words(f"{len(names)} nodes"), f"at most {MAX_NODES}")
         for name in names:
             if (count := names.count(name)) > 1:
-                raise problem("graph", Words(f"{count} nodes named {name}"), "every name once")
+                raise problem("graph", Words(f"{count} nodes named {name}"), "unique names")
         return self
 
     def to_text(self) -> str:

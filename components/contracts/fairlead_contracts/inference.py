@@ -1,7 +1,7 @@
-"""Requests and responses of the Open Inference Protocol v2, between parsed JSON and arrays.
+"""Requests and responses of the Open Inference Protocol v2: conversion between parsed JSON and arrays.
 
-How bytes become JSON, and JSON bytes, is the servers' own business. Written by hand where other contracts use pydantic:
-it is the hot path, and arrays are no JSON.
+The servers encode and decode the JSON bytes themselves. Other contracts use pydantic; this one is written by hand
+because it is the hot path and arrays are not JSON.
 """
 
 import math
@@ -17,20 +17,20 @@ _BINARY = "binary_data_size"
 
 
 class InferenceRequest(NamedTuple):
-    """A request that fits the model."""
+    """A request that matches the model's signature."""
 
     tensors: Mapping[str, Array]
     """The inputs by name."""
     outputs: Sequence[str]
-    """The names of the outputs that are asked for; none: all."""
+    """The names of the requested outputs; all outputs if empty."""
     id: str | None
-    """Comes back in the response."""
+    """The request's id, repeated in the response."""
 
 
 def parse_request(
     document: Any, inputs: Sequence[TensorSpec] | None, outputs: Sequence[str] | None
 ) -> InferenceRequest:
-    """Parse a request for a model with these inputs and outputs, None where they are unknown; raise ContractError."""
+    """Parse a request for a model with these inputs and outputs, or None if unknown; raise ContractError."""
     if not isinstance(document, dict):
         raise ContractError("body", document, "a JSON object with inputs")
     request_id = document.get("id")
@@ -38,14 +38,14 @@ def parse_request(
         raise ContractError("id", request_id, f"a string of at most {MAX_NAME} characters")
     if not isinstance(document.get("parameters", {}), dict):
         raise ContractError("parameters", document["parameters"], "an object")
-    asked = _parse_outputs(document.get("outputs", []), outputs)
-    return InferenceRequest(_parse_inputs(document.get("inputs"), inputs), asked, request_id)
+    requested = _parse_outputs(document.get("outputs", []), outputs)
+    return InferenceRequest(_parse_inputs(document.get("inputs"), inputs), requested, request_id)
 
 
 def build_response(model: str, outputs: Mapping[str, Array], request: InferenceRequest) -> dict[str, Any]:
-    """Return the response to a request, its `data` as flat arrays, or as lists of str; raise ContractError.
+    """Return the response to a request, with `data` as flat arrays or lists of str; raise ContractError.
 
-    `outputs` are all that the model gave; an output that is asked for and not among them is the request's fault.
+    `outputs` are all outputs of the model; a requested output that is not among them is an error of the request.
     """
     for name in request.outputs:
         if name not in outputs:
@@ -58,7 +58,7 @@ def build_response(model: str, outputs: Mapping[str, Array], request: InferenceR
 
 
 def build_tensor(name: str, array: Array) -> dict[str, Any]:
-    """Return a tensor as V2 writes it, its `data` flat."""
+    """Return a tensor in V2's format, with flat `data`."""
     data: Any = array.ravel().tolist() if array.dtype == object else array.ravel()
     return {"name": name, "datatype": datatype_of(array), "shape": list(array.shape), "data": data}
 
@@ -77,7 +77,7 @@ def _parse_outputs(outputs: Any, known: Sequence[str] | None) -> list[str]:
 
 def _parse_inputs(inputs: Any, specs: Sequence[TensorSpec] | None) -> dict[str, Array]:
     if not isinstance(inputs, list) or not inputs:
-        raise ContractError("inputs", inputs, "a list with one tensor or more")
+        raise ContractError("inputs", inputs, "a list of at least one tensor")
     if len(inputs) > MAX_TENSORS:
         raise ContractError("inputs", Words(f"{len(inputs)} tensors"), f"at most {MAX_TENSORS}")
     known = {spec.name: spec for spec in specs} if specs is not None else None
@@ -96,8 +96,8 @@ def _parse_inputs(inputs: Any, specs: Sequence[TensorSpec] | None) -> dict[str, 
 def _parse_name(value: Any, at: str, seen: Mapping[str, Array], known: Mapping[str, TensorSpec] | None) -> str:
     name = value.get("name") if isinstance(value, dict) else None
     if not isinstance(name, str) or name in seen or len(name) > MAX_NAME or (known is not None and name not in known):
-        twice = isinstance(name, str) and name in seen
-        expected = "each name once" if twice else f"one of {', '.join(known)}" if known else "a name"
+        duplicate = isinstance(name, str) and name in seen
+        expected = "unique names" if duplicate else f"one of {', '.join(known)}" if known else "a name"
         raise ContractError(f"{at}.name" if isinstance(value, dict) else at, name or value, expected)
     return name
 
@@ -113,9 +113,11 @@ def _parse_tensor(
     if len(shape) > MAX_DIMS:
         raise ContractError(f"{at}.shape", Words(f"{len(shape)} dimensions"), f"at most {MAX_DIMS}")
     if not isinstance(parameters, dict) or _BINARY in parameters:
-        raise ContractError(f"{at}.parameters", parameters, f"an object without {_BINARY}: tensors come as JSON")
+        raise ContractError(
+            f"{at}.parameters", parameters, f"an object without {_BINARY}: only JSON tensors are supported"
+        )
     if spec is not None:
-        # Before the data is looked at, so that the message names what is wrong and not what follows from it.
+        # Check this before the data, so that the message names the cause instead of a consequence.
         check_tensor(spec, datatype, shape, f"{at}.", symbols)
     values, nested = flatten_json(value.get("data"), f"{at}.data")
     if len(nested) > 1 and nested != shape and math.prod(nested) == math.prod(shape):

@@ -1,4 +1,4 @@
-"""Numbers in JSON to arrays: nothing is guessed, every error names the element."""
+"""Convert JSON numbers to arrays without guessing types; every error names the element."""
 
 import math
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def flatten_json(data: Any, at: str) -> tuple[list[Any], list[int]]:
     while values and isinstance(values[0], list):
         lengths = {len(value) if isinstance(value, list) else -1 for value in values}
         if len(lengths) != 1:
-            found = "values beside lists" if -1 in lengths else f"rows of {' and '.join(map(str, sorted(lengths)))}"
+            found = "values next to lists" if -1 in lengths else f"rows of {' and '.join(map(str, sorted(lengths)))}"
             raise ContractError(at, Words(found), "rows of equal lengths")
         shape.append(len(values[0]))
         values = list(chain.from_iterable(values))
@@ -35,7 +35,7 @@ def flatten_json(data: Any, at: str) -> tuple[list[Any], list[int]]:
 
 
 def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str) -> Array:
-    """Make an array of a V2 data type of flat values."""
+    """Build an array of a V2 data type from flat values."""
     dtype = DTYPES[datatype]
     if len(values) != math.prod(shape):
         raise ContractError(at, Words(f"{len(values)} values"), f"{math.prod(shape)}, for shape {list(shape)}")
@@ -54,7 +54,7 @@ def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str)
     try:
         return array.reshape(shape)
     except (ValueError, OverflowError) as error:
-        raise ContractError(at, Words(f"shape of {len(shape)} dimensions"), f"one that is possible ({error})") from None
+        raise ContractError(at, Words(f"shape of {len(shape)} dimensions"), f"a valid shape ({error})") from None
 
 
 def _fits(value: Any, dtype: np.dtype[Any]) -> bool:

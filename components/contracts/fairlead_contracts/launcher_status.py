@@ -13,16 +13,16 @@ Phase = Literal["Waiting", "Running", "Succeeded", "Failed"]
 
 
 class ReadyWorkers(Contract):
-    """The workers, counted."""
+    """The numbers of workers."""
 
     ready: int = Field(ge=0, le=MAX_WORKERS)
     """Workers that send heartbeats or have finished."""
     desired: int = Field(ge=0, le=MAX_WORKERS)
-    """Workers of the job."""
+    """All workers of the job."""
 
 
 class LauncherStatus(Contract):
-    """What the launcher knows of its run."""
+    """The status of a run as seen by its launcher."""
 
     max_bytes: ClassVar[int] = 1 << 15
 
@@ -30,8 +30,8 @@ class LauncherStatus(Contract):
         "fairlead.dev/launcher-status/v1", alias="schema", exclude=True
     )
     phase: Phase
-    """How far the run is."""
+    """The phase of the run."""
     workers: ReadyWorkers
-    """The workers, counted."""
+    """The numbers of workers."""
     progress: ProgressReport | None = None
-    """None until the script reports some."""
+    """The last progress; None until the script reports it."""

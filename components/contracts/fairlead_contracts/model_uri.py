@@ -1,21 +1,21 @@
-"""How a modelUri names a file in an artifact: an artifact's own URI, or that of one .onnx file of it."""
+"""Resolve a modelUri, which is the URI of an artifact or of one .onnx file in an artifact."""
 
 from dataclasses import dataclass
 
 MODEL_FILE = "model.onnx"
-"""The model of an artifact that is named as a whole."""
+"""The model file if the modelUri is an artifact's URI."""
 
 
 @dataclass(frozen=True)
 class ModelPlace:
-    """An artifact's URI, and the path of a file below it."""
+    """An artifact's URI, and the path of a file in it."""
 
     artifact: str
     path: str
 
 
 def list_places(model_uri: str) -> tuple[ModelPlace, ...]:
-    """Return where the model may be, the likeliest first: a file may lie in its artifact or in one folder of it."""
+    """Return the possible places of the model, most likely first: a file at the artifact's top or one folder below."""
     uri = model_uri.rstrip("/")
     if not uri.endswith(".onnx"):
         return (ModelPlace(uri, MODEL_FILE),)

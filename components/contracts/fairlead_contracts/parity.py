@@ -1,4 +1,4 @@
-"""Parity tables: how a converted or compressed model compares with its source, in parity.json and in manifests."""
+"""Parity tables, in parity.json and in manifests: a converted or compressed model compared with its source."""
 
 from typing import ClassVar
 
@@ -10,7 +10,7 @@ _NAME = 253
 
 
 class _Figures(Contract):
-    # Fields keep their names in JSON. What was measured may be infinite or no number; what is published may not.
+    # Fields keep their names in JSON. Measured values may be infinite or NaN; published values may not.
     model_config = ConfigDict(alias_generator=None, allow_inf_nan=True)
     max_bytes: ClassVar[int] = 1 << 16
 
@@ -20,62 +20,62 @@ class _Published(_Figures):
 
 
 class ConversionParity(_Figures):
-    """An ONNX model against its torch program, as measured."""
+    """An ONNX model compared with its torch program, as measured."""
 
     examples: int = Field(ge=0)
-    """Examples compared."""
+    """Number of examples compared."""
     max_abs_difference: float
-    """The greatest difference of an output value."""
+    """The largest difference of an output value."""
     max_rel_difference: float
-    """The greatest difference of an output value, relative to torch's."""
+    """The largest difference of an output value, relative to torch's value."""
     outside_tolerance: int = Field(ge=0)
-    """Values that differ by more than atol + rtol * |torch's value|."""
+    """Number of values that differ by more than atol + rtol * |torch's value|."""
     values: int = Field(ge=0)
-    """Output values compared."""
+    """Number of output values compared."""
     torch_accuracy: float | None
-    """None without labels, or where the first output is no score per class."""
+    """Accuracy of the torch program; None without labels, or if the first output is not a score per class."""
     onnx_accuracy: float | None
-    """Likewise, of the ONNX model."""
+    """Accuracy of the ONNX model; None likewise."""
 
 
 class ConversionTable(ConversionParity, _Published):
-    """parity.json of an onnx-model: the figures and the limits that they were held to."""
+    """parity.json of an onnx-model: the figures and their limits."""
 
     split: str = Field(max_length=_NAME)
-    """The split of the dataset that was compared on."""
+    """The split of the dataset that was used for the comparison."""
     scale: float
-    """Inputs were value * scale + offset."""
+    """The model's inputs are value * scale + offset."""
     offset: float
     atol: float
     """Tolerance: atol + rtol * |torch's value|."""
     rtol: float
     min_accuracy: float
-    """The least accuracy; 0 for models that are no classifiers."""
+    """The minimum accuracy; 0 for models that are not classifiers."""
 
 
 class BundleParity(_Figures):
-    """A compressed model against its source, as measured on examples that calibration did not see."""
+    """A compressed model compared with its source, as measured on examples that were not used for calibration."""
 
     examples: int = Field(ge=0)
-    """Examples compared."""
+    """Number of examples compared."""
     max_abs_difference: float
-    """The greatest difference of an output value."""
+    """The largest difference of an output value."""
     agreement: float
-    """Part of the examples for which both models give the same class."""
+    """Fraction of the examples for which both models predict the same class."""
     accuracy_before: float
-    """The source's."""
+    """The source model's accuracy."""
     accuracy_after: float
-    """The compressed model's."""
+    """The compressed model's accuracy."""
     bytes_before: int = Field(ge=0)
-    """Size of the source."""
+    """Size of the source model."""
     bytes_after: int = Field(ge=0)
     """Size of the compressed model."""
 
 
 class BundleTable(BundleParity, _Published):
-    """parity.json of an edge bundle: the figures and the limit that they were held to."""
+    """parity.json of an edge bundle: the figures and their limit."""
 
     split: str = Field(max_length=_NAME)
-    """The split of the dataset that was compared on."""
+    """The split of the dataset that was used for the comparison."""
     max_drop: float
-    """The greatest drop of accuracy, in parts of 1."""
+    """The maximum drop in accuracy, as a fraction."""

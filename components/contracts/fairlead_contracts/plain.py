@@ -1,4 +1,4 @@
-"""Contracts without pydantic, for what runs on devices: frozen dataclasses that check themselves when they are made."""
+"""Helpers for contracts without pydantic, which run on devices: frozen dataclasses that validate themselves."""
 
 import json
 from typing import Any
@@ -7,13 +7,13 @@ from .errors import ContractError, Words
 
 
 def load_json(content: bytes, max_bytes: int, at: str) -> Any:
-    """Parse a document of at most so many bytes; raise ContractError, whatever the content."""
+    """Parse a document of at most `max_bytes`; raise ContractError for any invalid content."""
     if len(content) > max_bytes:
         raise ContractError(at, Words(f"{len(content)} bytes"), f"at most {max_bytes}")
     try:
         return json.loads(content, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
-        raise ContractError(at, Words("what is not JSON"), f"JSON ({error})") from None
+        raise ContractError(at, Words("invalid JSON"), f"JSON ({error})") from None
 
 
 def get(document: object, key: str, kind: type | tuple[type, ...], expected: str) -> Any:
@@ -33,10 +33,10 @@ def require(holds: bool, field: str, got: object, expected: str) -> None:
 
 
 def below(at: str, error: ContractError) -> ContractError:
-    """Return the error of a part as one of its whole, where the part stands at `at`."""
+    """Return the error of a part as an error of the whole, in which the part is at `at`."""
     field = f"{at}.{error.field}" if error.field else at
     return ContractError(field.lstrip("."), error.got, error.expected)
 
 
 def _reject_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not valid JSON")

@@ -1,4 +1,4 @@
-"""Progress of a training run: written by rank 0's script, passed on by agent and launcher, read by the operator."""
+"""Progress of a training run: written by rank 0's script, forwarded by agent and launcher, read by the operator."""
 
 import math
 from typing import Annotated, ClassVar, Self
@@ -10,11 +10,11 @@ from .base import Sparse
 
 MAX_METRICS, MAX_METRIC_NAME = 20, 64
 _LARGEST = (1 << 53) - 1
-"""Of what is counted: every JSON reader keeps such integers exactly."""
+"""The largest count: every JSON reader represents integers up to this exactly."""
 
 
 class ProgressReport(Sparse):
-    """How far the training is."""
+    """The progress of the training."""
 
     max_bytes: ClassVar[int] = 1 << 16
 
@@ -35,7 +35,7 @@ class ProgressReport(Sparse):
 
     @classmethod
     def salvage_json(cls, content: bytes) -> Self | None:
-        """Keep what is valid of a file that a script may have written by hand; None without a step."""
+        """Parse a file that a script may have written by hand, keeping the valid fields; return None without a step."""
         try:
             return cls.salvage(from_json(content)) if len(content) <= cls.max_bytes else None
         except ValueError:
@@ -43,7 +43,7 @@ class ProgressReport(Sparse):
 
     @classmethod
     def salvage(cls, document: object) -> Self | None:
-        """Keep what is valid of a parsed document; None without a step."""
+        """Keep the valid fields of a parsed document; return None without a step."""
         if not isinstance(document, dict) or not _is_natural(document.get("step")):
             return None
         numbers = {key: document.get(key) for key in ("totalSteps", "epoch")}
@@ -63,5 +63,5 @@ def _is_natural(value: object) -> bool:
 
 
 def _is_finite(value: object) -> bool:
-    # An integer of any size would have to fit a float first.
+    # A larger integer may not fit a float.
     return (type(value) is int and abs(value) <= _LARGEST) or (type(value) is float and math.isfinite(value))

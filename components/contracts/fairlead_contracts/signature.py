@@ -1,4 +1,4 @@
-"""Signatures of models: what a model takes and gives, in signature.json and in manifests. Loaded on devices."""
+"""Signatures of models, their inputs and outputs, in signature.json and in manifests. Imported on devices."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Self
@@ -14,7 +14,7 @@ MAX_TENSORS, MAX_NAME, MAX_DIMS, _MAX_SIZE = 256, 1024, 32, (1 << 53) - 1
 
 @dataclass(frozen=True)
 class TensorSignature:
-    """One tensor; raises ContractError when it is out of bounds."""
+    """One tensor; raises ContractError if a value is out of bounds."""
 
     name: str
     """Its name."""
@@ -41,18 +41,18 @@ class Signature:
     """The inputs and outputs of a model, in order."""
 
     inputs: tuple[TensorSignature, ...]
-    """What it takes."""
+    """The model's inputs."""
     outputs: tuple[TensorSignature, ...]
-    """What it gives."""
+    """The model's outputs."""
 
     @classmethod
     def parse_json(cls, content: bytes, at: str) -> Self:
-        """Parse signature.json, which calls itself `at` in errors; raise ContractError."""
+        """Parse signature.json, named `at` in errors; raise ContractError."""
         return cls.parse(load_json(content, MAX_BYTES, at), at)
 
     @classmethod
     def parse(cls, document: object, at: str) -> Self:
-        """Parse a signature that is parsed JSON already; raise ContractError. `at` is where it is in its document."""
+        """Parse a signature from parsed JSON; raise ContractError. `at` is its path in the document."""
         return cls(_parse_side(document, "inputs", at), _parse_side(document, "outputs", at))
 
     def to_json(self) -> dict[str, Any]:

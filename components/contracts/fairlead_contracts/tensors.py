@@ -1,4 +1,4 @@
-"""Tensors of the Open Inference Protocol v2 as numpy arrays, and the check of one against its specification."""
+"""Tensors of the Open Inference Protocol v2 as numpy arrays, and checks against their specification."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """What a program takes or gives. A dimension is a size, a symbol (equal symbols are equal sizes) or None."""
+    """An input or output tensor. A dimension is a size, a symbol (equal symbols are equal sizes) or None."""
 
     name: str
     datatype: str
@@ -28,11 +28,11 @@ class TensorSpec:
 
     @property
     def shape(self) -> list[int]:
-        """Return the shape as V2 writes it: -1 for a free dimension."""
+        """Return the shape in V2's format: -1 for a free dimension."""
         return [dim if isinstance(dim, int) else -1 for dim in self.dims]
 
     def describe(self) -> dict[str, Any]:
-        """Return the tensor's metadata as V2 writes it."""
+        """Return the tensor's metadata in V2's format."""
         return {"name": self.name, "datatype": self.datatype, "shape": self.shape}
 
 
@@ -44,9 +44,9 @@ def datatype_of(array: Array) -> str:
 def check_tensor(
     spec: TensorSpec, datatype: str, shape: Sequence[int], where: str, symbols: dict[str, tuple[int, str]]
 ) -> None:
-    """Raise ContractError unless data type and shape fit.
+    """Raise ContractError unless data type and shape match the specification.
 
-    `where` ends with what separates it from the field; `symbols` collects what free dimensions are bound to.
+    `where` includes the separator before the field; `symbols` collects the sizes of symbolic dimensions.
     """
     if datatype != spec.datatype:
         raise ContractError(f"{where}datatype", datatype, spec.datatype)
@@ -61,7 +61,7 @@ def check_tensor(
 
 
 def cast(array: Array, datatype: str, where: str) -> Array:
-    """Convert numbers that came without a type; raise ContractError if a value would change its meaning."""
+    """Convert numbers without a declared type; raise ContractError if a value would change."""
     target = DTYPES[datatype]
     if array.dtype == target:
         return array

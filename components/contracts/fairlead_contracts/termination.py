@@ -1,7 +1,7 @@
-"""Termination reports: what a container leaves in its termination log, read by the operator from the pod's status.
+"""Termination reports, which containers write to their termination log and the operator reads from the pod's status.
 
-The kubelet keeps 4,096 bytes of a container, and 12 KiB of a pod, divided equally among its containers. Writers cut
-what matters least until the report fits, so that readers always get whole JSON.
+The kubelet keeps 4,096 bytes per container and 12 KiB per pod, divided equally among its containers. Writers shorten
+the least important fields until the report fits, so that readers always get complete JSON.
 """
 
 import json
@@ -19,7 +19,7 @@ from .errors import ContractError
 from .progress import ProgressReport
 
 LIMIT, _POD_LIMIT = 4096, 12288
-"""Bytes that the kubelet keeps of one container, and of all of a pod's containers together."""
+"""Bytes that the kubelet keeps per container and per pod."""
 _MAX_AT = 128
 STOPPED_CODE = 143
 """Exit code of an agent that was stopped because another one failed."""
@@ -28,7 +28,7 @@ Reason = Literal["Exited", "Killed", "NotStarted", "InvalidDataset", "InvalidMod
 
 def _keep(part: slice) -> BeforeValidator:
     def cut(text: object) -> object:
-        # File names may carry lone surrogates, which UTF-8 cannot hold.
+        # File names may contain lone surrogates, which UTF-8 cannot encode.
         return text[part].encode("utf-8", "replace").decode() if isinstance(text, str) else text
 
     return BeforeValidator(cut)
@@ -50,7 +50,7 @@ class Failure(Contract):
     reason: Reason
     """How it failed."""
     log_tail: Annotated[str, _keep(slice(-LIMIT, None))] = ""
-    """The last lines of its log; a longer text loses its start."""
+    """The last lines of its log; a longer text is cut at its start."""
 
     def __str__(self) -> str:
         return (
@@ -62,9 +62,9 @@ class PublishedModel(Contract):
     """The model that a job published."""
 
     uri: str = Field(max_length=2048, pattern=URI)
-    """Where it is."""
+    """The URI of the model artifact."""
     digest: str = Field(pattern=DIGEST)
-    """Of its manifest."""
+    """The digest of the artifact's manifest."""
     version: str | None = Field(None, max_length=253)
     """The name of this run's version."""
 
@@ -73,11 +73,11 @@ class GraphFailure(Contract):
     """Why a graph server cannot serve its graph."""
 
     reason: Literal["InvalidGraph"] = "InvalidGraph"
-    """Tells it from a job's failure."""
+    """Distinguishes it from a job's failure."""
     at: Annotated[str, _keep(slice(_MAX_AT))]
     """The field or node."""
     message: Annotated[str, _keep(slice(LIMIT))]
-    """What is wrong with it; a longer text loses its end."""
+    """The problem; a longer text is cut at its end."""
 
 
 class _Report(Contract):
@@ -98,13 +98,13 @@ class SuccessReport(_Report):
     """A launcher's report of a job that succeeded."""
 
     model: PublishedModel | None = None
-    """None if rank 0 left no model."""
+    """The published model; None if rank 0 saved no model."""
     progress: ProgressReport | None = None
-    """The last progress; the first to go when the report is too long."""
+    """The last progress; omitted if the report would be too long."""
 
 
 class StoppedReport(_Report):
-    """The report of an agent or launcher that was told to stop."""
+    """The report of an agent or launcher that was stopped."""
 
     stopped: Literal[True] = True
 
@@ -127,18 +127,18 @@ class Malformed:
 
 
 def limit_for(containers: int) -> int:
-    """Return the bytes that each container of such a pod may leave, with room for one injected sidecar."""
+    """Return the maximum report size for each container of a pod, with room for one injected sidecar."""
     return min(LIMIT, _POD_LIMIT // (containers + 1))
 
 
 def write_report(file: Path, report: Report, limit: int = LIMIT) -> None:
     """Write a report of at most `limit` bytes; raise OSError."""
-    # The kubelet mounts this very file into the container: a file renamed into its place would not reach it.
+    # The kubelet mounts this file into the container, so it must be written in place: it would not see a renamed file.
     file.write_bytes(encode_report(report, limit))
 
 
 def encode_report(report: Report, limit: int = LIMIT) -> bytes:
-    """Return the report as JSON of at most `limit` bytes: progress, log and message give way, the cause stays."""
+    """Return the report as JSON of at most `limit` bytes: progress, log and message are shortened, not the cause."""
     if isinstance(report, SuccessReport):
         content = _encode(report)
         return content if len(content) <= limit else _encode(report.model_copy(update={"progress": None}))
@@ -148,14 +148,14 @@ def encode_report(report: Report, limit: int = LIMIT) -> bytes:
             failure.log_tail, lambda text, count: text[count:], lambda text: _with(report, log_tail=text), limit
         )
     if isinstance(report, GraphFailureReport):
-        # The message names the place too; at six bytes a character it takes up to half of a small report.
+        # The message contains the location too; at six bytes a character, it may need half of a small report.
         short, message = _with(report, at=report.failure.at[: limit // 12]), report.failure.message
         return _fit(message, lambda text, count: text[:-count], lambda text: _with(short, message=text), limit)
     return _encode(report)
 
 
 def read_report(text: str) -> Report | Malformed | None:
-    """Parse a termination message; None for one that is no report, such as the end of a log."""
+    """Parse a termination message; return None if it is not a report, such as the end of a log."""
     try:
         document = from_json(text.encode("utf-8", "replace"))
     except ValueError:
@@ -183,7 +183,7 @@ def _fit(
 ) -> bytes:
     content = _encode(build(text))
     while (excess := len(content) - limit) > 0 and text:
-        # A character costs up to six bytes as JSON; cutting by what is too much ends in a few rounds, never too early.
+        # A character needs up to six bytes in JSON, so this never cuts too much and ends after a few rounds.
         text = cut(text, max(excess // 6, 1))
         content = _encode(build(text))
     return content

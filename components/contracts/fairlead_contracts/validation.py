@@ -1,4 +1,4 @@
-"""Validation results: the parameters of an artifact of kind validation, written by data-validation, read by gates."""
+"""Validation results: the parameters of a validation artifact, written by data-validation and read by gates."""
 
 from typing import Annotated, Literal, Self
 
@@ -24,6 +24,6 @@ class ValidationResult(Contract):
 
     @classmethod
     def build(cls, success: bool, suite: str, failed: list[str]) -> Self:
-        """Return a result within bounds: long lines lose their ends, a long list its last lines."""
+        """Return a result within bounds: long lines and long lists are truncated."""
         lines = tuple(line[:_MAX_LINE] for line in failed[:MAX_FAILED])
         return cls(success=success, suite=suite[:_MAX_NAME], failed=lines)

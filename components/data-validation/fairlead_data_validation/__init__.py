@@ -1,3 +1,3 @@
-"""Data validation: a dataset against a suite of Great Expectations, the result an artifact bound to its digest."""
+"""Data validation with a Great Expectations suite; the result is an artifact bound to the dataset's digest."""
 
 __version__ = "0.1.0"

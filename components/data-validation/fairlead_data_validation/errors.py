@@ -1,5 +1,5 @@
-"""What ends a validation without a result."""
+"""The errors that end a validation without a result."""
 
 
 class ValidationImpossible(Exception):
-    """The dataset or the suite cannot be read; the message names the file, what is there and what was expected."""
+    """The dataset or the suite cannot be read; the message names the file, what was found and what was expected."""

@@ -1,4 +1,4 @@
-"""Great Expectations: a suite in its own JSON format, run on a table in a context that leaves nothing behind."""
+"""Run a Great Expectations suite, in its own JSON format, on a table in an ephemeral context."""
 
 import json
 import os
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One expectation and how the data met it."""
+    """One expectation and its result."""
 
     column: str
     expectation: str
@@ -31,13 +31,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Result:
-    """What a suite says of a table."""
+    """The result of a suite on a table."""
 
     suite: str
     success: bool
     outcomes: tuple[Outcome, ...]
     document: dict[str, Any]
-    """Great Expectations' own result, without what differs from run to run."""
+    """Great Expectations' own result, without the parts that differ between runs."""
 
     @property
     def failed(self) -> list[str]:
@@ -46,8 +46,8 @@ class Result:
 
 
 def validate(table: pd.DataFrame, suite_file: Path) -> Result:
-    """Run the suite on the table; raise ValidationImpossible for a file that is no suite."""
-    # Usage statistics off, before the first import; the import takes seconds, so it waits until it is needed.
+    """Run the suite on the table; raise ValidationImpossible if the file is not a suite."""
+    # Disable usage statistics before the first import. The import is lazy because it takes seconds.
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations as gx
     from great_expectations.data_context.types.base import ProgressBarsConfig
@@ -77,7 +77,7 @@ def _load_suite(file: Path) -> "ExpectationSuite":
     if not isinstance(entries, list) or not entries or not isinstance(document.get("name"), str):
         raise ValidationImpossible(f"suite {file}: expected an object with name and at least one of expectations")
     for index, entry in enumerate(entries):
-        # The suite itself only logs what it cannot read, and goes on without it.
+        # The suite itself only logs expectations that it cannot read, and ignores them.
         try:
             ExpectationConfiguration(**entry).to_domain_obj()
         except (GreatExpectationsError, ValueError, TypeError) as error:
@@ -107,7 +107,7 @@ def _observe(exception: dict[str, Any], result: dict[str, Any]) -> str:
     if "partial_missing_list" in result:
         parts = [f"{kind} {_shorten(values)}" for kind in ("missing", "unexpected")
                  if (values := result.get(f"partial_{kind}_list"))]  # fmt: skip
-        return ", ".join(parts) or "exactly these"
+        return ", ".join(parts) or "exactly the expected values"
     if "unexpected_count" in result:
         some = [row["value"] for row in result.get("partial_unexpected_counts", [])[:3] if isinstance(row, dict)]
         shown = f" ({', '.join(map(_shorten, some))})" if some else ""
@@ -116,13 +116,13 @@ def _observe(exception: dict[str, Any], result: dict[str, Any]) -> str:
 
 
 def _find_messages(exception: dict[str, Any]) -> list[str]:
-    """Return the messages of an expectation's exceptions: one of its own, or one per metric that it needs."""
+    """Return the messages of an expectation's exceptions: its own, or one per metric that it needs."""
     entries = [exception, *(entry for entry in exception.values() if isinstance(entry, dict))]
     return [str(entry["exception_message"]) for entry in entries if entry.get("exception_message")]
 
 
 def _strip(document: dict[str, Any]) -> dict[str, Any]:
-    """Drop times, paths and ids: an equal verdict on an equal dataset is an equal artifact."""
+    """Remove times, paths and ids, so that an equal result for an equal dataset is an equal artifact."""
     document = json.loads(json.dumps(document))
     version = document["meta"]["great_expectations_version"]
     for entry in document["results"]:

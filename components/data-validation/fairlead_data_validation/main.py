@@ -1,4 +1,4 @@
-"""The command `fairlead-data-validation`: exits 0 when the dataset passes, 2 when it fails, 1 without a result."""
+"""The command `fairlead-data-validation`: exits with 0 if the dataset passes, 2 if it fails, 1 without a result."""
 
 import argparse
 import json
@@ -32,17 +32,17 @@ _FAILED = 2
 
 @dataclass(frozen=True)
 class Verdict:
-    """A validation's result and where it is published."""
+    """A validation's result and its artifact."""
 
     result: Result
     uri: str
     manifest: Manifest
     kept: bool
-    """True where an older, passing result stays because it is final."""
+    """True if an earlier passing result was kept because it is final."""
 
 
 def validate_dataset(uri: str, digest: str | None, suite: Path) -> Verdict:
-    """Fetch and verify a dataset, validate it, publish the result; raise ArtifactError or ValidationImpossible."""
+    """Fetch and validate a dataset, publish the result; raise ArtifactError or ValidationImpossible."""
     with tempfile.TemporaryDirectory() as folder:
         data, files = Path(folder, "data"), Path(folder, "result")
         dataset = fetch(uri, data, digest)
@@ -74,7 +74,7 @@ def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> Verdic
 
 
 def _read_passing(uri: str) -> Manifest | None:
-    """Return the result that is already there if it is final."""
+    """Return the existing result if it is final."""
     try:
         manifest = read_manifest(uri)
         passed = ValidationResult.parse(dict(manifest.parameters), "parameters").success
@@ -87,9 +87,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Validate a dataset and print a table of its expectations."""
     parser = argparse.ArgumentParser(prog="fairlead-data-validation", description=__doc__)
     parser.add_argument("--dataset", required=True, metavar="URI")
-    parser.add_argument("--digest", metavar="sha256:…", help="refuse any other content")
+    parser.add_argument("--digest", metavar="sha256:…", help="reject any other content")
     parser.add_argument("--suite", required=True, type=Path, help="a suite in Great Expectations' JSON format")
-    parser.add_argument("--out", type=Path, help="write {uri, digest, success} there, as JSON")
+    parser.add_argument("--out", type=Path, help="write {uri, digest, success} to this file, as JSON")
     options = parser.parse_args(arguments)
     try:
         verdict = validate_dataset(options.dataset, options.digest, options.suite)
@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
     sys.stdout.write(f"{build_text(verdict.result)}\n\n{'passed' if success else 'FAILED'}: {verdict.uri}\n")
     if verdict.kept:
         suite = verdict.manifest.parameters.get("suite")
-        sys.stdout.write(f"A passing result of suite {suite} was there already; it is final and stays.\n")
+        sys.stdout.write(f"A passing result of suite {suite} already exists; it is final and was kept.\n")
     if options.out:
         out = {"uri": verdict.uri, "digest": verdict.manifest.digest, "success": success}
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The result for people: a plain table for the terminal, a Markdown table for the artifact."""
+"""The human-readable result: a plain table for the terminal, a Markdown table for the artifact."""
 
 from .expectations import Outcome, Result
 
@@ -15,7 +15,7 @@ def build_text(result: Result) -> str:
 
 
 def build_markdown(result: Result, dataset: str, digest: str) -> str:
-    """Return a page with a table."""
+    """Return a Markdown page with a table."""
     verdict = "passed" if result.success else "failed"
     lines = [
         f"# Validation {verdict}: {result.suite}",

@@ -1,4 +1,4 @@
-"""The table that expectations are about: one row per example, made of the arrays that training will read."""
+"""The table for expectations: one row per example, built from the arrays that training reads."""
 
 import hashlib
 import zipfile
@@ -15,10 +15,11 @@ SPLIT = "split"
 
 
 def build_table(folder: Path) -> pd.DataFrame:
-    """Build the table of all .npz files of a dataset; each file is a split, each array has a row per example.
+    """Build the table of all .npz files in a dataset; each file is a split, each array has a row per example.
 
-    An array of one dimension is a column. One of more gives, by its name: _min, _max, _mean, _nonfinite (how many
-    values are NaN or infinite), _shape (`1x8x8`), _dtype and _sha256 (equal examples have equal ones).
+    A one-dimensional array is a column. An array of more dimensions becomes columns with its name and the suffixes
+    _min, _max, _mean, _nonfinite (the number of NaN or infinite values), _shape (`1x8x8`), _dtype and _sha256 (equal
+    for equal examples).
     """
     files = sorted(folder.rglob("*.npz"))
     if not files:
@@ -38,17 +39,17 @@ def _build_split(file: Path, folder: Path) -> pd.DataFrame:
         columns |= {key: array} if array.ndim == 1 else _describe(key, array)
     if len(set(rows.values())) != 1:
         counts = ", ".join(f"{key} has {count} rows" for key, count in rows.items()) or "no array"
-        raise ValidationImpossible(f"{file.name}: {counts}, expected as many in each")
+        raise ValidationImpossible(f"{file.name}: {counts}, expected equal numbers of rows")
     return pd.DataFrame({SPLIT: name, **columns})
 
 
 def _read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     try:
-        # A pickled array could run code; such a file is refused.
+        # A pickled array could run code, so pickles are rejected.
         with np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in sorted(archive.files)}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValidationImpossible(f"{file.name}: is no archive of plain arrays: {error}") from None
+        raise ValidationImpossible(f"{file.name}: is not an archive of plain arrays: {error}") from None
 
 
 def _describe(key: str, array: NDArray[Any]) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def _describe(key: str, array: NDArray[Any]) -> dict[str, Any]:
         flat = array.reshape(count, -1).astype(np.float64)
         finite = np.isfinite(flat)
         columns[f"{key}_nonfinite"] = (~finite).sum(axis=1)
-        # Of the finite values, so that one NaN does not hide what else is wrong; of none: NaN, which is a null.
+        # Use finite values only, so that a NaN does not hide other errors; without finite values, the result is NaN.
         some = finite.any(axis=1)
         columns[f"{key}_min"] = np.where(some, np.where(finite, flat, np.inf).min(axis=1), np.nan)
         columns[f"{key}_max"] = np.where(some, np.where(finite, flat, -np.inf).max(axis=1), np.nan)

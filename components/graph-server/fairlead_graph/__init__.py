@@ -1,3 +1,3 @@
-"""The graph server: runs an inference graph with Seldon's semantics, ONNX nodes inside it and other nodes over REST."""
+"""The graph server: runs an inference graph with Seldon's semantics, ONNX nodes in process and others over REST."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""What the graph server refuses: at load (InvalidGraph) and per request (RequestRejected and its kin)."""
+"""The errors of the graph server: InvalidGraph while loading, and RequestFailed and its subclasses per request."""
 
 from typing import Self
 
@@ -15,19 +15,19 @@ class InvalidGraph(Exception):
 
     @classmethod
     def from_contract(cls, error: ContractError) -> Self:
-        """Return the rejection of what does not follow its contract."""
+        """Return the error for a graph that violates its contract."""
         return cls(error.field, f"got {shorten(error.got)}, expected {error.expected}")
 
 
 class RequestFailed(Exception):
-    """A request that gets an answer other than 200."""
+    """A request with a response other than 200."""
 
     status = 500
     reason = "INTERNAL_ERROR"
 
 
 class RequestRejected(RequestFailed):
-    """The client's request is wrong: names the field, the value and what was expected."""
+    """The client's request is invalid; the message names the field, the value and what was expected."""
 
     status = 400
     reason = "BAD_REQUEST"
@@ -37,19 +37,19 @@ class RequestRejected(RequestFailed):
 
     @classmethod
     def from_contract(cls, error: ContractError) -> Self:
-        """Return the rejection of a request that does not follow its contract."""
+        """Return the error for a request that violates its contract."""
         return cls(error.field, error.got, error.expected)
 
 
 class UnknownModel(RequestFailed):
-    """The path names a model that this server does not hold."""
+    """The path names a model that this server does not serve."""
 
     status = 404
     reason = "MODEL_NOT_FOUND"
 
 
 class BodyTooSlow(RequestFailed):
-    """The request's body does not come; its place is needed."""
+    """The request's body did not arrive before the deadline."""
 
     status = 408
     reason = "REQUEST_TIMEOUT"
@@ -63,7 +63,7 @@ class BodyTooLarge(RequestFailed):
 
 
 class Overloaded(RequestFailed):
-    """As many requests as allowed are under way; the client should come back."""
+    """The maximum number of requests is in flight; the client should retry later."""
 
     status = 503
     reason = "OVERLOADED"
@@ -77,7 +77,7 @@ class NotReady(RequestFailed):
 
 
 class NodeFailed(RequestFailed):
-    """A node of the graph did not do its part."""
+    """A node of the graph failed."""
 
     reason = "NODE_FAILED"
 

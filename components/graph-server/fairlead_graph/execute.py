@@ -1,4 +1,4 @@
-"""How a message runs through a graph: down through the nodes, chosen or joined at branches, and up again."""
+"""Execute a graph: pass a message down through the nodes, route or combine at branches, and return it upward."""
 
 import asyncio
 import time
@@ -16,18 +16,18 @@ _ALL_CHILDREN = -1
 
 @dataclass
 class Run:
-    """One request on its way: what it is called, and what it met."""
+    """One request in flight: its id, and the nodes and routes that it used."""
 
     puid: str
     metrics: Metrics
     path: dict[str, str] = field(default_factory=dict)
-    """Seldon's requestPath: what ran in each node that was called."""
+    """Seldon's requestPath: the image of each node that was called."""
     routing: dict[str, int] = field(default_factory=dict)
     """Seldon's routing: the child that each router chose."""
 
 
 async def execute(node: GraphNode, message: Message, run: Run) -> Message:
-    """Run a message through a node and what is below it."""
+    """Run a message through a node and the nodes below it."""
     role = node.role
     if role.before:
         message = await _call(node, role.before, [message], run)
@@ -55,7 +55,7 @@ async def _choose(node: GraphNode, message: Message, run: Run) -> Sequence[Graph
 async def _execute_all(children: Sequence[GraphNode], message: Message, run: Run) -> list[Message]:
     if len(children) == 1:
         return [await execute(children[0], message, run)]
-    # gather, not a TaskGroup: the first failure is the answer, and calls under way end by their own deadlines.
+    # gather, not a TaskGroup: the first failure is the response, and other calls end at their own deadlines.
     return list(await asyncio.gather(*(execute(child, message, run) for child in children)))
 
 

@@ -1,4 +1,4 @@
-"""The HTTP side: an ASGI application of a dozen routes over the service (docs/decisions/0003-graph-server-http.md)."""
+"""The HTTP API: an ASGI application with a dozen routes over the service (docs/decisions/0003-graph-server-http.md)."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ _PREDICTIONS = ("/api/v1.0/predictions", "/api/v0.1/predictions")
 
 @dataclass(frozen=True)
 class Response:
-    """What is sent back."""
+    """An HTTP response."""
 
     body: bytes
     status: int = 200
@@ -71,9 +71,9 @@ class App:
                 return self._ready({"name": model, "ready": self._reason() is None})
             if action == "":
                 return _json(v2.describe_model(model, self._service.require_graph()))
-            raise UnknownModel(f"path {path}: nothing is there for GET")
+            raise UnknownModel(f"path {path}: not found for GET")
         except RequestFailed as error:
-            return _refuse(error, {"error": str(error)})
+            return _build_failure(error, {"error": str(error)})
 
     async def _post(self, path: str, scope: Scope, receive: Receive) -> Response:
         start, is_seldon = time.perf_counter(), path in _PREDICTIONS
@@ -81,11 +81,11 @@ class App:
             with self._service.admit():
                 response = await (self._predict if is_seldon else self._infer)(path, scope, receive)
         except RequestFailed as error:
-            response = _refuse(error, seldon.build_failure(error) if is_seldon else {"error": str(error)})
+            response = _build_failure(error, seldon.build_failure(error) if is_seldon else {"error": str(error)})
         except Exception:  # noqa: BLE001 - the outermost loop: one request must not end the server
             _log.exception("request failed", extra={"path": path})
-            failure = RequestFailed("internal error; the server's log has it")
-            response = _refuse(failure, seldon.build_failure(failure) if is_seldon else {"error": str(failure)})
+            failure = RequestFailed("internal error; see the server's log")
+            response = _build_failure(failure, seldon.build_failure(failure) if is_seldon else {"error": str(failure)})
         if response.status != 404:
             seconds = time.perf_counter() - start
             self._service.metrics.observe_request("predictions" if is_seldon else "infer", response.status, seconds)
@@ -101,12 +101,12 @@ class App:
         return Response(await v2.infer(self._service, model, await self._read_body(scope, receive)))
 
     async def _predict(self, path: str, scope: Scope, receive: Receive) -> Response:  # noqa: ARG002
-        given = _header(scope, b"seldon-puid").decode("latin-1")
-        body, puid = await seldon.predict(self._service, await self._read_body(scope, receive), given)
+        header_puid = _header(scope, b"seldon-puid").decode("latin-1")
+        body, puid = await seldon.predict(self._service, await self._read_body(scope, receive), header_puid)
         return Response(body, headers=[(b"seldon-puid", puid.encode("latin-1", "replace"))])
 
     async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
-        """Read the whole body; raise BodyTooLarge as soon as it is known to be, BodyTooSlow at the deadline."""
+        """Read the whole body; raise BodyTooLarge as soon as it exceeds the limit, BodyTooSlow at the deadline."""
         limit, seconds = self._service.settings.max_body_bytes, self._service.settings.body_timeout_seconds
         announced = _header(scope, b"content-length")
         if announced and int(announced) > limit:
@@ -115,7 +115,7 @@ class App:
             async with asyncio.timeout(seconds):
                 return await _join_body(receive, limit)
         except TimeoutError:
-            raise BodyTooSlow(f"body: got a part of it in {seconds:g} s, expected the whole of it") from None
+            raise BodyTooSlow(f"body: got an incomplete body within {seconds:g} s, expected all of it") from None
 
     def _check_model(self, model: str) -> None:
         if model != self._model:
@@ -134,7 +134,7 @@ async def _join_body(receive: Receive, limit: int) -> bytes:
     while True:
         event = await receive()
         if event["type"] == "http.disconnect":
-            raise RequestRejected("body", Words(f"{size} bytes and a closed connection"), "the whole of it")
+            raise RequestRejected("body", Words(f"{size} bytes and a closed connection"), "a complete body")
         chunks.append(event.get("body", b""))
         size += len(chunks[-1])
         if size > limit:
@@ -147,7 +147,7 @@ def _split_model_path(path: str) -> tuple[str, str]:
     """Split /v2/models/{model}[/{action}]."""
     prefix, _, rest = path.partition("/v2/models/")
     if prefix or not rest:
-        raise UnknownModel(f"path {path}: nothing is there")
+        raise UnknownModel(f"path {path}: not found")
     model, _, action = rest.partition("/")
     return model, action
 
@@ -160,7 +160,7 @@ def _json(document: Any, status: int = 200, headers: Sequence[tuple[bytes, bytes
     return Response(orjson.dumps(document), status, headers=headers)
 
 
-def _refuse(error: RequestFailed, document: dict[str, Any]) -> Response:
+def _build_failure(error: RequestFailed, document: dict[str, Any]) -> Response:
     return _json(document, error.status, [_RETRY_AFTER] if error.status == 503 else ())
 
 

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error."""
+"""Logs: one JSON object per line on standard error."""
 
 import json
 import logging
@@ -10,10 +10,10 @@ _STANDARD = logging.LogRecord("", 0, "", 0, "", (), None).__dict__.keys() | {"me
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a record, and what was given as `extra`, as JSON."""
+    """Formats a record and its `extra` fields as JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return one line."""
+        """Return the record as one line."""
         line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -26,9 +26,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logs() -> None:
-    """Send every log of the process through the formatter."""
+    """Apply the formatter to all logs of the process."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # The HTTP server's own tidings of starting and stopping say nothing that ours do not.
+    # The HTTP server's start and stop messages only repeat ours.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

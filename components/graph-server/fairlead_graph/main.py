@@ -9,12 +9,12 @@ import uvloop
 
 from .errors import InvalidGraph
 from .logs import configure_logs
-from .server import report_refusal, serve
+from .server import report_invalid_graph, serve
 from .settings import read_settings
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve a graph; exit 1 when it is refused."""
+    """Serve a graph; exit with 1 if it is invalid."""
     parser = argparse.ArgumentParser(prog="fairlead-graph-server", description=__doc__)
     parser.add_argument("--graph", type=Path, required=True, help="graph.json")
     parser.add_argument("--port", type=int, default=8080)
@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(serve(options.graph, options.port, settings))
     except InvalidGraph as error:
-        report_refusal(error, settings)
+        report_invalid_graph(error, settings)
         return 1
 
 

@@ -1,4 +1,4 @@
-"""Metrics with the names and labels of Seldon Core v1's executor, so that its dashboards and alerts work."""
+"""Metrics with the names and labels of Seldon Core v1's executor, compatible with its dashboards and alerts."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ _CLIENT = (*_SERVER, "model_name", "model_image", "model_version")
 
 
 class Metrics:
-    """Times of requests (server) and of calls of nodes (client)."""
+    """Latencies of requests (server) and of calls to nodes (client)."""
 
     def __init__(self, spec: GraphDocument) -> None:
         self._registry = CollectorRegistry()
@@ -24,18 +24,18 @@ class Metrics:
         name, text = "seldon_api_executor_server_requests_seconds", "Latency of requests to the graph server"
         self._server = Histogram(name, text, _SERVER, registry=self._registry, buckets=_BUCKETS)
         self._server_summary = Summary(f"{name}_summary", text, _SERVER, registry=self._registry)
-        name, text = "seldon_api_executor_client_requests_seconds", "Latency of the graph server's calls of nodes"
+        name, text = "seldon_api_executor_client_requests_seconds", "Latency of the graph server's calls to nodes"
         self._client = Histogram(name, text, _CLIENT, registry=self._registry, buckets=_BUCKETS)
         self._client_summary = Summary(f"{name}_summary", text, _CLIENT, registry=self._registry)
-        self.in_flight = Gauge("fairlead_graph_requests_in_flight", "Requests under way", registry=self._registry)
+        self.in_flight = Gauge("fairlead_graph_requests_in_flight", "Requests in flight", registry=self._registry)
         self._cache: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
     def observe_request(self, service: str, code: int, seconds: float) -> None:
-        """Count a request to this server."""
+        """Record a request to this server."""
         self._observe(self._server, self._server_summary, (*self._names, service, "post", str(code)), seconds)
 
     def observe_call(self, node: GraphNode, method: str, code: int, seconds: float) -> None:
-        """Count a call of a node."""
+        """Record a call to a node."""
         image, version = node.node.image
         labels = (*self._names, f"/{method}", "post", str(code), node.name, image, version)
         self._observe(self._client, self._client_summary, labels, seconds)

@@ -1,4 +1,4 @@
-"""Model files from their URIs: artifacts fetched once, verified, and the one ONNX file in them found."""
+"""Fetch models by URI: each artifact is fetched once and verified, and its ONNX file is located."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

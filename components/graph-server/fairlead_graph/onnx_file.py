@@ -1,7 +1,7 @@
-"""A look into a model file before ONNX Runtime sees it: walks its protobuf fields and reads no tensor's data.
+"""Inspect a model file before ONNX Runtime loads it: walk its protobuf fields without reading tensor data.
 
-Field numbers are those of onnx.proto3 (ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto); the wire
-format is that of protobuf. Whatever is not ONNX, cut short, or keeps data outside its folder is refused with a reason.
+Field numbers are from onnx.proto3 (ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto); the wire format is
+protobuf. Files that are not ONNX, are truncated or keep data outside their folder are rejected with a reason.
 """
 
 import mmap
@@ -15,7 +15,7 @@ _OPSET_DOMAIN, _OPSET_VERSION = 1, 2
 _TENSOR_NAME, _TENSOR_EXTERNAL, _TENSOR_LOCATION = 8, 13, 14
 _ENTRY_KEY, _ENTRY_VALUE = 1, 2
 
-# Which length-delimited fields of a message hold a message of interest, by the message's name.
+# The length-delimited fields of each message that contain a nested message to inspect.
 _NESTED = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
@@ -25,17 +25,17 @@ _NESTED = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
-_DEEPEST = 100
+_MAX_DEPTH = 100
 _PICKLE_PROTOCOLS = {bytes((0x80, version)) for version in range(2, 6)}
 
 
 class NotOnnx(Exception):
-    """The file is no ONNX model that may be loaded; the message says why."""
+    """The file is not an ONNX model that may be loaded; the message contains the reason."""
 
 
 @dataclass(frozen=True)
 class OnnxFacts:
-    """What the file says of itself."""
+    """The metadata in the file."""
 
     ir_version: int
     opsets: dict[str, int]
@@ -48,7 +48,7 @@ class OnnxFacts:
 
 
 def inspect_onnx(path: Path, folder: Path) -> OnnxFacts:
-    """Check a model file whose external data, if any, must lie in `folder`; raise NotOnnx."""
+    """Check a model file whose external data, if any, must be in `folder`; raise NotOnnx."""
     if path.stat().st_size == 0:
         raise NotOnnx("is empty")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -84,8 +84,8 @@ def _read_model(data: memoryview) -> OnnxFacts:
 
 
 def _find_external(data: memoryview, message: str, depth: int) -> Iterator[tuple[str, str]]:
-    if depth > _DEEPEST:
-        raise NotOnnx(f"is not ONNX: graphs nested more than {_DEEPEST} levels deep")
+    if depth > _MAX_DEPTH:
+        raise NotOnnx(f"is not ONNX: graphs nested more than {_MAX_DEPTH} levels deep")
     if message == "tensor":
         yield from _read_tensor(data)
         return
@@ -118,11 +118,11 @@ def _check_external(tensor: str, location: str, base: Path, folder: Path) -> Non
     if not inside or not target.is_relative_to(folder.resolve()):
         raise NotOnnx(f"tensor {tensor!r} has its data at {location!r}, expected a file in the model's folder")
     if not target.is_file():
-        raise NotOnnx(f"tensor {tensor!r} has its data at {location!r}, which is not there")
+        raise NotOnnx(f"tensor {tensor!r} has its data at {location!r}, which does not exist")
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield number and value of a message's fields; sub-messages, strings and data are views, not copies."""
+    """Yield the number and value of a message's fields; submessages, strings and data are views, not copies."""
     position, end = 0, len(data)
     while position < end:
         key, position = _varint(data, position)

@@ -1,4 +1,4 @@
-"""Seldon's node types: which method of a node is called before its children, between and after them."""
+"""Seldon's node types: the methods of a node that are called before, between and after its children."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,12 +10,12 @@ Method = Literal["predict", "transform-input", "transform-output", "route", "agg
 
 @dataclass(frozen=True)
 class Role:
-    """What a node of one type does with a message."""
+    """The methods that a node of one type must have, by when they are called."""
 
     before: Method | None = None
     """Called with the message on its way down."""
     choose: Method | None = None
-    """Called to choose the child that gets the message."""
+    """Called to choose the child that receives the message."""
     join: Method | None = None
     """Called with the children's answers."""
     after: Method | None = None
@@ -23,7 +23,7 @@ class Role:
 
     @property
     def methods(self) -> frozenset[Method]:
-        """Return the methods that a node must have to play this role."""
+        """Return the methods that a node of this role must have."""
         return frozenset(method for method in (self.before, self.choose, self.join, self.after) if method)
 
 

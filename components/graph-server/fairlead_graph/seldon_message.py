@@ -1,4 +1,4 @@
-"""Seldon's message in JSON: `data` as ndarray or tensor, `names`, `meta`. Spoken by clients and by remote nodes."""
+"""Seldon's message in JSON: `data` as ndarray or tensor, `names`, `meta`. Used by clients and by remote nodes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _VALUE_DTYPES = {bool: np.bool_, int: np.int64, float: np.float64, str: np.objec
 
 
 def parse_message(document: Any, at: str = "") -> tuple[Message, str]:
-    """Parse a message with one tensor; return it and the form it came in. Raise ContractError naming the field."""
+    """Parse a message with one tensor; return it and its form. Raise ContractError naming the field."""
     if not isinstance(document, dict):
         raise ContractError(at or "body", document, "a JSON object")
     data = document.get("data")
@@ -32,7 +32,7 @@ def parse_message(document: Any, at: str = "") -> tuple[Message, str]:
 
 
 def parse_meta(document: dict[str, Any], at: str = "") -> dict[str, Any]:
-    """Return the message's `meta` with the types that its fields must have."""
+    """Return the message's `meta`; raise ContractError if a field has the wrong type."""
     meta = document.get("meta") or {}
     if not isinstance(meta, dict):
         raise ContractError(f"{at}meta", meta, "an object")
@@ -41,13 +41,13 @@ def parse_meta(document: dict[str, Any], at: str = "") -> dict[str, Any]:
             raise ContractError(f"{at}meta.{key}", meta[key], "an object" if kind is dict else "a string")
     puid = meta.get("puid", "")
     if not (puid.isascii() and puid.isprintable() and len(puid) <= _PUID_LENGTH):
-        # It comes back in a header.
+        # The puid is repeated in a response header.
         raise ContractError(f"{at}meta.puid", puid, f"up to {_PUID_LENGTH} printable ASCII characters")
     return meta
 
 
 def build_data(array: Array, columns: Sequence[str], form: str) -> dict[str, Any]:
-    """Build a message's `data`; text has no tensor form and goes as ndarray."""
+    """Build a message's `data`; text has no tensor form and is sent as ndarray."""
     names = list(columns) or default_columns(array)
     if form == TENSOR and array.dtype != object:
         return {"names": names, TENSOR: {"shape": list(array.shape), "values": array.ravel()}}
@@ -74,7 +74,7 @@ def _parse_tensor(value: Any, at: str) -> Array:
 
 
 def _parse_values(values: list[Any], shape: Sequence[int], at: str) -> Array:
-    """Make an array of the narrowest kind that holds all values: BOOL, INT64, FP64 or text."""
+    """Build an array of the narrowest type for all values: BOOL, INT64, FP64 or text."""
     kinds = set(map(type, values))
     if kinds == {int, float}:
         kinds = {float}
@@ -86,6 +86,6 @@ def _parse_values(values: list[Any], shape: Sequence[int], at: str) -> Array:
 
 
 def describe_failure(document: Any, default: str) -> str:
-    """Return what Seldon's failure message says."""
+    """Return the text of Seldon's failure message."""
     status = document.get("status") if isinstance(document, dict) else None
     return shorten(status.get("info", status))[1:-1] if isinstance(status, dict) else default

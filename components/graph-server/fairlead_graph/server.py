@@ -1,4 +1,4 @@
-"""The process: serves HTTP from the first moment, loads the graph beside it, and drains on SIGTERM."""
+"""The server process: serves HTTP from the start, loads the graph in the background, and drains on SIGTERM."""
 
 import asyncio
 import logging
@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 
 
 class _DrainingServer(uvicorn.Server):
-    """Uvicorn, but still taking requests for a while after SIGTERM: Services learn of a pod's end with a delay."""
+    """Uvicorn that accepts requests for a while after SIGTERM, because Services remove a pod with a delay."""
 
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Stop being ready at once and taking requests after drain_seconds; at once on a second signal."""
+        """Become unready, and stop accepting requests after `drain_seconds`, or at once on a second signal."""
         if self._service.draining:
             super().handle_exit(sig, frame)
             return
@@ -34,12 +34,12 @@ class _DrainingServer(uvicorn.Server):
         asyncio.get_running_loop().call_later(self._service.settings.drain_seconds, self.stop)
 
     def stop(self) -> None:
-        """End once the requests under way have ended."""
+        """Stop the server once the requests in flight are answered."""
         self.should_exit = True
 
 
 async def serve(graph_file: Path, port: int, settings: Settings) -> int:
-    """Serve a graph until SIGTERM; return the exit status: 1 when the graph is refused."""
+    """Serve a graph until SIGTERM; return the exit status, 1 if the graph is invalid."""
     service = Service(load_spec(graph_file), settings)
     config = uvicorn.Config(
         App(service),
@@ -48,7 +48,7 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> int:
         lifespan="off",
         log_config=None,
         access_log=False,
-        # Longer than what pooled clients and load balancers keep idle connections: they must be the first to let go.
+        # Longer than the idle timeout of pooled clients and load balancers: they must close connections first.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=int(settings.grace_seconds) or None,
     )
@@ -69,13 +69,13 @@ async def _load(service: Service, server: _DrainingServer) -> None:
         await service.load()
         await service.watch_readiness()
     finally:
-        # Whatever ends this task, its reason is raised once the server has ended.
+        # An error that ends this task is raised once the server has stopped.
         server.stop()
 
 
-def report_refusal(error: InvalidGraph, settings: Settings | None) -> None:
-    """Log why the graph is rejected, and leave it where the kubelet finds it."""
-    _log.error("graph refused", extra={"at": error.at, "reason": error.problem})
+def report_invalid_graph(error: InvalidGraph, settings: Settings | None) -> None:
+    """Log why the graph is invalid, and write it to the termination log."""
+    _log.error("invalid graph", extra={"at": error.at, "reason": error.problem})
     if settings is not None and settings.termination_log:
         report = GraphFailureReport(failure=GraphFailure(at=error.at, message=str(error)))
         write_report(Path(settings.termination_log), report, settings.termination_bytes)

@@ -1,4 +1,4 @@
-"""The transport-free core: loads a graph, knows whether it is ready, and answers messages."""
+"""The transport-independent core: loads a graph, tracks its readiness, and answers messages."""
 
 import asyncio
 import logging
@@ -30,14 +30,14 @@ _RECHECK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request gets."""
+    """The answer to a request, and its run."""
 
     message: Message
     run: Run
 
 
 class Service:
-    """One graph from loading to draining."""
+    """The service of one graph, from loading to draining."""
 
     def __init__(self, spec: GraphDocument, settings: Settings) -> None:
         self.spec = spec
@@ -45,21 +45,21 @@ class Service:
         self.metrics = Metrics(spec)
         self.graph: Graph | None = None
         self.unready: str | None = "the graph is loading"
-        """Why the service is not ready; None when it is."""
+        """Why the service is not ready; None if it is ready."""
         self.draining = False
         self._in_flight = 0
         self._pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="onnx")
 
     async def load(self) -> None:
-        """Load the graph; raise InvalidGraph when it can never be served."""
-        # The files may go as soon as ONNX Runtime has the models in memory.
+        """Load the graph; raise InvalidGraph if it cannot be served."""
+        # The files can be deleted as soon as ONNX Runtime has loaded the models into memory.
         with tempfile.TemporaryDirectory(prefix="fairlead-models-") as folder:
             resources = Resources(self.settings, self._pool, ModelCache(Path(folder)))
             self.graph = await asyncio.to_thread(build_graph, self.spec.graph, resources)
         _log.info("graph loaded", extra={"nodes": [node.name for node in self.graph.root.walk()]})
 
     async def watch_readiness(self) -> None:
-        """Become ready once every node answers and a request went through; look after remote nodes from then on."""
+        """Become ready once every node answers and a warm-up request succeeds; then keep checking remote nodes."""
         assert self.graph is not None
         warm = False
         while True:
@@ -80,16 +80,16 @@ class Service:
         return Answer(await execute(graph.root, message, run), run)
 
     def require_graph(self) -> Graph:
-        """Return the loaded graph; raise NotReady before that."""
+        """Return the graph; raise NotReady until it is loaded."""
         if self.graph is None:
             raise NotReady(f"not ready: {self.unready}")
         return self.graph
 
     @contextmanager
     def admit(self) -> Iterator[None]:
-        """Count a request as under way; raise Overloaded where that would be one too many."""
+        """Count a request as in flight; raise Overloaded if the limit is reached."""
         if self._in_flight >= self.settings.max_in_flight:
-            raise Overloaded(f"{self._in_flight} requests are under way, as many as allowed; try again")
+            raise Overloaded(f"{self._in_flight} requests are in flight, the maximum; retry later")
         self._in_flight += 1
         self.metrics.in_flight.set(self._in_flight)
         try:
@@ -99,7 +99,7 @@ class Service:
             self.metrics.in_flight.set(self._in_flight)
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
+        """Close connections and threads."""
         for node in self.graph.root.walk() if self.graph else ():
             await node.node.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -110,8 +110,8 @@ class Service:
     async def _warm_up(self, graph: Graph) -> None:
         """Send a request of zeros through the graph.
 
-        Where only remote nodes know what the graph accepts, its shape is a guess: a node that rejects the request has
-        shown that it answers.
+        If only remote nodes know the graph's inputs, the request's shape is a guess: a node that rejects the request
+        is known to answer.
         """
         guessed = graph.inputs is None or any(-1 in spec.shape[1:] for spec in graph.inputs)
         specs = graph.inputs or self._guess_inputs(graph)
@@ -121,14 +121,14 @@ class Service:
         except NodeFailed as error:
             if not guessed or error.status in (503, 504):
                 raise
-            _log.warning("the guessed warm-up request was refused", extra={"reason": str(error)})
+            _log.warning("the guessed warm-up request was rejected", extra={"reason": str(error)})
         except RequestFailed as error:
             if not guessed:
                 raise
-            _log.warning("the guessed warm-up request was refused", extra={"reason": str(error)})
+            _log.warning("the guessed warm-up request was rejected", extra={"reason": str(error)})
 
     def _guess_inputs(self, graph: Graph) -> tuple[TensorSpec, ...]:
-        """Take the inputs of the nearest node that knows its own: what is above often keeps the shape."""
+        """Return the inputs of the first node that knows its own: the nodes above it often keep the shape."""
         known = (node.node.signature.inputs for node in graph.root.walk() if node.node.signature)
         return next(known, (TensorSpec("data", "FP64", (None, 1)),))
 

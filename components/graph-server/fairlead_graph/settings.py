@@ -13,32 +13,32 @@ from .errors import InvalidGraph
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits and sizes of one server."""
+    """Limits and sizes of a server."""
 
     bind_address: str = "0.0.0.0"
     worker_threads: int = 2
     """Threads that run ONNX nodes."""
     intra_op_threads: int = 1
-    """Threads of ONNX Runtime within one operator."""
+    """ONNX Runtime's threads per operator."""
     max_in_flight: int = 256
-    """Requests under way at once; the next one is answered 503."""
+    """Maximum number of requests in flight; further requests are answered with 503."""
     max_body_bytes: int = 16 * 2**20
     body_timeout_seconds: float = 30.0
-    """Deadline for a request's body to arrive: a slow client must not hold a place for ever."""
+    """Timeout for a request's body, so that a slow client does not block others."""
     node_timeout_seconds: float = 5.0
-    """Deadline of one call of a remote node."""
+    """Timeout of one call to a remote node."""
     drain_seconds: float = 1.0
-    """From SIGTERM on, requests are still taken for this long while the endpoints learn of it."""
+    """Time after SIGTERM during which requests are still accepted, while the endpoints are updated."""
     grace_seconds: float = 20.0
-    """After that, requests under way get this long to end."""
+    """Time after that for requests in flight to finish."""
     termination_log: str | None = None
-    """Path where the reason of a rejected graph is left."""
+    """Path of the termination log, for the reason that a graph is invalid."""
     termination_bytes: int = LIMIT
-    """The longest report there."""
+    """Maximum size of the report in bytes."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings from FAIRLEAD_* variables; raise InvalidGraph naming a variable that makes no sense."""
+    """Read the settings from FAIRLEAD_* variables; raise InvalidGraph naming an invalid variable."""
 
     def number(name: str, default: float, least: float) -> float:
         text = environment.get(name, "")

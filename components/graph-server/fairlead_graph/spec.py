@@ -1,4 +1,4 @@
-"""The graph as configured: graph.json, read and checked before anything is loaded."""
+"""The graph's configuration: graph.json, read and validated before anything is loaded."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from .errors import InvalidGraph
 
 
 def load_spec(path: Path) -> GraphDocument:
-    """Read and check graph.json; raise InvalidGraph naming the field."""
+    """Read and validate graph.json; raise InvalidGraph naming the field."""
     try:
         with path.open("rb") as file:
             content = file.read(GraphDocument.max_bytes + 1)

@@ -1,4 +1,4 @@
-"""What travels through a graph, and how a message meets the inputs of a node."""
+"""The messages of a graph, and their binding to the inputs of a node."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ Tensors = Mapping[str, Array]
 
 @dataclass(frozen=True)
 class Signature:
-    """What a node takes and gives."""
+    """The inputs and outputs of a node."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -22,20 +22,20 @@ class Signature:
 
 @dataclass(frozen=True)
 class Message:
-    """What travels through a graph."""
+    """A message that passes through a graph."""
 
     tensors: Tensors
     columns: tuple[str, ...] = ()
-    """Seldon's `names`: one per column of the tensor."""
+    """Seldon's `names`, one per column of the tensor."""
     typed: bool = True
-    """False for numbers that came as plain JSON: the node that takes them decides their type."""
+    """False for numbers from plain JSON: the receiving node determines their type."""
     tags: Mapping[str, Any] = field(default_factory=dict)
 
 
 def bind(specs: Sequence[TensorSpec], message: Message, where: str) -> dict[str, Array]:
-    """Return the message's tensors under the names that a node takes, checked; raise RequestRejected otherwise.
+    """Return the message's tensors by the names of a node's inputs; raise RequestRejected if they do not match.
 
-    A node with one input takes the one tensor of its parent whatever its name; several are matched by name.
+    A node with one input accepts its parent's single tensor under any name; several tensors are matched by name.
     """
     tensors = message.tensors
     if len(specs) == 1 and len(tensors) == 1:

@@ -1,3 +1,3 @@
-"""The ONNX converter: from a torch program to ONNX, published only when both give the same answers."""
+"""The ONNX converter: converts a torch program to ONNX and publishes it only if both return the same outputs."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""The conversion: model and dataset in, an onnx-model artifact out, or nothing."""
+"""The conversion: fetch model and dataset, convert, compare, and publish an onnx-model artifact."""
 
 import json
 import tempfile
@@ -21,7 +21,7 @@ PARITY_FILE = "parity.json"
 
 @dataclass(frozen=True)
 class Source:
-    """An artifact to read: its URI and, where it must be exactly one, its digest."""
+    """An artifact to read: its URI and, if it is pinned, its digest."""
 
     uri: str
     digest: str | None = None
@@ -29,7 +29,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be converted, and what is asked of the result."""
+    """The model to convert, the dataset for the comparison, and the limits for the result."""
 
     model: Source
     dataset: Source
@@ -40,7 +40,7 @@ class Request:
 
 
 def convert(request: Request) -> tuple[Manifest, ConversionParity]:
-    """Convert, compare and publish; raise ConversionRejected, ConversionFailed or ArtifactError, publishing nothing."""
+    """Convert, compare, publish; raise ConversionRejected, ConversionFailed or ArtifactError without publishing."""
     with tempfile.TemporaryDirectory() as folder:
         model, data, out = Path(folder, "model"), Path(folder, "data"), Path(folder, "out")
         model_manifest = _fetch(request.model, model, "model")

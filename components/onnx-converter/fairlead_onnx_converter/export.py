@@ -1,4 +1,4 @@
-"""From a torch program to an ONNX file: exported, stripped of what names the machine, and checked."""
+"""Export a torch program to an ONNX file, strip machine-specific metadata, and check it."""
 
 import logging
 import warnings
@@ -17,10 +17,10 @@ _BATCH = "batch"
 
 
 def export_onnx(program: Program, file: Path) -> None:
-    """Write the program as an ONNX file; raise ConversionFailed for a program that ONNX cannot hold."""
+    """Write the program as an ONNX file; raise ConversionFailed if ONNX cannot represent it."""
     import torch
 
-    # Its notes are about packages that are not there and versions to come: nothing that the user can act on.
+    # Its warnings concern missing packages and future versions; users cannot act on them.
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -43,7 +43,7 @@ def export_onnx(program: Program, file: Path) -> None:
 
 
 def _finish(file: Path) -> None:
-    """Strip and check the file; the tensors' data, where it is in a file of its own, stays there."""
+    """Strip and check the file; external tensor data stays in its own file."""
     model = onnx.load(str(file), load_external_data=False)
     _strip(model)
     _name_batch(model)
@@ -52,7 +52,7 @@ def _finish(file: Path) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Drop notes of the exporter: they hold paths and stack traces, and differ between equal exports."""
+    """Remove the exporter's metadata: it contains paths and stack traces, and differs between equal exports."""
     graphs: Iterable[onnx.GraphProto | onnx.FunctionProto] = [model.graph, *model.functions]
     for graph in graphs:
         values = [*graph.value_info]
@@ -71,7 +71,7 @@ def _clear(*protos: object) -> None:
 
 
 def _name_batch(model: onnx.ModelProto) -> None:
-    """Name the free first dimension, which torch calls s40 or the like."""
+    """Rename the free first dimension, which torch calls s40 or similar."""
     first = model.graph.input[0].type.tensor_type.shape.dim
     symbol = first[0].dim_param if first else ""
     if not symbol:

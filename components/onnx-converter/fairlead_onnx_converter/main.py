@@ -1,4 +1,4 @@
-"""The command `fairlead-onnx-converter`: exits 0 when published, 2 when refused, 1 when it could not be tried."""
+"""The command `fairlead-onnx-converter`: exits with 0 if published, 2 if rejected, 1 if the conversion failed."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from .parity import Limits
 from .scaler import publish_scaler
 from .splits import Affine
 
-_REFUSED = 2
+_REJECTED = 2
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -23,21 +23,21 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _make_scaler(words[1:]) if words[:1] == ["scaler"] else _convert(words)
     except ConversionRejected as error:
-        sys.stderr.write(f"fairlead-onnx-converter: refused, nothing is published: {error}\n")
-        return _REFUSED
+        sys.stderr.write(f"fairlead-onnx-converter: rejected, nothing was published: {error}\n")
+        return _REJECTED
     except (ArtifactError, ConversionFailed) as error:
         sys.stderr.write(f"fairlead-onnx-converter: {error}\n")
         return 1
 
 
 def _convert(words: list[str]) -> int:
-    parser = _parser("fairlead-onnx-converter", f"{__doc__} `fairlead-onnx-converter scaler --help`: a transformer.")
+    parser = _parser("fairlead-onnx-converter", f"{__doc__} See also `fairlead-onnx-converter scaler --help`.")
     parser.add_argument("--model", required=True, metavar="URI")
-    parser.add_argument("--digest", metavar="sha256:…", help="of the model: refuse any other content")
+    parser.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")
     parser.add_argument("--dataset", required=True, metavar="URI")
     parser.add_argument("--dataset-digest", metavar="sha256:…")
     parser.add_argument("--split", default="eval", help="the split to compare on (default: eval)")
-    parser.add_argument("--min-accuracy", type=float, default=0.95, help="0 for models that are no classifiers")
+    parser.add_argument("--min-accuracy", type=float, default=0.95, help="0 for models that are not classifiers")
     parser.add_argument("--atol", type=float, default=1e-4)
     parser.add_argument("--rtol", type=float, default=1e-3)
     options = parser.parse_args(words)
@@ -65,10 +65,10 @@ def _make_scaler(words: list[str]) -> int:
 
 def _parser(program: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=program, description=description)
-    parser.add_argument("--out-uri", required=True, metavar="URI", help="where the onnx-model goes")
-    parser.add_argument("--scale", type=float, default=1.0, help="the model takes value * scale + offset")
+    parser.add_argument("--out-uri", required=True, metavar="URI", help="URI of the onnx-model artifact to publish")
+    parser.add_argument("--scale", type=float, default=1.0, help="the model's input is value * scale + offset")
     parser.add_argument("--offset", type=float, default=0.0)
-    parser.add_argument("--out", type=Path, help="write {uri, digest, …} there, as JSON")
+    parser.add_argument("--out", type=Path, help="write {uri, digest, …} to this file, as JSON")
     return parser
 
 
@@ -82,8 +82,8 @@ def _parse_shape(text: str) -> list[int]:
 def _build_table(parity: ConversionParity) -> str:
     rows = {
         "examples": parity.examples,
-        "greatest difference": f"{parity.max_abs_difference:.3g}",
-        "greatest relative difference": f"{parity.max_rel_difference:.3g}",
+        "largest difference": f"{parity.max_abs_difference:.3g}",
+        "largest relative difference": f"{parity.max_rel_difference:.3g}",
         "accuracy in torch": "-" if parity.torch_accuracy is None else f"{parity.torch_accuracy:.4f}",
         "accuracy in ONNX Runtime": "-" if parity.onnx_accuracy is None else f"{parity.onnx_accuracy:.4f}",
     }

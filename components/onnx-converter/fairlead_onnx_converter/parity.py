@@ -1,4 +1,4 @@
-"""The gate: the ONNX model must give what the torch program gives, on real data."""
+"""The parity check: on real data, the ONNX model must return what the torch program returns."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ _MAX_ACCURACY_DROP = 0.001
 
 @dataclass(frozen=True)
 class Limits:
-    """What is still parity."""
+    """The tolerances and the minimum accuracy for parity."""
 
     atol: float
     rtol: float
@@ -27,14 +27,14 @@ class Limits:
 
 
 def measure_parity(program: Program, file: Path, split: Split, limits: Limits) -> ConversionParity:
-    """Run both models on a split; raise ConversionFailed where the ONNX model does not run."""
+    """Run both models on a split; raise ConversionFailed if the ONNX model cannot run."""
     expected, actual = _run_torch(program, split), _run_onnx(program, file, split)
     differences, relative, outside, values = [0.0], [0.0], 0, 0
     for one, other in zip(expected, actual, strict=True):
         if one.shape != other.shape:
-            raise ConversionRejected(f"output shape: ONNX gives {list(other.shape)}, torch {list(one.shape)}")
+            raise ConversionRejected(f"output shape: ONNX returns {list(other.shape)}, torch {list(one.shape)}")
         reference, difference = np.abs(one.astype(np.float64)), np.abs(one.astype(np.float64) - other)
-        # Written so that a NaN counts as outside.
+        # The negation makes a NaN count as outside.
         outside += int((~(difference <= limits.atol + limits.rtol * reference)).sum())
         values += difference.size
         differences.append(float(difference.max(initial=0)))
@@ -51,18 +51,18 @@ def measure_parity(program: Program, file: Path, split: Split, limits: Limits) -
 
 
 def check_parity(parity: ConversionParity, limits: Limits) -> None:
-    """Raise ConversionRejected with all figures that are out of bounds."""
+    """Raise ConversionRejected listing all figures that are out of bounds."""
     problems = []
     if parity.outside_tolerance:
         problems.append(
             f"{parity.outside_tolerance} of {parity.values} output values differ by more than atol {limits.atol:g} + "
-            f"rtol {limits.rtol:g} (greatest difference {parity.max_abs_difference:.3g})"
+            f"rtol {limits.rtol:g} (largest difference {parity.max_abs_difference:.3g})"
         )
     if parity.torch_accuracy is None or parity.onnx_accuracy is None:
         if limits.min_accuracy > 0:
             problems.append(
                 f"accuracy: cannot be measured without labels and a score per class, expected at least "
-                f"{limits.min_accuracy:g} (--min-accuracy 0 for models that are no classifiers)"
+                f"{limits.min_accuracy:g} (--min-accuracy 0 for models that are not classifiers)"
             )
     else:
         if parity.onnx_accuracy < limits.min_accuracy:
@@ -83,7 +83,7 @@ def _run_torch(program: Program, split: Split) -> list[NDArray[Any]]:
             with torch.no_grad():
                 result = module(*(torch.from_numpy(array) for array in batch.values()))
         except (RuntimeError, AssertionError) as error:
-            raise ConversionFailed(f"the torch program refuses the split: {str(error)[:300]}") from None
+            raise ConversionFailed(f"the torch program failed on the split: {str(error)[:300]}") from None
         parts.append([tensor.numpy() for tensor in (result if isinstance(result, tuple | list) else (result,))])
     return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
@@ -95,12 +95,12 @@ def _run_onnx(program: Program, file: Path, split: Split) -> list[NDArray[Any]]:
         session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
         parts = [session.run(program.outputs, batch) for batch in split.batches(_BATCH)]
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
-        raise ConversionFailed(f"ONNX Runtime {ort.__version__} does not run the model: {str(error)[:300]}") from None
+        raise ConversionFailed(f"ONNX Runtime {ort.__version__} cannot run the model: {str(error)[:300]}") from None
     return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
 def _round(value: float) -> float:
-    """Keep three digits: what comes after them is noise that would give equal conversions different digests."""
+    """Keep three digits: the rest is noise that would give equal conversions different digests."""
     return float(f"{value:.3g}")
 
 

@@ -1,4 +1,4 @@
-"""The source model: a torch program (torch.export) and its signature, loaded without running anybody's code."""
+"""The source model: a torch program (torch.export) and its signature, loaded without running the author's code."""
 
 import os
 import pickle
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MODEL_FILE = "model.pt2"
 
-# What torch's loader raises for files that are cut, changed or of another kind.
+# The exceptions of torch's loader for files that are truncated, changed or of another type.
 _BROKEN_FILE = (
     pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
     EOFError, OSError, AssertionError,
@@ -27,7 +27,7 @@ _BROKEN_FILE = (
 
 @dataclass(frozen=True)
 class Program:
-    """A loaded program and the names that its inputs and outputs go by."""
+    """A loaded program and the names of its inputs and outputs."""
 
     exported: "torch.export.ExportedProgram"
     signature: Signature
@@ -44,12 +44,12 @@ class Program:
 
 
 def load_program(folder: Path) -> Program:
-    """Load model.pt2 and signature.json of a model's folder; raise ConversionFailed."""
+    """Load model.pt2 and signature.json from a model's folder; raise ConversionFailed."""
     for name in (MODEL_FILE, SIGNATURE_FILE):
         if not (folder / name).is_file():
             found = ", ".join(sorted(path.name for path in folder.iterdir()))
             raise ConversionFailed(f"model: got {found}, expected {MODEL_FILE} and {SIGNATURE_FILE}")
-    # torch.export.load falls back to unpickling whatever the file holds; this forbids it, in every version of torch.
+    # torch.export.load falls back to unpickling the file; this disables the fallback in every version of torch.
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
     import torch
 

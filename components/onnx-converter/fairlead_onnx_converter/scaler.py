@@ -1,4 +1,4 @@
-"""The smallest transformer: value * scale + offset as an ONNX model, to stand before a model in a graph."""
+"""A minimal transformer: value * scale + offset as an ONNX model, for preprocessing in a graph."""
 
 import tempfile
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from onnx import TensorProto, helper
 from .convert import PRODUCER
 from .splits import Affine
 
-# What torch's exporter of the oldest supported version writes, and every ONNX Runtime of these years reads.
+# Written by torch's exporter in the oldest supported version, and read by every current ONNX Runtime.
 _OPSET, _IR_VERSION = 18, 10
 _INPUT, _OUTPUT = "raw", "scaled"
 
 
 def publish_scaler(affine: Affine, shape: Sequence[int], out_uri: str) -> Manifest:
-    """Publish the transformer for FP32 tensors of a batch of `shape`."""
+    """Publish the transformer for FP32 tensors: batches of examples with this shape."""
     dims = ["batch", *(size if size > 0 else f"dim{index}" for index, size in enumerate(shape, 1))]
     nodes = [
         helper.make_node("Mul", [_INPUT, "scale"], ["product"]),

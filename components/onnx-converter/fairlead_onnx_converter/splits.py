@@ -1,4 +1,4 @@
-"""One split of a dataset as a model's inputs, and its labels."""
+"""One split of a dataset: the model's inputs and the labels."""
 
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ _DTYPES = {name: dtype for name, dtype in DTYPES.items() if name != "BYTES"}
 
 @dataclass(frozen=True)
 class Affine:
-    """What stands before the model: value * scale + offset."""
+    """The model's preprocessing: value * scale + offset."""
 
     scale: float = 1.0
     offset: float = 0.0
@@ -28,7 +28,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Split:
-    """Inputs by name, each with a row per example, and a label per example where there are labels."""
+    """Inputs by name, each with a row per example, and a label per example if the dataset has labels."""
 
     inputs: Mapping[str, NDArray[Any]]
     labels: NDArray[Any] | None
@@ -38,14 +38,14 @@ class Split:
         return len(next(iter(self.inputs.values())))
 
     def batches(self, size: int) -> Iterator[dict[str, NDArray[Any]]]:
-        """Yield inputs of up to `size` examples; the first batch has one, so that a fixed batch size shows."""
+        """Yield batches of up to `size` examples; the first has one example, which reveals a fixed batch size."""
         starts = [0, *range(1, len(self), size)]
         for start, end in zip(starts, [*starts[1:], len(self)], strict=True):
             yield {name: array[start:end] for name, array in self.inputs.items()}
 
 
 def load_split(folder: Path, name: str, signature: Sequence[TensorSignature], affine: Affine) -> Split:
-    """Load `<name>.npz`: arrays named like the model's inputs (a single one may be called x), and labels y."""
+    """Load `<name>.npz`: arrays named like the model's inputs (or x for a single input), and labels y."""
     file = folder / f"{name}.npz"
     if not file.is_file():
         found = ", ".join(sorted(path.name for path in folder.glob("*.npz"))) or "no .npz file"
@@ -54,12 +54,12 @@ def load_split(folder: Path, name: str, signature: Sequence[TensorSignature], af
         with np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ConversionFailed(f"{file.name}: is no archive of plain arrays: {error}") from None
+        raise ConversionFailed(f"{file.name}: is not an archive of plain arrays: {error}") from None
     inputs = {tensor.name: _pick(arrays, tensor, len(signature), affine, file.name) for tensor in signature}
     labels = arrays.get(_LABELS)
     counts = {key: len(array) for key, array in (*inputs.items(), *((("y", labels),) if labels is not None else ()))}
     if len(set(counts.values())) != 1 or not min(counts.values()):
-        raise ConversionFailed(f"{file.name}: got rows {counts}, expected as many in each, and some")
+        raise ConversionFailed(f"{file.name}: got rows {counts}, expected equal numbers of rows, at least one")
     return Split(inputs, labels)
 
 
@@ -75,6 +75,6 @@ def _pick(
         raise ConversionFailed(f"input {name}: got {tensor.dtype}, expected one of {', '.join(_DTYPES)}")
     array = arrays[key] * affine.scale + affine.offset if affine != Affine() else arrays[key]
     shape, rest = list(array.shape[1:]), tensor.shape[1:]
-    if len(shape) != len(rest) or any(size not in (-1, given) for size, given in zip(rest, shape, strict=True)):
+    if len(shape) != len(rest) or any(size not in (-1, actual) for size, actual in zip(rest, shape, strict=True)):
         raise ConversionFailed(f"{file}: {key} has shape {[-1, *shape]}, expected {list(tensor.shape)}")
     return np.ascontiguousarray(array.astype(dtype))

@@ -1,4 +1,4 @@
-"""For training scripts that want more than Horovod alone: progress in the job's status, a model for conversion."""
+"""The API for training scripts: report progress to the job's status, and save a model for conversion."""
 
 from .export import save_model
 from .progress import Progress

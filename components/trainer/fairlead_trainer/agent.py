@@ -1,4 +1,4 @@
-"""A worker pod's program: join the launcher, start the user's command once per slot, and say how it ended."""
+"""The worker pod's program: register with the launcher, run the user's command once per slot, report the result."""
 
 import logging
 import os
@@ -20,11 +20,11 @@ log = logging.getLogger("agent")
 
 
 class _Terminated(BaseException):
-    """The pod is told to stop."""
+    """The agent received SIGTERM or SIGINT."""
 
 
 def main() -> int:
-    """Run to the end; return the code of the process that failed, 127 when it cannot start, 143 when told to stop."""
+    """Run the worker; return the exit code of the failed process, 127 if it cannot start, 143 if stopped."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         command = _read_command(sys.argv[1:])
@@ -64,8 +64,8 @@ def _run(settings: AgentEnvironment, key: bytes, command: list[str]) -> Outcome:
         try:
             return worker.run()
         except _Terminated:
-            log.info("told to stop")
-            worker.say_goodbye()
+            log.info("received a stop signal")
+            worker.report_stop()
             return Outcome(STOPPED_CODE)
         finally:
             worker.stop()

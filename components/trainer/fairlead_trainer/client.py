@@ -1,4 +1,4 @@
-"""An agent's side of the channel."""
+"""The agent's client for the launcher's authenticated channel."""
 
 import http.client
 import json
@@ -13,21 +13,21 @@ log = logging.getLogger("agent")
 
 
 class ChannelError(Exception):
-    """The launcher cannot be reached, or what answers is not this job's launcher."""
+    """The launcher cannot be reached, or the answer does not come from this job's launcher."""
 
 
 class RequestRejected(Exception):
-    """This job's launcher refuses the request: asking again would not help."""
+    """This job's launcher rejected the request; retrying would not help."""
 
 
 class LauncherClient:
-    """Signed requests to the launcher."""
+    """Sends signed requests to the launcher."""
 
     def __init__(self, host: str, port: int, key: bytes) -> None:
         self._host, self._port, self._key = host, port, key
 
     def post(self, path: str, message: dict[str, Any], *, timeout: float = 5.0) -> dict[str, Any]:
-        """Send one message and return the answer; raise ChannelError or RequestRejected."""
+        """Send a message and return the answer; raise ChannelError or RequestRejected."""
         body = json.dumps(message).encode()
         headers = sign_request(self._key, "POST", path, body, time.time())
         connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
@@ -49,17 +49,17 @@ class LauncherClient:
         return answer
 
 
-def patiently(send: Callable[[], dict[str, Any]], *, seconds: float) -> dict[str, Any]:
-    """Call until it no longer raises ChannelError, waiting 0.1 to 3 s between; let the last error through."""
-    end, pause, told = time.monotonic() + seconds, 0.1, ""
+def retry(send: Callable[[], dict[str, Any]], *, seconds: float) -> dict[str, Any]:
+    """Call `send` until it succeeds, with a backoff of 0.1 to 3 s; reraise the last ChannelError at the timeout."""
+    end, pause, logged = time.monotonic() + seconds, 0.1, ""
     while True:
         try:
             return send()
         except ChannelError as error:
             if time.monotonic() + pause > end:
                 raise
-            if str(error) != told:
-                told = str(error)
-                log.info("trying again: %s", error)
+            if str(error) != logged:
+                logged = str(error)
+                log.info("retrying: %s", error)
         time.sleep(pause)
         pause = min(2 * pause, 3.0)

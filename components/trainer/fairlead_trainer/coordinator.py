@@ -1,6 +1,6 @@
-"""The launcher's memory of a run: who registered, who is alive, who finished, and what the verdict is.
+"""The state of a run in the launcher: registered, live and finished workers, and the result.
 
-No I/O: requests come in as dictionaries, time as an argument; the server and the launcher's loop share one instance.
+It does no I/O: requests are dictionaries and the clock is an argument. The server and the launcher's loop share it.
 """
 
 import threading
@@ -19,19 +19,19 @@ from .progress import Eta
 from .settings import Timing
 
 SILENCE_AFTER_FAILURE = 5.0
-"""Seconds without a sign of life that count as lost once a peer has failed: then it is likely."""
+"""Seconds without a heartbeat after which a worker counts as lost once a peer has failed, when a loss is likely."""
 
 
 _Part = TypeVar("_Part", Failure, PublishedModel)
 
 
 class Rejected(Exception):
-    """A genuine request that makes no sense in this run."""
+    """An authentic request that is not valid in this run."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the launcher expects of agents."""
+    """The workers, slots and attempt that agents must match."""
 
     workers: int
     slots: int
@@ -47,7 +47,7 @@ class _Agent:
 
 
 class Coordinator:
-    """Follow one run from Waiting over Running to Succeeded or Failed."""
+    """Track one run from Waiting through Running to Succeeded or Failed."""
 
     def __init__(self, run: Run, backend: Backend, timing: Timing, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
@@ -65,10 +65,10 @@ class Coordinator:
         self.model: PublishedModel | None = None
         self.progress: ProgressReport | None = None
 
-    # What agents say.
+    # Requests from agents.
 
     def register(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Take note of a worker; answer its slots once all are there."""
+        """Register a worker; return its slots once all workers have registered."""
         with self._changed:
             worker = self._check_worker(message)
             if message.get("slots") != self._run.slots:
@@ -84,17 +84,17 @@ class Coordinator:
             return {"state": self._state(), "slots": slots}
 
     def heartbeat(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Take note of a sign of life and of progress; say what to do, and whether all other workers have finished."""
+        """Record a heartbeat and its progress; return the state and whether all other workers have finished."""
         with self._changed:
             agent = self._find(message)
             agent.seen = self._clock()
             self._note_progress(message.get("progress"))
             others = (other for other in self._agents.values() if other is not agent)
-            alone = len(self._agents) == self._run.workers and all(other.finished for other in others)
-            return {"state": self._state(), "othersFinished": alone}
+            others_finished = len(self._agents) == self._run.workers and all(other.finished for other in others)
+            return {"state": self._state(), "othersFinished": others_finished}
 
     def finish(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Take note of a worker's end; answer a failed one whether its failure is the cause."""
+        """Record that a worker has finished; for a failed one, return whether its failure is the cause."""
         with self._changed:
             failure, model = self._parse(Failure, message, "failure"), self._parse(PublishedModel, message, "model")
             if message.get("worker") in self._agents or failure is None:
@@ -111,19 +111,19 @@ class Coordinator:
                 self._failed_at = self._clock()
             self._failures.append(failure)
             self._changed.notify_all()
-            # The real cause may still be on its way: peers often notice before the failed process has ended.
+            # The root cause may not have been reported yet: peers often notice before the failed process has exited.
             self._changed.wait_for(lambda: self.phase == "Failed", timeout=2 * SILENCE_AFTER_FAILURE)
             return {"state": self._state(), "cause": self._is_cause(failure)}
 
-    # What the launcher does.
+    # Calls from the launcher.
 
     def wait(self, seconds: float) -> None:
-        """Sleep until something changed, at most so long."""
+        """Wait for a change, for at most `seconds`."""
         with self._changed:
             self._changed.wait(seconds)
 
     def members(self) -> list[Member] | None:
-        """Return all members in order, or None while some are missing."""
+        """Return all members in order, or None until all have registered."""
         with self._changed:
             if len(self._agents) < self._run.workers:
                 return None
@@ -141,7 +141,7 @@ class Coordinator:
             self.phase = "Running"
 
     def decide(self) -> bool:
-        """Look for a verdict; return whether there is one."""
+        """Determine the result of the run if possible; return whether there is one."""
         with self._changed:
             if self.phase in ("Succeeded", "Failed"):
                 return True
@@ -154,19 +154,19 @@ class Coordinator:
             return self.phase in ("Succeeded", "Failed")
 
     def close(self) -> None:
-        """Let nobody wait for a verdict that will not come."""
+        """Wake all requests that wait for a result."""
         with self._changed:
             if self.phase != "Succeeded":
                 self.phase = "Failed"
             self._changed.notify_all()
 
     def quiet(self) -> bool:
-        """Say whether every agent that still lives has finished."""
+        """Return whether every live agent has finished."""
         with self._changed:
             return not self._active(self._clock())
 
     def status(self) -> dict[str, Any]:
-        """Return what the operator reads."""
+        """Return the status that the operator reads."""
         with self._changed:
             finished = sum(agent.finished for agent in self._agents.values())
             ready = finished + len(self._active(self._clock()))
@@ -180,11 +180,11 @@ class Coordinator:
         silence = min(SILENCE_AFTER_FAILURE, self._timing.silence) if self._failures else self._timing.silence
         for worker, agent in sorted(self._agents.items()):
             if not agent.finished and now - agent.seen > silence:
-                text = f"worker {worker} has given no sign of life for {now - agent.seen:.0f} s"
+                text = f"worker {worker} has sent no heartbeat for {now - agent.seen:.0f} s"
                 return Failure(worker=worker, reason="LostWorker", log_tail=text)
         if self._failures:
             others_left = any(not agent.finished for agent in self._agents.values())
-            # One more second than silence needs: a lost peer is named before whoever noticed its end.
+            # One second longer than the silence limit, so that a lost peer is reported before those that noticed it.
             if not others_left or now - self._failed_at > silence + 1:
                 return self._failures[0]
         return None

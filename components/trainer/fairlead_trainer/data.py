@@ -1,4 +1,4 @@
-"""The agent's use of the artifact store: the dataset in, the model out."""
+"""The agent's access to the artifact store: fetch the dataset, publish the model."""
 
 import logging
 import time
@@ -21,11 +21,11 @@ log = logging.getLogger("agent")
 
 PRODUCER = "fairlead-trainer/0.1.0"
 _PAUSES = (1, 2, 4, 8)
-"""Seconds between attempts to reach a store that does not answer."""
+"""Seconds between retries while the store is unavailable."""
 
 
 def fetch_dataset(uri: str, digest: str | None, folder: Path) -> Manifest:
-    """Download and verify the dataset; raise ArtifactError when it is not what was asked for."""
+    """Download and verify the dataset; raise ArtifactError if it is not the requested one."""
     started = time.monotonic()
     for pause in (*_PAUSES, None):
         try:
@@ -34,7 +34,7 @@ def fetch_dataset(uri: str, digest: str | None, folder: Path) -> Manifest:
         except StoreUnavailable as error:
             if pause is None:
                 raise
-            log.warning("trying again: %s", error)
+            log.warning("retrying: %s", error)
             time.sleep(pause)
     if manifest.kind != "dataset":
         raise ArtifactError(uri, f"is of kind {manifest.kind!r}, expected 'dataset'")
@@ -45,7 +45,7 @@ def fetch_dataset(uri: str, digest: str | None, folder: Path) -> Manifest:
 def publish_model(
     folder: Path, uri: str, version: str | None, *, dataset: tuple[str, Manifest] | None, replace: bool
 ) -> PublishedModel | None:
-    """Publish what rank 0 left in its model folder; return None where it left nothing."""
+    """Publish the files in rank 0's model folder; return None if the folder is empty."""
     if not any(folder.iterdir()):
         return None
     parents = [Parent("dataset", dataset[1].digest, dataset[0])] if dataset else []

@@ -1,4 +1,4 @@
-"""Save a trained torch module in a form that a converter reads without running the author's code."""
+"""Save a trained torch module in a format that the converter reads without running the author's code."""
 
 import json
 import os
@@ -24,10 +24,11 @@ def save_model(
     outputs: Sequence[str] = ("output",),
     folder: str | os.PathLike[str] | None = None,
 ) -> Path:
-    """Write model.pt2 (torch.export, the first dimension free) and signature.json; return the folder.
+    """Write model.pt2 (torch.export with a dynamic first dimension) and signature.json; return the folder.
 
-    inputs are example tensors by name, in the order of the module's arguments, with a first dimension of at least 2:
-    torch takes a dimension of 1 for fixed. The folder is by default the job's own, FAIRLEAD_MODEL_DIR. For rank 0 only.
+    `inputs` are example tensors by name, in the order of the module's arguments. Their first dimension must be at
+    least 2, because torch treats a dimension of 1 as fixed. `folder` defaults to the job's FAIRLEAD_MODEL_DIR. Call
+    this on rank 0 only.
     """
     import torch
 
@@ -41,7 +42,7 @@ def save_model(
             )
     module = module.cpu().eval()
     batch = torch.export.Dim("batch")
-    # A tuple, by position: the names are the signature's, whatever the module calls its arguments.
+    # Positional arguments: the signature's names may differ from the names of the module's arguments.
     program = torch.export.export(
         module, tuple(examples.values()), dynamic_shapes=tuple({0: batch} for _ in examples), strict=False
     )

@@ -1,4 +1,4 @@
-"""An agent's sign of life: progress goes up, orders come down."""
+"""The agent's heartbeat: sends progress to the launcher and receives its commands."""
 
 import queue
 import threading
@@ -11,11 +11,11 @@ from .processes import Event, OthersFinished, StopOrder
 from .progress import read_progress
 from .settings import Timing
 
-_HURRIED = 0.2
+_FAST_INTERVAL = 0.2
 
 
 class Heartbeat:
-    """A thread that tells the launcher that this worker lives, and the main thread what the launcher says."""
+    """A thread that sends heartbeats to the launcher and passes its commands to the main thread."""
 
     def __init__(
         self,
@@ -36,16 +36,16 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
-    def hurry(self) -> None:
-        """Ask more often: the main thread waits for the others."""
-        self._interval = min(self._interval, _HURRIED)
+    def poll_faster(self) -> None:
+        """Send heartbeats more often while the main thread waits for the other workers."""
+        self._interval = min(self._interval, _FAST_INTERVAL)
         self._woken.set()
 
     def stop(self, seconds: float) -> dict[str, Any] | None:
-        """End, within so many seconds, and return the last progress."""
+        """Stop the thread, waiting at most `seconds`, and return the last progress."""
         self._stopped = True
         self._woken.set()
         if self._thread.is_alive():

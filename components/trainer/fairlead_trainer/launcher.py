@@ -1,4 +1,4 @@
-"""The launcher pod's program: bring the workers together, follow them, say how it ended."""
+"""The launcher pod's program: wait for the workers, monitor them, report the result."""
 
 import logging
 import os
@@ -30,11 +30,11 @@ _TICK = 0.2
 
 
 class _Terminated(BaseException):
-    """The pod is told to stop."""
+    """The launcher received SIGTERM or SIGINT."""
 
 
 def main() -> int:
-    """Run to the end; return 0 when every worker succeeded, 1 when one failed, 143 when told to stop."""
+    """Run the launcher; return 0 if every worker succeeded, 1 if one failed, 143 if stopped."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         settings = LauncherEnvironment.from_environment(os.environ)
@@ -50,7 +50,7 @@ def main() -> int:
     try:
         code, report = _launch(settings, key)
     except _Terminated:
-        log.info("told to stop")
+        log.info("received a stop signal")
         code, report = STOPPED_CODE, StoppedReport()
     write_report(Path(settings.termination_log), report, settings.termination_bytes)
     return code
@@ -66,17 +66,17 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
     backend, timing = BACKENDS[settings.backend], Timing.from_environment(settings)
     coordinator = Coordinator(Run(settings.workers, settings.slots, settings.attempt), backend, timing)
     server = LauncherServer(settings.bind_address, LAUNCHER_PORT, coordinator, key)
-    log.info("job=%s attempt=%d waits for workers=%d", settings.job, settings.attempt, settings.workers)
+    log.info("job=%s attempt=%d waiting for workers=%d", settings.job, settings.attempt, settings.workers)
     rendezvous: Rendezvous | None = None
     try:
         if _wait_for_workers(coordinator):
             members = coordinator.members() or []
             rendezvous = backend.start(members, settings.bind_address, settings.address)
             coordinator.start(rendezvous.slots)
-            log.info("all workers are there: %s", " ".join(f"{m.worker}={m.address}" for m in members))
+            log.info("all workers registered: %s", " ".join(f"{m.worker}={m.address}" for m in members))
             while not coordinator.decide():
                 coordinator.wait(_TICK)
-        _let_agents_stop(coordinator, timing.stop_grace + 5)
+        _wait_for_agents(coordinator, timing.stop_grace + 5)
     finally:
         coordinator.close()
         server.stop()
@@ -90,20 +90,20 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
 
 
 def _wait_for_workers(coordinator: Coordinator) -> bool:
-    """Wait as long as it takes (the operator sets deadlines); return False when a worker failed before all came."""
-    told = time.monotonic()
+    """Wait for all workers without a timeout (the operator has deadlines); return False if a worker failed first."""
+    logged = time.monotonic()
     while coordinator.members() is None:
         if coordinator.decide():
             return False
         coordinator.wait(_TICK)
-        if time.monotonic() - told > 30:
-            told = time.monotonic()
+        if time.monotonic() - logged > 30:
+            logged = time.monotonic()
             log.info("still waiting for workers %s", coordinator.missing())
     return not coordinator.decide()
 
 
-def _let_agents_stop(coordinator: Coordinator, seconds: float) -> None:
-    """Give the other agents the time to hear the verdict and to stop their processes."""
+def _wait_for_agents(coordinator: Coordinator, seconds: float) -> None:
+    """Wait until the other agents have received the result and stopped their processes."""
     end = time.monotonic() + seconds
     while not coordinator.quiet() and time.monotonic() < end:
         coordinator.wait(_TICK)

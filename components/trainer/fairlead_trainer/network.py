@@ -1,4 +1,4 @@
-"""Addresses: which interface carries one, and servers that bind one."""
+"""Network helpers: find an address's interface, and bind a server to an address."""
 
 import fcntl
 import ipaddress
@@ -11,7 +11,7 @@ _SIOCGIFADDR = 0x8915
 
 
 def find_interface(address: str) -> str:
-    """Return the interface that carries an IPv4 address, `lo` for any of 127.x; raise OSError where none does."""
+    """Return the interface with an IPv4 address, `lo` for 127.x; raise OSError if there is none."""
     if ipaddress.ip_address(address).is_loopback:
         return "lo"
     names = [name for _, name in socket.if_nameindex()]
@@ -27,6 +27,6 @@ def find_interface(address: str) -> str:
 
 
 def bind_without_lookup(server: HTTPServer) -> None:
-    """Bind an HTTP server without asking the DNS for its own name, which may take long where no DNS answers."""
+    """Bind an HTTP server without resolving its own name, which is slow where no DNS server answers."""
     socketserver.TCPServer.server_bind(server)
     server.server_name, server.server_port = str(server.server_address[0]), server.server_address[1]

@@ -1,4 +1,4 @@
-"""The user's processes on one worker: started, teed to the log, and stopped with everything they started."""
+"""The user's processes on one worker: start them, copy their output to the log, and stop their process groups."""
 
 import contextlib
 import ctypes
@@ -22,31 +22,31 @@ _LIBC = ctypes.CDLL(None)
 
 @dataclass(frozen=True)
 class Exit:
-    """The end of one process."""
+    """The exit of one process."""
 
     rank: int
     code: int
-    """As subprocess counts: negative for a signal."""
+    """The exit code as in subprocess: negative for a signal."""
 
 
 @dataclass(frozen=True)
 class StopOrder:
-    """Another worker failed, or the launcher is gone."""
+    """Another worker failed, or the launcher is unreachable."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class OthersFinished:
-    """All other workers have finished well."""
+    """All other workers have succeeded."""
 
 
 Event = Exit | StopOrder | OthersFinished
-"""What the agent's main thread waits for."""
+"""The events that the agent's main thread waits for."""
 
 
 class Process:
-    """One rank's process, the leader of its own group."""
+    """One rank's process, the leader of its own process group."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Process:
         events: "queue.SimpleQueue[Event]",
         output_lock: threading.Lock,
     ) -> None:
-        """Start it; raise OSError when the command cannot be started."""
+        """Start the process; raise OSError if the command cannot be started."""
         self.rank = rank
         self._events = events
         self._output_lock = output_lock
@@ -76,22 +76,22 @@ class Process:
 
     @property
     def running(self) -> bool:
-        """Say whether it has not exited."""
+        """Return True until the process has exited."""
         return self._popen.poll() is None
 
     def log_tail(self) -> str:
-        """Return its last lines, as much as a report takes; wait briefly for those still in the pipe."""
+        """Return the last lines of output that fit a report; wait briefly for those still in the pipe."""
         self._pump.join(timeout=2)
         return "\n".join(self._tail)[-_TAIL_CHARACTERS:]
 
     def signal_group(self, number: int) -> None:
-        """Send a signal to it and everything it started."""
+        """Send a signal to the process group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, number)
 
     def _watch(self) -> None:
         code = self._popen.wait()
-        # What it left behind would hold the pipe, and outlive the pod on a process node.
+        # Remaining children would keep the pipe open, and outlive the pod on a process node.
         self.signal_group(signal.SIGKILL)
         self._events.put(Exit(self.rank, code))
 
@@ -99,7 +99,7 @@ class Process:
         prefix = f"[{self.rank}] ".encode()
         output = self._popen.stdout
         if output is None:
-            raise AssertionError("started with a pipe")
+            raise AssertionError("the process was started without a pipe")
         while line := output.readline(_LINE_LIMIT):
             line = line.rstrip(b"\n")
             self._tail.append(line.decode("utf-8", "replace"))
@@ -118,30 +118,30 @@ class ProcessSet:
         self._processes: dict[int, Process] = {}
 
     def start(self, rank: int, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start one rank; raise OSError when the command cannot be started."""
+        """Start one rank; raise OSError if the command cannot be started."""
         self._processes[rank] = Process(rank, command, environment, self._events, self._output_lock)
 
     def log_tail(self, rank: int) -> str:
-        """Return a rank's last lines."""
+        """Return the last lines of a rank's output."""
         return self._processes[rank].log_tail()
 
     def terminate(self) -> list[Process]:
-        """Send SIGTERM to all that run; return them."""
-        left = [process for process in self._processes.values() if process.running]
-        for process in left:
+        """Send SIGTERM to all running processes; return them."""
+        running = [process for process in self._processes.values() if process.running]
+        for process in running:
             process.signal_group(signal.SIGTERM)
-        return left
+        return running
 
     def stop(self) -> None:
-        """Stop all: SIGTERM, and SIGKILL for what is left after the grace."""
-        left = self.terminate()
+        """Stop all processes: send SIGTERM, and SIGKILL after the grace period."""
+        terminated = self.terminate()
         end = time.monotonic() + self._stop_grace
-        while any(process.running for process in left) and time.monotonic() < end:
+        while any(process.running for process in terminated) and time.monotonic() < end:
             time.sleep(0.02)
-        for process in left:
+        for process in terminated:
             process.signal_group(signal.SIGKILL)
 
 
 def _die_with_parent() -> None:
-    """Let the kernel kill the process when the agent dies, however it dies."""
+    """Make the kernel kill the process when the agent dies for any reason."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Progress of a training run: written by rank 0's script, read by its agent; the launcher adds an ETA."""
+"""Progress of a training run: rank 0's script writes it, its agent reads it, and the launcher adds an ETA."""
 
 import json
 import math
@@ -15,7 +15,7 @@ _WINDOW = 60.0
 
 
 class Progress:
-    """Report how far training is. Only rank 0 writes, at a bounded rate; outside a job nothing is written.
+    """Report training progress. Only rank 0 writes, at a limited rate; outside a job this does nothing.
 
     >>> progress = Progress(total_steps=200)
     >>> progress.update(step=40, epoch=1, samples=64, loss=0.4)
@@ -31,9 +31,9 @@ class Progress:
         self._samples = 0
 
     def update(self, step: int, *, epoch: int | None = None, samples: int = 0, **metrics: float) -> None:
-        """Report a finished step, the samples that all workers saw in it, and any metrics.
+        """Report a finished step, the samples that all workers processed in it, and any metrics.
 
-        The last step is always written, others when the last writing is long enough ago.
+        The last step is always written; others at most once per `min_interval` seconds.
         """
         if self._file is None:
             return
@@ -69,7 +69,7 @@ def _write(file: Path, report: ProgressReport) -> None:
 
 
 def read_progress(file: Path) -> ProgressReport | None:
-    """Read what the script wrote, keeping what is valid; None if there is nothing of use."""
+    """Read the script's progress file, keeping the valid fields; return None if there are none."""
     try:
         with file.open("rb") as opened:
             return ProgressReport.salvage_json(opened.read(ProgressReport.max_bytes + 1))
@@ -78,13 +78,13 @@ def read_progress(file: Path) -> ProgressReport | None:
 
 
 class Eta:
-    """Estimate the seconds that remain from the recent rate of steps."""
+    """Estimate the remaining seconds from the recent rate of steps."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
 
     def estimate(self, progress: ProgressReport, now: float) -> int | None:
-        """Record the progress; return whole seconds, or None while no rate is known."""
+        """Record the progress; return whole seconds, or None until a rate is known."""
         step, total = progress.step, progress.total_steps
         if self._seen and step < self._seen[-1][1]:
             self._seen.clear()
@@ -95,5 +95,5 @@ class Eta:
         if total is None or total <= step:
             return 0 if total is not None else None
         (start, first), (_, last) = self._seen[0], self._seen[-1]
-        # Up to now, not up to the last step: a run that hangs sees its ETA grow.
+        # Measure up to now instead of the last step, so that the ETA of a hanging run grows.
         return math.ceil((total - last) * (now - start) / (last - first)) if last > first else None

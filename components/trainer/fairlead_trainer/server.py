@@ -1,4 +1,4 @@
-"""The launcher's HTTP side: signed requests of agents, and the open status."""
+"""The launcher's HTTP server: signed requests from agents, and the unauthenticated status."""
 
 import json
 import logging
@@ -20,9 +20,9 @@ _BODY_LIMIT = 65536
 
 
 class LauncherServer(ThreadingHTTPServer):
-    """Serve one coordinator to the holders of one key."""
+    """Serve a coordinator to clients that have the job's key."""
 
-    # Answers under way are finished before the launcher exits; the handler's timeout bounds it.
+    # Requests in flight are answered before the launcher exits; the handler's timeout limits the wait.
     daemon_threads = False
     request_queue_size = 128
 
@@ -41,7 +41,7 @@ class LauncherServer(ThreadingHTTPServer):
     server_bind = bind_without_lookup
 
     def stop(self) -> None:
-        """Answer what is under way and close."""
+        """Answer the requests in flight and close the server."""
         self.shutdown()
         self.server_close()
 
@@ -64,7 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(length))
         rejection = self.server.guard.rejection("POST", self.path, body, self.headers, time.time())
         if rejection:
-            log.warning("refused request path=%r from=%s: %s", self.path[:100], self.client_address[0], rejection)
+            log.warning("rejected request path=%r from=%s: %s", self.path[:100], self.client_address[0], rejection)
             self._send(401, b"", {})
             return
         status, answer = self._answer(body)
@@ -74,18 +74,18 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bytes) -> tuple[int, dict[str, Any]]:
         route = self.server.routes.get(self.path)
         if route is None:
-            return 404, {"error": "no such path"}
+            return 404, {"error": "path not found"}
         try:
             message = json.loads(body)
             if not isinstance(message, dict):
                 raise ValueError("expected an object")
             return 200, route(message)
         except ValueError as error:
-            return 400, {"error": f"the body is no JSON object: {error}"}
+            return 400, {"error": f"the body is not a JSON object: {error}"}
         except KeyError as error:
             return 400, {"error": f"{error.args[0]}: missing"}
         except Rejected as error:
-            log.warning("refused path=%s: %s", self.path, error)
+            log.warning("rejected path=%s: %s", self.path, error)
             return 409, {"error": str(error)}
 
     def _send(self, status: int, content: bytes, headers: dict[str, str]) -> None:
@@ -98,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep requests out of the log: a heartbeat a second says nothing."""
+        """Log no requests: a heartbeat every second is only noise."""
 
 
 def _encode(document: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""What an agent does, in order: dataset, registration, processes, model, report."""
+"""An agent's steps in order: fetch the dataset, register, run the processes, publish the model, report."""
 
 import logging
 import os
@@ -16,7 +16,7 @@ from fairlead_contracts.environment import AgentEnvironment, ProcessEnvironment
 from fairlead_contracts.termination import STOPPED_CODE, Failure, PublishedModel, Reason
 
 from .backends import Backend
-from .client import ChannelError, LauncherClient, RequestRejected, patiently
+from .client import ChannelError, LauncherClient, RequestRejected, retry
 from .data import fetch_dataset, publish_model
 from .heartbeat import Heartbeat
 from .network import find_interface
@@ -26,7 +26,7 @@ from .settings import Timing
 log = logging.getLogger("agent")
 
 CONNECT_SECONDS = 600.0
-"""How long the launcher may take to appear: its image may still be on its way."""
+"""Timeout for the launcher to start: its image may still be being pulled."""
 _REGISTER_PAUSE = 0.3
 _REPORT_SECONDS = 15.0
 _SETTLE_SECONDS = 2.0
@@ -35,14 +35,14 @@ _CANNOT_START = 127
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a worker ended: its exit code, and its failure unless it succeeded or was told to stop."""
+    """A worker's result: its exit code, and its failure unless it succeeded or was stopped."""
 
     code: int
     failure: Failure | None = None
 
 
 class _Failed(Exception):
-    """This worker failed by itself."""
+    """This worker failed."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(str(failure))
@@ -50,7 +50,7 @@ class _Failed(Exception):
 
 
 class _Stopped(Exception):
-    """Another worker failed, or the launcher is gone."""
+    """Another worker failed, or the launcher is unreachable."""
 
 
 class Worker:
@@ -77,7 +77,7 @@ class Worker:
         self._heartbeat = Heartbeat(self._client, self._identity, self._timing, self._progress_file, self._events)
 
     def run(self) -> Outcome:
-        """Do the worker's part of the job and report it."""
+        """Run the worker's part of the job and report the result."""
         try:
             dataset = self._fetch_dataset()
             slots = self._register()
@@ -88,7 +88,7 @@ class Worker:
         except _Failed as error:
             return self._report(error.failure)
         except (_Stopped, ChannelError, RequestRejected) as error:
-            log.warning("stops: %s", error)
+            log.warning("stopping: %s", error)
             self.stop()
             self._finish({}, seconds=1)
             return Outcome(STOPPED_CODE)
@@ -96,13 +96,13 @@ class Worker:
         return Outcome(0)
 
     def stop(self) -> None:
-        """Stop the processes, if any run."""
+        """Stop the processes that are running."""
         self._processes.stop()
 
-    def say_goodbye(self) -> None:
-        """Pass SIGTERM on, and tell the launcher, so that it need not wait for silence."""
+    def report_stop(self) -> None:
+        """Forward SIGTERM to the processes and report to the launcher, so that it need not wait for a timeout."""
         self._processes.terminate()
-        text = f"worker {self._settings.worker} was told to stop"
+        text = f"worker {self._settings.worker} was stopped by a signal"
         failure = self._failure("LostWorker", STOPPED_CODE, text)
         self._finish({"failure": failure.to_json()}, seconds=0, timeout=1)
 
@@ -116,7 +116,7 @@ class Worker:
             raise _Failed(self._failure("InvalidDataset", 1, str(error))) from None
 
     def _register(self) -> list[dict[str, Any]]:
-        """Register and wait until all workers have; return this worker's slots."""
+        """Register and wait until all workers have registered; return this worker's slots."""
         settings = self._settings
         message = {
             **self._identity,
@@ -129,13 +129,13 @@ class Worker:
             try:
                 return self._client.post("/v1/register", message)
             except RequestRejected as error:
-                # The launcher of an earlier attempt may still answer under the name.
+                # The launcher of an earlier attempt may still answer at this address.
                 raise ChannelError(str(error)) from None
 
-        answer = patiently(register, seconds=CONNECT_SECONDS)
+        answer = retry(register, seconds=CONNECT_SECONDS)
         while answer["state"] == "wait":
             time.sleep(_REGISTER_PAUSE)
-            answer = patiently(register, seconds=self._timing.silence)
+            answer = retry(register, seconds=self._timing.silence)
         if answer["state"] == "stop":
             raise _Stopped("the job has failed")
         slots: list[dict[str, Any]] = answer["slots"]
@@ -143,7 +143,7 @@ class Worker:
         return slots
 
     def _start(self, slots: list[dict[str, Any]]) -> None:
-        log.info("starts: %s", shlex.join(self._command))
+        log.info("starting: %s", shlex.join(self._command))
         for slot in slots:
             rank = slot["rank"]
             model_folder = self._folder / f"model-{rank}"
@@ -155,7 +155,7 @@ class Worker:
             )
             environment = os.environ | slot["environment"] | contract.to_environment()
             environment.setdefault("PYTHONUNBUFFERED", "1")
-            # The channel is the agent's; nothing of the user's needs its key.
+            # Only the agent uses the channel; the user's processes do not need its key.
             environment.pop(AgentEnvironment.variable("key_file"), None)
             try:
                 self._processes.start(rank, self._command, environment)
@@ -164,13 +164,13 @@ class Worker:
                 raise _Failed(self._failure("NotStarted", _CANNOT_START, text, rank=rank)) from None
 
     def _wait_for_processes(self, ranks: list[int]) -> None:
-        """Return when all exited 0. Of several failures one that is not the consequence of another counts."""
-        left, consequence, end = set(ranks), None, float("inf")
-        while left and time.monotonic() < end:
+        """Return when all exited 0. Of several failures, raise one that is not the consequence of another."""
+        running, consequence, end = set(ranks), None, float("inf")
+        while running and time.monotonic() < end:
             event = self._next_event(0.5)
             if not isinstance(event, Exit):
                 continue
-            left.discard(event.rank)
+            running.discard(event.rank)
             if event.code == 0:
                 continue
             failure = self._exit_failure(event)
@@ -188,16 +188,16 @@ class Worker:
         return self._failure("Killed", 128 - event.code, tail, rank=event.rank, signal=-event.code)
 
     def _publish_model(self, dataset: Manifest | None) -> PublishedModel | None:
-        """Publish once every other worker finished well: a failed attempt leaves no model behind."""
+        """Publish once every other worker has succeeded, so that a failed attempt publishes no model."""
         settings = self._settings
         if settings.model_uri is None:
             return None
-        self._heartbeat.hurry()
+        self._heartbeat.poll_faster()
         while not isinstance(self._next_event(None), OthersFinished):
             pass
         source = (settings.dataset_uri, dataset) if settings.dataset_uri and dataset else None
         try:
-            # The version is this job's alone: what an earlier attempt left there was never anybody's result.
+            # The version belongs to this job only: a model from an earlier attempt was never a final result.
             return publish_model(
                 self._folder / "model-0",
                 settings.model_uri,
@@ -219,25 +219,25 @@ class Worker:
 
     def _report(self, failure: Failure) -> Outcome:
         if self._backend.is_consequence(failure.log_tail):
-            self.stop()  # The launcher waits for the cause before it answers.
-        answer = self._finish({"failure": failure.to_json()}, seconds=self._patience(failure))
+            self.stop()  # The launcher waits for the root cause before it answers.
+        answer = self._finish({"failure": failure.to_json()}, seconds=self._report_timeout(failure))
         self.stop()
         if answer is not None and not answer["cause"]:
             log.warning("failed after another worker: %s", failure)
             return Outcome(STOPPED_CODE)
         return Outcome(failure.exit_code or 1, failure)
 
-    def _patience(self, failure: Failure) -> float:
-        """Before it registered, a worker may have to wait for the launcher to appear."""
+    def _report_timeout(self, failure: Failure) -> float:
+        """Return the timeout of a report: before registration, the launcher may not have started yet."""
         return CONNECT_SECONDS if failure.reason == "InvalidDataset" else _REPORT_SECONDS
 
     def _finish(self, message: dict[str, Any], *, seconds: float, timeout: float = 20) -> dict[str, Any] | None:
         progress = self._heartbeat.stop(timeout)
         body = {**self._identity, **message, "progress": progress}
         try:
-            return patiently(lambda: self._client.post("/v1/finish", body, timeout=timeout), seconds=seconds)
+            return retry(lambda: self._client.post("/v1/finish", body, timeout=timeout), seconds=seconds)
         except (ChannelError, RequestRejected) as error:
-            log.warning("the launcher does not hear how it ended: %s", error)
+            log.warning("cannot report the result to the launcher: %s", error)
             return None
 
     def _failure(

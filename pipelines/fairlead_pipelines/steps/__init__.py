@@ -1,1 +1,1 @@
-"""The steps that work through Fairlead's resources: they need the Kubernetes client, and nothing of KFP."""
+"""The steps that use Fairlead's resources: they need the Kubernetes client, but not KFP."""

@@ -1,4 +1,4 @@
-"""The step `deploy`: a ModelDeployment of a scaler before a classifier, until it answers."""
+"""The step `deploy`: apply a ModelDeployment of a scaler and a classifier, and wait until it is ready."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ _KIND = "ModelDeployment"
 
 @dataclass(frozen=True)
 class Model:
-    """An ONNX model and the digest that it must have."""
+    """An ONNX model and its required digest."""
 
     uri: str
     digest: str
@@ -30,14 +30,14 @@ class Deployment:
 
 
 def deploy(client: FairleadClient, deployment: Deployment) -> Object:
-    """Apply the ModelDeployment and return its url once it answers; raises FairleadError."""
+    """Apply the ModelDeployment and return its URL once it is ready; raise FairleadError."""
     client.apply(build_model_deployment(deployment), force=False)
     ready = client.wait(_KIND, deployment.name, "Ready", seconds=deployment.seconds)
     return {"url": ready["status"]["url"]}
 
 
 def build_model_deployment(deployment: Deployment) -> Object:
-    """Build a graph of two nodes in one process: the scaler, and the classifier behind it."""
+    """Build a graph of two nodes in one process: the scaler, followed by the classifier."""
     classifier = _build_node("classifier", "MODEL", deployment.classifier, deployment.store_secret)
     scaler = _build_node("scaler", "TRANSFORMER", deployment.scaler, deployment.store_secret)
     graph = scaler | {"children": [classifier]}

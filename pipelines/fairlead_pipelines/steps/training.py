@@ -1,4 +1,4 @@
-"""The step `train`: a TrainingJob, from its creation to its model."""
+"""The step `train`: create a TrainingJob and wait for its model."""
 
 import sys
 from dataclasses import dataclass
@@ -9,33 +9,33 @@ from fairlead.client import Conflict, FairleadClient, NotFound, Object, Rejected
 _CODE_FOLDER = "/code"
 _KIND = "TrainingJob"
 _GRACE_SECONDS = 60
-"""The job's own deadline comes first, so that the step can report its message."""
+"""The step waits longer than the job's own deadline, so that it can report the job's message."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """What a run trains, on what, and where the model goes."""
+    """The script, dataset and model of a run."""
 
     name: str
     image: str
     code: str
     """The ConfigMap with the script."""
     script: str
-    """Its key there."""
+    """The script's key in the ConfigMap."""
     arguments: tuple[str, ...]
     workers: int
     dataset_uri: str
     dataset_digest: str
     model_uri: str
     store_secret: str
-    """A Secret with the object store's variables; need not exist for file:// URIs."""
+    """A Secret with the object store's variables; not required for file:// URIs."""
     seconds: int
 
 
 def train(client: FairleadClient, training: Training) -> Object:
-    """Create the run's TrainingJob, or find the one of an earlier try, and return its model: uri, digest, version.
+    """Create the run's TrainingJob, or find that of an earlier attempt; return its model: uri, digest, version.
 
-    Raises FairleadError with the message of the job's condition when it fails.
+    Raise FairleadError with the message of the job's condition if it fails.
     """
     job = build_training_job(training)
     _require_same(client, job)
@@ -88,9 +88,9 @@ def build_training_job(training: Training) -> Object:
 
 
 def _require_same(client: FairleadClient, job: Object) -> None:
-    """Reject a job of this name with another spec: its model would be taken for this run's.
+    """Raise Conflict if a job of this name has another spec: its model would be mistaken for this run's.
 
-    The API server itself compares, defaults included: applying an equal spec leaves the generation as it is.
+    The API server compares the specs, including defaults: applying an equal spec does not change the generation.
     """
     name = job["metadata"]["name"]
     try:
@@ -106,7 +106,7 @@ def _require_same(client: FairleadClient, job: Object) -> None:
 
 
 class _ProgressLines:
-    """Prints a line whenever the job has come further."""
+    """Prints a line whenever the job's progress changes."""
 
     def __init__(self) -> None:
         self._shown = ""

@@ -1,4 +1,4 @@
-"""The command line, as a user calls it."""
+"""The command line, run as a user does."""
 
 import json
 import subprocess
@@ -33,8 +33,8 @@ def test_parents_are_named_by_the_digest_they_have_now(base: str, folder: Path) 
     ]
 
 
-def test_a_refusal_is_one_line_and_exit_1(tmp_path: Path) -> None:
-    refused = run("verify", tmp_path.as_uri())
-    assert refused.returncode == 1
-    assert refused.stderr.count("\n") == 1
-    assert "no artifact is there" in refused.stderr
+def test_an_error_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    rejected = run("verify", tmp_path.as_uri())
+    assert rejected.returncode == 1
+    assert rejected.stderr.count("\n") == 1
+    assert "no artifact found" in rejected.stderr

@@ -1,4 +1,4 @@
-"""What only a file system can do wrong."""
+"""Errors that are specific to file systems."""
 
 import os
 import threading
@@ -26,41 +26,41 @@ def test_a_link_in_the_store_is_not_followed_out_of_the_artifact(folder: Path, t
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "back\\slash", "new\nline"])
-def test_a_file_name_that_could_mislead_a_reader_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
+def test_a_file_name_that_could_mislead_a_reader_is_rejected(folder: Path, tmp_path: Path, name: str) -> None:
     (folder / name).write_text("x")
     with pytest.raises(ArtifactError, match="file path"):
         publish_dataset(folder, (tmp_path / "store").as_uri())
     assert not (tmp_path / "store").exists()
 
 
-def test_an_empty_or_absent_folder_is_refused(tmp_path: Path) -> None:
+def test_an_empty_or_absent_folder_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ArtifactError, match="holds no file"):
+    with pytest.raises(ArtifactError, match="contains no files"):
         publish_dataset(tmp_path / "empty", (tmp_path / "store").as_uri())
     with pytest.raises(ArtifactError, match="is not a folder"):
         publish_dataset(tmp_path / "absent", (tmp_path / "store").as_uri())
 
 
-def test_a_place_with_foreign_files_is_left_alone(folder: Path, tmp_path: Path) -> None:
+def test_a_location_with_other_files_is_left_unchanged(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "mine.txt").write_text("keep")
-    with pytest.raises(ArtifactError, match="the place is taken"):
+    with pytest.raises(ArtifactError, match="the location is in use"):
         publish_dataset(folder, (tmp_path / "store").as_uri())
     assert [file.name for file in (tmp_path / "store").iterdir()] == ["mine.txt"]
     assert sorted(file.name for file in tmp_path.iterdir()) == ["source", "store"]
 
 
-def test_publishing_a_folder_onto_itself_is_refused(folder: Path) -> None:
-    with pytest.raises(ArtifactError, match="own place"):
+def test_publishing_a_folder_onto_itself_is_rejected(folder: Path) -> None:
+    with pytest.raises(ArtifactError, match="own folder"):
         publish_dataset(folder, folder.as_uri())
 
 
-def test_parameters_that_are_no_json_are_refused(folder: Path, tmp_path: Path) -> None:
+def test_parameters_that_are_not_json_are_rejected(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="not JSON"):
         publish_dataset(folder, (tmp_path / "store").as_uri(), parameters={"loss": float("nan")})
 
 
-def test_an_unknown_kind_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_an_unknown_kind_is_rejected(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="kind: got 'thing'"):
         publish(folder, (tmp_path / "store").as_uri(), kind="thing", producer="t/1")
 
@@ -85,8 +85,8 @@ def test_many_writers_of_one_content_all_succeed(folder: Path, tmp_path: Path) -
     assert sorted(file.name for file in tmp_path.iterdir()) == ["source", "store"]
 
 
-def test_of_writers_of_different_content_one_wins_whole(folder: Path, tmp_path: Path) -> None:
-    won, refused = [], []
+def test_of_writers_of_different_content_exactly_one_wins(folder: Path, tmp_path: Path) -> None:
+    won, rejected = [], []
     start = threading.Barrier(6)
 
     def write(seed: int) -> None:
@@ -94,7 +94,7 @@ def test_of_writers_of_different_content_one_wins_whole(folder: Path, tmp_path: 
         try:
             won.append(publish_dataset(folder, (tmp_path / "store").as_uri(), parameters={"seed": seed}))
         except ArtifactError as error:
-            refused.append(error)
+            rejected.append(error)
 
     threads = [threading.Thread(target=write, args=(seed,)) for seed in range(6)]
     for thread in threads:
@@ -102,12 +102,12 @@ def test_of_writers_of_different_content_one_wins_whole(folder: Path, tmp_path: 
     for thread in threads:
         thread.join()
     assert len(won) == 1
-    assert len(refused) == 5
+    assert len(rejected) == 5
     assert fetch((tmp_path / "store").as_uri(), tmp_path / "copy") == won[0]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_place_that_cannot_be_written_is_named(folder: Path, tmp_path: Path) -> None:
+def test_a_location_that_is_not_writable_is_named(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(ArtifactError, match="Permission denied"):
         publish_dataset(folder, (tmp_path / "locked" / "store").as_uri())

@@ -1,4 +1,4 @@
-"""What only an object store can do wrong."""
+"""Errors that are specific to object stores."""
 
 import secrets
 import socket
@@ -11,7 +11,7 @@ from fairlead_artifacts import ArtifactError, StoreUnavailable, fetch, parse_uri
 
 @pytest.fixture
 def bucket(base: str) -> str:
-    """Return the test server's bucket; only s3:// has one."""
+    """Return the test server's bucket; skip the test for other stores."""
     if not base.startswith("s3://"):
         pytest.skip("for s3:// only")
     return base
@@ -33,14 +33,14 @@ def test_a_bucket_that_does_not_exist_is_named(bucket: str, folder: Path) -> Non
         publish(folder, f"s3://{absent}/v1", kind="dataset", producer="t/1")
 
 
-def test_wrong_credentials_are_refused_without_repeating_them(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wrong_credentials_are_rejected_without_repeating_them(bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "not-the-secret")
     with pytest.raises(StoreUnavailable, match="SignatureDoesNotMatch") as rejection:
         read_manifest(f"s3://{parse_uri(bucket).bucket}/v1")
     assert "not-the-secret" not in str(rejection.value)
 
 
-def test_a_store_that_does_not_answer_is_unavailable_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_does_not_answer_is_unavailable_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")

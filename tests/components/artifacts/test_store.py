@@ -1,4 +1,4 @@
-"""The store's contract, on every store."""
+"""The contract of stores, tested on every store."""
 
 import io
 import json
@@ -25,7 +25,7 @@ publish_dataset = partial(publish, kind="dataset", producer="tests/1")
 
 
 def overwrite(uri: str, path: str, content: bytes | None) -> None:
-    """Tamper with a published file behind the store's back; None deletes it."""
+    """Change a published file directly in the store; None deletes it."""
     location = parse_uri(uri)
     if location.scheme == "file":
         file = Path(location.path, path)
@@ -65,15 +65,15 @@ def test_publishing_equal_content_again_is_a_no_op(base: str, folder: Path, tmp_
     fetch(f"{base}/v1", tmp_path / "copy", first.digest)
 
 
-def test_other_content_at_a_taken_uri_is_refused_and_changes_nothing(base: str, folder: Path, tmp_path: Path) -> None:
+def test_other_content_at_a_taken_uri_is_rejected_and_changes_nothing(base: str, folder: Path, tmp_path: Path) -> None:
     first = publish_dataset(folder, f"{base}/v1")
     (folder / "train.npz").write_bytes(b"other")
-    with pytest.raises(ArtifactError, match=f"other content is published there .{first.digest}"):
+    with pytest.raises(ArtifactError, match=f"has other content .{first.digest}"):
         publish_dataset(folder, f"{base}/v1")
     assert fetch(f"{base}/v1", tmp_path / "copy") == first
 
 
-def test_replace_puts_other_content_there(base: str, folder: Path, tmp_path: Path) -> None:
+def test_replace_publishes_other_content(base: str, folder: Path, tmp_path: Path) -> None:
     publish_dataset(folder, f"{base}/v1")
     (folder / "train.npz").unlink()
     (folder / "new.bin").write_bytes(b"")
@@ -82,12 +82,12 @@ def test_replace_puts_other_content_there(base: str, folder: Path, tmp_path: Pat
     assert sorted(contents(tmp_path / "copy")) == ["new.bin", "sub/names.csv"]
 
 
-def test_nothing_there_is_not_found(base: str, tmp_path: Path) -> None:
-    with pytest.raises(ArtifactNotFound, match="no artifact is there"):
+def test_a_missing_artifact_is_not_found(base: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactNotFound, match="no artifact found"):
         fetch(f"{base}/absent", tmp_path / "copy")
 
 
-def test_files_without_a_manifest_are_no_artifact(base: str, folder: Path) -> None:
+def test_files_without_a_manifest_are_not_an_artifact(base: str, folder: Path) -> None:
     publish_dataset(folder, f"{base}/v1")
     overwrite(f"{base}/v1", "manifest.json", None)
     with pytest.raises(ArtifactNotFound):
@@ -97,14 +97,14 @@ def test_files_without_a_manifest_are_no_artifact(base: str, folder: Path) -> No
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"\x01\x00" * 70_000, "found sha256:.*the manifest says sha256:"),
-        (b"short", "found 5 bytes, the manifest says 140000 bytes"),
-        (b"\x00\x01" * 70_001, "found more than 140000 bytes"),
+        (b"\x01\x00" * 70_000, "got sha256:.*expected sha256:.*as in the manifest"),
+        (b"short", "got 5 bytes, expected 140000 bytes as in the manifest"),
+        (b"\x00\x01" * 70_001, "got more than 140000 bytes"),
         (None, "file 'train.npz' of the manifest is missing"),
     ],
     ids=["changed", "truncated", "longer", "missing"],
 )
-def test_a_changed_file_is_refused_and_nothing_is_left(
+def test_a_changed_file_is_rejected_and_the_folder_is_left_empty(
     base: str, folder: Path, tmp_path: Path, content: bytes | None, reason: str
 ) -> None:
     publish_dataset(folder, f"{base}/v1")
@@ -114,7 +114,7 @@ def test_a_changed_file_is_refused_and_nothing_is_left(
     assert list((tmp_path / "copy").iterdir()) == []
 
 
-def test_another_digest_than_the_pinned_one_is_refused(base: str, folder: Path, tmp_path: Path) -> None:
+def test_another_digest_than_the_pinned_one_is_rejected(base: str, folder: Path, tmp_path: Path) -> None:
     published = publish_dataset(folder, f"{base}/v1")
     pinned = "sha256:" + "0" * 64
     with pytest.raises(ArtifactError, match=f"digest is {published.digest}, expected {pinned}"):
@@ -129,7 +129,7 @@ def test_another_digest_than_the_pinned_one_is_refused(base: str, folder: Path, 
         ({"files": [{"path": "/etc/passwd", "size": 1, "sha256": "0" * 64}]}, "expected a relative path"),
         ({"files": [{"path": "a", "size": -1, "sha256": "0" * 64}]}, r"files\[0\].size: got -1"),
         ({"files": [{"path": "a", "size": 1, "sha256": "xyz"}]}, r"files\[0\].sha256"),
-        ({"files": [{"path": "a", "size": 1, "sha256": "0" * 64}] * 2}, "a path twice"),
+        ({"files": [{"path": "a", "size": 1, "sha256": "0" * 64}] * 2}, "duplicate paths"),
         ({"files": None}, "files: got None, expected a list"),
         ({"kind": "virus"}, "kind: got 'virus', expected one of dataset"),
         ({"schema": "v2"}, "schema: got 'v2'"),
@@ -138,7 +138,7 @@ def test_another_digest_than_the_pinned_one_is_refused(base: str, folder: Path, 
         ({"surprise": 1}, "canonical JSON of the known fields"),
     ],
 )
-def test_a_malformed_manifest_is_refused(
+def test_a_malformed_manifest_is_rejected(
     base: str, folder: Path, tmp_path: Path, change: dict[str, object], reason: str
 ) -> None:
     document = json.loads(publish_dataset(folder, f"{base}/v1").content) | change
@@ -150,14 +150,14 @@ def test_a_malformed_manifest_is_refused(
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"kind": "dataset"}', b"\xff"])
-def test_a_manifest_that_is_none_is_refused(base: str, folder: Path, content: bytes) -> None:
+def test_an_invalid_manifest_file_is_rejected(base: str, folder: Path, content: bytes) -> None:
     publish_dataset(folder, f"{base}/v1")
     overwrite(f"{base}/v1", "manifest.json", content)
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
         read_manifest(f"{base}/v1")
 
 
-def test_fetching_into_a_folder_with_files_is_refused_and_keeps_them(base: str, folder: Path) -> None:
+def test_fetching_into_a_folder_with_files_is_rejected_and_keeps_them(base: str, folder: Path) -> None:
     publish_dataset(folder, f"{base}/v1")
     before = contents(folder)
     with pytest.raises(ArtifactError, match="is not an empty folder"):

@@ -1,4 +1,4 @@
-"""URIs and digests: what is taken, what is refused and why."""
+"""URIs and digests: valid ones, and the errors for invalid ones."""
 
 import pytest
 from fairlead_artifacts import ArtifactError, Location, parse_digest, parse_uri, validation_uri
@@ -15,7 +15,7 @@ HEX = "0123456789abcdef" * 4
         ("file://localhost/data/a%20b", Location("file", "", "/data/a b")),
     ],
 )
-def test_a_good_uri_is_parsed(uri: str, location: Location) -> None:
+def test_a_valid_uri_is_parsed(uri: str, location: Location) -> None:
     assert parse_uri(uri) == location
     assert parse_uri(location.uri) == location
 
@@ -33,7 +33,7 @@ def test_a_good_uri_is_parsed(uri: str, location: Location) -> None:
         ("file:///a/../b", "path segment '..'"),
         ("file:///a/%2e%2e/b", "path segment '..'"),
         ("file:///a//b", "path segment ''"),
-        ("file:///a%zz", "a % that encodes nothing"),
+        ("file:///a%zz", "a % that is not percent-encoding"),
         ("file:///a%00b", "control character"),
         ("s3://datasets", "names no folder"),
         ("s3:///digits", "bucket '' is malformed"),
@@ -41,30 +41,30 @@ def test_a_good_uri_is_parsed(uri: str, location: Location) -> None:
         ("s3://user:secret@bucket/x", "is malformed"),
         ("s3://datasets/../x", "path segment '..'"),
         ("s3://datasets//x", "path segment ''"),
-        ("s3://datasets/a b", "has other characters"),
+        ("s3://datasets/a b", "has invalid characters"),
         ("s3://datasets/x?versionId=1", "has a query"),
         ("s3://datasets/x#y", "has a query"),
         ("s3://data\nsets/x", "control character"),
         ("s3://[bad/x", "malformed"),
     ],
 )
-def test_a_bad_uri_is_refused_with_its_reason(uri: str, reason: str) -> None:
+def test_an_invalid_uri_is_rejected_with_its_reason(uri: str, reason: str) -> None:
     with pytest.raises(ArtifactError) as rejection:
         parse_uri(uri)
     assert reason in str(rejection.value)
 
 
-def test_a_good_digest_gives_its_hex() -> None:
+def test_a_valid_digest_returns_its_hex_digits() -> None:
     assert parse_digest(f"sha256:{HEX}") == HEX
 
 
 @pytest.mark.parametrize(
     "digest", ["", HEX, f"md5:{HEX}", f"sha256:{HEX[:-1]}", f"sha256:{HEX.upper()}", f"sha256:{HEX}\n"]
 )
-def test_a_bad_digest_is_refused_with_its_subject(digest: str) -> None:
+def test_an_invalid_digest_is_rejected_with_its_subject(digest: str) -> None:
     with pytest.raises(ArtifactError, match=r"spec\.dataset\.digest: got"):
         parse_digest(digest, subject="spec.dataset.digest")
 
 
-def test_a_validation_result_stands_beside_its_dataset() -> None:
+def test_a_validation_result_is_next_to_its_dataset() -> None:
     assert validation_uri("s3://datasets/digits/v1/", f"sha256:{HEX}") == f"s3://datasets/digits/v1.validation/{HEX}"

@@ -1,4 +1,4 @@
-"""Data validation on real datasets and real suites: the result is published whatever it is, and bound to the digest."""
+"""Data validation with real datasets and suites: every result is published and bound to the dataset's digest."""
 
 import json
 import subprocess
@@ -81,7 +81,7 @@ def test_a_bad_dataset_fails_with_its_reasons_published(tmp_path: Path, capsys: 
     assert result["uri"] in shown
 
 
-def test_an_equal_verdict_is_an_equal_artifact(tmp_path: Path) -> None:
+def test_an_equal_result_is_an_equal_artifact(tmp_path: Path) -> None:
     uri, suite = make_dataset(tmp_path, row3=200.0), write_suite(tmp_path)
     first, second = (validate_dataset(uri, None, suite) for _ in range(2))
     assert first.manifest.digest == second.manifest.digest
@@ -100,7 +100,7 @@ def test_a_failed_result_is_replaced_and_a_passing_one_is_final(tmp_path: Path) 
     assert read_manifest(passing.uri).digest == passing.manifest.digest
 
 
-def test_an_expectation_on_a_column_that_is_not_there_fails_and_says_so(tmp_path: Path) -> None:
+def test_an_expectation_on_a_missing_column_fails_with_the_reason(tmp_path: Path) -> None:
     kwargs = {"column": "brightness", "min_value": 0}
     suite = {"name": "s", "expectations": [{"type": "expect_column_values_to_be_between", "kwargs": kwargs}]}
     verdict = validate_dataset(make_dataset(tmp_path), None, write_suite(tmp_path, suite))
@@ -128,7 +128,7 @@ SUITES = [
 
 
 @pytest.mark.parametrize(("suite", "reason"), SUITES, ids=[reason[:30] for _, reason in SUITES])
-def test_a_file_that_is_no_suite_is_refused_without_a_result(
+def test_a_file_that_is_not_a_suite_is_rejected_without_a_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], suite: Any, reason: str
 ) -> None:
     uri = make_dataset(tmp_path)
@@ -137,7 +137,7 @@ def test_a_file_that_is_no_suite_is_refused_without_a_result(
     assert not (tmp_path / "store" / "data.validation").exists()
 
 
-def test_a_dataset_with_another_digest_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dataset_with_another_digest_is_rejected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = "sha256:" + "0" * 64
     arguments = ["--dataset", make_dataset(tmp_path), "--digest", wrong, "--suite", str(write_suite(tmp_path))]
     assert main(arguments) == 1
@@ -157,15 +157,17 @@ def test_the_table_has_a_row_per_example_and_what_was_measured(tmp_path: Path) -
     assert table["x_sha256"].nunique() == 2
 
 
-def test_files_that_cannot_be_read_as_arrays_are_refused_by_name(tmp_path: Path) -> None:
+def test_files_that_cannot_be_read_as_arrays_are_rejected_by_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "train.npz", x=np.zeros((3, 2)), y=np.zeros(2))
-    with pytest.raises(ValidationImpossible, match=r"train\.npz: x has 3 rows, y has 2 rows, expected as many in each"):
+    with pytest.raises(
+        ValidationImpossible, match=r"train\.npz: x has 3 rows, y has 2 rows, expected equal numbers of rows"
+    ):
         build_table(tmp_path)
     np.savez(tmp_path / "train.npz", x=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(ValidationImpossible, match=r"train\.npz: is no archive of plain arrays"):
+    with pytest.raises(ValidationImpossible, match=r"train\.npz: is not an archive of plain arrays"):
         build_table(tmp_path)
     (tmp_path / "train.npz").write_bytes(b"PK\x03\x04 cut")
-    with pytest.raises(ValidationImpossible, match=r"train\.npz: is no archive"):
+    with pytest.raises(ValidationImpossible, match=r"train\.npz: is not an archive"):
         build_table(tmp_path)
     (tmp_path / "train.npz").rename(tmp_path / "train.csv")
     with pytest.raises(ValidationImpossible, match=r"dataset: got train\.csv, expected \.npz files"):

@@ -1,4 +1,4 @@
-"""The edge: a real model quantized, its bundle verified and served by the command, in an environment without torch."""
+"""The edge runtime: quantize a real model, verify its bundle and serve it, in an environment without torch."""
 
 import contextlib
 import http.client
@@ -30,7 +30,7 @@ WEIGHTS = np.random.default_rng(7).normal(size=(SIZE, CLASSES)).astype(np.float3
 
 
 def make_split(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return values of 0 to 10 and the class that the model finds, clearly, when they are divided by 10."""
+    """Return values of 0 to 10, and the class that the model clearly predicts for them divided by 10."""
     x = np.random.default_rng(seed).uniform(0, 10, (3 * rows, SIZE)).astype(np.float32)
     scores = x / 10 @ WEIGHTS
     best = np.sort(scores, axis=1)
@@ -49,7 +49,7 @@ def model(tmp_path: Path) -> str:
 
 @pytest.fixture
 def save_dataset(tmp_path: Path) -> Callable[..., str]:
-    """Return a function that publishes splits; `outlier` is put into the one that calibration sees."""
+    """Return a function that publishes splits; `outlier` is added to the calibration split."""
 
     def run(outlier: float | None = None) -> str:
         folder, uri = tmp_path / "data", (tmp_path / "store" / "data").as_uri()
@@ -147,23 +147,23 @@ def test_a_bundle_holds_a_small_model_its_origin_and_its_parity(
     assert description["labels"] == ["north", "east", "south", "west"]
 
 
-def test_quantizing_again_gives_the_same_bundle(tmp_path: Path, model: str, save_dataset: Callable[..., str]) -> None:
+def test_quantizing_again_builds_the_same_bundle(tmp_path: Path, model: str, save_dataset: Callable[..., str]) -> None:
     dataset, uri = save_dataset(), (tmp_path / "store" / "bundle").as_uri()
     out = tmp_path / "out" / "result.json"
     assert quantize(model, dataset, uri, "--out", str(out)) == 0
-    # Other content at the same place would be refused.
+    # Other content at the same URI would be rejected.
     assert quantize(model, dataset, uri) == 0
     result = json.loads(out.read_text())
     assert result["digest"] == read_manifest(uri).digest
     assert result["parity"]["agreement"] >= 0.98
 
 
-def test_a_drop_of_accuracy_is_refused_with_its_figures(
+def test_a_drop_of_accuracy_is_rejected_with_its_figures(
     tmp_path: Path, model: str, save_dataset: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # One wild value in the calibration examples makes every step of the int8 activations too coarse.
+    # An outlier in the calibration examples makes the int8 activations too coarse.
     assert quantize(model, save_dataset(outlier=1e4), (tmp_path / "store" / "bundle").as_uri()) == 2
-    assert "refused: accuracy drops from 1.0000 to 0." in capsys.readouterr().err
+    assert "rejected: accuracy drops from 1.0000 to 0." in capsys.readouterr().err
     assert not (tmp_path / "store" / "bundle").exists()
 
 
@@ -185,17 +185,17 @@ def test_the_runtime_answers_from_the_bundle_alone(tmp_path: Path, bundle: str, 
     assert metadata["inputs"] == [{"name": "input", "datatype": "FP32", "shape": [-1, SIZE]}]
     assert ask(port, "GET", "/v2/models/wind/ready")[0] == 200
 
-    with socket.create_connection(("127.0.0.1", port)):  # an idle connection must not hold up the end
+    with socket.create_connection(("127.0.0.1", port)):  # an idle connection must not delay the shutdown
         begin = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert time.monotonic() - begin < 5
 
 
-REFUSED = [
+REJECTED = [
     (b"{", "body: is not JSON"),
-    (b'{"inputs": [{"data": [NaN]}]}', "body: is not JSON: NaN is no JSON"),
-    ({}, "inputs: got None, expected a list with one tensor or more"),
+    (b'{"inputs": [{"data": [NaN]}]}', "body: is not JSON: NaN is not valid JSON"),
+    ({}, "inputs: got None, expected a list of at least one tensor"),
     ({"name": "x"}, "inputs[0].name: got 'x', expected one of input"),
     ({"datatype": "FP64"}, "inputs[0].datatype: got 'FP64', expected FP32"),
     ({"shape": [2, 8]}, "inputs[0].shape: got [2, 8], expected [-1, 16] (-1: any size)"),
@@ -205,11 +205,13 @@ REFUSED = [
 ]
 
 
-def test_wrong_requests_are_refused_by_field_and_the_runtime_goes_on(bundle: str, serve: Callable[..., Any]) -> None:
+def test_invalid_requests_are_rejected_by_field_and_the_runtime_continues(
+    bundle: str, serve: Callable[..., Any]
+) -> None:
     _, port = serve(bundle)
     good = request(make_split(1, 9)[0])
     path = "/v2/models/wind/infer"
-    for change, reason in REFUSED:
+    for change, reason in REJECTED:
         body = change
         if isinstance(change, dict):
             body = {"inputs": [good["inputs"][0] | change]} if change else {}
@@ -228,7 +230,7 @@ def flip(file: Path, index: int) -> None:
 
 
 def open_flipped(folder: Path, digest: str | None) -> Iterator[tuple[str, int, Bundle]]:
-    """Flip each byte of each file in turn; yield the bundles that are opened all the same."""
+    """Flip each byte of each file in turn; yield the bundles that can still be opened."""
     for file in sorted(folder.iterdir()):
         for index in range(file.stat().st_size):
             flip(file, index)
@@ -243,12 +245,12 @@ def device(tmp_path: Path, bundle: str) -> Path:
     return Path(shutil.copytree(tmp_path / "store" / "bundle", tmp_path / "device"))
 
 
-def test_with_the_digest_every_flipped_byte_of_every_file_is_noticed(device: Path, bundle: str) -> None:
+def test_with_the_digest_every_flipped_byte_of_every_file_is_detected(device: Path, bundle: str) -> None:
     assert list(open_flipped(device, read_manifest(bundle).digest)) == []
     assert {file.name for file in device.iterdir()} == {"model.onnx", "bundle.json", "parity.json", "manifest.json"}
 
 
-def test_without_it_a_byte_of_the_manifest_may_change_what_is_said_of_the_model_but_not_the_model(
+def test_without_the_digest_a_changed_manifest_can_change_the_metadata_but_not_the_model(
     device: Path, bundle: str
 ) -> None:
     original = open_bundle(bundle)
@@ -259,7 +261,7 @@ def test_without_it_a_byte_of_the_manifest_may_change_what_is_said_of_the_model_
         assert opened.digest != original.digest, index
 
 
-def test_verify_says_what_it_proves(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_reports_what_it_proves(bundle: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", "--bundle", bundle]) == 0
     printed = capsys.readouterr()
     result = json.loads(printed.out)
@@ -271,16 +273,16 @@ def test_verify_says_what_it_proves(bundle: str, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("name", ["model.onnx", "bundle.json", "parity.json"])
-def test_a_tampered_bundle_is_refused_by_every_command(
+def test_a_tampered_bundle_is_rejected_by_every_command(
     device: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flip(device / name, 0)
     for command in (["verify"], ["serve", "--port", "1"]):
         assert main([*command, "--bundle", str(device)]) == 2
-        assert "fairlead-edge: refused: " in capsys.readouterr().err
+        assert "fairlead-edge: rejected: " in capsys.readouterr().err
 
 
-def test_a_bundle_made_by_others_is_refused_by_digest_and_by_kind(
+def test_another_bundle_is_rejected_by_digest_and_by_kind(
     tmp_path: Path, bundle: str, model: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     digest = read_manifest(bundle).digest
@@ -290,10 +292,10 @@ def test_a_bundle_made_by_others_is_refused_by_digest_and_by_kind(
     assert main(["verify", "--bundle", model]) == 2
     assert "is of kind 'onnx-model', expected 'edge-bundle'" in capsys.readouterr().err
     assert main(["verify", "--bundle", str(tmp_path / "nowhere")]) == 2
-    assert "no artifact is there" in capsys.readouterr().err
+    assert "no artifact found" in capsys.readouterr().err
 
 
-def test_a_model_that_was_exchanged_under_a_new_manifest_is_refused(
+def test_a_replaced_model_with_a_new_manifest_is_rejected(
     tmp_path: Path, bundle: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     forged, uri = tmp_path / "forged", (tmp_path / "store" / "forged").as_uri()
@@ -301,7 +303,7 @@ def test_a_model_that_was_exchanged_under_a_new_manifest_is_refused(
     (forged / "model.onnx").write_bytes(onnx.linear({"w": -WEIGHTS, "b": np.zeros(CLASSES)}))
     publish(forged, uri, kind="edge-bundle", producer="tests/0")
     assert main(["verify", "--bundle", uri]) == 2
-    assert "bundle.json says" in capsys.readouterr().err
+    assert "as in bundle.json" in capsys.readouterr().err
 
 
 def test_the_runtime_loads_nothing_of_the_workshop(bundle: str) -> None:
@@ -315,7 +317,7 @@ def test_the_runtime_loads_nothing_of_the_workshop(bundle: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_inputs_that_cannot_be_used_are_refused_by_name(
+def test_unusable_inputs_are_rejected_by_name(
     tmp_path: Path, model: str, save_dataset: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset, uri = save_dataset(), (tmp_path / "store" / "bundle").as_uri()

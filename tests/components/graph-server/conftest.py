@@ -1,4 +1,4 @@
-"""Real servers for the tests: the graph server's own command, and seldon-core-microservice."""
+"""Real servers for the tests: the graph server's command, and seldon-core-microservice."""
 
 import http.client
 import itertools
@@ -26,7 +26,7 @@ _START_SECONDS = 60
 
 @dataclass
 class Answer:
-    """What a server answered."""
+    """A server's response."""
 
     status: int
     headers: dict[str, str]
@@ -97,13 +97,13 @@ Start = Callable[..., Server]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder for all tests of a module."""
+    """Return a folder shared by all tests of a module."""
     return tmp_path_factory.mktemp("module")
 
 
 @pytest.fixture(scope="module")
 def publish_model(folder: Path) -> Callable[..., str]:
-    """Return a function that publishes files as an onnx-model artifact, each in its own place, and returns its URI."""
+    """Return a function that publishes files as an onnx-model artifact at a unique URI and returns it."""
     places = itertools.count()
 
     def run(name: str, files: bytes | dict[str, bytes], kind: str = "onnx-model") -> str:
@@ -131,7 +131,7 @@ def start(folder: Path) -> Iterator[Start]:
             fixed = {"FAIRLEAD_BIND_ADDRESS": "127.0.0.1", "FAIRLEAD_DRAIN_SECONDS": "0.2"}
             with log.open("wb") as output:
                 process = subprocess.Popen(command, env={**os.environ, **fixed, **environment}, stderr=output)
-            stack.callback(_end, process)
+            stack.callback(_kill, process)
             return Server(process, port, log, environment.get("FAIRLEAD_BIND_ADDRESS", "127.0.0.1"))
 
         yield run
@@ -159,7 +159,7 @@ def seldon(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
                 process = subprocess.Popen(
                     [command, *arguments], env=environment, stdout=log, stderr=log, start_new_session=True
                 )
-            stack.callback(_end_group, process)
+            stack.callback(_kill_group, process)
             return {"host": "127.0.0.1", "port": port, "type": "REST"}
 
         yield run
@@ -171,14 +171,14 @@ def wrap(graph: Graph) -> Graph:
 
 
 def free_port() -> int:
-    """Return a port of the loopback address that is free now."""
+    """Return a free port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def find_seldon() -> str:
-    """Return the command of the environment made from tests/seldon/requirements.txt; its absence is a failure."""
+    """Return the command in the environment of tests/seldon/requirements.txt; fail the test if it is missing."""
     home = Path(os.environ.get("FAIRLEAD_HOME", Path.home() / ".fairlead"))
     path = home / "envs" / "seldon" / "bin" / "seldon-core-microservice"
     found = str(path) if path.exists() else shutil.which("seldon-core-microservice")
@@ -186,12 +186,12 @@ def find_seldon() -> str:
     return found
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
     # The wrapper forks its gRPC, metrics and REST servers; they share its session.
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -205,6 +205,6 @@ def free_port_of() -> Callable[[], int]:
 
 @pytest.fixture
 def hanging() -> Iterator[int]:
-    """Return the port of a server that takes connections and never answers."""
+    """Return the port of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         yield int(server.getsockname()[1])

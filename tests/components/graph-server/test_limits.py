@@ -16,15 +16,15 @@ from tests.support import onnx_models as onnx
 INPUT = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]}
 
 
-def test_a_body_over_the_limit_is_refused_announced_or_not(
+def test_a_body_over_the_limit_is_rejected_announced_or_not(
     start: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:
     graph = {"name": "m", "type": "MODEL", "modelUri": publish_model("m", onnx.scale(2.0, ["n", 3]))}
     server = start(graph, FAIRLEAD_MAX_BODY_BYTES="2000").wait_ready()
     body = json.dumps({"inputs": [INPUT], "parameters": {"pad": "x" * 3000}}).encode()
-    refused = server.post("/v2/models/digits/infer", body)
-    assert refused.status == 413
-    assert refused.json["error"] == f"body: got {len(body)} bytes, expected at most 2000"
+    rejected = server.post("/v2/models/digits/infer", body)
+    assert rejected.status == 413
+    assert rejected.json["error"] == f"body: got {len(body)} bytes, expected at most 2000"
 
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.request("POST", "/v2/models/digits/infer", iter([body[:1500], body[1500:]]), encode_chunked=True)
@@ -32,22 +32,22 @@ def test_a_body_over_the_limit_is_refused_announced_or_not(
     assert server.infer(INPUT).status == 200
 
 
-def test_one_request_too_many_is_asked_to_come_back(
+def test_a_request_over_the_limit_is_asked_to_retry_later(
     start: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:
     graph = {"name": "m", "type": "MODEL", "modelUri": publish_model("m", onnx.scale(2.0, ["n", 3]))}
     server = start(graph, FAIRLEAD_MAX_IN_FLIGHT="1").wait_ready()
     with socket.create_connection(("127.0.0.1", server.port)) as slow:
-        # A request whose body does not come holds the only place.
+        # A request without its body occupies the only slot.
         slow.sendall(b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
         server.wait(lambda: b"fairlead_graph_requests_in_flight 1.0" in server.get("/metrics").body, 10)
-        refused = server.infer(INPUT)
-        assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+        rejected = server.infer(INPUT)
+        assert (rejected.status, rejected.headers["retry-after"]) == (503, "1")
         assert server.get("/v2/health/ready").status == 200
     server.wait(lambda: server.infer(INPUT).status == 200, 10)
 
 
-def test_a_body_that_does_not_come_gives_its_place_back(
+def test_a_request_whose_body_does_not_arrive_times_out(
     start: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:
     graph = {"name": "m", "type": "MODEL", "modelUri": publish_model("m", onnx.scale(2.0, ["n", 3]))}

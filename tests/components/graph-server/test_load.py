@@ -1,4 +1,4 @@
-"""What is refused when a graph is loaded, by node or field; the process ends and leaves the reason."""
+"""Invalid graphs: the error names the node or field, and the process exits with the reason in its termination log."""
 
 import io
 import json
@@ -27,7 +27,7 @@ DIGEST = "sha256:" + 64 * "0"
 
 
 class _Bomb:
-    """A pickle that leaves a trace when somebody loads it."""
+    """A pickle that writes a file if it is loaded."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = str(trace)
@@ -53,7 +53,7 @@ def _zip() -> bytes:
 
 
 def rejection(folder: Path, graph: Any) -> str:
-    """Load a graph that must be refused; return the message."""
+    """Load an invalid graph; return the error message."""
     file = folder / "graph.json"
     content = {"deployment": "digits", "predictor": "main", "namespace": "default", "graph": graph}
     file.write_text(graph if isinstance(graph, str) else json.dumps(content))
@@ -63,7 +63,7 @@ def rejection(folder: Path, graph: Any) -> str:
     return str(caught.value)
 
 
-def test_a_refused_graph_ends_the_process_and_leaves_its_reason(
+def test_an_invalid_graph_ends_the_process_with_a_termination_message(
     start: Callable[..., Any], publish_model: Callable[..., str], tmp_path: Path
 ) -> None:
     message, uri = tmp_path / "termination", publish_model("bad", GOOD[:-20])
@@ -71,7 +71,7 @@ def test_a_refused_graph_ends_the_process_and_leaves_its_reason(
     server = start(graph, FAIRLEAD_TERMINATION_LOG=str(message))
     assert server.process.wait(60) == 1, server.log.read_text()
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
-    assert lines[-1]["message"] == "graph refused"
+    assert lines[-1]["message"] == "invalid graph"
     failure = json.loads(message.read_text())["failure"]
     assert failure["reason"] == "InvalidGraph"
     assert failure["message"] == f"{lines[-1]['at']}: {lines[-1]['reason']}"
@@ -91,14 +91,14 @@ MODELS = [
     ({"model.onnx": _external("../../secret")}, "tensor 'w' has its data at '../../secret', expected a file in the"),
     ({"model.onnx": _external("/etc/passwd")}, "tensor 'w' has its data at '/etc/passwd', expected a file in the"),
     ({"model.onnx": _external("")}, "tensor 'w' has its data at '', expected a file in the model's folder"),
-    ({"model.onnx": _external("w.bin")}, "tensor 'w' has its data at 'w.bin', which is not there"),
-    ({"model.onnx": onnx.scale(2.0, ["n", 3], opset=99)}, "refuses it (opset ai.onnx 99, IR 8)"),
+    ({"model.onnx": _external("w.bin")}, "tensor 'w' has its data at 'w.bin', which does not exist"),
+    ({"model.onnx": onnx.scale(2.0, ["n", 3], opset=99)}, "cannot load it (opset ai.onnx 99, IR 8)"),
     ({"other.onnx": GOOD}, "the artifact has no file model.onnx; it has other.onnx"),
 ]
 
 
 @pytest.mark.parametrize(("files", "reason"), MODELS, ids=[reason[:50] for _, reason in MODELS])
-def test_a_file_that_is_no_safe_model_is_refused_by_node(
+def test_a_file_that_is_not_a_safe_model_is_rejected_by_node(
     publish_model: Callable[..., str], tmp_path: Path, files: Any, reason: str
 ) -> None:
     uri = publish_model("bad", files)
@@ -108,7 +108,9 @@ def test_a_file_that_is_no_safe_model_is_refused_by_node(
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_a_pickle_is_refused_and_never_loaded(publish_model: Callable[..., str], tmp_path: Path, protocol: int) -> None:
+def test_a_pickle_is_rejected_and_never_loaded(
+    publish_model: Callable[..., str], tmp_path: Path, protocol: int
+) -> None:
     trace = tmp_path / "ran"
     uri = publish_model("bad", pickle.dumps(_Bomb(trace), protocol))
     message = rejection(tmp_path, {"name": "classifier", "type": "MODEL", "modelUri": uri})
@@ -125,7 +127,7 @@ def test_external_data_in_the_models_folder_is_served(
     assert answer.json["outputs"][0]["data"] == [7.0, 7.0]
 
 
-def test_a_tampered_or_other_artifact_is_refused(publish_model: Callable[..., str], tmp_path: Path) -> None:
+def test_a_tampered_or_other_artifact_is_rejected(publish_model: Callable[..., str], tmp_path: Path) -> None:
     uri = publish_model("good", GOOD)
     node = {"name": "classifier", "type": "MODEL", "modelUri": uri}
     assert f"expected {DIGEST}" in rejection(tmp_path, {**node, "digest": DIGEST})
@@ -135,7 +137,7 @@ def test_a_tampered_or_other_artifact_is_refused(publish_model: Callable[..., st
     other = publish_model("table", b"1,2", kind="dataset")
     assert "is an artifact of kind 'dataset', expected 'onnx-model'" in rejection(tmp_path, {**node, "modelUri": other})
     missing = {**node, "modelUri": (tmp_path / "nothing").as_uri()}
-    assert "no artifact is there" in rejection(tmp_path, missing)
+    assert "no artifact found" in rejection(tmp_path, missing)
 
 
 def chain(first: str, second: str) -> dict[str, Any]:
@@ -143,7 +145,7 @@ def chain(first: str, second: str) -> dict[str, Any]:
     return {"name": "first", "type": "TRANSFORMER", "modelUri": first, "children": [child]}
 
 
-def test_a_parent_whose_outputs_do_not_fit_its_child_is_refused(
+def test_a_parent_whose_outputs_do_not_fit_its_child_is_rejected(
     publish_model: Callable[..., str], tmp_path: Path
 ) -> None:
     three = publish_model("three", GOOD)
@@ -157,27 +159,28 @@ def test_a_parent_whose_outputs_do_not_fit_its_child_is_refused(
             [("c", "FP32", ["n", 3])],
         ),
     )
-    expected = "node second: input x: node first gives shape [-1, 3], expected [-1, 4]"
+    expected = "node second: input x: node first returns shape [-1, 3], expected [-1, 4]"
     assert rejection(tmp_path, chain(three, four)) == expected
-    expected = "node second: input x: node first gives FP64, expected FP32"
+    expected = "node second: input x: node first returns FP64, expected FP32"
     assert rejection(tmp_path, chain(double, three)) == expected
     assert (
-        rejection(tmp_path, chain(three, two)) == "node second: input a: node first gives scaled, expected a among them"
+        rejection(tmp_path, chain(three, two))
+        == "node second: input a: node first returns scaled, expected a among them"
     )
 
 
 MODEL = {"name": "m", "type": "MODEL", "modelUri": "file:///m"}
 REMOTE = {"name": "r", "type": "ROUTER", "endpoint": {"host": "127.0.0.1", "port": 9000, "type": "REST"}}
 GRAPHS = [
-    ("{", "is not JSON"),
+    ("{", "got invalid JSON"),
     ({**MODEL, "type": "MODELL"}, "graph.type: got 'MODELL', expected one of MODEL, TRANSFORMER"),
     ({**MODEL, "name": ""}, "graph.name: got '', expected a string that is not empty"),
-    ({"name": "m", "type": "MODEL"}, "graph: got {'modelUri': None, 'endpoint': None}, expected one of them"),
+    ({"name": "m", "type": "MODEL"}, "graph: got {'modelUri': None, 'endpoint': None}, expected exactly one of them"),
     ({**MODEL, "digest": "sha256:12"}, "graph.digest: got 'sha256:12', expected sha256: and 64"),
-    ({**MODEL, "modelURI": "x"}, "graph.modelURI: got 'x', expected no field but children, digest"),
-    ({**MODEL, "children": [MODEL]}, "graph: got 2 nodes named m, expected every name once"),
-    ({**MODEL, "children": [MODEL, {**MODEL, "name": "n"}]}, "graph.children: got 2 of them, expected at most 1"),
-    (REMOTE, "graph.children: got 0 of them, expected at least 1 below a ROUTER"),
+    ({**MODEL, "modelURI": "x"}, "graph.modelURI: got 'x', expected one of the fields children, digest"),
+    ({**MODEL, "children": [MODEL]}, "graph: got 2 nodes named m, expected unique names"),
+    ({**MODEL, "children": [MODEL, {**MODEL, "name": "n"}]}, "graph.children: got 2 children, expected at most 1"),
+    (REMOTE, "graph.children: got 0 children, expected at least 1 below a ROUTER"),
     ({**REMOTE, "endpoint": {"host": "h", "port": 0}, "children": [MODEL]}, "graph.endpoint.port: got 0"),
     ({**REMOTE, "endpoint": {"host": "h", "port": 1, "type": "GRPC"}, "children": [MODEL]}, "graph.endpoint.type: got"),
     (
@@ -188,11 +191,11 @@ GRAPHS = [
 
 
 @pytest.mark.parametrize(("graph", "reason"), GRAPHS, ids=[reason[:50] for _, reason in GRAPHS])
-def test_a_graph_that_makes_no_sense_is_refused_by_field(tmp_path: Path, graph: Any, reason: str) -> None:
+def test_an_invalid_graph_is_rejected_by_field(tmp_path: Path, graph: Any, reason: str) -> None:
     assert reason in rejection(tmp_path, graph)
 
 
-def test_a_setting_that_makes_no_sense_is_refused_by_name(start: Callable[..., Any]) -> None:
+def test_an_invalid_setting_is_rejected_by_name(start: Callable[..., Any]) -> None:
     server = start(MODEL, FAIRLEAD_MAX_IN_FLIGHT="many")
     assert server.process.wait(30) == 1
     line = json.loads(server.log.read_text())

@@ -22,7 +22,7 @@ def local(start: Callable[..., Any], publish_model: Callable[..., str]) -> Any:
     ).wait_ready()
 
 
-def test_ndarray_and_tensor_are_answered_in_kind(local: Any) -> None:
+def test_ndarray_and_tensor_are_answered_in_the_same_form(local: Any) -> None:
     answer = local.predict(
         {"data": {"names": ["a", "b", "c"], "ndarray": ROWS}, "meta": {"puid": "p1", "tags": {"k": "v"}}}
     )
@@ -39,7 +39,7 @@ def test_ndarray_and_tensor_are_answered_in_kind(local: Any) -> None:
     assert tensor.json["meta"]["puid"] != other.json["meta"]["puid"]
 
 
-REFUSED = [
+REJECTED = [
     ({}, "data: got [], expected data.ndarray or data.tensor"),
     ({"strData": "x"}, "data: got ['strData'], expected data.ndarray or data.tensor"),
     ({"data": {"ndarray": [["a", "b", "c"]]}}, "node twice: input x datatype: got text, expected FP32"),
@@ -55,15 +55,15 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("message", "reason"), REFUSED, ids=[reason[:50] for _, reason in REFUSED])
-def test_a_wrong_message_is_refused_in_seldons_form(local: Any, message: Any, reason: str) -> None:
+@pytest.mark.parametrize(("message", "reason"), REJECTED, ids=[reason[:50] for _, reason in REJECTED])
+def test_an_invalid_message_is_rejected_in_seldons_format(local: Any, message: Any, reason: str) -> None:
     answer = local.predict(message)
     status = answer.json["status"]
     assert (answer.status, status["code"], status["status"], status["reason"]) == (400, 400, "FAILURE", "BAD_REQUEST")
     assert status["info"].startswith(reason)
 
 
-def test_metrics_carry_seldons_names_and_labels(start: Callable[..., Any], publish_model: Callable[..., str]) -> None:
+def test_metrics_have_seldons_names_and_labels(start: Callable[..., Any], publish_model: Callable[..., str]) -> None:
     uri = publish_model("twice", onnx.scale(2.0, ["n", 3]))
     local = start({"name": "twice", "type": "MODEL", "modelUri": uri}).wait_ready()
     local.predict({"data": {"ndarray": ROWS}})
@@ -135,13 +135,13 @@ def test_two_pods_of_processes_have_nodes_of_their_own_on_one_port(
 ) -> None:
     port = free_port_of()
     for address, factor in (("127.0.0.2", 2.0), ("127.0.0.3", 3.0)):
-        # As in a pod, the graph says 127.0.0.1 for what runs beside the server.
+        # As in a pod, the graph uses 127.0.0.1 for services in the same pod.
         graph = {"name": "far", "type": "MODEL", "endpoint": seldon(factor=factor, port=port, address=address)}
         server = start(graph, FAIRLEAD_BIND_ADDRESS=address).wait_ready()
         assert server.predict({"data": {"ndarray": [[1.0]]}}).json["data"]["ndarray"] == [[factor]]
 
 
-def test_what_a_remote_node_refuses_is_told_by_its_name(start: Callable[..., Any], seldon: Callable[..., Any]) -> None:
+def test_an_error_of_a_remote_node_names_the_node(start: Callable[..., Any], seldon: Callable[..., Any]) -> None:
     server = start({"name": "far", "type": "MODEL", "endpoint": seldon()}).wait_ready()
     answer = server.predict({"data": {"ndarray": [[-1.0]]}})
     assert answer.status == 502
@@ -149,7 +149,7 @@ def test_what_a_remote_node_refuses_is_told_by_its_name(start: Callable[..., Any
     assert server.predict({"data": {"ndarray": [[1.0]]}}).json["data"]["ndarray"] == [[2.0]]
 
 
-def test_a_remote_node_that_is_late_gone_and_back_decides_readiness(
+def test_readiness_follows_a_remote_node_that_starts_late_stops_and_returns(
     start: Callable[..., Any], seldon: Callable[..., Any], free_port_of: Callable[[], int]
 ) -> None:
     port = free_port_of()
@@ -165,7 +165,7 @@ def test_a_remote_node_that_is_late_gone_and_back_decides_readiness(
     assert server.predict({"data": {"ndarray": [[1.0]]}}).status == 200
 
 
-def test_a_remote_node_that_hangs_is_given_up_at_its_deadline(start: Callable[..., Any], hanging: Any) -> None:
+def test_a_remote_node_that_hangs_times_out(start: Callable[..., Any], hanging: Any) -> None:
     endpoint = {"host": "127.0.0.1", "port": hanging, "type": "REST"}
     server = start({"name": "far", "type": "MODEL", "endpoint": endpoint}, FAIRLEAD_NODE_TIMEOUT_SECONDS="0.3")
     server.wait(lambda: "far" in server.get("/v2/health/ready").json.get("reason", ""))
@@ -176,7 +176,7 @@ def test_a_remote_node_that_hangs_is_given_up_at_its_deadline(start: Callable[..
     assert time.monotonic() - begin < 2
 
 
-def test_sigterm_lets_requests_under_way_end(start: Callable[..., Any], seldon: Callable[..., Any]) -> None:
+def test_requests_in_flight_are_answered_after_sigterm(start: Callable[..., Any], seldon: Callable[..., Any]) -> None:
     server = start({"name": "far", "type": "MODEL", "endpoint": seldon()}, FAIRLEAD_DRAIN_SECONDS="1").wait_ready()
     os.kill(server.process.pid, signal.SIGTERM)
     server.wait(lambda: server.get("/v2/health/ready").json.get("reason") == "draining", 5)

@@ -1,4 +1,4 @@
-"""The Open Inference Protocol v2 on a real server with real models: right answers, and refusals that name the field."""
+"""The Open Inference Protocol v2 on a real server with real models: correct answers, and errors that name the field."""
 
 from collections.abc import Callable
 from typing import Any
@@ -53,12 +53,12 @@ def test_metadata_is_that_of_the_whole_graph(server: Any) -> None:
 
 def test_outputs_can_be_selected(server: Any) -> None:
     assert server.infer(INPUT, outputs=[{"name": "logits"}]).status == 200
-    refused = server.infer(INPUT, outputs=[{"name": "scaled"}])
-    assert refused.status == 400
-    assert refused.json["error"] == "outputs[0].name: got 'scaled', expected one of logits"
+    rejected = server.infer(INPUT, outputs=[{"name": "scaled"}])
+    assert rejected.status == 400
+    assert rejected.json["error"] == "outputs[0].name: got 'scaled', expected one of logits"
 
 
-REFUSED = [
+REJECTED = [
     ({**INPUT, "shape": [1, 3]}, "inputs[0].data: got 6 values, expected 3, for shape [1, 3]"),
     ({**INPUT, "shape": [2, 4]}, "inputs[0].shape: got [2, 4], expected [-1, 3] (-1: any size)"),
     ({**INPUT, "shape": [6]}, "inputs[0].shape: got [6], expected [-1, 3] (-1: any size)"),
@@ -73,15 +73,15 @@ REFUSED = [
     ({**INPUT, "data": [1, 2, 3, True, 5, 6]}, "inputs[0].data[3]: got True, expected a number (FP32)"),
     ({**INPUT, "data": [1, 2, 3, 4, 5, 1e39]}, "inputs[0].data[5]: got 1e+39, expected a number that FP32 can hold"),
     ({**INPUT, "data": [[1, 2], [3]]}, "inputs[0].data: got rows of 1 and 2, expected rows of equal lengths"),
-    ({**INPUT, "data": [[1, 2], 3]}, "inputs[0].data: got values beside lists, expected rows of equal lengths"),
+    ({**INPUT, "data": [[1, 2], 3]}, "inputs[0].data: got values next to lists, expected rows of equal lengths"),
     ({**INPUT, "data": [[1, 2], [3, 4], [5, 6]]}, "inputs[0].data: got lists of shape [3, 2], expected shape [2, 3]"),
     ({**INPUT, "parameters": {"binary_data_size": 24}}, "inputs[0].parameters: got {'binary_data_size': 24}"),
     ("x", "inputs[0]: got 'x', expected one of x"),
 ]
 
 
-@pytest.mark.parametrize(("tensor", "message"), REFUSED, ids=[message[:60] for _, message in REFUSED])
-def test_a_wrong_input_is_refused_by_field_value_and_expectation(server: Any, tensor: Any, message: str) -> None:
+@pytest.mark.parametrize(("tensor", "message"), REJECTED, ids=[message[:60] for _, message in REJECTED])
+def test_an_invalid_input_is_rejected_by_field_value_and_expectation(server: Any, tensor: Any, message: str) -> None:
     answer = server.infer(tensor)
     assert answer.status == 400
     assert answer.json["error"].startswith(message)
@@ -91,14 +91,14 @@ BODIES = [
     (b"{", "body: got b'{', expected JSON"),
     (b'{"inputs": [{"name": "x", "data": [NaN]}]}', "body: got"),
     (b"[]", "body: got [], expected a JSON object with inputs"),
-    (b"{}", "inputs: got None, expected a list with one tensor or more"),
-    (b'{"inputs": []}', "inputs: got [], expected a list with one tensor or more"),
+    (b"{}", "inputs: got None, expected a list of at least one tensor"),
+    (b'{"inputs": []}', "inputs: got [], expected a list of at least one tensor"),
     (b'{"id": 7, "inputs": []}', "id: got 7, expected a string"),
     (b'{"parameters": [], "inputs": []}', "parameters: got [], expected an object"),
 ]
 
 
-def test_the_server_goes_on_after_every_wrong_body(server: Any) -> None:
+def test_the_server_continues_after_every_invalid_body(server: Any) -> None:
     for body, message in BODIES:
         answer = server.post("/v2/models/digits/infer", body)
         assert answer.status == 400, body
@@ -107,7 +107,7 @@ def test_the_server_goes_on_after_every_wrong_body(server: Any) -> None:
     assert server.process.poll() is None
 
 
-def test_unknown_models_paths_and_methods_are_told_apart(server: Any) -> None:
+def test_unknown_models_paths_and_methods_are_distinguished(server: Any) -> None:
     assert server.post("/v2/models/letters/infer", {}).json == {"error": "model: got 'letters', expected 'digits'"}
     assert server.get("/v2/models/letters").status == 404
     assert server.get("/nowhere").status == 404
@@ -116,7 +116,7 @@ def test_unknown_models_paths_and_methods_are_told_apart(server: Any) -> None:
     assert (answer.status, answer.headers["allow"]) == (405, "GET, POST")
 
 
-def test_binary_tensors_are_refused_as_such(server: Any) -> None:
+def test_binary_tensors_are_rejected_as_such(server: Any) -> None:
     answer = server.post("/v2/models/digits/infer", b"{}1234", {"Inference-Header-Content-Length": "2"})
     assert answer.status == 400
     assert "expected tensors as JSON" in answer.json["error"]
@@ -137,7 +137,7 @@ def test_a_data_type_comes_back_as_it_went_in(
     }  # fmt: skip
 
 
-def test_every_data_type_passes_through_and_out_of_range_is_refused(
+def test_every_data_type_passes_through_and_out_of_range_is_rejected(
     start: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:
     cases = {"BOOL": [True, False], "UINT8": [0, 255], "INT8": [-128, 127], "INT32": [-5, 2**31 - 1],
@@ -158,17 +158,17 @@ def test_every_data_type_passes_through_and_out_of_range_is_refused(
     index = list(cases).index("UINT8")
     wrong = [dict(tensor) for tensor in tensors]
     wrong[index]["data"] = [0, 256]
-    refused = server.infer(*wrong)
-    assert refused.json["error"] == f"inputs[{index}].data[1]: got 256, expected a number that UINT8 can hold"
+    rejected = server.infer(*wrong)
+    assert rejected.json["error"] == f"inputs[{index}].data[1]: got 256, expected a number that UINT8 can hold"
     wrong[index]["data"] = [0, 1.5]
     assert server.infer(*wrong).json["error"] == f"inputs[{index}].data[1]: got 1.5, expected an integer (UINT8)"
     assert "inputs: got 5 without in_BOOL, expected all of" in server.infer(*tensors[1:]).json["error"]
-    assert server.infer(*tensors, tensors[0]).json["error"].endswith("expected each name once")
+    assert server.infer(*tensors, tensors[0]).json["error"].endswith("expected unique names")
     short = [*tensors[:-1], {**tensors[-1], "shape": [1], "data": ["a"]}]
     assert server.infer(*short).json["error"] == "inputs[5].shape[0]: got 1, expected 2, as in inputs[0].shape"
 
 
-def test_a_value_that_the_model_itself_refuses_is_the_clients_fault(
+def test_a_value_that_is_invalid_for_the_model_is_a_client_error(
     start: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:
     table = onnx.tensor("table", np.arange(3, dtype=np.float32))
@@ -178,7 +178,7 @@ def test_a_value_that_the_model_itself_refuses_is_the_clients_fault(
     server = start({"name": "look", "type": "MODEL", "modelUri": publish_model("look", gather)}).wait_ready()
     ask = {"name": "i", "datatype": "INT64", "shape": [1]}
     assert server.infer({**ask, "data": [2]}).json["outputs"][0]["data"] == [2.0]
-    refused = server.infer({**ask, "data": [7]})
-    assert refused.status == 400
-    assert "node look" in refused.json["error"]
+    rejected = server.infer({**ask, "data": [7]})
+    assert rejected.status == 400
+    assert "node look" in rejected.json["error"]
     assert server.infer({**ask, "data": [1]}).status == 200

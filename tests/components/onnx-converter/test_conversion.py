@@ -1,4 +1,4 @@
-"""Conversion of real torch programs: the same answers in ONNX Runtime, or a rejection that leaves nothing behind."""
+"""Conversion of real torch programs: equal outputs in ONNX Runtime, or a rejection without an artifact."""
 
 import json
 import os
@@ -23,7 +23,7 @@ CLASSES, ROWS = 3, 40
 
 
 class Classifier(nn.Module):
-    """Tells apart pictures of three brightnesses; the weights are set, not learned."""
+    """Classifies pictures by three levels of brightness; the weights are set, not learned."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,7 +51,7 @@ class Eigenvalues(nn.Module):
 
 @pytest.fixture
 def dataset(tmp_path: Path) -> str:
-    """Publish pictures of brightness 0.1, 0.5 and 0.9 times 10: the model takes them divided by 10."""
+    """Publish pictures of brightness 0.1, 0.5 and 0.9 times 10; the model expects them divided by 10."""
     folder, uri = tmp_path / "data", (tmp_path / "store" / "data").as_uri()
     folder.mkdir()
     generator = np.random.default_rng(0)
@@ -96,7 +96,7 @@ def model(save: Callable[..., str]) -> str:
 
 
 def convert(tmp_path: Path, model: str, dataset: str, *more: str) -> tuple[int, str]:
-    """Run the conversion in this process; return its status and where the result would be."""
+    """Run the conversion in this process; return its status and the URI for the result."""
     out = (tmp_path / "store" / "onnx").as_uri()
     return main(["--model", model, "--dataset", dataset, "--out-uri", out, *more]), out
 
@@ -139,14 +139,14 @@ def test_equal_conversions_are_equal_artifacts_without_traces_of_the_machine(
     tmp_path: Path, model: str, dataset: str
 ) -> None:
     for _ in range(2):
-        # Other content at the same place would be refused.
+        # Other content at the same URI would be rejected.
         assert convert(tmp_path, model, dataset, "--scale", "0.1")[0] == 0
     content = (tmp_path / "store" / "onnx" / "model.onnx").read_bytes()
     assert b".py" not in content
     assert str(tmp_path).encode() not in content
 
 
-def test_too_low_an_accuracy_is_refused_with_its_figures(
+def test_too_low_an_accuracy_is_rejected_with_its_figures(
     tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     status, _ = convert(tmp_path, model, dataset)  # without the scale, all pictures look bright
@@ -155,14 +155,14 @@ def test_too_low_an_accuracy_is_refused_with_its_figures(
     assert absent(tmp_path)
 
 
-def test_values_out_of_tolerance_are_refused_with_their_figures(
+def test_values_out_of_tolerance_are_rejected_with_their_figures(
     tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # No two runtimes add floats in the same order: without any tolerance, real differences are out of bounds.
+    # Runtimes add floats in different orders: without a tolerance, these differences are out of bounds.
     status, _ = convert(tmp_path, model, dataset, "--scale", "0.1", "--atol", "0", "--rtol", "0")
     assert status == 2
     message = capsys.readouterr().err
-    assert "of 120 output values differ by more than atol 0 + rtol 0 (greatest difference" in message
+    assert "of 120 output values differ by more than atol 0 + rtol 0 (largest difference" in message
     assert absent(tmp_path)
 
 
@@ -216,7 +216,7 @@ def test_a_pickle_in_a_model_is_never_run(
         ("signature.json", b"[", "signature.json: expected inputs and outputs"),
     ],
 )
-def test_a_model_that_is_not_whole_is_refused_by_file(
+def test_an_incomplete_model_is_rejected_by_file(
     tmp_path: Path, model: str, dataset: str, name: str, content: bytes | None, reason: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
@@ -230,16 +230,16 @@ def test_a_model_that_is_not_whole_is_refused_by_file(
     assert reason in capsys.readouterr().err
 
 
-def test_a_fixed_batch_size_shows(
+def test_a_fixed_batch_size_is_detected(
     tmp_path: Path, save: Callable[..., str], dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uri = save(Classifier(), {"image": (2, 1, 6, 6)}, {"logits": [-1, CLASSES]}, free=False)
     assert convert(tmp_path, uri, dataset, "--scale", "0.1")[0] == 1
-    assert "the torch program refuses the split" in capsys.readouterr().err
+    assert "the torch program failed on the split" in capsys.readouterr().err
     assert absent(tmp_path)
 
 
-def test_a_program_that_onnx_cannot_hold_is_refused_with_torchs_reason(
+def test_a_program_that_onnx_cannot_represent_is_rejected_with_torchs_reason(
     tmp_path: Path, save: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, data = tmp_path / "square", (tmp_path / "store" / "square").as_uri()
@@ -251,7 +251,7 @@ def test_a_program_that_onnx_cannot_hold_is_refused_with_torchs_reason(
     assert "cannot export it to ONNX" in capsys.readouterr().err
 
 
-def test_wrong_kinds_digests_splits_and_shapes_are_refused(
+def test_wrong_kinds_digests_splits_and_shapes_are_rejected(
     tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wrong = "sha256:" + "0" * 64

@@ -1,4 +1,4 @@
-"""The compiled pipelines: committed, equal on every machine, installing nothing at run time."""
+"""The compiled pipelines: committed, reproducible on every machine, without installations at run time."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def test_tasks_install_nothing_and_run_in_our_images() -> None:
 
 @pytest.mark.parametrize("task", ["convert", "deploy", "make-scaler", "train", "validate"])
 def test_a_tasks_image_needs_of_kfp_only_its_own_files(task: str, tmp_path: Path) -> None:
-    """Run the task's program with a Python that has kfp's wheel and nothing else, and no command to find."""
+    """Run the task's program with a Python that has only kfp's wheel, and without the task's command on PATH."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "kfp").symlink_to(Path(kfp.__file__).parent)
     (tmp_path / "bin").mkdir()

@@ -1,4 +1,4 @@
-"""`fairlead-pipelines run-local`: what it refuses before anything runs."""
+"""`fairlead-pipelines run-local`: errors before anything runs."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ REQUIRED = ["--run=r", "--dataset-uri=file:///d", "--dataset-digest=sha256:0", "
 
 
 def test_a_missing_parameter_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
+    with pytest.raises(SystemExit) as rejected:
         run_local(REQUIRED[1:])
-    assert refused.value.code == 2
+    assert rejected.value.code == 2
     assert "required: --run" in capsys.readouterr().err
 
 
@@ -23,10 +23,10 @@ def test_a_missing_parameter_is_named(capsys: pytest.CaptureFixture[str]) -> Non
         pytest.param("--epochs=3", "unrecognized arguments: --epochs=3", id="not a parameter"),
     ],
 )
-def test_a_bad_parameter_is_refused(flag: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as refused:
+def test_an_invalid_parameter_is_rejected(flag: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as rejected:
         run_local([*REQUIRED, flag])
-    assert refused.value.code == 2
+    assert rejected.value.code == 2
     assert message in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""Training jobs as the pods run them: one launcher and its agents, on loopback addresses of their own."""
+"""Training jobs as pods run them: a launcher and its agents, each on its own loopback address."""
 
 import contextlib
 import itertools
@@ -65,10 +65,10 @@ class Job:
         self.agents[worker] = self._spawn(f"worker-{worker}", argv, own | variables)
 
     def wait(self, seconds: float = 60) -> list[int]:
-        """Wait for the end; return the launcher's exit code and then each agent's."""
+        """Wait for all processes; return the exit codes of the launcher and of each agent."""
         end = time.monotonic() + seconds
-        everyone = [self.launcher, *(self.agents[worker] for worker in sorted(self.agents))]
-        return [process.wait(max(0.1, end - time.monotonic())) for process in everyone if process]
+        processes = [self.launcher, *(self.agents[worker] for worker in sorted(self.agents))]
+        return [process.wait(max(0.1, end - time.monotonic())) for process in processes if process]
 
     def message(self, who: str) -> dict[str, Any]:
         """Return a termination message."""
@@ -78,11 +78,11 @@ class Job:
         return message
 
     def log(self, who: str) -> str:
-        """Return what a container printed."""
+        """Return a container's log."""
         return (self.folder / f"{who}.log").read_text()
 
     def status(self) -> dict[str, Any]:
-        """Ask the launcher as the operator does; while nothing answers, nothing is known."""
+        """Read the launcher's status as the operator does; the phase is None until the launcher answers."""
         with (
             contextlib.suppress(urllib.error.URLError),
             urllib.request.urlopen(f"http://{self.network}.1:7070/status", timeout=5) as answer,
@@ -92,7 +92,7 @@ class Job:
         return {"phase": None}
 
     def until(self, holds: Callable[[], bool], seconds: float = 30) -> None:
-        """Wait until something holds."""
+        """Wait until a condition holds."""
         end = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < end, f"not within {seconds} s; logs: {self.logs()}"
@@ -103,7 +103,7 @@ class Job:
         return "\n".join(f"== {file.name}\n{file.read_text()}" for file in sorted(self.folder.glob("*.log")))
 
     def processes(self) -> list[int]:
-        """Return every process that carries this job's name in its environment."""
+        """Return the ID of every process that has this job's name in its environment."""
         marker = f"FAIRLEAD_JOB={self.name}".encode()
         found = []
         for file in Path("/proc").glob("[0-9]*/environ"):
@@ -135,7 +135,7 @@ class Job:
 
 @pytest.fixture
 def new_job(tmp_path: Path) -> Iterator[Callable[..., Job]]:
-    """Make jobs; afterwards nothing of them may run."""
+    """Return a function that creates jobs; check afterwards that none of their processes is running."""
     jobs: list[Job] = []
 
     def make(**options: Any) -> Job:
@@ -153,7 +153,7 @@ def new_job(tmp_path: Path) -> Iterator[Callable[..., Job]]:
         for process in [job.launcher, *job.agents.values()]:
             if process:
                 process.wait()
-    assert not any(left.values()), f"processes were left: {left}"
+    assert not any(left.values()), f"processes are still running: {left}"
 
 
 @pytest.fixture

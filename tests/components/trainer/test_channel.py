@@ -1,4 +1,4 @@
-"""The authenticated channel: what passes, and what is refused."""
+"""The authenticated channel: accepted and rejected requests."""
 
 import http.client
 import secrets
@@ -29,15 +29,17 @@ def test_a_signed_request_passes_once() -> None:
     guard = RequestGuard(KEY)
     headers = sign_request(KEY, "POST", "/v1/register", b"{}", NOW)
     assert guard.rejection("POST", "/v1/register", b"{}", headers, NOW) is None
-    assert guard.rejection("POST", "/v1/register", b"{}", headers, NOW + 1) == "it was sent before"
+    assert guard.rejection("POST", "/v1/register", b"{}", headers, NOW + 1) == "the request was replayed"
 
 
 @pytest.mark.parametrize(
     ("method", "path", "body"), [("PUT", "/a", b"x"), ("POST", "/b", b"x"), ("POST", "/a", b"y"), ("POST", "/ax", b"")]
 )
-def test_a_signature_fits_one_method_path_and_body(method: str, path: str, body: bytes) -> None:
+def test_a_signature_matches_one_method_path_and_body(method: str, path: str, body: bytes) -> None:
     headers = sign_request(KEY, "POST", "/a", b"x", NOW)
-    assert RequestGuard(KEY).rejection(method, path, body, headers, NOW) == "its signature does not fit this job's key"
+    assert (
+        RequestGuard(KEY).rejection(method, path, body, headers, NOW) == "the signature does not match this job's key"
+    )
 
 
 @pytest.mark.parametrize("name", [TIME, NONCE, SIGNATURE])
@@ -45,14 +47,14 @@ def test_no_signed_header_may_be_changed_or_left_out(name: str) -> None:
     headers = sign_request(KEY, "POST", "/a", b"", NOW)
     guard = RequestGuard(KEY)
     assert guard.rejection("POST", "/a", b"", {**headers, name: headers[name] + "0"}, NOW) is not None
-    assert guard.rejection("POST", "/a", b"", {**headers, name: ""}, NOW) == "it is not signed"
+    assert guard.rejection("POST", "/a", b"", {**headers, name: ""}, NOW) == "the request is not signed"
     assert guard.rejection("POST", "/a", b"", {**headers, SIGNATURE: "ä"}, NOW) is not None
 
 
-def test_an_old_request_is_refused_so_that_the_memory_of_nonces_may_end() -> None:
+def test_an_old_request_is_rejected_so_that_nonces_can_expire() -> None:
     headers = sign_request(KEY, "POST", "/a", b"", NOW)
     rejection = RequestGuard(KEY).rejection("POST", "/a", b"", headers, NOW + CLOCK_SKEW + 1)
-    assert rejection == f"it is {CLOCK_SKEW + 1} s from this clock"
+    assert rejection == f"the request's time differs from this clock by {CLOCK_SKEW + 1} s"
 
 
 def test_an_answer_is_bound_to_its_request_and_status() -> None:
@@ -73,20 +75,20 @@ def server() -> Iterator[LauncherServer]:
     server.stop()
 
 
-def test_a_holder_of_the_key_registers(server: LauncherServer) -> None:
+def test_an_agent_with_the_key_registers(server: LauncherServer) -> None:
     client = LauncherClient("127.0.0.1", server.server_port, KEY)
     assert client.post("/v1/register", REGISTER) == {"state": "wait"}
     assert server.coordinator.status()["workers"] == {"ready": 1, "desired": 1}
 
 
-def test_a_stranger_does_not(server: LauncherServer) -> None:
+def test_an_agent_without_the_key_does_not(server: LauncherServer) -> None:
     client = LauncherClient("127.0.0.1", server.server_port, secrets.token_bytes(32))
     with pytest.raises(ChannelError, match="does not accept this job's key"):
         client.post("/v1/register", REGISTER)
     assert server.coordinator.status()["workers"] == {"ready": 0, "desired": 1}
 
 
-def test_an_agent_does_not_obey_who_cannot_sign(server: LauncherServer) -> None:
+def test_an_agent_ignores_answers_that_are_not_signed_with_the_key(server: LauncherServer) -> None:
     server.guard = RequestGuard(KEY)
     server.key = secrets.token_bytes(32)  # It accepts the request, but its answer is signed with another key.
     with pytest.raises(ChannelError, match="the answer is not signed with this job's key"):
@@ -103,7 +105,7 @@ def test_an_agent_does_not_obey_who_cannot_sign(server: LauncherServer) -> None:
         ({"address": None}, ""),
     ],
 )
-def test_a_registration_that_does_not_fit_the_job_is_refused(
+def test_a_registration_that_does_not_match_the_job_is_rejected(
     server: LauncherServer, change: dict[str, object], reason: str
 ) -> None:
     message = {key: value for key, value in (REGISTER | change).items() if value is not None}
@@ -111,7 +113,7 @@ def test_a_registration_that_does_not_fit_the_job_is_refused(
         LauncherClient("127.0.0.1", server.server_port, KEY).post("/v1/register", message)
 
 
-def test_a_second_agent_of_one_worker_is_refused(server: LauncherServer) -> None:
+def test_a_second_agent_of_one_worker_is_rejected(server: LauncherServer) -> None:
     client = LauncherClient("127.0.0.1", server.server_port, KEY)
     client.post("/v1/register", REGISTER)
     with pytest.raises(RequestRejected, match="registered by another agent"):

@@ -1,4 +1,4 @@
-"""Verdicts: which failure counts, who is lost, when a run has succeeded."""
+"""Results of runs: which failure is the cause, which worker is lost, when a run has succeeded."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ MODEL = {"uri": "file:///m", "digest": "sha256:" + "ab" * 32, "version": "v1"}
 
 
 class Clock:
-    """A time that the test sets."""
+    """A clock that the test controls."""
 
     now = 1000.0
 
@@ -33,12 +33,12 @@ def run(clock: Clock) -> Coordinator:
     coordinator = Coordinator(Run(3, 1, 0), BACKENDS["horovod"], Timing(1, SILENCE, 5), clock)
     for worker in range(3):
         extra = {"slots": 1, "address": "127.0.0.1", "interface": "lo"}
-        assert coordinator.register(who(worker) | extra)["state"] == "wait"
+        assert coordinator.register(identity(worker) | extra)["state"] == "wait"
     coordinator.start({worker: [Slot(worker, {})] for worker in range(3)})
     return coordinator
 
 
-def who(worker: int) -> dict[str, Any]:
+def identity(worker: int) -> dict[str, Any]:
     return {"worker": worker, "attempt": 0, "instance": f"agent-{worker}"}
 
 
@@ -47,7 +47,7 @@ def failure(worker: int, tail: str) -> Failure:
 
 
 def fail(coordinator: Coordinator, known: Failure) -> None:
-    """Report a failure without waiting for the verdict, as a request's thread would."""
+    """Report a failure from a thread, because the request waits for the result."""
     coordinator._failures.append(known)
     coordinator._failed_at = coordinator._clock()
     coordinator._agents[known.worker].finished = True
@@ -56,24 +56,24 @@ def fail(coordinator: Coordinator, known: Failure) -> None:
 def test_all_finished_is_success(run: Coordinator) -> None:
     for worker in range(3):
         assert not run.decide()
-        run.finish(who(worker) | {"model": MODEL if worker == 0 else None})
+        run.finish(identity(worker) | {"model": MODEL if worker == 0 else None})
     assert run.decide()
     assert (run.phase, run.model and run.model.to_json()) == ("Succeeded", MODEL)
 
 
 def test_rank_0_learns_when_it_is_the_last(run: Coordinator) -> None:
-    assert run.heartbeat(who(0)) == {"state": "run", "othersFinished": False}
-    run.finish(who(1))
-    assert run.heartbeat(who(0))["othersFinished"] is False
-    run.finish(who(2))
-    assert run.heartbeat(who(0))["othersFinished"] is True
+    assert run.heartbeat(identity(0)) == {"state": "run", "othersFinished": False}
+    run.finish(identity(1))
+    assert run.heartbeat(identity(0))["othersFinished"] is False
+    run.finish(identity(2))
+    assert run.heartbeat(identity(0))["othersFinished"] is True
 
 
-def test_an_own_failure_is_the_verdict_at_once(run: Coordinator) -> None:
+def test_a_root_cause_fails_the_run_at_once(run: Coordinator) -> None:
     fail(run, failure(1, "KeyError: 'x'"))
     assert run.decide()
     assert run.cause == failure(1, "KeyError: 'x'")
-    assert run.heartbeat(who(0))["state"] == "stop"
+    assert run.heartbeat(identity(0))["state"] == "stop"
 
 
 def test_a_consequence_waits_for_its_cause(run: Coordinator) -> None:
@@ -84,13 +84,13 @@ def test_a_consequence_waits_for_its_cause(run: Coordinator) -> None:
     assert run.cause == failure(2, "exit")
 
 
-def test_a_consequence_alone_counts_when_all_others_are_well(run: Coordinator, clock: Clock) -> None:
+def test_a_consequence_is_the_cause_if_all_other_workers_are_healthy(run: Coordinator, clock: Clock) -> None:
     consequence = failure(0, "HorovodInternalError")
     fail(run, consequence)
     for _ in range(6):
         clock.now += 1
-        run.heartbeat(who(1))
-        run.heartbeat(who(2))
+        run.heartbeat(identity(1))
+        run.heartbeat(identity(2))
         assert not run.decide()
     clock.now += 1
     assert run.decide()
@@ -100,36 +100,36 @@ def test_a_consequence_alone_counts_when_all_others_are_well(run: Coordinator, c
 def test_after_a_consequence_a_silent_worker_is_the_cause(run: Coordinator, clock: Clock) -> None:
     fail(run, failure(0, "HorovodInternalError"))
     clock.now += 5.5
-    run.heartbeat(who(2))
+    run.heartbeat(identity(2))
     assert run.decide()
     assert run.cause is not None
     assert (run.cause.worker, run.cause.reason) == (1, "LostWorker")
 
 
-def test_silence_is_borne_for_its_time_and_no_longer(run: Coordinator, clock: Clock) -> None:
+def test_a_worker_is_lost_after_the_silence_limit_and_not_before(run: Coordinator, clock: Clock) -> None:
     clock.now += SILENCE
     assert not run.decide()
     clock.now += 0.1
     for worker in (0, 2):
-        run.heartbeat(who(worker))
+        run.heartbeat(identity(worker))
     assert run.decide()
     assert run.cause is not None
     assert (run.cause.worker, run.cause.reason) == (1, "LostWorker")
 
 
 def test_a_finished_worker_may_be_silent(run: Coordinator, clock: Clock) -> None:
-    run.finish(who(1))
+    run.finish(identity(1))
     clock.now += SILENCE - 1
-    run.heartbeat(who(0))
-    run.heartbeat(who(2))
+    run.heartbeat(identity(0))
+    run.heartbeat(identity(2))
     clock.now += 2
     assert not run.decide()
     assert run.status()["workers"] == {"ready": 3, "desired": 3}
 
 
-def test_a_worker_that_is_lost_while_others_are_awaited_fails_the_job(clock: Clock) -> None:
+def test_a_worker_that_is_lost_before_all_have_registered_fails_the_job(clock: Clock) -> None:
     coordinator = Coordinator(Run(2, 1, 0), BACKENDS["horovod"], Timing(1, SILENCE, 5), clock)
-    coordinator.register(who(0) | {"slots": 1, "address": "127.0.0.1", "interface": "lo"})
+    coordinator.register(identity(0) | {"slots": 1, "address": "127.0.0.1", "interface": "lo"})
     assert coordinator.missing() == [1]
     clock.now += SILENCE + 1
     assert coordinator.decide()
@@ -138,18 +138,18 @@ def test_a_worker_that_is_lost_while_others_are_awaited_fails_the_job(clock: Clo
 
 def test_progress_carries_an_eta(run: Coordinator, clock: Clock) -> None:
     assert run.status()["progress"] is None
-    run.heartbeat(who(0) | {"progress": {"step": 10, "totalSteps": 100, "metrics": {"loss": 0.5}}})
+    run.heartbeat(identity(0) | {"progress": {"step": 10, "totalSteps": 100, "metrics": {"loss": 0.5}}})
     assert "etaSeconds" not in run.status()["progress"]
     clock.now += 10
-    run.heartbeat(who(0) | {"progress": {"step": 30, "totalSteps": 100, "metrics": {"loss": 0.4}}})
+    run.heartbeat(identity(0) | {"progress": {"step": 30, "totalSteps": 100, "metrics": {"loss": 0.4}}})
     assert run.status()["progress"] == {"step": 30, "totalSteps": 100, "metrics": {"loss": 0.4}, "etaSeconds": 35}
     clock.now += 10
-    run.heartbeat(who(0) | {"progress": {"step": 30, "totalSteps": 100, "metrics": {}}})
+    run.heartbeat(identity(0) | {"progress": {"step": 30, "totalSteps": 100, "metrics": {}}})
     assert run.status()["progress"]["etaSeconds"] == 70
 
 
-def test_progress_of_no_use_changes_nothing(run: Coordinator) -> None:
+def test_invalid_progress_changes_nothing(run: Coordinator) -> None:
     useless: list[Any] = [None, [], "x", {}, {"step": -1}, {"step": 1.5}, {"step": True}]
     for progress in useless:
-        run.heartbeat(who(0) | {"progress": progress})
+        run.heartbeat(identity(0) | {"progress": progress})
     assert run.status()["progress"] is None

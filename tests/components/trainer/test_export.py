@@ -1,4 +1,4 @@
-"""Saved models: loaded back without running anybody's code, with any batch size."""
+"""Saved models: loaded without running the author's code, with any batch size."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,9 @@ class TwoInputs(nn.Module):
         return left + right, (left > right).to(torch.int64)
 
 
-def test_a_saved_model_gives_equal_answers_for_any_batch_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_saved_model_returns_equal_outputs_for_any_batch_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Dropout(0.5), nn.Linear(4 * 36, 10))
     monkeypatch.setenv("FAIRLEAD_MODEL_DIR", str(tmp_path))
@@ -57,7 +59,7 @@ def test_several_inputs_and_outputs_keep_their_order_and_types(tmp_path: Path) -
         ({"x": torch.rand(2, 3)}, ["y", "z"], "outputs: got 2 names, expected 1"),
     ],
 )
-def test_a_model_that_cannot_be_described_is_refused(
+def test_a_model_that_cannot_be_described_is_rejected(
     tmp_path: Path, inputs: dict[str, torch.Tensor], outputs: list[str], reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason):

@@ -1,4 +1,4 @@
-"""Real Horovod runs under launcher and agents."""
+"""Real Horovod runs with the launcher and agents."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""How a job ends that does not succeed: the worker, the code and the last words are named; nothing is left."""
+"""Failed jobs: the report has the worker, the exit code and the last log lines; no process keeps running."""
 
 import secrets
 import signal
@@ -14,11 +14,11 @@ WAIT = "sleep 60"
 
 
 def by_worker(one: str, others: str = WAIT) -> list[str]:
-    """Build a command of which worker 1 does one thing and all others another."""
+    """Build a command that runs one program on worker 1 and another on all other workers."""
     return ["sh", "-c", f'if [ "$FAIRLEAD_WORKER_INDEX" = 1 ]; then {one}; else {others}; fi']
 
 
-def test_a_script_that_exits_3_fails_the_job_with_its_last_words(new_job: NewJob) -> None:
+def test_a_script_that_exits_3_fails_the_job_with_its_last_log_lines(new_job: NewJob) -> None:
     job = new_job().start(*by_worker("echo loading; echo 'no such layer: größe' >&2; exit 3"))
     assert job.wait() == [1, 143, 3], job.logs()
     failure = {
@@ -34,7 +34,7 @@ def test_a_script_that_exits_3_fails_the_job_with_its_last_words(new_job: NewJob
     assert "[1] loading" in job.log("worker-1")
 
 
-def test_a_killed_process_is_told_from_one_that_exits(new_job: NewJob) -> None:
+def test_a_killed_process_is_distinguished_from_one_that_exits(new_job: NewJob) -> None:
     job = new_job().start(*by_worker("echo $$; kill -KILL $$"))
     assert job.wait() == [1, 143, 137], job.logs()
     failure = job.message("launcher")["failure"]
@@ -68,15 +68,15 @@ def test_a_killed_agent_is_a_lost_worker_and_its_process_dies_with_it(new_job: N
     assert job.wait() == [1, 143, -9], job.logs()
     failure = job.message("launcher")["failure"]
     assert (failure["worker"], failure["reason"]) == (1, "LostWorker")
-    assert "no sign of life" in failure["logTail"]
+    assert "has sent no heartbeat for" in failure["logTail"]
 
 
-def test_an_agent_that_is_told_to_stop_says_so_at_once(new_job: NewJob) -> None:
+def test_an_agent_that_is_stopped_reports_it_at_once(new_job: NewJob) -> None:
     job = new_job(environment={"FAIRLEAD_SILENCE_SECONDS": "600"}).start("sleep", "60")
     job.until(lambda: len(job.processes()) == 5)
     job.agents[0].send_signal(signal.SIGTERM)
     assert job.wait(20) == [1, 143, 143], job.logs()
-    assert job.message("launcher")["failure"]["logTail"] == "worker 0 was told to stop"
+    assert job.message("launcher")["failure"]["logTail"] == "worker 0 was stopped by a signal"
     assert job.message("worker-0") == {"stopped": True}
 
 
@@ -99,17 +99,17 @@ def test_a_process_that_ignores_sigterm_is_killed_after_the_grace(new_job: NewJo
     assert job.processes() == []
 
 
-def test_the_launcher_stops_when_told_to(new_job: NewJob) -> None:
+def test_the_launcher_stops_on_a_signal(new_job: NewJob) -> None:
     job = new_job()
     job.start_launcher()
     assert job.launcher is not None
-    job.until(lambda: "waits for workers" in job.log("launcher"))
+    job.until(lambda: "waiting for workers" in job.log("launcher"))
     job.launcher.send_signal(signal.SIGTERM)
     assert job.wait(10) == [143]
     assert job.message("launcher") == {"stopped": True}
 
 
-def test_a_wrong_key_is_refused_and_changes_nothing(new_job: NewJob) -> None:
+def test_a_wrong_key_is_rejected_and_changes_nothing(new_job: NewJob) -> None:
     job = new_job(workers=1)
     foreign = job.folder / "foreign-key"
     foreign.write_text(secrets.token_hex(32))
@@ -131,7 +131,7 @@ def test_no_log_or_environment_of_a_process_holds_the_key(new_job: NewJob) -> No
     assert "FAIRLEAD_KEY_FILE" not in job.log("worker-0")
 
 
-def test_a_dataset_of_another_digest_is_refused_before_anything_starts(
+def test_a_dataset_of_another_digest_is_rejected_before_anything_starts(
     new_job: NewJob, dataset: tuple[str, Manifest]
 ) -> None:
     digest = "sha256:" + "0" * 64
@@ -144,11 +144,11 @@ def test_a_dataset_of_another_digest_is_refused_before_anything_starts(
     assert "started" not in job.log("worker-0")
 
 
-def test_a_damaged_dataset_is_refused(new_job: NewJob, dataset: tuple[str, Manifest]) -> None:
+def test_a_damaged_dataset_is_rejected(new_job: NewJob, dataset: tuple[str, Manifest]) -> None:
     Path(dataset[0].removeprefix("file://"), "train.npz").write_bytes(b"damaged")
     job = new_job(workers=1, environment={"FAIRLEAD_DATASET_URI": dataset[0]}).start("true")
     assert job.wait() == [1, 1], job.logs()
-    assert "the manifest says" in job.message("launcher")["failure"]["logTail"]
+    assert "as in the manifest" in job.message("launcher")["failure"]["logTail"]
 
 
 def test_no_model_is_published_when_another_worker_fails(new_job: NewJob, tmp_path: Path) -> None:
@@ -169,10 +169,10 @@ def test_a_place_for_the_model_that_is_taken_fails_the_job(new_job: NewJob, tmp_
     assert job.wait() == [1, 1], job.logs()
     failure = job.message("launcher")["failure"]
     assert failure["reason"] == "InvalidModel"
-    assert "the place is taken" in failure["logTail"]
+    assert "the location is in use" in failure["logTail"]
 
 
-def test_an_agent_of_another_attempt_is_refused(new_job: NewJob) -> None:
+def test_an_agent_of_another_attempt_is_rejected(new_job: NewJob) -> None:
     job = new_job(workers=1)
     job.start_launcher()
     job.start_agent(0, "true", FAIRLEAD_ATTEMPT="1")

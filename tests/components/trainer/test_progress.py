@@ -1,4 +1,4 @@
-"""Progress files: written by scripts, read with suspicion."""
+"""Progress files: written by scripts, validated when they are read."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_first_and_the_last_step_are_written_others_at_a_bounded_rate(file: Path) -> None:
+def test_the_first_and_the_last_step_are_written_others_at_a_limited_rate(file: Path) -> None:
     progress = Progress(total_steps=1000)
     written = []
     for step in range(1, 1001):
@@ -39,7 +39,7 @@ def test_outside_a_job_nothing_is_written(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"step": "1"}', '{"step": -1}', '{"metrics": {}}'])
-def test_what_is_no_progress_is_none(file: Path, content: str) -> None:
+def test_invalid_progress_is_none(file: Path, content: str) -> None:
     file.write_text(content)
     assert read_progress(file) is None
 

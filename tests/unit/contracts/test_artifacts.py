@@ -94,7 +94,7 @@ def test_a_value_out_of_bounds_is_rejected_by_field(kind: type[Any], document: A
 def test_a_document_that_is_too_long_or_too_deep_is_rejected() -> None:
     with pytest.raises(ContractError, match="at most 1048576"):
         Signature.parse_json(b" " * (1 << 20) + b"{}", "signature.json")
-    with pytest.raises(ContractError, match=r"bundle\.json: got what is not JSON"):
+    with pytest.raises(ContractError, match=r"bundle\.json: got invalid JSON"):
         BundleDescription.parse_json(b"[" * 5000, "bundle.json")
 
 

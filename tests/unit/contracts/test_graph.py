@@ -57,8 +57,8 @@ def test_the_largest_graph_is_read() -> None:
 
 
 REJECTED = [
-    ("{", "graph.json: got what is not JSON", "cut off"),
-    ("[" * 5000, "graph.json: got what is not JSON", "too deep for any reader"),
+    ("{", "graph.json: got invalid JSON", "cut off"),
+    ("[" * 5000, "graph.json: got invalid JSON", "too deep for any reader"),
     (" " * (1 << 20) + "{}", "graph.json: got 1048578 bytes, expected at most 1048576", "larger than a ConfigMap"),
     ({**WRITTEN, "schema": "fairlead.dev/graph/v2"}, "schema: got 'fairlead.dev/graph/v2'", "another version"),
     ({**WRITTEN, "deployment": ""}, "deployment: got '', expected a string that is not empty", "no name"),
@@ -68,18 +68,26 @@ REJECTED = [
     ({**WRITTEN, "graph": tree(16, 2)}, f"graph: got 273 nodes, expected at most {MAX_NODES}", "too many nodes"),
     ({**WRITTEN, "graph": tree(17, 1)}, "graph.children: got [{", "too many children"),
     ({**WRITTEN, "graph": {**NODE, "name": "x" * 64}}, "graph.name: got 'xxx", "too long a name"),
-    ({**WRITTEN, "graph": {**NODE, "modelUri": "/m"}}, "graph.modelUri: got '/m', expected what matches", "no URI"),
+    (
+        {**WRITTEN, "graph": {**NODE, "modelUri": "/m"}},
+        "graph.modelUri: got '/m', expected a string that matches",
+        "no URI",
+    ),
     ({**WRITTEN, "graph": {**NODE, "modelUri": "s3://" + "x" * 2048}}, "graph.modelUri: got 's3://xx", "too long"),
     (
         {**WRITTEN, "graph": {**NODE, "digest": "md5:1"}},
         "graph.digest: got 'md5:1', expected sha256: and 64",
         "no digest",
     ),
-    ({**WRITTEN, "graph": {**NODE, "uri": 1}}, "graph.uri: got 1, expected no field but children, digest", "misspelt"),
+    (
+        {**WRITTEN, "graph": {**NODE, "uri": 1}},
+        "graph.uri: got 1, expected one of the fields children, digest",
+        "misspelt",
+    ),
     ({**WRITTEN, "graph": {**NODE, "children": "none"}}, "graph.children: got 'none', expected a list", "no list"),
     (
         {**WRITTEN, "graph": {**NODE, "type": "ROUTER"}},
-        "graph.children: got 0 of them, expected at least 1",
+        "graph.children: got 0 children, expected at least 1",
         "childless",
     ),
     (
@@ -94,7 +102,7 @@ REJECTED = [
     ),
     (
         {**WRITTEN, "graph": {**chain(2), "name": "node-0"}},
-        "graph: got 2 nodes named node-0, expected every",
+        "graph: got 2 nodes named node-0, expected unique",
         "two alike",
     ),
 ]

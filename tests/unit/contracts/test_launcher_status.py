@@ -46,8 +46,8 @@ def test_the_largest_status_is_within_the_bound_and_the_resource_accepts_it() ->
 
 
 REJECTED = [
-    ("[" * 10_000, "/status: got what is not JSON", "too deep"),
-    ("{", "/status: got what is not JSON", "cut off"),
+    ("[" * 10_000, "/status: got invalid JSON", "too deep"),
+    ("{", "/status: got invalid JSON", "cut off"),
     ("[]", "/status: got [], expected an object", "another type"),
     (" " * (1 << 15) + "{}", "/status: got 32770 bytes, expected at most 32768", "too long"),
     (WRITTEN | {"schema": "fairlead.dev/launcher-status/v2"}, "schema: got 'fairlead.dev/launcher-status/v2'", "newer"),

@@ -60,7 +60,7 @@ REJECTED: list[tuple[Any, str]] = [
     ({"inputs": [TENSOR], "outputs": ["a"] * 257}, "outputs: got ['a', "),
     ({"inputs": [TENSOR], "outputs": [["a"]]}, "outputs[0].name: got ['a'], expected one of y"),
     ({"inputs": [TENSOR] * 257}, "inputs: got 257 tensors, expected at most 256"),
-    ({"inputs": [TENSOR, TENSOR]}, "inputs[1].name: got 'x', expected each name once"),
+    ({"inputs": [TENSOR, TENSOR]}, "inputs[1].name: got 'x', expected unique names"),
     ({"inputs": [TENSOR | {"name": ["x"]}]}, "inputs[0].name: got ['x'], expected one of x"),
     ({"inputs": [TENSOR | {"datatype": ["FP32"]}]}, "inputs[0].datatype: got ['FP32'], expected one of BOOL"),
     ({"inputs": [TENSOR | {"datatype": "BF16"}]}, "inputs[0].datatype: got 'BF16', expected one of BOOL"),

@@ -1,4 +1,4 @@
-"""What every kind of node offers to the graph, and what it is given to be built."""
+"""The interface of nodes, and the resources with which they are built."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,25 +18,25 @@ class Node(Protocol):
 
     @property
     def signature(self) -> Signature | None:
-        """What it takes and gives; None where only the node itself knows."""
+        """The node's inputs and outputs; None if only the node itself knows them."""
 
     @property
     def image(self) -> tuple[str, str]:
-        """What runs in it and its version, for metrics and Seldon's requestPath."""
+        """The node's image and version, for metrics and Seldon's requestPath."""
 
     async def call(self, method: Method, messages: Sequence[Message], puid: str) -> Message:
-        """Call one of Seldon's methods; `aggregate` takes several messages, all others one."""
+        """Call one of Seldon's methods; `aggregate` accepts several messages, all others one."""
 
     async def check(self) -> None:
         """Raise NodeFailed unless the node answers."""
 
     async def close(self) -> None:
-        """Let go of what the node holds."""
+        """Release the node's resources."""
 
 
 @dataclass(frozen=True)
 class Resources:
-    """What nodes share."""
+    """The resources that nodes share."""
 
     settings: Settings
     pool: ThreadPoolExecutor
@@ -45,7 +45,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class NodeKind:
-    """How nodes of one kind are made. `load` may block: it runs outside the event loop; it raises InvalidGraph."""
+    """A kind of node. `load` may block, because it runs outside the event loop; it raises InvalidGraph."""
 
     methods: frozenset[Method]
     load: Callable[[NodeSpec, str, Resources], Node]

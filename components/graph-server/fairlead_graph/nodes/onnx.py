@@ -20,8 +20,8 @@ from ..roles import Method
 from ..tensors import Message, Signature, bind
 from .base import NodeKind, Resources
 
-# ONNX Runtime's exceptions share no base but Exception.
-_REFUSALS = (
+# ONNX Runtime's exceptions have no common base except Exception.
+_ORT_ERRORS = (
     ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.InvalidArgument, ort_errors.NotImplemented,
     ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.Fail, ort_errors.RuntimeException, RuntimeError, ValueError,
 )  # fmt: skip
@@ -38,7 +38,7 @@ class OnnxNode:
     pool: ThreadPoolExecutor
 
     async def call(self, method: Method, messages: Sequence[Message], puid: str) -> Message:  # noqa: ARG002
-        """Run the model; all its methods are the same computation."""
+        """Run the model, for every method."""
         (message,) = messages
         feeds = bind(self.signature.inputs, message, f"node {self.name}: input")
         outputs = await asyncio.get_running_loop().run_in_executor(self.pool, self._run, feeds)
@@ -46,20 +46,20 @@ class OnnxNode:
         return Message(tensors, tags=message.tags)
 
     async def check(self) -> None:
-        """Answer always: a loaded model stays loaded."""
+        """Do nothing: a loaded model is always available."""
 
     async def close(self) -> None:
-        """Hold nothing that needs closing."""
+        """Do nothing: the session needs no closing."""
 
     def _run(self, feeds: dict[str, Array]) -> list[Array]:
         try:
             outputs: list[Array] = self.session.run(None, feeds)
         except ort_errors.InvalidArgument as error:
-            # Types and shapes were right; what is left are values the model has no answer for, an index for example.
+            # Types and shapes are checked already, so the values are invalid for the model, such as an index.
             raise RequestRejected(
-                f"node {self.name}", Words("values that it refuses"), f"others ({_first_line(error)})"
+                f"node {self.name}", Words("invalid values"), f"values for this model ({_first_line(error)})"
             ) from None
-        except _REFUSALS as error:
+        except _ORT_ERRORS as error:
             raise NodeFailed(self.name, _first_line(error)) from None
         return outputs
 
@@ -87,12 +87,13 @@ def _open_session(
     options.intra_op_num_threads = resources.settings.intra_op_threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # Spinning threads would take the CPU from the requests beside them.
+    # Spinning threads would use CPU time that other requests need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
-    except _REFUSALS as error:
-        problem = f"ONNX Runtime {ort.__version__} refuses it (opset {facts.describe_opsets()}, IR {facts.ir_version})"
+    except _ORT_ERRORS as error:
+        versions = f"opset {facts.describe_opsets()}, IR {facts.ir_version}"
+        problem = f"ONNX Runtime {ort.__version__} cannot load it ({versions})"
         raise InvalidGraph(at, f"modelUri {spec.model_uri}: {problem}: {_first_line(error)}") from None
 
 
@@ -104,7 +105,7 @@ def _read_spec(value: Any, at: str) -> TensorSpec:
 
 
 def _first_line(error: Exception) -> str:
-    """Return ONNX Runtime's message without its source location."""
+    """Return the first line of ONNX Runtime's message, without its prefix."""
     text = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return text.removeprefix("[ONNXRuntimeError] : ")[:400]
 

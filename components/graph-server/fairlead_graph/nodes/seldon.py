@@ -17,7 +17,7 @@ from ..tensors import Message, Signature
 from .base import NodeKind, Resources
 
 _HEADERS = {"Content-Type": "application/json"}
-# The wrapper's server closes an idle connection after 2 s; ours must be the first to let go.
+# The wrapper's server closes idle connections after 2 s; this client must close them first.
 _KEEPALIVE_SECONDS = 1.5
 _CONNECTIONS = 100
 _LOCALHOST = ("127.0.0.1", "localhost")
@@ -35,7 +35,7 @@ class SeldonNode:
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
 
     async def call(self, method: Method, messages: Sequence[Message], puid: str) -> Message:
-        """Send Seldon's message, return the answer; raise NodeFailed, or RequestRejected for a message it refuses."""
+        """Send Seldon's message and return the answer; raise NodeFailed, or RequestRejected for an invalid message."""
         bodies = [_build_message(message, puid) for message in messages]
         document = {"seldonMessages": bodies} if method == "aggregate" else bodies[0]
         body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -49,14 +49,14 @@ class SeldonNode:
         return self._read_answer(method, status, content, messages[0])
 
     async def check(self) -> None:
-        """Ask the microservice's ping; any answer shows that it listens, an answer of 5xx that it cannot work."""
+        """Ping the microservice; any response except 5xx means that it is ready."""
         try:
             async with self._pool().get(f"{self.url}/health/ping") as response:
                 status = response.status
         except (TimeoutError, aiohttp.ClientError) as error:
             raise NodeFailed(self.name, f"{self.url} does not answer: {error or 'timeout'}", 503) from None
         if status >= 500:
-            raise NodeFailed(self.name, f"{self.url}/health/ping answers {status}", 503)
+            raise NodeFailed(self.name, f"{self.url}/health/ping answered {status}", 503)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -69,7 +69,7 @@ class SeldonNode:
                 async with self._pool().post(url, data=body, headers=_HEADERS) as response:
                     return response.status, await response.read()
             except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
-                # A connection of the pool may die between two requests; a prediction can be asked for again.
+                # A pooled connection may be closed between two requests; a prediction can be retried.
                 if last_try:
                     raise
         raise AssertionError("unreachable")
@@ -94,13 +94,13 @@ class SeldonNode:
         try:
             message, _ = parse_message(document)
         except ContractError as error:
-            raise NodeFailed(self.name, f"/{method} answered what is no Seldon message: {error}", 502) from None
+            raise NodeFailed(self.name, f"/{method} did not answer with a Seldon message: {error}", 502) from None
         return Message(message.tensors, message.columns, typed=False, tags={**sent.tags, **message.tags})
 
 
 def _build_message(message: Message, puid: str) -> dict[str, Any]:
     if len(message.tensors) != 1:
-        raise RequestRejected("inputs", sorted(message.tensors), "one tensor: Seldon's message holds no more")
+        raise RequestRejected("inputs", sorted(message.tensors), "one tensor: Seldon's message holds only one")
     (array,) = message.tensors.values()
     form = NDARRAY if array.dtype == object or array.dtype == bool else TENSOR
     data = build_data(array, message.columns, form)
@@ -117,7 +117,7 @@ def _load(spec: NodeSpec, at: str, resources: Resources) -> SeldonNode:  # noqa:
 
 
 def _locate(host: str, bind_address: str) -> str:
-    """Return where a node is: where pods are processes, the pod's own loopback address stands for its localhost."""
+    """Return a node's address: where pods are processes, the pod's own loopback address replaces localhost."""
     return bind_address if host in _LOCALHOST and bind_address.startswith("127.") else host
 
 

@@ -1,1 +1,1 @@
-"""The protocols: each turns bytes into messages and answers into bytes, and nothing more."""
+"""The protocols: each decodes bytes to messages and encodes answers to bytes."""

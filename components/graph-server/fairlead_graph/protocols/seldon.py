@@ -20,7 +20,7 @@ async def predict(service: Service, body: bytes, puid: str) -> tuple[bytes, str]
     inputs = service.require_graph().inputs
     if inputs is not None and len(inputs) != 1:
         names = ", ".join(spec.name for spec in inputs)
-        raise RequestRejected("data", Words("one tensor"), f"the inputs {names}: ask such a graph at /v2/models")
+        raise RequestRejected("data", Words("one tensor"), f"the inputs {names}: use /v2/models for such a graph")
     try:
         message, form = parse_message(document)
         meta = parse_meta(document)
@@ -48,5 +48,7 @@ def build_failure(error: RequestFailed) -> dict[str, Any]:
 def _only_tensor(service: Service, message: Message) -> Any:
     if len(message.tensors) != 1:
         names = ", ".join(message.tensors)
-        raise NodeFailed(service.spec.graph.name, f"gives {names}; Seldon's message holds one, ask at /v2/models", 400)
+        raise NodeFailed(
+            service.spec.graph.name, f"returns {names}; Seldon's message holds one tensor, use /v2/models", 400
+        )
     return next(iter(message.tensors.values()))

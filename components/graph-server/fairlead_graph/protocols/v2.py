@@ -1,4 +1,4 @@
-"""Open Inference Protocol v2 over REST: JSON tensors in and out."""
+"""Open Inference Protocol v2 over REST, with JSON tensors."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How a command becomes one distributed run. A new backend is one module here and one line below."""
+"""The backends that turn a command into a distributed run. A new backend is one module here and one line below."""
 
 from .base import Backend, Member, Rendezvous
 from .horovod import HorovodBackend

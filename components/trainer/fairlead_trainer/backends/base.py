@@ -1,4 +1,4 @@
-"""What launcher and agents ask of a backend."""
+"""The interface between a backend and the launcher and agents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Member:
-    """A registered worker, in the order of its index."""
+    """A registered worker."""
 
     worker: int
     address: str
@@ -17,28 +17,28 @@ class Member:
 
 @dataclass(frozen=True)
 class Slot:
-    """One process to start: its rank, and the environment variables that the backend gives it."""
+    """One process to start: its rank, and the environment variables that the backend sets for it."""
 
     rank: int
     environment: dict[str, str]
 
 
 class Rendezvous(Protocol):
-    """What a backend keeps running in the launcher while the workers train."""
+    """The service that a backend runs in the launcher while the workers train."""
 
     @property
     def slots(self) -> dict[int, list[Slot]]:
         """Return each worker's processes; rank 0 is the first of worker 0."""
 
     def stop(self) -> None:
-        """Free what it holds."""
+        """Stop the service and release its resources."""
 
 
 class Backend(Protocol):
-    """One way to run processes together."""
+    """A framework for distributed runs."""
 
     def start(self, members: Sequence[Member], bind_address: str, address: str) -> Rendezvous:
-        """Start in the launcher what the processes need to find each other."""
+        """Start the rendezvous in the launcher through which the processes find each other."""
 
     def is_consequence(self, log_tail: str) -> bool:
-        """Say whether a process's last words show that it ended because a peer did."""
+        """Return whether a process's last log lines show that it failed because a peer failed."""

@@ -1,4 +1,4 @@
-"""Horovod on Gloo, without SSH: its own rendezvous server and ranks, and variables instead of `horovodrun`."""
+"""Horovod on Gloo without SSH: Horovod's rendezvous server, with environment variables instead of `horovodrun`."""
 
 import threading
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 from ..network import bind_without_lookup
 from .base import Member, Rendezvous, Slot
 
-_PEER_IS_GONE = (
+_PEER_LOST = (
     "HorovodInternalError",
     "Horovod has been shut down",
     "Connection closed by peer",
@@ -22,14 +22,14 @@ class HorovodBackend:
 
     def start(self, members: Sequence[Member], bind_address: str, address: str) -> Rendezvous:
         """Start Horovod's rendezvous on a free port and assign ranks in the order of workers."""
-        # Imported here: agents and tests of the rest need no Horovod.
+        # Imported lazily: agents and most tests do not need Horovod.
         from horovod.runner.common.util.hosts import HostInfo, get_host_assignments  # type: ignore
         from horovod.runner.gloo_run import create_slot_env_vars  # type: ignore
         from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer  # type: ignore
 
         hosts = [HostInfo(f"worker-{member.worker}", member.slots) for member in members]
         assignments = get_host_assignments(hosts, sum(member.slots for member in members))
-        # Horovod's RendezvousServer would bind every interface; this binds the one that is ours.
+        # Horovod's RendezvousServer would bind every interface; this binds only the launcher's address.
         server_class = type("Server", (RendezvousHTTPServer,), {"server_bind": bind_without_lookup})
         server = server_class((bind_address, 0), RendezvousHandler, 0)
         server.init(assignments)
@@ -46,8 +46,8 @@ class HorovodBackend:
         return _HorovodRendezvous(slots, server, thread)
 
     def is_consequence(self, log_tail: str) -> bool:
-        """Say whether a process ended because Horovod lost a peer."""
-        return any(words in log_tail for words in _PEER_IS_GONE)
+        """Return whether a process failed because Horovod lost a peer."""
+        return any(words in log_tail for words in _PEER_LOST)
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,6 @@ def _build_environment(member: Member, address: str, port: int) -> dict[str, str
         "HOROVOD_GLOO_IFACE": member.interface,
         "HOROVOD_GLOO_RENDEZVOUS_ADDR": address,
         "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
-        # Processes import torch at different speeds; Horovod's own 30 s are short for a busy node.
+        # Processes import torch at different speeds; Horovod's default of 30 s is too short for a busy node.
         "HOROVOD_GLOO_TIMEOUT_SECONDS": str(_CONNECT_SECONDS),
     }
