@@ -1,6 +1,7 @@
 """The contenders and how they are started."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -68,12 +69,14 @@ def prepare(console: Console) -> None:
     target = _mpi_program(home)
 
     def work(log: StepLog) -> None:
-        # a module that requires it: `go install …@version` asks for all its versions, which not every proxy lists
-        folder = target.parent
+        # built in a copy of the module, whose go.mod replaces modules: `go install …@version` rejects that
+        folder, go = target.parent, find_go(home, log)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "go.mod").write_text(f"module bench\n\nrequire {MPI_OPERATOR} {MPI_VERSION}\n")
-        build: list[str | Path] = ["build", "-mod=mod", "-trimpath", "-o", target, f"{MPI_OPERATOR}/cmd/mpi-operator"]
-        log.run([find_go(home, log), *build], cwd=folder, env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"})
+        environment = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+        log.run([go, "mod", "download", f"{MPI_OPERATOR}@{MPI_VERSION}"], cwd=folder, env=environment)
+        shutil.copytree(_mpi_module(), folder / "source", copy_function=shutil.copyfile, dirs_exist_ok=True)
+        build: list[str | Path] = ["build", "-trimpath", "-o", target, "./cmd/mpi-operator"]
+        log.run([go, *build], cwd=folder / "source", env=environment)
 
     if not target.exists():
         run_steps([Step("mpi-operator", work)], home.logs, console)
@@ -95,7 +98,12 @@ def _mpi_program(home: Home) -> Path:
 
 
 def _mpi_crd() -> Path:
-    """Return the CRD in the MPI Operator's module."""
+    """Return the CRD that the MPI Operator's module brings."""
+    return _mpi_module() / "manifests" / "base" / "kubeflow.org_mpijobs.yaml"
+
+
+def _mpi_module() -> Path:
+    """Return where Go keeps the module, once downloaded."""
     go = subprocess.run(["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=False)
     cache = Path(go.stdout.strip() or Path.home() / "go" / "pkg" / "mod")
-    return cache / f"{MPI_OPERATOR}@{MPI_VERSION}" / "manifests" / "base" / "kubeflow.org_mpijobs.yaml"
+    return cache / f"{MPI_OPERATOR}@{MPI_VERSION}"
