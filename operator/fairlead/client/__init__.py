@@ -8,7 +8,7 @@
     finished = client.wait(TrainingJob, "digits", "Succeeded")
     for line in client.logs("TrainingJob", "digits", worker=0):
         print(line)
-    client.predict("digits", [[0.0] * 64])
+    client.predict("digits", [[[[0.0] * 8] * 8]])
 
 It is synchronous and based on the official Kubernetes client. It needs only `pydantic` and `kubernetes`.
 """
