@@ -52,6 +52,11 @@ class GraphNode(Sparse):
     children: tuple["GraphNode", ...] = Field((), max_length=MAX_CHILDREN)
     """The nodes that receive this node's output."""
 
+    @property
+    def source(self) -> str:
+        """Return the field that says what runs the node: `modelUri` or `endpoint`."""
+        return "endpoint" if self.endpoint else "modelUri"
+
     def walk(self) -> Iterator["GraphNode"]:
         """Yield this node and all below it, parents first."""
         yield self

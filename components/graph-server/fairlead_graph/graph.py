@@ -53,7 +53,7 @@ def build_graph(spec: NodeSpec, resources: Resources) -> Graph:
 
 
 def _load(spec: NodeSpec, resources: Resources) -> GraphNode:
-    at, kind = f"node {spec.name}", KINDS["endpoint" if spec.endpoint else "modelUri"]
+    at, kind = f"node {spec.name}", KINDS[spec.source]
     role = ROLES[spec.type]
     if not role.methods <= kind.methods:
         raise InvalidGraph(at, f"is a {spec.type} with a modelUri, expected an endpoint: models lack its method")
