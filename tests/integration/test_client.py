@@ -160,3 +160,17 @@ def test_the_command_line_reports_errors_in_one_line(run: Any, words: tuple[str,
     result = run(*words)
     assert result.exit_code == 1
     assert message in " ".join(result.output.split())
+
+
+def test_delete_of_a_file_deletes_in_the_namespace_that_the_file_names(
+    kubectl: Kubectl, run: Any, client: FairleadClient, tmp_path: Path
+) -> None:
+    kubectl("create", "namespace", "elsewhere")
+    for namespace in (NAMESPACE, "elsewhere"):
+        kubectl.apply(change(TRAINING_JOB, metadata__name="twin", metadata__namespace=namespace))
+    file = tmp_path / "job.yaml"
+    file.write_text(yaml.safe_dump(change(TRAINING_JOB, metadata__name="twin", metadata__namespace="elsewhere")))
+    assert run("delete", "-f", str(file)).exit_code == 0
+    assert kubectl.get("tj", "twin", "elsewhere") == {}
+    assert client.get("tj", "twin")["metadata"]["namespace"] == NAMESPACE
+    client.delete("tj", "twin")

@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 from .errors import ContractError, Words
 from .json_arrays import flatten_json, parse_array
+from .signature import MAX_DIMS
 from .tensors import DTYPES, Array, TensorSpec, check_tensor, datatype_of
 
-MAX_TENSORS, MAX_NAME, MAX_DIMS = 256, 1024, 32
+MAX_TENSORS, MAX_NAME = 256, 1024
 _BINARY = "binary_data_size"
 
 

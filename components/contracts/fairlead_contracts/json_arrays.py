@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import ContractError, Words
+from .signature import MAX_DIMS
 from .tensors import DTYPES, Array
 
 _ALLOWED: dict[str, tuple[frozenset[type], str]] = {
@@ -37,6 +38,8 @@ def flatten_json(data: Any, at: str) -> tuple[list[Any], list[int]]:
 def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str) -> Array:
     """Build an array of a V2 data type from flat values."""
     dtype = DTYPES[datatype]
+    if len(shape) > MAX_DIMS:  # before the product, whose cost grows with the square of their number
+        raise ContractError(at, Words(f"{len(shape)} dimensions"), f"at most {MAX_DIMS}")
     if len(values) != math.prod(shape):
         raise ContractError(at, Words(f"{len(values)} values"), f"{math.prod(shape)}, for shape {list(shape)}")
     allowed, expected = _ALLOWED[dtype.kind]

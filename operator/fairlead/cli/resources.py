@@ -8,7 +8,7 @@ import typer
 from fairlead.cli import tables
 from fairlead.cli.console import CommandError, explained, out
 from fairlead.cli.manifests import read_manifests
-from fairlead.client import FairleadClient
+from fairlead.client import FairleadClient, Object
 from fairlead.client.objects import canonical_kind
 
 _PANEL = "Any cluster"
@@ -87,14 +87,16 @@ def delete(
     """Delete resources and everything that they own."""
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
-        targets = [split_reference(resource) for resource in resources or []]
+        references = [split_reference(resource) for resource in resources or []]
+        targets: list[Object] = [{"kind": kind, "metadata": {"name": name}} for kind, name in references]
         if file:
-            targets += [(obj["kind"], obj["metadata"]["name"]) for obj in read_manifests(file)]
+            targets += read_manifests(file)
         if not targets:
             raise CommandError("got no resources, expected resources such as tj/digits, or -f FILE")
-        for kind, name in targets:
-            client.delete(kind, name)
-            out.print(f"{kind} [bold]{name}[/] deleted")
+        for obj in targets:
+            kind, meta = obj["kind"], obj["metadata"]
+            client.objects.delete(kind, meta["name"], meta.get("namespace"), obj.get("apiVersion"))
+            out.print(f"{kind} [bold]{meta['name']}[/] deleted")
 
 
 def split_reference(resource: str) -> tuple[str, str]:

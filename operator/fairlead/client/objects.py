@@ -75,11 +75,11 @@ class Objects:
             head = {"apiVersion": found["apiVersion"], "kind": resource.kind}
             return [head | item for item in found["items"]]
 
-    def delete(self, kind: str, name: str) -> None:
+    def delete(self, kind: str, name: str, namespace: str | None = None, api_version: str | None = None) -> None:
         """Delete an object and, in the background, its dependents; raises NotFound."""
         with translated(f"{kind} {name}"):
-            resource = self._resource(kind)
-            path = resource.path(name=name, namespace=self._namespace_for(resource))
+            resource = self._resource(kind, api_version)
+            path = resource.path(name=name, namespace=self._namespace_for(resource, namespace))
             self._request("DELETE", path, body={"propagationPolicy": "Background"})
 
     def request(self, method: str, path: str, body: Any = None) -> bytes:

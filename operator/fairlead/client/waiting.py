@@ -65,7 +65,7 @@ def conditions(obj: Object) -> list[Object]:
 
 def find_condition(obj: Object, type_: str) -> Object | None:
     """Return a condition if it is True for the object's current spec."""
-    generation = obj["metadata"]["generation"]
+    generation = obj["metadata"].get("generation", 0)
     for condition in conditions(obj):
         if (condition["type"], condition["status"]) == (type_, "True"):
             return condition if condition.get("observedGeneration") == generation else None

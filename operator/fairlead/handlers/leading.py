@@ -13,6 +13,7 @@ from fairlead.handlers.settings import OperatorSettings
 from fairlead.handlers.upkeep import audit_caches, resync
 from fairlead.handlers.watching import watch
 from fairlead.kube.children import CHILDREN, SELECTOR
+from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import Key
 from fairlead.kube.reflector import Reflector
@@ -22,11 +23,23 @@ async def lead(
     settings: OperatorSettings, context: Context, queue: KeyedQueue[Key], health: Health, stop: asyncio.Event
 ) -> int:
     """Wait to become the leader, then run; returns 1 if the lease was lost."""
-    kube = context.writer.kube
-    election = None
-    if settings.lease_namespace:
+    if not settings.lease_namespace:
+        return await _lead(settings, context, queue, health, stop, None)
+    # connections of its own: a renewal must not wait behind the writes of large jobs
+    async with KubeClient(context.writer.kube.config) as kube:
         election = LeaderElection(kube, settings.lease_namespace, settings.identity)
         await election.acquire()
+        return await _lead(settings, context, queue, health, stop, election)
+
+
+async def _lead(
+    settings: OperatorSettings,
+    context: Context,
+    queue: KeyedQueue[Key],
+    health: Health,
+    stop: asyncio.Event,
+    election: LeaderElection | None,
+) -> int:
     health.start()
     tasks = [asyncio.create_task(_work(settings, context, queue, health, stop))]
     if election:

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key")
 
 _INITIAL_BACKOFF, _MAX_BACKOFF = 0.5, 60.0
+_HEAP_SLACK = 64
 
 
 @dataclass(slots=True)
@@ -123,3 +124,11 @@ class KeyedQueue(Generic[Key]):
     def _push(self, key: Key, due: float) -> None:
         self._count += 1
         heapq.heappush(self._heap, (due, self._count, key))
+        if len(self._heap) > 2 * len(self._states) + _HEAP_SLACK:
+            self._drop_outdated()
+
+    def _drop_outdated(self) -> None:
+        """Remove heap entries that earlier ones replaced: a far deadline's would otherwise stay until it passes."""
+        waiting = [(state.due, key) for key, state in self._states.items() if state.due is not None]
+        self._heap = [(due, number, key) for number, (due, key) in enumerate(waiting)]
+        heapq.heapify(self._heap)

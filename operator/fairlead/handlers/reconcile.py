@@ -19,7 +19,7 @@ from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.plan import plan_training_job
 from fairlead.handlers import metrics
-from fairlead.kube.errors import ApiError
+from fairlead.kube.errors import ApiError, StatusConflict
 from fairlead.kube.execute import Writer
 from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Key, Kind
 from fairlead.kube.observe import observe_deployment, observe_job
@@ -97,9 +97,9 @@ async def _reconcile(context: Context, reconciler: _Reconciler, stored: StoredRe
     try:
         writes = await context.writer.execute(stored, resource, reconciler.kind, plan)
         metrics.WRITES.labels(reconciler.kind.kind).inc(writes)
+    except StatusConflict:
+        return await _refresh(context, reconciler.kind, stored)
     except ApiError as error:
-        if error.reason == "Conflict":
-            return await _refresh(context, reconciler.kind, stored)
         if error.rejected:
             await _report(context, reconciler, stored, "Rejected", error.message, now)
         raise

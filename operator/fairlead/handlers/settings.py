@@ -45,7 +45,7 @@ class OperatorSettings(BaseSettings, Settings):
     @property
     def watched_namespaces(self) -> tuple[str, ...]:
         """Return the namespaces to watch; empty for all."""
-        return tuple(name for name in self.namespaces.split(",") if name)
+        return tuple(name.strip() for name in self.namespaces.split(",") if name.strip())
 
 
 def read_settings() -> OperatorSettings:

@@ -139,7 +139,10 @@ class KubeClient(Transport):
                 "allowWatchBookmarks": "true",
                 "timeoutSeconds": str(int(seconds)),
             }
-            async with self.open("GET", kind.path(namespace), params=params, timeout=timeout, accept=accept) as answer:
+            path = kind.path(namespace)
+            async with self.open(
+                "GET", path, params=params, timeout=timeout, accept=accept, stream=True
+            ) as answer:  # fmt: skip
                 if answer.status == 410:
                     return
                 await check_status(answer)

@@ -28,3 +28,7 @@ class ApiError(Exception):
     def transient(self) -> bool:
         """Return whether a retry may succeed."""
         return self.code in (429, 502, 503, 504) or (self.code == 500 and not self.rejected)
+
+
+class StatusConflict(ApiError):
+    """The resource is no longer the version that a status was derived from."""

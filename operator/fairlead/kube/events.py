@@ -1,6 +1,7 @@
 """Events, as shown by `kubectl describe`."""
 
 import hashlib
+import logging
 from datetime import UTC, datetime
 
 from fairlead.api.base import Resource
@@ -11,16 +12,20 @@ from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import EVENT, Kind
 
-_MESSAGE_LIMIT = 1000  # the API server's is 1,024 bytes
+_log = logging.getLogger(__name__)
+_MAX_MESSAGE_BYTES = 1000  # the API server's limit is 1,024
 
 
 async def send_event(kube: KubeClient, resource: Resource, kind: Kind, event: Event) -> None:
-    """Create an event, unless it was sent before."""
+    """Create an event, unless it was sent before; one that is rejected is logged and changes nothing else."""
     try:
         await kube.create(EVENT, _build_event(resource, kind, event), resource.metadata.namespace)
     except ApiError as error:
-        if error.code != 409:
+        if error.code == 409:
+            return
+        if not error.rejected:
             raise
+        _log.warning("event %s of %s %s: %s", event.reason, kind.kind, resource.metadata.name, error)
 
 
 def _build_event(resource: Resource, kind: Kind, event: Event) -> Object:
@@ -38,7 +43,7 @@ def _build_event(resource: Resource, kind: Kind, event: Event) -> Object:
         "type": event.type,
         "reason": event.reason,
         "action": event.action,
-        "note": event.message[:_MESSAGE_LIMIT],
+        "note": event.message.encode()[:_MAX_MESSAGE_BYTES].decode(errors="ignore"),
         "regarding": {
             "apiVersion": kind.api_version, "kind": kind.kind, "name": meta.name, "namespace": meta.namespace,
             "uid": meta.uid,

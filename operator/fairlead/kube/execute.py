@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fairlead.api.base import Resource, StatusModel
 from fairlead.core import names
@@ -10,7 +10,7 @@ from fairlead.core.children import Object
 from fairlead.core.plan import Deletion, Plan
 from fairlead.kube.children import ChildCache, controller_of
 from fairlead.kube.client import KubeClient
-from fairlead.kube.errors import NAME_TAKEN, ApiError
+from fairlead.kube.errors import NAME_TAKEN, ApiError, StatusConflict
 from fairlead.kube.events import send_event
 from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, SERVICE, Kind
 from fairlead.kube.resources import StoredResource
@@ -19,6 +19,9 @@ CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DE
 _STARTED_LAST = ("Pod", "Deployment")
 """Written last, because a pod must not start with a key or graph that belongs to another object."""
 
+_MAX_WRITES = 10
+"""Writes of children at a time; fewer than the client's connections, so that statuses and audits find one."""
+
 
 @dataclass(frozen=True)
 class Writer:
@@ -26,6 +29,8 @@ class Writer:
 
     kube: KubeClient
     children: ChildCache
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_WRITES))
+    """Over all plans: a request that waits for a connection would use up its time there."""
 
     async def execute(self, stored: StoredResource, resource: Resource, kind: Kind, plan: Plan) -> int:
         """Delete, create or apply, write the status if it changed, and send the events, in this order.
@@ -34,11 +39,11 @@ class Writer:
         finished.
         """
         namespace = resource.metadata.namespace
-        await _run_all(self._delete(deletion, namespace) for deletion in plan.delete)
+        await self._run_all(self._delete(deletion, namespace) for deletion in plan.delete)
         first = [child for child in plan.apply if child["kind"] not in _STARTED_LAST]
         last = [child for child in plan.apply if child["kind"] in _STARTED_LAST]
         for step in (first, last):
-            await _run_all(self._write_child(resource, child) for child in step)
+            await self._run_all(self._write_child(resource, child) for child in step)
         written = await self.write_status(kind, stored, resource.status, plan.status)
         for event in plan.events:
             await send_event(self.kube, resource, kind, event)
@@ -47,7 +52,7 @@ class Writer:
     async def write_status(self, kind: Kind, stored: StoredResource, before: StatusModel, status: StatusModel) -> bool:
         """Write a status if it changed; return whether it was written.
 
-        Raises ApiError with code 409 if the resource has changed since the status was derived.
+        Raises StatusConflict if the resource has changed since the status was derived.
         """
         if status == before:
             return False
@@ -59,10 +64,26 @@ class Writer:
             "metadata": meta,
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
-        answer = await self.kube.apply(kind, body, "status", metadata_only=True)
+        try:
+            answer = await self.kube.apply(kind, body, "status", metadata_only=True)
+        except ApiError as error:
+            if error.reason == "Conflict":
+                raise StatusConflict(error.code, error.reason, error.message) from error
+            raise
         model = stored.model.model_copy(update={"status": status}) if stored.model else None
         stored.written(int(answer["metadata"]["resourceVersion"]), body["status"], model)
         return True
+
+    async def _run_all(self, writes: Iterable[Awaitable[None]]) -> None:
+        """Run independent writes concurrently; raises the first error after all have finished."""
+
+        async def run(write: Awaitable[None]) -> None:
+            async with self._slots:
+                await write
+
+        for outcome in await asyncio.gather(*map(run, writes), return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
 
     async def _delete(self, deletion: Deletion, namespace: str) -> None:
         kind = CHILD_KINDS[deletion.kind]
@@ -110,10 +131,3 @@ class Writer:
             message = f"{kind.kind} {meta['name']} exists and has another owner; expected the name to be free"
             raise ApiError(409, NAME_TAKEN, message)
         return existing
-
-
-async def _run_all(writes: Iterable[Awaitable[None]]) -> None:
-    """Run independent writes concurrently; raises the first error after all have finished."""
-    for outcome in await asyncio.gather(*writes, return_exceptions=True):
-        if isinstance(outcome, BaseException):
-            raise outcome

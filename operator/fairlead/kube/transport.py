@@ -28,19 +28,24 @@ class Transport:
         self._count = count
         """Called with the method (LIST for a page of a list) and kind of each request except watches."""
         self._session: aiohttp.ClientSession | None = None
+        self._streams: aiohttp.ClientSession | None = None
+        """Watches: each holds a connection all the time, so they must not take those of requests."""
         self._retrying = retrying()
 
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(limit=_MAX_CONNECTIONS, ssl=self.config.ssl_context())
         timeout = aiohttp.ClientTimeout(total=30, sock_connect=10)
         self._session = aiohttp.ClientSession(self.config.server, connector=connector, timeout=timeout)
+        unlimited = aiohttp.TCPConnector(limit=0, ssl=self.config.ssl_context())
+        self._streams = aiohttp.ClientSession(self.config.server, connector=unlimited, timeout=timeout)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session:
-            await self._session.close()
+        for session in (self._session, self._streams):
+            if session:
+                await session.close()
 
     async def request(
         self,
@@ -81,17 +86,19 @@ class Transport:
         params: Mapping[str, str] | None = None,
         timeout: aiohttp.ClientTimeout | None = None,
         accept: str = JSON,
+        stream: bool = False,
     ) -> Any:
-        """Open a request; use the response as an async context manager."""
-        if self._session is None:
+        """Open a request; use the response as an async context manager. `stream` is for watches."""
+        session = self._streams if stream else self._session
+        if session is None:
             raise RuntimeError("KubeClient was used outside `async with`")
         headers = {"Accept": accept}
         if token := self.config.bearer():
             headers["Authorization"] = f"Bearer {token}"
         if data is not None:
             headers["Content-Type"] = content_type
-        timeout = timeout or self._session.timeout
-        return self._session.request(method, path, data=data, headers=headers, params=params, timeout=timeout)
+        timeout = timeout or session.timeout
+        return session.request(method, path, data=data, headers=headers, params=params, timeout=timeout)
 
 
 async def check_status(response: aiohttp.ClientResponse) -> None:

@@ -23,8 +23,8 @@ def view_pod(pod: Object) -> PodView:
         name=meta["name"],
         uid=meta["uid"],
         role=labels.get(names.ROLE, ""),
-        index=int(labels.get(names.WORKER_INDEX, 0)),
-        attempt=int(labels.get(names.ATTEMPT, 0)),
+        index=_number(labels.get(names.WORKER_INDEX, "0")),
+        attempt=_number(labels.get(names.ATTEMPT, "0")),
         phase=status.get("phase", "Pending"),
         deleting="deletionTimestamp" in meta,
         ip=status.get("podIP"),
@@ -54,6 +54,11 @@ def view_child(obj: Object) -> ChildView:
         ready=min(status.get("readyReplicas", 0), updated),
         settled=settled,
     )
+
+
+def _number(label: str) -> int:
+    """Return the number in a label, which anyone can write; -1, which no worker or attempt has, for anything else."""
+    return int(label) if label.isascii() and label.isdigit() and len(label) < 10 else -1
 
 
 def _main_container(pod: Object, statuses: list[Object]) -> Object:

@@ -8,6 +8,7 @@ import pytest
 from fairlead_contracts.datatypes import BY_ONNX, BY_TORCH, DATATYPES
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.inference import build_response, build_tensor, parse_request
+from fairlead_contracts.json_arrays import parse_array
 from fairlead_contracts.tensors import DTYPES, Array, TensorSpec, cast, datatype_of
 
 SPEC = TensorSpec("x", "FP32", ("n", 2))
@@ -89,3 +90,8 @@ def test_numbers_without_a_type_are_cast_unless_their_meaning_changes() -> None:
         cast(np.array([1.0, 1.5]), "INT64", "x")
     with pytest.raises(ContractError, match="x datatype: got text, expected FP32"):
         cast(np.array(["a"], object), "FP32", "x")
+
+
+def test_a_shape_of_many_dimensions_is_rejected_before_it_is_multiplied() -> None:
+    with pytest.raises(ContractError, match="200000 dimensions, expected at most 32"):
+        parse_array([1.0], [10**15] * 200_000, "FP32", "data.tensor.shape")

@@ -137,3 +137,19 @@ async def test_a_stuck_key_shows_its_age() -> None:
     assert queue.oldest() >= 0.09
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_far_deadlines_that_nearer_ones_replace_are_forgotten() -> None:
+    async def work(key: str) -> float:
+        return 86400.0
+
+    queue, _ = make(work)
+    task = asyncio.create_task(queue.run(1))
+    for _ in range(500):
+        queue.add("a")
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert len(queue._heap) <= 70

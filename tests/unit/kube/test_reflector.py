@@ -141,3 +141,19 @@ async def test_an_audit_finds_the_resource_whose_first_event_was_lost() -> None:
         assert await audit(kube, cache, TRAINING_JOB, None, None, metadata_only=False)
     assert changed == [DIGITS]
     assert cache.get(DIGITS) is not None
+
+
+async def test_watches_leave_the_connections_of_requests_alone() -> None:
+    api = ScriptedApi(lists=[make_list(1)], watches=[[HANG]], writes=[make_pod("p", 2)])
+    async with scripted_client(api) as kube:
+        cache = ChildCache(lambda _: None)
+        reflectors = [Reflector(kube, cache, POD, f"team-{number}", SELECTOR) for number in range(40)]
+        tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]
+        try:
+            await wait_until(lambda: len(api.asked(watch=True)) == 40, 30)
+            async with asyncio.timeout(10):
+                await kube.create(POD, {"metadata": {"name": "p", "namespace": "default"}})
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

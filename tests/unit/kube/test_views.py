@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from fairlead.kube.views import view_child, view_pod
 
 
@@ -50,3 +51,11 @@ def test_a_deployment_with_old_pods_is_not_settled() -> None:
     assert not view_child(deployment | {"status": rolling}).settled
     assert view_child(deployment | {"status": done}).settled
     assert not view_child(deployment | {"status": done | {"observedGeneration": 1}}).settled
+
+
+@pytest.mark.parametrize("label", ["", "x", "-1", "1.5", "²", "9" * 40])
+def test_a_label_that_is_no_number_is_no_worker_and_no_attempt(label: str) -> None:
+    pod = make_pod()
+    pod["metadata"]["labels"] |= {"fairlead.dev/worker-index": label, "fairlead.dev/attempt": label}
+    view = view_pod(pod)
+    assert (view.index, view.attempt) == (-1, -1)

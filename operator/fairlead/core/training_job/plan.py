@@ -75,7 +75,9 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
         return Plan(status, requeue_after=_DELETION_SECONDS)
     if missing := _missing(job, observed, current, attempt, key):
         was_held = any(is_true(status.conditions, type_) for type_ in ("Blocked", "Suspended"))
-        status = derive_created(job, observed, now) if was_held else status
+        # the artifacts that opened the gate are recorded now: another reading could find others, or none
+        judged = bool(observed.gate and job.spec.dataset)
+        status = derive_created(job, observed, now) if was_held or judged else status
         return Plan(status, apply=missing, requeue_after=_REPORT_SECONDS)
     if not all(pod.phase == "Running" or pod.finished for pod in current):
         return _await_pods(job, observed, current, now)
