@@ -144,7 +144,8 @@ def run(system: Path, command: str, home: Path, cold: bool, console: Console) ->
     inside = build_environment()
     words = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", _ENTER, "sh"]
     words += [f"{name}={value}" for name, value in inside.items()]
-    words += ["/bin/bash", "-c", f"cd {CLONE} && exec {command}"]
+    # no exec: the shell is the namespace's first process, which must reap orphans
+    words += ["/bin/bash", "-c", f"cd {CLONE} && {command}; exit $?"]
     began = time.monotonic()
     status = subprocess.run(words, env=environment, stdin=subprocess.DEVNULL).returncode
     return Result(command, time.monotonic() - began, status)

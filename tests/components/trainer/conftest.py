@@ -145,7 +145,7 @@ def new_job(tmp_path: Path) -> Iterator[Callable[..., Job]]:
         return jobs[-1]
 
     yield make
-    left = {job.name: job.processes() for job in jobs}
+    left = {job.name: _await_end(job) for job in jobs}
     for pids in left.values():
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
@@ -167,3 +167,11 @@ def dataset(tmp_path: Path) -> tuple[str, Manifest]:
         np.savez(folder / f"{name}.npz", x=images, y=random.integers(0, 10, 64))
     uri = (tmp_path / "datasets" / "v1").as_uri()
     return uri, publish(folder, uri, kind="dataset", producer="tests/1")
+
+
+def _await_end(job: Job, seconds: float = 10.0) -> list[int]:
+    """Return the processes that are left of a job; on a busy machine, a killed process takes a moment to end."""
+    deadline = time.monotonic() + seconds
+    while (pids := job.processes()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return pids

@@ -115,7 +115,7 @@ def test_a_wrong_key_is_rejected_and_changes_nothing(new_job: NewJob) -> None:
     foreign.write_text(secrets.token_hex(32))
     job.start_launcher()
     job.start_agent(0, "true", FAIRLEAD_KEY_FILE=str(foreign))
-    job.until(lambda: "signature does not fit" in job.log("launcher"))
+    job.until(lambda: "signature does not match" in job.log("launcher"))
     assert job.status()["workers"] == {"ready": 0, "desired": 1}
     assert "does not accept this job's key" in job.log("worker-0")
     job.agents[0].send_signal(signal.SIGTERM)
