@@ -34,6 +34,8 @@ from bench.figures import Round, median, percentile, ratios
 Result = TypeVar("Result")
 BARE = "bare loop of POSTs"
 _AT_ONCE = 32
+_PLAIN_WIDTH = 140
+"""Columns where the output is no terminal, so that a log holds the table unbroken."""
 
 
 def main() -> None:
@@ -47,6 +49,8 @@ def main() -> None:
     parser.add_argument("--running", type=int, default=1000, metavar="JOBS", help="running jobs to hold")
     arguments = parser.parse_args()
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PLAIN_WIDTH)
     prepare(console)
     bursts: dict[str, list[Round]] = {name: [] for name in (BARE, *(contender.name for contender in ALL))}
     for _ in track(range(arguments.rounds), description="bursts", console=console):
