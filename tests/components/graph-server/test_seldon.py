@@ -50,7 +50,7 @@ REJECTED = [
     ({"data": {"tensor": {"shape": [2, 3], "values": [1]}}}, "data.tensor.values: got 1 values, expected 6"),
     ({"data": {"ndarray": [[1, 2, 3]]}, "meta": {"puid": 7}}, "meta.puid: got 7, expected a string"),
     ({"data": {"ndarray": [[1, 2, 3]]}, "meta": {"puid": "a\r\nx: y"}}, "meta.puid: got 'a\\r\\nx: y', expected up to"),
-    ({"data": {"tensor": {"shape": [1] * 99, "values": [1]}}}, "data.tensor.values: got shape of 99 dimensions"),
+    ({"data": {"tensor": {"shape": [1] * 99, "values": [1]}}}, "data.tensor.values: got 99 dimensions"),
     ({"data": {"names": "a", "ndarray": [[1, 2, 3]]}}, "data.names: got 'a', expected a list of strings"),
 ]
 
