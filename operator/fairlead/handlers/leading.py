@@ -40,6 +40,7 @@ async def _lead(
     stop: asyncio.Event,
     election: LeaderElection | None,
 ) -> int:
+    """Work while leading, and give the lease back at the end; returns 1 once the lease is lost."""
     health.start()
     tasks = [asyncio.create_task(_work(settings, context, queue, health, stop))]
     if election:

@@ -139,10 +139,10 @@ class KubeClient(Transport):
                 "allowWatchBookmarks": "true",
                 "timeoutSeconds": str(int(seconds)),
             }
-            path = kind.path(namespace)
-            async with self.open(
-                "GET", path, params=params, timeout=timeout, accept=accept, stream=True
-            ) as answer:  # fmt: skip
+            watching = self.open(
+                "GET", kind.path(namespace), params=params, timeout=timeout, accept=accept, stream=True
+            )
+            async with watching as answer:
                 if answer.status == 410:
                     return
                 await check_status(answer)

@@ -132,7 +132,7 @@ def test_an_invalid_report_is_returned_as_malformed(document: Any, problem: str)
 
 
 def test_a_failure_survives_the_channel() -> None:
-    failure = Failure(worker=1, signal=9, reason="Killed", log_tail="last words")
+    failure = Failure(worker=1, signal=9, reason="Killed", log_tail="the last line")
     assert Failure.parse(json.loads(json.dumps(failure.to_json())), "failure") == failure
 
 

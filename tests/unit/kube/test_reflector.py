@@ -1,7 +1,7 @@
 """Watches of children with a server that drops connections, hangs, expires versions and loses events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -23,6 +23,7 @@ from tests.support.scripted_api import (
     scripted_client,
     status,
 )
+from tests.support.waiting import wait_until
 from tests.unit.kube.test_cache import DIGITS, phases
 
 
@@ -37,12 +38,6 @@ async def reflecting(api: ScriptedApi, seconds: float = 1.0) -> AsyncIterator[tu
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-
-
-async def wait_until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not holds():  # noqa: ASYNC110 - what changes is a dictionary
-            await asyncio.sleep(0.01)
 
 
 async def test_everything_is_listed_page_by_page_and_then_followed() -> None:

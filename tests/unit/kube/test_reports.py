@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,8 @@ import pytest
 from aiohttp import web
 from fairlead.kube.kinds import Key
 from fairlead.kube.reports import Reports, parse_report
+
+from tests.support.waiting import wait_until
 
 DIGITS = Key("TrainingJob", "default", "digits")
 
@@ -22,13 +24,6 @@ def status(progress: Any) -> dict[str, Any]:
 
 
 REPORT = status({"step": 3, "totalSteps": 9, "metrics": {"loss": 0.51234567}})
-
-
-async def wait_until(holds: Callable[[], bool]) -> None:
-    """Wait until a condition holds; fails after 30 s."""
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110 - what changes is in another task
-            await asyncio.sleep(0.01)
 
 
 @asynccontextmanager
@@ -64,7 +59,7 @@ async def test_a_report_is_published_once_until_it_changes() -> None:
         return web.json_response(status({"step": next(steps, 2)}))
 
     async with reading(handler) as (reports, published):
-        await wait_until(lambda: len(published) == 2)
+        await wait_until(lambda: len(published) == 2, 30)
         await asyncio.sleep(0.5)  # the same report again and again
         assert len(published) == 2
         progress = reports.latest(published[0][0], "uid-0")
@@ -82,7 +77,7 @@ async def test_reads_and_writes_are_bounded_over_all_jobs() -> None:
 
     began = time.monotonic()
     async with reading(handler, jobs=30, reads=40, writes=10) as (_, published):
-        await wait_until(lambda: len(published) >= 10 and len(asked) >= 40)
+        await wait_until(lambda: len(published) >= 10 and len(asked) >= 40, 30)
         seconds = time.monotonic() - began
         reads, writes = len(asked), len(published)
     # a busy machine may be slower than the limit, never faster
@@ -105,7 +100,7 @@ async def test_a_launcher_that_hangs_does_not_delay_the_others() -> None:
         return web.json_response(REPORT)
 
     async with reading(handler, jobs=5) as (_, published):
-        await wait_until(lambda: len(published) == 4)
+        await wait_until(lambda: len(published) == 4, 30)
         over.set()
 
 
@@ -126,7 +121,7 @@ async def test_long_and_redirected_responses_are_ignored() -> None:
         return next(answers, web.Response(body=b"nothing"))
 
     async with reading(handler) as (_, published):
-        await wait_until(lambda: asked > 5)
+        await wait_until(lambda: asked > 5, 30)
     assert published == []
 
 
