@@ -76,7 +76,7 @@ def _locked(home: Home, console: Console) -> Iterator[None]:
 def _plan_environment(component: Component, home: Home, tests: bool) -> list[Step]:
     name, env = component.name, home.envs / component.name
     base = _Stamp(env / "fairlead.key", _key(component))
-    extra = _Stamp(env / "fairlead-tests.key", _hash([_TEST_REQUIREMENTS])) if tests else None
+    extra = _Stamp(env / "fairlead-tests.key", _hash([_TEST_REQUIREMENTS], str(CHECKOUT))) if tests else None
 
     def install(log: StepLog) -> None:
         create_env(env, log)
@@ -129,11 +129,11 @@ def _key(component: Component) -> str:
     if component.horovod:
         files += [_TRAINER / "build_horovod.py", _TRAINER / "requirements-build.txt"]
     links = [*map(str, _linked_folders(component)), *(f"{k}={v}" for k, v in _linked_commands(component).items())]
-    return _hash(files, *links)
+    return _hash(files, str(CHECKOUT), *links)
 
 
 def _hash(files: list[Path], *texts: str) -> str:
-    digest = hashlib.sha256("\0".join((str(CHECKOUT), sysconfig.get_python_version(), *texts)).encode())
+    digest = hashlib.sha256("\0".join((sysconfig.get_python_version(), *texts)).encode())
     for path in files:
         if not path.exists():
             raise SetupError(f"{path}: no such file, expected the requirements of an environment")
@@ -152,8 +152,7 @@ def _link_commands(scripts: list[Path], folder: Path) -> None:
 
 def _horovod_wheel(env: Path, home: Home, log: StepLog) -> Path:
     """Return Horovod's wheel for this environment's torch, built once."""
-    sources = ("requirements.txt", "requirements-build.txt", "build_horovod.py")
-    folder = home.wheels / _hash([_TRAINER / name for name in sources])[:16]
+    folder = home.wheels / wheel_key(_TRAINER)
     if wheel := next(folder.glob("horovod-*.whl"), None):
         return wheel
     _require_compiler(log)
@@ -163,6 +162,12 @@ def _horovod_wheel(env: Path, home: Home, log: StepLog) -> Path:
     if wheel := next(folder.glob("horovod-*.whl"), None):
         return wheel
     raise SetupError(f"build_horovod.py left no wheel in {folder}; see {log.path}")
+
+
+def wheel_key(trainer: Path) -> str:
+    """Hash the inputs of Horovod's wheel; where the checkout lies is none of them, so every checkout uses one wheel."""
+    sources = ("requirements.txt", "requirements-build.txt", "build_horovod.py")
+    return _hash([trainer / name for name in sources])[:16]
 
 
 def _require_compiler(log: StepLog) -> None:

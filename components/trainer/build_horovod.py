@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Build Horovod's wheel from its source package, against the torch of the Python that runs this script.
 
-Horovod 0.28.1 is the last release: it is source only, and needs a newer C++ standard for today's torch. The Python that
-runs this needs torch and what requirements-build.in names (or Debian's packages of these). The last line printed is the
-wheel's path.
+Horovod 0.28.1 is the last release. It is published as source only and needs a newer C++ standard for current torch.
+The Python that runs this script needs torch and the packages in requirements-build.in (or Debian's packages of them).
+The last line of output is the wheel's path.
 """
-# ruff: noqa: T201 - a script: what it prints is its interface.
+# ruff: noqa: T201 - a script: its output is its interface.
 
 import argparse
 import importlib.metadata
@@ -26,9 +26,9 @@ SHA256 = "92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0"
 BUILD_REQUIREMENTS = ("torch", "cmake", "wheel", "packaging", "cloudpickle", "psutil", "pyyaml", "setuptools", "pip")
 CMAKE_FILES = ("CMakeLists.txt", "horovod/torch/CMakeLists.txt")
 FASTER = {
-    # neither debug information nor -O3: reductions are bound by memory and network, not by the compiler
+    # no debug information and no -O3: memory and network limit reductions, not compiler optimization
     "CMakeLists.txt": (r'"-O2" "-O3" CMAKE_CXX_FLAGS_RELWITHDEBINFO', '"-O2 -g" "-O1" CMAKE_CXX_FLAGS_RELWITHDEBINFO'),
-    # several sources in one: torch's headers are parsed a few times instead of fifty
+    # unity build: torch's headers are parsed a few times instead of fifty
     "horovod/torch/CMakeLists.txt": (
         r'PROPERTIES PREFIX ""',
         'PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 10 PREFIX ""',
@@ -40,18 +40,18 @@ OPTIONS = {
     "HOROVOD_WITHOUT_TENSORFLOW": "1",
     "HOROVOD_WITHOUT_MXNET": "1",
     "HOROVOD_WITHOUT_MPI": "1",
-    # CMake 4 dropped the policies that Horovod's bundled libraries ask for.
+    # CMake 4 removed the policies that Horovod's bundled libraries require.
     "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
 }
 
 
 class BuildError(Exception):
-    """Say what is missing or failed, and what would help."""
+    """The message names what is missing or failed, and how to fix it."""
 
 
 @dataclass(frozen=True)
 class Toolchain:
-    """The compilers that work with one origin of torch, and the Debian packages that bring them."""
+    """The compilers that work with one distribution of torch, and the Debian packages that provide them."""
 
     cc: str
     cxx: str
@@ -60,7 +60,7 @@ class Toolchain:
 
 
 TOOLCHAINS = {
-    # PyPI's torch, on Debian 12 and whatever else has a g++ of 9 to 13.
+    # PyPI's torch, on Debian 12 and other systems with g++ 9 to 13.
     "system": Toolchain("gcc", "g++", "", "build-essential python3-dev"),
     # Debian 13: g++ 14 rejects the bundled flatbuffers, and g++ 13's headers no longer include <string> and <cstdint>.
     "g++-13": Toolchain(
@@ -75,7 +75,7 @@ TOOLCHAINS = {
 def main() -> int:
     """Build the wheel; print its path as the last line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the wheel and the log go")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the wheel and the log")
     parser.add_argument(
         "--toolchain", choices=("auto", *TOOLCHAINS), default="auto", help="auto: g++-13 where g++ is newer than 13"
     )
@@ -116,18 +116,18 @@ def build(out: Path, toolchain: Toolchain) -> Path:
         started = time.monotonic()
         command = ["wheel", "-v", "--no-build-isolation", "--no-deps", "--wheel-dir", str(wheels), str(source)]
         run_pip(command, log, environment)
-        say(f"built in {time.monotonic() - started:.0f} s")
+        print_progress(f"built in {time.monotonic() - started:.0f} s")
         built = next(wheels.glob("horovod-*.whl"))
-        # Complete or absent: whoever looks for the wheel never finds half of one.
+        # Rename into place, so that no reader finds a partial wheel.
         shutil.copy(built, out / f".{built.name}.part")
         return (out / f".{built.name}.part").rename(out / built.name)
 
 
 def check_environment(toolchain: Toolchain) -> None:
-    """Raise BuildError naming everything that is missing, before minutes are spent."""
+    """Raise BuildError naming everything that is missing, before the long build starts."""
     missing = [name for name in BUILD_REQUIREMENTS if not is_installed(name)]
     if missing:
-        raise BuildError(f"this Python lacks {', '.join(missing)}: install requirements-build.txt into it")
+        raise BuildError(f"{', '.join(missing)}: not installed in this Python; install requirements-build.txt into it")
     setuptools = importlib.metadata.version("setuptools")
     if int(setuptools.split(".")[0]) >= 80:
         raise BuildError(f"setuptools is {setuptools}; Horovod {VERSION} needs one below 80")
@@ -140,7 +140,7 @@ def check_environment(toolchain: Toolchain) -> None:
 
 
 def is_installed(distribution: str) -> bool:
-    """Say whether this Python has the distribution; a cmake on PATH (Debian's) counts too."""
+    """Return whether this Python has the distribution; cmake may also be on PATH (Debian's)."""
     try:
         importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -152,7 +152,7 @@ def download(work: Path, log: Path) -> Path:
     """Download the pinned source package through pip, so that the configured index is used; return its folder."""
     pinned = work / "horovod.txt"
     pinned.write_text(f"horovod=={VERSION} --hash=sha256:{SHA256}\n")
-    say(f"downloading Horovod {VERSION}")
+    print_progress(f"downloading Horovod {VERSION}")
     run_pip(
         ["download", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--require-hashes",
          "--requirement", str(pinned), "--dest", str(work)],
@@ -164,9 +164,9 @@ def download(work: Path, log: Path) -> Path:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a source package; raise BuildError, and write nothing, for what does not belong into `folder`.
+    """Unpack a source package; raise BuildError without writing anything if a member would leave `folder`.
 
-    tarfile's own filter came with Python 3.11.4; Debian 12 has 3.11.2, so members are checked here.
+    Python 3.11.4 introduced tarfile's own filter; Debian 12 has 3.11.2, so members are checked here.
     """
     root = folder.resolve()
     with tarfile.open(archive) as source:
@@ -174,7 +174,7 @@ def unpack(archive: Path, folder: Path) -> None:
             inside = Path(os.path.normpath(root / member.name)).is_relative_to(root)
             if not inside or not (member.isreg() or member.isdir()):
                 raise BuildError(f"{archive.name}: {member.name}: expected a file or folder inside the package")
-            member.mode &= 0o755  # no set-user-id bit, and writable by its owner alone
+            member.mode &= 0o755  # no setuid bit, and writable by the owner only
         if hasattr(tarfile, "data_filter"):
             source.extractall(root, filter="data")
         else:
@@ -182,7 +182,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def patch(source: Path) -> None:
-    """Raise the C++ standard from 14 to 20, which torch's headers need since 2.1 and 2.13, and compile faster."""
+    """Raise the C++ standard from 14 to 20, which torch's headers need (17 since 2.1, 20 since 2.13); build faster."""
     for name in CMAKE_FILES:
         replace(source / name, r"CMAKE_CXX_STANDARD 14\b", "CMAKE_CXX_STANDARD 20")
     for name, (pattern, text) in FASTER.items():
@@ -190,7 +190,7 @@ def patch(source: Path) -> None:
 
 
 def replace(file: Path, pattern: str, text: str) -> None:
-    """Replace what must be in the file exactly once; raises BuildError otherwise."""
+    """Replace a pattern that must occur exactly once in the file; raise BuildError otherwise."""
     content, changes = re.subn(pattern, text, file.read_text())
     if changes != 1:
         raise BuildError(f"{file.name}: found {pattern} {changes} times, expected it once")
@@ -199,7 +199,7 @@ def replace(file: Path, pattern: str, text: str) -> None:
 
 def run_pip(arguments: list[str], log: Path, environment: dict[str, str]) -> None:
     """Run pip with its output in the log; show CMake's percentage; raise BuildError with the log's end."""
-    # The environment's own commands come first: cmake from PyPI lies beside this Python.
+    # The environment's own commands come first: cmake from PyPI is next to this Python.
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
     shown = -1
     with log.open("a") as file, subprocess.Popen(
@@ -211,14 +211,14 @@ def run_pip(arguments: list[str], log: Path, environment: dict[str, str]) -> Non
             percent = re.search(r"\[ *(\d+)%\]", line)
             if percent and (tenth := int(percent[1]) // 10) > shown:
                 shown = tenth
-                say(f"compiling Horovod: {percent[1]} %")
+                print_progress(f"compiling Horovod: {percent[1]}%")
     if pip.returncode != 0:
         end = "\n".join(log.read_text().splitlines()[-30:])
-        raise BuildError(f"pip {arguments[0]} exited {pip.returncode}; the end of {log}:\n{end}")
+        raise BuildError(f"pip {arguments[0]} exited with {pip.returncode}; the end of {log}:\n{end}")
 
 
-def say(text: str) -> None:
-    """Tell whoever waits; standard output is for the wheel's path."""
+def print_progress(text: str) -> None:
+    """Print progress to standard error; standard output is for the wheel's path."""
     print(text, file=sys.stderr, flush=True)
 
 

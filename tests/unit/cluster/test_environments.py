@@ -1,15 +1,17 @@
 """Setting up environments."""
 
 import io
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from fairlead_cluster.base.errors import SetupError
+from fairlead_cluster.base.home import CHECKOUT
 from fairlead_cluster.base.uv import link_packages
 from fairlead_cluster.components import Component
-from fairlead_cluster.environments import setup
+from fairlead_cluster.environments import setup, wheel_key
 from rich.console import Console
 
 
@@ -51,6 +53,14 @@ def test_an_environment_is_created_once_from_pinned_requirements(tmp_path: Path)
     requirements.write_text("# another version\n")
     setup(["tiny"], tmp_path, _console(), components=components)
     assert not marker.exists(), "the requirements had changed"
+
+
+def test_a_second_checkout_uses_the_wheel_of_the_first(tmp_path: Path) -> None:
+    trainer = CHECKOUT / "components" / "trainer"
+    copy = shutil.copytree(trainer, tmp_path / "trainer")
+    assert wheel_key(copy) == wheel_key(trainer)
+    (copy / "requirements.txt").write_text("torch==2.0\n")
+    assert wheel_key(copy) != wheel_key(trainer), "another torch needs another wheel"
 
 
 def _environment(folder: Path) -> dict[str, Component]:
