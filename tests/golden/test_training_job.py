@@ -287,9 +287,24 @@ CASES = {
         ),
         ObservedJob(gate=Gate()),
     ),
-    "finished-cleans-up": Case(
-        "running pods are deleted, finished ones are kept for their logs",
+    "finished-lets-workers-end": Case(
+        "workers end a moment after their launcher, and a pod that is deleted takes its log along",
         make_job(started("Succeeded", completionTime=STARTED)),
+        ObservedJob((pod("launcher", phase="Succeeded"), *all_pods()[1:]), **CHILDREN),
+    ),
+    "finished-stops-at-once": Case(
+        "where no pod has ended, nothing tells the others to end",
+        make_job(started("Failed", completionTime=STARTED)),
+        ObservedJob(all_pods(), **CHILDREN),
+    ),
+    "finished-deletes-all": Case(
+        "cleanPodPolicy All keeps no pod",
+        make_job(started("Succeeded", completionTime=STARTED), spec__runPolicy={"cleanPodPolicy": "All"}),
+        ObservedJob(all_pods(phase="Succeeded"), **CHILDREN),
+    ),
+    "finished-cleans-up": Case(
+        "running pods are deleted in the end, finished ones are kept for their logs",
+        make_job(started("Succeeded", completionTime="2026-03-01T11:59:45Z")),
         ObservedJob((pod("launcher", phase="Succeeded"), *all_pods()[1:]), **CHILDREN),
     ),
     "finished-keeps-all": Case(

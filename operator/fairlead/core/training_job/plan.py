@@ -37,6 +37,8 @@ _REPORT_SECONDS = 2.0
 """How long pods may take to start before the status reports them as pending: a quick start saves a write."""
 _DELETION_SECONDS = 5.0
 """How often to check pods that are being deleted, in case an event is missed."""
+_ENDING_SECONDS = 10.0
+"""How long the other pods may take to end once one has ended: a pod that is deleted takes its log along."""
 
 
 def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Settings, now: datetime, key: str) -> Plan:
@@ -50,7 +52,7 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
     running = is_true(status.conditions, "Running")
 
     if status.completion_time:
-        return Plan(status, delete=_clean_up(job, observed.pods))
+        return _clean_up(job, observed.pods, now)
     if finding := check_supported(job):
         return _fail(job, observed, finding, now)
     if policy.suspend:
@@ -103,11 +105,19 @@ def _fail(job: TrainingJob, observed: ObservedJob, finding: Finding, now: dateti
     return Plan(failed, events=warning(job, "Failed", finding), requeue_after=0)
 
 
-def _clean_up(job: TrainingJob, pods: tuple[PodView, ...]) -> tuple[Deletion, ...]:
-    policy = job.spec.run_policy.clean_pod_policy
-    if policy == "None":
-        return ()
-    return _delete(pod for pod in pods if policy == "All" or not pod.finished)
+def _clean_up(job: TrainingJob, pods: tuple[PodView, ...], now: datetime) -> Plan:
+    """Delete the pods of a finished job that its policy does not keep."""
+    policy, ended = job.spec.run_policy.clean_pod_policy, job.status.completion_time
+    if policy == "None" or ended is None:
+        return Plan(job.status)
+    if policy == "All":
+        return Plan(job.status, delete=_delete(pods))
+    running = [pod for pod in pods if not pod.finished]
+    remaining = _ENDING_SECONDS - (now - ended).total_seconds()
+    ending = any(pod.finished for pod in pods)  # the launcher ends the others when one has ended
+    if running and ending and 0 < remaining <= _ENDING_SECONDS:
+        return Plan(job.status, requeue_after=remaining)
+    return Plan(job.status, delete=_delete(running))
 
 
 def _delete(pods: Iterable[PodView]) -> tuple[Deletion, ...]:
