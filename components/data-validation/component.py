@@ -12,7 +12,7 @@ from kfp import dsl
 def validate(dataset_uri: str, dataset_digest: str, suite: str) -> NamedTuple(
     "Outputs", [("uri", str), ("digest", str)]
 ):
-    """Validate a dataset; fails when it does not pass. `suite` is the suite's JSON, or a path of it in the image."""
+    """Validate a dataset; fail if it does not pass. `suite` is JSON, or the path of a file in the image."""
     import json
     import subprocess
     import tempfile
@@ -26,7 +26,7 @@ def validate(dataset_uri: str, dataset_digest: str, suite: str) -> NamedTuple(
         command = ["fairlead-data-validation", "--dataset", dataset_uri, "--digest", dataset_digest]
         exit_code = subprocess.run([*command, "--suite", str(file), "--out", str(out)]).returncode
         if exit_code:
-            what = "the dataset did not pass" if exit_code == 2 else "there is no result"
+            what = "the dataset did not pass" if exit_code == 2 else "it could not be validated"
             raise SystemExit(f"fairlead-data-validation exited with {exit_code}: {what}; the reasons are above")
         result = json.loads(out.read_text())
     return (result["uri"], result["digest"])

@@ -20,7 +20,7 @@ def convert(
     scale: float = 1.0,
     min_accuracy: float = 0.95,
 ) -> NamedTuple("Outputs", [("uri", str), ("digest", str)]):
-    """Convert a torch program to ONNX; fails unless both give the same answers on the dataset's eval split."""
+    """Convert a torch program to ONNX; fail unless both agree on the dataset's eval split."""
     import json
     import subprocess
     import tempfile
@@ -33,7 +33,7 @@ def convert(
         command += ["--scale", str(scale), "--min-accuracy", str(min_accuracy), "--out", str(out)]
         exit_code = subprocess.run(command).returncode
         if exit_code:
-            what = "the conversion is refused" if exit_code == 2 else "it could not be tried"
+            what = "the conversion was rejected" if exit_code == 2 else "it could not be tried"
             raise SystemExit(f"fairlead-onnx-converter exited with {exit_code}: {what}; the reasons are above")
         result = json.loads(out.read_text())
     return (result["uri"], result["digest"])
@@ -41,7 +41,7 @@ def convert(
 
 @dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
 def make_scaler(scale: float, shape: str, out_uri: str) -> NamedTuple("Outputs", [("uri", str), ("digest", str)]):
-    """Make the transformer that multiplies by `scale`; `shape` is that of one example: 1,8,8."""
+    """Build a transformer that multiplies by `scale`; `shape` is the shape of one example, such as 1,8,8."""
     import json
     import subprocess
     import tempfile

@@ -40,21 +40,21 @@ def digits(
     workers: int = 2,
     store_secret: str = "artifact-store",
 ) -> Outputs:
-    """Lead a dataset of digits to a ModelDeployment.
+    """Train on a dataset of digits and serve the model with a ModelDeployment.
 
     Args:
-        run: The run's name, and its TrainingJob's: the same name again finds the same job.
-        dataset_uri: Where the dataset is.
-        dataset_digest: The only content that is accepted there.
-        suite: The expectations, as JSON or as a path in the validation's image.
-        models_uri: The folder below which models are published.
-        deployment: The ModelDeployment that serves the model; its earlier model is replaced.
-        namespace: Where TrainingJob and ModelDeployment are.
+        run: The name of the run and of its TrainingJob; the same name finds the same job again.
+        dataset_uri: The URI of the dataset artifact.
+        dataset_digest: The digest that the dataset must have.
+        suite: The expectation suite, as JSON or as a path in the validation image.
+        models_uri: The URI under which models are published.
+        deployment: The name of the ModelDeployment; its previous model is replaced.
+        namespace: The namespace of the TrainingJob and the ModelDeployment.
         image: The trainer's image.
         code: The ConfigMap with the training script.
-        script: The script's key there.
+        script: The script's key in that ConfigMap.
         arguments: The script's arguments.
-        workers: How many worker pods train.
+        workers: The number of worker pods.
         store_secret: A Secret with the object store's AWS_… variables.
     """
     validated = _validation.validate(dataset_uri=dataset_uri, dataset_digest=dataset_digest, suite=suite)

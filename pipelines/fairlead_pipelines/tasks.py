@@ -24,7 +24,7 @@ def train(
     model_uri: str,
     store_secret: str,
 ) -> NamedTuple("Outputs", [("uri", str), ("digest", str), ("version", str)]):
-    """Train by a TrainingJob; the outputs are its model's."""
+    """Run a TrainingJob and return the URI, digest and version of its model."""
     import json
     import subprocess
     import tempfile
@@ -53,7 +53,7 @@ def deploy(
     classifier_digest: str,
     store_secret: str,
 ) -> str:
-    """Serve by a ModelDeployment; the output is its URL."""
+    """Apply a ModelDeployment and return its URL once it is ready."""
     import json
     import subprocess
     import tempfile
