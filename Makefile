@@ -110,6 +110,11 @@ BENCH ?= clients
 bench: setup ## Run a benchmark against other implementations: BENCH=clients (the default) or controllers, ARGS=--help for its options
 	$(VENV)/python -m bench.$(BENCH) $(ARGS)
 
+.PHONY: chaos
+CHAOS ?= operator
+chaos: setup ## Run a campaign of faults, which takes longer than CI allows: CHAOS=operator (the default), ARGS=--help for its options
+	$(VENV)/python -m tests.chaos.$(CHAOS) $(ARGS)
+
 .PHONY: clean
 clean: ## Stop the local cluster and remove the environments of this checkout
 	@[ ! -x $(VENV)/fairlead ] || $(VENV)/fairlead down

@@ -29,6 +29,15 @@ class LeaderElection:
         self._kube, self._namespace, self._identity = kube, namespace, identity
         # expiry is measured with our own clock: another holder's clock may be wrong
         self._seen: tuple[Any, float] = (None, 0.0)
+        self._renewed = -_DURATION
+        """When the last successful renewal was sent: others count the lease's duration from a later time."""
+
+    def may_write(self) -> bool:
+        """Return whether a write may start now: the lease is held, and its renewal is not overdue.
+
+        This process may have been paused, so what it knew a moment ago is no answer.
+        """
+        return time.monotonic() - self._renewed < _DURATION - _RENEW
 
     async def acquire(self) -> None:
         """Wait until this process is the leader."""
@@ -39,11 +48,9 @@ class LeaderElection:
 
     async def hold(self) -> None:
         """Renew the lease; returns when it is lost, after which this process must stop."""
-        renewed = time.monotonic()
-        while time.monotonic() - renewed < _DURATION - _RENEW:
-            await asyncio.sleep(_RENEW if time.monotonic() - renewed < _RENEW else _RETRY)
-            if await self._try():
-                renewed = time.monotonic()
+        while self.may_write():
+            await asyncio.sleep(_RENEW if time.monotonic() - self._renewed < _RENEW else _RETRY)
+            await self._try()
         metrics.LEADER.set(0)
         _log.error("lost the lease %s/%s", self._namespace, NAME)
 
@@ -56,16 +63,20 @@ class LeaderElection:
             await self._kube.replace(LEASE, lease)
 
     async def _try(self) -> bool:
+        """Acquire or renew the lease; return whether it is held now."""
         try:
             # the client's own retries may take longer than the lease lasts
             async with asyncio.timeout(_ATTEMPT_TIMEOUT):
                 lease = await self._kube.find(LEASE, NAME, self._namespace)
+                if lease is not None and not self._may_acquire(lease):
+                    self._renewed = -_DURATION  # another one leads
+                    return False
+                sent = time.monotonic()
                 if lease is None:
                     await self._kube.create(LEASE, self._build(), self._namespace)
-                    return True
-                if not self._may_acquire(lease):
-                    return False
-                await self._kube.replace(LEASE, self._build(lease))
+                else:
+                    await self._kube.replace(LEASE, self._build(lease))
+                self._renewed = sent
                 return True
         except ApiError as error:
             if error.code != 409:

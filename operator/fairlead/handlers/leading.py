@@ -29,6 +29,7 @@ async def lead(
     async with KubeClient(context.writer.kube.config) as kube:
         election = LeaderElection(kube, settings.lease_namespace, settings.identity)
         await election.acquire()
+        context.writer.kube.may_write = election.may_write
         return await _lead(settings, context, queue, health, stop, election)
 
 

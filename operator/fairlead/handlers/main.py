@@ -19,7 +19,7 @@ from fairlead.handlers.signals import stop_on_signals
 from fairlead.kube.children import ChildCache
 from fairlead.kube.client import KubeClient
 from fairlead.kube.config import ConfigError, load_config
-from fairlead.kube.errors import ApiError
+from fairlead.kube.errors import ApiError, NotLeading
 from fairlead.kube.execute import Writer
 from fairlead.kube.kinds import Key, Kind
 from fairlead.kube.reports import Reports
@@ -91,7 +91,7 @@ def _count_request(method: str, kind: Kind) -> None:
 
 def _log_failure(key: Key, error: Exception, delay: float) -> None:
     metrics.RECONCILES.labels(key.kind, "failed").inc()
-    expected = isinstance(error, ApiError | aiohttp.ClientError | TimeoutError)
+    expected = isinstance(error, ApiError | NotLeading | aiohttp.ClientError | TimeoutError)
     _log.warning(
         "%s %s/%s: retrying in %.1f s: %s: %s", *key, delay, type(error).__name__, error,
         exc_info=None if expected else error,

@@ -32,3 +32,7 @@ class ApiError(Exception):
 
 class StatusConflict(ApiError):
     """The resource is no longer the version that a status was derived from."""
+
+
+class NotLeading(Exception):
+    """A write was not sent, because this process no longer leads or cannot be sure of it."""

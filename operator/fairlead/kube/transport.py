@@ -7,9 +7,10 @@ from typing import Any, Self
 
 import aiohttp
 import orjson
+from aiohttp.abc import AbstractStreamWriter
 
 from fairlead.kube.config import ClusterConfig
-from fairlead.kube.errors import ApiError
+from fairlead.kube.errors import ApiError, NotLeading
 from fairlead.kube.kinds import Kind
 from fairlead.kube.retries import first_wait, is_transient, retrying
 
@@ -27,6 +28,8 @@ class Transport:
         self.config = config
         self._count = count
         """Called with the method (LIST for a page of a list) and kind of each request except watches."""
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked before each attempt of a request that is no GET: a leader whose lease has expired must not write."""
         self._session: aiohttp.ClientSession | None = None
         self._streams: aiohttp.ClientSession | None = None
         """Watches: each holds a connection all the time, so they must not take those of requests."""
@@ -58,13 +61,22 @@ class Transport:
         accept: str = JSON,
         count_as: str | None = None,
     ) -> Object:
-        """Send a request, with retries after transient errors; raises ApiError for a status of 400 and above."""
+        """Send a request, with retries after transient errors.
+
+        Raises ApiError for a status of 400 and above, and NotLeading for a write that may not start any more.
+        """
         data = None if body is None else orjson.dumps(body)
 
+        def check() -> None:
+            if method != "GET" and not self.may_write():
+                raise NotLeading(f"{method} {path}: not sent, because the lease has expired")
+
         async def send() -> Object:
+            check()
             if self._count:
                 self._count(count_as or method, kind)
-            async with self.open(method, path, data, content_type, params, accept=accept) as answer:
+            payload = None if data is None else _GuardedBody(data, content_type, check)
+            async with self.open(method, path, payload, content_type, params, accept=accept) as answer:
                 await check_status(answer)
                 result: Object = orjson.loads(await answer.read())
                 return result
@@ -81,7 +93,7 @@ class Transport:
         self,
         method: str,
         path: str,
-        data: bytes | None = None,
+        data: aiohttp.Payload | None = None,
         content_type: str = JSON,
         params: Mapping[str, str] | None = None,
         timeout: aiohttp.ClientTimeout | None = None,
@@ -99,6 +111,22 @@ class Transport:
             headers["Content-Type"] = content_type
         timeout = timeout or session.timeout
         return session.request(method, path, data=data, headers=headers, params=params, timeout=timeout)
+
+
+class _GuardedBody(aiohttp.BytesPayload):
+    """A body that is checked right before it is sent, with its headers.
+
+    Before that, a request waits for its connection and the event loop, and this process may be paused while it does.
+    """
+
+    def __init__(self, content: bytes, content_type: str, check: Callable[[], None]) -> None:
+        super().__init__(content, content_type=content_type)
+        self._check = check
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Write the body, unless the check raises an exception."""
+        self._check()
+        await super().write_with_length(writer, content_length)
 
 
 async def check_status(response: aiohttp.ClientResponse) -> None:

@@ -1,0 +1,131 @@
+"""A campaign of faults against the operator: every life must end as the undisturbed one, whatever happens in it.
+
+The operator runs as a process behind a proxy that fails, delays, loses or reorders what passes. Pods are simulated;
+etcd, API server and controller manager are real. Prints a table and every difference; exits 1 if there is one.
+"""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from tests.chaos.operator.cluster import Outcome, started_campaign
+from tests.chaos.operator.faults import API_FAULTS, EVENT_FAULTS, KILLS, STALLS, Fault
+from tests.chaos.operator.leaders import pause_leader
+from tests.chaos.operator.lives import LIVES, Life
+
+Object = dict[str, Any]
+_AT_ONCE = 4
+_WIDTH = 140
+
+
+def main() -> None:
+    """Run the campaign."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sample", type=float, default=1.0, metavar="SHARE", help="the share of all faults to try")
+    parser.add_argument("--lives", default=",".join(life.name for life in LIVES), help="comma-separated (default: all)")
+    parser.add_argument("--faults", default="", help="comma-separated kinds of faults (default: all)")
+    parser.add_argument("--pauses", default="10,24,40", help="seconds for which the leader is paused (empty: not)")
+    parser.add_argument("--seed", type=int, default=8)
+    parser.add_argument("--keep", action="store_true", help="keep the folder with the operator's log")
+    arguments = parser.parse_args()
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=_WIDTH)
+    folder = Path(tempfile.mkdtemp(prefix="chaos-"))
+    console.print(f"log: {folder / 'operator.log'}")
+    sys.exit(asyncio.run(run(arguments, console, folder)))
+
+
+async def run(arguments: argparse.Namespace, console: Console, folder: Path) -> int:
+    """Run every life undisturbed, then with each fault; return the exit code."""
+    chosen = [life for life in LIVES if life.name in arguments.lives.split(",")]
+    kinds = {kind for kind in arguments.faults.split(",") if kind}
+    outcomes: list[Outcome] = []
+    async with started_campaign(folder) as campaign:
+        quiet = {life.name: await campaign.run(life, Fault()) for life in chosen}
+        for name, outcome in quiet.items():
+            console.print(f"{name}: {outcome.seconds:.1f} s, {len(outcome.writes)} writes, {outcome.events} events")
+            if outcome.problem:
+                console.print(f"[red]the undisturbed life failed: {outcome.problem}")
+                return 1
+        rng = random.Random(arguments.seed)
+        cases = [
+            (life, fault)
+            for life in chosen
+            for fault in list_faults(quiet[life.name])
+            if (not kinds or fault.kind in kinds) and rng.random() < arguments.sample
+        ]
+        # a kill or a stalled watch hits everything that goes on at the time
+        alone = [case for case in cases if case[1].kind in (*KILLS, *STALLS)]
+        together = [case for case in cases if case not in alone]
+        with Progress(console=console) as progress:
+            task = progress.add_task("faults", total=len(cases))
+
+            async def work(queue: list[tuple[Life, Fault]]) -> None:
+                while queue:
+                    outcome = await campaign.run(*queue.pop(0))
+                    outcome.problem = outcome.problem or compare(quiet[outcome.life].end, outcome.end)
+                    if outcome.problem:
+                        progress.console.print(f"[red]{outcome.life}, {outcome.fault}[/]: {outcome.problem}")
+                    outcomes.append(outcome)
+                    progress.advance(task)
+
+            async with asyncio.TaskGroup() as group:
+                for _ in range(_AT_ONCE):
+                    group.create_task(work(together))
+            await work(alone)
+        for seconds in [int(text) for text in arguments.pauses.split(",") if text]:
+            outcome = await pause_leader(campaign, campaign.spare, seconds)
+            if outcome.problem:
+                console.print(f"[red]leader, {outcome.fault}[/]: {outcome.problem}")
+            outcomes.append(outcome)
+    console.print(build_table(outcomes))
+    return 1 if any(outcome.problem for outcome in outcomes) else 0
+
+
+def list_faults(quiet: Outcome) -> list[Fault]:
+    """Return every fault that can hit a life."""
+    writes = [Fault(kind, at) for kind in (*KILLS, *API_FAULTS) for at in range(len(quiet.writes))]
+    events = [Fault(kind, at) for kind in (*EVENT_FAULTS, *STALLS) for at in range(quiet.events)]
+    return writes + events
+
+
+def compare(quiet: Object, end: Object) -> str:
+    """Return how an end state differs from the undisturbed one; additional events are no difference."""
+    found = []
+    for key in sorted(quiet.keys() | end.keys()):
+        before, after = quiet.get(key), end.get(key)
+        if key == "events":
+            after = [reason for reason in before or [] if reason in (after or [])]
+        if before != after:
+            found.append(f"{key}: {after}, expected {before}")
+    return "; ".join(found)
+
+
+def build_table(outcomes: Iterable[Outcome]) -> Table:
+    """Return the table of lives and faults: how many ended as the undisturbed one, and the longest time."""
+    table = Table(title="lives that ended as the undisturbed one", title_justify="left")
+    for column in ("fault", "lives", "equal", "hit", "longest, s"):
+        table.add_column(column, justify="left" if column == "fault" else "right")
+    by_kind: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        by_kind.setdefault(outcome.fault.kind, []).append(outcome)
+    for kind, found in by_kind.items():
+        equal = sum(not outcome.problem for outcome in found)
+        hit = sum(outcome.hits > 0 for outcome in found)
+        style = "" if equal == len(found) else "red"
+        table.add_row(kind, str(len(found)), str(equal), str(hit), f"{max(o.seconds for o in found):.0f}", style=style)
+    return table
+
+
+if __name__ == "__main__":
+    main()

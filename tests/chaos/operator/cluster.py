@@ -1,0 +1,218 @@
+"""The control plane, simulated nodes, proxy and operator of a campaign."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from fairlead.kube.client import KubeClient
+from fairlead.kube.config import load_config
+from fairlead.kube.kinds import LEASE, NAMESPACE, TRAINING_JOB
+
+from tests.chaos.operator.faults import Fault
+from tests.chaos.operator.kubelet import Kubelet
+from tests.chaos.operator.lives import Life, Stage, Unfinished, publish_models, read_end_state
+from tests.chaos.operator.proxy import FaultProxy, Injection
+from tests.support.api_server import OPERATOR_NAMESPACE, Kubectl, operator_kubeconfig, started_api_server
+
+Object = dict[str, Any]
+TERMINAL = ("Succeeded", "Failed")
+_AUDIT_SECONDS = "4"
+
+
+@dataclass
+class Outcome:
+    """How one disturbed life ended."""
+
+    life: str
+    fault: Fault
+    seconds: float
+    end: Object
+    problem: str = ""
+    writes: list[str] = field(default_factory=list)
+    events: int = 0
+    hits: int = 0
+
+
+class OperatorProcess:
+    """The operator as a process that can be killed and started again with the same identity."""
+
+    def __init__(self, kubeconfig: Path, log: Path, identity: str) -> None:
+        self._environment = os.environ | {
+            "KUBECONFIG": str(kubeconfig),
+            "FAIRLEAD_PORT": "0",
+            "FAIRLEAD_BIND_ADDRESS": "127.0.0.1",
+            "FAIRLEAD_LEASE_NAMESPACE": OPERATOR_NAMESPACE,
+            "FAIRLEAD_AUDIT_SECONDS": _AUDIT_SECONDS,
+            "FAIRLEAD_LOG_FORMAT": "text",
+            "POD_NAME": identity,
+        }
+        self._log, self.identity = log, identity
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it."""
+        with self._log.open("ab") as log:
+            command = [sys.executable, "-m", "fairlead.handlers.main"]
+            self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+
+    def kill(self) -> None:
+        """Kill it as a lost node would."""
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def restart(self) -> None:
+        """Kill it and start another."""
+        self.kill()
+        self.start()
+
+    async def wait_for_exit(self, seconds: float) -> None:
+        """Wait until it has exited by itself; raises Unfinished."""
+        end = time.monotonic() + seconds
+        while self.process and self.process.poll() is None:
+            if time.monotonic() > end:
+                raise Unfinished(f"{self.identity} still runs after {seconds:.0f} s without its lease")
+            await asyncio.sleep(0.1)
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal, such as SIGSTOP."""
+        if self.process:
+            self.process.send_signal(number)
+
+
+class Campaign:
+    """Runs lives with faults, each in a namespace of its own."""
+
+    def __init__(
+        self,
+        kube: KubeClient,
+        kubelet: Kubelet,
+        proxy: FaultProxy,
+        operator: OperatorProcess,
+        spare: OperatorProcess,
+        models: Path,
+    ) -> None:
+        self.kube, self.kubelet, self.proxy = kube, kubelet, proxy
+        self.operator, self.spare = operator, spare
+        self._models = models
+        self._count = 0
+        self._statuses: dict[str, list[Object]] = {}
+
+    async def open_stage(self, life: Life, fault: Fault) -> Stage:
+        """Create a namespace for one life with one fault."""
+        self._count += 1
+        namespace = f"{life.name.replace(' ', '-')}-{self._count}"
+        await self._create_namespace(namespace)
+        stage = Stage(self.kube, namespace, life.script(), self._models)
+        self.kubelet.scripts[namespace] = stage.script
+        self.proxy.injections[namespace] = Injection(fault, self.operator.restart)
+        return stage
+
+    async def run(self, life: Life, fault: Fault) -> Outcome:
+        """Run one life with one fault."""
+        stage = await self.open_stage(life, fault)
+        injection = self.proxy.injections[stage.namespace]
+        began, problem = time.monotonic(), ""
+        try:
+            await life.run(stage)
+        except Unfinished as error:
+            problem = str(error)
+        end = await self._settle(stage, life)
+        problem = problem or self.find_reversal(stage.namespace)
+        seconds = time.monotonic() - began
+        outcome = Outcome(life.name, fault, seconds, end, problem, injection.writes, injection.events, injection.hits)
+        await self.kube.delete(NAMESPACE, stage.namespace)
+        return outcome
+
+    async def watch_statuses(self) -> None:
+        """Record every status of every job, to see verdicts that are taken back."""
+        async for event, job in self.kube.watch(TRAINING_JOB):
+            if event != "DELETED" and "status" in job:
+                self._statuses.setdefault(job["metadata"]["namespace"], []).append(job["status"])
+
+    def find_reversal(self, namespace: str) -> str:
+        """Return which verdict of a namespace's job was taken back; empty if none was."""
+        verdict = None
+        for status in self._statuses.get(namespace, []):
+            seen = (status.get("phase"), status.get("completionTime"))
+            if verdict and seen != verdict:
+                return f"the verdict {verdict[0]} was taken back: {seen[0]}"
+            verdict = seen if seen[0] in TERMINAL else verdict
+        return ""
+
+    async def _settle(self, stage: Stage, life: Life) -> Object:
+        """Return the end state once it has not changed for a while."""
+        end, since = await read_end_state(stage, life.kind), time.monotonic()
+        started = since
+        quiet = 4.0 if self.proxy.injections[stage.namespace].fault.kind == "late" else 1.0
+        while time.monotonic() - since < quiet and time.monotonic() - started < 30:
+            await asyncio.sleep(0.2)
+            now = await read_end_state(stage, life.kind)
+            if now != end:
+                end, since = now, time.monotonic()
+        return end
+
+    async def _create_namespace(self, name: str) -> None:
+        await self.kube.create(NAMESPACE, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        for _ in range(100):
+            async with self.kube.open("GET", account) as answer:
+                if answer.status == 200:
+                    return
+            await asyncio.sleep(0.05)
+        raise Unfinished(f"namespace {name} has no service account")
+
+
+def proxied_kubeconfig(kubectl: Kubectl, folder: Path, port: int) -> Path:
+    """Write a kubeconfig of the operator's account that leads through the proxy."""
+    config = yaml.safe_load(operator_kubeconfig(kubectl, folder).read_text())
+    config["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{port}"}
+    path = folder / "proxied.kubeconfig"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@asynccontextmanager
+async def started_campaign(folder: Path) -> AsyncIterator[Campaign]:
+    """Start a control plane, simulated nodes, a proxy and an operator behind it."""
+    models = folder / "models"
+    publish_models(models)
+    with started_api_server(folder / "plane") as kubectl:
+        config = load_config(kubectl.kubeconfig)
+        async with KubeClient(config) as kube, FaultProxy(config) as proxy:
+            kubelet = Kubelet(kube)
+            kubeconfig = proxied_kubeconfig(kubectl, folder, proxy.port)
+            operator = OperatorProcess(kubeconfig, folder / "operator.log", "first")
+            spare = OperatorProcess(folder / "operator.kubeconfig", folder / "spare.log", "spare")
+            campaign = Campaign(kube, kubelet, proxy, operator, spare, models)
+            operator.start()
+            try:
+                # a task that fails ends the campaign
+                async with asyncio.TaskGroup() as group:
+                    tasks = [group.create_task(kubelet.run()), group.create_task(campaign.watch_statuses())]
+                    await wait_for_leader(kube, operator.identity)
+                    yield campaign
+                    for task in tasks:
+                        task.cancel()
+            finally:
+                operator.kill()
+
+
+async def wait_for_leader(kube: KubeClient, identity: str, seconds: float = 60) -> None:
+    """Wait until an operator holds the lease; raises Unfinished."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        leases = await kube.list(LEASE, OPERATOR_NAMESPACE)
+        if any(lease["spec"].get("holderIdentity") == identity for lease in leases):
+            return
+        await asyncio.sleep(0.2)
+    raise Unfinished(f"{identity} does not lead after {seconds:.0f} s")

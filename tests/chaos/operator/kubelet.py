@@ -1,0 +1,161 @@
+"""A simulated kubelet: it runs the pods of jobs by a script, and makes pods of deployments ready."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+from fairlead.core import names
+from fairlead.kube.client import KubeClient
+from fairlead.kube.errors import ApiError
+from fairlead.kube.kinds import POD, SERVICE
+from fairlead_contracts.progress import ProgressReport
+from fairlead_contracts.termination import Failure, FailureReport, StoppedReport, SuccessReport, encode_report
+
+Object = dict[str, Any]
+PODS = 3
+"""The pods of every job here: a launcher and two workers."""
+_WORK_SECONDS = 0.4
+
+
+@dataclass
+class Script:
+    """How the pods of one namespace's job behave."""
+
+    failures: dict[int, int] = field(default_factory=dict)
+    """The worker that fails in an attempt."""
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+    """Pods run until this is set."""
+
+
+class Kubelet:
+    """Watches every pod and Service. Use `run` as a task."""
+
+    def __init__(self, kube: KubeClient) -> None:
+        self._kube = kube
+        self.scripts: dict[str, Script] = {}
+        """By namespace; pods of other namespaces stay pending."""
+        self._pods: dict[str, Object] = {}
+        self._changed = asyncio.Condition()
+        self._runners: dict[str, web.AppRunner] = {}
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._watch_services())
+                async for event, pod in self._kube.watch(POD):
+                    async with self._changed:
+                        if event == "DELETED":
+                            self._pods.pop(pod["metadata"]["uid"], None)
+                        else:
+                            self._pods[pod["metadata"]["uid"]] = pod
+                        self._changed.notify_all()
+                    if event == "ADDED" and pod["metadata"]["namespace"] in self.scripts:
+                        group.create_task(self._run_pod(pod))
+        finally:
+            for runner in self._runners.values():
+                await runner.cleanup()
+
+    async def _run_pod(self, pod: Object) -> None:
+        labels = pod["metadata"].get("labels", {})
+        with contextlib.suppress(_Gone):
+            if names.JOB not in labels:
+                await self._set(pod, "Running", ready=True)
+                return
+            await asyncio.sleep(0.05)
+            await self._set(pod, "Running", ready=True)
+            script = self.scripts[pod["metadata"]["namespace"]]
+            await self._wait_for_all(pod)
+            await script.released.wait()
+            await asyncio.sleep(_WORK_SECONDS)
+            await self._end(pod, script)
+
+    async def _wait_for_all(self, pod: Object) -> None:
+        """Wait until all pods of the attempt run."""
+        mine, uid = _attempt(pod), pod["metadata"]["uid"]
+
+        def done() -> bool:
+            phases = [other["status"]["phase"] for other in self._pods.values() if _attempt(other) == mine]
+            return (len(phases) == PODS and "Pending" not in phases) or uid not in self._pods
+
+        async with self._changed:
+            await self._changed.wait_for(done)
+            if uid not in self._pods:
+                raise _Gone
+
+    async def _end(self, pod: Object, script: Script) -> None:
+        labels = pod["metadata"]["labels"]
+        role, index = labels[names.ROLE], int(labels[names.WORKER_INDEX])
+        failing = script.failures.get(int(labels[names.ATTEMPT]))
+        if failing is None:
+            report = SuccessReport(progress=ProgressReport(step=10, total_steps=10))
+            message = encode_report(report).decode() if role == names.LAUNCHER else ""
+            await self._set(pod, "Succeeded", code=0, message=message)
+            return
+        failure = FailureReport(failure=Failure(worker=failing, rank=failing, exit_code=3, reason="Exited"))
+        if role == names.LAUNCHER:
+            await self._set(pod, "Failed", code=1, message=encode_report(failure).decode())
+        elif index == failing:
+            await self._set(pod, "Failed", code=3, message=encode_report(failure).decode())
+        else:
+            await self._set(pod, "Failed", code=143, message=encode_report(StoppedReport()).decode())
+
+    async def _set(
+        self, pod: Object, phase: str, ready: bool = False, code: int | None = None, message: str = ""
+    ) -> None:
+        meta, now = pod["metadata"], datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        state: Object = {"running": {"startedAt": now}}
+        if code is not None:
+            state = {"terminated": {"exitCode": code, "message": message, "startedAt": now, "finishedAt": now}}
+        containers = [
+            {"name": container["name"], "image": container["image"], "imageID": "x", "ready": ready,
+             "restartCount": 0, "state": state}
+            for container in pod["spec"]["containers"]
+        ]  # fmt: skip
+        status = {
+            "phase": phase, "podIP": "127.200.0.2", "podIPs": [{"ip": "127.200.0.2"}], "startTime": now,
+            "conditions": [{"type": "Ready", "status": str(ready)}], "containerStatuses": containers,
+        }  # fmt: skip
+        try:
+            await self._kube.patch(POD, meta["name"], {"metadata": {"uid": meta["uid"]}, "status": status},
+                                   meta["namespace"], "status")  # fmt: skip
+        except ApiError as error:
+            if error.code not in (404, 409, 422):  # it was deleted, or another has its name
+                raise
+            raise _Gone from error
+
+    async def _watch_services(self) -> None:
+        """Answer on the addresses of the deployments' Services, as a ready graph server does."""
+        async for event, service in self._kube.watch(SERVICE):
+            address = service["spec"].get("clusterIP", "None")
+            if names.DEPLOYMENT not in service["metadata"].get("labels", {}) or address == "None":
+                continue
+            if event == "ADDED":
+                self._runners[address] = await _serve(address)
+            elif event == "DELETED" and (runner := self._runners.pop(address, None)):
+                await runner.cleanup()
+
+
+class _Gone(Exception):
+    """The pod was deleted."""
+
+
+def _attempt(pod: Object) -> tuple[str, str | None, str | None]:
+    meta = pod["metadata"]
+    labels = meta.get("labels", {})
+    return meta["namespace"], labels.get(names.JOB), labels.get(names.ATTEMPT)
+
+
+async def _serve(address: str) -> web.AppRunner:
+    async def ready(_: web.Request) -> web.Response:
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/v2/health/ready", ready)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, address, names.SERVING_PORT).start()
+    return runner
