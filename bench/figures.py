@@ -12,8 +12,8 @@ def median(rounds: Sequence[Round], key: str) -> float:
 
 
 def ratios(over: Sequence[Round], under: Sequence[Round], key: str) -> str:
-    """Return the median, minimum and maximum of the rounds' ratios."""
-    found = [a[key] / b[key] for a, b in zip(over, under, strict=True)]
+    """Return the median, minimum and maximum of the rounds' ratios; either side may have had fewer rounds."""
+    found = [a[key] / b[key] for a, b in zip(over, under, strict=False)]
     return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
 
 

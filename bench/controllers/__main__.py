@@ -18,13 +18,14 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench.controllers.contenders import ALL, Contender, fairlead, naive, prepare
+from bench.controllers.contenders import ALL, THROTTLED, Contender, fairlead, naive, prepare
 from bench.controllers.measure import (
     Bench,
     Observer,
     at_work,
     fake_nodes,
     measure_burst,
+    measure_finished,
     measure_running,
     measure_trickle,
 )
@@ -42,21 +43,27 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--throttled-rounds", type=int, default=1,
+        help="rounds of the MPI Operator with its defaults, whose rate limit takes minutes in each",
+    )  # fmt: skip
     parser.add_argument("--jobs", type=int, default=200, help="jobs to create at once")
     parser.add_argument(
         "--trickle", type=int, default=60, metavar="SECONDS", help="create one job per second for this long"
     )
     parser.add_argument("--running", type=int, default=1000, metavar="JOBS", help="running jobs to hold")
+    parser.add_argument("--finished", type=int, default=1000, metavar="JOBS", help="finished jobs to remember")
     arguments = parser.parse_args()
     console = Console()
     if not console.is_terminal:
         console = Console(width=_PLAIN_WIDTH)
     prepare(console)
     bursts: dict[str, list[Round]] = {name: [] for name in (BARE, *(contender.name for contender in ALL))}
-    for _ in track(range(arguments.rounds), description="bursts", console=console):
+    for number in track(range(arguments.rounds), description="bursts", console=console):
         bursts[BARE].append(run_bare(arguments.jobs))
         for contender in ALL:
-            bursts[contender.name].append(run(contender, lambda bench: measure_burst(bench, arguments.jobs)))
+            if contender.name != THROTTLED or number < arguments.throttled_rounds:
+                bursts[contender.name].append(run(contender, lambda bench: measure_burst(bench, arguments.jobs)))
     console.print(build_burst_table(bursts, arguments.jobs))
     trickles = {
         contender.name: run(contender, lambda bench: measure_trickle(bench, arguments.trickle))
@@ -68,13 +75,15 @@ def main() -> None:
         f"{arguments.running} running jobs: {running['core']:.2f} of a core, {running['reads']:.1f} reads/s,"
         f" {running['writes']:.1f} writes/s, {running['mib']:.0f} MiB"
     )
+    finished = run(fairlead(), lambda bench: measure_finished(bench, arguments.finished), "Succeeded")
+    console.print(f"{arguments.finished} finished jobs: {finished['mib']:.0f} MiB, {finished['peak']:.0f} MiB at most")
 
 
-def run(contender: Contender, body: Callable[[Bench], Coroutine[Any, Any, Result]]) -> Result:
-    """Run one measurement on a new control plane."""
+def run(contender: Contender, body: Callable[[Bench], Coroutine[Any, Any, Result]], phase: str = "Running") -> Result:
+    """Run one measurement on a new control plane, whose pods are in one phase."""
 
     async def measure(plane: Plane) -> Result:
-        async with at_work(plane, contender) as bench:
+        async with at_work(plane, contender, phase) as bench:
             return await body(bench)
 
     with started_plane(contender.crds()) as plane:
@@ -122,6 +131,8 @@ def build_burst_table(bursts: dict[str, list[Round]], jobs: int) -> Table:
     ):
         table.add_column(column, justify="left" if column == "controller" else "right")
     for name, figures in bursts.items():
+        if not figures:
+            continue
         cells = [f"{median(figures, 'seconds'):.1f}"]
         cells += [ratios(figures, bursts[peer], "seconds") for peer in (naive().name, BARE)]
         cells += [f"{median(figures, k):.1f}" if k in figures[0] else "" for k in ("reads", "writes", "cpu", "mib")]

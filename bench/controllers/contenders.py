@@ -55,10 +55,11 @@ def mpi_operator(name: str, *flags: str) -> Contender:
     return Contender(name, build_mpi_job, command, lambda: [_mpi_crd()])
 
 
+THROTTLED = "MPI Operator v0.6.0"
 ALL = (
     fairlead(),
     naive(),
-    mpi_operator("MPI Operator v0.6.0"),
+    mpi_operator(THROTTLED),
     mpi_operator("MPI Operator v0.6.0, unthrottled", "--kube-api-qps=500", "--kube-api-burst=500", "--threadiness=10"),
 )
 

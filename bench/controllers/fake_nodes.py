@@ -1,7 +1,7 @@
-"""Fake nodes: report every pod as Running shortly after its creation, at one loopback address.
+"""Fake nodes: report every pod as Running or as Succeeded shortly after its creation, at one loopback address.
 
 The address also serves a launcher's `/status` with increasing steps. Run as
-`python -m bench.controllers.fake_nodes KUBECONFIG`; prints a line when it is watching.
+`python -m bench.controllers.fake_nodes KUBECONFIG PHASE`; prints a line when it is watching.
 """
 
 import asyncio
@@ -21,13 +21,13 @@ ADDRESS = "127.200.0.1"
 _AT_ONCE = 16
 
 
-async def main(kubeconfig: Path) -> None:
+async def main(kubeconfig: Path, phase: str) -> None:
     """Simulate the nodes until killed."""
     server = await _serve_status()
     waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     async with KubeClient.from_kubeconfig(kubeconfig) as kube, asyncio.TaskGroup() as group:
         for _ in range(_AT_ONCE):
-            group.create_task(_report(kube, waiting))
+            group.create_task(_report(kube, waiting, phase))
         print("watching", flush=True)
         async for event, pod in kube.watch(POD):
             if event == "ADDED" and not pod.get("status", {}).get("podIP"):
@@ -35,19 +35,20 @@ async def main(kubeconfig: Path) -> None:
     await server.cleanup()
 
 
-async def _report(kube: KubeClient, waiting: asyncio.Queue[dict[str, Any]]) -> None:
-    """Report waiting pods as running, one at a time."""
+async def _report(kube: KubeClient, waiting: asyncio.Queue[dict[str, Any]], phase: str) -> None:
+    """Report waiting pods, one at a time."""
     while True:
         pod = await waiting.get()
         meta = pod["metadata"]
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        ended = {"terminated": {"exitCode": 0, "startedAt": now, "finishedAt": now}}
         containers = [
-            {"name": spec["name"], "image": spec["image"], "imageID": "x", "ready": True, "restartCount": 0,
-             "state": {"running": {"startedAt": now}}}
+            {"name": spec["name"], "image": spec["image"], "imageID": "x", "ready": phase == "Running",
+             "restartCount": 0, "state": {"running": {"startedAt": now}} if phase == "Running" else ended}
             for spec in pod["spec"]["containers"]
         ]  # fmt: skip
         status = {
-            "phase": "Running", "podIP": ADDRESS, "podIPs": [{"ip": ADDRESS}], "startTime": now,
+            "phase": phase, "podIP": ADDRESS, "podIPs": [{"ip": ADDRESS}], "startTime": now,
             "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": containers,
         }  # fmt: skip
         try:
@@ -75,4 +76,4 @@ async def _serve_status() -> web.AppRunner:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1])))
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2]))

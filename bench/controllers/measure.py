@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fairlead.kube.client import KubeClient
-from fairlead.kube.kinds import POD, Kind
+from fairlead.kube.kinds import POD, TRAINING_JOB, Kind
 from fairlead_cluster.base.home import CHECKOUT
 
 from bench.controllers.contenders import Contender, start
@@ -94,9 +94,12 @@ class Bench:
 
 
 @asynccontextmanager
-async def at_work(plane: Plane, contender: Contender) -> AsyncIterator[Bench]:
-    """Start fake nodes and the contender; they have handled one job before the block begins."""
-    with fake_nodes(plane):
+async def at_work(plane: Plane, contender: Contender, phase: str = "Running") -> AsyncIterator[Bench]:
+    """Start fake nodes and the contender; they have handled one job before the block begins.
+
+    `phase` is the phase of all pods, Running or Succeeded.
+    """
+    with fake_nodes(plane, phase):
         async with KubeClient.from_kubeconfig(plane.kubectl.kubeconfig) as kube:
             observer = Observer()
             watching = asyncio.create_task(observer.watch(kube))
@@ -114,9 +117,9 @@ async def at_work(plane: Plane, contender: Contender) -> AsyncIterator[Bench]:
 
 
 @contextmanager
-def fake_nodes(plane: Plane) -> Iterator[None]:
+def fake_nodes(plane: Plane, phase: str = "Running") -> Iterator[None]:
     """Run the fake nodes during the block."""
-    command = [sys.executable, "-m", "bench.controllers.fake_nodes", str(plane.kubectl.kubeconfig)]
+    command = [sys.executable, "-m", "bench.controllers.fake_nodes", str(plane.kubectl.kubeconfig), phase]
     with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE) as process:
         try:
             if process.stdout is None or not process.stdout.readline():
@@ -167,6 +170,18 @@ async def measure_running(bench: Bench, count: int, seconds: float) -> dict[str,
         "writes": made["writes"] / seconds,
         "mib": bench.memory("VmRSS"),
     }
+
+
+async def measure_finished(bench: Bench, count: int) -> dict[str, float]:
+    """Return the operator's memory after `count` jobs have succeeded, whose pods still exist."""
+    await bench.create_many("burst", count)
+    await bench.observer.wait("burst", count, _RUN_SECONDS)
+    await _settle(bench)
+    jobs = await bench.kube.list(TRAINING_JOB)
+    finished = sum("completionTime" in job.get("status", {}) for job in jobs)
+    if finished < count:
+        raise RuntimeError(f"{finished} of {count} jobs have finished")
+    return {"mib": bench.memory("VmRSS"), "peak": bench.memory()}
 
 
 async def _settle(bench: Bench, seconds: float = 120.0) -> None:

@@ -27,8 +27,12 @@ from fairlead.kube.resources import ResourceCache
 
 _log = logging.getLogger(__name__)
 
-_SETTLE_SECONDS = 0.02
-"""Changes of children are batched for this long: the pods of a job start together."""
+_SETTLE_SECONDS, _BUSY_SETTLE_SECONDS = 0.02, 0.3
+"""Changes of children are batched for this long: the pods of a job start together.
+
+While all workers are taken it is longer, so that the pods of new resources are created before the status of others is
+written.
+"""
 
 
 def main() -> None:
@@ -74,7 +78,7 @@ def _build_context(
 ) -> Context:
     """Connect the caches to the queue, so that changes trigger reconciles."""
     return Context(
-        writer=Writer(kube, ChildCache(lambda key: queue.add(key, _SETTLE_SECONDS))),
+        writer=Writer(kube, ChildCache(lambda key: queue.add(key, _settle_seconds(queue)))),
         resources=ResourceCache(queue.add),
         reports=Reports(
             http, queue.add, settings.progress_seconds,
@@ -83,6 +87,10 @@ def _build_context(
         http=http,
         settings=settings,
     )  # fmt: skip
+
+
+def _settle_seconds(queue: KeyedQueue[Key]) -> float:
+    return _BUSY_SETTLE_SECONDS if queue.busy else _SETTLE_SECONDS
 
 
 def _count_request(method: str, kind: Kind) -> None:

@@ -35,6 +35,13 @@ class KeyedQueue(Generic[Key]):
     _heap: list[tuple[float, int, Key]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _count: int = 0
+    _workers: int = 1
+    _running: int = 0
+
+    @property
+    def busy(self) -> bool:
+        """Return whether all workers are taken, so that a key that becomes due has to wait."""
+        return self._running >= self._workers
 
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Schedule a key after `delay` seconds; the earliest of several times counts."""
@@ -43,7 +50,7 @@ class KeyedQueue(Generic[Key]):
 
     async def run(self, workers: int) -> None:
         """Process keys until cancelled, at most `workers` at a time."""
-        free = asyncio.Semaphore(workers)
+        free, self._workers = asyncio.Semaphore(workers), workers
         async with asyncio.TaskGroup() as group:
             while True:
                 await free.acquire()
@@ -87,7 +94,9 @@ class KeyedQueue(Generic[Key]):
                     alarm.cancel()
 
     async def _work_on(self, key: Key) -> None:
+        self._running += 1
         again = await self._try(key)
+        self._running -= 1
         self._finish(key, again)
         self._changed.set()
 

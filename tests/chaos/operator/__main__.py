@@ -7,6 +7,8 @@ etcd, API server and controller manager are real. Prints a table and every diffe
 import argparse
 import asyncio
 import random
+import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -35,14 +37,23 @@ def main() -> None:
     parser.add_argument("--faults", default="", help="comma-separated kinds of faults (default: all)")
     parser.add_argument("--pauses", default="10,24,40", help="seconds for which the leader is paused (empty: not)")
     parser.add_argument("--seed", type=int, default=8)
-    parser.add_argument("--keep", action="store_true", help="keep the folder with the operator's log")
+    parser.add_argument("--keep", action="store_true", help="keep the operator's log also where all is well")
     arguments = parser.parse_args()
     console = Console()
     if not console.is_terminal:
         console = Console(width=_WIDTH)
+    # end the control plane on every signal, also where a shell that ran this in the background ignores SIGINT
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
-    console.print(f"log: {folder / 'operator.log'}")
-    sys.exit(asyncio.run(run(arguments, console, folder)))
+    console.print(f"the operator's log: {folder / 'operator.log'}")
+    code = 1
+    try:
+        code = asyncio.run(run(arguments, console, folder))
+    finally:
+        if code == 0 and not arguments.keep:
+            shutil.rmtree(folder)
+    sys.exit(code)
 
 
 async def run(arguments: argparse.Namespace, console: Console, folder: Path) -> int:

@@ -153,3 +153,28 @@ async def test_far_deadlines_that_nearer_ones_replace_are_forgotten() -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert len(queue._heap) <= 70
+
+
+async def test_a_queue_is_busy_while_all_its_workers_are_taken() -> None:
+    release, taken = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def work(key: str) -> None:
+        taken.release()
+        await release.wait()
+
+    queue, _ = make(work)
+    assert not queue.busy
+    running = asyncio.create_task(queue.run(workers=2))
+    try:
+        queue.add("a")
+        await taken.acquire()
+        assert not queue.busy, "the second worker is free"
+        queue.add("b")
+        await taken.acquire()
+        assert queue.busy
+        release.set()
+        while queue.busy:  # noqa: ASYNC110 - ends when a worker is free
+            await asyncio.sleep(0.001)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
