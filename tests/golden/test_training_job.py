@@ -215,6 +215,22 @@ CASES = {
             (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, termination_message=FAILURE)), **CHILDREN
         ),
     ),
+    "launcher-lost": Case(
+        "a launcher that was paused blames no worker",
+        make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
+        ObservedJob(
+            (
+                pod(
+                    "launcher",
+                    phase="Failed",
+                    exit_code=1,
+                    termination_message=said(failure={"worker": None, "reason": "LostLauncher", "logTail": "paused"}),
+                ),
+                *all_pods()[1:],
+            ),
+            **CHILDREN,
+        ),
+    ),
     "worker-killed-silently": Case(
         "for a killed pod the last lines of its log are reported",
         make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),

@@ -128,6 +128,9 @@ class TimingEnvironment(Environment):
     """Time without a heartbeat after which the peer counts as lost."""
     stop_grace_seconds: Seconds = Field(5.0, alias="FAIRLEAD_STOP_GRACE_SECONDS")
     """Grace period between SIGTERM and SIGKILL."""
+    registration_seconds: Seconds = Field(1800.0, alias="FAIRLEAD_REGISTRATION_SECONDS")
+    """Time that the launcher allows between the first and the last worker's registration; a worker allows itself the
+    same time to reach the launcher, whose image may still be being pulled."""
 
 
 class LauncherEnvironment(TimingEnvironment, NodeEnvironment, JobEnvironment):

@@ -23,7 +23,9 @@ LIMIT, _POD_LIMIT = 4096, 12288
 _MAX_AT = 128
 STOPPED_CODE = 143
 """Exit code of an agent that was stopped because another one failed."""
-Reason = Literal["Exited", "Killed", "NotStarted", "InvalidDataset", "InvalidModel", "LostWorker"]
+Reason = Literal[
+    "Exited", "Killed", "NotStarted", "InvalidDataset", "InvalidModel", "LostWorker", "NotRegistered", "LostLauncher"
+]
 
 
 def _keep(part: slice) -> BeforeValidator:
@@ -39,8 +41,8 @@ class Failure(Contract):
 
     max_bytes: ClassVar[int] = LIMIT
 
-    worker: int = Field(ge=0, lt=MAX_WORKERS)
-    """The worker's index."""
+    worker: int | None = Field(ge=0, lt=MAX_WORKERS)
+    """The worker's index; None if no worker is to blame."""
     rank: int | None = Field(None, ge=0, lt=MAX_WORKERS * MAX_SLOTS)
     """The process; None before one started, or for a lost worker."""
     exit_code: int | None = Field(None, ge=0, le=255)

@@ -13,8 +13,9 @@ from fairlead_contracts.errors import ContractError
 from fairlead_contracts.termination import STOPPED_CODE, FailureReport, Report, StoppedReport, write_report
 
 from .backends import BACKENDS
+from .outcome import Outcome
 from .settings import SettingsError, read_key
-from .worker import Outcome, Worker
+from .worker import Worker
 
 log = logging.getLogger("agent")
 
@@ -65,8 +66,7 @@ def _run(settings: AgentEnvironment, key: bytes, command: list[str]) -> Outcome:
             return worker.run()
         except _Terminated:
             log.info("received a stop signal")
-            worker.report_stop()
-            return Outcome(STOPPED_CODE)
+            return worker.report_stop()
         finally:
             worker.stop()
 

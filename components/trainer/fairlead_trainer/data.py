@@ -44,10 +44,10 @@ def fetch_dataset(uri: str, digest: str | None, folder: Path) -> Manifest:
 
 def publish_model(
     folder: Path, uri: str, version: str | None, *, dataset: tuple[str, Manifest] | None, replace: bool
-) -> PublishedModel | None:
-    """Publish the files in rank 0's model folder; return None if the folder is empty."""
+) -> PublishedModel:
+    """Publish the files in rank 0's model folder; raise ArtifactError if there are none."""
     if not any(folder.iterdir()):
-        return None
+        raise ArtifactError(uri, "FAIRLEAD_MODEL_DIR: got no file, expected the model, which rank 0 writes there")
     parents = [Parent("dataset", dataset[1].digest, dataset[0])] if dataset else []
     manifest = publish(
         folder,

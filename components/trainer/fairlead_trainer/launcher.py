@@ -90,7 +90,7 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
 
 
 def _wait_for_workers(coordinator: Coordinator) -> bool:
-    """Wait for all workers without a timeout (the operator has deadlines); return False if a worker failed first."""
+    """Wait for all workers; return False if a worker failed first, or did not register in time."""
     logged = time.monotonic()
     while coordinator.members() is None:
         if coordinator.decide():

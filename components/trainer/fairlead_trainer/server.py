@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -39,6 +40,14 @@ class LauncherServer(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, args=(0.05,), name="server", daemon=True).start()
 
     server_bind = bind_without_lookup
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002
+        """Log a request that failed; a client that has closed its connection is no error."""
+        error = sys.exception()
+        if isinstance(error, OSError):
+            log.info("request from=%s: %s", client_address[0], error)
+        else:
+            log.error("request from=%s", client_address[0], exc_info=error)
 
     def stop(self) -> None:
         """Answer the requests in flight and close the server."""

@@ -21,11 +21,18 @@ class Timing:
     """Time without a heartbeat after which the peer counts as lost."""
     stop_grace: float
     """Grace period between SIGTERM and SIGKILL."""
+    registration: float = 1800.0
+    """Time between the first and the last registration, and for an agent to reach the launcher."""
 
     @classmethod
     def from_environment(cls, environment: TimingEnvironment) -> Self:
         """Return the timing that the environment sets."""
-        return cls(environment.heartbeat_seconds, environment.silence_seconds, environment.stop_grace_seconds)
+        return cls(
+            environment.heartbeat_seconds,
+            environment.silence_seconds,
+            environment.stop_grace_seconds,
+            environment.registration_seconds,
+        )
 
 
 def read_key(file: Path) -> bytes:

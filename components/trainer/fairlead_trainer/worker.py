@@ -7,7 +7,6 @@ import secrets
 import shlex
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,37 +19,16 @@ from .client import ChannelError, LauncherClient, RequestRejected, retry
 from .data import fetch_dataset, publish_model
 from .heartbeat import Heartbeat
 from .network import find_interface
+from .outcome import Failed, Outcome, Stopped
 from .processes import Event, Exit, OthersFinished, ProcessSet, StopOrder
 from .settings import Timing
 
 log = logging.getLogger("agent")
 
-CONNECT_SECONDS = 600.0
-"""Timeout for the launcher to start: its image may still be being pulled."""
 _REGISTER_PAUSE = 0.3
 _REPORT_SECONDS = 15.0
 _SETTLE_SECONDS = 2.0
 _CANNOT_START = 127
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A worker's result: its exit code, and its failure unless it succeeded or was stopped."""
-
-    code: int
-    failure: Failure | None = None
-
-
-class _Failed(Exception):
-    """This worker failed."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(str(failure))
-        self.failure = failure
-
-
-class _Stopped(Exception):
-    """Another worker failed, or the launcher is unreachable."""
 
 
 class Worker:
@@ -72,6 +50,7 @@ class Worker:
             "instance": secrets.token_hex(8),
         }
         self._progress_file = folder / "progress.json"
+        self._registered = False
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._processes = ProcessSet(self._events, self._timing.stop_grace)
         self._heartbeat = Heartbeat(self._client, self._identity, self._timing, self._progress_file, self._events)
@@ -85,26 +64,31 @@ class Worker:
             self._start(slots)
             self._wait_for_processes([slot["rank"] for slot in slots])
             model = self._publish_model(dataset) if slots[0]["rank"] == 0 else None
-        except _Failed as error:
+            codes = [0] * len(slots)  # _wait_for_processes has raised for any other
+        except Failed as error:
             return self._report(error.failure)
-        except (_Stopped, ChannelError, RequestRejected) as error:
+        except (Stopped, ChannelError, RequestRejected) as error:
             log.warning("stopping: %s", error)
             self.stop()
-            self._finish({}, seconds=1)
+            self._finish({"stopped": f"worker {self._settings.worker} stopped: {error}"}, seconds=1)
             return Outcome(STOPPED_CODE)
-        self._finish({"model": model and model.to_json()}, seconds=_REPORT_SECONDS)
+        self._finish({"exitCodes": codes, "model": model and model.to_json()}, seconds=_REPORT_SECONDS)
         return Outcome(0)
 
     def stop(self) -> None:
         """Stop the processes that are running."""
         self._processes.stop()
 
-    def report_stop(self) -> None:
-        """Forward SIGTERM to the processes and report to the launcher, so that it need not wait for a timeout."""
+    def report_stop(self) -> Outcome:
+        """Forward SIGTERM to the processes and report to the launcher, so that it need not wait for a timeout.
+
+        The outcome has a failure if the launcher does not know this worker yet: nobody else would notice its end.
+        """
         self._processes.terminate()
         text = f"worker {self._settings.worker} was stopped by a signal"
         failure = self._failure("LostWorker", STOPPED_CODE, text)
-        self._finish({"failure": failure.to_json()}, seconds=0, timeout=1)
+        answer = self._finish({"failure": failure.to_json()}, seconds=0, timeout=1)
+        return Outcome(STOPPED_CODE, None if answer or self._registered else failure)
 
     def _fetch_dataset(self) -> Manifest | None:
         settings = self._settings
@@ -113,7 +97,7 @@ class Worker:
         try:
             return fetch_dataset(settings.dataset_uri, settings.dataset_digest, self._folder / "dataset")
         except (ArtifactError, OSError) as error:
-            raise _Failed(self._failure("InvalidDataset", 1, str(error))) from None
+            raise Failed(self._failure("InvalidDataset", 1, str(error))) from None
 
     def _register(self) -> list[dict[str, Any]]:
         """Register and wait until all workers have registered; return this worker's slots."""
@@ -132,12 +116,16 @@ class Worker:
                 # The launcher of an earlier attempt may still answer at this address.
                 raise ChannelError(str(error)) from None
 
-        answer = retry(register, seconds=CONNECT_SECONDS)
+        try:
+            answer = retry(register, seconds=self._timing.registration)
+        except ChannelError as error:
+            raise Failed(self._failure("NotRegistered", 1, str(error))) from None
+        self._registered = True
         while answer["state"] == "wait":
             time.sleep(_REGISTER_PAUSE)
             answer = retry(register, seconds=self._timing.silence)
         if answer["state"] == "stop":
-            raise _Stopped("the job has failed")
+            raise Stopped("the job has failed")
         slots: list[dict[str, Any]] = answer["slots"]
         log.info("registered: ranks=%s", [slot["rank"] for slot in slots])
         return slots
@@ -161,7 +149,7 @@ class Worker:
                 self._processes.start(rank, self._command, environment)
             except OSError as error:
                 text = f"cannot start {self._command[0]!r}: {error.strerror}"
-                raise _Failed(self._failure("NotStarted", _CANNOT_START, text, rank=rank)) from None
+                raise Failed(self._failure("NotStarted", _CANNOT_START, text, rank=rank)) from None
 
     def _wait_for_processes(self, ranks: list[int]) -> None:
         """Return when all exited 0. Of several failures, raise one that is not the consequence of another."""
@@ -175,11 +163,11 @@ class Worker:
                 continue
             failure = self._exit_failure(event)
             if not self._backend.is_consequence(failure.log_tail):
-                raise _Failed(failure)
+                raise Failed(failure)
             if consequence is None:
                 consequence, end = failure, time.monotonic() + _SETTLE_SECONDS
         if consequence is not None:
-            raise _Failed(consequence)
+            raise Failed(consequence)
 
     def _exit_failure(self, event: Exit) -> Failure:
         tail = self._processes.log_tail(event.rank)
@@ -206,7 +194,7 @@ class Worker:
                 replace=settings.attempt > 0,
             )
         except (ArtifactError, OSError) as error:
-            raise _Failed(self._failure("InvalidModel", 1, str(error), rank=0)) from None
+            raise Failed(self._failure("InvalidModel", 1, str(error), rank=0)) from None
 
     def _next_event(self, timeout: float | None) -> Event | None:
         try:
@@ -214,7 +202,7 @@ class Worker:
         except queue.Empty:
             return None
         if isinstance(event, StopOrder):
-            raise _Stopped(event.reason)
+            raise Stopped(event.reason)
         return event
 
     def _report(self, failure: Failure) -> Outcome:
@@ -229,7 +217,7 @@ class Worker:
 
     def _report_timeout(self, failure: Failure) -> float:
         """Return the timeout of a report: before registration, the launcher may not have started yet."""
-        return CONNECT_SECONDS if failure.reason == "InvalidDataset" else _REPORT_SECONDS
+        return self._timing.registration if failure.reason == "InvalidDataset" else _REPORT_SECONDS
 
     def _finish(self, message: dict[str, Any], *, seconds: float, timeout: float = 20) -> dict[str, Any] | None:
         progress = self._heartbeat.stop(timeout)

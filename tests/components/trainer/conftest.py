@@ -48,10 +48,10 @@ class Job:
             self.start_agent(worker, *command)
         return self
 
-    def start_launcher(self) -> None:
+    def start_launcher(self, **variables: str) -> None:
         """Start the launcher."""
         address = f"{self.network}.1"
-        variables = {"POD_IP": address, "FAIRLEAD_BIND_ADDRESS": address}
+        variables = {"POD_IP": address, "FAIRLEAD_BIND_ADDRESS": address} | variables
         self.launcher = self._spawn("launcher", [str(_BIN / "fairlead-launcher")], variables)
 
     def start_agent(self, worker: int, *command: str, **variables: str) -> None:

@@ -78,14 +78,14 @@ def server() -> Iterator[LauncherServer]:
 def test_an_agent_with_the_key_registers(server: LauncherServer) -> None:
     client = LauncherClient("127.0.0.1", server.server_port, KEY)
     assert client.post("/v1/register", REGISTER) == {"state": "wait"}
-    assert server.coordinator.status()["workers"] == {"ready": 1, "desired": 1}
+    assert server.coordinator.status()["workers"] == {"ready": 1, "desired": 1, "registered": 1}
 
 
 def test_an_agent_without_the_key_does_not(server: LauncherServer) -> None:
     client = LauncherClient("127.0.0.1", server.server_port, secrets.token_bytes(32))
     with pytest.raises(ChannelError, match="does not accept this job's key"):
         client.post("/v1/register", REGISTER)
-    assert server.coordinator.status()["workers"] == {"ready": 0, "desired": 1}
+    assert server.coordinator.status()["workers"] == {"ready": 0, "desired": 1, "registered": 0}
 
 
 def test_an_agent_ignores_answers_that_are_not_signed_with_the_key(server: LauncherServer) -> None:

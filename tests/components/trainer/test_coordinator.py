@@ -1,12 +1,13 @@
 """Results of runs: which failure is the cause, which worker is lost, when a run has succeeded."""
 
+from datetime import datetime
 from typing import Any
 
 import pytest
 from fairlead_contracts.termination import Failure
 from fairlead_trainer.backends import BACKENDS
 from fairlead_trainer.backends.base import Slot
-from fairlead_trainer.coordinator import Coordinator, Run
+from fairlead_trainer.coordinator import Coordinator, Rejected, Run
 from fairlead_trainer.settings import Timing
 
 SILENCE = 15.0
@@ -47,25 +48,31 @@ def failure(worker: int, tail: str) -> Failure:
 
 
 def fail(coordinator: Coordinator, known: Failure) -> None:
-    """Report a failure from a thread, because the request waits for the result."""
-    coordinator._failures.append(known)
-    coordinator._failed_at = coordinator._clock()
-    coordinator._agents[known.worker].finished = True
+    """Record a failure without the request, which waits for the result."""
+    assert known.worker is not None
+    coordinator._add_failure(known)
+    coordinator._facts.failed = coordinator._clock()
+    coordinator._facts.agents[known.worker].finished = True
+
+
+def succeed(coordinator: Coordinator, worker: int, **extra: Any) -> None:
+    """Report that all processes of a worker exited with 0."""
+    coordinator.finish(identity(worker) | {"exitCodes": [0]} | extra)
 
 
 def test_all_finished_is_success(run: Coordinator) -> None:
     for worker in range(3):
         assert not run.decide()
-        run.finish(identity(worker) | {"model": MODEL if worker == 0 else None})
+        succeed(run, worker, model=MODEL if worker == 0 else None)
     assert run.decide()
     assert (run.phase, run.model and run.model.to_json()) == ("Succeeded", MODEL)
 
 
 def test_rank_0_learns_when_it_is_the_last(run: Coordinator) -> None:
     assert run.heartbeat(identity(0)) == {"state": "run", "othersFinished": False}
-    run.finish(identity(1))
+    succeed(run, 1)
     assert run.heartbeat(identity(0))["othersFinished"] is False
-    run.finish(identity(2))
+    succeed(run, 2)
     assert run.heartbeat(identity(0))["othersFinished"] is True
 
 
@@ -118,13 +125,88 @@ def test_a_worker_is_lost_after_the_silence_limit_and_not_before(run: Coordinato
 
 
 def test_a_finished_worker_may_be_silent(run: Coordinator, clock: Clock) -> None:
-    run.finish(identity(1))
+    succeed(run, 1)
     clock.now += SILENCE - 1
     run.heartbeat(identity(0))
     run.heartbeat(identity(2))
     clock.now += 2
     assert not run.decide()
-    assert run.status()["workers"] == {"ready": 3, "desired": 3}
+    assert run.status()["workers"] == {"ready": 3, "desired": 3, "registered": 3}
+
+
+@pytest.mark.parametrize("codes", [None, [], [0, 0], [1], ["0"], 0])
+def test_an_end_without_a_failure_needs_the_exit_code_0_of_each_slot(run: Coordinator, codes: Any) -> None:
+    with pytest.raises(Rejected, match=r"exitCodes: got .*, expected 0 for each of 1 slots"):
+        run.finish(identity(1) | {"exitCodes": codes})
+    succeed(run, 0)
+    succeed(run, 2)
+    assert not run.decide()
+
+
+def test_a_worker_that_lost_the_launcher_is_no_success_and_blames_nobody(run: Coordinator) -> None:
+    succeed(run, 0)
+    succeed(run, 1)
+    run.finish(identity(2) | {"stopped": "worker 2 stopped: no answer"})
+    assert run.status()["workers"] == {"ready": 2, "desired": 3, "registered": 3}
+    assert run.decide()
+    assert run.cause == Failure(worker=None, reason="LostLauncher", log_tail="worker 2 stopped: no answer")
+
+
+def test_a_failure_explains_more_than_a_lost_launcher(run: Coordinator) -> None:
+    run.finish(identity(2) | {"stopped": "worker 2 stopped: no answer"})
+    assert not run.decide()
+    fail(run, failure(1, "exit"))
+    assert run.decide()
+    assert run.cause == failure(1, "exit")
+
+
+def test_a_worker_that_is_silent_after_a_pause_of_the_launcher_is_not_blamed(run: Coordinator, clock: Clock) -> None:
+    run.wait(0)
+    clock.now += 24  # SIGSTOP, SIGCONT
+    run.wait(0)
+    assert not run.decide()
+    run.heartbeat(identity(0))  # It was sent before the pause and read after it.
+    clock.now += SILENCE + 1
+    assert run.decide()
+    assert run.cause is not None
+    assert (run.cause.worker, run.cause.reason) == (None, "LostLauncher")
+
+
+def test_a_worker_that_is_lost_long_after_a_pause_is_named(run: Coordinator, clock: Clock) -> None:
+    run.wait(0)
+    clock.now += 10
+    run.wait(0)
+    clock.now += 10
+    for worker in range(3):
+        run.heartbeat(identity(worker))
+    clock.now += SILENCE + 1
+    for worker in (0, 2):
+        run.heartbeat(identity(worker))
+    assert run.decide()
+    assert run.cause is not None
+    assert (run.cause.worker, run.cause.reason) == (1, "LostWorker")
+
+
+def test_missing_workers_are_waited_for_until_a_deadline_that_the_first_registration_starts(clock: Clock) -> None:
+    timing = Timing(1, SILENCE, 5, registration=600)
+    coordinator = Coordinator(Run(20, 1, 0), BACKENDS["horovod"], timing, clock)
+    clock.now += 86400  # Pods that wait for nodes have no deadline here.
+    assert not coordinator.decide()
+    waiting = coordinator.status()["waiting"]
+    assert (waiting["workers"], waiting["until"]) == (list(range(16)), None)
+    extra = {"slots": 1, "address": "127.0.0.1", "interface": "lo"}
+    for _ in range(60):
+        coordinator.register(identity(3) | extra)
+        assert not coordinator.decide()
+        clock.now += 10
+    status = coordinator.status()
+    assert (status["phase"], status["workers"]) == ("Waiting", {"ready": 1, "desired": 20, "registered": 1})
+    assert datetime.fromisoformat(status["waiting"]["until"]) > datetime.fromisoformat(status["waiting"]["since"])
+    clock.now += 1
+    coordinator.register(identity(3) | extra)
+    assert coordinator.decide()
+    text = "worker 0 did not register within 600 s of the first worker (nor did 18 others)"
+    assert coordinator.cause == Failure(worker=0, reason="NotRegistered", log_tail=text)
 
 
 def test_a_worker_that_is_lost_before_all_have_registered_fails_the_job(clock: Clock) -> None:

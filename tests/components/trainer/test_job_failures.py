@@ -2,6 +2,7 @@
 
 import secrets
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,7 +117,7 @@ def test_a_wrong_key_is_rejected_and_changes_nothing(new_job: NewJob) -> None:
     job.start_launcher()
     job.start_agent(0, "true", FAIRLEAD_KEY_FILE=str(foreign))
     job.until(lambda: "signature does not match" in job.log("launcher"))
-    assert job.status()["workers"] == {"ready": 0, "desired": 1}
+    assert job.status()["workers"] == {"ready": 0, "desired": 1, "registered": 0}
     assert "does not accept this job's key" in job.log("worker-0")
     job.agents[0].send_signal(signal.SIGTERM)
     assert job.agents[0].wait(10) == 143
@@ -193,3 +194,72 @@ def test_what_a_process_leaves_running_ends_with_it(new_job: NewJob) -> None:
     job = new_job(workers=1).start("sh", "-c", "sleep 60 & exit 0")
     assert job.wait() == [0, 0], job.logs()
     assert job.processes() == []
+
+
+def test_a_launcher_that_was_paused_neither_succeeds_nor_blames_a_worker(new_job: NewJob) -> None:
+    job = new_job().start("sleep", "60")
+    job.until(lambda: len(job.processes()) == 5)
+    assert job.launcher is not None
+    job.launcher.send_signal(signal.SIGSTOP)
+    job.until(lambda: all("stopping: " in job.log(f"worker-{worker}") for worker in (0, 1)))
+    job.launcher.send_signal(signal.SIGCONT)
+    assert job.wait(60) == [1, 143, 143], job.logs()
+    failure = job.message("launcher")["failure"]
+    assert (failure["reason"], failure["worker"]) == ("LostLauncher", None), job.logs()
+
+
+def test_a_launcher_that_was_paused_briefly_continues(new_job: NewJob) -> None:
+    job = new_job(environment={"FAIRLEAD_SILENCE_SECONDS": "600"})
+    ending = job.folder / "ending"
+    job.start_launcher(FAIRLEAD_SILENCE_SECONDS="4")
+    for worker in (0, 1):
+        job.start_agent(worker, "sh", "-c", f"until [ -e {ending} ]; do sleep 0.1; done")
+    job.until(lambda: len(job.processes()) >= 5)
+    assert job.launcher is not None
+    job.launcher.send_signal(signal.SIGSTOP)
+    time.sleep(6)  # longer than the silence after which the launcher counts a worker as lost
+    job.launcher.send_signal(signal.SIGCONT)
+    job.until(lambda: "was paused" in job.log("launcher"))
+    ending.touch()
+    assert job.wait(60) == [0, 0, 0], job.logs()
+
+
+def test_a_job_that_must_publish_a_model_fails_without_one(new_job: NewJob, tmp_path: Path) -> None:
+    job = new_job(workers=1, environment={"FAIRLEAD_MODEL_URI": (tmp_path / "models" / "v1").as_uri()}).start("true")
+    assert job.wait() == [1, 1], job.logs()
+    failure = job.message("launcher")["failure"]
+    assert (failure["reason"], failure["worker"], failure["rank"]) == ("InvalidModel", 0, 0)
+    assert "FAIRLEAD_MODEL_DIR: got no file, expected the model" in failure["logTail"]
+
+
+def test_a_worker_that_never_registers_fails_the_attempt_and_is_named(new_job: NewJob) -> None:
+    job = new_job(environment={"FAIRLEAD_REGISTRATION_SECONDS": "3"})
+    job.start_launcher()
+    job.start_agent(0, "true")
+    job.until(lambda: bool((job.status().get("waiting") or {}).get("until")))
+    status = job.status()
+    assert status["workers"] == {"ready": 1, "desired": 2, "registered": 1}
+    assert status["waiting"]["workers"] == [1]
+    assert status["waiting"]["since"] < status["waiting"]["until"]
+    assert job.wait(30) == [1, 143], job.logs()
+    failure = job.message("launcher")["failure"]
+    assert (failure["reason"], failure["worker"]) == ("NotRegistered", 1)
+    assert failure["logTail"] == "worker 1 did not register within 3 s of the first worker"
+
+
+def test_a_worker_that_cannot_reach_the_launcher_reports_a_failure(new_job: NewJob) -> None:
+    job = new_job(workers=1, environment={"FAIRLEAD_REGISTRATION_SECONDS": "1"})
+    job.start_agent(0, "true")
+    assert job.wait(30) == [1], job.logs()
+    failure = job.message("worker-0")["failure"]
+    assert (failure["reason"], failure["worker"]) == ("NotRegistered", 0)
+    assert f"launcher {job.network}.1:7070: " in failure["logTail"]
+
+
+def test_a_worker_that_is_stopped_before_the_launcher_listens_reports_a_failure(new_job: NewJob) -> None:
+    job = new_job(workers=1)
+    job.start_agent(0, "true")
+    job.until(lambda: "retrying" in job.log("worker-0"))
+    job.agents[0].send_signal(signal.SIGTERM)
+    assert job.wait(30) == [143], job.logs()
+    assert job.message("worker-0")["failure"]["reason"] == "LostWorker"

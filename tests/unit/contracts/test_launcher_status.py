@@ -1,21 +1,23 @@
 """The launcher's status and progress: the operator reads what the launcher wrote."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from fairlead.api.training_job import Progress
 from fairlead_contracts.errors import ContractError
-from fairlead_contracts.launcher_status import LauncherStatus, ReadyWorkers
+from fairlead_contracts.launcher_status import MAX_NAMED, LauncherStatus, ReadyWorkers, Registration
 from fairlead_contracts.progress import ProgressReport
 
 PROGRESS = ProgressReport(
     step=40, total_steps=200, epoch=1, samples_per_second=1e3, eta_seconds=3, metrics={"loss": 0.4}
 )
-STATUS = LauncherStatus(phase="Running", workers=ReadyWorkers(ready=2, desired=2), progress=PROGRESS)
+STATUS = LauncherStatus(phase="Running", workers=ReadyWorkers(ready=2, desired=2, registered=2), progress=PROGRESS)
 WRITTEN = {
     "phase": "Running",
-    "workers": {"ready": 2, "desired": 2},
+    "workers": {"ready": 2, "desired": 2, "registered": 2},
+    "waiting": None,
     "progress": {"step": 40, "totalSteps": 200, "epoch": 1, "samplesPerSecond": 1e3, "etaSeconds": 3,
                  "metrics": {"loss": 0.4}},
 }  # fmt: skip
@@ -43,6 +45,18 @@ def test_the_largest_status_is_within_the_bound_and_the_resource_accepts_it() ->
     largest = STATUS.model_copy(update={"progress": PROGRESS.model_copy(update={"metrics": metrics})})
     assert parse(json.dumps(largest.to_json())) == largest
     assert Progress.model_validate(largest.to_json()["progress"]).step == 40
+
+
+def test_a_wait_for_workers_says_for_whom_since_when_and_until_when() -> None:
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    waiting = Registration(workers=tuple(range(MAX_NAMED)), since=since, until=since + timedelta(hours=1))
+    status = STATUS.model_copy(update={"phase": "Waiting", "waiting": waiting})
+    assert parse(status.to_json()) == status
+    assert status.to_json()["waiting"]["until"] == "2026-01-01T01:00:00Z"
+
+
+def test_a_status_of_a_launcher_without_registrations_is_read() -> None:
+    assert parse(WRITTEN | {"workers": {"ready": 1, "desired": 2}}).workers.registered == 0
 
 
 REJECTED = [

@@ -105,8 +105,10 @@ def _reported_failure(pod: PodView) -> Finding | None:
     if not isinstance(report, FailureReport):
         return None
     failure = report.failure
-    where = f"Worker {failure.worker}" + (f" (rank {failure.rank})" if failure.rank is not None else "")
-    return Finding(f"Worker{failure.reason}", _with_log(f"{where} {_describe_failure(failure)}.", failure.log_tail))
+    where = "The launcher" if failure.worker is None else f"Worker {failure.worker}"
+    where += f" (rank {failure.rank})" if failure.rank is not None else ""
+    prefix = "" if failure.worker is None else "Worker"
+    return Finding(f"{prefix}{failure.reason}", _with_log(f"{where} {_describe_failure(failure)}.", failure.log_tail))
 
 
 def _describe_failure(failure: Failure) -> str:
@@ -115,6 +117,8 @@ def _describe_failure(failure: Failure) -> str:
         "Killed": f"was killed by {_signal_name(failure.signal)} (exit code {failure.exit_code})",
         "NotStarted": f"could not start its command (exit code {failure.exit_code})",
         "LostWorker": "stopped responding",
+        "NotRegistered": "did not register with the launcher",
+        "LostLauncher": "was paused or could not be reached by its workers",
         "InvalidDataset": "rejected its dataset",
         "InvalidModel": "could not publish its model",
     }[failure.reason]
