@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from .channel import NONCE, SIGNATURE, is_answer_genuine, sign_request
+from .channel import NONCE, SIGNATURE, Sender, is_answer_genuine
 
 log = logging.getLogger("agent")
+
+_ANSWER_LIMIT = 1 << 20
 
 
 class ChannelError(Exception):
@@ -25,23 +27,36 @@ class LauncherClient:
 
     def __init__(self, host: str, port: int, key: bytes) -> None:
         self._host, self._port, self._key = host, port, key
+        self._sender = Sender(key)
+        self._kept: http.client.HTTPConnection | None = None
 
-    def post(self, path: str, message: dict[str, Any], *, timeout: float = 5.0) -> dict[str, Any]:
-        """Send a message and return the answer; raise ChannelError or RequestRejected."""
+    def post(self, path: str, message: dict[str, Any], *, timeout: float = 5.0, keep: bool = False) -> dict[str, Any]:
+        """Send a message and return the answer; raise ChannelError or RequestRejected.
+
+        With `keep`, the connection is kept for the next request with `keep`; only one thread may use it.
+        """
+        connection = self._kept if keep else None
+        if connection is None:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
         body = json.dumps(message).encode()
-        headers = sign_request(self._key, "POST", path, body, time.time())
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        headers = self._sender.sign("POST", path, body, time.time())
         try:
-            connection.request("POST", path, body, headers)
+            connection.request("POST", path, body, headers | {"Connection": "keep-alive" if keep else "close"})
             response = connection.getresponse()
-            content = response.read()
+            content = response.read(_ANSWER_LIMIT)
         except (OSError, http.client.HTTPException) as error:
-            raise ChannelError(f"launcher {self._host}:{self._port}: {error}") from None
-        finally:
             connection.close()
+            raise ChannelError(f"launcher {self._host}:{self._port}: {error}") from None
+        if keep:
+            self._kept = connection
+        else:
+            connection.close()
+        return self._read(path, headers[NONCE], response, content)
+
+    def _read(self, path: str, nonce: str, response: http.client.HTTPResponse, content: bytes) -> dict[str, Any]:
         if response.status == 401:
             raise ChannelError(f"launcher {self._host}:{self._port} does not accept this job's key")
-        if not is_answer_genuine(self._key, headers[NONCE], response.status, content, response.getheader(SIGNATURE)):
+        if not is_answer_genuine(self._key, nonce, response.status, content, response.getheader(SIGNATURE)):
             raise ChannelError(f"launcher {self._host}:{self._port}: the answer is not signed with this job's key")
         answer: dict[str, Any] = json.loads(content)
         if response.status != 200:

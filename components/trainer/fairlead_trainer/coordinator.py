@@ -19,7 +19,7 @@ from fairlead_contracts.termination import Failure, PublishedModel
 from .backends.base import Backend, Member, Slot
 from .progress import Eta
 from .settings import Timing
-from .verdict import SILENCE_AFTER_FAILURE, Agent, Facts, find_cause, has_succeeded, lost_launcher
+from .verdict import Agent, Facts, find_cause, has_succeeded, lost_launcher
 
 log = logging.getLogger("launcher")
 
@@ -108,7 +108,7 @@ class Coordinator:
                 self._add_failure(failure or lost_launcher(str(message["stopped"])[:_MAX_TEXT]))
             if failure is not None:
                 # The root cause may not have been reported yet: peers often notice first.
-                self._changed.wait_for(lambda: self.phase == "Failed", timeout=2 * SILENCE_AFTER_FAILURE)
+                self._changed.wait_for(lambda: self.phase == "Failed", timeout=self._timing.silence_after_failure + 5)
             return {"state": self._state(), "cause": self._is_cause(failure)}
 
     # Calls from the launcher.
@@ -190,7 +190,9 @@ class Coordinator:
         )
 
     def _add(self, worker: int, message: dict[str, Any]) -> None:
-        member = Member(worker, str(message["address"]), str(message["interface"]), self._run.slots)
+        member = Member(
+            worker, str(message["address"]), str(message["interface"]), self._run.slots, str(message.get("peer"))
+        )
         now = self._clock()
         self._facts.agents[worker] = Agent(str(message["instance"]), member, now)
         self._facts.first = now if self._facts.first is None else self._facts.first

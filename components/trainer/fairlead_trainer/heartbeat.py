@@ -61,7 +61,7 @@ class Heartbeat:
         while not self._stopped:
             try:
                 message = {**self._identity, "progress": self._read_progress()}
-                answer = self._client.post("/v1/heartbeat", message)
+                answer = self._client.post("/v1/heartbeat", message, keep=True)
             except RequestRejected as error:
                 self._events.put(StopOrder(str(error)))
                 return

@@ -63,7 +63,7 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
-    backend, timing = BACKENDS[settings.backend], Timing.from_environment(settings)
+    backend, timing = BACKENDS[settings.backend], Timing.from_environment(settings, settings.workers)
     coordinator = Coordinator(Run(settings.workers, settings.slots, settings.attempt), backend, timing)
     server = LauncherServer(settings.bind_address, LAUNCHER_PORT, coordinator, key)
     log.info("job=%s attempt=%d waiting for workers=%d", settings.job, settings.attempt, settings.workers)

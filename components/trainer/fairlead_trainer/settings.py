@@ -6,6 +6,10 @@ from typing import Self
 
 from fairlead_contracts.environment import TimingEnvironment
 
+HEARTBEATS_PER_SECOND = 100
+"""The rate of heartbeats of all workers above which each worker sends fewer."""
+_SILENCE_AFTER_FAILURE = 5.0
+
 
 class SettingsError(Exception):
     """An invalid setting: the message names the variable, its value and what was expected."""
@@ -24,11 +28,17 @@ class Timing:
     registration: float = 1800.0
     """Time between the first and the last registration, and for an agent to reach the launcher."""
 
+    @property
+    def silence_after_failure(self) -> float:
+        """Time without a heartbeat after which a worker counts as lost once a peer has failed, when it is likely."""
+        return min(self.silence, max(_SILENCE_AFTER_FAILURE, 2.5 * self.heartbeat))
+
     @classmethod
-    def from_environment(cls, environment: TimingEnvironment) -> Self:
-        """Return the timing that the environment sets."""
+    def from_environment(cls, environment: TimingEnvironment, workers: int) -> Self:
+        """Return the timing that the environment sets for a job of this size: many workers send fewer heartbeats."""
+        slowest = environment.silence_seconds / 3
         return cls(
-            environment.heartbeat_seconds,
+            max(environment.heartbeat_seconds, min(workers / HEARTBEATS_PER_SECOND, slowest)),
             environment.silence_seconds,
             environment.stop_grace_seconds,
             environment.registration_seconds,

@@ -7,9 +7,6 @@ from fairlead_contracts.termination import Failure
 from .backends.base import Backend, Member
 from .settings import Timing
 
-SILENCE_AFTER_FAILURE = 5.0
-"""Seconds without a heartbeat after which a worker counts as lost once a peer has failed, when a loss is likely."""
-
 _BACKLOG = 5.0
 """Seconds in which requests that arrived during a pause are read, although their senders may be gone."""
 
@@ -57,7 +54,7 @@ def find_cause(facts: Facts, backend: Backend, timing: Timing, now: float) -> Fa
     own = next((known for known in facts.failures if not _is_consequence(known, backend)), None)
     if own is not None:
         return own
-    silence = min(SILENCE_AFTER_FAILURE, timing.silence) if facts.failures else timing.silence
+    silence = timing.silence_after_failure if facts.failures else timing.silence
     if lost := _find_lost(facts, silence, now):
         return lost
     if facts.failures:

@@ -21,7 +21,7 @@ from .heartbeat import Heartbeat
 from .network import find_interface
 from .outcome import Failed, Outcome, Stopped
 from .processes import Event, Exit, OthersFinished, ProcessSet, StopOrder
-from .settings import Timing
+from .settings import HEARTBEATS_PER_SECOND, Timing
 
 log = logging.getLogger("agent")
 
@@ -41,7 +41,7 @@ class Worker:
         self._command = command
         self._folder = folder
         self._backend = backend
-        self._timing = Timing.from_environment(settings)
+        self._timing = Timing.from_environment(settings, settings.workers)
         host, _, port = settings.launcher.rpartition(":")
         self._client = LauncherClient(host, int(port), key)
         self._identity = {
@@ -122,7 +122,7 @@ class Worker:
             raise Failed(self._failure("NotRegistered", 1, str(error))) from None
         self._registered = True
         while answer["state"] == "wait":
-            time.sleep(_REGISTER_PAUSE)
+            time.sleep(max(_REGISTER_PAUSE, self._settings.workers / HEARTBEATS_PER_SECOND))
             answer = retry(register, seconds=self._timing.silence)
         if answer["state"] == "stop":
             raise Stopped("the job has failed")

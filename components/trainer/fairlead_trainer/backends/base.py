@@ -13,6 +13,8 @@ class Member:
     address: str
     interface: str
     slots: int
+    peer: str
+    """The address that its registration came from: with address translation or a proxy, not its own."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..network import bind_without_lookup
 from .base import Member, Rendezvous, Slot
 
 _PEER_LOST = (
@@ -25,13 +24,13 @@ class HorovodBackend:
         # Imported lazily: agents and most tests do not need Horovod.
         from horovod.runner.common.util.hosts import HostInfo, get_host_assignments  # type: ignore
         from horovod.runner.gloo_run import create_slot_env_vars  # type: ignore
-        from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer  # type: ignore
+
+        from .horovod_server import BoundedServer
 
         hosts = [HostInfo(f"worker-{member.worker}", member.slots) for member in members]
         assignments = get_host_assignments(hosts, sum(member.slots for member in members))
-        # Horovod's RendezvousServer would bind every interface; this binds only the launcher's address.
-        server_class = type("Server", (RendezvousHTTPServer,), {"server_bind": bind_without_lookup})
-        server = server_class((bind_address, 0), RendezvousHandler, 0)
+        addresses = {address for member in members for address in (member.address, member.peer)}
+        server = BoundedServer(bind_address, len(assignments), addresses)
         server.init(assignments)
         slots: dict[int, list[Slot]] = {}
         for member in members:

@@ -1,0 +1,1 @@
+"""How much CPU time the launcher of a large job needs."""
