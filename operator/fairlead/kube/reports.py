@@ -1,7 +1,8 @@
 """The launchers' progress reports, read and published at bounded rates over all jobs.
 
 Runs independently of the queue's workers, so that a launcher that does not respond delays no reconcile. A launcher runs
-in a tenant's pod: its response is limited in size and time, redirects are not followed, invalid reports are ignored.
+in a tenant's pod: its response is limited in size and time, not unpacked, and redirects are not followed; invalid
+reports are ignored.
 """
 
 import asyncio
@@ -111,7 +112,14 @@ class Reports:
     async def _read(self, key: Key, followed: _Followed) -> None:
         url = f"http://{url_host(followed.address)}:{self._port}{STATUS_PATH}"
         try:
-            async with self._http.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
+            async with self._http.get(
+                url,
+                timeout=_TIMEOUT,
+                allow_redirects=False,
+                # a few compressed bytes can unpack to a thousand times as many
+                auto_decompress=False,
+                headers={"Accept-Encoding": "identity"},
+            ) as response:
                 progress = parse_report(await _read_bounded(response))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             _log.debug("%s %s/%s: no progress from %s: %s", *key, url, error)

@@ -1,6 +1,7 @@
 """Progress reports: read and published at bounded rates, with limits on a launcher's response."""
 
 import asyncio
+import gzip
 import json
 import time
 from collections.abc import AsyncIterator
@@ -122,6 +123,20 @@ async def test_long_and_redirected_responses_are_ignored() -> None:
 
     async with reading(handler) as (_, published):
         await wait_until(lambda: asked > 5, 30)
+    assert published == []
+
+
+async def test_a_compressed_response_is_neither_asked_for_nor_unpacked() -> None:
+    packed = gzip.compress(json.dumps(REPORT).encode())
+    asked: list[str | None] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.headers.get("Accept-Encoding"))
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    async with reading(handler) as (_, published):
+        await wait_until(lambda: len(asked) > 3, 30)
+    assert set(asked) == {"identity"}
     assert published == []
 
 
