@@ -3,6 +3,7 @@
 from .artifact import fetch, list_artifacts, open_model, publish, read_manifest
 from .errors import ArtifactError, ArtifactNotFound, StoreUnavailable
 from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent
+from .retries import retry_unavailable
 from .uri import Location, parse_digest, parse_uri, validation_uri
 
 __all__ = [
@@ -22,5 +23,6 @@ __all__ = [
     "parse_uri",
     "publish",
     "read_manifest",
+    "retry_unavailable",
     "validation_uri",
 ]

@@ -8,7 +8,7 @@ from typing import TypeVar
 from fairlead_contracts.model_uri import ModelPlace, list_places
 from fairlead_contracts.signature import Signature
 
-from .errors import ArtifactError, ArtifactNotFound
+from .errors import ArtifactError, ArtifactNotFound, StoreUnavailable
 from .manifest import (
     MANIFEST_NAME,
     FileEntry,
@@ -20,7 +20,7 @@ from .manifest import (
     parse_manifest,
 )
 from .stores import Store, open_store
-from .streams import copy_verified, read_entry
+from .streams import LocalFile, copy_verified, read_entry
 from .uri import Location, parse_digest, parse_uri
 
 _T = TypeVar("_T")
@@ -113,12 +113,22 @@ def publish(
     return manifest
 
 
-def list_artifacts(uri: str) -> Iterator[tuple[str, Manifest]]:
-    """Yield the URI and manifest of every artifact at and below a URI."""
+def list_artifacts(uri: str, skip: Callable[[ArtifactError], None] | None = None) -> Iterator[tuple[str, Manifest]]:
+    """Yield the URI and manifest of every artifact at and below a URI.
+
+    Other programs write files named manifest.json, too: what is no artifact is passed to `skip` and left out.
+    """
     location = parse_uri(uri)
     store = open_store(location)
     for found in store.find(location):
-        manifest = _read(store, found)
+        try:
+            manifest = _read(store, found)
+        except StoreUnavailable:
+            raise
+        except ArtifactError as error:
+            if skip is not None:
+                skip(error)
+            continue
         if manifest is not None:
             yield found.uri, manifest
 
@@ -157,8 +167,7 @@ def _list_files(location: Location, folder: Path) -> list[str]:
 
 def _fetch_file(store: Store, location: Location, target: Path, entry: FileEntry) -> None:
     file = target / entry.path
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with store.open_file(location, entry.path) as source, file.open("xb") as copy:
+    with LocalFile.create(file) as copy, store.open_file(location, entry.path) as source:
         copy_verified(location.uri, source, copy, entry)
 
 

@@ -50,7 +50,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list(options: argparse.Namespace) -> None:
-    for uri, manifest in list_artifacts(options.uri):
+    def skip(error: ArtifactError) -> None:
+        print(f"fairlead-artifacts: skipped {error}", file=sys.stderr)
+
+    for uri, manifest in list_artifacts(options.uri, skip):
         print(f"{manifest.kind:<12} {manifest.digest[:19]}  {manifest.size:>12,} B  {uri}")
 
 

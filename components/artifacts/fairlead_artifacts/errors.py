@@ -16,3 +16,7 @@ class ArtifactNotFound(ArtifactError):
 
 class StoreUnavailable(ArtifactError):
     """The store did not answer, or returned an unrelated error; retrying may help."""
+
+
+class ClaimHeld(StoreUnavailable):
+    """Another writer is publishing at this URI; it may fail, and the URI become free."""

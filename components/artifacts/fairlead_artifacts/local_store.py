@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from .errors import ArtifactError, StoreUnavailable
-from .manifest import MANIFEST_NAME, Manifest
+from .manifest import MANIFEST_NAME, MAX_BYTES, Manifest
 from .streams import Readable, copy_verified
 from .uri import Location
 
@@ -23,7 +23,8 @@ class LocalStore:
         """Return the manifest's bytes, or None if there is no artifact."""
         with _translate_errors(location):
             try:
-                return Path(location.path, MANIFEST_NAME).read_bytes()
+                with Path(location.path, MANIFEST_NAME).open("rb") as file:
+                    return file.read(MAX_BYTES + 1)
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
@@ -103,4 +104,9 @@ def _translate_errors(location: Location, path: str | None = None) -> Iterator[N
         subject = f"file {path!r} of the manifest" if path else str(error.filename)
         raise ArtifactError(location.uri, f"{subject} is missing") from None
     except OSError as error:
-        raise StoreUnavailable(location.uri, f"{error.strerror or error} ({error.filename})") from None
+        raise StoreUnavailable(location.uri, _describe(error)) from None
+
+
+def _describe(error: OSError) -> str:
+    text = error.strerror or str(error)
+    return f"{text} ({error.filename})" if error.filename else text

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Any
 
 from fairlead_contracts.errors import ContractError
@@ -15,6 +16,9 @@ from .uri import parse_digest
 
 SCHEMA = "fairlead.dev/artifact/v1"
 MANIFEST_NAME = "manifest.json"
+MAX_BYTES = 4 << 20
+"""The longest manifest: about 25,000 files. The operator parses manifests that its users name."""
+RESERVED = (MANIFEST_NAME, ".fairlead-writer")
 KINDS = ("dataset", "validation", "model", "onnx-model", "edge-bundle", "report")
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
@@ -103,9 +107,11 @@ def build_manifest(
 def parse_manifest(uri: str, content: bytes) -> Manifest:
     """Parse a manifest's bytes; raise ArtifactError naming the field, its value and what was expected."""
     check = _Checker(uri)
+    if len(content) > MAX_BYTES:
+        raise ArtifactError(uri, f"{MANIFEST_NAME} is larger than {MAX_BYTES} bytes")
     try:
-        document = json.loads(content)
-    except ValueError as error:
+        document = json.loads(content, parse_constant=_reject_constant)
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(uri, f"{MANIFEST_NAME} is not JSON: {error}") from None
     check.require(isinstance(document, dict), "", document, "an object")
     check.require(document.get("schema") == SCHEMA, "schema", document.get("schema"), repr(SCHEMA))
@@ -114,7 +120,10 @@ def parse_manifest(uri: str, content: bytes) -> Manifest:
     files = tuple(
         _parse_file(check, f"files[{index}]", entry) for index, entry in enumerate(check.array("files", document))
     )
-    check.require(len({file.path for file in files}) == len(files), "files", "duplicate paths", "unique paths")
+    paths = {file.path for file in files}
+    check.require(len(paths) == len(files), "files", "duplicate paths", "unique paths")
+    folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    check.require(not paths & folders, "files", "a path that is a file and a folder", "one or the other")
     parents = tuple(
         _parse_parent(check, f"parents[{index}]", entry) for index, entry in enumerate(check.array("parents", document))
     )
@@ -123,8 +132,19 @@ def parse_manifest(uri: str, content: bytes) -> Manifest:
     signature = _parse_signature(uri, document.get("signature"))
     manifest = Manifest(document["kind"], producer, files, parents, parameters, signature)
     # The digest is computed from the bytes: only a canonical form gives equal content an equal digest.
-    check.require(manifest.content == content, "", f"{len(content)} bytes", "canonical JSON of the known fields")
+    check.require(_is_canonical(manifest, content), "", f"{len(content)} bytes", "canonical JSON of the known fields")
     return manifest
+
+
+def _is_canonical(manifest: Manifest, content: bytes) -> bool:
+    try:
+        return manifest.content == content
+    except (ValueError, RecursionError):  # Lone surrogates and numbers such as 1e999 have no canonical form.
+        return False
+
+
+def _reject_constant(name: str) -> float:
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def check_file_path(uri: str, path: str) -> None:
@@ -133,8 +153,8 @@ def check_file_path(uri: str, path: str) -> None:
         raise ArtifactError(uri, f"file path {path!r}: expected a relative path of printable characters")
     if any(segment in ("", ".", "..") for segment in path.split("/")):
         raise ArtifactError(uri, f"file path {path!r}: expected no segment that is empty, '.' or '..'")
-    if path == MANIFEST_NAME:
-        raise ArtifactError(uri, f"file path {path!r}: this name is reserved for the manifest")
+    if path in RESERVED:
+        raise ArtifactError(uri, f"file path {path!r}: this name is reserved")
 
 
 def _parse_file(check: "_Checker", at: str, entry: Any) -> FileEntry:
@@ -142,6 +162,7 @@ def _parse_file(check: "_Checker", at: str, entry: Any) -> FileEntry:
     path = check.text(f"{at}.path", entry.get("path"))
     check_file_path(check.uri, path)
     check.natural(f"{at}.size", entry.get("size"))
+    check.text(f"{at}.sha256", entry.get("sha256"))
     parse_digest(f"sha256:{entry.get('sha256')}", subject=f"{check.uri}: {MANIFEST_NAME} {at}.sha256")
     return FileEntry(path, entry["size"], entry["sha256"])
 

@@ -1,9 +1,10 @@
 """Artifacts in an S3-compatible object store, through the minio client."""
 
-import io
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,78 +13,99 @@ import certifi
 import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error
+from urllib3 import BaseHTTPResponse
 
+from .claim import Claim, Stored
+from .credentials import find_provider
 from .errors import ArtifactError, StoreUnavailable
-from .manifest import MANIFEST_NAME, Manifest
-from .streams import Readable, VerifyingReader
+from .manifest import MANIFEST_NAME, MAX_BYTES, Manifest
+from .resume import ResumingReader
+from .streams import LocalFile, Readable, VerifyingReader
 from .uri import Location
 
 _PART_SIZE = 16 << 20
-_MANIFEST_LIMIT = 64 << 20
+_EXPIRY = timedelta(minutes=10)
+_ERROR_CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,64})</Code>")
 _ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
 
 
 class S3Store:
     """The store for s3:// URIs."""
 
-    def __init__(self, client: Minio) -> None:
+    def __init__(self, client: Minio, http: urllib3.PoolManager) -> None:
         self._client = client
+        self._http = http
 
     @classmethod
     def from_environment(cls) -> "S3Store":
-        """Connect with the standard AWS_* variables of the AWS SDKs."""
+        """Connect with the standard AWS_* variables and the credentials of the AWS SDKs' chain."""
         endpoint = os.environ.get("AWS_ENDPOINT_URL", "https://s3.amazonaws.com")
         parts = urlsplit(endpoint)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
             raise ArtifactError("AWS_ENDPOINT_URL", f"got {endpoint!r}, expected http(s)://host[:port]")
+        try:
+            credentials = find_provider()
+        except ValueError as error:
+            raise StoreUnavailable(endpoint, str(error)) from None
+        http = urllib3.PoolManager(
+            # The client's default timeout is five minutes for an address that does not answer.
+            timeout=urllib3.Timeout(connect=10, read=60),
+            retries=urllib3.Retry(total=3, backoff_factor=0.5, status_forcelist=(500, 502, 503, 504)),
+            cert_reqs="CERT_REQUIRED",
+            ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
+        )
         client = Minio(
             parts.netloc,
-            access_key=os.environ.get("AWS_ACCESS_KEY_ID"),
-            secret_key=os.environ.get("AWS_SECRET_ACCESS_KEY"),
-            session_token=os.environ.get("AWS_SESSION_TOKEN"),
+            credentials=credentials,
             secure=parts.scheme == "https",
             region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-            # The client's default timeout is five minutes for an address that does not answer.
-            http_client=urllib3.PoolManager(
-                timeout=urllib3.Timeout(connect=10, read=60),
-                retries=urllib3.Retry(total=3, backoff_factor=0.5, status_forcelist=(500, 502, 503, 504)),
-                cert_reqs="CERT_REQUIRED",
-                ca_certs=os.environ.get("SSL_CERT_FILE") or certifi.where(),
-            ),
+            http_client=http,
         )
-        return cls(client)
+        return cls(client, http)
 
     def read_manifest(self, location: Location) -> bytes | None:
         """Return the manifest's bytes, or None if there is no artifact."""
         try:
-            with self._open(location, MANIFEST_NAME) as body:
-                content = body.read(_MANIFEST_LIMIT + 1)
+            with self.open_file(location, MANIFEST_NAME) as body:
+                return _read_up_to(body, MAX_BYTES + 1)
         except _Absent:
             return None
-        if len(content) > _MANIFEST_LIMIT:
-            raise ArtifactError(location.uri, f"{MANIFEST_NAME} is larger than {_MANIFEST_LIMIT} bytes")
-        return content
 
     @contextmanager
     def open_file(self, location: Location, path: str) -> Iterator[Readable]:
-        """Open one of the artifact's files for reading."""
-        with self._open(location, path) as body:
+        """Open one of the artifact's files for reading; a connection that drops is replaced where it ended."""
+
+        def get(offset: int, etag: str | None) -> BaseHTTPResponse:
+            headers: dict[str, str | list[str] | tuple[str]] | None = {"If-Match": etag} if etag else None
+            return self._client.get_object(
+                location.bucket, f"{location.path}/{path}", offset=offset, request_headers=headers
+            )
+
+        with _translate_errors(location, path), closing(ResumingReader(get)) as body:
             yield body
 
     def write(self, location: Location, folder: Path, manifest: Manifest, old: Manifest | None) -> None:
-        """Upload the files, then the manifest; remove the manifest of an old artifact first."""
-        if old is not None:
-            self._remove(location, MANIFEST_NAME)
-            kept = {entry.path for entry in manifest.files}
-            for entry in old.files:
-                if entry.path not in kept:
-                    self._remove(location, entry.path)
-        for entry in manifest.files:
-            with (folder / entry.path).open("rb") as file:
-                reader = VerifyingReader(location.uri, file, entry)
-                self._put(location, entry.path, reader, entry.size)
-                reader.finish()
-        self._put(location, MANIFEST_NAME, io.BytesIO(manifest.content), len(manifest.content))
+        """Upload the files, then the manifest; remove the manifest of an old artifact first.
+
+        Only the writer that holds the location's claim writes; raise ClaimHeld if another one does.
+        """
+        claim = Claim(self, location, manifest.digest)
+        claim.take()
+        try:
+            if self.read_manifest(location) != (old and old.content):
+                raise ArtifactError(location.uri, "another writer has published here meanwhile; expected no change")
+            if old is not None:
+                self._remove_old(location, manifest, old)
+            for entry in manifest.files:
+                with LocalFile.open(folder / entry.path) as file:
+                    reader = VerifyingReader(location.uri, file, entry, claim.refresh)
+                    self._put(location, entry.path, reader, entry.size)
+                    reader.finish()
+            if self.put_if(location, MANIFEST_NAME, manifest.content, {"If-None-Match": "*"}) is None:
+                raise ArtifactError(location.uri, "another writer has published here meanwhile; expected no manifest")
+        finally:
+            with suppress(ArtifactError):  # A claim that cannot be removed now expires.
+                claim.release()
 
     def find(self, location: Location) -> Iterator[Location]:
         """Yield the artifacts at and below the location, in order."""
@@ -93,23 +115,58 @@ class S3Store:
                 if name.endswith(f"/{MANIFEST_NAME}"):
                     yield Location("s3", location.bucket, name.removesuffix(f"/{MANIFEST_NAME}"))
 
-    @contextmanager
-    def _open(self, location: Location, path: str) -> Iterator[Readable]:
-        with _translate_errors(location, path):
-            body = self._client.get_object(location.bucket, f"{location.path}/{path}")
-            try:
-                yield body
-            finally:
-                body.close()
-                body.release_conn()
+    def read_small(self, location: Location, path: str, limit: int) -> Stored | None:
+        """Return an object of at most `limit` bytes, or None if it is absent."""
+        try:
+            with _translate_errors(location, path):
+                body = self._client.get_object(location.bucket, f"{location.path}/{path}")
+                with closing(body):
+                    content, head = body.read(limit), body.headers
+                    return Stored(content, head["ETag"], head["Last-Modified"], head["Date"])
+        except _Absent:
+            return None
+
+    def put_if(self, location: Location, path: str, content: bytes, condition: dict[str, str]) -> str | None:
+        """Write an object if the condition holds; return its ETag, or None if it does not hold.
+
+        The client's own puts accept no conditions, so it only signs this one.
+        """
+        with _translate_errors(location):
+            url = self._client.get_presigned_url("PUT", location.bucket, f"{location.path}/{path}", expires=_EXPIRY)
+            answer = self._http.request("PUT", url, body=content, headers=condition)
+        if answer.status == 200:
+            return answer.headers["ETag"]
+        if answer.status in (404, 409, 412) and b"NoSuchBucket" not in answer.data[:1000]:
+            return None
+        if b"NoSuchBucket" in answer.data[:1000]:
+            raise ArtifactError(location.uri, f"bucket {location.bucket!r} does not exist")
+        code = _ERROR_CODE.search(answer.data[:1000])
+        text = f"the object store returned {code[1].decode() if code else answer.status} for a conditional put"
+        raise StoreUnavailable(location.uri, text)
+
+    def remove(self, location: Location, path: str) -> None:
+        """Remove an object."""
+        with _translate_errors(location):
+            self._client.remove_object(location.bucket, f"{location.path}/{path}")
+
+    def _remove_old(self, location: Location, manifest: Manifest, old: Manifest) -> None:
+        self.remove(location, MANIFEST_NAME)
+        kept = {entry.path for entry in manifest.files}
+        for entry in old.files:
+            if entry.path not in kept:
+                self.remove(location, entry.path)
 
     def _put(self, location: Location, path: str, data: Any, size: int) -> None:
         with _translate_errors(location):
             self._client.put_object(location.bucket, f"{location.path}/{path}", data, size, part_size=_PART_SIZE)
 
-    def _remove(self, location: Location, path: str) -> None:
-        with _translate_errors(location):
-            self._client.remove_object(location.bucket, f"{location.path}/{path}")
+
+def _read_up_to(body: Readable, limit: int) -> bytes:
+    """Read until the end or `limit` bytes: a response may return less than is asked for."""
+    content = b""
+    while len(content) < limit and (chunk := body.read(limit - len(content))):
+        content += chunk
+    return content
 
 
 class _Absent(ArtifactError):

@@ -1,6 +1,8 @@
 """Copy files in chunks, verifying hash and size against the manifest."""
 
 import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -19,8 +21,11 @@ class Readable(Protocol):
 class VerifyingReader:
     """Reads a file and compares its bytes with its manifest entry."""
 
-    def __init__(self, uri: str, source: Readable, entry: FileEntry) -> None:
+    def __init__(
+        self, uri: str, source: Readable, entry: FileEntry, on_read: Callable[[], None] = lambda: None
+    ) -> None:
         self._uri = uri
+        self._on_read = on_read
         self._source = source
         self._entry = entry
         self._hash = hashlib.sha256()
@@ -28,6 +33,7 @@ class VerifyingReader:
 
     def read(self, size: int = _CHUNK, /) -> bytes:
         """Return the next bytes; raise ArtifactError as soon as there are more than the entry allows."""
+        self._on_read()
         chunk = self._source.read(size)
         self._hash.update(chunk)
         self._size += len(chunk)
@@ -48,7 +54,60 @@ class VerifyingReader:
         )
 
 
-def copy_verified(uri: str, source: Readable, target: IO[bytes], entry: FileEntry) -> None:
+class LocalFile:
+    """A file of this machine, whose errors are not the store's: they name the file and say what is wrong."""
+
+    def __init__(self, path: Path, file: IO[bytes]) -> None:
+        self._path = path
+        self._file = file
+
+    @classmethod
+    @contextmanager
+    def open(cls, path: Path) -> "Iterator[LocalFile]":
+        """Open a file for reading."""
+        with _local_errors(path):
+            file = path.open("rb")
+        with file:
+            yield cls(path, file)
+
+    @classmethod
+    @contextmanager
+    def create(cls, path: Path) -> "Iterator[LocalFile]":
+        """Create a file, and its folder if it is missing."""
+        with _local_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("xb", buffering=0)  # Unbuffered: closing it must not write, and fail.
+        with file:
+            yield cls(path, file)
+
+    def read(self, size: int, /) -> bytes:
+        """Return the next bytes."""
+        with _local_errors(self._path):
+            return self._file.read(size)
+
+    def write(self, content: bytes) -> None:
+        """Write bytes."""
+        rest = memoryview(content)
+        with _local_errors(self._path):
+            while rest:
+                rest = rest[self._file.write(rest) :]
+
+
+@contextmanager
+def _local_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(str(path), f"this machine's file system: {error.strerror or error}") from None
+
+
+class Writable(Protocol):
+    """An object that chunks can be written to."""
+
+    def write(self, content: bytes, /) -> object: ...
+
+
+def copy_verified(uri: str, source: Readable, target: Writable, entry: FileEntry) -> None:
     """Copy a file's bytes; raise ArtifactError unless they match its entry."""
     reader = VerifyingReader(uri, source, entry)
     while chunk := reader.read():
@@ -59,7 +118,7 @@ def copy_verified(uri: str, source: Readable, target: IO[bytes], entry: FileEntr
 def read_entry(folder: Path, path: str) -> FileEntry:
     """Hash one file of a folder and return its entry."""
     digest, size = hashlib.sha256(), 0
-    with (folder / path).open("rb") as file:
+    with LocalFile.open(folder / path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)

@@ -2,15 +2,16 @@
 
 import logging
 import time
+from functools import partial
 from pathlib import Path
 
 from fairlead_artifacts import (
     ArtifactError,
     Manifest,
     Parent,
-    StoreUnavailable,
     fetch,
     publish,
+    retry_unavailable,
 )
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.signature import FILE as SIGNATURE_FILE
@@ -20,22 +21,16 @@ from fairlead_contracts.termination import PublishedModel
 log = logging.getLogger("agent")
 
 PRODUCER = "fairlead-trainer/0.1.0"
-_PAUSES = (1, 2, 4, 8)
-"""Seconds between retries while the store is unavailable."""
+_FETCH_SECONDS = 60.0
+"""How long to retry while the store is unavailable, before anything was computed."""
+_PUBLISH_SECONDS = 1200.0
+"""The same, for a model that has been trained: an outage must not cost the training."""
 
 
 def fetch_dataset(uri: str, digest: str | None, folder: Path) -> Manifest:
     """Download and verify the dataset; raise ArtifactError if it is not the requested one."""
     started = time.monotonic()
-    for pause in (*_PAUSES, None):
-        try:
-            manifest = fetch(uri, folder, digest)
-            break
-        except StoreUnavailable as error:
-            if pause is None:
-                raise
-            log.warning("retrying: %s", error)
-            time.sleep(pause)
+    manifest = retry_unavailable(lambda: fetch(uri, folder, digest), _FETCH_SECONDS)
     if manifest.kind != "dataset":
         raise ArtifactError(uri, f"is of kind {manifest.kind!r}, expected 'dataset'")
     log.info("dataset=%s bytes=%d verified in %.1f s", manifest.digest, manifest.size, time.monotonic() - started)
@@ -49,15 +44,11 @@ def publish_model(
     if not any(folder.iterdir()):
         raise ArtifactError(uri, "FAIRLEAD_MODEL_DIR: got no file, expected the model, which rank 0 writes there")
     parents = [Parent("dataset", dataset[1].digest, dataset[0])] if dataset else []
-    manifest = publish(
-        folder,
-        uri,
-        kind="model",
-        producer=PRODUCER,
-        parents=parents,
-        signature=_read_signature(folder / SIGNATURE_FILE, uri),
-        replace=replace,
+    signature = _read_signature(folder / SIGNATURE_FILE, uri)
+    publish_once = partial(
+        publish, folder, uri, kind="model", producer=PRODUCER, parents=parents, signature=signature, replace=replace
     )
+    manifest = retry_unavailable(publish_once, _PUBLISH_SECONDS)
     log.info("model=%s digest=%s bytes=%d", uri, manifest.digest, manifest.size)
     return PublishedModel(uri=uri, digest=manifest.digest, version=version)
 

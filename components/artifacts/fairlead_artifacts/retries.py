@@ -1,0 +1,32 @@
+"""Retry while a store is unavailable, for a bounded time."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from .errors import StoreUnavailable
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+_T = TypeVar("_T")
+
+
+def retry_unavailable(
+    call: Callable[[], _T],
+    seconds: float,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> _T:
+    """Call until the store is available; raise the last StoreUnavailable after `seconds`, any other error at once."""
+    end, pause = clock() + seconds, _FIRST_PAUSE
+    while True:
+        try:
+            return call()
+        except StoreUnavailable as error:
+            if clock() + pause > end:
+                raise
+            log.warning("retrying in %.0f s: %s", pause, error)
+        sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
