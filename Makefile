@@ -116,6 +116,6 @@ chaos: setup ## Run a campaign of faults, which takes longer than CI allows: CHA
 	$(VENV)/python -m tests.chaos.$(CHAOS) $(ARGS)
 
 .PHONY: clean
-clean: ## Stop the local cluster and remove the environments of this checkout
-	@[ ! -x $(VENV)/fairlead ] || $(VENV)/fairlead down
+clean: ## Delete the local cluster and remove the environments of this checkout
+	@[ ! -x $(VENV)/fairlead ] || $(VENV)/fairlead down --purge
 	rm -rf .venv report.html

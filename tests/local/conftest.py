@@ -15,7 +15,7 @@ from tests.local.support import LocalCluster
 # stops a cluster when the test run ends, however it ends: the pipe is then closed
 _GUARD = (
     "import sys, pathlib; from fairlead_cluster.local.cluster import down; "
-    "sys.stdin.read(); down(pathlib.Path(sys.argv[1]))"
+    "sys.stdin.read(); down(pathlib.Path(sys.argv[1]), purge=True)"
 )
 
 
@@ -50,4 +50,4 @@ def cluster(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
     home = make_home()
     up(home, operator=False)
     yield LocalCluster(home)
-    down(home)
+    down(home, purge=True)

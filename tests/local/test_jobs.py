@@ -25,7 +25,7 @@ def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
     try:
         yield LocalCluster(home.root)
     finally:
-        down(home.root)
+        down(home.root, purge=True)
 
 
 def finish(cluster: LocalCluster, name: str) -> Object:

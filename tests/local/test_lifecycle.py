@@ -93,7 +93,7 @@ def test_down_leaves_no_process(make_home: Callable[[], Path]) -> None:
     cluster.apply(make_pod("worker", "sh", "-c", "sleep 600 & sleep 600"))
     cluster.running("worker")
     assert len(find_processes(home / "cluster" / "pods")) >= 3  # the shim, the shell, and its child
-    down(home)
+    down(home, purge=True)
     assert not _processes_of(home)
     assert not any(status(home).running.values())
     assert not (home / "cluster" / "kubeconfig").exists()

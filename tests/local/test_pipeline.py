@@ -104,7 +104,7 @@ def pipelines(make_home: Callable[[], Path]) -> Iterator[Pipelines]:
         ready.dataset.update(ready.publish("digits/v1"))
         yield ready
     finally:
-        down(home.root)
+        down(home.root, purge=True)
 
 
 @pytest.fixture(scope="module")

@@ -23,6 +23,7 @@ def up(home: Home, console: Console) -> None:
     """Start the cluster unless it is running."""
     cluster = Cluster(home)
     start_engine(home, console)
+    cluster.check_ours()
     if cluster.running:
         _report_old_nodes(cluster, console)
     else:
@@ -46,6 +47,7 @@ def make_images(home: Home, console: Console, names: list[str]) -> None:
     run_steps(plan_images(home, names, published=registry_reachable()), home.logs, console, _AT_ONCE)
     remove_replaced_images()
     cluster = Cluster(home)
+    cluster.check_ours()
     tags = node_tags(names)
     lacking = {node: missing for node in cluster.nodes if (missing := missing_images(node, tags))}
     if lacking:
@@ -65,8 +67,10 @@ def install_store(home: Home, console: Console, namespaces: list[str]) -> None:
 def down(home: Home, console: Console, *, purge: bool) -> None:
     """Delete the cluster, stop an engine that `up` started and restore the machine's settings."""
     engine = Engine(home)
+    cluster = Cluster(home)
     if engine.answers:
-        run_steps([Step("delete", Cluster(home).delete)], home.logs, console)
+        cluster.check_ours()
+        run_steps([Step("delete", cluster.delete)], home.logs, console)
     if engine.stop():
         console.print("The engine that was started for the cluster is stopped.")
     if purge:

@@ -1,11 +1,14 @@
 """`up`, `down` and `status` of the local cluster, whose processes outlive the command."""
 
 import asyncio
+import fcntl
 import os
 import shutil
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +49,12 @@ class ClusterStatus:
 def up(home: Path, operator: bool = True, console: Console | None = None) -> ClusterStatus:
     """Start what is not running yet, return when pods can run, and print what is running; raises ClusterError."""
     where = Home(home)
+    with _alone(where):
+        _start(where, operator)
+    return status(home, console)
+
+
+def _start(where: Home, operator: bool) -> None:
     plane = _control_plane(where)
     daemons = _daemons(where)
     plane.start()
@@ -55,20 +64,29 @@ def up(home: Path, operator: bool = True, console: Console | None = None) -> Clu
     if operator and not daemons.find(OPERATOR):
         daemons.start(OPERATOR, [_operator_command()], env=_operator_environment(plane))
         _await_operator(plane.settings.operator_port, daemons)
-    return status(home, console)
 
 
-def down(home: Path) -> None:
-    """Stop every process of the local cluster, pods included, and delete its objects; keep artifacts and logs."""
+def down(home: Path, *, purge: bool = False) -> None:
+    """Stop every process of the local cluster, pods included; `purge` deletes its objects, too, but no artifacts."""
     where = Home(home)
     if not where.cluster.exists():
         return
+    with _alone(where):
+        _stop(where)
+        if purge:
+            _delete_state(where)
+
+
+def _stop(where: Home) -> None:
     daemons = _daemons(where)
     # the node before its pods, or it would start them again
     daemons.stop([OPERATOR, NODE_AGENT], _OPERATOR_GRACE_SECONDS)
     end_processes(where.cluster / "pods", _POD_GRACE_SECONDS)
     if (where.cluster / "settings.json").exists():
         _control_plane(where).stop()
+
+
+def _delete_state(where: Home) -> None:
     _keep_logs(where)
     for name in _STATE:
         path = where.cluster / name
@@ -93,6 +111,15 @@ def status(home: Path, console: Console | None = None) -> ClusterStatus:
         console.print(f"logs: {where.cluster / 'processes'}", soft_wrap=True)
         console.print(f"export KUBECONFIG={found.kubeconfig}", soft_wrap=True)
     return found
+
+
+@contextmanager
+def _alone(home: Home) -> Iterator[None]:
+    """Wait until no other command starts or stops this cluster."""
+    home.cluster.mkdir(parents=True, exist_ok=True)
+    with (home.cluster / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _control_plane(home: Home) -> ControlPlane:

@@ -43,6 +43,11 @@ def status() -> None:
     cluster.status(default_home(), out)
 
 
-def down() -> None:
-    """Stop the local cluster and every process of its pods."""
-    cluster.down(default_home())
+def down(
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Also delete its objects; artifacts and logs are kept.")
+    ] = False,
+) -> None:
+    """Stop the local cluster and every process of its pods; `up` finds its objects again."""
+    with explained():
+        cluster.down(default_home(), purge=purge)

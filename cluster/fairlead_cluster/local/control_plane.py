@@ -146,7 +146,9 @@ class ControlPlane:
         return answers(urllib.request.Request(f"{self.settings.server}{path}", headers=headers), context)
 
     def _etcd_ready(self) -> bool:
-        return answers(urllib.request.Request(f"http://127.0.0.1:{self.settings.etcd_port}/health"))
+        context = ssl.create_default_context(cafile=str(self.pki / "ca.crt"))
+        context.load_cert_chain(self.pki / "apiserver-node-client.crt", self.pki / "apiserver-node-client.key")
+        return answers(urllib.request.Request(f"https://127.0.0.1:{self.settings.etcd_port}/health"), context)
 
 
 _READY: dict[str, Callable[[ControlPlane], bool]] = {
@@ -158,8 +160,8 @@ _READY: dict[str, Callable[[ControlPlane], bool]] = {
 def _commands(folder: Path, settings: ClusterSettings, with_controllers: bool) -> dict[str, list[str]]:
     """Return each component's arguments."""
     pki = folder / "pki"
-    etcd = f"http://127.0.0.1:{settings.etcd_port}"
-    peer = f"http://127.0.0.1:{settings.etcd_peer_port}"
+    etcd = f"https://127.0.0.1:{settings.etcd_port}"
+    peer = f"https://127.0.0.1:{settings.etcd_peer_port}"
     return {
         "etcd": [
             f"--data-dir={folder / 'etcd'}",
@@ -172,9 +174,23 @@ def _commands(folder: Path, settings: ClusterSettings, with_controllers: bool) -
             f"--listen-peer-urls={peer}",
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=local={peer}",
+            # without certificates, any user of this machine could write pods that run as this one
+            *(
+                f"--{prefix}{flag}"
+                for prefix in ("", "peer-")
+                for flag in (
+                    f"cert-file={pki / 'apiserver.crt'}",
+                    f"key-file={pki / 'apiserver.key'}",
+                    f"trusted-ca-file={pki / 'ca.crt'}",
+                    "client-cert-auth",
+                )
+            ),
         ],
         "kube-apiserver": [
             f"--etcd-servers={etcd}",
+            f"--etcd-cafile={pki / 'ca.crt'}",
+            f"--etcd-certfile={pki / 'apiserver-node-client.crt'}",
+            f"--etcd-keyfile={pki / 'apiserver-node-client.key'}",
             "--bind-address=127.0.0.1",
             "--advertise-address=127.0.0.1",
             "--endpoint-reconciler-type=none",

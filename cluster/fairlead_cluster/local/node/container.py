@@ -7,6 +7,9 @@ import os
 import signal
 from collections.abc import AsyncIterator
 
+import aiohttp
+from fairlead.kube.errors import ApiError
+
 from fairlead_cluster.local.node.backoff import count_failures, restart_delay, retry_delay
 from fairlead_cluster.local.node.context import PodContext
 from fairlead_cluster.local.node.environment import NotConfigured
@@ -36,6 +39,8 @@ class Container:
         self._grace_seconds = 0.0
         self._ended = asyncio.Event()
         self._killer: asyncio.Task[None] | None = None
+        self._launch: Launch | None = None
+        """What the running process was started with; None after a restart of the node."""
 
     @property
     def view(self) -> ContainerView:
@@ -85,23 +90,23 @@ class Container:
 
     async def _run_process(self) -> bool:
         """Start the process, or find it running, and wait for its end; return False if stopped before."""
-        if not self._run.begun or self._run.running:
+        if not self._run.begun:
             launch = await self._prepare()
             if launch is None:
                 return False
-            if not self._run.begun:
-                termination_file(self._context, self.spec).write_bytes(b"")
-                await self._run.start(launch, self._context.folder)
-            if self._run.running:
-                await self._attend(launch)
+            termination_file(self._context, self.spec).write_bytes(b"")
+            await self._run.start(launch, self._context.folder)
+            self._launch = launch
+        if self._run.running:
+            await self._attend()
         return True
 
-    async def _attend(self, launch: Launch) -> None:
+    async def _attend(self) -> None:
         self._ended.clear()
         self._started = "startupProbe" not in self.spec
         self._ready = self._started and "readinessProbe" not in self.spec
         self._set({"running": {"startedAt": self._run.started_at}})
-        probes = asyncio.create_task(self._probe(launch))
+        probes = asyncio.create_task(self._probe())
         try:
             if self._stopping.is_set():  # stopped while the process was being started
                 self._killer = asyncio.create_task(self._kill(self._grace_seconds))
@@ -134,9 +139,9 @@ class Container:
         self._context.report("Warning", "BackOff", message)
         await self._pause(delay)
 
-    async def _probe(self, launch: Launch) -> None:
+    async def _probe(self) -> None:
         if "startupProbe" in self.spec:
-            async for verdict, failure in self._verdicts("startupProbe", launch):
+            async for verdict, failure in self._verdicts("startupProbe"):
                 if verdict.passing is False:
                     self._unhealthy("Startup", failure)
                     return
@@ -145,31 +150,32 @@ class Container:
             self._started = True
             self._ready = "readinessProbe" not in self.spec
             self._context.changed()
-        await asyncio.gather(self._probe_liveness(launch), self._probe_readiness(launch))
+        await asyncio.gather(self._probe_liveness(), self._probe_readiness())
 
-    async def _probe_liveness(self, launch: Launch) -> None:
+    async def _probe_liveness(self) -> None:
         if "livenessProbe" in self.spec:
-            async for verdict, failure in self._verdicts("livenessProbe", launch):
+            async for verdict, failure in self._verdicts("livenessProbe"):
                 if verdict.passing is False:
                     self._unhealthy("Liveness", failure)
                     return
 
-    async def _probe_readiness(self, launch: Launch) -> None:
+    async def _probe_readiness(self) -> None:
         if "readinessProbe" in self.spec:
-            async for verdict, failure in self._verdicts("readinessProbe", launch):
+            async for verdict, failure in self._verdicts("readinessProbe"):
                 if bool(verdict.passing) != self._ready:
                     self._ready = bool(verdict.passing)
                     if not self._ready:
                         self._context.report("Warning", "Unhealthy", f"Readiness probe failed: {failure}")
                     self._context.changed()
 
-    def _verdicts(self, kind: str, launch: Launch) -> AsyncIterator[tuple[Verdict, str | None]]:
+    def _verdicts(self, kind: str) -> AsyncIterator[tuple[Verdict, str | None]]:
         probe = self.spec[kind]
 
         async def check() -> str | None:
-            return await check_probe(
-                probe, self.spec, self._context.address, lambda argv, seconds: _execute(argv, seconds, launch)
-            )
+            try:
+                return await check_probe(probe, self.spec, self._context.address, self._execute)
+            except (NotConfigured, ImageUnknown) as error:
+                return str(error)
 
         return verdicts(ProbeSpec.of(probe), check, quick=kind == "readinessProbe")
 
@@ -184,8 +190,12 @@ class Container:
         """Run the preStop hook and stop the process, all within the grace period."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_seconds
-        with contextlib.suppress(TimeoutError):
+        try:
             await asyncio.wait_for(self._pre_stop(), grace_seconds)
+        except TimeoutError:
+            pass
+        except (NotConfigured, ImageUnknown, aiohttp.ClientError, ApiError) as error:
+            self._context.report("Warning", "FailedPreStopHook", f"preStop hook of {self.spec['name']}: {error}")
         self._run.signal(kill=False)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), max(0.0, deadline - loop.time()))
@@ -199,8 +209,13 @@ class Container:
         elif "httpGet" in hook:
             await check_http(hook["httpGet"], self.spec, self._context.address)
         elif "exec" in hook:
-            launch = build_launch(self._context, self.spec, await self._context.load_sources())
-            await _execute(hook["exec"]["command"], 3600.0, launch)
+            await self._execute(hook["exec"]["command"], 3600.0)
+
+    async def _execute(self, argv: list[str], seconds: float) -> int:
+        """Run a command in the container's environment: that of its start, or a new one after the node's restart."""
+        if self._launch is None:
+            self._launch = build_launch(self._context, self.spec, await self._context.load_sources())
+        return await _execute(argv, seconds, self._launch)
 
     @property
     def _message_policy(self) -> str:

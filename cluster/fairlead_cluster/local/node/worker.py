@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import logging
 import shutil
 from collections.abc import Awaitable, Callable
@@ -93,7 +94,10 @@ class PodWorker:
         if self._init:
             for container in self._main:
                 container.wait_for("PodInitializing")
-        reported = ""
+        reported, record = "", self.folder / "volumes.json"
+        if record.exists():  # written before the node was restarted; its sources may be gone by now
+            self._context.volumes = {name: Path(path) for name, path in json.loads(record.read_text()).items()}
+            return
         for attempt in range(1_000_000):
             if self._deleting:
                 return
@@ -101,7 +105,9 @@ class PodWorker:
                 if problems := check_support(self._context.pod):
                     raise NotConfigured("; ".join(problems))
                 sources = await self._context.load_sources()
-                self._context.volumes = make_volumes(self._context.pod, sources, self.folder / "volumes")
+                volumes = make_volumes(self._context.pod, sources, self.folder / "volumes")
+                record.write_text(json.dumps({name: str(path) for name, path in volumes.items()}))
+                self._context.volumes = volumes
                 return
             except NotConfigured as error:
                 for container in [*self._init, *self._main]:

@@ -1,0 +1,80 @@
+"""A cluster that is stopped keeps its objects; commands at once, private ports, references that are gone."""
+
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from fairlead_cluster.base.daemons import Daemons
+from fairlead_cluster.local.cluster import down, status, up
+from fairlead_cluster.local.settings import load_settings
+
+from tests.local.support import LocalCluster, make_pod
+
+
+def config_map(name: str) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": "default"},
+        "data": {"a": "1"},
+    }
+
+
+def test_two_commands_at_once_start_one_cluster_and_down_keeps_its_objects(make_home: Callable[[], Path]) -> None:
+    home = make_home()
+    with ThreadPoolExecutor(2) as pool:
+        assert all(found.up for found in pool.map(lambda _: up(home, operator=False), range(2)))
+    cluster = LocalCluster(home)
+    cluster.apply(config_map("kept"), make_pod("worker", "sleep", "600", spec={"restartPolicy": "Always"}))
+    before = cluster.running("worker")
+    down(home)
+    assert not any(status(home).running.values())
+    assert up(home, operator=False).up
+    assert cluster.get("configmap", "kept")["data"] == {"a": "1"}
+    after = cluster.running("worker")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    down(home, purge=True)
+    assert not (home / "cluster" / "kubeconfig").exists()
+    assert up(home, operator=False).up
+    assert "NotFound" in cluster.kubectl("get", "configmap", "kept", check=False)
+
+
+def test_etcd_answers_nobody_without_the_clusters_certificate(cluster: LocalCluster) -> None:
+    settings = load_settings(cluster.home / "cluster")
+    context = ssl.create_default_context(cafile=str(cluster.home / "cluster" / "pki" / "ca.crt"))
+    for port in (settings.etcd_port, settings.etcd_peer_port):
+        for url in (f"http://127.0.0.1:{port}/version", f"https://127.0.0.1:{port}/version"):
+            with pytest.raises((urllib.error.URLError, OSError)):
+                urllib.request.urlopen(url, timeout=10, context=context if url.startswith("https") else None)
+
+
+def test_a_pre_stop_hook_whose_references_are_gone_does_not_hold_up_the_pod(cluster: LocalCluster) -> None:
+    hook = {"preStop": {"exec": {"command": ["true"]}}}
+    reference = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "leaves", "key": "a"}}}]
+    cluster.apply(config_map("leaves"), make_pod("hooked", "sleep", "600", env=reference, lifecycle=hook))
+    cluster.running("hooked")
+    cluster.kubectl("delete", "configmap", "leaves")
+    # a new agent does not know the environment in which the container was started
+    Daemons(cluster.home / "cluster" / "processes", detached=True).stop(["node"], 10)
+    assert up(cluster.home, operator=False).up
+    cluster.kubectl("delete", "pod", "hooked", "--timeout=60s")
+    log = Daemons(cluster.home / "cluster" / "processes", detached=True).log("node").read_text()
+    assert "FailedPreStopHook: preStop hook of main: " in log
+
+
+def test_a_running_pod_whose_references_are_gone_is_attended_by_a_new_node_agent(
+    cluster: LocalCluster, tmp_path: Path
+) -> None:
+    ends = f"until [ -e {tmp_path}/end ]; do sleep 0.1; done; exit 7"
+    reference = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "vanishes", "key": "a"}}}]
+    cluster.apply(config_map("vanishes"), make_pod("outlives", "sh", "-c", ends, env=reference))
+    cluster.running("outlives")
+    cluster.kubectl("delete", "configmap", "vanishes")
+    Daemons(cluster.home / "cluster" / "processes", detached=True).stop(["node"], 10)
+    assert up(cluster.home, operator=False).up
+    (tmp_path / "end").touch()
+    assert cluster.finished("outlives")["exitCode"] == 7
