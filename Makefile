@@ -49,7 +49,7 @@ test-local: # pods on local clusters
 
 .PHONY: $(addprefix test-,$(COMPONENTS))
 $(addprefix test-,$(COMPONENTS)): test-%: # a component, in its own environment
-	PATH=$(FAIRLEAD_HOME)/bin:$$PATH $(FAIRLEAD_HOME)/envs/$*/bin/python -m pytest tests/components/$*
+	PATH="$(FAIRLEAD_HOME)/bin:$$PATH" "$(FAIRLEAD_HOME)/envs/$*/bin/python" -m pytest tests/components/$*
 
 .PHONY: fresh
 fresh: $(READY) ## `make demo` and `make test` on a bare Debian 12 in a folder (root; downloads cached; ARGS=--cold for none)
@@ -86,7 +86,7 @@ verify: setup ## Lint, types, layers, generated files
 generate: $(READY) ## Regenerate CRDs, RBAC, compiled pipelines and the table of components
 	@$(VENV)/python -m fairlead.codegen
 	@$(LIST) document
-	@$(FAIRLEAD_HOME)/bin/fairlead-pipelines compile --out manifests/pipelines
+	@"$(FAIRLEAD_HOME)/bin/fairlead-pipelines" compile --out manifests/pipelines
 
 .PHONY: golden
 golden: $(READY) ## Regenerate the golden files; review the diff before you commit it
@@ -108,7 +108,7 @@ lock: $(READY) ## Recompile every requirements.in, with hashes and without index
 .PHONY: bench
 BENCH ?= clients
 bench: setup ## Run a benchmark against other implementations: BENCH=clients (the default), controllers or launcher, ARGS=--help for its options
-	$(if $(filter launcher,$(BENCH)),$(FAIRLEAD_HOME)/envs/trainer/bin,$(VENV))/python -m bench.$(BENCH) $(ARGS)
+	"$(if $(filter launcher,$(BENCH)),$(FAIRLEAD_HOME)/envs/trainer/bin,$(VENV))/python" -m bench.$(BENCH) $(ARGS)
 
 .PHONY: chaos
 CHAOS ?= operator

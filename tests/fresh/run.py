@@ -5,8 +5,10 @@ in namespaces of its own, which end with it, on this machine's network. Needs ro
 """
 
 import argparse
+import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,6 +37,8 @@ set -eu
 mount --make-rprivate /
 mount -t proc proc "$ROOT/proc"
 mount --rbind /dev "$ROOT/dev"
+IFS='
+'
 for pair in $SHARED; do
     mkdir -p "${pair%%:*}" "$ROOT${pair##*:}"
     mount --bind "${pair%%:*}" "$ROOT${pair##*:}"
@@ -66,12 +70,19 @@ def main() -> int:
         return 2
     warn_of_changes(console)
     home = Path(os.environ.get("FAIRLEAD_HOME") or Path.home() / ".fairlead").absolute() / "fresh"
-    system = unpack(make_archive(home, console), home / "root")
-    try:
-        results = [run(system, command, home, arguments.cold, console) for command in arguments.commands]
-    finally:
-        if not arguments.keep:
-            remove(system)
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            console.print(f"make fresh: another one uses {home}; wait for its end", style="bold red")
+            return 2
+        system = unpack(make_archive(home, console), home / "root")
+        try:
+            results = [run(system, command, home, arguments.cold, console) for command in arguments.commands]
+        finally:
+            if not arguments.keep:
+                remove(system)
     console.print(build_table(results, arguments.cold))
     return int(any(result.status for result in results))
 
@@ -138,7 +149,7 @@ def run(system: Path, command: str, home: Path, cold: bool, console: Console) ->
     console.rule(f"[bold]{command}[/] on a bare Debian ({SUITE})")
     environment = {
         "ROOT": str(system),
-        "SHARED": " ".join(f"{host}:{inside}" for host, inside in ({} if cold else find_caches(home)).items()),
+        "SHARED": "\n".join(f"{host}:{inside}" for host, inside in ({} if cold else find_caches(home)).items()),
         "PATH": os.environ["PATH"],
     }
     inside = build_environment()
@@ -181,7 +192,9 @@ def find_caches(home: Path) -> dict[Path, str]:
 
 def remove(folder: Path) -> None:
     """Remove a system; fails if something is mounted in it, which would be removed too."""
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    # the kernel writes spaces and the like as octal numbers
+    quoted = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
+    mounts = [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), mount) for mount in quoted]
     if inside := [mount for mount in mounts if Path(mount).is_relative_to(folder)]:
         raise SystemExit(f"make fresh: {inside[0]} is mounted; unmount it first")
     shutil.rmtree(folder, ignore_errors=True)

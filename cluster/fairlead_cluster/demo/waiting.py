@@ -1,9 +1,7 @@
 """Run a training job of the demo with a progress bar, replacing an earlier one."""
 
-import time
-
 from fairlead.cli.console import out
-from fairlead.client import FairleadClient, NotFound, Object, WaitTimeout
+from fairlead.client import FairleadClient, NotFound, Object
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 _KIND = "TrainingJob"
@@ -19,7 +17,7 @@ def replace(client: FairleadClient, job: Object) -> None:
     except NotFound:
         pass
     else:
-        _await_deletion(client, name)
+        client.wait_until_deleted(_KIND, name, _GONE_SECONDS)
     client.apply(job)
 
 
@@ -42,12 +40,3 @@ def watch_training(client: FairleadClient, name: str) -> Object:
 
         job = client.wait(_KIND, name, "Succeeded", seconds=_TRAINING_SECONDS, on_observed=show)
     return dict(job["status"])
-
-
-def _await_deletion(client: FairleadClient, name: str) -> None:
-    """Wait until a deleted job and its pods are gone; raises WaitTimeout."""
-    deadline = time.monotonic() + _GONE_SECONDS
-    while any(job["metadata"]["name"] == name for job in client.list(_KIND)) or client.pods(_KIND, name):
-        if time.monotonic() > deadline:
-            raise WaitTimeout(f"{_KIND} {name}: still exists {_GONE_SECONDS:g} s after it was deleted")
-        time.sleep(0.1)

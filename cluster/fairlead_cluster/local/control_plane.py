@@ -15,6 +15,7 @@ from fairlead_cluster.base.daemons import Daemons, tail
 from fairlead_cluster.base.errors import ClusterError
 from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.local.settings import ClusterSettings, load_settings
+from fairlead_cluster.local.slots import check_slot
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 _READY_SECONDS = 120.0
@@ -77,6 +78,8 @@ class ControlPlane:
         """Start what is not running yet and return when pods can be created."""
         if not self._kube.exists():
             raise ClusterError(f"{self._kube}: no such file, expected the Kubernetes binary; run `fairlead setup`")
+        if not any(self.running().values()):
+            check_slot(self.settings.slot, self.folder)
         self._write_files()
         commands = _commands(self.folder, self.settings, "kube-controller-manager" in self._components)
         commands["kube-apiserver"] += self._api_server_flags

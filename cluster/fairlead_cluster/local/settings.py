@@ -3,11 +3,10 @@
 import json
 import secrets
 import socket
-import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-_SLOTS = 32
+from fairlead_cluster.local.slots import claim_slot
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def _choose(folder: Path) -> ClusterSettings:
     ports = _free_ports(5)
     users = ("admin", "node", "controller-manager", "scheduler")
     return ClusterSettings(
-        slot=zlib.crc32(str(folder.absolute()).encode()) % _SLOTS,
+        slot=claim_slot(folder),
         etcd_port=ports[0],
         etcd_peer_port=ports[1],
         api_port=ports[2],

@@ -8,7 +8,7 @@ from fairlead.api.base import Resource
 from fairlead.client import inference, pods
 from fairlead.client.connection import connect
 from fairlead.client.objects import Object, Objects, canonical_kind
-from fairlead.client.waiting import reached, wait_until
+from fairlead.client.waiting import reached, wait_until, wait_until_gone
 from fairlead.core import names
 
 R = TypeVar("R", bound=Resource)
@@ -110,6 +110,15 @@ class FairleadClient:
             on_observed,
         )
         return _parse(kind, found)
+
+    def wait_until_deleted(self, kind: type[Resource] | str, name: str, seconds: float) -> None:
+        """Wait until a deleted resource and its pods are gone; raises WaitTimeout."""
+
+        def remains() -> bool:
+            items = self.objects.list(_kind_name(kind))
+            return any(item["metadata"]["name"] == name for item in items) or bool(self.pods(kind, name))
+
+        wait_until_gone(remains, f"{_kind_name(kind)} {name}", seconds)
 
     def pods(self, kind: type[Resource] | str, name: str) -> Sequence[Object]:
         """Return the pods of a TrainingJob or ModelDeployment."""

@@ -43,6 +43,15 @@ def wait_until(
         time.sleep(_POLL_SECONDS)
 
 
+def wait_until_gone(remains: Callable[[], bool], what: str, seconds: float) -> None:
+    """Wait until a deleted object and what belongs to it are gone; raises WaitTimeout."""
+    deadline = time.monotonic() + seconds
+    while remains():
+        if time.monotonic() + _POLL_SECONDS > deadline:
+            raise WaitTimeout(f"{what}: still exists {seconds:g} s after it was deleted")
+        time.sleep(_POLL_SECONDS)
+
+
 def reached(expected: Collection[str]) -> Callable[[Object], bool]:
     """Return a check whether one of the conditions is True; it raises ResourceFailed after a final failure."""
 

@@ -22,6 +22,7 @@ from fairlead_cluster.local.node.names import build_hosts
 from fairlead_cluster.local.node.objects import Object, micro_timestamp, pod_finished, pod_key
 from fairlead_cluster.local.node.processes import end_processes
 from fairlead_cluster.local.node.registration import NAME, keep_alive, register
+from fairlead_cluster.local.node.rotation import keep_short
 from fairlead_cluster.local.node.services import ServiceProxy, derive_routes
 from fairlead_cluster.local.node.sources import load_sources
 from fairlead_cluster.local.node.worker import PodWorker
@@ -75,6 +76,7 @@ class NodeAgent:
                     tasks.create_task(_persist(lambda: self._follow(POD, f"spec.nodeName={NAME}", self._pod_event)))
                     tasks.create_task(_persist(lambda: self._follow(SERVICE, None, self._service_event)))
                     tasks.create_task(self._keep_network())
+                    tasks.create_task(keep_short(self._settings.folder / "processes", self._pods_folder))
             finally:
                 for worker in self._workers.values():
                     worker.detach()

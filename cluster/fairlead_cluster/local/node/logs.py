@@ -73,6 +73,8 @@ async def _copy(
                 await response.write(data)
                 left = None if left is None else left - len(data)
             elif follow and running:
+                if file.tell() > run.log.stat().st_size:  # moved aside, see rotation.py
+                    file.seek(0)
                 await asyncio.sleep(_POLL_SECONDS)
             else:
                 return
