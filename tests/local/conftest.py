@@ -25,7 +25,7 @@ def make_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
     guards = []
 
     def make() -> Path:
-        home = Home(tmp_path_factory.mktemp("home"))
+        home = Home(tmp_path_factory.mktemp("a home with spaces"))
         built = Home(default_home())
         if not built.kube.exists():
             pytest.fail(f"{built.kube}: no such file, expected the Kubernetes binary; run `fairlead setup`")

@@ -20,6 +20,7 @@ from fairlead_cluster.local.node.images import Images
 from fairlead_cluster.local.node.logs import LogServer
 from fairlead_cluster.local.node.names import build_hosts
 from fairlead_cluster.local.node.objects import Object, micro_timestamp, pod_finished, pod_key
+from fairlead_cluster.local.node.paths import plain_path
 from fairlead_cluster.local.node.processes import end_processes
 from fairlead_cluster.local.node.registration import NAME, keep_alive, register
 from fairlead_cluster.local.node.rotation import keep_short
@@ -52,8 +53,8 @@ class NodeAgent:
     def __init__(self, settings: NodeSettings) -> None:
         """Prepare the node's folders."""
         self._settings = settings
-        self._pods_folder = settings.folder / "pods"
-        self._pods_folder.mkdir(parents=True, exist_ok=True)
+        (settings.folder / "pods").mkdir(parents=True, exist_ok=True)
+        self._pods_folder = plain_path(settings.folder / "pods")
         self._machine = Machine(settings.images, self._pods_folder, settings.folder / "hosts")
         self._machine.hosts.touch()
         self._client = KubeClient.from_kubeconfig(settings.kubeconfig)

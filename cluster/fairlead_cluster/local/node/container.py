@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import datetime
-import os
-import signal
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -13,6 +11,7 @@ from fairlead.kube.errors import ApiError
 from fairlead_cluster.local.node.backoff import count_failures, restart_delay, retry_delay
 from fairlead_cluster.local.node.context import PodContext
 from fairlead_cluster.local.node.environment import NotConfigured
+from fairlead_cluster.local.node.execution import execute
 from fairlead_cluster.local.node.images import ImageUnknown
 from fairlead_cluster.local.node.launch import build_launch, termination_file
 from fairlead_cluster.local.node.objects import Object
@@ -215,7 +214,7 @@ class Container:
         """Run a command in the container's environment: that of its start, or a new one after the node's restart."""
         if self._launch is None:
             self._launch = build_launch(self._context, self.spec, await self._context.load_sources())
-        return await _execute(argv, seconds, self._launch)
+        return await execute(argv, seconds, self._launch)
 
     @property
     def _message_policy(self) -> str:
@@ -231,27 +230,6 @@ class Container:
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stopping.wait(), seconds)
-
-
-async def _execute(argv: list[str], seconds: float, launch: Launch) -> int:
-    """Run a command in a container's environment; on a timeout, kill it and all that it started."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv,
-            env=launch.env,
-            cwd=launch.cwd,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except OSError:
-        return 127
-    try:
-        return await asyncio.wait_for(process.wait(), seconds)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _seconds(terminated: Object) -> float:

@@ -1,13 +1,36 @@
-"""Mount paths to folders on disk. Pure.
+"""Mount paths to folders on disk.
 
 Processes share the machine's file system, so a path below a mountPath is rewritten wherever it can be seen from
 outside: in command, args, workingDir and values of the environment. A path that a program holds in its own code, or
 puts together from pieces, cannot be rewritten: pass paths in.
 """
 
+import hashlib
+import os
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+_PLAIN = re.compile(r"[\w./@+=,:-]+")
+
+
+def plain_path(folder: Path) -> Path:
+    """Return a path of this folder that a shell does not split, through a link if the folder's own has such characters.
+
+    Paths are rewritten inside of shell commands, too, where they cannot be quoted.
+    """
+    path = str(folder.absolute())
+    if _PLAIN.fullmatch(path):
+        return folder
+    links = Path(tempfile.gettempdir()) / f"fairlead-paths-{os.getuid()}"
+    links.mkdir(mode=0o700, exist_ok=True)
+    if links.is_symlink() or links.stat().st_uid != os.getuid():
+        raise OSError(f"{links}: got another user's folder, expected one of this user's")
+    link = links / hashlib.sha256(path.encode()).hexdigest()[:16]
+    if not link.is_symlink():
+        link.symlink_to(path)
+    return link
 
 
 class Mounts:

@@ -1,6 +1,7 @@
 """Every process of a pod, or of all pods: found by a variable that they inherit, so that none is missed."""
 
 import contextlib
+import os
 import signal
 import time
 from pathlib import Path
@@ -13,13 +14,13 @@ _SETTLE_SECONDS = 5.0
 
 def find_processes(folder: Path) -> list[ProcessId]:
     """Return the running processes, shims included, of the pods whose folder is `folder` or below it."""
-    target = str(folder).encode()
+    target = os.path.realpath(folder).encode()
     found = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit():
             with contextlib.suppress(OSError):
                 variables = (path / "environ").read_bytes().split(b"\0")
-                pods = [item.removeprefix(_MARK) for item in variables if item.startswith(_MARK)]
+                pods = [os.path.realpath(item.removeprefix(_MARK)) for item in variables if item.startswith(_MARK)]
                 if any(pod == target or pod.startswith(target + b"/") for pod in pods):
                     found.append(ProcessId.of(int(path.name)))
     return [process for process in found if process.alive]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fairlead_cluster.local.node.paths import Mounts
+from fairlead_cluster.local.node.paths import Mounts, plain_path
 
 MOUNTS = Mounts({"/data": Path("/disk/d"), "/data/sub/": Path("/disk/s"), "/dev/termination-log": Path("/disk/t")})
 
@@ -30,3 +30,15 @@ def test_paths_below_mount_paths_are_rewritten(text: str, expected: str, reason:
 
 def test_without_mounts_nothing_changes() -> None:
     assert Mounts({}).translate("/data") == "/data"
+
+
+def test_a_folder_with_spaces_has_a_path_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    folder = tmp_path / "a home" / "pods"
+    folder.mkdir(parents=True)
+    (folder / "file").write_text("x")
+    path = plain_path(folder)
+    assert " " not in str(path)
+    assert (path / "file").read_text() == "x"
+    assert plain_path(folder) == path
+    assert plain_path(tmp_path) == tmp_path
