@@ -171,10 +171,8 @@ class Coordinator:
             agents = self._facts.agents
             ready = self._count_active() + sum(agent.succeeded for agent in agents.values())
             workers = ReadyWorkers(ready=ready, desired=self._run.workers, registered=len(agents))
-            status = LauncherStatus(
-                phase=self.phase, workers=workers, waiting=self._registration(), progress=self.progress
-            )
-            return status.to_json()
+            waiting, progress = self._registration(), self.progress
+            return LauncherStatus(phase=self.phase, workers=workers, waiting=waiting, progress=progress).to_json()
 
     def _registration(self) -> Registration | None:
         facts, missing = self._facts, self._facts.missing()
