@@ -10,9 +10,10 @@ from fairlead.api.base import ArtifactRef
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core import names
 from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact, ObservedDeployment, ServiceAnswer
-from fairlead.core.model_deployment.plan import plan_model_deployment
+from fairlead.core.model_deployment.plan import _plan_serving, plan_model_deployment
 from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.views import ChildView, PodView
@@ -73,6 +74,17 @@ SERVING = applied(GOOD)
 CRASHING = PodView("digits-main-x", "u", waiting="container graph-server: CrashLoopBackOff", restarts=3,
                    termination_message="node classifier: model.onnx is truncated")  # fmt: skip
 
+EMPTY = make_deployment(spec__replicas=0)
+KNOWN = make_deployment({"provenance": [
+    {"name": "scaler", "uri": "s3://models/scaler/v1", "digest": DIGEST},
+    {"name": "classifier", "uri": "s3://models/digits/v1", "digest": DIGEST},
+]})  # fmt: skip
+UNREADABLE = Artifacts(tuple(
+    replace(node, artifact=ArtifactFacts(node.model_uri, error=f"{node.model_uri}: timeout", unavailable=True))
+    for node in ARTIFACTS.nodes
+))  # fmt: skip
+REJECTED_BY_CONTRACT = GOOD.model_copy(update={"metadata": GOOD.metadata.model_copy(update={"namespace": "n" * 254})})
+
 REJECTED = encode_report(
     GraphFailureReport(failure=GraphFailure(at="node classifier", message="node classifier: is not a model"))
 ).decode()
@@ -93,6 +105,42 @@ CASES = {
     ),
     "not-answering": Case("ready pods are not enough: the Service must respond", GOOD,
                           replace(SERVING, answer=ServiceAnswer(503))),
+    "models-being-read": Case("nothing is decided until the artifact store has answered", GOOD,
+                              ObservedDeployment(artifacts=Artifacts(pending=True))),
+    "store-down": Case("a deployment that does not serve yet waits for the store", GOOD,
+                       ObservedDeployment(artifacts=UNREADABLE)),
+    "store-down-while-serving": Case("what serves keeps serving, with the digests that were read before", KNOWN,
+                                     replace(SERVING, artifacts=UNREADABLE)),
+    "changed-by-somebody-else": Case("a child that somebody changed is applied again", GOOD, replace(
+        SERVING, services=tuple(replace(each, changed=True) for each in SERVING.services))),
+    "rejected": Case("a rejected child is reported", GOOD, ObservedDeployment(
+        artifacts=ARTIFACTS, rejection=Finding("Rejected", "Service digits exists and has another owner"))),
+    "scaled-to-zero": Case("without replicas it is as desired, and not polled", EMPTY, replace(
+        applied(EMPTY, ready=0), answer=None)),
+    "pods-exist-but-are-not-ready": Case("autoscalers see the pods that exist", GOOD, replace(
+        applied(GOOD), deployments=tuple(replace(each, replicas=3, ready=1, settled=False)
+                                         for each in applied(GOOD).deployments))),
+    "new-with-metadata": Case("componentSpecs add labels and annotations, but none that Services select by",
+                              make_deployment(**{f"{NODE}modelUri": ..., "spec__predictors__0__componentSpecs": [
+                                  NODE_CONTAINER | {"metadata": {
+                                      "labels": {"team": "vision", "fairlead.dev/deployment": "other",
+                                                 "app.kubernetes.io/managed-by": "me"},
+                                      "annotations": {"sidecar.istio.io/inject": "false"}}}]}),
+                              ObservedDeployment(artifacts=ARTIFACTS)),
+    "names-that-could-collide": Case("a-b/c and a/b-c have different children",
+                                     make_deployment(metadata__name="a", spec__predictors__0__name="b-c"),
+                                     ObservedDeployment(artifacts=ARTIFACTS)),
+    "too-many-containers": wrong(
+        **{f"{NODE}modelUri": ..., "spec__predictors__0__componentSpecs": [
+            NODE_CONTAINER, *({"spec": {"containers": [{"name": f"side-{part}"}], "initContainers": [
+                {"name": f"init-{part}-{index}"} for index in range(16)]}} for part in range(3))]}
+    ),
+    "service-account-not-allowed": wrong(
+        **{f"{NODE}modelUri": ..., "spec__predictors__0__componentSpecs": [
+            {"spec": {"containers": [{"name": "classifier"}], "serviceAccountName": "admin"}}]}
+    ),
+    "graph-that-the-contract-rejects": Case("what the contract rejects is a finding, not an exception",
+                                            REJECTED_BY_CONTRACT, ObservedDeployment(artifacts=ARTIFACTS)),
     "ready": Case("it is ready; provenance is recorded", GOOD, SERVING),
     "ready-drops-what-is-old": Case(
         "children of an earlier spec are deleted once the new one is ready", GOOD,
@@ -142,10 +190,11 @@ def test_plan_matches_the_golden_file(name: str, request: pytest.FixtureRequest)
 
 
 def test_every_decision_has_a_case() -> None:
-    with recorded_lines(plan_model_deployment) as lines:
-        for case in CASES.values():
-            plan(case)
-    assert return_lines(plan_model_deployment) <= lines
+    for decide in (plan_model_deployment, _plan_serving):
+        with recorded_lines(decide) as lines:
+            for case in CASES.values():
+                plan(case)
+        assert return_lines(decide) <= lines
 
 
 def test_every_golden_file_has_a_case() -> None:

@@ -10,10 +10,13 @@ import pytest
 from fairlead.api.base import ArtifactRef
 from fairlead.api.training_job import Progress, TrainingJob
 from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.conditions import Finding, merge_conditions
 from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
+from fairlead.core.training_job import phases
+from fairlead.core.training_job.creation import RELEASED
 from fairlead.core.training_job.observed import Gate, ObservedJob
-from fairlead.core.training_job.plan import plan_training_job
+from fairlead.core.training_job.plan import _plan_attempt, plan_training_job
 from fairlead.core.views import PodView
 
 from tests.support.golden import check_golden
@@ -52,18 +55,29 @@ def all_pods(**changes: Any) -> tuple[PodView, ...]:
     return tuple(pod(name, **changes) for name in ("launcher", "worker-0", "worker-1"))
 
 
+PHASES = {
+    "Pending": (phases.PENDING, Finding("PodsPending", "Waiting for the launcher and worker pods to run.")),
+    "Running": (phases.RUNNING, Finding("WorkersRunning", "2 workers are running.")),
+    "Restarting": (phases.RESTARTING, Finding("WorkerExited", "Restart 1 of at most 3: Worker 1 failed.")),
+    "Succeeded": (phases.SUCCEEDED, Finding("TrainingFinished", "2 workers finished.")),
+    "Failed": (phases.FAILED, Finding("WorkerExited", "Worker 1 failed.")),
+    "Released": (phases.WAITING, Finding(RELEASED, "3 pods were deleted.")),
+}
+
+
+def conditions_in(phase: str, since: str, generation: int = 1) -> list[dict[str, Any]]:
+    desired = phases.build_conditions(*PHASES[phase])
+    conditions = merge_conditions((), desired, generation, datetime.fromisoformat(since))
+    return [condition.model_dump(by_alias=True) for condition in conditions]
+
+
 def started(phase: str = "Pending", start: str = STARTED, **more: Any) -> dict[str, Any]:
-    running = "True" if phase == "Running" else "False"
-    stamp = {"lastTransitionTime": start, "observedGeneration": 1}
     return {
         "observedGeneration": 1,
-        "phase": phase,
+        "phase": PHASES[phase][0].name,
         "startTime": start,
         "workers": {"ready": 2 if phase == "Running" else 0, "desired": 2, "restarts": 0},
-        "conditions": [
-            {"type": "Created", "status": "True", "reason": "ChildrenCreated", "message": "…"} | stamp,
-            {"type": "Running", "status": running, "reason": "PodsPending", "message": "…"} | stamp,
-        ],
+        "conditions": conditions_in(phase, start),
     } | more
 
 
@@ -78,7 +92,8 @@ SUCCESS = said(
     model={"uri": "s3://models/digits/digits-0a1b2c3d", "digest": DIGEST, "version": "digits-0a1b2c3d"},
     progress={"step": 360, "totalSteps": 360, "metrics": {"loss": 0.01}},
 )
-CHILDREN = {"has_service": True}
+CHILDREN: dict[str, Any] = {"has_service": True}
+QUOTA = Finding("Rejected", 'pods "digits-worker-1" is forbidden: exceeded quota: gpus')
 
 CASES = {
     "new": Case("everything is created", make_job(), ObservedJob(gate=Gate())),
@@ -245,8 +260,130 @@ CASES = {
     ),
     "never-started": Case(
         "a deadline ends the wait for a pod that cannot start",
-        make_job(started(start=LONG_AGO)),
+        make_job(started(start=LONG_AGO), spec__runPolicy={"preRunningDeadlineSeconds": 600}),
         ObservedJob((*all_pods()[:2], pod("worker-1", phase="Pending", waiting="ErrImagePull: x:9")), **CHILDREN),
+    ),
+    "waits-for-long": Case(
+        "without a deadline a job waits as long as it takes, for a GPU for example",
+        make_job(started(start=LONG_AGO)),
+        ObservedJob((*all_pods()[:2], pod("worker-1", phase="Pending", waiting="Unschedulable: 0/2")), **CHILDREN),
+    ),
+    "gate-being-read": Case(
+        "nothing is decided until the artifact store has answered",
+        make_job(spec__dataset=DATASET),
+        ObservedJob(gate=Gate(pending=True)),
+    ),
+    "service-account-not-allowed": Case(
+        "a service account outside of the administrator's list blocks the job",
+        make_job(spec__workers__template__spec__serviceAccountName="admin"),
+        ObservedJob(gate=Gate()),
+    ),
+    "half-created": Case(
+        "a rejected pod is reported, and the deadlines count from the first pod",
+        make_job(),
+        ObservedJob(all_pods(phase="Pending", created=NOW - timedelta(seconds=9))[:2], rejection=QUOTA, **CHILDREN),
+    ),
+    "none-created": Case(
+        "a job whose first pod is rejected holds nothing", make_job(), ObservedJob(rejection=QUOTA, **CHILDREN)
+    ),
+    "half-created-for-long": Case(
+        "pods that cannot be completed release their resources, so that two jobs cannot block each other",
+        make_job(started(start=LONG_AGO)),
+        ObservedJob(all_pods(created=NOW - timedelta(seconds=61))[:2], rejection=QUOTA, **CHILDREN),
+    ),
+    "half-created-past-its-deadline": Case(
+        "the deadline applies to a job whose pods were never all created",
+        make_job(started(start=LONG_AGO), spec__runPolicy={"preRunningDeadlineSeconds": 10}),
+        ObservedJob(all_pods(created=NOW - timedelta(seconds=61))[:2], **CHILDREN),
+    ),
+    "released": Case(
+        "a job that released its pods waits before it creates them again",
+        make_job(started("Released", start="2026-03-01T11:59:59Z")),
+        ObservedJob(**CHILDREN),
+    ),
+    "released-a-while-ago": Case(
+        "then it tries again", make_job(started("Released", start=LONG_AGO)), ObservedJob(**CHILDREN)
+    ),
+    "key-deleted": Case(
+        "pods that do not start on their nodes may lack the key, which is created again",
+        make_job(started()),
+        ObservedJob(all_pods(phase="Pending", scheduled=True, created=NOW - timedelta(seconds=31)), **CHILDREN),
+    ),
+    "pod-terminating": Case(
+        "a pod that does not end is named, since when and until when it is waited for",
+        make_job(started("Restarting", workers={"restarts": 1, "desired": 2})),
+        ObservedJob((pod("worker-0", deleting=True, deletion_time=NOW - timedelta(seconds=60)),), **CHILDREN),
+    ),
+    "pod-never-terminates": Case(
+        "a pod on a lost node blocks the decision for a bounded time only",
+        make_job(started("Restarting", workers={"restarts": 1, "desired": 2})),
+        ObservedJob((pod("worker-0", deleting=True, deletion_time=NOW - timedelta(seconds=301)),), **CHILDREN),
+    ),
+    "deadline-while-terminating": Case(
+        "deadlines apply while an earlier attempt's pods end",
+        make_job(
+            started("Restarting", start=LONG_AGO, workers={"restarts": 1, "desired": 2}),
+            spec__runPolicy={"activeDeadlineSeconds": 60},
+        ),
+        ObservedJob((pod("worker-0", deleting=True),), **CHILDREN),
+    ),
+    "second-attempt-failed-unseen": Case(
+        "no condition of the restart is left, and no worker counts as ready",
+        make_job(started("Restarting", workers={"restarts": 1, "desired": 2}), spec__runPolicy={"backoffLimit": 1}),
+        ObservedJob(
+            (
+                *all_pods(attempt=1)[:2],
+                pod("worker-1", attempt=1, phase="Failed", exit_code=3, termination_message=FAILURE),
+            ),
+            **CHILDREN,
+        ),
+    ),
+    "finished-and-edited": Case(
+        "the generation of a finished job is observed, so that nobody waits for it in vain",
+        make_job(started("Succeeded", completionTime=STARTED), metadata__generation=2),
+        ObservedJob((), **CHILDREN),
+    ),
+    "finished-with-sidecars": Case(
+        "a sidecar that would run for ever is deleted with its pod",
+        make_job(started("Succeeded", completionTime="2026-03-01T11:59:45Z")),
+        ObservedJob(all_pods(phase="Succeeded", sidecars=True), **CHILDREN),
+    ),
+    "new-with-a-launcher-template": Case(
+        "the launcher gets its own resources, labels and affinity; images and scheduling default to the workers'",
+        make_job(
+            spec__launcherTemplate={
+                "metadata": {"labels": {"team": "vision"}, "annotations": {"sidecar.istio.io/inject": "false"}},
+                "spec": {
+                    "nodeSelector": {},
+                    "affinity": {"nodeAffinity": {}},
+                    "containers": [
+                        {
+                            "name": "launcher",
+                            "resources": {"limits": {"memory": "2Gi"}},
+                            "env": [{"name": "A", "value": "1"}, {"name": "FAIRLEAD_WORKERS", "value": "9"}],
+                        },
+                        {"name": "sidecar", "image": "y:1"},
+                    ],
+                },
+            },
+            spec__workers__template__spec__nodeSelector={"gpu": "yes"},
+            spec__workers__template__spec__tolerations=[{"operator": "Exists"}],
+        ),
+        ObservedJob(gate=Gate()),
+    ),
+    "new-with-nulls": Case(
+        "null means unset",
+        make_job(
+            spec__workers__template__metadata={"labels": None, "annotations": None},
+            spec__workers__template__spec__volumes=None,
+            spec__workers__template__spec__initContainers=None,
+            spec__workers__template__spec__securityContext=None,
+            spec__workers__template__spec__containers__0__env=None,
+            spec__workers__template__spec__containers__0__args=None,
+            spec__workers__template__spec__containers__0__volumeMounts=None,
+            spec__workers__template__spec__containers__0__securityContext={"capabilities": None},
+        ),
+        ObservedJob(gate=Gate()),
     ),
     "deadline-exceeded": Case(
         "the active deadline fails the job",
@@ -342,10 +479,11 @@ def test_plan_matches_the_golden_file(name: str, request: pytest.FixtureRequest)
 
 
 def test_every_decision_has_a_case() -> None:
-    with recorded_lines(plan_training_job) as lines:
-        for case in CASES.values():
-            plan(case)
-    assert return_lines(plan_training_job) <= lines
+    for decide in (plan_training_job, _plan_attempt):
+        with recorded_lines(decide) as lines:
+            for case in CASES.values():
+                plan(case)
+        assert return_lines(decide) <= lines
 
 
 def test_every_golden_file_has_a_case() -> None:

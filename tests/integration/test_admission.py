@@ -42,7 +42,18 @@ def test_immutable_fields_of_a_job_cannot_change(kubectl: Kubectl, changes: dict
     assert words in output
 
 
+def test_a_finished_job_cannot_change(kubectl: Kubectl) -> None:
+    job = change(TRAINING_JOB, metadata__name="finished", spec__runPolicy={"suspend": True})
+    kubectl.apply(job)
+    kubectl.patch_status("tj", "finished", {"completionTime": "2026-03-01T12:00:00Z", "phase": "Succeeded"})
+    edited = change(job, spec__runPolicy={"suspend": False})
+    assert "a finished job cannot be changed" in kubectl("apply", "-f", "-", stdin=yaml.safe_dump(edited), check=False)
+    kubectl("label", "tj", "finished", "team=vision")
+    kubectl.patch_status("tj", "finished", {"phase": "Failed"})
+    assert kubectl.get("tj", "finished")["status"]["phase"] == "Failed"
+
+
 def test_printer_columns_are_shown(kubectl: Kubectl) -> None:
     kubectl.apply(change(TRAINING_JOB, metadata__name="columns", spec__runPolicy={"suspend": True}))
     header = kubectl("get", "tj").splitlines()[0].split()
-    assert header == ["NAME", "PHASE", "READY", "WORKERS", "STEP", "TOTAL", "LOSS", "RESTARTS", "AGE", "MODEL"]
+    assert header == ["NAME", "PHASE", "READY", "WORKERS", "STEP", "TOTAL", "LOSS", "RESTARTS", "MODEL", "AGE"]

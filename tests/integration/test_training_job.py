@@ -40,19 +40,29 @@ def wait_for_pods(kubectl: Kubectl, job: str, attempt: int = 0) -> dict[str, Obj
     return dict(wait_for(look, f"three pods of {job}, attempt {attempt}"))
 
 
+def container_status(pod: str, **state: Any) -> Object:
+    """Return the status of a pod's main container."""
+    name = "launcher" if pod.endswith("-launcher") else "trainer"
+    ready = "running" in state
+    return {"name": name, "ready": ready, "state": state, "image": "x", "imageID": "x", "restartCount": 0}
+
+
 def run_pods(kubectl: Kubectl, job: str) -> None:
-    container = {"name": "trainer", "ready": True, "state": {"running": {}}, "image": "x", "imageID": "x"}
-    status = {"phase": "Running", "containerStatuses": [container | {"restartCount": 0}]}
+    def run(pod: str) -> None:
+        statuses = [container_status(pod, running={})]
+        kubectl.patch_status("pod", pod, {"phase": "Running", "containerStatuses": statuses})
+
     with ThreadPoolExecutor() as pool:
-        names = [f"{job}-{name}" for name in ("launcher", "worker-0", "worker-1")]
-        list(pool.map(lambda name: kubectl.patch_status("pod", name, status), names))
+        list(pool.map(run, [f"{job}-{name}" for name in ("launcher", "worker-0", "worker-1")]))
 
 
-def finish_pod(kubectl: Kubectl, pod: str, code: int, message: Object | None) -> None:
+def finish_pod(kubectl: Kubectl, pod: str, code: int, message: Object | None, sidecar: bool = False) -> None:
     ended = {"exitCode": code, "message": json.dumps(message) if message else "", "containerID": "x"}
-    container = {"name": "trainer", "ready": False, "state": {"terminated": ended}, "image": "x", "imageID": "x"}
+    statuses = [container_status(pod, terminated=ended)]
     phase = "Failed" if code else "Succeeded"
-    kubectl.patch_status("pod", pod, {"phase": phase, "containerStatuses": [container | {"restartCount": 0}]})
+    if sidecar:
+        phase, statuses = "Running", [{**container_status(pod, running={}), "name": "istio-proxy"}, *statuses]
+    kubectl.patch_status("pod", pod, {"phase": phase, "containerStatuses": statuses})
 
 
 def wait_for_condition(kubectl: Kubectl, job: str, type_: str) -> Object:
@@ -188,3 +198,41 @@ def test_killed_operator_reaches_the_same_state(kubectl: Kubectl, folder: Path, 
         finish_pod(kubectl, f"{name}-launcher", 0, SUCCESS)
         wait_for_condition(kubectl, name, "Succeeded")
     assert kubectl.get("tj", name)["status"]["workers"]["restarts"] == 0
+
+
+def test_sidecars_that_keep_running_do_not_delay_the_verdict(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "meshed")
+    wait_for_pods(kubectl, "meshed")
+    run_pods(kubectl, "meshed")
+    wait_for_condition(kubectl, "meshed", "Running")
+    for name in ("worker-0", "worker-1"):
+        finish_pod(kubectl, f"meshed-{name}", 0, None, sidecar=True)
+    finish_pod(kubectl, "meshed-launcher", 0, SUCCESS, sidecar=True)
+    wait_for_condition(kubectl, "meshed", "Succeeded")
+    wait_for(lambda: not pods_of(kubectl, "meshed"), "the sidecars' pods to be deleted", 30)
+
+
+def test_a_quota_that_denies_the_second_worker_releases_the_first(kubectl: Kubectl, folder: Path) -> None:
+    quota = {"metadata": {"name": "few", "namespace": "few"}, "spec": {"hard": {"pods": "2"}}}
+    kubectl("create", "namespace", "few")
+    kubectl.apply({"apiVersion": "v1", "kind": "ResourceQuota"} | quota)
+    wait_for(lambda: kubectl.get("quota", "few", "few").get("status", {}).get("hard"), "the quota to be in force")
+    wait_for(lambda: kubectl.get("serviceaccount", "default", "few"), "the namespace's service account")
+    with running_operator(
+        kubectl, folder, free_port(), FAIRLEAD_NAMESPACES="few", FAIRLEAD_LEASE_NAMESPACE="",
+        FAIRLEAD_CREATION_SECONDS="3",
+    ):  # fmt: skip
+        kubectl.apply(change(TRAINING_JOB, metadata__name="big", metadata__namespace="few"))
+
+        def reason(expected: str) -> Object:
+            job = kubectl.get("tj", "big", "few")
+            return job if condition(job, "Running").get("reason") == expected else {}
+
+        held = wait_for(lambda: reason("Rejected"), "the rejection", 30)
+        assert "exceeded quota" in condition(held, "Running")["message"]
+        assert held["status"]["startTime"]
+        released = wait_for(lambda: reason("ResourcesReleased"), "the release", 30)
+        assert condition(released, "Created")["status"] == "False"
+        wait_for(lambda: not kubectl.list("pods", "few"), "no pods", 30)
+        kubectl("delete", "quota", "few", "-n", "few")
+        wait_for(lambda: len(kubectl.list("pods", "few")) == 3, "all pods after the backoff", 120)

@@ -9,6 +9,32 @@ UPPER_CASE = "sha256:" + "AB" * 32
 _POD = "spec__workers__template__spec__"
 _TRAINER = TRAINING_JOB["spec"]["workers"]["template"]["spec"]["containers"][0]
 _PREDICTOR = MODEL_DEPLOYMENT["spec"]["predictors"][0]
+_INIT = {"name": "i", "image": "x"}
+_DENIED_IN_POD: tuple[tuple[str, str, Any, str], ...] = (
+    ("nodeName", "a node", "n", "nodeName"),
+    ("serviceAccount", "the deprecated twin", "admin", "serviceAccount"),
+    ("automountServiceAccountToken", "a token", True, "automountServiceAccountToken"),
+    ("priorityClassName", "a system class", "system-node-critical", "priorityClassName"),
+    ("securityContext", "root", {"runAsUser": 0}, "runAsUser"),
+    ("securityContext", "maybe root", {"runAsNonRoot": False}, "runAsNonRoot"),
+    ("securityContext", "sysctls", {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}, "sysctls"),
+    ("securityContext", "no seccomp", {"seccompProfile": {"type": "Unconfined"}}, "RuntimeDefault"),
+    ("securityContext", "no AppArmor", {"appArmorProfile": {"type": "Unconfined"}}, "RuntimeDefault"),
+    ("securityContext", "an SELinux type", {"seLinuxOptions": {"type": "spc_t"}}, "container_t"),
+    ("securityContext", "an SELinux user", {"seLinuxOptions": {"user": "root"}}, "user"),
+    ("securityContext", "a Windows host process", {"windowsOptions": {"hostProcess": True}}, "hostProcess"),
+)  # fmt: skip
+"""(field, reason, value, word of the message)"""
+_DENIED_IN_CONTAINER: tuple[tuple[str, Object, str], ...] = (
+    ("root", {"securityContext": {"runAsUser": 0}}, "runAsUser"),
+    ("escalation", {"securityContext": {"allowPrivilegeEscalation": True}}, "allowPrivilegeEscalation"),
+    ("an added capability", {"securityContext": {"capabilities": {"add": ["SYS_ADMIN"]}}}, "NET_BIND_SERVICE"),
+    ("an unmasked /proc", {"securityContext": {"procMount": "Unmasked"}}, "procMount"),
+    ("a port of the node", {"ports": [{"containerPort": 80, "hostPort": 80}]}, "hostPort"),
+    ("a probe of another host", {"livenessProbe": {"httpGet": {"port": 80, "host": "10.0.0.1"}}}, "host"),
+    ("a hook to another host", {"lifecycle": {"preStop": {"tcpSocket": {"port": 80, "host": "10.0.0.1"}}}}, "host"),
+)
+"""(reason, fields of the container, word of the message)"""
 
 
 @dataclass(frozen=True)
@@ -61,13 +87,26 @@ REJECTIONS = (
          **{f"{_POD}containers": [_TRAINER | {"securityContext": {"privileged": True}}]}),
     _job("a privileged init container", ("privileged",),
          **{f"{_POD}initContainers": [{"name": "i", "securityContext": {"privileged": True}}]}),
-    _job("another service account", ("serviceAccountName", "default"), "got cluster-admin",
-         **{f"{_POD}serviceAccountName": "cluster-admin"}),
+    *(_job(f"{field}: {why}", (word,), **{f"{_POD}{field}": value}) for field, why, value, word in _DENIED_IN_POD),
+    *(_job(f"a {kind} with {field}", (words,), **{f"{_POD}{key}": [base | value]})
+      for field, value, words in _DENIED_IN_CONTAINER
+      for kind, key, base in (("container", "containers", _TRAINER), ("init container", "initContainers", _INIT))),
+    *(_job(f"a volume of type {kind}", ("hostPath and other volumes",), **{f"{_POD}volumes": [{"name": "v", kind: {}}]})
+      for kind in ("nfs", "iscsi", "flexVolume", "scaleIO", "awsElasticBlockStore", "gitRepo")),
+    _job("a token in a projected volume", ("serviceAccountToken", "API server"),
+         **{f"{_POD}volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]}),
+    _job("a privileged launcher", ("privileged",), spec__launcherTemplate={
+        "spec": {"containers": [{"name": "launcher", "securityContext": {"privileged": True}}]}}),
+    _job("a launcher on a chosen node", ("nodeName",), spec__launcherTemplate={"spec": {"nodeName": "n"}}),
+    _job("a launcher with a command", ("command", "cannot be changed"), spec__launcherTemplate={
+        "spec": {"containers": [{"name": "launcher", "command": ["sh"]}]}}),
     _job("a negative backoff limit", ("backoffLimit",), "-1", spec__runPolicy={"backoffLimit": -1}),
     _deployment("no predictors", ("predictors",), spec__predictors=[]),
     _deployment("traffic that does not sum to 100", ("traffic", "100"), "sums to 60",
                 spec__predictors__0__traffic=60),
     _deployment("two predictors with all the traffic each", ("traffic", "100"), "sums to 200",
+                spec__predictors=[_PREDICTOR | {"traffic": 100}, _PREDICTOR | {"name": "other", "traffic": 100}]),
+    _deployment("two predictors without traffic", ("traffic", "100"), "sums to 0",
                 spec__predictors=[_PREDICTOR, _PREDICTOR | {"name": "other"}]),
     _deployment("an unknown node type", ("type", "MODEL"), '"ORACLE"', spec__predictors__0__graph__type="ORACLE"),
     _deployment("a malformed model URI", ("modelUri",), '"models/x"',

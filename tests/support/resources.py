@@ -67,7 +67,7 @@ def change(resource: Object, **changes: Any) -> Object:
 def make_job(status: Object | None = None, **changes: Any) -> TrainingJob:
     """Return a TrainingJob as the API server returns it."""
     obj = change(TRAINING_JOB, **changes)
-    obj["metadata"] |= {"uid": "0a1b2c3d-0000-4000-8000-000000000000", "generation": 1}
+    obj["metadata"] = {"uid": "0a1b2c3d-0000-4000-8000-000000000000", "generation": 1} | obj["metadata"]
     return TrainingJob.model_validate(obj | {"status": status or {}})
 
 

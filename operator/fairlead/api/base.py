@@ -46,10 +46,16 @@ class ApiModel(BaseModel):
 
     @model_validator(mode="after")
     def _check_rules(self) -> Self:
-        for rule in self.cel:
+        for rule in rules_of(type(self)):
             if rule.holds and not rule.holds(self):
                 raise ValueError(rule.message)
         return self
+
+
+def rules_of(model: type[Any]) -> tuple[Rule, ...]:
+    """Return the validation rules of a model and its bases."""
+    rules = {rule.rule: rule for cls in reversed(model.__mro__) for rule in cls.__dict__.get("cel", ())}
+    return tuple(rules.values())
 
 
 class OpenModel(ApiModel):
@@ -58,8 +64,14 @@ class OpenModel(ApiModel):
     model_config = ConfigDict(extra="allow", json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the object as the user wrote it."""
-        return self.model_dump(by_alias=True, exclude_unset=True)
+        """Return the object as the user wrote it, without nulls, which in Kubernetes mean that a field is unset."""
+        return dict(_without_nulls(self.model_dump(by_alias=True, exclude_unset=True)))
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 class StatusModel(ApiModel):

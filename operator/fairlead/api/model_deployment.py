@@ -31,8 +31,8 @@ class GraphNode(ApiModel):
 
     name: str = Field(max_length=63, pattern=DNS_LABEL)
     """The name of the node, unique in the graph; also the name of its container, unless modelUri is set."""
-    type: NodeType = "MODEL"
-    """The type of the node, which determines how it handles requests."""
+    type: NodeType | None = None
+    """The type of the node, which determines how it handles requests; MODEL if omitted."""
     model_uri: str | None = Field(None, max_length=1024, pattern=ARTIFACT_URI)
     """An ONNX artifact to run inside the graph server; omit it for nodes that are served by a container."""
     digest: str | None = Field(None, max_length=71, pattern=DIGEST)
@@ -41,6 +41,11 @@ class GraphNode(ApiModel):
     """The name of a Secret with the environment variables for reading modelUri, such as AWS_ACCESS_KEY_ID."""
     children: list["GraphNode"] = Field([], max_length=MAX_CHILDREN)
     """The nodes that receive the output of this node."""
+
+    @property
+    def role(self) -> NodeType:
+        """Return the type of the node."""
+        return self.type or "MODEL"
 
     def walk(self) -> list["GraphNode"]:
         """Return this node and its descendants, parents first."""
@@ -58,12 +63,24 @@ class Predictor(ApiModel):
     """The name of the predictor, unique in the deployment."""
     replicas: int | None = Field(None, ge=0, le=512)
     """The number of pods; defaults to spec.replicas."""
-    traffic: int = Field(100, ge=0, le=100)
-    """The percentage of requests; the sum over all predictors must be 100."""
+    traffic: int | None = Field(None, ge=0, le=100)
+    """The percentage of requests; the sum over all predictors must be 100. A single predictor may omit it."""
     graph: GraphNode
     """The root node of the graph."""
     component_specs: list[ComponentSpec] = Field([], max_length=4)
     """Pod templates with the containers for nodes without modelUri."""
+
+
+_TRAFFIC_SUM = (
+    "(size(self.predictors) == 1 && !has(self.predictors[0].traffic) ? 100 :"
+    " self.predictors.map(p, has(p.traffic) ? p.traffic : 0).sum())"
+)
+
+
+def _traffic_sum(predictors: list[Predictor]) -> int:
+    if len(predictors) == 1 and predictors[0].traffic is None:
+        return 100
+    return sum(predictor.traffic or 0 for predictor in predictors)
 
 
 class ModelDeploymentSpec(ApiModel):
@@ -78,10 +95,10 @@ class ModelDeploymentSpec(ApiModel):
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "self.predictors.map(p, p.traffic).sum() == 100",
+            f"{_TRAFFIC_SUM} == 100",
             "predictors: expected the traffic to sum to 100",
-            lambda spec: sum(predictor.traffic for predictor in spec.predictors) == 100,
-            "'predictors: traffic sums to %d, expected 100'.format([self.predictors.map(p, p.traffic).sum()])",
+            lambda spec: _traffic_sum(spec.predictors) == 100,
+            f"'predictors: traffic sums to %d, expected 100'.format([{_TRAFFIC_SUM}])",
             field=".predictors",
         ),
     )
@@ -106,11 +123,11 @@ class ModelDeploymentStatus(StatusModel):
     observed_generation: int = 0
     """The most recent generation that the operator observed."""
     conditions: Conditions = Field((), json_schema_extra=LIST_MAP_BY_TYPE)
-    """The conditions Ready, Progressing and Degraded."""
+    """The conditions Progressing and Degraded; Ready, Reconciling and Stalled (kstatus)."""
     url: str | None = None
     """The URL of the deployment inside the cluster."""
     replicas: int = 0
-    """The number of ready pods of all predictors."""
+    """The number of pods of all predictors, ready or not."""
     selector: str | None = None
     """The label selector of the pods, for `kubectl scale` and autoscalers."""
     predictors: tuple[PredictorStatus, ...] = Field((), json_schema_extra=LIST_MAP_BY_NAME)

@@ -1,28 +1,39 @@
 """The part of a PodTemplateSpec that Fairlead validates. All other fields are passed through unchanged."""
 
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 from pydantic import Field
 
 from fairlead.api.base import LIST_MAP_BY_NAME, OpenModel, Rule
+from fairlead.api.pod_security import Handler, Lifecycle, PodSecurityContext, Port, SecurityContext, Volume, never, only
 
 TRAINER = "trainer"
-
-_NO_SERVICE_ACCOUNT = (
-    "serviceAccountName: job and serving pods run as the default service account without its token; remove this field"
-)
+LAUNCHER = "launcher"
 
 
-class SecurityContext(OpenModel):
-    """The fields of a security context that the Pod Security level `restricted` does not allow."""
+class LocalReference(OpenModel):
+    """A reference to an object in the same namespace."""
 
-    privileged: bool | None = None
-    """Must not be true."""
+    name: str = Field(max_length=253)
+    """The name of the object."""
+
+
+class EnvVar(OpenModel):
+    """An environment variable."""
+
+    name: str = Field(max_length=1024)
+    """Its name."""
+
+
+class VolumeMount(OpenModel):
+    """A volume of the pod in the files of a container."""
+
+    name: str = Field(max_length=63)
+    """The name of the volume."""
 
 
 class Container(OpenModel):
-    """A container. Only the fields that Fairlead reads are declared."""
+    """A container. Only the fields that Fairlead reads or validates are declared."""
 
     name: str = Field(max_length=63)
     """The name of the container, unique in the pod."""
@@ -32,72 +43,41 @@ class Container(OpenModel):
     """The command and its first arguments."""
     args: list[str] | None = Field(None, max_length=256)
     """Arguments appended to the command."""
+    env: list[EnvVar] | None = None
+    """Environment variables."""
+    volume_mounts: list[VolumeMount] | None = None
+    """Volumes of the pod in the container's files."""
+    ports: list[Port] | None = Field(None, max_length=64)
+    """The ports of the container."""
+    resources: dict[str, Any] | None = Field(None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
+    """Resource requests and limits."""
+    liveness_probe: Handler | None = None
+    """The probe after whose failure the container is restarted."""
+    readiness_probe: Handler | None = None
+    """The probe that tells whether the container is ready."""
+    startup_probe: Handler | None = None
+    """The probe that tells whether the container has started."""
+    lifecycle: Lifecycle | None = None
+    """Hooks."""
     security_context: SecurityContext | None = None
     """The security context; unset fields default to what the Pod Security level `restricted` requires."""
-
-
-def _any_privileged(containers: Iterable[Container]) -> bool:
-    return any(c.security_context is not None and c.security_context.privileged for c in containers)
-
-
-class Volume(OpenModel):
-    """A volume. Only the fields that Fairlead validates are declared."""
-
-    name: str = Field(max_length=63)
-    """The name of the volume, unique in the pod."""
-    host_path: dict[str, Any] | None = Field(None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
-    """Not allowed, because it would expose the node's files."""
 
 
 class PodSpec(OpenModel):
     """The specification of a pod. Only the fields that Fairlead reads or validates are declared."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
+        never("hostNetwork", True, "false or unset"),
+        never("hostPID", True, "false or unset"),
+        never("hostIPC", True, "false or unset"),
+        only("nodeName"),
+        only("serviceAccount"),
+        never("automountServiceAccountToken", True, "false or unset"),
         Rule(
-            "!has(self.hostNetwork) || !self.hostNetwork",
-            "hostNetwork: got true, expected false or unset",
-            lambda spec: not spec.host_network,
-            field=".hostNetwork",
-        ),
-        Rule(
-            "!has(self.hostPID) || !self.hostPID",
-            "hostPID: got true, expected false or unset",
-            lambda spec: not spec.host_pid,
-            field=".hostPID",
-        ),
-        Rule(
-            "!has(self.hostIPC) || !self.hostIPC",
-            "hostIPC: got true, expected false or unset",
-            lambda spec: not spec.host_ipc,
-            field=".hostIPC",
-        ),
-        Rule(
-            "!has(self.volumes) || self.volumes.all(v, !has(v.hostPath))",
-            "volumes: hostPath is not allowed; use another volume type",
-            lambda spec: all(volume.host_path is None for volume in spec.volumes or ()),
-            field=".volumes",
-        ),
-        Rule(
-            "self.containers.all(c, !has(c.securityContext) || !has(c.securityContext.privileged)"
-            " || !c.securityContext.privileged)",
-            "containers: privileged is not allowed",
-            lambda spec: not _any_privileged(spec.containers),
-            field=".containers",
-        ),
-        Rule(
-            "!has(self.initContainers) || self.initContainers.all(c, !has(c.securityContext)"
-            " || !has(c.securityContext.privileged) || !c.securityContext.privileged)",
-            "initContainers: privileged is not allowed",
-            lambda spec: not _any_privileged(spec.init_containers or ()),
-            field=".initContainers",
-        ),
-        Rule(
-            "!has(self.serviceAccountName) || self.serviceAccountName in ['', 'default']",
-            _NO_SERVICE_ACCOUNT,
-            lambda spec: spec.service_account_name in (None, "", "default"),
-            "'serviceAccountName: got ' + self.serviceAccountName + ', expected default or unset: job and serving"
-            " pods run without an API token'",
-            field=".serviceAccountName",
+            "!has(self.priorityClassName) || !self.priorityClassName.startsWith('system-')",
+            "priorityClassName: system priority classes are not allowed",
+            lambda spec: not (spec.priority_class_name or "").startswith("system-"),
+            field=".priorityClassName",
         ),
     )
 
@@ -107,14 +87,35 @@ class PodSpec(OpenModel):
     """Containers that run to completion before the other containers start."""
     volumes: list[Volume] | None = Field(None, max_length=64, json_schema_extra=LIST_MAP_BY_NAME)
     """The volumes of the pod."""
+    security_context: PodSecurityContext | None = None
+    """The security context of the pod; unset fields default to what the Pod Security level `restricted` requires."""
+    image_pull_secrets: list[LocalReference] | None = Field(None, max_length=64)
+    """Secrets for pulling images."""
     host_network: bool | None = None
     """Must not be true."""
     host_pid: bool | None = Field(None, alias="hostPID")
     """Must not be true."""
     host_ipc: bool | None = Field(None, alias="hostIPC")
     """Must not be true."""
+    node_name: str | None = Field(None, max_length=253)
+    """Not allowed, because it bypasses the scheduler; use nodeSelector or affinity."""
+    priority_class_name: str | None = Field(None, max_length=253)
+    """The priority class; those of the system are not allowed."""
     service_account_name: str | None = Field(None, max_length=253)
-    """Must be `default` or unset: job and serving pods do not access the API server."""
+    """`default` if unset, or one that the administrator allows the namespace, such as for workload identity."""
+    service_account: str | None = Field(None, max_length=253)
+    """Not allowed: the deprecated form of serviceAccountName."""
+    automount_service_account_token: bool | None = None
+    """Must not be true: job and serving pods do not access the API server."""
+
+
+class LauncherPodSpec(PodSpec):
+    """The specification of the launcher's pod."""
+
+    containers: list[Container] | None = Field(  # type: ignore[assignment]
+        None, max_length=16, json_schema_extra=LIST_MAP_BY_NAME
+    )
+    """The containers of the pod; the one named `launcher` runs the launcher, and its command cannot be changed."""
 
 
 class PodMeta(OpenModel):
@@ -163,3 +164,26 @@ class TrainerTemplate(PodTemplate):
     def trainer(self) -> Container:
         """Return the training container."""
         return next(container for container in self.spec.containers if container.name == TRAINER)
+
+
+class LauncherTemplate(OpenModel):
+    """The pod template of the launcher. What it does not set is copied from the workers' template or has a default."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.spec) || !has(self.spec.containers)"
+            " || self.spec.containers.all(c, c.name != 'launcher' || (!has(c.command) && !has(c.args)))",
+            "spec.containers[launcher]: command and args cannot be changed; remove them",
+            lambda template: all(
+                c.command is None and c.args is None
+                for c in (template.spec and template.spec.containers) or ()
+                if c.name == LAUNCHER
+            ),
+            field=".spec.containers",
+        ),
+    )
+
+    metadata: PodMeta | None = None
+    """Additional metadata of the pod."""
+    spec: LauncherPodSpec | None = None
+    """The specification of the pod."""

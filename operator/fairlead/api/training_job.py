@@ -17,7 +17,7 @@ from fairlead.api.base import (
     StatusModel,
 )
 from fairlead.api.group import API_VERSION
-from fairlead.api.pod_template import TrainerTemplate
+from fairlead.api.pod_template import LauncherTemplate, TrainerTemplate
 
 MAX_NAME = 50
 """Leaves room for the suffix `-worker-511` in a 63-character DNS label."""
@@ -89,9 +89,9 @@ class RunPolicy(ApiModel):
     backoff_limit: int = Field(3, ge=0, le=100)
     """How many times the job is restarted after a failure."""
     active_deadline_seconds: int | None = Field(None, ge=1)
-    """The number of seconds that the job may be active before it fails."""
-    pre_running_deadline_seconds: int | None = Field(600, ge=1)
-    """The number of seconds within which all pods must be running; otherwise the job fails."""
+    """The number of seconds that the job may be active before it fails. No limit if unset."""
+    pre_running_deadline_seconds: int | None = Field(None, ge=1)
+    """The number of seconds within which all pods must be running; otherwise the job fails. No limit if unset."""
     clean_pod_policy: Literal["None", "Running", "All"] = "Running"
     """Which pods to delete when the job has finished."""
 
@@ -119,6 +119,8 @@ class TrainingJobSpec(ApiModel):
 
     launcher: Literal["Horovod"] = "Horovod"
     """The framework that launches and connects the training processes."""
+    launcher_template: LauncherTemplate | None = None
+    """The template of the launcher pod, such as its resources, labels and affinity."""
     workers: Workers
     """The worker pods."""
     elastic: Elastic | None = None
@@ -173,7 +175,7 @@ class TrainingJobStatus(StatusModel):
     observed_generation: int = 0
     """The most recent generation that the operator observed."""
     conditions: Conditions = Field((), json_schema_extra=LIST_MAP_BY_TYPE)
-    """The conditions Created, Blocked, Running, Restarting, Suspended, Succeeded and Failed."""
+    """Created, Blocked, Running, Restarting, Suspended, Succeeded, Failed; Ready, Reconciling, Stalled (kstatus)."""
     phase: str = ""
     """A one-word summary of the conditions, for display."""
     start_time: datetime | None = None
@@ -194,6 +196,13 @@ class TrainingJob(Resource):
     """Distributed training that runs a pod template and publishes a model artifact."""
 
     max_name: ClassVar[int] = MAX_NAME
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(oldSelf.status) || !has(oldSelf.status.completionTime) || self.spec == oldSelf.spec",
+            "spec: a finished job cannot be changed; create a new job",
+            field=".spec",
+        ),
+    )
 
     api_version: Literal["fairlead.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
     kind: Literal["TrainingJob"] = "TrainingJob"

@@ -40,8 +40,8 @@ RESOURCES = (
             ("Total", "integer", ".status.progress.totalSteps"),
             ("Loss", "number", ".status.progress.metrics.loss"),
             ("Restarts", "integer", ".status.workers.restarts"),
-            ("Age", "date", ".metadata.creationTimestamp"),
             ("Model", "string", ".status.modelVersion"),
+            ("Age", "date", ".metadata.creationTimestamp"),
         ),
     ),
     Definition(
@@ -80,7 +80,7 @@ def build_crd(resource: Definition) -> dict[str, Any]:
                 "plural": kind.plural,
                 "singular": kind.kind.lower(),
                 "shortNames": list(resource.short_names),
-                "categories": ["fairlead", "all"],
+                "categories": ["fairlead"],
             },
             "versions": [
                 {

@@ -6,11 +6,13 @@ from fairlead_contracts.graph import MAX_DEPTH
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from fairlead.api.base import DNS_LABEL, ApiModel, Resource
+from fairlead.api.base import DNS_LABEL, ApiModel, Resource, rules_of
 
 Schema = dict[str, Any]
 
 _DROPPED = ("title", "additionalProperties")
+_FORMATS = ("integer", "number")
+_INT32 = 2**31 - 1
 
 
 def build_schema(model: type[Resource]) -> Schema:
@@ -53,10 +55,21 @@ def _inline(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], p
             name: _inline_or_stop(value, definitions, rules, path) for name, value in node["properties"].items()
         }
     if "items" in node:
-        result["items"] = _inline(node["items"], definitions, rules, path)
+        # a default inside a list looks like drift to GitOps tools
+        result["items"] = _without_defaults(_inline(node["items"], definitions, rules, path))
+        result.setdefault("x-kubernetes-list-type", "atomic")
+    if node.get("type") in _FORMATS:
+        result.setdefault("format", _find_format(node))
     if node.get("title") in rules and rules[node["title"]]:
         result["x-kubernetes-validations"] = rules[node["title"]]
     return result
+
+
+def _find_format(node: Schema) -> str:
+    """Return the format of a number, without which clients in other languages guess its type."""
+    if node["type"] == "number":
+        return "double"
+    return "int32" if node.get("maximum", _INT32 + 1) <= _INT32 else "int64"
 
 
 def _inline_or_stop(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], path: tuple[str, ...]) -> Schema:
@@ -68,12 +81,13 @@ def _inline_or_stop(node: Schema, definitions: Schema, rules: dict[str, list[Sch
             "type": "array",
             "maxItems": 0,
             "items": {"type": "object"},
+            "x-kubernetes-list-type": "atomic",
             "description": f"A graph is at most {MAX_DEPTH} nodes deep.",
         }
 
 
 def _without_defaults(node: Any) -> Any:
-    """Remove the defaults of a status: unobserved fields are absent."""
+    """Remove the defaults, such as those of a status: unobserved fields are absent."""
     if isinstance(node, dict):
         return {key: _without_defaults(value) for key, value in node.items() if key != "default"}
     return [_without_defaults(item) for item in node] if isinstance(node, list) else node
@@ -81,7 +95,6 @@ def _without_defaults(node: Any) -> Any:
 
 def _validations(model: type[BaseModel]) -> list[Schema]:
     """Return the rules of a model and its bases in the format of a CRD."""
-    rules = {rule.rule: rule for cls in reversed(model.__mro__) for rule in cls.__dict__.get("cel", ())}
     return [
         {
             key: value
@@ -93,7 +106,7 @@ def _validations(model: type[BaseModel]) -> list[Schema]:
             )
             if value
         }
-        for rule in rules.values()
+        for rule in rules_of(model)
     ]
 
 

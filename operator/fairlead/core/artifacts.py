@@ -19,3 +19,5 @@ class ArtifactFacts:
     """Why it could not be read; empty if it was."""
     missing: bool = False
     """Nothing exists at the URI; it may still be published."""
+    unavailable: bool = False
+    """The store did not answer, so nothing is known about the artifact."""

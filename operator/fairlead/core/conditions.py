@@ -3,10 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from fairlead.api.base import Condition, Conditions
 
-_MESSAGE_LIMIT = 2000
+MESSAGE_BYTES = 2000
+_SUMMARY_BYTES = 256
+_OMITTED = "\n… "
+LOG_HEADING = " Last lines of its log:"
+"""Ends the first line of a message with a log."""
 
 
 @dataclass(frozen=True)
@@ -30,21 +35,24 @@ class DesiredCondition:
 def merge_conditions(
     before: Conditions, desired: Iterable[DesiredCondition], generation: int, now: datetime
 ) -> Conditions:
-    """Return `before` updated with the desired conditions; the transition time changes only with the status."""
+    """Return the desired conditions, which are the complete set; the transition time changes only with the status."""
+    known = {condition.type: condition for condition in before}
+    return tuple(_build(condition, known.get(condition.type), generation, now) for condition in desired)
+
+
+def update_conditions(
+    before: Conditions, desired: Iterable[DesiredCondition], generation: int, now: datetime
+) -> Conditions:
+    """Return `before` with some conditions changed, for a resource that cannot be read as a whole."""
     merged = {condition.type: condition for condition in before}
     for condition in desired:
-        status = "True" if condition.status else "False"
-        old = merged.get(condition.type)
-        since = old.last_transition_time if old and old.status == status else format_time(now)
-        merged[condition.type] = Condition(
-            type=condition.type,
-            status=status,
-            reason=condition.reason,
-            message=shorten(condition.message),
-            last_transition_time=since,
-            observed_generation=generation,
-        )
+        merged[condition.type] = _build(condition, merged.get(condition.type), generation, now)
     return tuple(merged.values())
+
+
+def observe_generation(conditions: Conditions, generation: int) -> Conditions:
+    """Return conditions that a change of the spec did not affect, as observed for its generation."""
+    return tuple(condition.model_copy(update={"observed_generation": generation}) for condition in conditions)
 
 
 def is_true(conditions: Conditions, type_: str) -> bool:
@@ -60,9 +68,39 @@ def transition_time(conditions: Conditions, type_: str) -> datetime | None:
     return None
 
 
-def shorten(message: str) -> str:
-    """Truncate a long message from the start: the last lines of a log say most."""
-    return message if len(message) <= _MESSAGE_LIMIT else "… " + message[-_MESSAGE_LIMIT:]
+def summarize(message: str) -> str:
+    """Return the first line of a message, which names the cause."""
+    return shorten(message.partition("\n")[0].removesuffix(LOG_HEADING), _SUMMARY_BYTES)
+
+
+def shorten(message: str, limit: int = MESSAGE_BYTES) -> str:
+    """Cut a message to `limit` bytes of UTF-8, keeping its first line, which names the cause, and its end.
+
+    The last lines of a log say most, but a long last line must not displace the cause.
+    """
+    if len(message.encode(errors="replace")) <= limit:
+        return message
+    head, _, _ = message.partition("\n")
+    start = _decode(head.encode(errors="replace")[: limit // 2])
+    rest = message[len(start) :].encode(errors="replace")
+    return start + _OMITTED + _decode(rest[-(limit - len((start + _OMITTED).encode())) :])
+
+
+def _decode(content: bytes) -> str:
+    """Decode UTF-8 that was cut inside of a character."""
+    return content.decode(errors="ignore")
+
+
+def _build(desired: DesiredCondition, before: Condition | None, generation: int, now: datetime) -> Condition:
+    status: Literal["True", "False"] = "True" if desired.status else "False"
+    return Condition(
+        type=desired.type,
+        status=status,
+        reason=desired.reason,
+        message=shorten(desired.message),
+        last_transition_time=before.last_transition_time if before and before.status == status else format_time(now),
+        observed_generation=generation,
+    )
 
 
 def format_time(moment: datetime) -> str:

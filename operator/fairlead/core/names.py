@@ -4,7 +4,9 @@ from hashlib import sha256
 
 from fairlead_contracts.environment import LAUNCHER_PORT
 
+from fairlead.api.group import GROUP
 from fairlead.api.model_deployment import ModelDeployment, Predictor
+from fairlead.api.pod_template import TRAINER
 from fairlead.api.training_job import TrainingJob
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -21,6 +23,8 @@ APPLIED_HASH = "fairlead.dev/applied-hash"
 LAUNCHER, WORKER = "launcher", "worker"
 SERVING_PORT = 8080
 GRAPH_SERVER = "graph-server"
+MAIN_CONTAINERS = {LAUNCHER: LAUNCHER, WORKER: TRAINER}
+"""The container that decides about a job's pod, by its role; others may be injected."""
 FIRST_NODE_PORT = 9001
 """The first port of a pod's Seldon microservices."""
 
@@ -39,6 +43,11 @@ def job_labels(job: TrainingJob) -> dict[str, str]:
 def deployment_labels(deployment: ModelDeployment) -> dict[str, str]:
     """Return the labels that all children of a deployment carry."""
     return {MANAGED_BY: OPERATOR, DEPLOYMENT: deployment.metadata.name}
+
+
+def without_reserved(labels: dict[str, str]) -> dict[str, str]:
+    """Return a user's labels without those by which Services and the operator find pods."""
+    return {key: value for key, value in labels.items() if key != MANAGED_BY and not key.startswith(f"{GROUP}/")}
 
 
 def selector(labels: dict[str, str]) -> str:
@@ -77,8 +86,9 @@ def model_version(job: TrainingJob) -> str:
 
 
 def predictor_name(deployment: ModelDeployment, predictor: Predictor) -> str:
-    """Return the name of a predictor's Deployment."""
-    return f"{deployment.metadata.name}-{predictor.name}"
+    """Return the name of a predictor's Deployment, unique among all deployments: `a-b`/`c` differs from `a`/`b-c`."""
+    name = f"{deployment.metadata.name}-{predictor.name}"
+    return f"{name}-{short_hash(f'{deployment.metadata.name}/{predictor.name}')}" if "-" in predictor.name else name
 
 
 def graph_config_name(deployment: ModelDeployment, predictor: Predictor, graph: str) -> str:

@@ -24,11 +24,13 @@ class Event:
     reason: str
     message: str
     action: str
+    occasion: str = ""
+    """Distinguishes repetitions, such as the same failure of a later attempt; equal events are sent once."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a reconcile does, in this order: delete, apply, status, events."""
+    """Everything that a reconcile does, in this order: delete, apply, events, status."""
 
     status: StatusModel
     apply: tuple[Object, ...] = ()

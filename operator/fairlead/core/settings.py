@@ -1,6 +1,6 @@
 """Settings of the planners. `fairlead.handlers.settings` adds those of the operator process."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from fairlead import __version__
 
@@ -14,7 +14,55 @@ class Settings(BaseModel):
     """The image of the graph server."""
     image_pull_policy: str = "IfNotPresent"
     """The pull policy of the graph server's image."""
+    image_pull_secrets: str = ""
+    """Comma-separated names of Secrets for pulling images, added to all pods; each namespace has its own."""
+    service_accounts: str = ""
+    """Comma-separated service accounts that pods may use besides default, as `namespace/name`; `*/name` for all."""
+    artifact_prefixes: str = ""
+    """Comma-separated `namespace=URI prefix` pairs; `*` is every namespace. Empty: every URI is allowed."""
     progress_seconds: float = 2.0
     """The minimum interval between two progress updates of a job."""
     gate_seconds: float = 5.0
     """How often to check the dataset and validation result of a blocked job."""
+    creation_seconds: float = Field(60.0, gt=0)
+    """How long a job keeps its pods while others cannot be created, before it releases them and backs off."""
+    termination_seconds: float = Field(300.0, gt=0)
+    """How long to wait for a pod past the end of its grace period, before the job fails."""
+
+    @field_validator("service_accounts")
+    @classmethod
+    def _check_accounts(cls, text: str) -> str:
+        for item in _split(text):
+            if not all(item.partition("/")):
+                raise ValueError(f"expected namespace/name, got {item!r}")
+        return text
+
+    @field_validator("artifact_prefixes")
+    @classmethod
+    def _check_prefixes(cls, text: str) -> str:
+        for item in _split(text):
+            namespace, _, prefix = item.partition("=")
+            if not namespace or not prefix.startswith(("s3://", "file://")):
+                raise ValueError(f"expected namespace=s3://… or namespace=file://…, got {item!r}")
+        return text
+
+    @property
+    def allowed_service_accounts(self) -> tuple[tuple[str, str], ...]:
+        """Return the allowed service accounts as (namespace, name) pairs."""
+        pairs = (item.partition("/") for item in _split(self.service_accounts))
+        return tuple((namespace, name) for namespace, _, name in pairs)
+
+    @property
+    def allowed_prefixes(self) -> tuple[tuple[str, str], ...]:
+        """Return the allowed URI prefixes as (namespace, prefix) pairs; empty if every URI is allowed."""
+        pairs = (item.partition("=") for item in _split(self.artifact_prefixes))
+        return tuple((namespace, prefix.rstrip("/")) for namespace, _, prefix in pairs)
+
+    @property
+    def pull_secrets(self) -> tuple[str, ...]:
+        """Return the names of the pull secrets."""
+        return _split(self.image_pull_secrets)
+
+
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())

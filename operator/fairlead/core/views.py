@@ -14,7 +14,14 @@ class PodView:
     index: int = 0
     attempt: int = 0
     phase: str = "Pending"
+    """The pod's phase; if its main container has terminated, Succeeded or Failed by that container's exit code."""
+    sidecars: bool = False
+    """Whether other containers still run although the main container has terminated."""
+    scheduled: bool = False
+    """Whether it is assigned to a node."""
     deleting: bool = False
+    deletion_time: datetime | None = None
+    """When a pod that is being deleted should be gone: the end of its grace period."""
     ip: str | None = None
     exit_code: int | None = None
     termination_message: str = ""
@@ -25,7 +32,7 @@ class PodView:
 
     @property
     def finished(self) -> bool:
-        """Return whether its containers have terminated."""
+        """Return whether its main container has terminated."""
         return self.phase in ("Succeeded", "Failed")
 
 
@@ -42,5 +49,7 @@ class ChildView:
     """The number of pods (Deployments)."""
     ready: int = 0
     """The number of ready pods of the current template (Deployments)."""
+    changed: bool = False
+    """Whether its spec is no longer what the operator applied."""
     settled: bool = False
     """Whether the rollout is complete: no pod of an older template is left (Deployments)."""

@@ -76,7 +76,7 @@ async def _work(
         for reflector in reflectors:
             await reflector.synced.wait()
         group.create_task(queue.run(settings.workers))
-        group.create_task(context.reports.run())
+        group.create_task(context.sources.reports.run())
         group.create_task(audit_caches(settings, writer.kube, resources, writer.children, health))
         group.create_task(resync(settings, resources, queue))
         watching = asyncio.create_task(watch(settings, writer.kube.config, resources, stop))

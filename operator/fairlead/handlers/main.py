@@ -22,8 +22,10 @@ from fairlead.kube.config import ConfigError, load_config
 from fairlead.kube.errors import ApiError, NotLeading
 from fairlead.kube.execute import Writer
 from fairlead.kube.kinds import Key, Kind
+from fairlead.kube.observe import Sources
 from fairlead.kube.reports import Reports
 from fairlead.kube.resources import ResourceCache
+from fairlead.kube.store_reader import StoreReader
 
 _log = logging.getLogger(__name__)
 
@@ -77,16 +79,14 @@ def _build_context(
     settings: OperatorSettings, kube: KubeClient, http: aiohttp.ClientSession, queue: KeyedQueue[Key]
 ) -> Context:
     """Connect the caches to the queue, so that changes trigger reconciles."""
-    return Context(
-        writer=Writer(kube, ChildCache(lambda key: queue.add(key, _settle_seconds(queue)))),
-        resources=ResourceCache(queue.add),
-        reports=Reports(
-            http, queue.add, settings.progress_seconds,
-            settings.progress_reads_per_second, settings.progress_writes_per_second,
-        ),
-        http=http,
-        settings=settings,
+    children = ChildCache(lambda key: queue.add(key, _settle_seconds(queue)))
+    reports = Reports(
+        http, queue.add, settings.progress_seconds,
+        settings.progress_reads_per_second, settings.progress_writes_per_second,
     )  # fmt: skip
+    store = StoreReader(queue.add, settings.store_seconds)
+    sources = Sources(children, reports, store, http, settings)
+    return Context(Writer(kube, children), ResourceCache(queue.add), sources)
 
 
 def _settle_seconds(queue: KeyedQueue[Key]) -> float:

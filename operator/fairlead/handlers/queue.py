@@ -14,6 +14,15 @@ _INITIAL_BACKOFF, _MAX_BACKOFF = 0.5, 60.0
 _HEAP_SLACK = 64
 
 
+class Backoff(Exception):
+    """Raised by work that failed for the exception's cause, to retry with backoff, but within a time."""
+
+    def __init__(self, within: float | None) -> None:
+        super().__init__()
+        self.within = within
+        """The maximum number of seconds until the retry; None for no other limit than the backoff's."""
+
+
 @dataclass(slots=True)
 class _State:
     """The state of a key that is queued, running or backing off."""
@@ -107,6 +116,9 @@ class KeyedQueue(Generic[Key]):
         except Exception as error:  # noqa: BLE001 - the outermost loop: one resource's failure must not affect others
             delay = min(_INITIAL_BACKOFF * 2.0 ** min(state.failures, 16), _MAX_BACKOFF)
             state.failures += 1
+            if isinstance(error, Backoff):
+                delay = delay if error.within is None else min(delay, error.within)
+                error = error.__cause__ if isinstance(error.__cause__, Exception) else error
             self.on_error(key, error, delay)
             return delay
         state.failures = 0

@@ -7,23 +7,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import aiohttp
 from pydantic import ValidationError
 
 from fairlead.api.base import ObjectMeta, Resource, StatusModel
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus
 from fairlead.api.training_job import TrainingJob, TrainingJobStatus
-from fairlead.core.conditions import DesiredCondition, merge_conditions
+from fairlead.core.conditions import DesiredCondition, Finding, summarize, update_conditions
 from fairlead.core.model_deployment.plan import plan_model_deployment
 from fairlead.core.plan import Plan
-from fairlead.core.settings import Settings
 from fairlead.core.training_job.plan import plan_training_job
 from fairlead.handlers import metrics
+from fairlead.handlers.queue import Backoff
 from fairlead.kube.errors import ApiError, StatusConflict
 from fairlead.kube.execute import Writer
 from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Key, Kind
-from fairlead.kube.observe import observe_deployment, observe_job
-from fairlead.kube.reports import Reports
+from fairlead.kube.observe import Sources, observe_deployment, observe_job
 from fairlead.kube.resources import ResourceCache, StoredResource
 
 _log = logging.getLogger(__name__)
@@ -38,9 +36,7 @@ class Context:
 
     writer: Writer
     resources: ResourceCache
-    reports: Reports
-    http: aiohttp.ClientSession
-    settings: Settings
+    sources: Sources
 
 
 @dataclass(frozen=True)
@@ -50,24 +46,25 @@ class _Reconciler:
     kind: Kind
     model: type[Resource]
     status: type[StatusModel]
-    condition: str
-    """The condition to set to False if the spec is invalid or a child is rejected."""
-    plan: Callable[[Context, Any, datetime], Awaitable[Plan]]
+    plan: Callable[[Sources, Any, datetime, Finding | None], Awaitable[Plan]]
+    """Observes and plans; the finding is why the API server has just rejected a child."""
 
 
-async def _plan_job(context: Context, job: TrainingJob, now: datetime) -> Plan:
-    observed = await observe_job(context.writer.children, context.reports, job)
-    return plan_training_job(job, observed, context.settings, now, secrets.token_hex(32))
+async def _plan_job(sources: Sources, job: TrainingJob, now: datetime, rejection: Finding | None) -> Plan:
+    observed = observe_job(sources, job, rejection)
+    return plan_training_job(job, observed, sources.settings, now, secrets.token_hex(32))
 
 
-async def _plan_deployment(context: Context, deployment: ModelDeployment, now: datetime) -> Plan:
-    observed = await observe_deployment(context.writer.children, context.http, deployment)
-    return plan_model_deployment(deployment, observed, context.settings, now)
+async def _plan_deployment(
+    sources: Sources, deployment: ModelDeployment, now: datetime, rejection: Finding | None
+) -> Plan:
+    observed = await observe_deployment(sources, deployment, rejection)
+    return plan_model_deployment(deployment, observed, sources.settings, now)
 
 
 RECONCILERS = {
-    "TrainingJob": _Reconciler(TRAINING_JOB, TrainingJob, TrainingJobStatus, "Running", _plan_job),
-    "ModelDeployment": _Reconciler(MODEL_DEPLOYMENT, ModelDeployment, ModelDeploymentStatus, "Ready", _plan_deployment),
+    "TrainingJob": _Reconciler(TRAINING_JOB, TrainingJob, TrainingJobStatus, _plan_job),
+    "ModelDeployment": _Reconciler(MODEL_DEPLOYMENT, ModelDeployment, ModelDeploymentStatus, _plan_deployment),
 }
 
 
@@ -75,7 +72,9 @@ async def reconcile(context: Context, key: Key) -> float | None:
     """Reconcile a resource; return the seconds until the next reconcile, or None."""
     stored = context.resources.get(key)
     if stored is None or stored.deleting:
-        context.reports.drop(key)
+        context.sources.reports.drop(key)
+        context.sources.store.forget(key)
+        context.writer.forget(key)
         return None  # garbage collection deletes its children
     reconciler = RECONCILERS[key.kind]
     with metrics.SECONDS.labels(key.kind).time():
@@ -90,19 +89,33 @@ async def _reconcile(context: Context, reconciler: _Reconciler, stored: StoredRe
         resource: Resource = stored.model or reconciler.model.model_validate(stored.load())
     except ValidationError as error:
         message = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        await _report(context, reconciler, stored, "InvalidSpec", message, now)
+        await _report_invalid(context, reconciler, stored, message, now)
         return None  # only a change of the spec can fix it, and that triggers a reconcile
     stored.model = resource
-    plan = await reconciler.plan(context, resource, now)
     try:
-        writes = await context.writer.execute(stored, resource, reconciler.kind, plan)
-        metrics.WRITES.labels(reconciler.kind.kind).inc(writes)
+        return await _execute(context, reconciler, stored, resource, now)
     except StatusConflict:
         return await _refresh(context, reconciler.kind, stored)
+
+
+async def _execute(
+    context: Context, reconciler: _Reconciler, stored: StoredResource, resource: Resource, now: datetime
+) -> float | None:
+    """Plan and execute; if a child is rejected, plan again with this fact and back off."""
+    plan = await reconciler.plan(context.sources, resource, now, None)
+    rejected: ApiError | None = None
+    try:
+        writes = await context.writer.execute(stored, resource, reconciler.kind, plan)
     except ApiError as error:
-        if error.rejected:
-            await _report(context, reconciler, stored, "Rejected", error.message, now)
-        raise
+        if not error.rejected:
+            raise
+        rejected = error
+        _log.warning("%s %s/%s: %s", reconciler.kind.kind, stored.namespace, stored.name, error)
+        plan = await reconciler.plan(context.sources, resource, now, Finding("Rejected", error.message))
+        writes = await context.writer.execute(stored, resource, reconciler.kind, plan)
+    metrics.WRITES.labels(reconciler.kind.kind).inc(writes)
+    if rejected:
+        raise Backoff(plan.requeue_after) from rejected
     if plan.requeue_after is None:
         stored.model = None
     return plan.requeue_after
@@ -118,16 +131,22 @@ async def _refresh(context: Context, kind: Kind, stored: StoredResource) -> floa
     return _CONFLICT_SECONDS
 
 
-async def _report(
-    context: Context, reconciler: _Reconciler, stored: StoredResource, reason: str, message: str, now: datetime
+async def _report_invalid(
+    context: Context, reconciler: _Reconciler, stored: StoredResource, message: str, now: datetime
 ) -> None:
-    """Report in a condition why the resource cannot be reconciled; the rest of its status is unchanged."""
+    """Report that a stored resource is invalid; a finished one keeps its verdict."""
     obj = stored.load()
     meta = ObjectMeta.model_validate(obj["metadata"])
     before: Any = reconciler.status.model_validate(obj.get("status") or {})
-    desired = [DesiredCondition(reconciler.condition, False, reason, message)]
-    conditions = merge_conditions(before.conditions, desired, meta.generation, now)
+    _log.warning("%s %s/%s: InvalidSpec: %s", reconciler.kind.kind, meta.namespace, meta.name, message)
+    if getattr(before, "completion_time", None):
+        return
+    desired = [
+        DesiredCondition("Ready", False, "InvalidSpec", message),
+        DesiredCondition("Reconciling", False, "InvalidSpec", ""),
+        DesiredCondition("Stalled", True, "InvalidSpec", summarize(message)),
+    ]
+    conditions = update_conditions(before.conditions, desired, meta.generation, now)
     status = before.model_copy(update={"conditions": conditions, "observed_generation": meta.generation})
     written = await context.writer.write_status(reconciler.kind, stored, before, status)
     metrics.WRITES.labels(reconciler.kind.kind).inc(written)
-    _log.warning("%s %s/%s: %s: %s", reconciler.kind.kind, meta.namespace, meta.name, reason, message)

@@ -29,6 +29,8 @@ class OperatorSettings(BaseSettings, Settings):
     """How often every resource is reconciled without a change."""
     audit_seconds: float = Field(20.0, gt=0)
     """How often the caches are compared with the API server, to detect lost watch events."""
+    store_seconds: float = Field(20.0, gt=0)
+    """How long a read of the artifact store may take before it counts as unavailable."""
     progress_reads_per_second: float = Field(25.0, gt=0)
     """The maximum number of progress reads per second, over all jobs."""
     progress_writes_per_second: float = Field(5.0, gt=0)

@@ -1,15 +1,16 @@
 """The cache of children: pods, Services, ConfigMaps and Deployments with our label, indexed by owner uid."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fairlead.core import names
 from fairlead.core.views import ChildView, PodView
 from fairlead.kube.cache import Cache, Entry
+from fairlead.kube.client import FIELD_MANAGER
 from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, POD, SERVICE, WATCHED, Key, Kind
 from fairlead.kube.transport import Object
-from fairlead.kube.views import view_child, view_pod
+from fairlead.kube.views import hash_spec, view_child, view_pod
 
 CHILDREN = ((POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False))
 """The watched kinds, and whether only their metadata is read.
@@ -17,6 +18,9 @@ CHILDREN = ((POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, Fal
 Secrets are not watched: a job's key is created without reading it, so the operator holds no secret data.
 """
 SELECTOR = names.selector({names.MANAGED_BY: names.OPERATOR})
+
+_REPAIRED = (SERVICE, DEPLOYMENT)
+"""The kinds whose spec is applied again when somebody else changes it."""
 
 _OWNERS = {kind.kind: kind.api_version for kind in WATCHED}
 
@@ -32,15 +36,31 @@ class Child(Entry):
     key: Key | None
     """The resource to reconcile when it changes: its owner, or the resource in its labels."""
     view: PodView | ChildView
+    spec_hash: str = ""
+    """The hash of the spec, for kinds that are repaired."""
 
 
 class ChildCache(Cache[Child]):
     """Children by owner. Objects with our label but another owner are not used in plans."""
 
     def __init__(self, changed: Callable[[Key], None]) -> None:
-        super().__init__(_read_child, lambda child: changed(child.key) if child.key else None)
+        super().__init__(self._read_child, lambda child: changed(child.key) if child.key else None)
+        self._applied: dict[str, str] = {}
+        """The hashes of the specs that the operator applied, by uid."""
         self._owned: dict[str, dict[str, Child]] = {}
         self._replicated: dict[Key, dict[str, Child]] = {}
+
+    def put(self, kind: Kind, obj: Object, own: bool = False) -> Child | None:
+        """Cache an object unless a newer version is known; a response to our own write is what was applied."""
+        uid = obj["metadata"]["uid"]
+        if not own or kind not in _REPAIRED:
+            return super().put(kind, obj, own)
+        self._applied[uid] = hash_spec(obj)
+        written = super().put(kind, obj, own)
+        # an apply that changes nothing has no new version, and an event may have been faster than the response
+        if written is None and (known := self._entries.get(uid)) and isinstance(known.view, ChildView):
+            known.view = replace(known.view, changed=known.spec_hash != self._applied[uid])
+        return written
 
     def owned_by(self, uid: str) -> list[Child]:
         """Return the children whose controller has this uid, by name."""
@@ -60,10 +80,39 @@ class ChildCache(Cache[Child]):
     def _replaced(self, before: Child | None, after: Child | None) -> None:
         if before:
             self._remove(before)
+            if after is None:
+                self._applied.pop(before.uid, None)
         if after and after.owner:
             self._owned.setdefault(after.owner, {})[after.uid] = after
         if after and after.key and after.kind == POD.kind and after.key.kind != "TrainingJob":
             self._replicated.setdefault(after.key, {})[after.uid] = after
+
+    def _read_child(self, kind: Kind, obj: Object) -> Child:
+        meta = obj["metadata"]
+        owner = controller_of(meta)
+        spec_hash = hash_spec(obj) if kind in _REPAIRED else ""
+        changed = kind in _REPAIRED and self._is_changed(meta, spec_hash)
+        return Child(
+            kind=kind.kind,
+            namespace=meta["namespace"],
+            name=meta["name"],
+            uid=meta["uid"],
+            version=int(meta["resourceVersion"]),
+            owner=owner.get("uid", ""),
+            controller=owner.get("name", ""),
+            key=_find_key(meta, owner),
+            view=view_pod(obj) if kind is POD else view_child(obj, changed),
+            spec_hash=spec_hash,
+        )
+
+    def _is_changed(self, meta: Object, spec_hash: str) -> bool:
+        """Return whether a spec may not be what we applied: after a restart, whether somebody else wrote to it."""
+        if known := self._applied.get(meta["uid"]):
+            return spec_hash != known
+        return any(
+            entry.get("manager") != FIELD_MANAGER and "f:spec" in entry.get("fieldsV1", {})
+            for entry in meta.get("managedFields", ())
+        )
 
     def _remove(self, child: Child) -> None:
         indexes: tuple[tuple[dict[Any, dict[str, Child]], Any], ...] = (
@@ -74,22 +123,6 @@ class ChildCache(Cache[Child]):
                 group.pop(child.uid, None)
                 if not group:
                     del index[index_key]
-
-
-def _read_child(kind: Kind, obj: Object) -> Child:
-    meta = obj["metadata"]
-    owner = controller_of(meta)
-    return Child(
-        kind=kind.kind,
-        namespace=meta["namespace"],
-        name=meta["name"],
-        uid=meta["uid"],
-        version=int(meta["resourceVersion"]),
-        owner=owner.get("uid", ""),
-        controller=owner.get("name", ""),
-        key=_find_key(meta, owner),
-        view=view_pod(obj) if kind is POD else view_child(obj),
-    )
 
 
 def controller_of(meta: Object) -> dict[str, str]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from fairlead.api.base import Resource
 from fairlead.core import names
 from fairlead.core.children import Object
+from fairlead.core.conditions import shorten
 from fairlead.core.plan import Event
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
@@ -21,9 +22,9 @@ async def send_event(kube: KubeClient, resource: Resource, kind: Kind, event: Ev
     try:
         await kube.create(EVENT, _build_event(resource, kind, event), resource.metadata.namespace)
     except ApiError as error:
-        if error.code == 409:
+        if error.reason == "AlreadyExists":
             return
-        if not error.rejected:
+        if not error.rejected and error.code != 404:  # 404: the namespace is gone
             raise
         _log.warning("event %s of %s %s: %s", event.reason, kind.kind, resource.metadata.name, error)
 
@@ -31,7 +32,7 @@ async def send_event(kube: KubeClient, resource: Resource, kind: Kind, event: Ev
 def _build_event(resource: Resource, kind: Kind, event: Event) -> Object:
     """Build an event whose name depends on its content, so that it is created only once."""
     meta = resource.metadata
-    text = f"{meta.uid}/{meta.generation}/{event.reason}/{event.message}"
+    text = f"{meta.uid}/{meta.generation}/{event.occasion}/{event.reason}/{event.message}"
     return {
         "metadata": {
             "name": f"{meta.name}.{hashlib.sha256(text.encode()).hexdigest()[:16]}",
@@ -43,7 +44,7 @@ def _build_event(resource: Resource, kind: Kind, event: Event) -> Object:
         "type": event.type,
         "reason": event.reason,
         "action": event.action,
-        "note": event.message.encode()[:_MAX_MESSAGE_BYTES].decode(errors="ignore"),
+        "note": shorten(event.message, _MAX_MESSAGE_BYTES),
         "regarding": {
             "apiVersion": kind.api_version, "kind": kind.kind, "name": meta.name, "namespace": meta.namespace,
             "uid": meta.uid,

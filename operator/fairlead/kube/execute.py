@@ -4,21 +4,25 @@ import asyncio
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 
+import aiohttp
+
 from fairlead.api.base import Resource, StatusModel
 from fairlead.core import names
 from fairlead.core.children import Object
-from fairlead.core.plan import Deletion, Plan
+from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.kube.children import ChildCache, controller_of
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import NAME_TAKEN, ApiError, StatusConflict
 from fairlead.kube.events import send_event
-from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, SERVICE, Kind
+from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, SERVICE, Key, Kind
 from fairlead.kube.resources import StoredResource
 
 CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT)}
 _STARTED_LAST = ("Pod", "Deployment")
 """Written last, because a pod must not start with a key or graph that belongs to another object."""
 
+_MAX_UNSENT = 10
+"""Events that are kept for a resource while none can be sent."""
 _MAX_WRITES = 10
 """Writes of children at a time; fewer than the client's connections, so that statuses and audits find one."""
 
@@ -31,12 +35,14 @@ class Writer:
     children: ChildCache
     _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_MAX_WRITES))
     """Over all plans: a request that waits for a connection would use up its time there."""
+    _unsent: dict[Key, tuple[Event, ...]] = field(default_factory=dict)
 
     async def execute(self, stored: StoredResource, resource: Resource, kind: Kind, plan: Plan) -> int:
-        """Delete, create or apply, write the status if it changed, and send the events, in this order.
+        """Delete, create or apply, send the events, and write the status if it changed, in this order.
 
-        Returns the number of writes. If writes fail, raises the first error of the step after all its writes have
-        finished.
+        Events precede the status, from which the next plan derives that they were sent: a crash in between repeats
+        them. An event that cannot be sent is kept for the next call and does not hold up the status. Returns the
+        number of writes. If writes fail, raises the first error of the step after all its writes have finished.
         """
         namespace = resource.metadata.namespace
         await self._run_all(self._delete(deletion, namespace) for deletion in plan.delete)
@@ -44,10 +50,31 @@ class Writer:
         last = [child for child in plan.apply if child["kind"] in _STARTED_LAST]
         for step in (first, last):
             await self._run_all(self._write_child(resource, child) for child in step)
+        unsent = await self._send_events(resource, kind, plan)
         written = await self.write_status(kind, stored, resource.status, plan.status)
-        for event in plan.events:
-            await send_event(self.kube, resource, kind, event)
+        if unsent:
+            raise unsent
         return len(plan.delete) + len(plan.apply) + written + len(plan.events)
+
+    def forget(self, key: Key) -> None:
+        """Drop the unsent events of a deleted resource."""
+        self._unsent.pop(key, None)
+
+    async def _send_events(self, resource: Resource, kind: Kind, plan: Plan) -> Exception | None:
+        """Send the events of a plan and unsent earlier ones; keep those that fail and return the last error."""
+        key = Key(kind.kind, resource.metadata.namespace, resource.metadata.name)
+        known = self._unsent.pop(key, ())
+        failed: list[Event] = []
+        problem: Exception | None = None
+        for event in (*known, *(event for event in plan.events if event not in known)):
+            try:
+                await send_event(self.kube, resource, kind, event)
+            except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+                failed.append(event)
+                problem = error
+        if failed:
+            self._unsent[key] = tuple(failed[-_MAX_UNSENT:])
+        return problem
 
     async def write_status(self, kind: Kind, stored: StoredResource, before: StatusModel, status: StatusModel) -> bool:
         """Write a status if it changed; return whether it was written.

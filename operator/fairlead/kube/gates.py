@@ -1,32 +1,56 @@
-"""Observation of the artifact store: a job's dataset and validation, a deployment's models and their ancestors.
+"""Questions to the artifact store: a job's dataset and validation, a deployment's models and their ancestors."""
 
-`fairlead_artifacts` is synchronous: every read runs in a thread, so that a slow store delays only one resource.
-"""
-
-import asyncio
+from collections.abc import Callable, Iterable
 from functools import partial
 
-from fairlead_artifacts import ArtifactError, ArtifactNotFound, Manifest, open_model, read_manifest, validation_uri
+from fairlead_artifacts import (
+    ArtifactError,
+    ArtifactNotFound,
+    Manifest,
+    StoreUnavailable,
+    open_model,
+    read_manifest,
+    validation_uri,
+)
 
 from fairlead.api.base import ArtifactRef
-from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.model_deployment import GraphNode, ModelDeployment
 from fairlead.api.training_job import Dataset
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact
 from fairlead.core.training_job.observed import Gate
+from fairlead.kube.store_reader import Question
 
 _CHAIN_LIMIT = 32
 """The maximum number of artifacts in a status."""
 
-
-async def observe_gate(dataset: Dataset | None) -> Gate:
-    """Read a job's dataset and, if required, the validation result of its digest."""
-    return await asyncio.to_thread(_read_gate, dataset) if dataset else Gate()
+Allowed = Callable[[str], bool]
+"""Whether a URI may be read for a namespace."""
 
 
-async def observe_artifacts(deployment: ModelDeployment) -> Artifacts:
-    """Read the manifests of all models and of their ancestors."""
-    return await asyncio.to_thread(_read_artifacts, deployment)
+def ask_gate(dataset: Dataset) -> Question[Gate]:
+    """Ask for a job's dataset and, if required, the validation result of its digest."""
+    return Question(
+        dataset,
+        lambda: _read_gate(dataset),
+        lambda problem: Gate(_unavailable(dataset.uri, problem)),
+    )
+
+
+def ask_artifacts(deployment: ModelDeployment, allowed: Allowed) -> Question[Artifacts]:
+    """Ask for the manifests of all models and of those ancestors that may be read."""
+    nodes = [node for predictor in deployment.spec.predictors for node in predictor.graph.walk() if node.model_uri]
+    return Question(
+        [(node.name, node.model_uri, node.digest) for node in nodes],
+        lambda: _read_artifacts(nodes, allowed),
+        lambda problem: Artifacts(
+            tuple(
+                NodeArtifact(node.name, node.model_uri, _unavailable(node.model_uri, problem))
+                for node in nodes
+                if node.model_uri
+            )
+        ),
+    )
 
 
 def _read_gate(dataset: Dataset) -> Gate:
@@ -36,29 +60,28 @@ def _read_gate(dataset: Dataset) -> Gate:
     return Gate(found, _read(validation_uri(dataset.uri, found.digest)))
 
 
-def _read_artifacts(deployment: ModelDeployment) -> Artifacts:
-    nodes: list[NodeArtifact] = []
+def _read_artifacts(nodes: Iterable[GraphNode], allowed: Allowed) -> Artifacts:
+    found: list[NodeArtifact] = []
     chain: dict[tuple[str, str], ArtifactRef] = {}
-    for predictor in deployment.spec.predictors:
-        for node in predictor.graph.walk():
-            if node.model_uri:
-                facts = _read_model(node.model_uri, node.digest)
-                nodes.append(NodeArtifact(node.name, node.model_uri, facts))
-                if facts.digest:
-                    chain[facts.uri, facts.digest] = ArtifactRef(name=node.name, uri=facts.uri, digest=facts.digest)
-                _follow(facts, chain)
-    return Artifacts(tuple(nodes), tuple(chain.values())[:_CHAIN_LIMIT])
+    for node in nodes:
+        if node.model_uri:
+            facts = _read_model(node.model_uri, node.digest)
+            found.append(NodeArtifact(node.name, node.model_uri, facts))
+            if facts.digest:
+                chain[facts.uri, facts.digest] = ArtifactRef(name=node.name, uri=facts.uri, digest=facts.digest)
+            _follow(facts, chain, allowed)
+    return Artifacts(tuple(found), tuple(chain.values())[:_CHAIN_LIMIT])
 
 
-def _follow(artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef]) -> None:
-    """Add an artifact's ancestors. A deleted one is recorded too, but its own ancestors are unknown."""
+def _follow(artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef], allowed: Allowed) -> None:
+    """Add an artifact's ancestors. One that is deleted or not allowed is recorded too, but its own are unknown."""
     for parent in artifact.parents:
         key = (parent.uri, parent.digest)
         if key in chain or len(chain) >= _CHAIN_LIMIT:
             continue
         chain[key] = parent
-        if parent.uri:
-            _follow(_read(parent.uri, parent.digest), chain)
+        if parent.uri and allowed(parent.uri):
+            _follow(_read(parent.uri, parent.digest), chain, allowed)
 
 
 def _read(uri: str, digest: str | None = None) -> ArtifactFacts:
@@ -66,7 +89,7 @@ def _read(uri: str, digest: str | None = None) -> ArtifactFacts:
     try:
         return _view(uri, read_manifest(uri, digest))
     except ArtifactError as error:
-        return ArtifactFacts(uri, error=str(error), missing=isinstance(error, ArtifactNotFound))
+        return _failed(uri, error)
 
 
 def _read_model(model_uri: str, digest: str | None) -> ArtifactFacts:
@@ -74,8 +97,17 @@ def _read_model(model_uri: str, digest: str | None) -> ArtifactFacts:
     try:
         place, manifest = open_model(model_uri, partial(read_manifest, digest=digest))
     except ArtifactError as error:
-        return ArtifactFacts(model_uri, error=str(error), missing=isinstance(error, ArtifactNotFound))
+        return _failed(model_uri, error)
     return _view(place.artifact, manifest)
+
+
+def _failed(uri: str, error: ArtifactError) -> ArtifactFacts:
+    missing, unavailable = isinstance(error, ArtifactNotFound), isinstance(error, StoreUnavailable)
+    return ArtifactFacts(uri, error=str(error), missing=missing, unavailable=unavailable)
+
+
+def _unavailable(uri: str, problem: str) -> ArtifactFacts:
+    return ArtifactFacts(uri, error=f"{uri}: {problem}", unavailable=True)
 
 
 def _view(uri: str, manifest: Manifest) -> ArtifactFacts:

@@ -1,61 +1,102 @@
 """Observation: gathers the facts that planners read. Cached objects need no request."""
 
-import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
 
 import aiohttp
 
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
-from fairlead.core.model_deployment.observed import ObservedDeployment, ServiceAnswer
-from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.observed import Artifacts, ObservedDeployment, ServiceAnswer
+from fairlead.core.settings import Settings
+from fairlead.core.tenants import is_allowed_uri
+from fairlead.core.training_job.observed import Gate, ObservedJob
 from fairlead.core.views import ChildView, PodView
 from fairlead.kube.children import Child, ChildCache
-from fairlead.kube.gates import observe_artifacts, observe_gate
+from fairlead.kube.gates import ask_artifacts, ask_gate
 from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE, Key, Kind
 from fairlead.kube.reports import Reports, url_host
+from fairlead.kube.store_reader import StoreReader
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
 """For a Service that does not respond; the next reconcile retries."""
+_FRESH = 0.9
+"""How old an answer of the artifact store may be, as a share of the interval in which it is asked."""
 
 
-async def observe_job(children: ChildCache, reports: Reports, job: TrainingJob) -> ObservedJob:
+@dataclass(frozen=True)
+class Sources:
+    """Where facts come from."""
+
+    children: ChildCache
+    reports: Reports
+    store: StoreReader
+    http: aiohttp.ClientSession
+    settings: Settings
+
+
+def observe_job(sources: Sources, job: TrainingJob, rejection: Finding | None = None) -> ObservedJob:
     """Gather a job's pods, Service, gate and progress, and follow its launcher's reports while it runs."""
     meta = job.metadata
     key = Key(job.kind, meta.namespace, meta.name)
-    owned = children.owned_by(meta.uid)
+    owned = sources.children.owned_by(meta.uid)
     pods = tuple(child.view for child in owned if isinstance(child.view, PodView))
-    _follow_launcher(reports, key, job, pods)
-    waits = job.status.start_time is None and job.status.completion_time is None
+    _follow_launcher(sources.reports, key, job, pods)
     return ObservedJob(
         pods=pods,
         has_service=any(view.name == names.job_service_name(job) for view in _views(owned, SERVICE)),
-        gate=await observe_gate(job.spec.dataset) if waits else None,
-        progress=reports.latest(key, meta.uid),
+        gate=_observe_gate(sources, key, job),
+        progress=sources.reports.latest(key, meta.uid),
+        rejection=rejection,
     )
 
 
 async def observe_deployment(
-    children: ChildCache, http: aiohttp.ClientSession, deployment: ModelDeployment
+    sources: Sources, deployment: ModelDeployment, rejection: Finding | None = None
 ) -> ObservedDeployment:
     """Gather a deployment's children, pods and models, and check whether its Service is ready."""
     meta = deployment.metadata
-    owned = children.owned_by(meta.uid)
+    key = Key(deployment.kind, meta.namespace, meta.name)
+    owned = sources.children.owned_by(meta.uid)
     deployments, services = _views(owned, DEPLOYMENT), _views(owned, SERVICE)
-    replicas = children.replicas_of(Key(deployment.kind, meta.namespace, meta.name), {d.name for d in deployments})
+    replicas = sources.children.replicas_of(key, {view.name for view in deployments})
     # without a ready pod the Service cannot respond, and its address may not be routed yet
     ready = any(view.ready for view in deployments)
     address = next((service.cluster_ip for service in services if ready), None)
-    artifacts, answer = await asyncio.gather(observe_artifacts(deployment), _observe_answer(http, address))
     return ObservedDeployment(
         deployments=deployments,
         services=services,
         config_maps=_views(owned, CONFIG_MAP),
         pods=tuple(child.view for child in replicas if isinstance(child.view, PodView)),
-        artifacts=artifacts,
-        answer=answer,
+        artifacts=_observe_artifacts(sources, key, deployment),
+        answer=await _observe_answer(sources.http, address),
+        rejection=rejection,
     )
+
+
+def _observe_gate(sources: Sources, key: Key, job: TrainingJob) -> Gate | None:
+    """Return what is known of a job's dataset; None if the job has started."""
+    dataset, settings = job.spec.dataset, sources.settings
+    if job.status.start_time is not None or job.status.completion_time is not None:
+        sources.store.forget(key)
+        return None
+    if dataset is None or not is_allowed_uri(settings, key.namespace, dataset.uri):
+        return Gate()
+    # an outdated result must not open the gate: a later one may have failed
+    return sources.store.latest(key, ask_gate(dataset), settings.gate_seconds * _FRESH) or Gate(pending=True)
+
+
+def _observe_artifacts(sources: Sources, key: Key, deployment: ModelDeployment) -> Artifacts:
+    settings = sources.settings
+    question = ask_artifacts(deployment, partial(is_allowed_uri, settings, key.namespace))
+    nodes = (node for predictor in deployment.spec.predictors for node in predictor.graph.walk())
+    if not all(is_allowed_uri(settings, key.namespace, node.model_uri) for node in nodes if node.model_uri):
+        return Artifacts()
+    seconds = settings.gate_seconds * _FRESH
+    return sources.store.latest(key, question, seconds, outdated=True) or Artifacts(pending=True)
 
 
 def _views(children: Iterable[Child], kind: Kind) -> tuple[ChildView, ...]:

@@ -1,7 +1,10 @@
 """Conversion of Kubernetes objects to the views that planners read."""
 
+import hashlib
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from fairlead.core import names
 from fairlead.core.views import ChildView, PodView
@@ -10,34 +13,42 @@ Object = dict[str, Any]
 
 _STARTING = ("ContainerCreating", "PodInitializing")
 """Waiting reasons of a pod that starts normally."""
+_ENDED = ("Succeeded", "Failed")
 
 
 def view_pod(pod: Object) -> PodView:
     """Return the view of a pod."""
     meta, status = pod["metadata"], pod.get("status", {})
     labels = meta.get("labels", {})
+    role = labels.get(names.ROLE, "")
     containers = status.get("containerStatuses", [])
-    main = _main_container(pod, containers)
-    ended = main.get("state", {}).get("terminated") or main.get("lastState", {}).get("terminated") or {}
+    main = _find(containers, names.MAIN_CONTAINERS.get(role, names.GRAPH_SERVER))
+    ended = main.get("state", {}).get("terminated")
+    phase = status.get("phase", "Pending")
+    decided = bool(ended) and role in names.MAIN_CONTAINERS  # these pods never restart a container
+    result = ended or _failure(status, containers) or main.get("lastState", {}).get("terminated") or {}
     return PodView(
         name=meta["name"],
         uid=meta["uid"],
-        role=labels.get(names.ROLE, ""),
+        role=role,
         index=_number(labels.get(names.WORKER_INDEX, "0")),
         attempt=_number(labels.get(names.ATTEMPT, "0")),
-        phase=status.get("phase", "Pending"),
+        phase=("Failed" if ended["exitCode"] else "Succeeded") if ended and decided else phase,
+        sidecars=decided and phase not in _ENDED,
+        scheduled=bool(pod.get("spec", {}).get("nodeName")),
         deleting="deletionTimestamp" in meta,
+        deletion_time=_time(meta.get("deletionTimestamp")),
         ip=status.get("podIP"),
-        exit_code=ended.get("exitCode"),
-        termination_message=ended.get("message", ""),
+        exit_code=result.get("exitCode"),
+        termination_message=result.get("message", ""),
         waiting=_waiting(status, containers),
         restarts=sum(container.get("restartCount", 0) for container in containers),
-        created=datetime.fromisoformat(meta["creationTimestamp"]) if "creationTimestamp" in meta else None,
+        created=_time(meta.get("creationTimestamp")),
     )
 
 
-def view_child(obj: Object) -> ChildView:
-    """Return the view of a Deployment, Service or ConfigMap."""
+def view_child(obj: Object, changed: bool = False) -> ChildView:
+    """Return the view of a Deployment, Service or ConfigMap; `changed` as in the view."""
     meta, status = obj["metadata"], obj.get("status", {})
     updated = status.get("updatedReplicas", 0)
     settled = (
@@ -51,9 +62,15 @@ def view_child(obj: Object) -> ChildView:
         applied_hash=meta.get("annotations", {}).get(names.APPLIED_HASH, ""),
         cluster_ip=obj.get("spec", {}).get("clusterIP"),
         replicas=status.get("replicas", 0),
+        changed=changed,
         ready=min(status.get("readyReplicas", 0), updated),
         settled=settled,
     )
+
+
+def hash_spec(obj: Object) -> str:
+    """Return a hash of an object's spec, as stored; equal specs have equal hashes."""
+    return hashlib.sha256(orjson.dumps(obj.get("spec"), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _number(label: str) -> int:
@@ -61,14 +78,22 @@ def _number(label: str) -> int:
     return int(label) if label.isascii() and label.isdigit() and len(label) < 10 else -1
 
 
-def _main_container(pod: Object, statuses: list[Object]) -> Object:
-    """Return the status of the failed container, init containers included, else of the first container."""
-    all_statuses: list[Object] = pod.get("status", {}).get("initContainerStatuses", []) + statuses
-    for status in all_statuses:
-        ended = status.get("state", {}).get("terminated") or status.get("lastState", {}).get("terminated")
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _find(statuses: list[Object], name: str) -> Object:
+    """Return the status of our own container. Others may be injected before it."""
+    return next((status for status in statuses if status["name"] == name), {})
+
+
+def _failure(status: Object, containers: list[Object]) -> Object:
+    """Return how a container failed, such as an init container, before our own one ended."""
+    for container in status.get("initContainerStatuses", []) + containers:
+        ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
         if ended and ended.get("exitCode"):
-            return status
-    return statuses[0] if statuses else {}
+            return dict(ended)
+    return {}
 
 
 def _waiting(status: Object, containers: list[Object]) -> str:

@@ -16,7 +16,7 @@ async def test_a_long_message_is_cut_by_bytes() -> None:
         await send_event(kube, JOB, TRAINING_JOB, Event("Warning", "Failed", "█" * 900, "Failed"))
     note = api.bodies[0]["note"]
     assert 900 < len(note.encode()) <= 1000
-    assert set(note) == {"█"}
+    assert set(note) <= {"█", "\n", "…", " "}  # the middle is left out
 
 
 async def test_a_rejected_event_is_no_error() -> None:

@@ -41,7 +41,7 @@ async def test_a_created_child_is_cached_without_triggering_a_reconcile() -> Non
     api = ScriptedApi(writes=[make_pod("digits-launcher", 41, owner=OURS)])
     async with scripted_client(api) as kube:
         writer, changed = make_writer(kube)
-        plan = Plan(JOB.status, apply=(build_launcher(JOB, 0),))
+        plan = Plan(JOB.status, apply=(build_launcher(JOB, 0, Settings()),))
         assert await writer.execute(store(), JOB, TRAINING_JOB, plan) == 1
         assert (names_of(writer), changed) == (["digits-launcher"], [])
 
@@ -51,7 +51,12 @@ async def test_pods_are_created_after_the_objects_that_they_need() -> None:
     api = ScriptedApi(writes=[answer])
     async with scripted_client(api) as kube:
         writer, _ = make_writer(kube)
-        children = (build_worker(JOB, 0, 0), build_launcher(JOB, 0), build_service(JOB), build_key_secret(JOB, "k"))
+        children = (
+            build_worker(JOB, 0, 0, Settings()),
+            build_launcher(JOB, 0, Settings()),
+            build_service(JOB),
+            build_key_secret(JOB, "k"),
+        )
         plan = Plan(JOB.status, apply=children, delete=(Deletion("Pod", "old", "old-uid"),))
         await writer.execute(store(), JOB, TRAINING_JOB, plan)
     order = [(method, path.rpartition("/")[2]) for method, path, _ in api.requests]
@@ -64,7 +69,7 @@ async def test_an_existing_child_is_accepted_if_it_is_ours() -> None:
     api = ScriptedApi(writes=[EXISTS], lists=[make_pod("digits-launcher", 41, owner=OURS)])
     async with scripted_client(api) as kube:
         writer, _ = make_writer(kube)
-        await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_launcher(JOB, 0),)))
+        await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_launcher(JOB, 0, Settings()),)))
         assert names_of(writer) == ["digits-launcher"]
 
 
@@ -74,7 +79,9 @@ async def test_an_existing_child_that_is_not_ours_is_reported(owner: str) -> Non
     async with scripted_client(api) as kube:
         writer, _ = make_writer(kube)
         with pytest.raises(ApiError, match="Pod digits-launcher exists and has another owner") as error:
-            await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_launcher(JOB, 0),)))
+            await writer.execute(
+                store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_launcher(JOB, 0, Settings()),))
+            )
     assert (error.value.reason, error.value.rejected) == (NAME_TAKEN, True)
     assert names_of(writer) == []
 
@@ -83,7 +90,7 @@ async def test_no_pod_is_created_if_the_key_is_not_ours() -> None:
     api = ScriptedApi(writes=[EXISTS], lists=[make_pod("digits-key", 41, owner="")])
     async with scripted_client(api) as kube:
         writer, _ = make_writer(kube)
-        children = (build_key_secret(JOB, "k"), build_launcher(JOB, 0))
+        children = (build_key_secret(JOB, "k"), build_launcher(JOB, 0, Settings()))
         with pytest.raises(ApiError, match="Secret digits-key exists"):
             await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=children))
     assert [path for method, path, _ in api.requests if method == "POST"] == ["/api/v1/namespaces/default/secrets"]

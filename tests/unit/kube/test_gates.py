@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from fairlead.api.training_job import Dataset
 from fairlead.core.training_job.gate import check_gate
-from fairlead.kube.gates import observe_gate
+from fairlead.kube.gates import ask_gate
 from fairlead_artifacts import Manifest, Parent, publish, validation_uri
 
 
@@ -31,7 +31,7 @@ def validate(folder: Path, dataset: tuple[str, Manifest], success: bool, parent:
 
 async def find(dataset: tuple[str, Manifest], digest: str | None = None, required: bool = True) -> str:
     expected = Dataset(uri=dataset[0], digest=digest or dataset[1].digest, require_validation=required)
-    finding = check_gate(expected, await observe_gate(expected))
+    finding = check_gate(expected, ask_gate(expected).read())
     return f"{finding.reason}: {finding.message}" if finding else "open"
 
 

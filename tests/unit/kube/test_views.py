@@ -1,5 +1,6 @@
 """Views of Kubernetes objects."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,10 +21,43 @@ def test_labels_identify_the_worker_and_the_attempt() -> None:
     assert (view.role, view.index, view.attempt, view.phase) == ("worker", 3, 1, "Pending")
 
 
-def test_the_failed_container_determines_the_view_of_the_pod() -> None:
-    statuses = [{"name": "a", "state": ended(0)}, {"name": "b", "state": ended(7, "why")}]
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_our_own_container_determines_the_view_of_the_pod(ours_first: bool) -> None:
+    statuses = [{"name": "trainer", "state": ended(7, "why")}, {"name": "istio-proxy", "state": ended(1, "proxy")}]
+    view = view_pod(make_pod(phase="Failed", containerStatuses=statuses if ours_first else statuses[::-1]))
+    assert (view.phase, view.exit_code, view.termination_message) == ("Failed", 7, "why")
+
+
+@pytest.mark.parametrize(("code", "phase"), [(0, "Succeeded"), (3, "Failed")])
+def test_a_sidecar_that_keeps_running_does_not_delay_the_result(code: int, phase: str) -> None:
+    statuses = [{"name": "istio-proxy", "state": {"running": {}}}, {"name": "trainer", "state": ended(code, "m")}]
+    view = view_pod(make_pod(phase="Running", containerStatuses=statuses))
+    assert (view.phase, view.sidecars, view.exit_code, view.termination_message) == (phase, True, code, "m")
+
+
+def test_a_failing_sidecar_does_not_fail_the_training() -> None:
+    statuses = [{"name": "proxy", "state": ended(1)}, {"name": "trainer", "state": ended(0, "report")}]
     view = view_pod(make_pod(phase="Failed", containerStatuses=statuses))
-    assert (view.exit_code, view.termination_message) == (7, "why")
+    assert (view.phase, view.sidecars, view.exit_code) == ("Succeeded", False, 0)
+
+
+def test_an_init_container_that_failed_is_reported() -> None:
+    init = [{"name": "download", "state": ended(7, "no network")}]
+    waiting = [{"name": "trainer", "state": {"waiting": {"reason": "PodInitializing"}}}]
+    view = view_pod(make_pod(phase="Failed", initContainerStatuses=init, containerStatuses=waiting))
+    assert (view.phase, view.exit_code, view.termination_message) == ("Failed", 7, "no network")
+
+
+def test_a_graph_server_that_ended_is_restarted_and_decides_nothing() -> None:
+    pod = {"metadata": {"name": "p", "uid": "u"}, "status": {"phase": "Running", "containerStatuses": [
+        {"name": "graph-server", "state": ended(1, "why"), "restartCount": 1}]}}  # fmt: skip
+    assert (view_pod(pod).phase, view_pod(pod).termination_message) == ("Running", "why")
+
+
+def test_a_pod_that_should_be_gone_says_since_when() -> None:
+    pod = make_pod(phase="Running")
+    pod["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+    assert view_pod(pod).deletion_time == datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def test_a_crash_loop_shows_the_last_run() -> None:

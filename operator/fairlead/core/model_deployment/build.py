@@ -12,6 +12,7 @@ from fairlead_contracts.termination import limit_for
 from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned, with_hash
+from fairlead.core.model_deployment.checks import count_containers
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 from fairlead.core.settings import Settings
 
@@ -59,6 +60,8 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
         _build_graph_server(predictor, settings),
         *(_build_node_container(c, ports[c["name"]]) for component in components for c in component["containers"]),
     ]
+    if init := [container for component in components for container in component.get("initContainers", [])]:
+        merged["initContainers"] = init
     merged["volumes"] = [
         *(volume for component in components for volume in component.get("volumes", [])),
         {"name": "fairlead-graph", "configMap": {"name": config}},
@@ -70,7 +73,10 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
             "selector": {"matchLabels": labels},
             # keep all replicas serving: an old pod is deleted only when a new one is ready
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
-            "template": {"metadata": {"labels": labels}, "spec": restricted_pod_spec(merged)},
+            "template": {
+                "metadata": _build_metadata(predictor, labels),
+                "spec": restricted_pod_spec(merged, settings.pull_secrets),
+            },
         }
     }
 
@@ -86,6 +92,15 @@ def _labels(deployment: ModelDeployment, predictor: Predictor) -> dict[str, str]
     return names.deployment_labels(deployment) | {names.PREDICTOR: predictor.name}
 
 
+def _build_metadata(predictor: Predictor, labels: dict[str, str]) -> dict[str, Any]:
+    """Return the metadata of a predictor's pods: what componentSpecs add, but no label of ours."""
+    users = [component.metadata.to_dict() for component in predictor.component_specs if component.metadata]
+    added = {key: value for user in users for key, value in user.get("labels", {}).items()}
+    annotations = {key: value for user in users for key, value in user.get("annotations", {}).items()}
+    metadata: dict[str, Any] = {"labels": names.without_reserved(added) | labels}
+    return metadata | ({"annotations": annotations} if annotations else {})
+
+
 def _ports(predictor: Predictor) -> dict[str, int]:
     """Assign a port to each remote node's container, since all share one pod."""
     containers = [c.name for component in predictor.component_specs for c in component.spec.containers]
@@ -95,7 +110,7 @@ def _ports(predictor: Predictor) -> dict[str, int]:
 def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str, int]) -> ServedNode:
     return ServedNode(
         name=node.name,
-        type=node.type,
+        type=node.role,
         model_uri=node.model_uri,
         digest=node.digest or digests.get(node.model_uri) if node.model_uri else None,
         endpoint=None if node.model_uri else Endpoint(host="127.0.0.1", port=ports[node.name]),
@@ -105,8 +120,8 @@ def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str,
 
 def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, Any]:
     secrets = sorted({node.env_secret_ref_name for node in predictor.graph.walk() if node.env_secret_ref_name})
-    containers = 1 + sum(len(c.spec.containers) + len(c.spec.init_containers or ()) for c in predictor.component_specs)
-    environment = GraphServerEnvironment(termination_log=names.TERMINATION_LOG, termination_bytes=limit_for(containers))
+    limit = limit_for(count_containers(predictor))
+    environment = GraphServerEnvironment(termination_log=names.TERMINATION_LOG, termination_bytes=limit)
     health = {"path": "/v2/health/live", "port": "http"}
     return {
         "name": names.GRAPH_SERVER,

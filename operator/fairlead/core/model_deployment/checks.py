@@ -11,13 +11,15 @@ from fairlead.core.model_deployment.observed import ServiceAnswer
 from fairlead.core.views import PodView
 
 _WITH_CHILDREN = ("ROUTER", "COMBINER")
+MAX_CONTAINERS = 47
+"""With more, the kubelet keeps too little of each container's termination message."""
 
 
 def check_graphs(deployment: ModelDeployment) -> Finding | None:
     """Find the first invalid graph, or more predictors than this version supports."""
     for index, predictor in enumerate(deployment.spec.predictors):
         path = f"spec.predictors[{index}].graph"
-        for check in (_check_names, _check_children, _check_sources):
+        for check in (_check_names, _check_children, _check_containers, _check_sources):
             if message := check(predictor, path):
                 return Finding("InvalidGraph", message)
     if len(deployment.spec.predictors) > 1:
@@ -65,12 +67,12 @@ def _check_names(predictor: Predictor, path: str) -> str | None:
 
 def _check_children(predictor: Predictor, path: str) -> str | None:
     for node in predictor.graph.walk():
-        if node.type in _WITH_CHILDREN and not node.children:
-            return f"{path}: {node.type} {node.name!r} has no children, expected at least one."
-        if node.type == "ROUTER" or node.type == "COMBINER":
+        if node.role in _WITH_CHILDREN and not node.children:
+            return f"{path}: {node.role} {node.name!r} has no children, expected at least one."
+        if node.role == "ROUTER" or node.role == "COMBINER":
             continue
         if len(node.children) > 1:
-            return f"{path}: {node.type} {node.name!r} has {len(node.children)} children, expected at most one."
+            return f"{path}: {node.role} {node.name!r} has {len(node.children)} children, expected at most one."
     return None
 
 
@@ -82,10 +84,23 @@ def _check_sources(predictor: Predictor, path: str) -> str | None:
         if node.model_uri and node.name in containers:
             return f"{path}: node {node.name!r} has both a modelUri and a container, expected only one of them."
         if not node.model_uri and node.name not in containers:
-            return f"{path}: {node.type} {node.name!r} has no modelUri and no container in componentSpecs."
-        if node.model_uri and node.type in _WITH_CHILDREN:
-            return f"{path}: {node.type} {node.name!r} has a modelUri, expected a container in componentSpecs."
+            return f"{path}: {node.role} {node.name!r} has no modelUri and no container in componentSpecs."
+        if node.model_uri and node.role in _WITH_CHILDREN:
+            return f"{path}: {node.role} {node.name!r} has a modelUri, expected a container in componentSpecs."
     nodes = {node.name for node in predictor.graph.walk()}
     if unused := next((name for name in containers if name not in nodes), None):
         return f"{path}: container {unused!r} of componentSpecs does not match any node of the graph."
+    return None
+
+
+def count_containers(predictor: Predictor) -> int:
+    """Return the number of containers of a predictor's pod, the graph server included."""
+    specs = [component.spec for component in predictor.component_specs]
+    return 1 + sum(len(spec.containers) + len(spec.init_containers or ()) for spec in specs)
+
+
+def _check_containers(predictor: Predictor, path: str) -> str | None:
+    """Find more containers than a pod's termination messages have room for."""
+    if (count := count_containers(predictor)) > MAX_CONTAINERS:
+        return f"{path}: got {count} containers in the pod, expected at most {MAX_CONTAINERS}."
     return None

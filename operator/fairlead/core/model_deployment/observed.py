@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fairlead.api.base import ArtifactRef
 from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.conditions import Finding
 from fairlead.core.views import ChildView, PodView
 
 
@@ -24,6 +25,8 @@ class Artifacts:
     """In the order of the nodes."""
     chain: tuple[ArtifactRef, ...] = ()
     """The models that could be read and the artifacts they were produced from."""
+    pending: bool = False
+    """They are still being read; the deployment is reconciled again afterwards."""
 
     @property
     def digests(self) -> dict[str, str]:
@@ -52,3 +55,5 @@ class ObservedDeployment:
     artifacts: Artifacts = Artifacts()
     answer: ServiceAnswer | None = None
     """None if no pod is ready, so no request was sent."""
+    rejection: Finding | None = None
+    """Why the API server has just rejected a child."""

@@ -3,16 +3,20 @@
 from datetime import datetime
 from typing import Any
 
-from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus, PredictorStatus
+from pydantic import ValidationError
+
+from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus, Predictor, PredictorStatus
 from fairlead.core import names
 from fairlead.core.children import Object
-from fairlead.core.conditions import DesiredCondition, Finding, is_true, merge_conditions
-from fairlead.core.model_deployment.artifacts import check_artifacts
+from fairlead.core.conditions import Finding, is_true, merge_conditions, transition_time
+from fairlead.core.model_deployment import phases
+from fairlead.core.model_deployment.artifacts import check_allowed_uris, check_artifacts, with_known_digests
 from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.checks import check_answer, check_graphs, check_pods
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.core.settings import Settings
+from fairlead.core.tenants import check_service_accounts
 from fairlead.core.views import ChildView
 
 _POLL_SECONDS = 2.0
@@ -23,32 +27,76 @@ def plan_model_deployment(
     deployment: ModelDeployment, observed: ObservedDeployment, settings: Settings, now: datetime
 ) -> Plan:
     """Plan the next step of a ModelDeployment. The current pods keep serving while a new spec is invalid."""
-    if finding := check_graphs(deployment):
-        return _degrade(deployment, observed, finding, now, None)
-    if finding := check_artifacts(observed.artifacts):
-        return _degrade(deployment, observed, finding, now, settings.gate_seconds)
-    children = build_children(deployment, observed.artifacts.digests, settings)
+    if finding := check_graphs(deployment) or _check_allowed(deployment, settings):
+        return _report(deployment, observed, phases.INVALID, finding, now, None)
+    if observed.artifacts.pending:
+        return Plan(deployment.status)
+    artifacts = with_known_digests(deployment, observed.artifacts)
+    if finding := check_artifacts(artifacts):
+        phase = phases.PROGRESSING if finding.reason == "StoreUnavailable" else phases.FAULTY
+        return _report(deployment, observed, phase, finding, now, settings.gate_seconds)
+    try:
+        children = build_children(deployment, artifacts.digests, settings)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        finding = Finding("InvalidGraph", f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}.")
+        return _report(deployment, observed, phases.INVALID, finding, now, None)
     if changed := tuple(child for child in children if not _is_applied(child, observed)):
+        if observed.rejection:
+            return _report(deployment, observed, phases.FAULTY, observed.rejection, now, None)
         finding = Finding("Applying", "Creating or updating the deployment's pods.")
-        return Plan(_derive(deployment, observed, finding, now), apply=changed, requeue_after=_POLL_SECONDS)
+        status = _derive(deployment, observed, phases.PROGRESSING, finding, now)
+        return Plan(status, apply=changed, requeue_after=_POLL_SECONDS)
+    return _plan_serving(deployment, observed, children, settings, now)
+
+
+def _plan_serving(
+    deployment: ModelDeployment, observed: ObservedDeployment, children: list[Object], settings: Settings, now: datetime
+) -> Plan:
+    """Report whether a deployment whose children are applied serves; then delete children of an earlier spec."""
     if finding := _check_replicas(deployment, observed):
         failing = check_pods(observed.pods)
-        status = _derive(deployment, observed, failing or finding, now, degraded=failing)
-        return Plan(status, events=_warn(deployment, failing), requeue_after=_POLL_SECONDS)
-    if finding := check_answer(observed.answer):
-        return Plan(_derive(deployment, observed, finding, now), requeue_after=_POLL_SECONDS)
-    return Plan(_derive(deployment, observed, None, now), delete=_unused(children, observed))
+        phase = phases.FAULTY if failing else phases.PROGRESSING
+        return _report(deployment, observed, phase, failing or finding, now, _POLL_SECONDS)
+    serving = Finding("Answering", "The Service is ready.")
+    if not any(_desired(deployment, predictor) for predictor in deployment.spec.predictors):
+        serving = Finding("ScaledToZero", "spec.replicas is 0: no pod answers requests.")
+    elif finding := check_answer(observed.answer):
+        return _report(deployment, observed, phases.PROGRESSING, finding, now, _POLL_SECONDS)
+    outage = check_artifacts(observed.artifacts)
+    if outage:
+        serving = Finding(serving.reason, f"{serving.message} Serving what was read before: {outage.message}")
+    status = _derive(deployment, observed, phases.READY, serving, now)
+    requeue = settings.gate_seconds if outage else None
+    return Plan(status, delete=_unused(children, observed), requeue_after=requeue)
 
 
-def _degrade(
+def _check_allowed(deployment: ModelDeployment, settings: Settings) -> Finding | None:
+    """Find a service account or model that the administrator does not allow the deployment's namespace."""
+    pods = (
+        (f"spec.predictors[{index}].componentSpecs[{number}].spec", component.spec)
+        for index, predictor in enumerate(deployment.spec.predictors)
+        for number, component in enumerate(predictor.component_specs)
+    )
+    namespace = deployment.metadata.namespace
+    return check_service_accounts(settings, namespace, pods) or check_allowed_uris(deployment, settings)
+
+
+def _report(
     deployment: ModelDeployment,
     observed: ObservedDeployment,
+    phase: phases.Phase,
     finding: Finding,
     now: datetime,
     requeue_after: float | None,
 ) -> Plan:
-    status = _derive(deployment, observed, finding, now, degraded=finding)
-    return Plan(status, events=_warn(deployment, finding), requeue_after=requeue_after)
+    """Report why a deployment is not ready, with an event for a new fault."""
+    events = _warn(deployment, finding) if "Degraded" in phase.true else ()
+    return Plan(_derive(deployment, observed, phase, finding, now), events=events, requeue_after=requeue_after)
+
+
+def _desired(deployment: ModelDeployment, predictor: Predictor) -> int:
+    return deployment.spec.replicas if predictor.replicas is None else predictor.replicas
 
 
 def _is_applied(child: Object, observed: ObservedDeployment) -> bool:
@@ -57,14 +105,14 @@ def _is_applied(child: Object, observed: ObservedDeployment) -> bool:
     }[child["kind"]]  # fmt: skip
     meta = child["metadata"]
     digest = meta["annotations"][names.APPLIED_HASH]
-    return any(view.name == meta["name"] and view.applied_hash == digest for view in views)
+    return any(view.name == meta["name"] and view.applied_hash == digest and not view.changed for view in views)
 
 
 def _check_replicas(deployment: ModelDeployment, observed: ObservedDeployment) -> Finding | None:
     views = {view.name: view for view in observed.deployments}
     for predictor in deployment.spec.predictors:
         view = views[names.predictor_name(deployment, predictor)]
-        desired = deployment.spec.replicas if predictor.replicas is None else predictor.replicas
+        desired = _desired(deployment, predictor)
         if not view.settled or view.ready < desired:
             return Finding("PodsNotReady", f"Predictor {predictor.name}: {view.ready} of {desired} pods are ready.")
     return None
@@ -83,28 +131,22 @@ def _unused(children: list[Object], observed: ObservedDeployment) -> tuple[Delet
 
 
 def _derive(
-    deployment: ModelDeployment, observed: ObservedDeployment, finding: Finding | None, now: datetime,
-    degraded: Finding | None = None,
-) -> ModelDeploymentStatus:  # fmt: skip
-    """Derive the status; `finding` is why it is not ready, `degraded` a fault that waiting does not fix."""
-    ready = DesiredCondition("Ready", True, "Answering", "The Service is ready.")
-    progressing = DesiredCondition("Progressing", False, "Done", "The rollout is complete.")
-    if finding:
-        ready = DesiredCondition("Ready", False, finding.reason, finding.message)
-        progressing = DesiredCondition("Progressing", degraded is None, finding.reason, finding.message)
-    fault = degraded or Finding("AsExpected", "Nothing is wrong.")
-    desired = [ready, progressing, DesiredCondition("Degraded", degraded is not None, fault.reason, fault.message)]
+    deployment: ModelDeployment, observed: ObservedDeployment, phase: phases.Phase, finding: Finding, now: datetime
+) -> ModelDeploymentStatus:
     generation = deployment.metadata.generation
     predictors = _derive_predictors(deployment, observed.deployments)
+    desired = phases.build_conditions(phase, finding)
     changes: dict[str, Any] = {
         "observed_generation": generation,
         "conditions": merge_conditions(deployment.status.conditions, desired, generation, now),
         "url": names.serving_url(deployment),
-        "replicas": sum(predictor.ready for predictor in predictors),
+        # autoscalers compute the desired number from the pods that exist, ready or not
+        "replicas": sum(predictor.replicas for predictor in predictors),
         "selector": names.selector(names.deployment_labels(deployment)),
         "predictors": predictors,
     }
-    if observed.artifacts.chain:
+    # an outage leaves the known provenance, from which the digests are read
+    if observed.artifacts.chain and not any(node.artifact.unavailable for node in observed.artifacts.nodes):
         changes["provenance"] = observed.artifacts.chain
     return deployment.status.model_copy(update=changes)
 
@@ -119,16 +161,17 @@ def _derive_predictors(deployment: ModelDeployment, views: tuple[ChildView, ...]
                 name=predictor.name,
                 replicas=view.replicas if view else 0,
                 ready=view.ready if view else 0,
-                traffic=predictor.traffic,
+                traffic=100 if predictor.traffic is None else predictor.traffic,
             )
         )
     return tuple(result)
 
 
-def _warn(deployment: ModelDeployment, finding: Finding | None) -> tuple[Event, ...]:
+def _warn(deployment: ModelDeployment, finding: Finding) -> tuple[Event, ...]:
     """Return a warning event, unless the conditions already report the fault."""
     conditions = deployment.status.conditions
     reported = {condition.reason for condition in conditions if condition.type == "Degraded"}
-    if finding is None or (is_true(conditions, "Degraded") and finding.reason in reported):
+    if is_true(conditions, "Degraded") and finding.reason in reported:
         return ()
-    return (Event("Warning", finding.reason, finding.message, "Serve"),)
+    since = transition_time(conditions, "Degraded")
+    return (Event("Warning", finding.reason, finding.message, "Serve", since.isoformat() if since else ""),)

@@ -5,19 +5,23 @@ from typing import Any
 from fairlead_contracts.environment import LAUNCHER_PORT, JobEnvironment, WorkerEnvironment
 from fairlead_contracts.termination import limit_for
 
-from fairlead.api.pod_template import TRAINER
+from fairlead.api.pod_template import TRAINER, PodMeta
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
+from fairlead.core.settings import Settings
 
 BACKENDS = {"Horovod": "horovod"}
 """Maps spec.launcher to a backend of the trainer package."""
 
 _SHARED_BY_LAUNCHER = (
-    "imagePullSecrets", "nodeSelector", "priorityClassName", "runtimeClassName", "schedulerName", "tolerations",
+    "imagePullSecrets", "nodeSelector", "priorityClassName", "runtimeClassName", "schedulerName", "serviceAccountName",
+    "tolerations",
 )  # fmt: skip
-"""The fields that the launcher copies from the workers' template: scheduling and image pull secrets."""
+"""The fields that the launcher copies from the workers' template unless launcherTemplate sets them."""
+
+_LAUNCHER_RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}}
 
 _SCRATCH = {"TMPDIR": names.WORK_FOLDER, "HOME": names.WORK_FOLDER}
 """In most images an unprivileged user cannot write anywhere else."""
@@ -41,65 +45,77 @@ def build_service(job: TrainingJob) -> Object:
     return head | {"spec": spec}
 
 
-def build_launcher(job: TrainingJob, attempt: int) -> Object:
+def build_launcher(job: TrainingJob, attempt: int, settings: Settings) -> Object:
     """Return the launcher pod, which coordinates the agents. It needs no accelerator and no user code."""
-    template = job.spec.workers.template
-    workers = template.spec.to_dict()
-    trainer = template.trainer.to_dict()
-    container = {
-        "name": names.LAUNCHER,
-        "image": trainer["image"],
+    workers = job.spec.workers.template.spec.to_dict()
+    trainer = job.spec.workers.template.trainer.to_dict()
+    template = job.spec.launcher_template
+    own: dict[str, Any] = template.spec.to_dict() if template and template.spec else {}
+    spec = {key: workers[key] for key in _SHARED_BY_LAUNCHER if key in workers} | own
+    others = [container for container in own.get("containers", []) if container["name"] != names.LAUNCHER]
+    user: dict[str, Any] = next((c for c in own.get("containers", []) if c["name"] == names.LAUNCHER), {})
+    count = 1 + len(others) + len(own.get("initContainers", []))
+    defaults = {key: trainer[key] for key in ("image", "imagePullPolicy") if key in trainer}
+    launcher = {"name": names.LAUNCHER} | defaults | {"resources": _LAUNCHER_RESOURCES} | user
+    launcher |= {
         "command": ["fairlead-launcher"],
         "ports": [{"name": "launcher", "containerPort": LAUNCHER_PORT}],
-        "env": _shared_environment(job, attempt, containers=1),
-        "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "1Gi"}},
+        "env": _merge_environment(_shared_environment(job, attempt, count), user.get("env", [])),
     }
-    if "imagePullPolicy" in trainer:
-        container["imagePullPolicy"] = trainer["imagePullPolicy"]
-    spec = {key: workers[key] for key in _SHARED_BY_LAUNCHER if key in workers}
-    spec["containers"] = [container]
-    return _build_pod(job, names.launcher_name(job), names.LAUNCHER, 0, attempt, spec, names.LAUNCHER)
+    spec["containers"] = [launcher, *others]
+    pod = _build_pod(job, names.launcher_name(job), names.LAUNCHER, 0, attempt, spec, settings)
+    return _with_metadata(pod, template.metadata if template else None)
 
 
-def build_worker(job: TrainingJob, index: int, attempt: int) -> Object:
+def build_worker(job: TrainingJob, index: int, attempt: int, settings: Settings) -> Object:
     """Return a worker pod: the user's template with the training command wrapped by the agent."""
     template = job.spec.workers.template
     spec = template.spec.to_dict()
-    count = len(spec["containers"]) + len(spec.get("initContainers") or ())
+    count = len(spec["containers"]) + len(spec.get("initContainers", []))
     spec["containers"] = [
         _wrap(job, container, index, attempt, count) if container["name"] == TRAINER else container
         for container in spec["containers"]
     ]
-    pod = _build_pod(job, names.worker_name(job, index), names.WORKER, index, attempt, spec, TRAINER)
-    if template.metadata:
-        user = template.metadata.to_dict()
-        pod["metadata"]["labels"] = user.get("labels", {}) | pod["metadata"]["labels"]
-        pod["metadata"]["annotations"] = user.get("annotations", {})
-    return pod
+    pod = _build_pod(job, names.worker_name(job, index), names.WORKER, index, attempt, spec, settings)
+    return _with_metadata(pod, template.metadata)
+
+
+def _with_metadata(pod: Object, metadata: PodMeta | None) -> Object:
+    """Add the user's labels and annotations, but no label of ours."""
+    user = metadata.to_dict() if metadata else {}
+    meta = pod["metadata"] | {"labels": names.without_reserved(user.get("labels", {})) | pod["metadata"]["labels"]}
+    if annotations := user.get("annotations"):
+        meta["annotations"] = annotations
+    return pod | {"metadata": meta}
 
 
 def _wrap(job: TrainingJob, container: dict[str, Any], index: int, attempt: int, containers: int) -> dict[str, Any]:
-    """Prepend the agent to the user's command. Our variables override the user's, except the scratch space."""
+    """Prepend the agent to the user's command."""
     ours = _shared_environment(job, attempt, containers) + _worker_environment(job, index)
-    reserved = {variable["name"] for variable in ours} - set(_SCRATCH)
-    users = [variable for variable in container.get("env", []) if variable["name"] not in reserved]
-    set_by_user = {variable["name"] for variable in users}
-    ours = [variable for variable in ours if variable["name"] not in set_by_user]
     return container | {
         "command": ["fairlead-agent", "--", *container["command"], *container.get("args", [])],
         "args": [],
-        "env": ours + users,
+        "env": _merge_environment(ours, container.get("env", [])),
     }
 
 
+def _merge_environment(ours: list[dict[str, Any]], users: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join two environments. Our variables override the user's, except the scratch space."""
+    reserved = {variable["name"] for variable in ours} - set(_SCRATCH)
+    kept = [variable for variable in users if variable["name"] not in reserved]
+    set_by_user = {variable["name"] for variable in kept}
+    return [variable for variable in ours if variable["name"] not in set_by_user] + kept
+
+
 def _build_pod(
-    job: TrainingJob, name: str, role: str, index: int, attempt: int, spec: dict[str, Any], main: str
+    job: TrainingJob, name: str, role: str, index: int, attempt: int, spec: dict[str, Any], settings: Settings
 ) -> Object:
+    main = names.MAIN_CONTAINERS[role]
     labels = names.job_labels(job) | {
         names.ROLE: role, names.WORKER_INDEX: str(index), names.ATTEMPT: str(attempt),
     }  # fmt: skip
     volumes = [
-        {"name": "fairlead-key", "secret": {"secretName": names.key_secret_name(job), "defaultMode": 0o440}},
+        {"name": "fairlead-key", "secret": {"secretName": names.key_secret_name(job), "defaultMode": 0o444}},
         {"name": "fairlead-work", "emptyDir": {}},
     ]
     mounts = [
@@ -125,7 +141,7 @@ def _build_pod(
         "containers": containers,
         "volumes": spec.get("volumes", []) + volumes,
     }
-    return build_owned(job, "v1", "Pod", name, labels) | {"spec": restricted_pod_spec(spec)}
+    return build_owned(job, "v1", "Pod", name, labels) | {"spec": restricted_pod_spec(spec, settings.pull_secrets)}
 
 
 def _shared_environment(job: TrainingJob, attempt: int, containers: int) -> list[dict[str, Any]]:

@@ -15,12 +15,18 @@ from fairlead_contracts.termination import (
 
 from fairlead.api.training_job import TrainingJob, TrainingJobStatus
 from fairlead.core import names
-from fairlead.core.conditions import Finding, is_true, transition_time
+from fairlead.core.conditions import LOG_HEADING, Finding, format_time, is_true, transition_time
+from fairlead.core.settings import Settings
+from fairlead.core.tenants import check_service_accounts, check_uris
 from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.views import PodView
 
 _AFTER_DEADLINE = 0.1
 """Seconds to wait past a deadline before checking it."""
+_TERMINATION_GRACE = 10.0
+"""Seconds past its grace period after which a pod that still exists is reported."""
+_REASONS = {"LostWorker": "WorkerLost"}
+"""The condition reasons of failures that are not `Worker<reason>`."""
 
 
 def check_supported(job: TrainingJob) -> Finding | None:
@@ -28,6 +34,32 @@ def check_supported(job: TrainingJob) -> Finding | None:
     if job.spec.elastic:
         return Finding("Unsupported", "spec.elastic: elastic jobs are not supported yet; remove this field.")
     return None
+
+
+def check_allowed(job: TrainingJob, settings: Settings) -> Finding | None:
+    """Find a service account or artifact that the administrator does not allow the job's namespace."""
+    spec, namespace = job.spec, job.metadata.namespace
+    launcher = spec.launcher_template.spec if spec.launcher_template else None
+    pods = (("spec.workers.template.spec", spec.workers.template.spec), ("spec.launcherTemplate.spec", launcher))
+    uris = (
+        ("spec.dataset.uri", spec.dataset.uri if spec.dataset else None),
+        ("spec.model.uri", spec.model.uri if spec.model else None),
+    )
+    return check_service_accounts(settings, namespace, pods) or check_uris(settings, namespace, uris)
+
+
+def check_terminating(pods: Iterable[PodView], settings: Settings, now: datetime) -> Finding | None:
+    """Find a pod that still exists after its grace period: reason PodNotTerminating once it has taken too long."""
+    times = ((pod.deletion_time, pod) for pod in pods if pod.deletion_time)
+    since, pod = min(times, key=lambda each: each[0], default=(None, None))
+    if since is None or pod is None or (late := (now - since).total_seconds()) < _TERMINATION_GRACE:
+        return None
+    until = since + timedelta(seconds=settings.termination_seconds)
+    message = f"{_describe(pod)} ({pod.name}) was to be gone by {format_time(since)} and still exists"
+    if late >= settings.termination_seconds:
+        hint = f"kubectl delete pod {pod.name} --force"
+        return Finding("PodNotTerminating", f"{message}; its node may be lost. Remove it with: {hint}.")
+    return Finding("PodTerminating", f"{message}; waiting for it until {format_time(until)}.")
 
 
 def check_failure(job: TrainingJob, pods: Iterable[PodView], running: bool) -> Finding | None:
@@ -108,7 +140,8 @@ def _reported_failure(pod: PodView) -> Finding | None:
     where = "The launcher" if failure.worker is None else f"Worker {failure.worker}"
     where += f" (rank {failure.rank})" if failure.rank is not None else ""
     prefix = "" if failure.worker is None else "Worker"
-    return Finding(f"{prefix}{failure.reason}", _with_log(f"{where} {_describe_failure(failure)}.", failure.log_tail))
+    reason = _REASONS.get(failure.reason, f"{prefix}{failure.reason}")
+    return Finding(reason, _with_log(f"{where} {_describe_failure(failure)}.", failure.log_tail))
 
 
 def _describe_failure(failure: Failure) -> str:
@@ -153,4 +186,4 @@ def _describe(pod: PodView) -> str:
 
 
 def _with_log(message: str, log: str) -> str:
-    return f"{message} Last lines of its log:\n{log.strip()}" if log.strip() else message
+    return f"{message}{LOG_HEADING}\n{log.strip()}" if log.strip() else message

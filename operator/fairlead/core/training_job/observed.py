@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fairlead.api.base import ArtifactRef
 from fairlead.api.training_job import Progress
 from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.conditions import Finding
 from fairlead.core.views import PodView
 
 
@@ -16,6 +17,8 @@ class Gate:
     """None if the job has no dataset."""
     validation: ArtifactFacts | None = None
     """None if it is not required, or if the dataset could not be read."""
+    pending: bool = False
+    """They are still being read; the job is reconciled again afterwards."""
 
     @property
     def artifacts(self) -> tuple[ArtifactRef, ...]:
@@ -38,3 +41,5 @@ class ObservedJob:
     """None if the job has started, so that it was not read."""
     progress: Progress | None = None
     """The latest progress that the launcher reported."""
+    rejection: Finding | None = None
+    """Why the API server has just rejected a child, such as a pod that exceeds a quota."""

@@ -3,33 +3,36 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job import TrainingJob, TrainingJobStatus
 from fairlead.core import names
 from fairlead.core.children import Object
-from fairlead.core.conditions import Finding, is_true
-from fairlead.core.plan import Deletion, Plan
+from fairlead.core.conditions import Finding, is_true, transition_time
+from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.build import build_key_secret, build_launcher, build_service, build_worker
 from fairlead.core.training_job.checks import (
+    check_allowed,
     check_deadlines,
     check_failure,
     check_pending,
     check_supported,
+    check_terminating,
     read_success,
     seconds_to_deadline,
 )
+from fairlead.core.training_job.creation import plan_rejected, seconds_until_creation
 from fairlead.core.training_job.gate import check_gate
 from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.training_job.status import (
     derive_blocked,
     derive_created,
     derive_failed,
+    derive_finished,
     derive_pending,
     derive_restarting,
     derive_running,
     derive_succeeded,
     derive_suspended,
-    warning,
 )
 from fairlead.core.views import PodView
 
@@ -39,6 +42,8 @@ _DELETION_SECONDS = 5.0
 """How often to check pods that are being deleted, in case an event is missed."""
 _ENDING_SECONDS = 10.0
 """How long the other pods may take to end once one has ended: a pod that is deleted takes its log along."""
+_KEY_SECONDS = 30.0
+"""How long a pod may take to start on its node before the job's key is created again, in case it was deleted."""
 
 
 def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Settings, now: datetime, key: str) -> Plan:
@@ -46,78 +51,140 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
 
     `key` is a fresh random key, used only if the job has none yet.
     """
-    status, policy = job.status, job.spec.run_policy
-    attempt = status.workers.restarts
-    current = tuple(pod for pod in observed.pods if pod.attempt == attempt)
-    running = is_true(status.conditions, "Running")
-
-    if status.completion_time:
+    if job.status.completion_time:
         return _clean_up(job, observed.pods, now)
     if finding := check_supported(job):
         return _fail(job, observed, finding, now)
-    if policy.suspend:
+    if job.spec.run_policy.suspend:
         return Plan(derive_suspended(job, observed, now), delete=_delete(observed.pods))
-    if observed.gate and not observed.pods and (finding := check_gate(job.spec.dataset, observed.gate)):
-        blocked = derive_blocked(job, finding, now)
-        return Plan(blocked, events=warning(job, "Blocked", finding), requeue_after=settings.gate_seconds)
-    if leftover := [pod for pod in observed.pods if pod.attempt != attempt]:
-        return Plan(status, delete=_delete(leftover), requeue_after=_DELETION_SECONDS)
+    if observed.pods:
+        return _plan_attempt(job, observed, settings, now, key)
+    if finding := check_allowed(job, settings):
+        return _block(job, finding, now, None)
+    if observed.gate and observed.gate.pending:
+        return Plan(job.status)
+    if observed.gate and (finding := check_gate(job.spec.dataset, observed.gate)):
+        return _block(job, finding, now, settings.gate_seconds)
+    return _plan_attempt(job, observed, settings, now, key)
+
+
+def _plan_attempt(job: TrainingJob, observed: ObservedJob, settings: Settings, now: datetime, key: str) -> Plan:
+    """Plan the next step of a job that may have pods."""
+    status, attempt = job.status, job.status.workers.restarts
+    current = tuple(pod for pod in observed.pods if pod.attempt == attempt)
+    running = is_true(status.conditions, "Running")
     if launcher := next((p for p in current if p.role == names.LAUNCHER and p.phase == "Succeeded"), None):
         report = read_success(launcher)
-        malformed = warning(job, "Succeeded", report) if isinstance(report, Finding) else ()
+        malformed = (_warning(job, "Succeeded", report),) if isinstance(report, Finding) else ()
         return Plan(derive_succeeded(job, observed, report, now), events=malformed, requeue_after=0)
     if finding := check_deadlines(job, observed, running, now):
         return _fail(job, observed, finding, now)
+    if leftover := tuple(pod for pod in observed.pods if pod.attempt != attempt):
+        return _await_deletion(job, observed, leftover, settings, now)
     if finding := check_failure(job, current, running):
-        if attempt >= policy.backoff_limit:
+        if attempt >= job.spec.run_policy.backoff_limit:
             return _fail(job, observed, finding, now)
-        restarting = derive_restarting(job, finding, now)
-        return Plan(restarting, events=warning(job, "Restarting", finding), requeue_after=0)
-    if not running and any(pod.deleting for pod in current):
-        return Plan(status, requeue_after=_DELETION_SECONDS)
-    if missing := _missing(job, observed, current, attempt, key):
-        was_held = any(is_true(status.conditions, type_) for type_ in ("Blocked", "Suspended"))
-        # the artifacts that opened the gate are recorded now: another reading could find others, or none
-        judged = bool(observed.gate and job.spec.dataset)
-        status = derive_created(job, observed, now) if was_held or judged else status
-        return Plan(status, apply=missing, requeue_after=_REPORT_SECONDS)
+        restarting = derive_restarting(job, observed, finding, now)
+        return Plan(restarting, events=(_warning(job, "Restarting", finding),), requeue_after=0)
+    if not running and (deleting := tuple(pod for pod in current if pod.deleting)):
+        return _await_deletion(job, observed, deleting, settings, now)
+    if seconds := seconds_until_creation(job, now):
+        return Plan(status, delete=_delete(current), requeue_after=_soonest(job, status, now, seconds))
+    if missing := _missing(job, observed, current, settings, key):
+        return _create(job, observed, missing, current, settings, now)
     if not all(pod.phase == "Running" or pod.finished for pod in current):
-        return _await_pods(job, observed, current, now)
+        return _await_pods(job, observed, current, now, key)
     status = derive_running(job, observed, settings, now)
     return Plan(status, requeue_after=seconds_to_deadline(job, status, now))
 
 
-def _await_pods(job: TrainingJob, observed: ObservedJob, current: tuple[PodView, ...], now: datetime) -> Plan:
+def _create(
+    job: TrainingJob,
+    observed: ObservedJob,
+    missing: tuple[Object, ...],
+    current: tuple[PodView, ...],
+    settings: Settings,
+    now: datetime,
+) -> Plan:
+    """Create what is missing, unless the API server has just rejected it."""
+    if observed.rejection:
+        return plan_rejected(job, observed, observed.rejection, current, settings, now)
+    was_held = any(is_true(job.status.conditions, type_) for type_ in ("Blocked", "Suspended"))
+    # the artifacts that opened the gate are recorded now: another reading could find others, or none
+    judged = bool(observed.gate and job.spec.dataset)
+    status = derive_created(job, observed, now) if was_held or judged else job.status
+    return Plan(status, apply=missing, requeue_after=_REPORT_SECONDS)
+
+
+def _await_pods(job: TrainingJob, observed: ObservedJob, current: tuple[PodView, ...], now: datetime, key: str) -> Plan:
     """Report pods that cannot start or that take longer than a quick start."""
     if waiting := check_pending(current):
         status = derive_pending(job, observed, waiting, now)
+    else:
+        youngest = max((pod.created for pod in current if pod.created), default=None)
+        if youngest and 0 <= (age := (now - youngest).total_seconds()) < _REPORT_SECONDS:
+            return Plan(job.status, requeue_after=_REPORT_SECONDS - age)
+        status = derive_created(job, observed, now)
+    slow = [pod for pod in current if pod.phase == "Pending" and pod.scheduled and pod.created]
+    if not slow:
         return Plan(status, requeue_after=seconds_to_deadline(job, status, now))
-    youngest = max((pod.created for pod in current if pod.created), default=None)
-    if youngest and 0 <= (age := (now - youngest).total_seconds()) < _REPORT_SECONDS:
-        return Plan(job.status, requeue_after=_REPORT_SECONDS - age)
-    status = derive_created(job, observed, now)
-    return Plan(status, requeue_after=seconds_to_deadline(job, status, now))
+    oldest = max((now - pod.created).total_seconds() for pod in slow if pod.created)
+    # a pod's status does not say that its Secret is missing, and Secrets are not watched
+    again = (build_key_secret(job, key),) if oldest >= _KEY_SECONDS else ()
+    return Plan(status, apply=again, requeue_after=_soonest(job, status, now, _KEY_SECONDS))
+
+
+def _await_deletion(
+    job: TrainingJob, observed: ObservedJob, pods: tuple[PodView, ...], settings: Settings, now: datetime
+) -> Plan:
+    """Delete pods and wait until they are gone, for a bounded time: a lost node never confirms a deletion."""
+    late = check_terminating(pods, settings, now)
+    if late and late.reason == "PodNotTerminating":
+        return _fail(job, observed, late, now)
+    status = derive_pending(job, observed, late, now) if late else job.status
+    return Plan(status, delete=_delete(pods), requeue_after=_soonest(job, status, now, _DELETION_SECONDS))
+
+
+def _block(job: TrainingJob, finding: Finding, now: datetime, requeue_after: float | None) -> Plan:
+    reported = any(
+        c.type == "Blocked" and c.status == "True" and c.reason == finding.reason for c in job.status.conditions
+    )
+    events = () if reported else (_warning(job, "Blocked", finding),)
+    return Plan(derive_blocked(job, finding, now), events=events, requeue_after=requeue_after)
 
 
 def _fail(job: TrainingJob, observed: ObservedJob, finding: Finding, now: datetime) -> Plan:
     """Fail the job; its pods are cleaned up in the next step."""
     failed = derive_failed(job, observed, finding, now)
-    return Plan(failed, events=warning(job, "Failed", finding), requeue_after=0)
+    return Plan(failed, events=(_warning(job, "Failed", finding),), requeue_after=0)
 
 
 def _clean_up(job: TrainingJob, pods: tuple[PodView, ...], now: datetime) -> Plan:
     """Delete the pods of a finished job that its policy does not keep."""
-    policy, ended = job.spec.run_policy.clean_pod_policy, job.status.completion_time
+    policy, ended, status = job.spec.run_policy.clean_pod_policy, job.status.completion_time, derive_finished(job)
     if policy == "None" or ended is None:
-        return Plan(job.status)
+        return Plan(status)
     if policy == "All":
-        return Plan(job.status, delete=_delete(pods))
-    running = [pod for pod in pods if not pod.finished]
+        return Plan(status, delete=_delete(pods))
+    running = [pod for pod in pods if not pod.finished or pod.sidecars]
     remaining = _ENDING_SECONDS - (now - ended).total_seconds()
     ending = any(pod.finished for pod in pods)  # the launcher ends the others when one has ended
     if running and ending and 0 < remaining <= _ENDING_SECONDS:
-        return Plan(job.status, requeue_after=remaining)
-    return Plan(job.status, delete=_delete(running))
+        return Plan(status, requeue_after=remaining)
+    return Plan(status, delete=_delete(running))
+
+
+def _warning(job: TrainingJob, type_: str, finding: Finding) -> Event:
+    """Return a warning event. Each attempt, and each time that a job becomes blocked, has its own."""
+    since = transition_time(job.status.conditions, type_)
+    occasion = f"{job.status.workers.restarts}/{since.isoformat() if since else ''}"
+    return Event("Warning", finding.reason, finding.message, type_, occasion)
+
+
+def _soonest(job: TrainingJob, status: TrainingJobStatus, now: datetime, seconds: float) -> float:
+    """Return the seconds until the next deadline, `seconds` at most."""
+    deadline = seconds_to_deadline(job, status, now)
+    return seconds if deadline is None else min(seconds, deadline)
 
 
 def _delete(pods: Iterable[PodView]) -> tuple[Deletion, ...]:
@@ -125,9 +192,10 @@ def _delete(pods: Iterable[PodView]) -> tuple[Deletion, ...]:
 
 
 def _missing(
-    job: TrainingJob, observed: ObservedJob, current: tuple[PodView, ...], attempt: int, key: str
+    job: TrainingJob, observed: ObservedJob, current: tuple[PodView, ...], settings: Settings, key: str
 ) -> tuple[Object, ...]:
     """Return the missing children, key and Service before the pods that need them."""
+    attempt = job.status.workers.restarts
     existing = {pod.name for pod in current}
     children = []
     if not current:
@@ -136,8 +204,8 @@ def _missing(
     if not observed.has_service:
         children.append(build_service(job))
     if names.launcher_name(job) not in existing:
-        children.append(build_launcher(job, attempt))
+        children.append(build_launcher(job, attempt, settings))
     for index in range(job.spec.workers.replicas):
         if names.worker_name(job, index) not in existing:
-            children.append(build_worker(job, index, attempt))
+            children.append(build_worker(job, index, attempt, settings))
     return tuple(children)

@@ -1,0 +1,46 @@
+"""What the administrator allows a namespace: the artifact URIs and service accounts that its resources may name."""
+
+from collections.abc import Iterable
+
+from fairlead.api.pod_template import PodSpec
+from fairlead.core.conditions import Finding
+from fairlead.core.settings import Settings
+
+_ANY = "*"
+_DEFAULT_ACCOUNTS = (None, "", "default")
+
+
+def is_allowed_uri(settings: Settings, namespace: str, uri: str) -> bool:
+    """Return whether a namespace may use a URI: it equals one of the namespace's prefixes or lies below it."""
+    prefixes = settings.allowed_prefixes
+    if not prefixes:
+        return True
+    if any(segment in (".", "..") for segment in uri.split("/")):
+        return False
+    return any(
+        owner in (_ANY, namespace) and (uri == prefix or uri.startswith(f"{prefix}/")) for owner, prefix in prefixes
+    )
+
+
+def check_uris(settings: Settings, namespace: str, uris: Iterable[tuple[str, str | None]]) -> Finding | None:
+    """Find a URI that a namespace may not use, from (field, URI) pairs. The message says nothing of what is there."""
+    for field, uri in uris:
+        if uri and not is_allowed_uri(settings, namespace, uri):
+            expected = f"expected one of the URI prefixes that the administrator allows namespace {namespace}"
+            return Finding("URINotAllowed", f"{field}: got {uri}, {expected}.")
+    return None
+
+
+def check_service_accounts(
+    settings: Settings, namespace: str, pods: Iterable[tuple[str, PodSpec | None]]
+) -> Finding | None:
+    """Find a service account that a namespace's pods may not use, from (field, pod) pairs."""
+    for field, pod in pods:
+        if pod is None or pod.service_account_name in _DEFAULT_ACCOUNTS:
+            continue
+        allowed = {(_ANY, pod.service_account_name), (namespace, pod.service_account_name)}
+        if not allowed & set(settings.allowed_service_accounts):
+            expected = f"expected default, or one that the administrator allows namespace {namespace}"
+            message = f"{field}.serviceAccountName: got {pod.service_account_name}, {expected}."
+            return Finding("ServiceAccountNotAllowed", message)
+    return None
