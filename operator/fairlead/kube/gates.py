@@ -23,6 +23,7 @@ from fairlead.kube.store_reader import Question
 
 _CHAIN_LIMIT = 32
 """The maximum number of artifacts in a status."""
+_MAX_NAME, _MAX_URI = 253, 2048
 
 Allowed = Callable[[str], bool]
 """Whether a URI may be read for a namespace."""
@@ -111,5 +112,9 @@ def _unavailable(uri: str, problem: str) -> ArtifactFacts:
 
 
 def _view(uri: str, manifest: Manifest) -> ArtifactFacts:
-    parents = tuple(ArtifactRef(name=p.name, uri=p.uri or "", digest=p.digest) for p in manifest.parents)
+    # a status holds what its writer says of the parents, so it is bounded
+    parents = tuple(
+        ArtifactRef(name=parent.name[:_MAX_NAME], uri=(parent.uri or "")[:_MAX_URI], digest=parent.digest)
+        for parent in manifest.parents[:_CHAIN_LIMIT]
+    )
     return ArtifactFacts(uri, manifest.digest, manifest.kind, parents, manifest.parameters)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from fairlead.handlers.queue import KeyedQueue
+from fairlead.handlers.queue import Backoff, KeyedQueue
 
 
 async def run(queue: KeyedQueue[str], seconds: float, workers: int = 4) -> None:
@@ -178,3 +178,14 @@ async def test_a_queue_is_busy_while_all_its_workers_are_taken() -> None:
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_failure_may_limit_its_backoff_and_reports_its_cause() -> None:
+    async def work(key: str) -> float:
+        raise Backoff(0.01) from ValueError("over quota")
+
+    queue, failures = make(work)
+    queue.add("a")
+    await run(queue, 0.3)
+    assert len(failures) > 2
+    assert set(failures) == {"a over quota 0.01"}

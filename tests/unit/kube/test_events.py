@@ -24,3 +24,12 @@ async def test_a_rejected_event_is_no_error() -> None:
     async with scripted_client(api) as kube:
         await send_event(kube, JOB, TRAINING_JOB, Event("Warning", "Failed", "why", "Failed"))
     assert len(api.requests) == 1
+
+
+async def test_the_same_failure_of_the_next_attempt_has_its_own_event() -> None:
+    api = ScriptedApi(writes=[{"metadata": {}}])
+    async with scripted_client(api) as kube:
+        for occasion in ("0", "1", "1"):
+            await send_event(kube, JOB, TRAINING_JOB, Event("Warning", "Failed", "why", "Failed", occasion))
+    first, second, again = [body["metadata"]["name"] for body in api.bodies]
+    assert first != second == again

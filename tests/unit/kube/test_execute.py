@@ -2,7 +2,7 @@
 
 import pytest
 from fairlead.core.model_deployment.build import build_children
-from fairlead.core.plan import Deletion, Plan
+from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.build import build_key_secret, build_launcher, build_service, build_worker
 from fairlead.kube.children import ChildCache
@@ -123,3 +123,44 @@ async def test_a_status_names_the_object_that_it_was_derived_from() -> None:
     (body,) = api.bodies
     assert body["metadata"] == {"name": "digits", "namespace": "default", "uid": OURS, "resourceVersion": "40"}
     assert (stored.version, stored.model.status.phase) == (42, "Running")
+
+
+FAILED_STATUS = JOB.status.model_copy(update={"phase": "Failed"})
+WARNING = Event("Warning", "WorkerFailed", "why", "Failed")
+WRITTEN = {"metadata": {"name": "digits", "resourceVersion": "42"}}
+
+
+def kinds_of_writes(api: ScriptedApi) -> list[str]:
+    return ["status" if path.endswith("/status") else "event" for method, path, _ in api.requests if method != "GET"]
+
+
+async def test_an_event_is_sent_before_the_status_that_says_it_was() -> None:
+    api = ScriptedApi(writes=[WRITTEN])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        await writer.execute(store(), JOB, TRAINING_JOB, Plan(FAILED_STATUS, events=(WARNING,)))
+    assert kinds_of_writes(api) == ["event", "status"]
+
+
+async def test_an_event_that_cannot_be_sent_holds_up_no_status_and_is_sent_later() -> None:
+    denied = status(401, "Unauthorized")  # no rejection of the event, and not retried by the client
+    api = ScriptedApi(writes=[denied, WRITTEN])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        stored = store()
+        with pytest.raises(ApiError, match="Unauthorized"):
+            await writer.execute(stored, JOB, TRAINING_JOB, Plan(FAILED_STATUS, events=(WARNING,)))
+        assert kinds_of_writes(api) == ["event", "status"]
+        assert stored.version == 42
+        job = JOB.model_copy(update={"status": FAILED_STATUS})
+        for _ in range(2):  # it is sent once
+            await writer.execute(stored, job, TRAINING_JOB, Plan(FAILED_STATUS))
+    assert kinds_of_writes(api) == ["event", "status", "event"]
+
+
+async def test_a_key_that_was_deleted_is_created_again_and_an_existing_one_is_kept() -> None:
+    api = ScriptedApi(writes=[EXISTS], lists=[make_pod("digits-key", 41, owner=OURS)])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_key_secret(JOB, "k"),)))
+    assert [method for method, _, _ in api.requests] == ["POST", "GET"]

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 import pytest
+from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import Dataset
 from fairlead.core.training_job.gate import check_gate
-from fairlead.kube.gates import ask_gate
+from fairlead.kube.gates import ask_artifacts, ask_gate
 from fairlead_artifacts import Manifest, Parent, publish, validation_uri
+
+from tests.support.resources import make_deployment
 
 
 @pytest.fixture
@@ -73,3 +76,38 @@ async def test_a_missing_dataset_is_waited_for(tmp_path: Path, dataset: tuple[st
 
 async def test_without_required_validation_the_dataset_passes_the_gate(dataset: tuple[str, Manifest]) -> None:
     assert await find(dataset, required=False) == "open"
+
+
+def make_chain(folder: Path) -> ModelDeployment:
+    """Return a deployment of a model that was made from a dataset, which was made from another."""
+    raw = make_artifact(folder, "raw", f"file://{folder}/other/raw", kind="dataset")
+    parents = [Parent("raw", raw[1].digest, raw[0])]
+    data = make_artifact(folder, "data", f"file://{folder}/other/data", kind="dataset", parents=parents)
+    parents = [Parent("dataset", data[1].digest, data[0])]
+    model = make_artifact(folder, "model", f"file://{folder}/ours/model", kind="onnx-model", parents=parents)
+    return make_deployment(spec__predictors__0__graph={"name": "model", "modelUri": model[0]})
+
+
+def test_all_ancestors_are_recorded(tmp_path: Path) -> None:
+    chain = ask_artifacts(make_chain(tmp_path), lambda _: True).read().chain
+    assert [artifact.name for artifact in chain] == ["model", "dataset", "raw"]
+
+
+def test_ancestors_outside_of_the_allowed_prefixes_are_not_read(tmp_path: Path) -> None:
+    ours = f"file://{tmp_path}/ours/"
+    chain = ask_artifacts(make_chain(tmp_path), lambda uri: uri.startswith(ours)).read().chain
+    assert [artifact.name for artifact in chain] == ["model", "dataset"]
+
+
+def test_a_store_that_does_not_answer_leaves_every_node_unavailable(tmp_path: Path) -> None:
+    (node,) = ask_artifacts(make_chain(tmp_path), lambda _: True).failed("no answer").nodes
+    assert node.artifact.unavailable
+    assert node.artifact.error == f"file://{tmp_path}/ours/model: no answer"
+
+
+def test_what_an_artifact_says_of_its_parents_is_bounded(tmp_path: Path) -> None:
+    parents = [Parent("n" * 5000, "sha256:" + "ab" * 32, f"file:///{'u' * 5000}")]
+    model = make_artifact(tmp_path, "model", f"file://{tmp_path}/model", kind="onnx-model", parents=parents)
+    deployment = make_deployment(spec__predictors__0__graph={"name": "model", "modelUri": model[0]})
+    parent = ask_artifacts(deployment, lambda _: False).read().chain[1]
+    assert (len(parent.name), len(parent.uri)) == (253, 2048)

@@ -1,0 +1,67 @@
+"""What the administrator allows a namespace."""
+
+import pytest
+from fairlead.api.pod_template import PodSpec
+from fairlead.core.settings import Settings
+from fairlead.core.tenants import check_service_accounts, check_uris, is_allowed_uri
+from fairlead.handlers.settings import read_settings
+
+PREFIXES = Settings(artifact_prefixes="team-a=s3://team-a/, team-a=s3://shared/data, *=s3://public")
+ACCOUNTS = Settings(service_accounts="team-a/trainer, */reader")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "uri", "allowed"),
+    [
+        pytest.param("team-a", "s3://team-a/digits/v1", True, id="below its prefix"),
+        pytest.param("team-a", "s3://shared/data", True, id="the prefix itself"),
+        pytest.param("team-a", "s3://shared/database", False, id="a name that begins like the prefix"),
+        pytest.param("team-a", "s3://team-ab/x", False, id="a bucket that begins like the prefix"),
+        pytest.param("team-a", "s3://team-a/../team-b/x", False, id="a way out of the prefix"),
+        pytest.param("team-b", "s3://team-a/digits/v1", False, id="another namespace's prefix"),
+        pytest.param("team-b", "s3://public/x", True, id="a prefix of all namespaces"),
+        pytest.param("team-a", "file:///etc/x", False, id="another scheme"),
+    ],
+)
+def test_a_namespace_uses_its_own_prefixes(namespace: str, uri: str, allowed: bool) -> None:
+    assert is_allowed_uri(PREFIXES, namespace, uri) is allowed
+
+
+def test_without_the_setting_every_uri_is_allowed() -> None:
+    assert is_allowed_uri(Settings(), "team-a", "file:///etc/x")
+
+
+def test_the_message_says_nothing_of_what_is_there() -> None:
+    finding = check_uris(PREFIXES, "team-b", [("spec.dataset.uri", "s3://team-a/secret"), ("spec.model.uri", None)])
+    assert finding is not None
+    assert finding.message == (
+        "spec.dataset.uri: got s3://team-a/secret, expected one of the URI prefixes that the administrator allows"
+        " namespace team-b."
+    )
+
+
+@pytest.mark.parametrize(
+    ("namespace", "account", "allowed"),
+    [
+        ("team-a", None, True), ("team-a", "default", True), ("team-a", "trainer", True), ("team-b", "trainer", False),
+        ("team-b", "reader", True), ("team-a", "admin", False),
+    ],
+)  # fmt: skip
+def test_a_pod_uses_a_service_account_of_the_list(namespace: str, account: str | None, allowed: bool) -> None:
+    pod = PodSpec.model_validate({"containers": [{"name": "a"}], "serviceAccountName": account})
+    finding = check_service_accounts(ACCOUNTS, namespace, [("spec", pod), ("spec.launcherTemplate.spec", None)])
+    assert (finding is None) is allowed
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("FAIRLEAD_ARTIFACT_PREFIXES", "s3://team-a"),
+        ("FAIRLEAD_ARTIFACT_PREFIXES", "team-a=/data"),
+        ("FAIRLEAD_SERVICE_ACCOUNTS", "trainer"),
+    ],
+)
+def test_a_malformed_list_is_an_error_at_startup(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ValueError, match=f"{variable}: got '{value}', expected str: Value error, expected"):
+        read_settings()
