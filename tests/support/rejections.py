@@ -77,6 +77,8 @@ REJECTIONS = (
          spec__dataset={"uri": "s3://data/x", "digest": "sha256:12"}),
     _job("a gate without a digest", ("digest", "requireValidation"),
          spec__dataset={"uri": "s3://data/x", "requireValidation": True}),
+    _job("a suite without a gate", ("suite", "requireValidation"),
+         spec__dataset={"uri": "s3://data/x", "suite": "sha256:" + "ab" * 32}),
     _job("a name too long for the children's names", ("name", "50"), metadata__name="a" * 51),
     _job("a name that is not a DNS label", ("name",), '"1digits"', metadata__name="1digits"),
     _job("hostPath", ("hostPath",), **{f"{_POD}volumes": [{"name": "v", "hostPath": {"path": "/"}}]}),

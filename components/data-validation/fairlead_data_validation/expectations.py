@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]
+from fairlead_contracts.validation import digest_expectations
 
 from .errors import ValidationImpossible
 
@@ -34,6 +35,8 @@ class Result:
     """The result of a suite on a table."""
 
     suite: str
+    suite_digest: str
+    """The digest of its expectations."""
     success: bool
     outcomes: tuple[Outcome, ...]
     document: dict[str, Any]
@@ -54,15 +57,16 @@ def validate(table: pd.DataFrame, suite_file: Path) -> Result:
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    suite = _load_suite(suite_file)
+    suite, digest = _load_suite(suite_file)
     asset = context.data_sources.add_pandas("dataset").add_dataframe_asset("rows")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": table})
     document = batch.validate(suite, result_format="SUMMARY").to_json_dict()  # type: ignore[no-untyped-call]
     outcomes = tuple(_read_outcome(entry) for entry in document["results"])
-    return Result(suite.name, bool(document["success"]), outcomes, _strip(document))
+    return Result(suite.name, digest, bool(document["success"]), outcomes, _strip(document))
 
 
-def _load_suite(file: Path) -> "ExpectationSuite":
+def _load_suite(file: Path) -> "tuple[ExpectationSuite, str]":
+    """Return the suite and the digest of its expectations."""
     from great_expectations import ExpectationSuite
     from great_expectations.exceptions.exceptions import GreatExpectationsError
     from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
@@ -82,7 +86,8 @@ def _load_suite(file: Path) -> "ExpectationSuite":
             ExpectationConfiguration(**entry).to_domain_obj()
         except (GreatExpectationsError, ValueError, TypeError) as error:
             raise ValidationImpossible(f"suite {file}: expectations[{index}]: {error}") from None
-    return ExpectationSuite(name=document["name"], expectations=entries)
+    digest = digest_expectations(entries)  # the suite changes the entries
+    return ExpectationSuite(name=document["name"], expectations=entries), digest
 
 
 def _read_outcome(entry: dict[str, Any]) -> Outcome:

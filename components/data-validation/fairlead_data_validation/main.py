@@ -57,10 +57,10 @@ def validate_dataset(uri: str, digest: str | None, suite: Path) -> Verdict:
 
 def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> Verdict:
     target = validation_uri(uri, dataset.digest)
-    existing = _read_passing(target)
+    existing = _read_passing(target, result.suite_digest)
     if existing is not None:
         return Verdict(result, target, existing, kept=True)
-    contract = ValidationResult.build(result.success, result.suite, result.failed)
+    contract = ValidationResult.build(result.success, result.suite, result.failed, result.suite_digest)
     manifest = publish(
         files,
         target,
@@ -73,14 +73,14 @@ def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> Verdic
     return Verdict(result, target, manifest, kept=False)
 
 
-def _read_passing(uri: str) -> Manifest | None:
-    """Return the existing result if it is final."""
+def _read_passing(uri: str, suite_digest: str) -> Manifest | None:
+    """Return the existing result if it is final: only for the suite that has passed."""
     try:
         manifest = read_manifest(uri)
-        passed = ValidationResult.parse(dict(manifest.parameters), "parameters").success
+        found = ValidationResult.parse(dict(manifest.parameters), "parameters")
     except (ArtifactNotFound, ContractError):
         return None
-    return manifest if passed else None
+    return manifest if found.success and found.suite_digest == suite_digest else None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -97,7 +97,8 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"fairlead-data-validation: {error}\n")
         return 1
     success = verdict.result.success
-    sys.stdout.write(f"{build_text(verdict.result)}\n\n{'passed' if success else 'FAILED'}: {verdict.uri}\n")
+    sys.stdout.write(f"{build_text(verdict.result)}\n\nsuite {verdict.result.suite} ({verdict.result.suite_digest})\n")
+    sys.stdout.write(f"{'passed' if success else 'FAILED'}: {verdict.uri}\n")
     if verdict.kept:
         suite = verdict.manifest.parameters.get("suite")
         sys.stdout.write(f"A passing result of suite {suite} already exists; it is final and was kept.\n")

@@ -64,6 +64,12 @@ class Dataset(ApiModel):
             lambda dataset: not dataset.require_validation or dataset.digest is not None,
             field=".digest",
         ),
+        Rule(
+            "!has(self.suite) || self.requireValidation",
+            "suite: has no effect, because requireValidation is false",
+            lambda dataset: dataset.suite is None or dataset.require_validation,
+            field=".suite",
+        ),
     )
 
     uri: str = Field(max_length=1024, pattern=ARTIFACT_URI)
@@ -72,6 +78,8 @@ class Dataset(ApiModel):
     """The expected SHA-256 digest of its manifest. A dataset with another digest is rejected."""
     require_validation: bool = False
     """Keep the job Blocked until a passing validation result for this digest exists."""
+    suite: str | None = Field(None, max_length=71, pattern=DIGEST)
+    """The digest of the expectations that must have passed; if unset, a passing result of any suite counts."""
 
 
 class ModelOutput(ApiModel):

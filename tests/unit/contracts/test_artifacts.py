@@ -29,7 +29,7 @@ VALUES: list[tuple[Any, dict[str, Any]]] = [
     (SIGNATURE, {"inputs": [{"name": "image", "dtype": "FP32", "shape": [-1, 1, 8, 8]}],
                  "outputs": [{"name": "logits", "dtype": "FP32", "shape": [-1, 10]}]}),
     (ValidationResult(success=False, suite="digits", failed=("column x: no",)),
-     {"success": False, "suite": "digits", "failed": ["column x: no"]}),
+     {"success": False, "suite": "digits", "suiteDigest": None, "failed": ["column x: no"]}),
     (ConversionTable(**dict(CONVERSION), split="eval", scale=1.0, offset=0.0, atol=1e-4, rtol=1e-3, min_accuracy=0.95),
      {"examples": 300, "max_abs_difference": 1e-6, "max_rel_difference": 1e-3, "outside_tolerance": 0, "values": 3000,
       "torch_accuracy": None, "onnx_accuracy": 0.99, "split": "eval", "scale": 1.0, "offset": 0.0, "atol": 1e-4,

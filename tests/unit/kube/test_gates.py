@@ -8,6 +8,7 @@ from fairlead.api.training_job import Dataset
 from fairlead.core.training_job.gate import check_gate
 from fairlead.kube.gates import ask_artifacts, ask_gate
 from fairlead_artifacts import Manifest, Parent, publish, validation_uri
+from fairlead_contracts.validation import ValidationResult, digest_expectations
 
 from tests.support.resources import make_deployment
 
@@ -24,16 +25,21 @@ def make_artifact(folder: Path, content: str, uri: str, **more: object) -> tuple
     return uri, publish(source, uri, producer="test/1", **more)  # type: ignore[arg-type]
 
 
-def validate(folder: Path, dataset: tuple[str, Manifest], success: bool, parent: str | None = None) -> None:
+def validate(
+    folder: Path, dataset: tuple[str, Manifest], success: bool, parent: str | None = None, suite: str | None = None
+) -> None:
     uri, manifest = dataset
-    parameters = {"success": success, "failed": [] if success else ["pixel_max: 255, expected at most 16"]}
+    failed = [] if success else ["pixel_max: 255, expected at most 16"]
+    parameters = ValidationResult.build(success, "pixels", failed, suite).to_json()
     parents = [Parent("dataset", parent or manifest.digest, uri)]
     place = validation_uri(uri, manifest.digest)
-    make_artifact(folder, "result", place, kind="validation", parents=parents, parameters=parameters)
+    make_artifact(folder, "result", place, kind="validation", parents=parents, parameters=parameters, replace=True)
 
 
-async def find(dataset: tuple[str, Manifest], digest: str | None = None, required: bool = True) -> str:
-    expected = Dataset(uri=dataset[0], digest=digest or dataset[1].digest, require_validation=required)
+async def find(
+    dataset: tuple[str, Manifest], digest: str | None = None, required: bool = True, suite: str | None = None
+) -> str:
+    expected = Dataset(uri=dataset[0], digest=digest or dataset[1].digest, require_validation=required, suite=suite)
     finding = check_gate(expected, ask_gate(expected).read())
     return f"{finding.reason}: {finding.message}" if finding else "open"
 
@@ -51,6 +57,32 @@ async def test_a_failed_validation_names_what_failed(tmp_path: Path, dataset: tu
     validate(tmp_path, dataset, success=False)
     assert "ValidationFailed" in (message := await find(dataset))
     assert "pixel_max: 255, expected at most 16" in message
+
+
+STRICT, LAX = digest_expectations([{"max": 16}]), digest_expectations([{"max": 999}])
+
+
+async def test_only_a_result_of_the_required_suite_counts(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
+    validate(tmp_path, dataset, success=True, suite=LAX)
+    assert (message := await find(dataset, suite=STRICT)).startswith("OtherSuiteValidated")
+    assert f"got a result of suite pixels ({LAX}), expected one of suite {STRICT}" in message
+    assert await find(dataset) == "open"
+    validate(tmp_path, dataset, success=True, suite=STRICT)
+    assert await find(dataset, suite=STRICT) == "open"
+
+
+async def test_a_result_without_its_suites_digest_is_of_no_required_suite(
+    tmp_path: Path, dataset: tuple[str, Manifest]
+) -> None:
+    validate(tmp_path, dataset, success=True)
+    assert (await find(dataset, suite=STRICT)).startswith("OtherSuiteValidated")
+
+
+async def test_a_later_failing_result_closes_the_gate(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:
+    validate(tmp_path, dataset, success=True, suite=LAX)
+    validate(tmp_path, dataset, success=False, suite=STRICT)
+    assert (message := await find(dataset)).startswith("ValidationFailed")
+    assert f"suite pixels ({STRICT})" in message
 
 
 async def test_a_validation_of_another_digest_is_rejected(tmp_path: Path, dataset: tuple[str, Manifest]) -> None:

@@ -21,11 +21,11 @@ def check_gate(dataset: Dataset | None, gate: Gate) -> Finding | None:
         return Finding("DatasetDigestMismatch", message)
     if not dataset.require_validation or gate.validation is None:
         return None
-    return _check_validation(gate.validation, found.digest)
+    return _check_validation(gate.validation, found.digest, dataset.suite)
 
 
-def _check_validation(result: ArtifactFacts, digest: str) -> Finding | None:
-    """Find why a validation result does not pass: missing, invalid, for another dataset, or failed."""
+def _check_validation(result: ArtifactFacts, digest: str, suite: str | None) -> Finding | None:
+    """Find why a validation result does not pass: missing, invalid, for another dataset or suite, or failed."""
     uri = result.uri
     if result.missing:
         return Finding("ValidationMissing", f"No validation result for {digest}; expected it at {uri}.")
@@ -39,6 +39,9 @@ def _check_validation(result: ArtifactFacts, digest: str) -> Finding | None:
         verdict = ValidationResult.parse(dict(result.parameters), "parameters")
     except ContractError as error:
         return Finding("InvalidValidationResult", f"{uri}: {error}.")
+    by = f"suite {verdict.suite or 'without a name'} ({verdict.suite_digest or 'of unknown digest'})"
+    if suite and verdict.suite_digest != suite:
+        return Finding("OtherSuiteValidated", f"{uri}: got a result of {by}, expected one of suite {suite}.")
     if not verdict.success:
-        return Finding("ValidationFailed", f"{uri}: {'; '.join(verdict.failed) or 'no reason given'}.")
+        return Finding("ValidationFailed", f"{uri}: {by}: {'; '.join(verdict.failed) or 'no reason given'}.")
     return None
