@@ -13,3 +13,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/name: fairlead-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
+
+{{- define "fairlead.pullSecrets" -}}
+{{- $names := list }}
+{{- range .Values.imagePullSecrets }}{{ $names = append $names .name }}{{ end }}
+{{- join "," $names }}
+{{- end }}

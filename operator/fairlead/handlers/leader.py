@@ -15,7 +15,6 @@ from fairlead.kube.kinds import LEASE
 
 _log = logging.getLogger(__name__)
 
-NAME = "fairlead-operator"
 _DURATION, _RENEW, _RETRY = 15.0, 5.0, 2.0
 """Seconds that a lease lasts, between renewals and between attempts to acquire it, as in client-go."""
 _ATTEMPT_TIMEOUT = 2.5
@@ -23,10 +22,10 @@ _ATTEMPT_TIMEOUT = 2.5
 
 
 class LeaderElection:
-    """Holds the Lease `fairlead-operator` in one namespace under one identity."""
+    """Holds a Lease in one namespace under one identity."""
 
-    def __init__(self, kube: KubeClient, namespace: str, identity: str) -> None:
-        self._kube, self._namespace, self._identity = kube, namespace, identity
+    def __init__(self, kube: KubeClient, namespace: str, identity: str, name: str) -> None:
+        self._kube, self._namespace, self._identity, self._name = kube, namespace, identity, name
         # expiry is measured with our own clock: another holder's clock may be wrong
         self._seen: tuple[Any, float] = (None, 0.0)
         self._renewed = -_DURATION
@@ -52,12 +51,12 @@ class LeaderElection:
             await asyncio.sleep(_RENEW if time.monotonic() - self._renewed < _RENEW else _RETRY)
             await self._try()
         metrics.LEADER.set(0)
-        _log.error("lost the lease %s/%s", self._namespace, NAME)
+        _log.error("lost the lease %s/%s", self._namespace, self._name)
 
     async def release(self) -> None:
         """Release the lease, so that the next leader need not wait for its expiry."""
         metrics.LEADER.set(0)
-        lease = await self._kube.find(LEASE, NAME, self._namespace)
+        lease = await self._kube.find(LEASE, self._name, self._namespace)
         if lease and lease["spec"].get("holderIdentity") == self._identity:
             lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
             await self._kube.replace(LEASE, lease)
@@ -67,7 +66,7 @@ class LeaderElection:
         try:
             # the client's own retries may take longer than the lease lasts
             async with asyncio.timeout(_ATTEMPT_TIMEOUT):
-                lease = await self._kube.find(LEASE, NAME, self._namespace)
+                lease = await self._kube.find(LEASE, self._name, self._namespace)
                 if lease is not None and not self._may_acquire(lease):
                     self._renewed = -_DURATION  # another one leads
                     return False
@@ -80,10 +79,10 @@ class LeaderElection:
                 return True
         except ApiError as error:
             if error.code != 409:
-                _log.warning("lease %s/%s: %s", self._namespace, NAME, error)
+                _log.warning("lease %s/%s: %s", self._namespace, self._name, error)
             return False
         except (aiohttp.ClientError, TimeoutError) as error:
-            _log.warning("lease %s/%s: %s", self._namespace, NAME, type(error).__name__)
+            _log.warning("lease %s/%s: %s", self._namespace, self._name, type(error).__name__)
             return False
 
     def _may_acquire(self, lease: dict[str, Any]) -> bool:
@@ -106,5 +105,5 @@ class LeaderElection:
             "acquireTime": before.get("acquireTime", now) if mine else now,
             "leaseTransitions": before.get("leaseTransitions", 0) + (0 if mine or not lease else 1),
         }
-        metadata = lease["metadata"] if lease else {"name": NAME, "namespace": self._namespace}
+        metadata = lease["metadata"] if lease else {"name": self._name, "namespace": self._namespace}
         return {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}

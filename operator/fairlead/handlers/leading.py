@@ -27,7 +27,7 @@ async def lead(
         return await _lead(settings, context, queue, health, stop, None)
     # connections of its own: a renewal must not wait behind the writes of large jobs
     async with KubeClient(context.writer.kube.config) as kube:
-        election = LeaderElection(kube, settings.lease_namespace, settings.identity)
+        election = LeaderElection(kube, settings.lease_namespace, settings.identity, settings.lease_name)
         await election.acquire()
         context.writer.kube.may_write = election.may_write
         return await _lead(settings, context, queue, health, stop, election)
