@@ -1,15 +1,16 @@
 """Ownership is decided by the owner's uid, not by name or labels: other owners' objects are ignored and unchanged."""
 
 import json
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.conftest import Operator
+from tests.integration.conftest import Operator, free_port
 from tests.integration.test_model_deployment import create_deployment, make_models, wait_for_reason
 from tests.integration.test_training_job import SUCCESS, create_job, finish_pod, pods_of, run_pods, wait_for_pods
-from tests.support.api_server import Kubectl, condition, wait_for
+from tests.support.api_server import OPERATOR_NAMESPACE, Kubectl, condition, running_operator, wait_for
 from tests.support.requests import count_requests
 from tests.support.resources import Object
 
@@ -129,3 +130,48 @@ def test_a_status_is_not_derived_from_an_older_object(kubectl: Kubectl, operator
     run_pods(kubectl, "raced")
     wait_for(lambda: kubectl.get("tj", "raced").get("status", {}).get("phase") == "Running", "Running")
     assert kubectl.get("tj", "raced")["status"]["modelVersion"] == "other-2"
+
+
+def test_a_second_installation_notices_the_first_and_waits(kubectl: Kubectl, operator: Operator, folder: Path) -> None:
+    kubectl("create", "namespace", "second-system")
+    role = "fairlead-operator-leader"
+    for kind, name, *flags in (
+        ("role", role, "--verb=get,create,update", "--resource=leases"),
+        ("rolebinding", role, f"--role={role}", f"--serviceaccount={OPERATOR_NAMESPACE}:fairlead-operator"),
+    ):
+        kubectl("create", kind, name, "-n", "second-system", *flags)
+    port = free_port()
+    log = folder / f"operator-{port}.log"
+    with running_operator(kubectl, folder, port, FAIRLEAD_LEASE_NAMESPACE="second-system"):
+        holder = f"{OPERATOR_NAMESPACE}/fairlead-operator"
+        wait_for(lambda: f"waiting for the lease kube-system/fairlead-scope, which {holder}" in log.read_text(), "it")
+        assert read_metric(port, "fairlead_leader") == 0
+        assert read_metric(operator.port, "fairlead_leader") == 1
+    lease = kubectl.get("lease", "fairlead-scope", "kube-system")
+    assert lease["spec"]["holderIdentity"] == holder
+
+
+def read_metric(port: int, name: str) -> float:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
+        lines = response.read().decode().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+
+
+def test_a_child_that_somebody_changed_is_repaired(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
+    create_deployment(kubectl, "drifting", **make_models(tmp_path))
+    wait_for_reason(kubectl, "drifting", "PodsNotReady")
+    kubectl("scale", "deployment", "drifting-main", "--replicas=5")
+    kubectl("patch", "service", "drifting", "--type=merge", "-p", '{"spec": {"selector": {"app": "other"}}}')
+    wait_for(lambda: kubectl.get("deployment", "drifting-main")["spec"]["replicas"] == 1, "the replicas")
+    wait_for(lambda: "app" not in kubectl.get("service", "drifting")["spec"]["selector"], "the selector")
+
+
+def test_a_key_that_was_deleted_is_created_again(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "keyless")
+    wait_for_pods(kubectl, "keyless")
+    kubectl("delete", "secret", "keyless-key")
+    binding = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "keyless-worker-0", "namespace": "default"}}
+    node = {"target": {"apiVersion": "v1", "kind": "Node", "name": "some-node"}}
+    kubectl("create", "--raw", "/api/v1/namespaces/default/pods/keyless-worker-0/binding", "-f", "-",
+            stdin=json.dumps(binding | node))  # fmt: skip
+    wait_for(lambda: kubectl.get("secret", "keyless-key"), "the key, 30 s after the pod was created", 60)

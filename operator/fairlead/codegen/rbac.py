@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from fairlead.core.names import SCOPE_LEASE
 from fairlead.kube.kinds import LEASE, MODEL_DEPLOYMENT, OPERATOR_KINDS, WATCHED
 
 NAME = "fairlead-operator"
@@ -18,6 +19,10 @@ def build_rules() -> list[dict[str, Any]]:
             {"apiGroups": [kind.group], "resources": [f"{kind.plural}/{sub}"], "verbs": list(verbs)}
             for sub, verbs in kind.subresources
         ]
+    # where installations meet; a rule for creations cannot have a name
+    leases = {"apiGroups": [LEASE.group], "resources": [LEASE.plural]}
+    rules.append(leases | {"verbs": ["create"]})
+    rules.append(leases | {"resourceNames": [SCOPE_LEASE], "verbs": ["get", "update"]})
     return rules
 
 

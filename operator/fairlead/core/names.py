@@ -28,6 +28,9 @@ MAIN_CONTAINERS = {LAUNCHER: LAUNCHER, WORKER: TRAINER}
 FIRST_NODE_PORT = 9001
 """The first port of a pod's Seldon microservices."""
 
+SCOPE_LEASE = "fairlead-scope"
+"""The Lease of the installation that works on a cluster or namespace."""
+
 KEY_FOLDER = "/etc/fairlead/key"
 GRAPH_FOLDER = "/etc/fairlead/graph"
 WORK_FOLDER = "/fairlead/work"

@@ -8,7 +8,6 @@ from typing import Any
 
 import aiohttp
 
-from fairlead.handlers import metrics
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import LEASE
@@ -42,20 +41,29 @@ class LeaderElection:
         """Wait until this process is the leader."""
         while not await self._try():  # noqa: ASYNC110 - the change happens on the server
             await asyncio.sleep(_RETRY)
-        metrics.LEADER.set(1)
-        _log.info("leading as %s", self._identity)
+        _log.info("holding the lease %s/%s as %s", self._namespace, self._name, self._identity)
 
     async def hold(self) -> None:
         """Renew the lease; returns when it is lost, after which this process must stop."""
         while self.may_write():
             await asyncio.sleep(_RENEW if time.monotonic() - self._renewed < _RENEW else _RETRY)
             await self._try()
-        metrics.LEADER.set(0)
         _log.error("lost the lease %s/%s", self._namespace, self._name)
+
+    async def claim(self) -> None:
+        """Try to hold the lease, and warn while another installation does, until cancelled."""
+        warned = False
+        while True:
+            held = await self._try()
+            if not held and not warned:
+                _log.warning(
+                    "another installation works on the namespace %s, too: see its lease %s", self._namespace, self._name
+                )
+            warned = not held
+            await asyncio.sleep(_RENEW)
 
     async def release(self) -> None:
         """Release the lease, so that the next leader need not wait for its expiry."""
-        metrics.LEADER.set(0)
         lease = await self._kube.find(LEASE, self._name, self._namespace)
         if lease and lease["spec"].get("holderIdentity") == self._identity:
             lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
@@ -90,6 +98,8 @@ class LeaderElection:
         if not holder or holder == self._identity:
             return True
         state = (holder, lease["spec"].get("renewTime"))
+        if self._seen[0] is None or holder != self._seen[0][0]:
+            _log.info("waiting for the lease %s/%s, which %s holds", self._namespace, self._name, holder)
         if state != self._seen[0]:
             self._seen = (state, time.monotonic())
         return time.monotonic() - self._seen[1] > float(lease["spec"].get("leaseDurationSeconds", _DURATION))

@@ -1,10 +1,13 @@
 """The work of the leader: watch, reconcile, audit, renew the lease."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 import aiohttp
 
+from fairlead.core import names
+from fairlead.handlers import metrics
 from fairlead.handlers.health import Health
 from fairlead.handlers.leader import LeaderElection
 from fairlead.handlers.queue import KeyedQueue
@@ -30,7 +33,18 @@ async def lead(
         election = LeaderElection(kube, settings.lease_namespace, settings.identity, settings.lease_name)
         await election.acquire()
         context.writer.kube.may_write = election.may_write
-        return await _lead(settings, context, queue, health, stop, election)
+        return await _lead(settings, context, queue, health, stop, election, _find_scopes(settings, kube))
+
+
+def _find_scopes(settings: OperatorSettings, kube: KubeClient) -> list[LeaderElection]:
+    """Return the leases by which installations notice each other, held in the name of the installation.
+
+    Cluster-wide there is one, where tenants cannot write. Else there is one in each watched namespace, where its users
+    can, so that it only warns.
+    """
+    installation = f"{settings.lease_namespace}/{settings.lease_name}"
+    places = settings.watched_namespaces or (settings.scope_namespace,)
+    return [LeaderElection(kube, place, installation, names.SCOPE_LEASE) for place in places]
 
 
 async def _lead(
@@ -40,21 +54,33 @@ async def _lead(
     health: Health,
     stop: asyncio.Event,
     election: LeaderElection | None,
+    scopes: Sequence[LeaderElection] = (),
 ) -> int:
     """Work while leading, and give the lease back at the end; returns 1 once the lease is lost."""
-    health.start()
-    tasks = [asyncio.create_task(_work(settings, context, queue, health, stop))]
-    if election:
-        tasks.append(asyncio.create_task(election.hold()))
+    tasks = [asyncio.create_task(election.hold())] if election else []
+    exclusive = not settings.watched_namespaces
     try:
+        for scope in scopes if exclusive else ():
+            acquiring = asyncio.create_task(scope.acquire())
+            tasks.append(acquiring)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if not acquiring.done():
+                return 1
+            tasks[-1] = asyncio.create_task(scope.hold())
+        health.start()
+        metrics.LEADER.set(1)
+        tasks += [asyncio.create_task(scope.claim()) for scope in scopes if not exclusive]
+        tasks.append(asyncio.create_task(_work(settings, context, queue, health, stop)))
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
         return 1
     finally:
+        metrics.LEADER.set(0)
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        if tasks:
+            await asyncio.wait(tasks)
         if election:
             with suppress(ApiError, aiohttp.ClientError, TimeoutError):
                 await election.release()

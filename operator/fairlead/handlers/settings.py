@@ -25,6 +25,8 @@ class OperatorSettings(BaseSettings, Settings):
     """The namespace of the Lease for leader election; empty to disable leader election."""
     lease_name: str = "fairlead-operator"
     """The name of that Lease; each installation in a namespace has its own."""
+    scope_namespace: str = "kube-system"
+    """Where cluster-wide installations meet: only the holder of a Lease there works, the others wait."""
     identity: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}", validation_alias="POD_NAME")
     """The identity of the holder in that Lease; read from POD_NAME."""
     resync_seconds: float = Field(300.0, gt=0)
