@@ -37,7 +37,7 @@ def wait_until(
                 on_observed(found)
             if done(found):
                 return found
-            known = "; ".join(map(describe, conditions(found))) or "the operator has not reconciled it yet"
+            known = "; ".join(map(describe, _explaining(conditions(found)))) or "the operator has not reconciled it yet"
         if time.monotonic() + _POLL_SECONDS > deadline:
             raise WaitTimeout(f"{what}: not finished after {seconds:g} s: {known}")
         time.sleep(_POLL_SECONDS)
@@ -79,6 +79,14 @@ def find_condition(obj: Object, type_: str) -> Object | None:
         if (condition["type"], condition["status"]) == (type_, "True"):
             return condition if condition.get("observedGeneration") == generation else None
     return None
+
+
+def _explaining(found: list[Object]) -> list[Object]:
+    """Return the conditions that say what is going on: those that are True, without the summaries of kstatus."""
+    summaries = ("Ready", "Reconciling", "Stalled")
+    return [c for c in found if c["status"] == "True" and c["type"] not in summaries] or [
+        c for c in found if c["message"]
+    ]
 
 
 def describe(condition: Object) -> str:

@@ -15,6 +15,7 @@ def _job(*conditions: dict[str, Any]) -> Answer:
 
 
 BLOCKED = {"type": "Blocked", "status": "True", "reason": "NotValidated", "message": "No validation for this digest."}
+APPLYING = {"type": "Running", "status": "False", "reason": "PodsPending", "message": "Waiting for pods."}
 DONE = {"type": "Succeeded", "status": "True", "reason": "Done", "message": "", "observedGeneration": 1}
 FAILED = {"type": "Failed", "status": "True", "reason": "WorkerFailed", "message": "exit 3", "observedGeneration": 1}
 
@@ -48,6 +49,12 @@ def test_a_failure_can_be_waited_for(serve: Serve) -> None:
             WaitTimeout,
             "Blocked=True NotValidated: No validation for this digest",
             id="it stays blocked",
+        ),
+        pytest.param(
+            _job({"type": "Failed", "status": "False", "reason": "Applying", "message": ""}, APPLYING),
+            WaitTimeout,
+            "not finished after 1 s: Running=False PodsPending: Waiting for pods.$",
+            id="conditions without a message say nothing",
         ),
         pytest.param(_job(), WaitTimeout, "the operator has not reconciled it yet", id="no operator runs"),
         pytest.param((404, {"message": "not found"}), NotFound, "deleted while waiting for it", id="it is deleted"),
