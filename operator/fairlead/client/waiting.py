@@ -82,11 +82,9 @@ def find_condition(obj: Object, type_: str) -> Object | None:
 
 
 def _explaining(found: list[Object]) -> list[Object]:
-    """Return the conditions that say what is going on: those that are True, without the summaries of kstatus."""
-    summaries = ("Ready", "Reconciling", "Stalled")
-    return [c for c in found if c["status"] == "True" and c["type"] not in summaries] or [
-        c for c in found if c["message"]
-    ]
+    """Return the conditions that have a message, without the summaries of kstatus if there are others."""
+    explained = [condition for condition in found if condition["message"]]
+    return [c for c in explained if c["type"] not in ("Ready", "Reconciling", "Stalled")] or explained
 
 
 def describe(condition: Object) -> str:
