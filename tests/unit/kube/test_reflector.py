@@ -70,6 +70,7 @@ async def test_a_dropped_watch_lists_again_and_reports_deleted_objects() -> None
     async with reflecting(api) as (cache, changed):
         await wait_until(lambda: phases(cache) == {"b": "Running"})
         assert len(changed) == 4
+        await wait_until(lambda: len(api.asked(watch=True)) == 2)
     assert api.asked(watch=True)[-1]["resourceVersion"] == "9"
 
 
