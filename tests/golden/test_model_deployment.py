@@ -141,6 +141,8 @@ CASES = {
     ),
     "graph-that-the-contract-rejects": Case("what the contract rejects is a finding, not an exception",
                                             REJECTED_BY_CONTRACT, ObservedDeployment(artifacts=ARTIFACTS)),
+    "not-asked-yet": Case("nothing is decided until the Service has been asked", GOOD,
+                          replace(SERVING, answer=ServiceAnswer(pending=True))),
     "ready": Case("it is ready; provenance is recorded", GOOD, SERVING),
     "ready-drops-what-is-old": Case(
         "children of an earlier spec are deleted once the new one is ready", GOOD,

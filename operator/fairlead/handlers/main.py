@@ -21,11 +21,11 @@ from fairlead.kube.client import KubeClient
 from fairlead.kube.config import ConfigError, load_config
 from fairlead.kube.errors import ApiError, NotLeading
 from fairlead.kube.execute import Writer
+from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.kinds import Key, Kind
 from fairlead.kube.observe import Sources
 from fairlead.kube.reports import Reports
 from fairlead.kube.resources import ResourceCache
-from fairlead.kube.store_reader import StoreReader
 
 _log = logging.getLogger(__name__)
 
@@ -35,6 +35,9 @@ _SETTLE_SECONDS, _BUSY_SETTLE_SECONDS = 0.02, 0.3
 While all workers are taken it is longer, so that the pods of new resources are created before the status of others is
 written.
 """
+
+_ANSWER_SECONDS = 10.0
+"""How long a Service may take to respond, including the wait for those of the same namespace."""
 
 
 def main() -> None:
@@ -84,8 +87,9 @@ def _build_context(
         http, queue.add, settings.progress_seconds,
         settings.progress_reads_per_second, settings.progress_writes_per_second,
     )  # fmt: skip
-    store = StoreReader(queue.add, settings.store_seconds)
-    sources = Sources(children, reports, store, http, settings)
+    store = Inquiries(queue.add, settings.store_seconds)
+    answers = Inquiries(queue.add, _ANSWER_SECONDS, per_namespace=16, source="the Service")
+    sources = Sources(children, reports, store, answers, http, settings)
     return Context(Writer(kube, children), ResourceCache(queue.add), sources)
 
 

@@ -58,7 +58,7 @@ async def _plan_job(sources: Sources, job: TrainingJob, now: datetime, rejection
 async def _plan_deployment(
     sources: Sources, deployment: ModelDeployment, now: datetime, rejection: Finding | None
 ) -> Plan:
-    observed = await observe_deployment(sources, deployment, rejection)
+    observed = observe_deployment(sources, deployment, rejection)
     return plan_model_deployment(deployment, observed, sources.settings, now)
 
 
@@ -74,6 +74,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
     if stored is None or stored.deleting:
         context.sources.reports.drop(key)
         context.sources.store.forget(key)
+        context.sources.answers.forget(key)
         context.writer.forget(key)
         return None  # garbage collection deletes its children
     reconciler = RECONCILERS[key.kind]

@@ -19,7 +19,7 @@ from fairlead.api.training_job import Dataset
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact
 from fairlead.core.training_job.observed import Gate
-from fairlead.kube.store_reader import Question
+from fairlead.kube.inquiries import Question
 
 _CHAIN_LIMIT = 32
 """The maximum number of artifacts in a status."""

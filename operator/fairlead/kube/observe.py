@@ -17,12 +17,14 @@ from fairlead.core.training_job.observed import Gate, ObservedJob
 from fairlead.core.views import ChildView, PodView
 from fairlead.kube.children import Child, ChildCache
 from fairlead.kube.gates import ask_artifacts, ask_gate
+from fairlead.kube.inquiries import Inquiries, Question
 from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE, Key, Kind
 from fairlead.kube.reports import Reports, url_host
-from fairlead.kube.store_reader import StoreReader
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
 """For a Service that does not respond; the next reconcile retries."""
+_ANSWER_SECONDS = 1.5
+"""How old a response may be; a deployment that is not ready is reconciled every two seconds."""
 _FRESH = 0.9
 """How old an answer of the artifact store may be, as a share of the interval in which it is asked."""
 
@@ -33,7 +35,9 @@ class Sources:
 
     children: ChildCache
     reports: Reports
-    store: StoreReader
+    store: Inquiries
+    answers: Inquiries
+    """The responses of deployments' Services."""
     http: aiohttp.ClientSession
     settings: Settings
 
@@ -54,7 +58,7 @@ def observe_job(sources: Sources, job: TrainingJob, rejection: Finding | None = 
     )
 
 
-async def observe_deployment(
+def observe_deployment(
     sources: Sources, deployment: ModelDeployment, rejection: Finding | None = None
 ) -> ObservedDeployment:
     """Gather a deployment's children, pods and models, and check whether its Service is ready."""
@@ -72,7 +76,7 @@ async def observe_deployment(
         config_maps=_views(owned, CONFIG_MAP),
         pods=tuple(child.view for child in replicas if isinstance(child.view, PodView)),
         artifacts=_observe_artifacts(sources, key, deployment),
-        answer=await _observe_answer(sources.http, address),
+        answer=_observe_answer(sources, key, address),
         rejection=rejection,
     )
 
@@ -112,9 +116,16 @@ def _follow_launcher(reports: Reports, key: Key, job: TrainingJob, pods: tuple[P
         reports.drop(key)
 
 
-async def _observe_answer(http: aiohttp.ClientSession, address: str | None) -> ServiceAnswer | None:
+def _observe_answer(sources: Sources, key: Key, address: str | None) -> ServiceAnswer | None:
+    """Return the last response of a Service, and ask again if it is old."""
     if not address:
+        sources.answers.forget(key)
         return None
+    question = Question(address, partial(_ask, sources.http, address), lambda problem: ServiceAnswer(error=problem))
+    return sources.answers.latest(key, question, _ANSWER_SECONDS, outdated=True) or ServiceAnswer(pending=True)
+
+
+async def _ask(http: aiohttp.ClientSession, address: str) -> ServiceAnswer:
     url = f"http://{url_host(address)}:{names.SERVING_PORT}/v2/health/ready"
     try:
         async with http.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:

@@ -42,6 +42,8 @@ class ServiceAnswer:
     """The HTTP status code; None if there was no response."""
     error: str = ""
     """Why there was no response."""
+    pending: bool = False
+    """It has not been asked before; the deployment is reconciled again when it responds."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ def _plan_serving(
     serving = Finding("Answering", "The Service is ready.")
     if not any(_desired(deployment, predictor) for predictor in deployment.spec.predictors):
         serving = Finding("ScaledToZero", "spec.replicas is 0: no pod answers requests.")
+    elif observed.answer and observed.answer.pending:
+        return Plan(deployment.status)
     elif finding := check_answer(observed.answer):
         return _report(deployment, observed, phases.PROGRESSING, finding, now, _POLL_SECONDS)
     outage = check_artifacts(observed.artifacts)

@@ -1,13 +1,15 @@
-"""Reads of the artifact store, in threads beside the queue's workers, bounded per namespace and in time.
+"""Slow facts, from the artifact store and tenants' pods, read beside the queue's workers.
 
-A reconcile never waits for the store: it gets the last answer, or none, and the resource is reconciled again when a new
-answer arrives. A store that hangs so delays nothing but the resources that need it, and what serves keeps serving.
+Reads are bounded per namespace and in time. A reconcile never waits for them: it gets the last answer, or none, and the
+resource is reconciled again when a new answer arrives. So a store or a pod that hangs delays only the resources that need
+it, and what serves keeps serving.
 """
 
 import asyncio
+import inspect
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,8 +20,6 @@ from fairlead.kube.kinds import Key
 Facts = TypeVar("Facts")
 
 _THREADS = 32
-_PER_NAMESPACE = 4
-"""The maximum number of concurrent reads for a namespace. A read that hangs keeps its place until it ends."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Question(Generic[Facts]):
 
     subject: object
     """What the answer depends on. The answer to a question with another subject is dropped."""
-    read: Callable[[], Facts]
-    """Reads the facts; runs in a thread and may take long."""
+    read: Callable[[], Facts] | Callable[[], Awaitable[Facts]]
+    """Reads the facts and may take long; runs in a thread, unless it is a coroutine function."""
     failed: Callable[[str], Facts]
     """Returns the facts if nothing could be read, for the reason given."""
 
@@ -42,11 +42,18 @@ class _Entry:
     task: asyncio.Task[None] | None = None
 
 
-class StoreReader:
+class Inquiries:
     """Answers questions about resources. `answered` is called for a resource when an answer has arrived."""
 
-    def __init__(self, answered: Callable[[Key], None], seconds: float) -> None:
-        self._answered, self._seconds = answered, seconds
+    def __init__(
+        self,
+        answered: Callable[[Key], None],
+        seconds: float,
+        per_namespace: int = 4,
+        source: str = "the artifact store",
+    ) -> None:
+        """Read for `seconds` at most, with `per_namespace` concurrent reads; one that hangs keeps its place."""
+        self._answered, self._seconds, self._per_namespace, self._source = answered, seconds, per_namespace, source
         self._entries: dict[Key, _Entry] = {}
         self._places: dict[str, asyncio.Semaphore] = {}
         self._threads = ThreadPoolExecutor(_THREADS, "store")
@@ -76,7 +83,7 @@ class StoreReader:
             async with asyncio.timeout(self._seconds):
                 entry.facts = await self._read(key.namespace, question.read)
         except TimeoutError:
-            entry.facts = question.failed(f"the artifact store did not answer within {self._seconds:g} s")
+            entry.facts = question.failed(f"{self._source} did not answer within {self._seconds:g} s")
         except Exception as error:  # noqa: BLE001 - a task's outermost frame: what an artifact contains is not trusted
             entry.facts = question.failed(f"could not be read ({type(error).__name__})")
         entry.answered, entry.task = time.monotonic(), None
@@ -84,7 +91,10 @@ class StoreReader:
 
     async def _read(self, namespace: str, read: Callable[[], Any]) -> Any:
         """Run a read in a thread. Its place is free when the thread ends, even if nobody waits for it any more."""
-        places = self._places.setdefault(namespace, asyncio.Semaphore(_PER_NAMESPACE))
+        places = self._places.setdefault(namespace, asyncio.Semaphore(self._per_namespace))
+        if inspect.iscoroutinefunction(read):
+            async with places:
+                return await read()
         await places.acquire()
         reading = asyncio.get_running_loop().run_in_executor(self._threads, read)
         reading.add_done_callback(partial(_release, places))

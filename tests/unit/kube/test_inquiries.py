@@ -3,10 +3,11 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import pytest
+from fairlead.kube.inquiries import Inquiries, Question
 from fairlead.kube.kinds import Key
-from fairlead.kube.store_reader import Question, StoreReader
 
 KEY = Key("TrainingJob", "team-a", "digits")
 
@@ -35,9 +36,9 @@ def ask(read: Callable[[], str], subject: str = "digits") -> Question[str]:
     return Question(subject, read, lambda problem: f"failed: {problem}")
 
 
-def make_reader(seconds: float = 60) -> tuple[StoreReader, "asyncio.Queue[Key]"]:
+def make_reader(seconds: float = 60) -> tuple[Inquiries, "asyncio.Queue[Key]"]:
     answered: asyncio.Queue[Key] = asyncio.Queue()
-    return StoreReader(answered.put_nowait, seconds), answered
+    return Inquiries(answered.put_nowait, seconds), answered
 
 
 async def test_a_reconcile_never_waits_and_is_repeated_when_the_answer_arrives() -> None:
@@ -93,3 +94,27 @@ async def test_what_cannot_be_parsed_is_a_fact_and_no_exception() -> None:
     reader.latest(KEY, ask(read), 60)
     await answered.get()
     assert reader.latest(KEY, ask(read), 60) == "failed: could not be read (RecursionError)"
+
+
+async def test_a_coroutine_is_asked_without_a_thread_and_bounded_in_the_same_way() -> None:
+    answered: asyncio.Queue[Key] = asyncio.Queue()
+    reader = Inquiries(answered.put_nowait, 0.05, per_namespace=2, source="the Service")
+    asked: list[str] = []
+
+    async def hang(name: str) -> str:
+        asked.append(name)
+        await asyncio.Event().wait()
+        return name
+
+    async def respond() -> str:
+        return "200"
+
+    for name in ("a", "b", "c"):
+        reader.latest(Key("ModelDeployment", "hanging", name), Question(name, partial(hang, name), str), 60)
+    reader.latest(KEY, Question("x", respond, str), 60)
+    assert await answered.get() == KEY
+    assert asked == ["a", "b"]
+    key = await answered.get()
+    assert reader.latest(key, Question(key.name, partial(hang, key.name), str), 60) == (
+        "the Service did not answer within 0.05 s"
+    )
