@@ -1,8 +1,8 @@
 """Slow facts, from the artifact store and tenants' pods, read beside the queue's workers.
 
 Reads are bounded per namespace and in time. A reconcile never waits for them: it gets the last answer, or none, and the
-resource is reconciled again when a new answer arrives. So a store or a pod that hangs delays only the resources that need
-it, and what serves keeps serving.
+resource is reconciled again when a new answer arrives. A store or a pod that hangs so delays only what needs it, and what
+serves keeps serving.
 """
 
 import asyncio
