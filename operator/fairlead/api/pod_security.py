@@ -10,7 +10,8 @@ from pydantic import Field
 
 from fairlead.api.base import OpenModel, Rule
 
-_UNTYPED: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
+UNTYPED: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
+"""The schema of an object whose fields are not declared."""
 
 
 def never(field: str, value: Any, expected: str) -> Rule:
@@ -19,7 +20,7 @@ def never(field: str, value: Any, expected: str) -> Rule:
     return Rule(
         f"!has(self.{field}) || self.{field} != {literal}",
         f"{field}: got {literal.strip(chr(39))}, expected {expected}",
-        lambda model: (found := _get(model, field)) is None or found != value,
+        lambda model: (found := get_field(model, field)) is None or found != value,
         field=f".{field}",
     )
 
@@ -29,7 +30,7 @@ def absent(field: str, hint: str) -> Rule:
     return Rule(
         f"!has(self.{field})",
         f"{field}: is not allowed; {hint}",
-        lambda model: _get(model, field) is None,
+        lambda model: get_field(model, field) is None,
         field=f".{field}",
     )
 
@@ -41,7 +42,7 @@ def only(field: str, *allowed: str) -> Rule:
     return Rule(
         f"!has(self.{field}) || self.{field} in [{', '.join(map(_literal, values))}]",
         f"{field}: expected {expected}",
-        lambda model: (found := _get(model, field)) is None or found in values,
+        lambda model: (found := get_field(model, field)) is None or found in values,
         field=f".{field}",
     )
 
@@ -50,7 +51,8 @@ def _literal(value: Any) -> str:
     return f"'{value}'" if isinstance(value, str) else str(value).lower()
 
 
-def _get(model: Any, field: str) -> Any:
+def get_field(model: Any, field: str) -> Any:
+    """Return the value of a field by its name in JSON."""
     names = {str(info.alias): name for name, info in type(model).model_fields.items()}
     return getattr(model, names[field])
 
@@ -133,7 +135,7 @@ class PodSecurityContext(AnySecurityContext):
 
     cel: ClassVar[tuple[Rule, ...]] = (absent("sysctls", "they change the node's kernel"),)
 
-    sysctls: list[dict[str, Any]] | None = Field(None, max_length=64, json_schema_extra=_UNTYPED)
+    sysctls: list[dict[str, Any]] | None = Field(None, max_length=64, json_schema_extra=UNTYPED)
     """Not allowed."""
 
 
@@ -197,86 +199,3 @@ class Lifecycle(OpenModel):
     """The hook that runs after the start."""
     pre_stop: Handler | None = None
     """The hook that runs before the end."""
-
-
-class ProjectedSource(OpenModel):
-    """A source of a projected volume."""
-
-    cel: ClassVar[tuple[Rule, ...]] = (absent("serviceAccountToken", "pods do not access the API server"),)
-
-    service_account_token: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-
-
-class Projected(OpenModel):
-    """A projected volume."""
-
-    sources: list[ProjectedSource] | None = Field(None, max_length=32)
-    """Its sources."""
-
-
-_DENIED_VOLUMES = (
-    "hostPath", "nfs", "iscsi", "cephfs", "rbd", "glusterfs", "fc", "flexVolume", "flocker", "gitRepo", "quobyte",
-    "scaleIO", "storageos", "azureDisk", "azureFile", "awsElasticBlockStore", "gcePersistentDisk", "cinder",
-    "photonPersistentDisk", "portworxVolume", "vsphereVolume",
-)  # fmt: skip
-"""The volume types that `restricted` does not allow."""
-
-
-class Volume(OpenModel):
-    """A volume. Only the fields that Fairlead validates are declared."""
-
-    cel: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            " && ".join(f"!has(self.{field})" for field in _DENIED_VOLUMES),
-            "hostPath and other volumes outside of the level restricted are not allowed; use a PersistentVolumeClaim",
-            lambda volume: all(_get(volume, field) is None for field in _DENIED_VOLUMES),
-        ),
-    )
-
-    name: str = Field(max_length=63)
-    """The name of the volume, unique in the pod."""
-    projected: Projected | None = None
-    """Secrets, ConfigMaps and fields of the pod in one folder."""
-    host_path: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed, because it would expose the node's files."""
-    nfs: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    iscsi: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    cephfs: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    rbd: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    glusterfs: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    fc: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    flex_volume: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    flocker: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    git_repo: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    quobyte: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    scale_io: dict[str, Any] | None = Field(None, alias="scaleIO", json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    storageos: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    azure_disk: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    azure_file: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    aws_elastic_block_store: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    gce_persistent_disk: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    cinder: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    photon_persistent_disk: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    portworx_volume: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""
-    vsphere_volume: dict[str, Any] | None = Field(None, json_schema_extra=_UNTYPED)
-    """Not allowed."""

@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from fairlead.api.base import LIST_MAP_BY_NAME, OpenModel, Rule
-from fairlead.api.pod_security import Handler, Lifecycle, PodSecurityContext, Port, SecurityContext, Volume, never, only
+from fairlead.api.pod_security import Handler, Lifecycle, PodSecurityContext, Port, SecurityContext, never, only
+from fairlead.api.volumes import Volume
 
 TRAINER = "trainer"
 LAUNCHER = "launcher"

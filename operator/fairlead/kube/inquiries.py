@@ -1,7 +1,7 @@
 """Slow facts, from the artifact store and tenants' pods, read beside the queue's workers.
 
 Reads are bounded per namespace and in time. A reconcile never waits for them: it gets the last answer, or none, and the
-resource is reconciled again when a new answer arrives. A store or a pod that hangs so delays only what needs it, and what
+resource is reconciled again when a new one arrives. A store or a pod that hangs so delays only what needs it, and what
 serves keeps serving.
 """
 
