@@ -32,7 +32,6 @@ async def lead(
     async with KubeClient(context.writer.kube.config) as kube:
         election = LeaderElection(kube, settings.lease_namespace, settings.identity, settings.lease_name)
         await election.acquire()
-        context.writer.kube.may_write = election.may_write
         return await _lead(settings, context, queue, health, stop, election, _find_scopes(settings, kube))
 
 
@@ -67,6 +66,8 @@ async def _lead(
             if not acquiring.done():
                 return 1
             tasks[-1] = asyncio.create_task(scope.hold())
+        held = [election, *scopes] if election and exclusive else [election] if election else []
+        context.writer.kube.may_write = lambda: all(lease.may_write() for lease in held)
         health.start()
         metrics.LEADER.set(1)
         tasks += [asyncio.create_task(scope.claim()) for scope in scopes if not exclusive]

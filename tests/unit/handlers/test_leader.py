@@ -12,7 +12,7 @@ from fairlead.kube.kinds import POD
 
 from tests.support.scripted_api import Object, ScriptedApi, scripted_client
 
-_FREE: Object = {"metadata": {"name": leader.NAME, "namespace": "system"}, "spec": {"holderIdentity": ""}}
+_FREE: Object = {"metadata": {"name": "operator", "namespace": "system"}, "spec": {"holderIdentity": ""}}
 _TAKEN: Object = {**_FREE, "spec": {"holderIdentity": "another", "renewTime": "now", "leaseDurationSeconds": 15}}
 
 
@@ -24,12 +24,12 @@ def _pass(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
 
 async def test_nobody_may_write_before_holding_the_lease() -> None:
     async with scripted_client(ScriptedApi()) as kube:
-        assert not LeaderElection(kube, "system", "me").may_write()
+        assert not LeaderElection(kube, "system", "me", "operator").may_write()
 
 
 async def test_a_leader_may_write_until_its_renewal_is_overdue(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_client(ScriptedApi(lists=[_FREE], writes=[{}])) as kube:
-        election = LeaderElection(kube, "system", "me")
+        election = LeaderElection(kube, "system", "me", "operator")
         await election.acquire()
         assert election.may_write()
         _pass(monkeypatch, 9.0)
@@ -40,7 +40,7 @@ async def test_a_leader_may_write_until_its_renewal_is_overdue(monkeypatch: pyte
 
 async def test_a_leader_that_sees_another_holder_may_not_write(monkeypatch: pytest.MonkeyPatch) -> None:
     async with scripted_client(ScriptedApi(lists=[_FREE, _TAKEN], writes=[{}])) as kube:
-        election = LeaderElection(kube, "system", "me")
+        election = LeaderElection(kube, "system", "me", "operator")
         await election.acquire()
         _pass(monkeypatch, 6.0)  # a renewal is due
         monkeypatch.setattr(leader, "_RENEW", 0.01)
