@@ -1,3 +1,8 @@
 """The edge runtime: the workshop builds small verified bundles, the runtime serves them on devices."""
 
+import os
+
+# ONNX Runtime reads this when it is imported: no telemetry is collected, stored or sent.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 __version__ = "0.1.0"

@@ -11,7 +11,3 @@ class QuantizationRejected(Exception):
 
 class InputUnusable(Exception):
     """A model or dataset cannot be used; the message names the file, what was found and what was expected."""
-
-
-class RequestRejected(Exception):
-    """A request is invalid; the message names the field, the value and what was expected."""

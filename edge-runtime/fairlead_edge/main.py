@@ -1,6 +1,7 @@
 """The command `fairlead-edge`: quantize (workshop), verify, serve (device). Exits with 2 if rejected, 1 on errors."""
 
 import argparse
+import asyncio
 import json
 import logging
 import os
@@ -9,11 +10,11 @@ from pathlib import Path
 
 from fairlead_artifacts import ArtifactError
 from fairlead_contracts.edge_bundle import Preprocessing
+from fairlead_serving.limits import InvalidSetting, Limits
 
 from .bundle import Bundle, open_bundle
 from .errors import InputUnusable, InvalidBundle, QuantizationRejected
-from .runtime import Runtime
-from .server import serve
+from .server import DEFAULTS, describe, serve
 
 _REJECTED = 2
 
@@ -99,9 +100,9 @@ def _quantize(options: argparse.Namespace) -> None:
 
 def _verify(options: argparse.Namespace) -> None:
     bundle = open_bundle(options.bundle, options.digest)
-    runtime = Runtime(bundle)
+    model = json.loads(asyncio.run(describe(bundle, _read_limits())))
     proof = "digest" if options.digest else "consistency"
-    result = {"bundle": options.bundle, "digest": bundle.digest, "verified": proof, "model": runtime.describe()}
+    result = {"bundle": options.bundle, "digest": bundle.digest, "verified": proof, "model": model}
     sys.stdout.write(json.dumps(result) + "\n")
     if not options.digest:
         sys.stderr.write(f"fairlead-edge: {_describe_consistency(bundle)}\n")
@@ -109,10 +110,17 @@ def _verify(options: argparse.Namespace) -> None:
 
 def _serve(options: argparse.Namespace) -> None:
     bundle = open_bundle(options.bundle, options.digest)
-    runtime = Runtime(bundle, options.threads)
     if not options.digest:
         logging.getLogger(__name__).warning("%s", _describe_consistency(bundle))
-    serve(runtime, os.environ.get("FAIRLEAD_BIND_ADDRESS") or "0.0.0.0", options.port)
+    address = os.environ.get("FAIRLEAD_BIND_ADDRESS") or "0.0.0.0"
+    asyncio.run(serve(bundle, options.threads, address, options.port, _read_limits()))
+
+
+def _read_limits() -> Limits:
+    try:
+        return Limits.from_environment(defaults=DEFAULTS)
+    except InvalidSetting as error:
+        raise InputUnusable(str(error)) from None
 
 
 def _describe_consistency(bundle: Bundle) -> str:

@@ -1,17 +1,18 @@
 """The runtime: answers Open Inference Protocol v2 requests with a bundle's model. Needs only numpy and ONNX Runtime."""
 
-import json
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.datatypes import BY_ONNX
 from fairlead_contracts.errors import ContractError
-from fairlead_contracts.inference import build_response, parse_request
+from fairlead_contracts.inference import AnswerError, build_response, parse_request
 from fairlead_contracts.tensors import DTYPES, Array, TensorSpec
+from fairlead_serving.bodies import parse_json
+from fairlead_serving.errors import BadRequest, TooLate, Unanswerable
 
 from .bundle import Bundle
-from .errors import InvalidBundle, RequestRejected
+from .errors import InvalidBundle
 
 _INPUTS = ("FP32", "FP64", "INT64", "UINT8")
 """Data types that a bundle's preprocessing supports."""
@@ -28,17 +29,25 @@ class Runtime:
         options.log_severity_level = 4
         try:
             self._session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
+            inputs = self._session.get_inputs()
+            outputs = [_read_spec(value) for value in self._session.get_outputs()]
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
             raise InvalidBundle(f"ONNX Runtime {ort.__version__} cannot load the model: {str(error)[:300]}") from None
-        inputs = self._session.get_inputs()
         if len(inputs) != 1 or BY_ONNX.get(inputs[0].type) not in _INPUTS:
             found = ", ".join(f"{value.name} {value.type}" for value in inputs)
             raise InvalidBundle(f"the model's inputs are {found}, expected one tensor of {', '.join(_INPUTS)}")
-        self._input = _read_spec(inputs[0])
+        self._input, self._outputs = _read_spec(inputs[0]), outputs
         self.bundle = bundle
         self.name = bundle.description.name
+
+    def warm_up(self, value: int) -> str | None:
+        """Run the model on made-up input; return what is wrong with it, or None."""
         shape = [1 if size < 0 else size for size in self._input.shape]
-        self._run(np.zeros(shape, DTYPES[self._input.datatype]))
+        try:
+            self._run(np.full(shape, value, DTYPES[self._input.datatype]), ort.RunOptions())
+        except (BadRequest, TooLate, Unanswerable) as error:
+            return str(error)
+        return None
 
     def describe(self) -> dict[str, Any]:
         """Return V2's model metadata."""
@@ -47,32 +56,44 @@ class Runtime:
             "versions": [self.bundle.digest],
             "platform": "onnxruntime_onnx",
             "inputs": [self._input.describe()],
-            "outputs": [_read_spec(value).describe() for value in self._session.get_outputs()],
+            "outputs": [spec.describe() for spec in self._outputs],
         }
 
-    def infer(self, body: bytes) -> dict[str, Any]:
-        """Return the response to a request's body, with the tensors' `data` as arrays; raise RequestRejected."""
-        try:
-            document = json.loads(body, parse_constant=_reject_constant)
-        except (ValueError, RecursionError) as error:
-            raise RequestRejected(f"body: is not JSON: {error}") from None
-        names = [value.name for value in self._session.get_outputs()]
+    def infer(self, body: bytes, options: ort.RunOptions, max_bytes: int) -> dict[str, Any]:
+        """Return the response to a request's body, with the tensors' `data` as arrays; raise ServingError.
+
+        The run ends soon after `options.terminate` is set.
+        """
+        names = [spec.name for spec in self._outputs]
         known = [*names, _LABEL] if self.bundle.description.labels else names
         try:
-            request = parse_request(document, [self._input], known)
+            request = parse_request(parse_json(body), [self._input], known)
             values, before = request.tensors[self._input.name], self.bundle.description.preprocessing
-            outputs = self._run((values * before.scale + before.offset).astype(values.dtype))
-            return build_response(self.name, self._name_outputs(outputs), request)
+            with np.errstate(all="ignore"):
+                prepared = (values * before.scale + before.offset).astype(values.dtype)
+            outputs = self._run(prepared, options)
+            return build_response(self.name, self._name_outputs(outputs), request, max_bytes)
+        except AnswerError as error:
+            raise Unanswerable(str(error)) from None
         except ContractError as error:
-            raise RequestRejected(str(error)) from None
+            raise BadRequest(str(error)) from None
 
-    def _run(self, values: Array) -> list[Array]:
-        outputs: list[Array] = self._session.run(None, {self._input.name: values})
+    def _run(self, values: Array, options: ort.RunOptions) -> list[Array]:
+        try:
+            outputs: list[Array] = self._session.run(None, {self._input.name: values}, options)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
+            if options.terminate:
+                raise TooLate from None
+            if "allocate memory" in str(error) or "bad_alloc" in str(error):
+                raise MemoryError from None
+            raise BadRequest(f"the model rejects these values: {str(error)[:300]}") from None
         return outputs
 
     def _name_outputs(self, outputs: list[Array]) -> dict[str, Array]:
         """Return the outputs by name, with class labels if the first output is a score per class."""
-        named = {value.name: array for value, array in zip(self._session.get_outputs(), outputs, strict=True)}
+        named = {spec.name: array for spec, array in zip(self._outputs, outputs, strict=True)}
         labels = self.bundle.description.labels
         if labels and outputs[0].ndim == 2 and outputs[0].shape[1] == len(labels):
             named[_LABEL] = np.array([labels[index] for index in outputs[0].argmax(axis=1)], dtype=object)
@@ -82,7 +103,3 @@ class Runtime:
 def _read_spec(value: Any) -> TensorSpec:
     dims = tuple(size if isinstance(size, int) else None for size in value.shape)
     return TensorSpec(value.name, BY_ONNX.get(value.type, value.type), dims)
-
-
-def _reject_constant(name: str) -> float:
-    raise ValueError(f"{name} is not valid JSON")

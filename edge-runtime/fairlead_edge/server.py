@@ -1,110 +1,135 @@
-"""A small HTTP server for the runtime, from the standard library: one thread per connection, drained on SIGTERM."""
+"""The HTTP side of the runtime: V2's paths for one bundle, in front of the model process."""
 
-import contextlib
-import json
+import asyncio
 import logging
-import signal
-import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import sys
 from typing import Any
 
+from fairlead_serving.errors import NotReady, Overloaded, ServingError
+from fairlead_serving.limits import Limits
+from fairlead_serving.messages import RETRY_AFTER, Request, Response, json_response
+from fairlead_serving.server import Server
+from fairlead_serving.supervisor import CannotServe, ModelProcess
+
 from . import __version__
-from .errors import RequestRejected
-from .runtime import Runtime
+from .bundle import Bundle
+from .errors import InvalidBundle
 
 _log = logging.getLogger(__name__)
-_MAX_BODY = 16 * 2**20
-_IDLE_SECONDS = 30
+_COMMAND = (sys.executable, "-m", "fairlead_edge.model_process")
+DEFAULTS = Limits(drain_seconds=0.5, max_connections=256, max_connections_per_client=128, max_in_flight=64)
+"""A device has few clients, and no Service whose endpoints need time for an update."""
 
 
-def serve(runtime: Runtime, address: str, port: int) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests in flight are answered first."""
-    server = _Server((address, port), type("Handler", (_Handler,), {"runtime": runtime}))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # Stop from another thread, because shutdown waits for the loop in this one.
-        signal.signal(number, lambda *_: threading.Thread(target=server.stop).start())
-    _log.info("serving %s on http://%s:%d", runtime.name, address, server.server_port)
-    with server:
-        server.serve_forever(poll_interval=0.1)
+async def serve(bundle: Bundle, threads: int, address: str, port: int, limits: Limits) -> None:
+    """Serve a bundle until SIGTERM; raise InvalidBundle if it cannot be served."""
+    process = _build_process(bundle, threads, limits)
+    server = Server(App(bundle, process, limits), limits)
+    running = asyncio.create_task(_run(process, server))
+    _log.info("serving %s on http://%s:%d", bundle.description.name, address, port)
+    try:
+        await server.serve(address, port)
+    finally:
+        failure = running.exception() if running.done() and not running.cancelled() else None
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    if failure is not None:
+        raise failure
 
 
-class _Server(ThreadingHTTPServer):
-    """Tracks its connections, so that idle ones do not delay the shutdown."""
-
-    daemon_threads = False
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self._connections: set[socket.socket] = set()
-        super().__init__(address, handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Start a thread for a connection."""
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        """Remove a closed connection."""
-        self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def stop(self) -> None:
-        """Stop accepting connections and requests; responses in flight are still written."""
-        self.shutdown()
-        for connection in list(self._connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RD)
+async def describe(bundle: Bundle, limits: Limits) -> bytes:
+    """Load a bundle in a model process, run it once, and return V2's metadata as JSON; raise InvalidBundle."""
+    process = _build_process(bundle, 1, limits)
+    running = asyncio.create_task(_run(process, None))
+    while not running.done() and process.unready is not None:
+        await asyncio.wait([running], timeout=0.02)
+    process.close()
+    await running
+    assert process.facts is not None
+    return process.facts[1]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """Handles V2's paths for one model."""
+class App:
+    """The application; it answers from the start, also while the model process is replaced."""
 
-    runtime: Runtime
-    protocol_version = "HTTP/1.1"
-    timeout = _IDLE_SECONDS
+    def __init__(self, bundle: Bundle, process: ModelProcess, limits: Limits) -> None:
+        self._name, self._version = bundle.description.name, bundle.digest
+        self._process, self._max_in_flight = process, limits.max_in_flight
+        self._in_flight = 0
+        self._draining = False
 
-    def do_GET(self) -> None:
-        """Answer health and metadata."""
-        model = f"/v2/models/{self.runtime.name}"
-        if self.path in ("/v2/health/live", "/v2/health/ready", f"{model}/ready"):
-            # The server starts only after the bundle is verified and loaded and the model has run once.
-            self._answer(200, {"ready": True})
-        elif self.path == "/v2":
-            self._answer(200, {"name": "fairlead-edge", "version": __version__, "extensions": []})
-        elif self.path == model:
-            self._answer(200, self.runtime.describe())
-        else:
-            self._answer(404, {"error": f"path {self.path}: not found"})
-
-    def do_POST(self) -> None:
-        """Answer an inference request."""
-        if self.path != f"/v2/models/{self.runtime.name}/infer":
-            self.close_connection = True
-            self._answer(404, {"error": f"path {self.path}: expected /v2/models/{self.runtime.name}/infer"})
-            return
-        length = self.headers.get("Content-Length", "")
-        if not length.isdigit() or int(length) > _MAX_BODY:
-            self.close_connection = True
-            status = 413 if length.isdigit() else 411
-            self._answer(status, {"error": f"Content-Length: got {length!r}, expected at most {_MAX_BODY}"})
-            return
+    async def answer(self, request: Request) -> Response:
+        """Answer one request."""
         try:
-            self._answer(200, self.runtime.infer(self.rfile.read(int(length))))
-        except RequestRejected as error:
-            self._answer(400, {"error": str(error)})
-        except Exception:  # noqa: BLE001 - the outermost loop: one request must not end the server
-            _log.exception("request failed")
-            self._answer(500, {"error": "internal error; see the log"})
+            if request.method in ("GET", "HEAD"):
+                return self._get(request.path)
+            if request.method == "POST":
+                return await self._post(request)
+        except ServingError as error:
+            return json_response({"error": str(error)}, error.status)
+        return json_response({"error": f"method {request.method}: expected GET, HEAD or POST"}, 405, _ALLOW)
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Write no access log, because it wears out a device's storage."""
+    def drain(self) -> None:
+        """Become unready."""
+        self._draining = True
 
-    def _answer(self, status: int, document: dict[str, Any]) -> None:
-        body = json.dumps(document, default=lambda array: array.tolist()).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(body)
+    def give_up(self) -> None:
+        """Fail the requests in flight."""
+        self._process.close()
+
+    def _get(self, path: str) -> Response:
+        model = self._strip(path)
+        if path == "/v2/health/live":
+            return json_response({"live": True})
+        if path == "/v2/health/ready" or model == "/ready":
+            reason = "draining" if self._draining else self._process.unready
+            document: dict[str, Any] = {"ready": reason is None}
+            return json_response(document if reason is None else {**document, "reason": reason}, 503 if reason else 200)
+        if path in ("/v2", "/v2/"):
+            return json_response({"name": "fairlead-edge", "version": __version__, "extensions": []})
+        if model == "":
+            if self._process.facts is None:
+                raise NotReady(f"not ready: {self._process.unready}")
+            return Response(self._process.facts[1])
+        return json_response({"error": f"path {path}: not found"}, 404)
+
+    async def _post(self, request: Request) -> Response:
+        if self._strip(request.path) != "/infer":
+            problem = f"path {request.path}: expected /v2/models/{self._name}/infer"
+            return json_response({"error": problem}, 404)
+        if self._in_flight >= self._max_in_flight:
+            raise Overloaded(f"{self._in_flight} requests are in flight, the maximum; retry later")
+        self._in_flight += 1
+        try:
+            head, content = await self._process.call({}, request.body)
+        finally:
+            self._in_flight -= 1
+        return Response(content, head["status"], headers=[RETRY_AFTER] if head["status"] == 503 else [])
+
+    def _strip(self, path: str) -> str | None:
+        """Return what follows /v2/models/{model}[/versions/{version}]; None for other paths."""
+        model = f"/v2/models/{self._name}"
+        for prefix in (f"{model}/versions/{self._version}", model):
+            rest = path.removeprefix(prefix)
+            if rest != path and (not rest or rest.startswith("/")):
+                return rest
+        return None
+
+
+_ALLOW = [("Allow", "GET, HEAD, POST")]
+
+
+def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcess:
+    description = bundle.description.to_text()
+    config = {"description": description, "digest": bundle.digest, "threads": threads, "limit": limits.max_answer_bytes}
+    return ModelProcess(_COMMAND, config, bundle.model, limits)
+
+
+async def _run(process: ModelProcess, server: Server | None) -> None:
+    try:
+        await process.run()
+    except CannotServe as error:
+        raise InvalidBundle(str(error)) from None
+    finally:
+        if server is not None:
+            server.stop()

@@ -8,6 +8,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .errors import ContractError, Words
 from .json_arrays import flatten_json, parse_array
 from .signature import MAX_DIMS
@@ -15,6 +17,8 @@ from .tensors import DTYPES, Array, TensorSpec, check_tensor, datatype_of
 
 MAX_TENSORS, MAX_NAME = 256, 1024
 _BINARY = "binary_data_size"
+_MIN_VALUE_BYTES = 4
+"""A value and its comma in JSON, on average at least."""
 
 
 class InferenceRequest(NamedTuple):
@@ -43,19 +47,42 @@ def parse_request(
     return InferenceRequest(_parse_inputs(document.get("inputs"), inputs), requested, request_id)
 
 
-def build_response(model: str, outputs: Mapping[str, Array], request: InferenceRequest) -> dict[str, Any]:
-    """Return the response to a request, with `data` as flat arrays or lists of str; raise ContractError.
+class AnswerError(ContractError):
+    """An answer cannot be sent: JSON cannot hold a value, or it is too long."""
+
+
+def build_response(
+    model: str, outputs: Mapping[str, Array], request: InferenceRequest, max_bytes: int
+) -> dict[str, Any]:
+    """Return the response to a request, with `data` as flat arrays or lists of str; raise ContractError or AnswerError.
 
     `outputs` are all outputs of the model; a requested output that is not among them is an error of the request.
     """
     for name in request.outputs:
         if name not in outputs:
             raise ContractError("outputs", name, f"one of {', '.join(outputs)}")
-    tensors = [build_tensor(name, outputs[name]) for name in request.outputs or outputs]
+    chosen = {name: outputs[name] for name in request.outputs or outputs}
+    check_answer(chosen, max_bytes)
+    tensors = [build_tensor(name, array) for name, array in chosen.items()]
     response: dict[str, Any] = {"model_name": model, "outputs": tensors}
     if request.id is not None:
         response["id"] = request.id
     return response
+
+
+def check_answer(outputs: Mapping[str, Array], max_bytes: int) -> None:
+    """Raise AnswerError unless JSON of at most about `max_bytes` can hold the outputs."""
+    count = sum(array.size for array in outputs.values())
+    if count > max_bytes // _MIN_VALUE_BYTES:
+        raise AnswerError("outputs", Words(f"{count} values"), f"at most {max_bytes // _MIN_VALUE_BYTES}")
+    text = sum(len(value) for array in outputs.values() if array.dtype == object for value in array.flat)
+    if text > max_bytes:
+        raise AnswerError("outputs", Words(f"{text} characters of text"), f"at most {max_bytes}")
+    for name, array in outputs.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            index = int(np.flatnonzero(~np.isfinite(array))[0])
+            at = f"output {name}[{index}]"
+            raise AnswerError(at, Words(array.flat[index]), "a finite number: JSON has no others")
 
 
 def build_tensor(name: str, array: Array) -> dict[str, Any]:
@@ -72,6 +99,8 @@ def _parse_outputs(outputs: Any, known: Sequence[str] | None) -> list[str]:
         name = output.get("name") if isinstance(output, dict) else output
         if not isinstance(name, str) or (known is not None and name not in known):
             raise ContractError(f"outputs[{index}].name", name, f"one of {', '.join(known)}" if known else "a name")
+        if name in names:
+            raise ContractError(f"outputs[{index}].name", name, "unique names")
         names.append(name)
     return names
 

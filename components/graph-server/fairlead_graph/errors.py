@@ -1,8 +1,9 @@
-"""The errors of the graph server: InvalidGraph while loading, and RequestFailed and its subclasses per request."""
+"""The errors of the graph server: InvalidGraph while loading, and those of requests (see fairlead_serving.errors)."""
 
 from typing import Self
 
 from fairlead_contracts.errors import ContractError, shorten
+from fairlead_serving.errors import BadRequest, ServingError, Unanswerable
 
 
 class InvalidGraph(Exception):
@@ -19,18 +20,8 @@ class InvalidGraph(Exception):
         return cls(error.field, f"got {shorten(error.got)}, expected {error.expected}")
 
 
-class RequestFailed(Exception):
-    """A request with a response other than 200."""
-
-    status = 500
-    reason = "INTERNAL_ERROR"
-
-
-class RequestRejected(RequestFailed):
+class RequestRejected(BadRequest):
     """The client's request is invalid; the message names the field, the value and what was expected."""
-
-    status = 400
-    reason = "BAD_REQUEST"
 
     def __init__(self, field: str, got: object, expected: str) -> None:
         super().__init__(f"{field}: got {shorten(got)}, expected {expected}")
@@ -41,42 +32,14 @@ class RequestRejected(RequestFailed):
         return cls(error.field, error.got, error.expected)
 
 
-class UnknownModel(RequestFailed):
+class UnknownModel(ServingError):
     """The path names a model that this server does not serve."""
 
     status = 404
     reason = "MODEL_NOT_FOUND"
 
 
-class BodyTooSlow(RequestFailed):
-    """The request's body did not arrive before the deadline."""
-
-    status = 408
-    reason = "REQUEST_TIMEOUT"
-
-
-class BodyTooLarge(RequestFailed):
-    """The request's body is over the limit."""
-
-    status = 413
-    reason = "REQUEST_TOO_LARGE"
-
-
-class Overloaded(RequestFailed):
-    """The maximum number of requests is in flight; the client should retry later."""
-
-    status = 503
-    reason = "OVERLOADED"
-
-
-class NotReady(RequestFailed):
-    """The graph is still loading, or a remote node does not answer."""
-
-    status = 503
-    reason = "NOT_READY"
-
-
-class NodeFailed(RequestFailed):
+class NodeFailed(ServingError):
     """A node of the graph failed."""
 
     reason = "NODE_FAILED"
@@ -84,3 +47,16 @@ class NodeFailed(RequestFailed):
     def __init__(self, node: str, problem: str, status: int = 500) -> None:
         super().__init__(f"node {node}: {problem}")
         self.status = status
+
+
+class NodeTooLate(NodeFailed):
+    """A model of the graph ran into the request's deadline."""
+
+    reason = "DEADLINE_EXCEEDED"
+
+    def __init__(self, node: str) -> None:
+        super().__init__(node, "ran into the request's deadline", 504)
+
+
+class NodeUnanswerable(Unanswerable):
+    """A node needs more memory for this request than there is."""

@@ -5,9 +5,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .errors import NodeFailed, RequestFailed
+from fairlead_serving.errors import ServingError
+
+from .errors import NodeFailed
 from .graph import GraphNode
-from .metrics import Metrics
+from .nodes import Context
 from .roles import Method
 from .tensors import Message
 
@@ -18,12 +20,13 @@ _ALL_CHILDREN = -1
 class Run:
     """One request in flight: its id, and the nodes and routes that it used."""
 
-    puid: str
-    metrics: Metrics
+    context: Context
     path: dict[str, str] = field(default_factory=dict)
     """Seldon's requestPath: the image of each node that was called."""
     routing: dict[str, int] = field(default_factory=dict)
     """Seldon's routing: the child that each router chose."""
+    calls: list[tuple[str, Method, int, float]] = field(default_factory=list)
+    """Each call to a node: its name, the method, the status and the seconds."""
 
 
 async def execute(node: GraphNode, message: Message, run: Run) -> Message:
@@ -60,13 +63,14 @@ async def _execute_all(children: Sequence[GraphNode], message: Message, run: Run
 
 
 async def _call(node: GraphNode, method: Method, messages: Sequence[Message], run: Run) -> Message:
-    start, code = time.perf_counter(), 200
+    start, code = time.perf_counter(), 500
     try:
-        answer = await node.node.call(method, messages, run.puid)
-    except RequestFailed as error:
+        answer = await node.node.call(method, messages, run.context)
+        code = 200
+    except ServingError as error:
         code = error.status
         raise
     finally:
-        run.metrics.observe_call(node, method, code, time.perf_counter() - start)
+        run.calls.append((node.name, method, code, time.perf_counter() - start))
     run.path[node.name] = node.node.image[0]
     return answer

@@ -53,12 +53,9 @@ def build_graph(spec: NodeSpec, resources: Resources) -> Graph:
 
 
 def _load(spec: NodeSpec, resources: Resources) -> GraphNode:
-    at, kind = f"node {spec.name}", KINDS[spec.source]
-    role = ROLES[spec.type]
-    if not role.methods <= kind.methods:
-        raise InvalidGraph(at, f"is a {spec.type} with a modelUri, expected an endpoint: models lack its method")
     children = tuple(_load(child, resources) for child in spec.children)
-    return GraphNode(spec, role, kind.load(spec, at, resources), children)
+    node = KINDS[spec.source].load(spec, f"node {spec.name}", resources)
+    return GraphNode(spec, ROLES[spec.type], node, children)
 
 
 def _derive_signature(node: GraphNode) -> tuple[Specs, Specs]:

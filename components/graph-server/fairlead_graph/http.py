@@ -1,174 +1,148 @@
-"""The HTTP API: an ASGI application with a dozen routes over the service (docs/decisions/0003-graph-server-http.md)."""
+"""The HTTP API: a dozen routes in front of the model process (docs/decisions/0010-model-process.md)."""
 
-import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-import orjson
-from fairlead_contracts.errors import Words
+from fairlead_contracts.graph import GraphDocument
+from fairlead_serving.errors import Crashed, NotReady, Overloaded, ServingError
+from fairlead_serving.messages import JSON, RETRY_AFTER, Request, Response, json_response
+from fairlead_serving.supervisor import ModelProcess, Reply
 
-from .errors import BodyTooLarge, BodyTooSlow, RequestFailed, RequestRejected, UnknownModel
-from .metrics import CONTENT_TYPE
-from .protocols import seldon, v2
-from .service import Service
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+from . import __version__
+from .errors import RequestRejected, UnknownModel
+from .metrics import CONTENT_TYPE, Metrics
+from .protocols.failures import build_failure
 
 _log = logging.getLogger(__name__)
-_JSON = b"application/json"
-_RETRY_AFTER = (b"retry-after", b"1")
+_SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": []}
 _PREDICTIONS = ("/api/v1.0/predictions", "/api/v0.1/predictions")
 
 
-@dataclass(frozen=True)
-class Response:
-    """An HTTP response."""
-
-    body: bytes
-    status: int = 200
-    content_type: bytes = _JSON
-    headers: Sequence[tuple[bytes, bytes]] = ()
-
-
 class App:
-    """The ASGI application."""
+    """The application; it answers from the start, also while models load or the model process is replaced."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._model = service.spec.deployment
+    def __init__(self, spec: GraphDocument, version: str, max_in_flight: int) -> None:
+        self.metrics = Metrics(spec)
+        self.process: ModelProcess | None = None
+        """The model process; None until the models are fetched."""
+        self._model, self._version = spec.deployment, version
+        self._max_in_flight, self._in_flight = max_in_flight, 0
+        self._draining = False
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def answer(self, request: Request) -> Response:
         """Answer one request."""
-        if scope["type"] != "http":
-            return
-        method, path = scope["method"], scope["path"]
-        if method == "POST":
-            response = await self._post(path, scope, receive)
-        elif method == "GET":
-            response = self._get(path)
-        else:
-            response = _json({"error": f"method {method}: expected GET or POST"}, 405, [(b"allow", b"GET, POST")])
-        await _send(response, send)
+        if request.method == "POST":
+            return await self._post(request)
+        if request.method in ("GET", "HEAD"):
+            return self._get(request.path)
+        problem = {"error": f"method {request.method}: expected GET, HEAD or POST"}
+        return json_response(problem, 405, [("Allow", "GET, HEAD, POST")])
+
+    def drain(self) -> None:
+        """Become unready."""
+        self._draining = True
+
+    def give_up(self) -> None:
+        """Fail the requests in flight."""
+        if self.process is not None:
+            self.process.close()
+
+    def observe_calls(self, head: dict[str, Any]) -> None:
+        """Record the calls to nodes that the model process reports."""
+        images = self.process.facts[0]["images"] if self.process and self.process.facts else {}
+        for node, method, code, seconds in head["calls"]:
+            image, version = images[node]
+            self.metrics.observe_call(node, image, version, method, code, seconds)
+
+    def observe_restart(self, cause: str) -> None:
+        """Record that the model process was replaced."""
+        self.metrics.restarts.labels(cause).inc()
 
     def _get(self, path: str) -> Response:
         try:
             if path == "/metrics":
-                return Response(self._service.metrics.render(), content_type=CONTENT_TYPE.encode())
+                return Response(self.metrics.render(), content_type=CONTENT_TYPE)
             if path in ("/v2", "/v2/"):
-                return _json(v2.SERVER)
+                return json_response(_SERVER)
             if path == "/v2/health/live":
-                return _json({"live": True})
+                return json_response({"live": True})
             if path == "/v2/health/ready":
-                return self._ready({"ready": self._reason() is None})
-            model, action = _split_model_path(path)
-            self._check_model(model)
+                return self._ready({})
+            action = self._split(path)
             if action == "ready":
-                return self._ready({"name": model, "ready": self._reason() is None})
+                return self._ready({"name": self._model})
             if action == "":
-                return _json(v2.describe_model(model, self._service.require_graph()))
+                return Response(self._facts()[1])
             raise UnknownModel(f"path {path}: not found for GET")
-        except RequestFailed as error:
-            return _build_failure(error, {"error": str(error)})
-
-    async def _post(self, path: str, scope: Scope, receive: Receive) -> Response:
-        start, is_seldon = time.perf_counter(), path in _PREDICTIONS
-        try:
-            with self._service.admit():
-                response = await (self._predict if is_seldon else self._infer)(path, scope, receive)
-        except RequestFailed as error:
-            response = _build_failure(error, seldon.build_failure(error) if is_seldon else {"error": str(error)})
-        except Exception:  # noqa: BLE001 - the outermost loop: one request must not end the server
-            _log.exception("request failed", extra={"path": path})
-            failure = RequestFailed("internal error; see the server's log")
-            response = _build_failure(failure, seldon.build_failure(failure) if is_seldon else {"error": str(failure)})
-        if response.status != 404:
-            seconds = time.perf_counter() - start
-            self._service.metrics.observe_request("predictions" if is_seldon else "infer", response.status, seconds)
-        return response
-
-    async def _infer(self, path: str, scope: Scope, receive: Receive) -> Response:
-        model, action = _split_model_path(path)
-        self._check_model(model)
-        if action != "infer":
-            raise UnknownModel(f"path {path}: expected /v2/models/{self._model}/infer for POST")
-        if _header(scope, b"inference-header-content-length"):
-            raise RequestRejected("header Inference-Header-Content-Length", Words("binary tensors"), "tensors as JSON")
-        return Response(await v2.infer(self._service, model, await self._read_body(scope, receive)))
-
-    async def _predict(self, path: str, scope: Scope, receive: Receive) -> Response:  # noqa: ARG002
-        header_puid = _header(scope, b"seldon-puid").decode("latin-1")
-        body, puid = await seldon.predict(self._service, await self._read_body(scope, receive), header_puid)
-        return Response(body, headers=[(b"seldon-puid", puid.encode("latin-1", "replace"))])
-
-    async def _read_body(self, scope: Scope, receive: Receive) -> bytes:
-        """Read the whole body; raise BodyTooLarge as soon as it exceeds the limit, BodyTooSlow at the deadline."""
-        limit, seconds = self._service.settings.max_body_bytes, self._service.settings.body_timeout_seconds
-        announced = _header(scope, b"content-length")
-        if announced and int(announced) > limit:
-            raise BodyTooLarge(f"body: got {int(announced)} bytes, expected at most {limit}")
-        try:
-            async with asyncio.timeout(seconds):
-                return await _join_body(receive, limit)
-        except TimeoutError:
-            raise BodyTooSlow(f"body: got an incomplete body within {seconds:g} s, expected all of it") from None
-
-    def _check_model(self, model: str) -> None:
-        if model != self._model:
-            raise UnknownModel(f"model: got {model!r}, expected {self._model!r}")
-
-    def _reason(self) -> str | None:
-        return "draining" if self._service.draining else self._service.unready
+        except ServingError as error:
+            return json_response({"error": str(error)}, error.status)
 
     def _ready(self, document: dict[str, Any]) -> Response:
-        reason = self._reason()
-        return _json(document) if reason is None else _json({**document, "reason": reason}, 503)
+        loading = "the models are being fetched" if self.process is None else self.process.unready
+        reason = "draining" if self._draining else loading
+        document = {**document, "ready": reason is None}
+        return json_response(document) if reason is None else json_response({**document, "reason": reason}, 503)
 
+    async def _post(self, request: Request) -> Response:
+        start, protocol = time.perf_counter(), "seldon" if request.path in _PREDICTIONS else "v2"
+        try:
+            response = await self._infer(request, protocol)
+        except ServingError as error:
+            headers = [RETRY_AFTER] if error.status == 503 else []
+            response = Response(build_failure(protocol, error), error.status, headers=headers)
+        if response.status != 404:
+            service = "predictions" if protocol == "seldon" else "infer"
+            self.metrics.observe_request(service, response.status, time.perf_counter() - start)
+        return response
 
-async def _join_body(receive: Receive, limit: int) -> bytes:
-    chunks, size = list[bytes](), 0
-    while True:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise RequestRejected("body", Words(f"{size} bytes and a closed connection"), "a complete body")
-        chunks.append(event.get("body", b""))
-        size += len(chunks[-1])
-        if size > limit:
-            raise BodyTooLarge(f"body: got more than {size} bytes, expected at most {limit}")
-        if not event.get("more_body"):
-            return b"".join(chunks) if len(chunks) > 1 else chunks[0]
+    async def _infer(self, request: Request, protocol: str) -> Response:
+        if protocol == "v2":
+            if (action := self._split(request.path)) != "infer":
+                raise UnknownModel(f"action {action}: expected /v2/models/{self._model}/infer for POST")
+            if header := request.header(b"inference-header-content-length"):
+                raise RequestRejected("header Inference-Header-Content-Length", header, "tensors as JSON, not binary")
+        if self._in_flight >= self._max_in_flight:
+            raise Overloaded(f"{self._in_flight} requests are in flight, the maximum; retry later")
+        self._in_flight += 1
+        self.metrics.in_flight.set(self._in_flight)
+        try:
+            head, content = await self._call(request, protocol)
+        finally:
+            self._in_flight -= 1
+            self.metrics.in_flight.set(self._in_flight)
+        puid = [("Seldon-Puid", head["puid"])] if "puid" in head else []
+        retry = [RETRY_AFTER] if head["status"] == 503 else []
+        return Response(content, head["status"], head.get("type", JSON), [*puid, *retry])
 
+    async def _call(self, request: Request, protocol: str) -> Reply:
+        if self.process is None:
+            raise NotReady("not ready: the models are being fetched")
+        puid = request.header(b"seldon-puid")[:128].decode("ascii", "replace")
+        puid = puid if puid.isprintable() and puid.isascii() else ""
+        try:
+            head, content = await self.process.call({"protocol": protocol, "puid": puid}, request.body)
+        except Crashed as error:
+            _log.error("a request ended the model process", extra={"path": request.path, "reason": str(error)})
+            raise
+        self.observe_calls(head)
+        return head, content
 
-def _split_model_path(path: str) -> tuple[str, str]:
-    """Split /v2/models/{model}[/{action}]."""
-    prefix, _, rest = path.partition("/v2/models/")
-    if prefix or not rest:
-        raise UnknownModel(f"path {path}: not found")
-    model, _, action = rest.partition("/")
-    return model, action
+    def _facts(self) -> Reply:
+        if self.process is None or self.process.facts is None:
+            raise NotReady("not ready: the models are loading")
+        return self.process.facts
 
-
-def _header(scope: Scope, name: bytes) -> bytes:
-    return next((bytes(value) for key, value in scope["headers"] if key == name), b"")
-
-
-def _json(document: Any, status: int = 200, headers: Sequence[tuple[bytes, bytes]] = ()) -> Response:
-    return Response(orjson.dumps(document), status, headers=headers)
-
-
-def _build_failure(error: RequestFailed, document: dict[str, Any]) -> Response:
-    return _json(document, error.status, [_RETRY_AFTER] if error.status == 503 else ())
-
-
-async def _send(response: Response, send: Send) -> None:
-    headers = [
-        (b"content-type", response.content_type),
-        (b"content-length", str(len(response.body)).encode()),
-        *response.headers,
-    ]
-    await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    await send({"type": "http.response.body", "body": response.body})
+    def _split(self, path: str) -> str:
+        """Return the action of /v2/models/{model}[/versions/{version}][/{action}]; raise UnknownModel."""
+        prefix, _, rest = path.partition("/v2/models/")
+        if prefix or not rest:
+            raise UnknownModel(f"path {path}: not found")
+        model, _, action = rest.partition("/")
+        if model != self._model:
+            raise UnknownModel(f"model: got {model[:100]!r}, expected {self._model!r}")
+        if action.startswith("versions/"):
+            version, _, action = action.removeprefix("versions/").partition("/")
+            if version != self._version:
+                raise UnknownModel(f"version: got {version[:100]!r}, expected {self._version!r}")
+        return action

@@ -30,5 +30,3 @@ def configure_logs() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # The HTTP server's start and stop messages only repeat ours.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)

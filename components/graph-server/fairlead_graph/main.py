@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from .errors import InvalidGraph
 from .logs import configure_logs
 from .server import report_invalid_graph, serve
 from .settings import read_settings
+
+_log = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,10 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         settings = read_settings()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(serve(options.graph, options.port, settings))
+            runner.run(serve(options.graph, options.port, settings))
     except InvalidGraph as error:
         report_invalid_graph(error, settings)
         return 1
+    except OSError as error:
+        _log.error("cannot listen", extra={"port": options.port, "reason": str(error)})
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -3,10 +3,8 @@
 from typing import Any
 
 from fairlead_contracts.graph import GraphDocument
-from prometheus_client import CollectorRegistry, Gauge, Histogram, ProcessCollector, Summary, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, Summary, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-
-from .graph import GraphNode
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -28,16 +26,19 @@ class Metrics:
         self._client = Histogram(name, text, _CLIENT, registry=self._registry, buckets=_BUCKETS)
         self._client_summary = Summary(f"{name}_summary", text, _CLIENT, registry=self._registry)
         self.in_flight = Gauge("fairlead_graph_requests_in_flight", "Requests in flight", registry=self._registry)
+        self.restarts = Counter(
+            "fairlead_graph_model_process_restarts", "Replacements of a model process that died, by cause", ["cause"],
+            registry=self._registry,
+        )  # fmt: skip
         self._cache: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
     def observe_request(self, service: str, code: int, seconds: float) -> None:
         """Record a request to this server."""
         self._observe(self._server, self._server_summary, (*self._names, service, "post", str(code)), seconds)
 
-    def observe_call(self, node: GraphNode, method: str, code: int, seconds: float) -> None:
+    def observe_call(self, node: str, image: str, version: str, method: str, code: int, seconds: float) -> None:
         """Record a call to a node."""
-        image, version = node.node.image
-        labels = (*self._names, f"/{method}", "post", str(code), node.name, image, version)
+        labels = (*self._names, f"/{method}", "post", str(code), node, image, version)
         self._observe(self._client, self._client_summary, labels, seconds)
 
     def render(self) -> bytes:

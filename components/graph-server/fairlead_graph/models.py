@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from fairlead_artifacts import ArtifactError, Manifest, fetch, open_model
+from fairlead_contracts.graph import GraphNode as NodeSpec
 
 from .errors import InvalidGraph
 
@@ -12,15 +14,35 @@ _KIND = "onnx-model"
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A verified model on disk: the file, its artifact's folder, and the artifact's manifest."""
+    """A verified model on disk: the file, its artifact's folder, and the digest of the artifact's manifest."""
 
     path: Path
     folder: Path
-    manifest: Manifest
+    digest: str
+
+    def to_json(self) -> list[str]:
+        """Return the value for the model process."""
+        return [str(self.path), str(self.folder), self.digest]
+
+    @classmethod
+    def from_json(cls, document: list[str]) -> Self:
+        """Return the value that the HTTP process sent."""
+        path, folder, digest = document
+        return cls(Path(path), Path(folder), digest)
+
+
+def fetch_models(root: NodeSpec, folder: Path) -> dict[str, ModelFile]:
+    """Fetch the models of all nodes below `folder`; return them by node, or raise InvalidGraph. This call blocks."""
+    cache = _ModelCache(folder)
+    return {
+        node.name: cache.open(str(node.model_uri), node.digest, f"node {node.name}")
+        for node in root.walk()
+        if node.model_uri
+    }
 
 
 @dataclass
-class ModelCache:
+class _ModelCache:
     """Fetches each artifact once, into folders below `root`."""
 
     root: Path
@@ -37,7 +59,7 @@ class ModelCache:
         if not (folder / place.path).is_file():
             files = ", ".join(file.path for file in manifest.files)
             raise InvalidGraph(at, f"modelUri {uri}: the artifact has no file {place.path}; it has {files}")
-        return ModelFile(folder / place.path, folder, manifest)
+        return ModelFile(folder / place.path, folder, manifest.digest)
 
     def _fetch(self, uri: str, digest: str | None) -> tuple[Path, Manifest]:
         key = (uri, digest)

@@ -27,6 +27,9 @@ class Role:
         return frozenset(method for method in (self.before, self.choose, self.join, self.after) if method)
 
 
+MODEL_METHODS: frozenset[Method] = frozenset(("predict", "transform-input", "transform-output"))
+"""The methods of models that run in the graph server; remote nodes may have all."""
+
 ROLES: dict[NodeType, Role] = {
     "MODEL": Role(before="predict"),
     "TRANSFORMER": Role(before="transform-input"),

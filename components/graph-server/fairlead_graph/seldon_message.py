@@ -10,7 +10,7 @@ from fairlead_contracts.tensors import Array
 
 from .tensors import Message
 
-_PUID_LENGTH = 128
+_PUID_LENGTH, _MAX_TAG_DEPTH = 128, 32
 TENSOR, NDARRAY = "tensor", "ndarray"
 _VALUE_DTYPES = {bool: np.bool_, int: np.int64, float: np.float64, str: np.object_}
 
@@ -39,11 +39,26 @@ def parse_meta(document: dict[str, Any], at: str = "") -> dict[str, Any]:
     for key, kind in (("tags", dict), ("requestPath", dict), ("puid", str)):
         if key in meta and not isinstance(meta[key], kind):
             raise ContractError(f"{at}meta.{key}", meta[key], "an object" if kind is dict else "a string")
+    if not _is_shallow(meta.get("tags")):
+        raise ContractError(f"{at}meta.tags", Words("nested objects"), f"at most {_MAX_TAG_DEPTH} levels")
     puid = meta.get("puid", "")
     if not (puid.isascii() and puid.isprintable() and len(puid) <= _PUID_LENGTH):
         # The puid is repeated in a response header.
         raise ContractError(f"{at}meta.puid", puid, f"up to {_PUID_LENGTH} printable ASCII characters")
     return meta
+
+
+def _is_shallow(value: object) -> bool:
+    """Return True unless lists and objects are nested too deeply to be encoded again."""
+    level = [value]
+    for _ in range(_MAX_TAG_DEPTH):
+        level = [
+            item
+            for part in level
+            if isinstance(part, dict | list)
+            for item in (part.values() if isinstance(part, dict) else part)
+        ]
+    return not level
 
 
 def build_data(array: Array, columns: Sequence[str], form: str) -> dict[str, Any]:

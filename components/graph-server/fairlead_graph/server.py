@@ -1,73 +1,60 @@
-"""The server process: serves HTTP from the start, loads the graph in the background, and drains on SIGTERM."""
+"""The server process: serves HTTP from the start, while the model process loads the graph, and drains on SIGTERM."""
 
 import asyncio
+import hashlib
 import logging
+import sys
+import tempfile
 from pathlib import Path
-from types import FrameType
 
-import uvicorn
+from fairlead_contracts.graph import GraphDocument
 from fairlead_contracts.termination import GraphFailure, GraphFailureReport, write_report
+from fairlead_serving.server import Server
+from fairlead_serving.supervisor import CannotServe, ModelProcess
 
 from .errors import InvalidGraph
 from .http import App
-from .service import Service
+from .models import fetch_models
 from .settings import Settings
 from .spec import load_spec
 
 _log = logging.getLogger(__name__)
+_COMMAND = (sys.executable, "-m", "fairlead_graph.model_process")
 
 
-class _DrainingServer(uvicorn.Server):
-    """Uvicorn that accepts requests for a while after SIGTERM, because Services remove a pod with a delay."""
-
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
-        super().__init__(config)
-        self._service = service
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Become unready, and stop accepting requests after `drain_seconds`, or at once on a second signal."""
-        if self._service.draining:
-            super().handle_exit(sig, frame)
-            return
-        self._service.draining = True
-        _log.info("draining", extra={"signal": sig})
-        asyncio.get_running_loop().call_later(self._service.settings.drain_seconds, self.stop)
-
-    def stop(self) -> None:
-        """Stop the server once the requests in flight are answered."""
-        self.should_exit = True
-
-
-async def serve(graph_file: Path, port: int, settings: Settings) -> int:
-    """Serve a graph until SIGTERM; return the exit status, 1 if the graph is invalid."""
-    service = Service(load_spec(graph_file), settings)
-    config = uvicorn.Config(
-        App(service),
-        host=settings.bind_address,
-        port=port,
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        # Longer than the idle timeout of pooled clients and load balancers: they must close connections first.
-        timeout_keep_alive=75,
-        timeout_graceful_shutdown=int(settings.grace_seconds) or None,
-    )
-    server = _DrainingServer(config, service)
-    loading = asyncio.create_task(_load(service, server))
-    await server.serve()
-    failure = loading.exception() if loading.done() and not loading.cancelled() else None
-    loading.cancel()
-    await asyncio.gather(loading, return_exceptions=True)
-    await service.close()
+async def serve(graph_file: Path, port: int, settings: Settings) -> None:
+    """Serve a graph until SIGTERM; raise InvalidGraph if it cannot be served."""
+    spec = load_spec(graph_file)
+    version = hashlib.sha256(spec.to_text().encode()).hexdigest()[:12]
+    app = App(spec, version, settings.limits.max_in_flight)
+    server = Server(app, settings.limits)
+    loading = asyncio.create_task(_run_models(spec, version, settings, app, server))
+    try:
+        await server.serve(settings.nodes.bind_address, port)
+    finally:
+        failure = loading.exception() if loading.done() and not loading.cancelled() else None
+        loading.cancel()
+        await asyncio.gather(loading, return_exceptions=True)
     if failure is not None:
         raise failure
-    return 0 if server.started else 1
 
 
-async def _load(service: Service, server: _DrainingServer) -> None:
+async def _run_models(spec: GraphDocument, version: str, settings: Settings, app: App, server: Server) -> None:
+    """Fetch the models, and keep a model process running with them; raise InvalidGraph."""
     try:
-        await service.load()
-        await service.watch_readiness()
+        # The files are kept, so that a model process can be replaced when the store cannot be reached.
+        with tempfile.TemporaryDirectory(prefix="fairlead-models-") as folder:
+            models = await asyncio.to_thread(fetch_models, spec.graph, Path(folder))
+            config = {
+                "settings": settings.nodes.to_json(),
+                "models": {name: model.to_json() for name, model in models.items()},
+                "version": version,
+            }
+            body = spec.to_text().encode()
+            app.process = ModelProcess(_COMMAND, config, body, settings.limits, app.observe_restart, app.observe_calls)
+            await app.process.run()
+    except CannotServe as error:
+        raise InvalidGraph(error.at, error.problem) from None
     finally:
         # An error that ends this task is raised once the server has stopped.
         server.stop()

@@ -6,6 +6,7 @@ from fairlead_contracts.errors import ContractError
 from fairlead_contracts.graph import FILE, GraphDocument
 
 from .errors import InvalidGraph
+from .roles import MODEL_METHODS, ROLES
 
 
 def load_spec(path: Path) -> GraphDocument:
@@ -16,6 +17,11 @@ def load_spec(path: Path) -> GraphDocument:
     except OSError as error:
         raise InvalidGraph(str(path), f"cannot be read: {error.strerror}") from None
     try:
-        return GraphDocument.parse_json(content, FILE)
+        document = GraphDocument.parse_json(content, FILE)
     except ContractError as error:
         raise InvalidGraph.from_contract(error) from None
+    for node in document.graph.walk():
+        if node.model_uri and not ROLES[node.type].methods <= MODEL_METHODS:
+            problem = f"is a {node.type} with a modelUri, expected an endpoint: models lack its method"
+            raise InvalidGraph(f"node {node.name}", problem)
+    return document

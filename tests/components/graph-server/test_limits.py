@@ -2,17 +2,22 @@
 
 import http.client
 import json
+import os
+import signal
 import socket
 import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tests.support import onnx_models as onnx
 
+HEADERS = b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n"
 INPUT = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]}
 
 
@@ -37,14 +42,33 @@ def test_a_request_over_the_limit_is_asked_to_retry_later(
 ) -> None:
     graph = {"name": "m", "type": "MODEL", "modelUri": publish_model("m", onnx.scale(2.0, ["n", 3]))}
     server = start(graph, FAIRLEAD_MAX_IN_FLIGHT="1").wait_ready()
-    with socket.create_connection(("127.0.0.1", server.port)) as slow:
-        # A request without its body occupies the only slot.
-        slow.sendall(b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+    # A stopped model process keeps the only place occupied.
+    (child,) = children_of(server.process.pid)
+    os.kill(child, signal.SIGSTOP)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(server.infer, INPUT)
         server.wait(lambda: b"fairlead_graph_requests_in_flight 1.0" in server.get("/metrics").body, 10)
         rejected = server.infer(INPUT)
         assert (rejected.status, rejected.headers["retry-after"]) == (503, "1")
         assert server.get("/v2/health/ready").status == 200
-    server.wait(lambda: server.infer(INPUT).status == 200, 10)
+        os.kill(child, signal.SIGCONT)
+        assert waiting.result().status == 200
+    assert server.infer(INPUT).status == 200
+
+
+def test_an_incomplete_request_takes_no_place(start: Callable[..., Any], publish_model: Callable[..., str]) -> None:
+    graph = {"name": "m", "type": "MODEL", "modelUri": publish_model("m", onnx.scale(2.0, ["n", 3]))}
+    server = start(graph, FAIRLEAD_MAX_IN_FLIGHT="1").wait_ready()
+    with ExitStack() as stack:
+        for start_of_request in (HEADERS, HEADERS + b"\r\n", HEADERS + b"\r\n{", b"POST"):
+            slow = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            slow.sendall(start_of_request)
+        assert server.infer(INPUT).status == 200
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the ids of a process's children."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_request_whose_body_does_not_arrive_times_out(

@@ -113,7 +113,7 @@ def test_unknown_models_paths_and_methods_are_distinguished(server: Any) -> None
     assert server.get("/nowhere").status == 404
     assert server.post("/v2/models/digits/explain", {}).status == 404
     answer = server.request("DELETE", "/v2/models/digits", None)
-    assert (answer.status, answer.headers["allow"]) == (405, "GET, POST")
+    assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 def test_binary_tensors_are_rejected_as_such(server: Any) -> None:

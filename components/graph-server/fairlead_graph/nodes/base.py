@@ -1,16 +1,25 @@
 """The interface of nodes, and the resources with which they are built."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
 from fairlead_contracts.graph import GraphNode as NodeSpec
 
-from ..models import ModelCache
+from ..models import ModelFile
 from ..roles import Method
-from ..settings import Settings
+from ..settings import NodeSettings
 from ..tensors import Message, Signature
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a node has to know about a request."""
+
+    puid: str
+    deadline: float
+    """When the request has to be answered, in the event loop's time."""
 
 
 class Node(Protocol):
@@ -24,7 +33,7 @@ class Node(Protocol):
     def image(self) -> tuple[str, str]:
         """The node's image and version, for metrics and Seldon's requestPath."""
 
-    async def call(self, method: Method, messages: Sequence[Message], puid: str) -> Message:
+    async def call(self, method: Method, messages: Sequence[Message], context: Context) -> Message:
         """Call one of Seldon's methods; `aggregate` accepts several messages, all others one."""
 
     async def check(self) -> None:
@@ -38,14 +47,16 @@ class Node(Protocol):
 class Resources:
     """The resources that nodes share."""
 
-    settings: Settings
+    settings: NodeSettings
     pool: ThreadPoolExecutor
-    models: ModelCache
+    models: Mapping[str, ModelFile]
+    """The models by node."""
+    report: Callable[[str, str], None]
+    """Reports the step that begins: where, and what is done there. It may end the process."""
 
 
 @dataclass(frozen=True)
 class NodeKind:
-    """A kind of node. `load` may block, because it runs outside the event loop; it raises InvalidGraph."""
+    """A kind of node. `load` may block; it raises InvalidGraph."""
 
-    methods: frozenset[Method]
     load: Callable[[NodeSpec, str, Resources], Node]

@@ -1,11 +1,13 @@
 """A node that runs inside the graph server: an ONNX model on ONNX Runtime."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.datatypes import BY_ONNX
 from fairlead_contracts.errors import Words
@@ -13,35 +15,51 @@ from fairlead_contracts.graph import GraphNode as NodeSpec
 from fairlead_contracts.tensors import Array, TensorSpec
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors  # type: ignore[import-untyped]
 
-from ..errors import InvalidGraph, NodeFailed, RequestRejected
+from ..errors import InvalidGraph, NodeFailed, NodeTooLate, NodeUnanswerable, RequestRejected
 from ..models import ModelFile
 from ..onnx_file import NotOnnx, OnnxFacts, inspect_onnx
 from ..roles import Method
 from ..tensors import Message, Signature, bind
-from .base import NodeKind, Resources
+from .base import Context, NodeKind, Resources
 
 # ONNX Runtime's exceptions have no common base except Exception.
 _ORT_ERRORS = (
     ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.InvalidArgument, ort_errors.NotImplemented,
     ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.Fail, ort_errors.RuntimeException, RuntimeError, ValueError,
+    IndexError, OverflowError, TypeError,
 )  # fmt: skip
+_FAST_SECONDS = 0.0005
+_NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
 
 
-@dataclass(frozen=True)
+@dataclass
 class OnnxNode:
-    """A loaded ONNX model and the thread pool that runs it."""
+    """A loaded ONNX model and the thread pool that runs it, unless the model is faster than a change of threads."""
 
     name: str
     session: ort.InferenceSession
     signature: Signature
     image: tuple[str, str]
     pool: ThreadPoolExecutor
+    _seconds: float = float("inf")
+    """Duration of the last run."""
 
-    async def call(self, method: Method, messages: Sequence[Message], puid: str) -> Message:  # noqa: ARG002
+    async def call(self, method: Method, messages: Sequence[Message], context: Context) -> Message:  # noqa: ARG002
         """Run the model, for every method."""
         (message,) = messages
         feeds = bind(self.signature.inputs, message, f"node {self.name}: input")
-        outputs = await asyncio.get_running_loop().run_in_executor(self.pool, self._run, feeds)
+        loop, options = asyncio.get_running_loop(), ort.RunOptions()
+        if self._seconds < _FAST_SECONDS:
+            return self._answer(message, self._run(feeds, options))
+        # ONNX Runtime looks at this between two operators; a longer one is ended with the process.
+        timer = loop.call_at(context.deadline, setattr, options, "terminate", True)
+        try:
+            outputs = await loop.run_in_executor(self.pool, self._run, feeds, options)
+        finally:
+            timer.cancel()
+        return self._answer(message, outputs)
+
+    def _answer(self, message: Message, outputs: list[Array]) -> Message:
         tensors = {spec.name: output for spec, output in zip(self.signature.outputs, outputs, strict=True)}
         return Message(tensors, tags=message.tags)
 
@@ -51,32 +69,46 @@ class OnnxNode:
     async def close(self) -> None:
         """Do nothing: the session needs no closing."""
 
-    def _run(self, feeds: dict[str, Array]) -> list[Array]:
+    def _run(self, feeds: dict[str, Array], options: ort.RunOptions) -> list[Array]:
+        start = time.perf_counter()
         try:
-            outputs: list[Array] = self.session.run(None, feeds)
+            outputs: list[Array] = self.session.run(None, feeds, options)
         except ort_errors.InvalidArgument as error:
             # Types and shapes are checked already, so the values are invalid for the model, such as an index.
             raise RequestRejected(
                 f"node {self.name}", Words("invalid values"), f"values for this model ({_first_line(error)})"
             ) from None
-        except _ORT_ERRORS as error:
+        except (MemoryError, *_ORT_ERRORS) as error:
+            if options.terminate:
+                raise NodeTooLate(self.name) from None
+            if isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY):
+                raise NodeUnanswerable(f"node {self.name}: needs more memory for this request than there is") from None
             raise NodeFailed(self.name, _first_line(error)) from None
+        self._seconds = time.perf_counter() - start
+        for spec, output in zip(self.signature.outputs, outputs, strict=True):
+            if not isinstance(output, np.ndarray):
+                raise NodeFailed(self.name, f"output {spec.name} is a {type(output).__name__}, expected a tensor")
         return outputs
 
 
 def _load(spec: NodeSpec, at: str, resources: Resources) -> OnnxNode:
     """Fetch, check and load the model of a node."""
-    model = resources.models.open(str(spec.model_uri), spec.digest, at)
+    model = resources.models[spec.name]
+    resources.report(at, "inspect")
     try:
         facts = inspect_onnx(model.path, model.folder)
     except NotOnnx as error:
         raise InvalidGraph(at, f"modelUri {spec.model_uri}: {model.path.name} {error}") from None
+    resources.report(at, "load")
     session = _open_session(model, facts, spec, at, resources)
-    signature = Signature(
-        tuple(_read_spec(value, f"{at}: input") for value in session.get_inputs()),
-        tuple(_read_spec(value, f"{at}: output") for value in session.get_outputs()),
-    )
-    image = (str(spec.model_uri), model.manifest.digest)
+    try:
+        signature = Signature(
+            tuple(_read_spec(value, f"{at}: input") for value in session.get_inputs()),
+            tuple(_read_spec(value, f"{at}: output") for value in session.get_outputs()),
+        )
+    except UnicodeDecodeError:
+        raise InvalidGraph(at, f"modelUri {spec.model_uri}: the name of an input or output is not UTF-8") from None
+    image = (str(spec.model_uri), model.digest)
     return OnnxNode(spec.name, session, signature, image, resources.pool)
 
 
@@ -91,7 +123,7 @@ def _open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
-    except _ORT_ERRORS as error:
+    except (MemoryError, *_ORT_ERRORS) as error:
         versions = f"opset {facts.describe_opsets()}, IR {facts.ir_version}"
         problem = f"ONNX Runtime {ort.__version__} cannot load it ({versions})"
         raise InvalidGraph(at, f"modelUri {spec.model_uri}: {problem}: {_first_line(error)}") from None
@@ -110,4 +142,4 @@ def _first_line(error: Exception) -> str:
     return text.removeprefix("[ONNXRuntimeError] : ")[:400]
 
 
-KIND = NodeKind(frozenset(("predict", "transform-input", "transform-output")), _load)
+KIND = NodeKind(_load)

@@ -1,5 +1,6 @@
 """A remote node: a Seldon Core v1 microservice (the wrapper of seldon-core 1.17.1), called over REST."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,9 +13,9 @@ from fairlead_contracts.graph import GraphNode as NodeSpec
 from ..errors import NodeFailed, RequestRejected
 from ..roles import Method
 from ..seldon_message import NDARRAY, TENSOR, build_data, describe_failure, parse_message
-from ..settings import Settings
+from ..settings import NodeSettings
 from ..tensors import Message, Signature
-from .base import NodeKind, Resources
+from .base import Context, NodeKind, Resources
 
 _HEADERS = {"Content-Type": "application/json"}
 # The wrapper's server closes idle connections after 2 s; this client must close them first.
@@ -29,18 +30,19 @@ class SeldonNode:
 
     name: str
     url: str
-    settings: Settings
+    settings: NodeSettings
     signature: Signature | None = None
     image: tuple[str, str] = ("", "")
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
 
-    async def call(self, method: Method, messages: Sequence[Message], puid: str) -> Message:
+    async def call(self, method: Method, messages: Sequence[Message], context: Context) -> Message:
         """Send Seldon's message and return the answer; raise NodeFailed, or RequestRejected for an invalid message."""
-        bodies = [_build_message(message, puid) for message in messages]
+        bodies = [_build_message(message, context.puid) for message in messages]
         document = {"seldonMessages": bodies} if method == "aggregate" else bodies[0]
         body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
         try:
-            status, content = await self._post(f"{self.url}/{method}", body)
+            async with asyncio.timeout_at(context.deadline):
+                status, content = await self._post(f"{self.url}/{method}", body)
         except TimeoutError:
             problem = f"no answer to /{method} within {self.settings.node_timeout_seconds:g} s"
             raise NodeFailed(self.name, problem, 504) from None
@@ -121,4 +123,4 @@ def _locate(host: str, bind_address: str) -> str:
     return bind_address if host in _LOCALHOST and bind_address.startswith("127.") else host
 
 
-KIND = NodeKind(frozenset(("predict", "transform-input", "transform-output", "route", "aggregate")), _load)
+KIND = NodeKind(_load)

@@ -2,47 +2,47 @@
 
 from typing import Any
 
-import orjson
 from fairlead_contracts.errors import ContractError, Words
+from fairlead_contracts.inference import AnswerError, check_answer
+from fairlead_serving.bodies import dump_json, parse_json
+from fairlead_serving.errors import Unanswerable
 
-from ..errors import NodeFailed, RequestFailed, RequestRejected
+from ..errors import NodeFailed, RequestRejected
+from ..execute import Run
+from ..nodes import Context
 from ..seldon_message import build_data, parse_message, parse_meta
 from ..service import Service
 from ..tensors import Message
 
 
-async def predict(service: Service, body: bytes, puid: str) -> tuple[bytes, str]:
-    """Answer a prediction request; return the body and its puid; raise RequestFailed."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestRejected("body", body[:60], f"JSON ({error})") from None
-    inputs = service.require_graph().inputs
+async def predict(service: Service, body: bytes, run: Run) -> tuple[bytes, str]:
+    """Answer a prediction request; return the body and its puid; raise ServingError."""
+    inputs, limit = service.graph.inputs, service.settings.max_answer_bytes
+    document = parse_json(body)
     if inputs is not None and len(inputs) != 1:
         names = ", ".join(spec.name for spec in inputs)
         raise RequestRejected("data", Words("one tensor"), f"the inputs {names}: use /v2/models for such a graph")
     try:
         message, form = parse_message(document)
         meta = parse_meta(document)
+        if puid := meta.get("puid"):
+            run.context = Context(puid, run.context.deadline)
+        answer = await service.infer(message, run)
+        check_answer(answer.message.tensors, limit)
+    except AnswerError as error:
+        raise Unanswerable(str(error)) from None
     except ContractError as error:
         raise RequestRejected.from_contract(error) from None
-    answer = await service.infer(message, meta.get("puid", puid))
     response = {
         "data": build_data(_only_tensor(service, answer.message), answer.message.columns, form),
         "meta": {
-            "puid": answer.run.puid,
+            "puid": run.context.puid,
             "tags": dict(answer.message.tags),
-            "routing": answer.run.routing,
-            "requestPath": answer.run.path,
+            "routing": run.routing,
+            "requestPath": run.path,
         },
     }
-    return orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY), answer.run.puid
-
-
-def build_failure(error: RequestFailed) -> dict[str, Any]:
-    """Build Seldon's failure message."""
-    status = {"code": error.status, "info": str(error), "reason": error.reason, "status": "FAILURE"}
-    return {"status": status}
+    return dump_json(response, limit), run.context.puid
 
 
 def _only_tensor(service: Service, message: Message) -> Any:

@@ -2,41 +2,38 @@
 
 from typing import Any
 
-import orjson
 from fairlead_contracts.errors import ContractError
-from fairlead_contracts.inference import build_response, parse_request
+from fairlead_contracts.inference import AnswerError, build_response, parse_request
+from fairlead_serving.bodies import dump_json, parse_json
+from fairlead_serving.errors import Unanswerable
 
-from .. import __version__
 from ..errors import RequestRejected
+from ..execute import Run
 from ..graph import Graph
 from ..service import Service
 from ..tensors import Message
 
-SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": []}
 
-
-async def infer(service: Service, model: str, body: bytes) -> bytes:
-    """Answer an inference request; raise RequestFailed."""
-    graph = service.require_graph()
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise RequestRejected("body", body[:60], f"JSON ({error})") from None
+async def infer(service: Service, model: str, body: bytes, run: Run) -> bytes:
+    """Answer an inference request; raise ServingError."""
+    graph, limit = service.graph, service.settings.max_answer_bytes
     outputs = None if graph.outputs is None else [spec.name for spec in graph.outputs]
     try:
-        request = parse_request(document, graph.inputs, outputs)
-        answer = await service.infer(Message(request.tensors))
-        response = build_response(model, answer.message.tensors, request)
+        request = parse_request(parse_json(body), graph.inputs, outputs)
+        answer = await service.infer(Message(request.tensors), run)
+        response = build_response(model, answer.message.tensors, request, limit)
+    except AnswerError as error:
+        raise Unanswerable(str(error)) from None
     except ContractError as error:
         raise RequestRejected.from_contract(error) from None
-    return orjson.dumps(response, option=orjson.OPT_SERIALIZE_NUMPY)
+    return dump_json(response, limit)
 
 
-def describe_model(model: str, graph: Graph) -> dict[str, Any]:
+def describe_model(model: str, graph: Graph, version: str) -> dict[str, Any]:
     """Build the metadata of the whole graph as one model."""
     return {
         "name": model,
-        "versions": [],
+        "versions": [version],
         "platform": "fairlead_graph",
         "inputs": [spec.describe() for spec in graph.inputs or ()],
         "outputs": [spec.describe() for spec in graph.outputs or ()],

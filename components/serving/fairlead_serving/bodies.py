@@ -1,0 +1,32 @@
+"""JSON bodies of requests and answers, bounded before they are built."""
+
+from typing import Any
+
+import orjson
+
+from .errors import BadRequest, Unanswerable
+
+MAX_CONTAINERS = 1 << 20
+"""Maximum number of lists and objects in a body: each needs about 64 bytes of memory for two bytes of text."""
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse a request's body; raise BadRequest."""
+    containers = body.count(b"[") + body.count(b"{")
+    if containers > MAX_CONTAINERS:
+        raise BadRequest(f"body: got {containers} opening brackets, expected at most {MAX_CONTAINERS}")
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"body: got {body[:60]!r}, expected JSON ({error})") from None
+
+
+def dump_json(document: Any, max_bytes: int) -> bytes:
+    """Encode an answer; raise Unanswerable if it is longer than `max_bytes`."""
+    try:
+        content = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError as error:
+        raise Unanswerable(f"the answer cannot be encoded as JSON: {error}") from None
+    if len(content) > max_bytes:
+        raise Unanswerable(f"the answer has {len(content)} bytes, expected at most {max_bytes}")
+    return content

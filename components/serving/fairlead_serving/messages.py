@@ -1,0 +1,81 @@
+"""HTTP requests and responses as values."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Protocol
+from urllib.parse import unquote
+
+import orjson
+
+JSON = "application/json"
+RETRY_AFTER = ("Retry-After", "1")
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A whole request."""
+
+    method: str
+    path: str
+    """The decoded path, without its query."""
+    headers: Sequence[tuple[bytes, bytes]]
+    """Names in lower case."""
+    body: bytes = field(repr=False)
+    keep_alive: bool = True
+
+    def header(self, name: bytes) -> bytes:
+        """Return the first value of a header, or nothing."""
+        return next((value for key, value in self.headers if key == name), b"")
+
+
+@dataclass(frozen=True)
+class Response:
+    """An HTTP response."""
+
+    body: bytes = field(repr=False)
+    status: int = 200
+    content_type: str = JSON
+    headers: Sequence[tuple[str, str]] = ()
+
+    def encode(self, close: bool, with_body: bool = True) -> list[bytes]:
+        """Return the response's bytes; a response to HEAD has no body."""
+        lines = [
+            f"HTTP/1.1 {self.status} {_PHRASES.get(self.status, '')}",
+            f"Content-Type: {self.content_type}",
+            f"Content-Length: {len(self.body)}",
+            *(f"{name}: {value}" for name, value in self.headers),
+        ]
+        if close:
+            lines.append("Connection: close")
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
+        return [head, self.body] if with_body and self.body else [head]
+
+
+class App(Protocol):
+    """What a server does with requests."""
+
+    async def answer(self, request: Request) -> Response:
+        """Return the response; raise nothing."""
+
+    def drain(self) -> None:
+        """Become unready: the server will exit."""
+
+    def give_up(self) -> None:
+        """Answer the requests in flight now: the server exits."""
+
+
+def json_response(document: Any, status: int = 200, headers: Sequence[tuple[str, str]] = ()) -> Response:
+    """Return a document as a response; with 503, clients are asked to retry."""
+    return Response(orjson.dumps(document), status, headers=[*headers, RETRY_AFTER] if status == 503 else headers)
+
+
+def decode_path(target: bytes) -> str:
+    """Return the path of a request's target."""
+    text = target.decode("latin-1")
+    if not text.startswith("/"):  # the absolute form, which proxies use
+        scheme, _, rest = text.partition("://")
+        text = "/" + rest.partition("/")[2] if scheme in ("http", "https") else text
+    path = text.partition("?")[0]
+    return unquote(path) if "%" in path else path

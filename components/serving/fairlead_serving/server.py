@@ -1,0 +1,135 @@
+"""The HTTP server: listens, bounds what all connections hold together, and drains on SIGTERM."""
+
+import asyncio
+import contextlib
+import logging
+import resource
+import signal
+from collections import Counter
+
+from .connection import Connection
+from .limits import Limits
+from .messages import App, Request, Response
+
+_log = logging.getLogger(__name__)
+_POLL_SECONDS = 0.05
+_LAST_ANSWERS_SECONDS = 1.0
+
+
+class Server:
+    """Serves an application until a signal, or until `stop` is called."""
+
+    def __init__(self, app: App, limits: Limits) -> None:
+        self.limits = limits
+        self.draining = False
+        self._app = app
+        self._connections: set[Connection] = set()
+        self._clients: Counter[str] = Counter()
+        self._buffered = self._unsent = 0
+        self._stop = asyncio.Event()
+        self._signals = 0
+
+    async def serve(self, host: str, port: int) -> None:
+        """Listen and answer until SIGTERM or Ctrl-C, then drain; a second signal ends the drain."""
+        loop = asyncio.get_running_loop()
+        _raise_open_files()
+        listener = await loop.create_server(lambda: Connection(self), host, port, backlog=1024)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._handle_signal, number)
+        try:
+            await self._stop.wait()
+        finally:
+            listener.close()
+            await self._finish()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+
+    def stop(self) -> None:
+        """Stop accepting requests, and finish those in flight."""
+        self.draining = True
+        self._app.drain()
+        self._stop.set()
+
+    async def answer(self, request: Request) -> Response:
+        """Return the application's response."""
+        return await self._app.answer(request)
+
+    # What connections report
+
+    def register(self, connection: Connection, client: str) -> bool:
+        """Count a connection; return False if its client has too many, or all others are busy."""
+        if self._clients[client] >= self.limits.max_connections_per_client:
+            return False
+        if len(self._connections) >= self.limits.max_connections:
+            idle = [other for other in self._connections if other.idle]
+            if not idle:
+                return False
+            min(idle, key=lambda other: other.active_at).abort()
+        self._connections.add(connection)
+        self._clients[client] += 1
+        return True
+
+    def unregister(self, connection: Connection, client: str) -> None:
+        """Remove a closed connection."""
+        self._connections.discard(connection)
+        self._clients[client] -= 1
+        if not self._clients[client]:
+            del self._clients[client]
+
+    def reserve_body(self, count: int) -> bool:
+        """Reserve memory for a part of a body; return False if bodies use all of theirs."""
+        if self._buffered + count > self.limits.buffered_bytes:
+            return False
+        self._buffered += count
+        return True
+
+    def reserve_answer(self, count: int, force: bool = False) -> bool:
+        """Reserve memory for an answer; return False if unread answers use all of theirs."""
+        if not force and self._unsent + count > self.limits.unsent_bytes:
+            return False
+        self._unsent += count
+        return True
+
+    def release(self, body: int, answer: int) -> None:
+        """Release memory of a body and of an answer."""
+        self._buffered -= body
+        self._unsent -= answer
+
+    # The drain
+
+    def _handle_signal(self, number: int) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            self.stop()
+            return
+        self.draining = True
+        self._app.drain()
+        _log.info("draining", extra={"signal": number})
+        asyncio.get_running_loop().call_later(self.limits.drain_seconds, self.stop)
+
+    async def _finish(self) -> None:
+        """Close idle connections, wait for requests in flight within the grace, and close the rest."""
+        for connection in list(self._connections):
+            connection.close_if_idle()
+        if not await self._wait_closed(self.limits.grace_seconds):
+            _log.warning("requests are not finished within the grace", extra={"connections": len(self._connections)})
+        self._app.give_up()
+        if not await self._wait_closed(_LAST_ANSWERS_SECONDS):
+            for connection in list(self._connections):
+                connection.abort()
+            await self._wait_closed(_LAST_ANSWERS_SECONDS)
+
+    async def _wait_closed(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._connections and self._signals < 2:  # noqa: ASYNC110 - two conditions, and no hurry
+                    await asyncio.sleep(_POLL_SECONDS)
+        return not self._connections
+
+
+def _raise_open_files() -> None:
+    """Allow as many open files as the hard limit permits."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,70 @@
+"""The model process of the runtime: `python -m fairlead_edge.model_process FD`, started by the HTTP process."""
+
+import asyncio
+import logging
+import os
+import sys
+import tempfile
+from typing import Any
+
+import onnxruntime as ort  # type: ignore[import-untyped]
+import orjson
+from fairlead_contracts.edge_bundle import BundleDescription
+from fairlead_serving.bodies import dump_json
+from fairlead_serving.child import LoadFailed, Reply, Report, run_child
+from fairlead_serving.errors import ServingError
+
+from .bundle import Bundle
+from .errors import InvalidBundle
+from .runtime import Runtime
+
+
+class BundleModel:
+    """A bundle as a model process serves it."""
+
+    _runtime: Runtime
+
+    def load(self, config: dict[str, Any], body: bytes, report: Report) -> Reply:
+        """Load the model; return V2's metadata."""
+        bundle = Bundle(BundleDescription.parse_json(config["description"].encode(), "bundle"), body, config["digest"])
+        self._limit = config["limit"]
+        report("the bundle's model", "load")
+        try:
+            # A model may name files with more data, relative to the current folder: there are none.
+            with tempfile.TemporaryDirectory() as empty:
+                os.chdir(empty)
+                self._runtime = Runtime(bundle, config["threads"])
+                os.chdir("/")
+        except InvalidBundle as error:
+            raise LoadFailed("bundle", str(error)) from None
+        return {}, orjson.dumps(self._runtime.describe())
+
+    async def check(self) -> str | None:
+        """Return None: a loaded model is always available."""
+        return None
+
+    async def warm_up(self, attempt: int) -> tuple[str | None, dict[str, Any]]:
+        """Run the model on made-up input."""
+        return await asyncio.to_thread(self._runtime.warm_up, 0 if attempt else 1), {}
+
+    async def call(self, head: dict[str, Any], body: bytes) -> Reply:
+        """Answer a request."""
+        try:
+            # ONNX Runtime looks at this between two operators; a longer one is ended with the process.
+            options = ort.RunOptions()
+            timer = asyncio.get_running_loop().call_later(head["seconds"], setattr, options, "terminate", True)
+            try:
+                answer = await asyncio.to_thread(self._runtime.infer, body, options, self._limit)
+            finally:
+                timer.cancel()
+            return {"status": 200}, dump_json(answer, self._limit)
+        except ServingError as error:
+            return {"status": error.status}, orjson.dumps({"error": str(error)})
+
+    async def close(self) -> None:
+        """Do nothing: the session needs no closing."""
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    sys.exit(run_child(BundleModel()))
