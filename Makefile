@@ -115,6 +115,11 @@ CHAOS ?= operator
 chaos: setup ## Run a campaign of faults, which takes longer than CI allows: CHAOS=operator (the default), ARGS=--help for its options
 	$(VENV)/python -m tests.chaos.$(CHAOS) $(ARGS)
 
+.PHONY: chaos
+CHAOS ?= servers
+chaos: setup ## Run a fault campaign that takes too long for `make test`: CHAOS=servers, ARGS=--help for its options
+	$(VENV)/python -m tests.chaos.$(CHAOS) $(ARGS)
+
 .PHONY: clean
 clean: ## Delete the local cluster and remove the environments of this checkout
 	@[ ! -x $(VENV)/fairlead ] || $(VENV)/fairlead down --purge
