@@ -52,7 +52,7 @@ class AnswerError(ContractError):
 
 
 def build_response(
-    model: str, outputs: Mapping[str, Array], request: InferenceRequest, max_bytes: int
+    model: str, outputs: Mapping[str, Array], request: InferenceRequest, max_bytes: int = 64 << 20
 ) -> dict[str, Any]:
     """Return the response to a request, with `data` as flat arrays or lists of str; raise ContractError or AnswerError.
 
