@@ -131,6 +131,8 @@ def try_model(kind: Kind, folder: Path, content: bytes) -> tuple[str, str]:
     size = target.rss() if ready else 0
     status = target.stop() if ready else target.process.poll()
     log = target.log.read_text(errors="replace")
+    if "address already in use" in log:  # a client of this campaign was given the port meanwhile
+        return try_model(kind, folder / "again", content)
     if "raceback" in log:
         problem = problem or f"a traceback in the log: {log[-300:]}"
     if _SECRET in log or size > _LIMIT_MIB:

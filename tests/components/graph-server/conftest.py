@@ -21,7 +21,7 @@ from fairlead_artifacts import publish
 
 _ROOT = Path(__file__).parents[3]
 _COMMAND = Path(sys.executable).with_name("fairlead-graph-server")
-_START_SECONDS = 30
+_START_SECONDS = 60
 
 
 @dataclass
