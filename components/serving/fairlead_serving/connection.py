@@ -33,7 +33,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: asyncio.Transport = None  # type: ignore[assignment]
-        self._client = ""
+        self.client = ""
         self._timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -67,10 +67,10 @@ class Connection(asyncio.Protocol):
         """Register the connection, or reject it."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by name
         peer = transport.get_extra_info("peername")
-        self._client = str(peer[0]) if peer else ""
-        self._registered = self._server.register(self, self._client)
+        self.client = str(peer[0]) if peer else ""
+        self._registered = self._server.register(self, self.client)
         if not self._registered:
-            self._refuse(json_response({"error": f"client {self._client}: too many connections"}, 503))
+            self._refuse(json_response({"error": f"client {self.client}: too many connections"}, 503))
             return
         self._set_timer(self._limits.idle_timeout_seconds, self.abort)
 
@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         self._server.release(self._held, self._unsent)
         self._held = self._unsent = 0
         if self._registered:
-            self._server.unregister(self, self._client)
+            self._server.unregister(self, self.client)
         if self._task is not None:
             self._task.cancel()
 

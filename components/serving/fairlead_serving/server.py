@@ -57,13 +57,13 @@ class Server:
     # What connections report
 
     def register(self, connection: Connection, client: str) -> bool:
-        """Count a connection; return False if its client has too many, or all others are busy."""
-        if self._clients[client] >= self.limits.max_connections_per_client:
-            return False
-        if len(self._connections) >= self.limits.max_connections:
-            idle = [other for other in self._connections if other.idle]
+        """Count a connection; return False if there are too many, of its client or of all, and none is idle."""
+        full = self._clients[client] >= self.limits.max_connections_per_client
+        if full or len(self._connections) >= self.limits.max_connections:
+            idle = [other for other in self._connections if other.idle and (not full or other.client == client)]
             if not idle:
                 return False
+            # The client itself gives way, so that neither others nor a probe from its address are shut out.
             min(idle, key=lambda other: other.active_at).abort()
         self._connections.add(connection)
         self._clients[client] += 1
