@@ -112,12 +112,7 @@ bench: setup ## Run a benchmark against other implementations: BENCH=clients (th
 
 .PHONY: chaos
 CHAOS ?= operator
-chaos: setup ## Run a campaign of faults, which takes longer than CI allows: CHAOS=operator (the default), ARGS=--help for its options
-	$(VENV)/python -m tests.chaos.$(CHAOS) $(ARGS)
-
-.PHONY: chaos
-CHAOS ?= servers
-chaos: setup ## Run a fault campaign that takes too long for `make test`: CHAOS=servers, ARGS=--help for its options
+chaos: setup ## Run a fault campaign that takes too long for `make test`: CHAOS=operator (the default) or servers, ARGS=--help for its options
 	$(VENV)/python -m tests.chaos.$(CHAOS) $(ARGS)
 
 .PHONY: clean
