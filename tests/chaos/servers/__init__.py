@@ -1,1 +1,0 @@
-"""The servers' fault campaign: fuzzed requests, slow clients and hostile models (`make chaos CHAOS=servers`)."""
