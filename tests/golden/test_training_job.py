@@ -397,6 +397,27 @@ CASES = {
             (pod("launcher", phase="Succeeded", exit_code=0, termination_message=SUCCESS), *all_pods()[1:]), **CHILDREN
         ),
     ),
+    "succeeded-with-its-model": Case(
+        "the model is where spec.model asks for it",
+        make_job(started("Running"), spec__model={"uri": "s3://models/digits"}),
+        ObservedJob(
+            (pod("launcher", phase="Succeeded", exit_code=0, termination_message=SUCCESS), *all_pods()[1:]), **CHILDREN
+        ),
+    ),
+    "succeeded-without-its-model": Case(
+        "a job that must publish a model fails if its launcher reports none",
+        make_job(started("Running"), spec__model={"uri": "s3://models/digits"}),
+        ObservedJob(
+            (pod("launcher", phase="Succeeded", exit_code=0, termination_message=said()), *all_pods()[1:]), **CHILDREN
+        ),
+    ),
+    "succeeded-with-another-model": Case(
+        "what a pod reports is not trusted: the model of another job is none of this one",
+        make_job(started("Running"), spec__model={"uri": "s3://models/letters"}),
+        ObservedJob(
+            (pod("launcher", phase="Succeeded", exit_code=0, termination_message=SUCCESS), *all_pods()[1:]), **CHILDREN
+        ),
+    ),
     "succeeded-with-a-malformed-report": Case(
         "the job succeeded; the missing provenance is reported",
         make_job(started("Running")),

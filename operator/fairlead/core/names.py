@@ -68,6 +68,11 @@ def job_service_name(job: TrainingJob) -> str:
     return f"{job.metadata.name}-pods"
 
 
+def network_policy_name(job: TrainingJob) -> str:
+    """Return the name of the NetworkPolicy of a job's pods."""
+    return f"{job.metadata.name}-pods"
+
+
 def launcher_name(job: TrainingJob) -> str:
     """Return the name of the launcher pod."""
     return f"{job.metadata.name}-launcher"

@@ -20,6 +20,8 @@ class Settings(BaseModel):
     """Comma-separated service accounts that pods may use besides default, as `namespace/name`; `*/name` for all."""
     artifact_prefixes: str = ""
     """Comma-separated `namespace=URI prefix` pairs; `*` is every namespace. Empty: every URI is allowed."""
+    network_policies: bool = True
+    """Whether each job gets a NetworkPolicy, so that only its own pods and the operator reach its pods."""
     progress_seconds: float = 2.0
     """The minimum interval between two progress updates of a job."""
     gate_seconds: float = 5.0

@@ -14,10 +14,11 @@ from fairlead.kube.children import ChildCache, controller_of
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import NAME_TAKEN, ApiError, StatusConflict
 from fairlead.kube.events import send_event
-from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, POD, SECRET, SERVICE, Key, Kind
+from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, POD, SECRET, SERVICE, Key, Kind
 from fairlead.kube.resources import StoredResource
 
-CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT)}
+CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY)}
+_NOT_WATCHED = (SECRET, NETWORK_POLICY)
 _STARTED_LAST = ("Pod", "Deployment")
 """Written last, because a pod must not start with a key or graph that belongs to another object."""
 
@@ -123,7 +124,7 @@ class Writer:
         kind = CHILD_KINDS[child["kind"]]
         changes = names.APPLIED_HASH in child["metadata"].get("annotations", {})
         written = await (self._apply(resource, kind, child) if changes else self._create(resource, kind, child))
-        if kind is not SECRET:
+        if kind not in _NOT_WATCHED:
             self.children.put(kind, written, own=True)
 
     async def _create(self, resource: Resource, kind: Kind, child: Object) -> Object:
@@ -153,7 +154,7 @@ class Writer:
     async def _find_ours(self, resource: Resource, kind: Kind, child: Object) -> Object | None:
         """Return the existing object of a child's name; raises NAME_TAKEN if its controller is not the resource."""
         meta = child["metadata"]
-        existing = await self.kube.find(kind, meta["name"], meta["namespace"], metadata_only=kind is SECRET)
+        existing = await self.kube.find(kind, meta["name"], meta["namespace"], metadata_only=kind in _NOT_WATCHED)
         if existing and controller_of(existing["metadata"]).get("uid") != resource.metadata.uid:
             message = f"{kind.kind} {meta['name']} exists and has another owner; expected the name to be free"
             raise ApiError(409, NAME_TAKEN, message)

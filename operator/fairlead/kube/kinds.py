@@ -53,6 +53,7 @@ SERVICE = Kind("", "v1", "services", "Service", verbs=(*_WATCH, "create", "patch
 SECRET = Kind("", "v1", "secrets", "Secret", verbs=("get", "create"))
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap", verbs=(*_WATCH, "create", "patch", "delete"))
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment", verbs=(*_WATCH, "create", "patch", "delete"))
+NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", verbs=("get", "create"))
 EVENT = Kind("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease", verbs=("get", "create", "update"))
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -70,6 +71,7 @@ OPERATOR_KINDS = (
     SECRET,
     CONFIG_MAP,
     DEPLOYMENT,
+    NETWORK_POLICY,
     EVENT,
     LEASE,
 )

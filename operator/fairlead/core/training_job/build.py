@@ -45,6 +45,26 @@ def build_service(job: TrainingJob) -> Object:
     return head | {"spec": spec}
 
 
+def build_network_policy(job: TrainingJob) -> Object:
+    """Return the NetworkPolicy that lets only the job's own pods, and the operator, connect to them.
+
+    Neither Horovod's rendezvous nor Gloo's connections, on ports chosen at run time, are authenticated. The operator
+    reads the launcher's status from a namespace and under labels that differ between installations, so that its port
+    stays open: it answers that status to everyone, and everything else only with the job's key.
+    """
+    name, labels = names.network_policy_name(job), names.job_labels(job)
+    head = build_owned(job, "networking.k8s.io/v1", "NetworkPolicy", name, labels)
+    spec = {
+        "podSelector": {"matchLabels": labels},
+        "policyTypes": ["Ingress"],
+        "ingress": [
+            {"from": [{"podSelector": {"matchLabels": labels}}]},
+            {"ports": [{"protocol": "TCP", "port": LAUNCHER_PORT}]},
+        ],
+    }
+    return head | {"spec": spec}
+
+
 def build_launcher(job: TrainingJob, attempt: int, settings: Settings) -> Object:
     """Return the launcher pod, which coordinates the agents. It needs no accelerator and no user code."""
     workers = job.spec.workers.template.spec.to_dict()

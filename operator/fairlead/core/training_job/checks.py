@@ -120,6 +120,20 @@ def read_success(launcher: PodView) -> SuccessReport | Finding:
     return report if isinstance(report, SuccessReport) else SuccessReport()
 
 
+def check_model(job: TrainingJob, report: SuccessReport | Finding) -> Finding | None:
+    """Find a model that the job asks for and its launcher does not report, which would be a success in name only."""
+    if job.spec.model is None:
+        return None
+    expected = f"spec.model: expected a model below {job.spec.model.uri}"
+    if isinstance(report, Finding):
+        return Finding("ModelMissing", f"{expected}. {report.message}")
+    if report.model is None:
+        return Finding("ModelMissing", f"{expected}; the launcher's termination report names none.")
+    if not report.model.uri.startswith(f"{job.spec.model.uri.rstrip('/')}/"):
+        return Finding("ModelMissing", f"{expected}; the launcher's termination report names {report.model.uri}.")
+    return None
+
+
 def seconds_to_deadline(job: TrainingJob, status: TrainingJobStatus, now: datetime) -> float | None:
     """Return the seconds until the next deadline of the job; None if it has none."""
     policy, start = job.spec.run_policy, status.start_time

@@ -9,11 +9,18 @@ from fairlead.core.children import Object
 from fairlead.core.conditions import Finding, is_true, transition_time
 from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.core.settings import Settings
-from fairlead.core.training_job.build import build_key_secret, build_launcher, build_service, build_worker
+from fairlead.core.training_job.build import (
+    build_key_secret,
+    build_launcher,
+    build_network_policy,
+    build_service,
+    build_worker,
+)
 from fairlead.core.training_job.checks import (
     check_allowed,
     check_deadlines,
     check_failure,
+    check_model,
     check_pending,
     check_supported,
     check_terminating,
@@ -75,6 +82,8 @@ def _plan_attempt(job: TrainingJob, observed: ObservedJob, settings: Settings, n
     running = is_true(status.conditions, "Running")
     if launcher := next((p for p in current if p.role == names.LAUNCHER and p.phase == "Succeeded"), None):
         report = read_success(launcher)
+        if finding := check_model(job, report):
+            return _fail(job, observed, finding, now)
         malformed = (_warning(job, "Succeeded", report),) if isinstance(report, Finding) else ()
         return Plan(derive_succeeded(job, observed, report, now), events=malformed, requeue_after=0)
     if finding := check_deadlines(job, observed, running, now):
@@ -199,8 +208,10 @@ def _missing(
     existing = {pod.name for pod in current}
     children = []
     if not current:
-        # create the key without checking whether it exists: that would need permission to list Secrets
+        # created without checking whether they exist: that would need permission to list Secrets, and another watch
         children.append(build_key_secret(job, key))
+        if settings.network_policies:
+            children.append(build_network_policy(job))
     if not observed.has_service:
         children.append(build_service(job))
     if names.launcher_name(job) not in existing:
