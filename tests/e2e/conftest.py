@@ -64,11 +64,11 @@ def make_buckets(kubectl: Kubectl) -> None:
 
 @pytest.fixture(scope="session")
 def operator(kubectl: Kubectl, helm: Path, store: None) -> Iterator[None]:
-    """The operator, installed by its Helm chart."""
+    """The operator, installed by its Helm chart, which takes over the CRDs that `kubectl apply` has installed."""
     settings = ["--set", "settings.progressSeconds=1", "--set", "settings.gateSeconds=1"]
     subprocess.run(
         [helm, "upgrade", "--install", "fairlead", CHECKOUT / "charts" / "fairlead", "--namespace", SYSTEM,
-         "--kubeconfig", kubectl.kubeconfig, "--wait", "--timeout", "180s", *settings],
+         "--kubeconfig", kubectl.kubeconfig, "--wait", "--timeout", "180s", "--take-ownership", *settings],
         check=True,
     )  # fmt: skip
     yield

@@ -84,7 +84,8 @@ def test_orphans_of_an_earlier_job_of_the_name_are_ignored(kubectl: Kubectl, ope
     job = wait_for(look, "the report")
     assert condition(job, "Succeeded")["status"] == "False"
     assert {name: pod["metadata"]["uid"] for name, pod in pods_of(kubectl, "again").items()} == orphans
-    for kind, name in [("service", "again-pods"), ("secret", "again-key"), *(("pod", f"again-{n}") for n in orphans)]:
+    others = [("service", "again-pods"), ("networkpolicy", "again-pods"), ("secret", "again-key")]
+    for kind, name in [*others, *(("pod", f"again-{n}") for n in orphans)]:
         kubectl("delete", kind, name, "--grace-period=0", "--force")
     pods = wait_for_pods(kubectl, "again")
     assert not {pod["metadata"]["uid"] for pod in pods.values()} & set(orphans.values())
