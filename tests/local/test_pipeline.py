@@ -33,7 +33,7 @@ class Pipelines:
 
     @property
     def artifacts(self) -> str:
-        return f"file://{self.cluster.home}/artifacts"
+        return (self.cluster.home / "artifacts").as_uri()
 
     def publish(self, name: str, *flags: str) -> dict[str, str]:
         """Publish the example's dataset and return its uri and digest."""

@@ -168,12 +168,12 @@ class Demo:
 
     def _uri(self, path: str) -> str:
         """Return a place in the local artifact store."""
-        return f"file://{self.home}/artifacts/{path}"
+        return f"{(self.home / 'artifacts').as_uri()}/{path}"
 
     def _manifest(self, file: str) -> Object:
         """Load a resource of the example, with its s3:// URIs replaced by paths of the local store."""
         (obj,) = read_manifests(EXAMPLE / file)
-        return dict(json.loads(json.dumps(obj).replace("s3://", f"file://{self.home}/artifacts/")))
+        return dict(json.loads(json.dumps(obj).replace("s3://", f"{(self.home / 'artifacts').as_uri()}/")))
 
 
 def _surroundings() -> list[Object]:
