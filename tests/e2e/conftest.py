@@ -21,8 +21,9 @@ EXAMPLE = CHECKOUT / "examples" / "digits"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the installation tests first: they need a cluster without the shared operator."""
-    items.sort(key=lambda item: item.path.name != "test_install.py")
+    """Run the installation tests first, which need a cluster without the shared operator, and the audit last."""
+    order = {"test_install.py": 0, "test_permissions.py": 2}
+    items.sort(key=lambda item: order.get(item.path.name, 1))
 
 
 @pytest.fixture(scope="session")

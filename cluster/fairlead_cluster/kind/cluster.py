@@ -118,7 +118,7 @@ class Cluster:
     def _kind(self, log: StepLog, *words: str) -> None:
         program = programs.module_path(self.home, programs.KIND)
         environment = {"KUBECONFIG": str(self.kubeconfig), "KIND_EXPERIMENTAL_PROVIDER": "docker"}
-        log.run([program, *words], env={**os.environ, **environment})
+        log.run([program, *words], cwd=CONFIG.parent, env={**os.environ, **environment})
 
     def _save_logs(self, log: StepLog) -> None:
         folder = self.home.logs / "kind-failed"

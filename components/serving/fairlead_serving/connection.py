@@ -5,6 +5,8 @@ of request smuggling.
 """
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
@@ -296,11 +298,18 @@ class Connection(asyncio.Protocol):
         def check() -> None:
             left = self._transport.get_write_buffer_size()
             if before - left < _MIN_RATE * seconds:
-                self._transport.abort()
+                self._drop()
             else:
                 self._watch_writing(left)
 
         self._write_timer = self._loop.call_later(seconds, check)
+
+    def _drop(self) -> None:
+        """Close the connection without what was not sent, which the kernel would keep for a client that never reads."""
+        connection: socket.socket | None = self._transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._transport.abort()
 
     def _close(self) -> None:
         """Close after what is written was sent; the client may still be sending, and a reset would lose the answer."""
