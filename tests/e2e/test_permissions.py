@@ -10,10 +10,16 @@ from tests.support.rbac_audit import compare
 
 _LOG = "/var/log/kubernetes/audit.log"
 _UNUSED = {
-    "get networkpolicies.networking.k8s.io",  # to find the owner of one that exists already
-    "update leases.coordination.k8s.io",
-}
-"""Permissions for what happens in no test here, and why they are needed."""
+    # server-side apply of an object that does not exist yet needs create beside patch, but is logged as patch
+    "create configmaps", "create deployments.apps",
+    # to see whose an object is whose name is taken
+    "get networkpolicies.networking.k8s.io", "get pods", "get secrets",
+    # to read a resource again after a conflict
+    "get modeldeployments.fairlead.dev", "get trainingjobs.fairlead.dev",
+    # after a graph changes or a predictor is removed
+    "delete configmaps", "delete deployments.apps",
+}  # fmt: skip
+"""Permissions for what may not happen in these tests, and why they are needed."""
 
 
 def test_the_operator_uses_what_it_is_granted_and_nothing_else(kubectl: Kubectl, operator: None) -> None:
@@ -22,9 +28,10 @@ def test_the_operator_uses_what_it_is_granted_and_nothing_else(kubectl: Kubectl,
     ).stdout
     kinds = "roles,rolebindings,clusterroles,clusterrolebindings"
     rbac = yaml.safe_load(kubectl("get", kinds, "-A", "-o", "yaml"))["items"]
-    usage = compare(log.splitlines(), rbac, f"{SYSTEM}/fairlead")
+    usage = compare(log.splitlines(), rbac, f"{SYSTEM}/fairlead-operator")
     print(f"granted: {sorted(map(str, usage.granted))}")
     print(f"used: {sorted(map(str, usage.used))}")
     assert usage.used, "the API server recorded no request of the operator"
-    assert usage.missing == []
+    # while it is uninstalled, the operator may lose a permission before it ends
+    assert sorted(map(str, (usage.used | usage.denied) - usage.granted)) == []
     assert set(usage.unused) <= _UNUSED

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from fairlead_cluster.base.home import CHECKOUT, Home, default_home
 from fairlead_cluster.local.cluster import down, up
+from fairlead_cluster.local.node.paths import plain_path
 
 from tests.local.support import LocalCluster
 
@@ -33,7 +34,7 @@ class Pipelines:
 
     @property
     def artifacts(self) -> str:
-        return (self.cluster.home / "artifacts").as_uri()
+        return f"file://{plain_path(self.cluster.home)}/artifacts"
 
     def publish(self, name: str, *flags: str) -> dict[str, str]:
         """Publish the example's dataset and return its uri and digest."""
@@ -188,7 +189,8 @@ def test_retried_training_step_finds_its_job(pipelines: Pipelines) -> None:
 def test_name_of_another_training_is_rejected(pipelines: Pipelines) -> None:
     result = pipelines.train("digits-1", "1")
     assert result.returncode == 1
-    assert "TrainingJob digits-1: exists with another spec; give this run another name" in result.stderr
+    assert "TrainingJob digits-1" in result.stderr
+    assert "A job of an earlier run exists; give this run another name" in result.stderr
 
 
 def test_failed_training_is_reported_with_its_message(pipelines: Pipelines) -> None:

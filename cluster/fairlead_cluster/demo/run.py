@@ -19,6 +19,7 @@ from fairlead_cluster.demo.stages import Stages
 from fairlead_cluster.demo.waiting import replace, watch_training
 from fairlead_cluster.environments import setup
 from fairlead_cluster.local import cluster as local_cluster
+from fairlead_cluster.local.node.paths import plain_path
 
 COMPONENTS = (
     "kubernetes", "trainer", "data-validation", "onnx-converter", "graph-server", "edge-runtime", "digits",
@@ -166,14 +167,19 @@ class Demo:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    @property
+    def _artifacts(self) -> str:
+        """The URI of the local artifact store; URIs of artifacts have no spaces."""
+        return f"file://{plain_path(self.home)}/artifacts"
+
     def _uri(self, path: str) -> str:
         """Return a place in the local artifact store."""
-        return f"{(self.home / 'artifacts').as_uri()}/{path}"
+        return f"{self._artifacts}/{path}"
 
     def _manifest(self, file: str) -> Object:
         """Load a resource of the example, with its s3:// URIs replaced by paths of the local store."""
         (obj,) = read_manifests(EXAMPLE / file)
-        return dict(json.loads(json.dumps(obj).replace("s3://", f"{(self.home / 'artifacts').as_uri()}/")))
+        return dict(json.loads(json.dumps(obj).replace("s3://", f"{self._artifacts}/")))
 
 
 def _surroundings() -> list[Object]:
