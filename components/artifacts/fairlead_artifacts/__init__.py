@@ -3,6 +3,7 @@
 from .artifact import fetch, list_artifacts, open_model, publish, read_manifest
 from .errors import ArtifactError, ArtifactNotFound, StoreUnavailable
 from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent
+from .regular import open_regular
 from .retries import retry_unavailable
 from .uri import Location, parse_digest, parse_uri, validation_uri
 
@@ -19,6 +20,7 @@ __all__ = [
     "fetch",
     "list_artifacts",
     "open_model",
+    "open_regular",
     "parse_digest",
     "parse_uri",
     "publish",

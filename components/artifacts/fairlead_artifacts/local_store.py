@@ -1,19 +1,23 @@
 """Artifacts in a file system: a folder is published atomically by a rename."""
 
+import errno
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 from .errors import ArtifactError, StoreUnavailable
 from .manifest import MANIFEST_NAME, MAX_BYTES, Manifest
-from .streams import Readable, copy_verified
+from .regular import NotRegular, open_regular
+from .streams import LocalFile, Readable, copy_verified
 from .uri import Location
 
 _HIDDEN = ".fairlead-"
+_LASTING = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR)
+"""Errors that describe the location, not the state of the file system: a retry does not help."""
 
 
 class LocalStore:
@@ -23,7 +27,7 @@ class LocalStore:
         """Return the manifest's bytes, or None if there is no artifact."""
         with _translate_errors(location):
             try:
-                with Path(location.path, MANIFEST_NAME).open("rb") as file:
+                with _open_inside(location, MANIFEST_NAME) as file:
                     return file.read(MAX_BYTES + 1)
             except (FileNotFoundError, NotADirectoryError):
                 return None
@@ -31,13 +35,8 @@ class LocalStore:
     @contextmanager
     def open_file(self, location: Location, path: str) -> Iterator[Readable]:
         """Open one of the artifact's files for reading; raise ArtifactError for a link that leads out of it."""
-        root = Path(location.path)
-        file = root / path
-        with _translate_errors(location, path):
-            if not file.resolve().is_relative_to(root.resolve()):
-                raise ArtifactError(location.uri, f"file {path!r} is a link to {file.resolve()}; expected a file")
-            with file.open("rb") as opened:
-                yield opened
+        with _translate_errors(location, path), _open_inside(location, path) as opened:
+            yield opened
 
     def write(self, location: Location, folder: Path, manifest: Manifest, old: Manifest | None) -> None:
         """Write a hidden folder next to the target, then rename it; remove an old artifact first."""
@@ -50,7 +49,7 @@ class LocalStore:
                 for entry in manifest.files:
                     target = written / entry.path
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    with (folder / entry.path).open("rb") as source, target.open("xb") as file:
+                    with LocalFile.open(folder / entry.path) as source, target.open("xb") as file:
                         copy_verified(location.uri, source, file, entry)
                         _flush(file)
                 with (written / MANIFEST_NAME).open("xb") as file:
@@ -66,6 +65,18 @@ class LocalStore:
             folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
             if MANIFEST_NAME in files:
                 yield Location("file", "", parent)
+
+
+def _open_inside(location: Location, path: str) -> BinaryIO:
+    """Open a file of an artifact; raise ArtifactError for a link that leads out of it and for what is no file."""
+    # Not Path.resolve, which raises RuntimeError for a link to itself.
+    root, target = (Path(os.path.realpath(name)) for name in (location.path, Path(location.path, path)))
+    if not target.is_relative_to(root):
+        raise ArtifactError(location.uri, f"file {path!r} is a link to {target}; expected a file")
+    try:
+        return open_regular(target)
+    except NotRegular as error:
+        raise ArtifactError(location.uri, f"file {path!r} {error.strerror}") from None
 
 
 def _rename(location: Location, written: Path) -> None:
@@ -104,7 +115,8 @@ def _translate_errors(location: Location, path: str | None = None) -> Iterator[N
         subject = f"file {path!r} of the manifest" if path else str(error.filename)
         raise ArtifactError(location.uri, f"{subject} is missing") from None
     except OSError as error:
-        raise StoreUnavailable(location.uri, _describe(error)) from None
+        kind = ArtifactError if error.errno in _LASTING else StoreUnavailable
+        raise kind(location.uri, _describe(error)) from None
 
 
 def _describe(error: OSError) -> str:

@@ -8,6 +8,7 @@ from typing import IO, Protocol
 
 from .errors import ArtifactError
 from .manifest import FileEntry
+from .regular import open_regular
 
 _CHUNK = 1 << 20
 
@@ -66,7 +67,7 @@ class LocalFile:
     def open(cls, path: Path) -> "Iterator[LocalFile]":
         """Open a file for reading."""
         with _local_errors(path):
-            file = path.open("rb")
+            file = open_regular(path)
         with file:
             yield cls(path, file)
 

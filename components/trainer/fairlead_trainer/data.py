@@ -10,6 +10,7 @@ from fairlead_artifacts import (
     Manifest,
     Parent,
     fetch,
+    open_regular,
     publish,
     retry_unavailable,
 )
@@ -57,7 +58,7 @@ def _read_signature(file: Path, uri: str) -> Signature | None:
     if not file.exists():
         return None
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             return Signature.parse_json(opened.read(MAX_BYTES + 1), file.name)
     except ContractError as error:
         raise ArtifactError(uri, str(error)) from None

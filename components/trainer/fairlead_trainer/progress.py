@@ -8,6 +8,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from fairlead_artifacts import open_regular
 from fairlead_contracts.environment import ProcessEnvironment
 from fairlead_contracts.progress import ProgressReport
 
@@ -71,7 +72,7 @@ def _write(file: Path, report: ProgressReport) -> None:
 def read_progress(file: Path) -> ProgressReport | None:
     """Read the script's progress file, keeping the valid fields; return None if there are none."""
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             return ProgressReport.salvage_json(opened.read(ProgressReport.max_bytes + 1))
     except OSError:
         return None

@@ -1,12 +1,23 @@
 """Errors that are specific to file systems."""
 
 import os
+import socket
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-from fairlead_artifacts import ArtifactError, Manifest, fetch, publish, read_manifest
+from fairlead_artifacts import (
+    ArtifactError,
+    Manifest,
+    StoreUnavailable,
+    fetch,
+    list_artifacts,
+    open_regular,
+    publish,
+    read_manifest,
+)
 
 publish_dataset = partial(publish, kind="dataset", producer="tests/1")
 
@@ -23,6 +34,66 @@ def test_a_link_in_the_store_is_not_followed_out_of_the_artifact(folder: Path, t
     (tmp_path / "store" / "train.npz").symlink_to(folder / "train.npz")
     with pytest.raises(ArtifactError, match="is a link"):
         fetch((tmp_path / "store").as_uri(), tmp_path / "copy")
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(str(path))
+
+
+IRREGULAR: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a named pipe": (os.mkfifo, "is a named pipe; expected a regular file"),
+    "a socket": (make_socket, "is a socket or a device; expected a regular file"),
+    "a folder": (Path.mkdir, "is a folder; expected a regular file"),
+    "a link to itself": (lambda path: path.symlink_to(path), "symbolic links"),
+    "a link to a device": (lambda path: path.symlink_to("/dev/zero"), "is a link to /dev/zero"),
+}
+
+
+@pytest.fixture(params=IRREGULAR)
+def irregular(request: pytest.FixtureRequest) -> tuple[Callable[[Path], None], str]:
+    """Return a function that makes something that is no regular file, and the error for it."""
+    return IRREGULAR[request.param]
+
+
+def test_a_manifest_that_is_no_file_is_rejected_and_left_out_of_a_list(
+    folder: Path, tmp_path: Path, irregular: tuple[Callable[[Path], None], str]
+) -> None:
+    make, problem = irregular
+    store = tmp_path / "store"
+    published = publish_dataset(folder, (store / "v1").as_uri())
+    (store / "foreign").mkdir()
+    make(store / "foreign" / "manifest.json")
+    with pytest.raises(ArtifactError, match=problem) as caught:
+        read_manifest((store / "foreign").as_uri())
+    assert not isinstance(caught.value, StoreUnavailable)
+    skipped: list[ArtifactError] = []
+    assert list(list_artifacts(store.as_uri(), skipped.append)) == [((store / "v1").as_uri(), published)]
+    with pytest.raises(ArtifactError, match=problem):
+        publish_dataset(folder, (store / "foreign").as_uri())
+
+
+def test_a_data_file_that_is_no_file_is_rejected(
+    folder: Path, tmp_path: Path, irregular: tuple[Callable[[Path], None], str]
+) -> None:
+    make, problem = irregular
+    store = tmp_path / "store"
+    publish_dataset(folder, store.as_uri())
+    (store / "train.npz").unlink()
+    make(store / "train.npz")
+    with pytest.raises(ArtifactError, match=problem) as caught:
+        fetch(store.as_uri(), tmp_path / "copy")
+    assert not isinstance(caught.value, StoreUnavailable)
+    assert not any((tmp_path / "copy").iterdir())
+
+
+def test_a_file_that_is_replaced_by_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with open_regular(tmp_path / "file") as file:
+        assert file.read() == b"x"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="named pipe"):
+        open_regular(tmp_path / "pipe")
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "back\\slash", "new\nline"])

@@ -1,6 +1,7 @@
 """Progress files: written by scripts, validated when they are read."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,11 @@ def test_outside_a_job_nothing_is_written(tmp_path: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"step": "1"}', '{"step": -1}', '{"metrics": {}}'])
 def test_invalid_progress_is_none(file: Path, content: str) -> None:
     file.write_text(content)
+    assert read_progress(file) is None
+
+
+def test_a_pipe_in_place_of_the_progress_is_not_waited_for(file: Path) -> None:
+    os.mkfifo(file)
     assert read_progress(file) is None
 
 

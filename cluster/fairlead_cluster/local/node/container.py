@@ -13,7 +13,7 @@ from fairlead_cluster.local.node.context import PodContext
 from fairlead_cluster.local.node.environment import NotConfigured
 from fairlead_cluster.local.node.execution import execute
 from fairlead_cluster.local.node.images import ImageUnknown
-from fairlead_cluster.local.node.launch import build_launch, termination_file
+from fairlead_cluster.local.node.launch import build_launch, make_termination_file, termination_file
 from fairlead_cluster.local.node.objects import Object
 from fairlead_cluster.local.node.probes import ProbeSpec, Verdict, check_http, check_probe, verdicts
 from fairlead_cluster.local.node.process import Launch, Run
@@ -93,7 +93,7 @@ class Container:
             launch = await self._prepare()
             if launch is None:
                 return False
-            termination_file(self._context, self.spec).write_bytes(b"")
+            make_termination_file(self._context, self.spec)
             await self._run.start(launch, self._context.folder)
             self._launch = launch
         if self._run.running:

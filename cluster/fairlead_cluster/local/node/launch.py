@@ -1,5 +1,6 @@
 """From a container's spec to a command line, an environment and a working directory."""
 
+import shutil
 from pathlib import Path
 
 from fairlead_cluster.local.node.context import PodContext
@@ -37,6 +38,15 @@ def build_launch(context: PodContext, container: Object, sources: Sources) -> La
 def termination_file(context: PodContext, container: Object) -> Path:
     """Return the file that represents the container's terminationMessagePath."""
     return context.container_folder(container["name"]) / "termination-log"
+
+
+def make_termination_file(context: PodContext, container: Object) -> None:
+    """Make that file anew: an earlier run may have left anything there, even a named pipe that nobody reads."""
+    path = termination_file(context, container)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+    path.write_bytes(b"")
 
 
 def _base_environment(context: PodContext, folder: Path, mounts: Mounts) -> dict[str, str]:

@@ -10,6 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead_artifacts import open_regular
+
 from fairlead_cluster.base.daemons import ProcessId, tail
 from fairlead_cluster.local.node.objects import Object, timestamp
 
@@ -162,7 +164,7 @@ class Run:
 def _termination_message(path: Path, log: Path | None) -> str:
     """Return the process's termination message, cut to the limit of Kubernetes."""
     message = b""
-    with contextlib.suppress(OSError), path.open("rb") as file:
+    with contextlib.suppress(OSError), open_regular(path) as file:
         message = file.read(_MESSAGE_BYTES)
     if not message and log:
         message = tail(log, _LOG_MESSAGE_LINES).encode()[-_LOG_MESSAGE_BYTES:]
