@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairlead_artifacts import ArtifactError, Manifest, Parent, fetch, publish
+from fairlead_artifacts import PUBLISH_SECONDS, ArtifactError, Manifest, Parent, fetch, publish
 from fairlead_contracts.edge_bundle import (
     BUNDLE_FILE,
     KIND,
@@ -69,6 +69,7 @@ def make_bundle(request: Request) -> tuple[Manifest, BundleParity]:
             ],
             parameters={**figures, **request.preprocessing.to_json()},
             signature=model.signature,
+            retry_seconds=PUBLISH_SECONDS,
         )
     return manifest, parity
 

@@ -4,11 +4,12 @@ from .artifact import fetch, list_artifacts, open_model, publish, read_manifest
 from .errors import ArtifactError, ArtifactNotFound, StoreUnavailable
 from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent
 from .regular import open_regular
-from .retries import retry_unavailable
+from .retries import PUBLISH_SECONDS, retry_unavailable
 from .uri import Location, parse_digest, parse_uri, validation_uri
 
 __all__ = [
     "KINDS",
+    "PUBLISH_SECONDS",
     "ArtifactError",
     "ArtifactNotFound",
     "FileEntry",

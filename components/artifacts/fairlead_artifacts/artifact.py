@@ -19,6 +19,7 @@ from .manifest import (
     check_file_path,
     parse_manifest,
 )
+from .retries import retry_unavailable
 from .stores import Store, open_store
 from .streams import LocalFile, copy_verified, read_entry
 from .uri import Location, parse_digest, parse_uri
@@ -84,11 +85,12 @@ def publish(
     parameters: Mapping[str, JsonValue] | None = None,
     signature: Signature | None = None,
     replace: bool = False,
+    retry_seconds: float = 0.0,
 ) -> Manifest:
     """Publish a folder's files at a URI and return the manifest.
 
     Publishing equal content again is a no-op. Other content at the URI raises ArtifactError; with `replace=True`, which
-    is for results that are not final, it is replaced.
+    is for results that are not final, it is replaced. StoreUnavailable is raised only after `retry_seconds`.
     """
     location, source = parse_uri(uri), Path(folder)
     entries = [read_entry(source, path) for path in _list_files(location, source)]
@@ -101,15 +103,7 @@ def publish(
         parameters=parameters,
         signature=signature,
     )
-    store = open_store(location)
-    old = _read(store, location)
-    if old is not None and old.digest == manifest.digest:
-        return manifest
-    if old is not None and not replace:
-        raise ArtifactError(
-            location.uri, f"has other content ({old.digest}); expected no artifact or {manifest.digest}"
-        )
-    _write(store, location, source, manifest, old)
+    retry_unavailable(lambda: _publish_once(location, source, manifest, replace), retry_seconds)
     return manifest
 
 
@@ -131,6 +125,18 @@ def list_artifacts(uri: str, skip: Callable[[ArtifactError], None] | None = None
             continue
         if manifest is not None:
             yield found.uri, manifest
+
+
+def _publish_once(location: Location, source: Path, manifest: Manifest, replace: bool) -> None:
+    store = open_store(location)
+    old = _read(store, location)
+    if old is not None and old.digest == manifest.digest:
+        return
+    if old is not None and not replace:
+        raise ArtifactError(
+            location.uri, f"has other content ({old.digest}); expected no artifact or {manifest.digest}"
+        )
+    _write(store, location, source, manifest, old)
 
 
 def _read(store: Store, location: Location) -> Manifest | None:

@@ -12,6 +12,9 @@ log = logging.getLogger(__name__)
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _T = TypeVar("_T")
 
+PUBLISH_SECONDS = 300.0
+"""How long a step that has done its work retries to publish it: an outage of the store must not cost the work."""
+
 
 def retry_unavailable(
     call: Callable[[], _T],

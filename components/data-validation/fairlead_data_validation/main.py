@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead_artifacts import (
+    PUBLISH_SECONDS,
     ArtifactError,
     ArtifactNotFound,
     Manifest,
@@ -15,6 +16,7 @@ from fairlead_artifacts import (
     fetch,
     publish,
     read_manifest,
+    retry_unavailable,
     validation_uri,
 )
 from fairlead_contracts.errors import ContractError
@@ -69,6 +71,7 @@ def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> Verdic
         parents=[Parent("dataset", dataset.digest, uri)],
         parameters=contract.to_json(),
         replace=True,
+        retry_seconds=PUBLISH_SECONDS,
     )
     return Verdict(result, target, manifest, kept=False)
 
@@ -76,7 +79,7 @@ def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> Verdic
 def _read_passing(uri: str, suite_digest: str) -> Manifest | None:
     """Return the existing result if it is final: only for the suite that has passed."""
     try:
-        manifest = read_manifest(uri)
+        manifest = retry_unavailable(lambda: read_manifest(uri), PUBLISH_SECONDS)
         found = ValidationResult.parse(dict(manifest.parameters), "parameters")
     except (ArtifactNotFound, ContractError):
         return None

@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from fairlead_artifacts import ArtifactError, Manifest, Parent, fetch, publish
+from fairlead_artifacts import PUBLISH_SECONDS, ArtifactError, Manifest, Parent, fetch, publish
 from fairlead_contracts.model_uri import MODEL_FILE
 from fairlead_contracts.parity import ConversionParity, ConversionTable
 
@@ -65,6 +65,7 @@ def convert(request: Request) -> tuple[Manifest, ConversionParity]:
             ],
             parameters=figures,
             signature=program.signature,
+            retry_seconds=PUBLISH_SECONDS,
         )
     return manifest, parity
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
-from fairlead_artifacts import Manifest, publish
+from fairlead_artifacts import PUBLISH_SECONDS, Manifest, publish
 from fairlead_contracts.model_uri import MODEL_FILE
 from fairlead_contracts.signature import Signature, TensorSignature
 from onnx import TensorProto, helper
@@ -47,6 +47,7 @@ def publish_scaler(affine: Affine, shape: Sequence[int], out_uri: str) -> Manife
             producer=PRODUCER,
             parameters={"scale": affine.scale, "offset": affine.offset},
             signature=Signature(inputs=(_describe(_INPUT, shape),), outputs=(_describe(_OUTPUT, shape),)),
+            retry_seconds=PUBLISH_SECONDS,
         )
 
 

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from functools import partial
 from pathlib import Path
 
 from fairlead_artifacts import (
@@ -46,10 +45,16 @@ def publish_model(
         raise ArtifactError(uri, "FAIRLEAD_MODEL_DIR: got no file, expected the model, which rank 0 writes there")
     parents = [Parent("dataset", dataset[1].digest, dataset[0])] if dataset else []
     signature = _read_signature(folder / SIGNATURE_FILE, uri)
-    publish_once = partial(
-        publish, folder, uri, kind="model", producer=PRODUCER, parents=parents, signature=signature, replace=replace
+    manifest = publish(
+        folder,
+        uri,
+        kind="model",
+        producer=PRODUCER,
+        parents=parents,
+        signature=signature,
+        replace=replace,
+        retry_seconds=_PUBLISH_SECONDS,
     )
-    manifest = retry_unavailable(publish_once, _PUBLISH_SECONDS)
     log.info("model=%s digest=%s bytes=%d", uri, manifest.digest, manifest.size)
     return PublishedModel(uri=uri, digest=manifest.digest, version=version)
 

@@ -19,6 +19,8 @@ from fairlead_artifacts import (
     read_manifest,
 )
 
+from tests.support.outages import interrupt_store
+
 publish_dataset = partial(publish, kind="dataset", producer="tests/1")
 
 
@@ -189,4 +191,18 @@ def test_spaces_and_umlauts_in_a_path_are_percent_encoded(folder: Path, tmp_path
     assert "%20" in uri
     published = publish_dataset(folder, uri)
     assert (tmp_path / "größe 1" / "v1" / "manifest.json").exists()
+    assert read_manifest(uri) == published
+
+
+def test_a_publication_is_retried_while_the_store_is_unavailable(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = (tmp_path / "store").as_uri()
+    failed = interrupt_store(monkeypatch, uri)
+    with pytest.raises(StoreUnavailable, match="made unavailable by a test"):
+        publish_dataset(folder, uri)
+    assert failed == ["read_manifest"]
+    failed.clear()
+    published = publish_dataset(folder, uri, retry_seconds=60)
+    assert failed == ["read_manifest", "write"]
     assert read_manifest(uri) == published

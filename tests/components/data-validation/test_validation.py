@@ -14,6 +14,8 @@ from fairlead_data_validation.errors import ValidationImpossible
 from fairlead_data_validation.main import main, validate_dataset
 from fairlead_data_validation.tables import build_table
 
+from tests.support.outages import interrupt_store
+
 SUITE: dict[str, Any] = {
     "name": "pictures",
     "expectations": [
@@ -65,6 +67,14 @@ def test_a_good_dataset_passes_and_the_result_is_bound_to_its_digest(tmp_path: P
     fetch(result["uri"], tmp_path / "files")
     assert json.loads((tmp_path / "files" / "result.json").read_text())["statistics"]["evaluated_expectations"] == 4
     assert "# Validation passed: pictures" in (tmp_path / "files" / "result.md").read_text()
+
+
+def test_a_result_is_published_after_an_outage_of_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri, suite = make_dataset(tmp_path), write_suite(tmp_path)
+    failed = interrupt_store(monkeypatch, f"{uri}.validation/")
+    verdict = validate_dataset(uri, None, suite)
+    assert failed == ["read_manifest", "write"]
+    assert read_manifest(verdict.uri) == verdict.manifest
 
 
 def test_a_bad_dataset_fails_with_its_reasons_published(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

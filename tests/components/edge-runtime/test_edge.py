@@ -23,6 +23,7 @@ from fairlead_edge.errors import InvalidBundle
 from fairlead_edge.main import main
 
 from tests.support import onnx_models as onnx
+from tests.support.outages import interrupt_store
 
 CLASSES, SIZE = 4, 16
 COMMAND = str(Path(sys.executable).with_name("fairlead-edge"))
@@ -155,6 +156,16 @@ def test_quantizing_again_builds_the_same_bundle(tmp_path: Path, model: str, sav
     result = json.loads(out.read_text())
     assert result["digest"] == read_manifest(uri).digest
     assert result["parity"]["agreement"] >= 0.98
+
+
+def test_a_bundle_is_published_after_an_outage_of_the_store(
+    tmp_path: Path, model: str, save_dataset: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, uri = save_dataset(), (tmp_path / "store" / "bundle").as_uri()
+    failed = interrupt_store(monkeypatch, uri)
+    assert quantize(model, dataset, uri) == 0
+    assert failed == ["read_manifest", "write"]
+    assert read_manifest(uri).kind == "edge-bundle"
 
 
 def test_a_drop_of_accuracy_is_rejected_with_its_figures(

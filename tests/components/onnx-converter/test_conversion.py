@@ -19,6 +19,8 @@ from fairlead_artifacts import fetch, publish, read_manifest
 from fairlead_onnx_converter.main import main
 from torch import nn
 
+from tests.support.outages import interrupt_store
+
 CLASSES, ROWS = 3, 40
 
 
@@ -271,6 +273,23 @@ def test_wrong_kinds_digests_splits_and_shapes_are_rejected(
     assert convert(tmp_path, model, uri)[0] == 1
     assert "eval.npz: x has shape [-1, 36], expected [-1, 1, 6, 6]" in capsys.readouterr().err
     assert absent(tmp_path)
+
+
+def test_a_converted_model_is_published_after_an_outage_of_the_store(
+    tmp_path: Path, model: str, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = interrupt_store(monkeypatch, (tmp_path / "store" / "onnx").as_uri())
+    status, uri = convert(tmp_path, model, dataset, "--scale", "0.1")
+    assert (status, failed) == (0, ["read_manifest", "write"])
+    assert read_manifest(uri).kind == "onnx-model"
+
+
+def test_a_scaler_is_published_after_an_outage_of_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = (tmp_path / "store" / "scaler").as_uri()
+    failed = interrupt_store(monkeypatch, uri)
+    assert main(["scaler", "--scale", "2", "--shape", "1", "--out-uri", uri]) == 0
+    assert failed == ["read_manifest", "write"]
+    assert read_manifest(uri).parameters == {"scale": 2, "offset": 0}
 
 
 def test_a_scaler_computes_value_times_scale_plus_offset(tmp_path: Path) -> None:
