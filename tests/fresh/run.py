@@ -75,7 +75,8 @@ def main() -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            console.print(f"make fresh: another one uses {home}; wait for its end", style="bold red")
+            problem = f"another one uses {home}; wait for its end"
+            console.print(f"make fresh: {problem}", markup=False, style="bold red")
             return 2
         system = unpack(make_archive(home, console), home / "root")
         try:
@@ -193,11 +194,16 @@ def find_caches(home: Path) -> dict[Path, str]:
 def remove(folder: Path) -> None:
     """Remove a system; fails if something is mounted in it, which would be removed too."""
     # the kernel writes spaces and the like as octal numbers
-    quoted = (line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines())
+    quoted = (line.split()[1] for line in read_mounts().splitlines())
     mounts = [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), mount) for mount in quoted]
     if inside := [mount for mount in mounts if Path(mount).is_relative_to(folder)]:
         raise SystemExit(f"make fresh: {inside[0]} is mounted; unmount it first")
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def read_mounts() -> str:
+    """Return the kernel's list of mounts."""
+    return Path("/proc/self/mounts").read_text()
 
 
 def build_table(results: list[Result], cold: bool) -> Table:
