@@ -6,7 +6,7 @@ READY := .venv/.ready
 export FAIRLEAD_HOME ?= $(HOME)/.fairlead
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # answers from the [tool.fairlead] tables of the components (cluster/fairlead_cluster/components.py)
-LIST := PYTHONPATH=cluster $(PYTHON) -m fairlead_cluster
+LIST := PYTHONPATH=cluster "$(PYTHON)" -m fairlead_cluster
 # what `make test` runs in each component's own environment
 COMPONENTS := $(shell $(LIST) tested)
 ifneq ($(.SHELLSTATUS),0)
@@ -76,8 +76,8 @@ verify: setup ## Lint, types, layers, generated files
 	$(VENV)/ruff check .
 	$(VENV)/ruff format --check .
 	PYTHONPATH=$(SOURCES) $(VENV)/lint-imports
-	@set -eo pipefail; $(LIST) typed | while read -r python path packages; do \
-	    echo "mypy $$packages"; MYPYPATH=$$path $(VENV)/mypy --python-executable $$python $$packages; \
+	@set -eo pipefail; $(LIST) typed | while IFS=$$'\t' read -r python path packages; do \
+	    echo "mypy $$packages"; MYPYPATH=$$path $(VENV)/mypy --python-executable "$$python" $$packages; \
 	done
 	@$(MAKE) --no-print-directory generate
 	@git diff --exit-code --stat -- manifests charts docs || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }

@@ -41,12 +41,14 @@ def list_tested(components: Iterable[Component]) -> list[str]:
 
 
 def list_typed(components: Iterable[Component]) -> list[str]:
-    """List what mypy checks, a line for each environment: its Python, the search path, the packages."""
+    """List what mypy checks, a line for each environment: its Python, the search path, the packages, with tabs."""
     groups: dict[Path, list[Component]] = {}
     for item in components:
         groups.setdefault(_python(item), []).append(item)
     return [
-        " ".join([str(python), _search_path(group), *(_relative(path) for item in group for path in item.packages)])
+        "\t".join(
+            [str(python), _search_path(group), " ".join(_relative(path) for item in group for path in item.packages)]
+        )
         for python, group in groups.items()
         if any(item.packages for item in group)
     ]
