@@ -17,7 +17,7 @@ from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
 from fairlead_cluster.base.steps import Step, StepLog, run_steps
 from fairlead_cluster.base.toolchain import plan_kubernetes
-from fairlead_cluster.base.uv import create_env, install_requirements, install_wheel, link_packages
+from fairlead_cluster.base.uv import create_env, install_requirements, install_wheel, link_atomically, link_packages
 from fairlead_cluster.components import Component, discover
 
 KUBERNETES = "kubernetes"
@@ -75,6 +75,7 @@ def _locked(home: Home, console: Console) -> Iterator[None]:
 
 def _plan_environment(component: Component, home: Home, tests: bool) -> list[Step]:
     name, env = component.name, home.envs / component.name
+    commands = _linked_commands(component)
     base = _Stamp(env / "fairlead.key", _key(component))
     extra = _Stamp(env / "fairlead-tests.key", _hash([_TEST_REQUIREMENTS], str(CHECKOUT))) if tests else None
 
@@ -83,15 +84,20 @@ def _plan_environment(component: Component, home: Home, tests: bool) -> list[Ste
         install_requirements(env, [component.requirements], log)
         if component.horovod:
             install_wheel(env, _horovod_wheel(env, home, log), log)
-        _link_commands(link_packages(env, _linked_folders(component), _linked_commands(component)), home.bin)
+        link(log)
         base.write()
+
+    def link(_: StepLog) -> None:
+        for script in link_packages(env, _linked_folders(component), commands):
+            link_atomically(home.bin / script.name, script)
 
     def add_tests(log: StepLog) -> None:
         install_requirements(env, [_TEST_REQUIREMENTS], log)
         if extra:
             extra.write()
 
-    steps = [] if base.current else [Step(name, install)]
+    linked = all((home.bin / command).exists() for command in commands)
+    steps = [Step(name, install)] if not base.current else [] if linked else [Step(name, link)]
     if extra and (steps or not extra.current):
         steps.append(Step(f"{name}-tests", add_tests, after=(name,) if steps else ()))
     return steps
@@ -139,15 +145,6 @@ def _hash(files: list[Path], *texts: str) -> str:
             raise SetupError(f"{path}: no such file, expected the requirements of an environment")
         digest.update(path.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def _link_commands(scripts: list[Path], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for script in scripts:
-        link = folder / script.name
-        fresh = folder / f".{script.name}.{os.getpid()}.{script.parent.parent.name}"
-        fresh.symlink_to(script)
-        fresh.replace(link)  # atomic: environments that share a package link its commands at the same time
 
 
 def _horovod_wheel(env: Path, home: Home, log: StepLog) -> Path:

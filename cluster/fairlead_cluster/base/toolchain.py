@@ -9,7 +9,7 @@ from pathlib import Path
 from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
 from fairlead_cluster.base.steps import Step, StepLog
-from fairlead_cluster.base.uv import create_env, install_requirements
+from fairlead_cluster.base.uv import create_env, install_requirements, link_atomically
 
 _SOURCES = CHECKOUT / "cluster" / "kube"
 _NAMES = ("kubectl",)
@@ -20,21 +20,25 @@ _FEWER_COLLECTIONS = {"GOGC": "off", "GOMEMLIMIT": "2GiB"}
 
 
 def plan_kubernetes(home: Home) -> list[Step]:
-    """Return the step that builds the binary, or none when it is built."""
+    """Return the step that builds the binary and links its names, whichever is missing; none if nothing is."""
     key = _key()
     stamp = home.root / "kube.key"
-    if home.kube.exists() and stamp.exists() and stamp.read_text() == key:
+    built = home.kube.exists() and stamp.exists() and stamp.read_text() == key
+    if built and all(_is_linked(home.bin / name) for name in _NAMES):
         return []
 
     def work(log: StepLog) -> None:
-        build_kubernetes(home.kube, log, home)
+        if not built:
+            build_kubernetes(home.kube, log, home)
         for name in _NAMES:
-            link = home.bin / name
-            link.unlink(missing_ok=True)
-            link.symlink_to("kube")
+            link_atomically(home.bin / name, Path("kube"))
         stamp.write_text(key)
 
     return [Step("kubernetes", work)]
+
+
+def _is_linked(name: Path) -> bool:
+    return name.is_symlink() and name.readlink() == Path("kube")
 
 
 def build_kubernetes(target: Path, log: StepLog, home: Home, tags: str = "") -> None:

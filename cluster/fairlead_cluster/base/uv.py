@@ -1,20 +1,25 @@
 """Python environments, created with uv from hash-pinned requirements."""
 
+import os
+import shlex
 import shutil
 import sys
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.steps import StepLog
 
-_SCRIPT = """#!{python}
+_SCRIPT = """#!/bin/sh
+'''exec' {python} "$0" "$@" #'''
 import sys
 
 from {module} import {function}
 
 sys.exit({function}())
 """
+"""For the shell and for Python: the kernel accepts no spaces and only 255 bytes in the line of an interpreter."""
 
 
 def create_env(env: Path, log: StepLog) -> None:
@@ -46,10 +51,19 @@ def link_packages(env: Path, folders: Collection[Path], commands: Mapping[str, s
     for name, target in commands.items():
         module, _, function = target.partition(":")
         script = env / "bin" / name
-        script.write_text(_SCRIPT.format(python=env / "bin" / "python", module=module, function=function))
+        python = shlex.quote(str(env / "bin" / "python"))
+        script.write_text(_SCRIPT.format(python=python, module=module, function=function))
         script.chmod(0o755)
         scripts.append(script)
     return scripts
+
+
+def link_atomically(link: Path, target: Path) -> None:
+    """Make a symbolic link, replacing what is there: several environments may link a command at the same time."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    fresh = link.with_name(f".{link.name}.{os.getpid()}.{threading.get_ident()}")
+    fresh.symlink_to(target)
+    fresh.replace(link)
 
 
 def _uv() -> Path:

@@ -4,9 +4,11 @@ import io
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from fairlead_cluster.base import toolchain
 from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT
 from fairlead_cluster.base.uv import link_packages
@@ -31,7 +33,7 @@ def test_missing_requirements_are_named(tmp_path: Path) -> None:
 
 
 def test_packages_of_the_checkout_are_linked_with_their_commands(tmp_path: Path) -> None:
-    env, package = tmp_path / "env", tmp_path / "package"
+    env, package = tmp_path / "an env with spaces, and isn't short" / ("x" * 250), tmp_path / "package"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", env], check=True)
     (package / "linked").mkdir(parents=True)
     (package / "linked" / "__init__.py").write_text("def main():\n    print('hello')\n    return 4\n")
@@ -55,6 +57,43 @@ def test_an_environment_is_created_once_from_pinned_requirements(tmp_path: Path)
     assert not marker.exists(), "the requirements had changed"
 
 
+def test_links_of_commands_that_are_missing_are_made(tmp_path: Path) -> None:
+    components = _environment(tmp_path / "tiny", {"hello": "linked:main"})
+    components["tiny"].requirements.parent.mkdir()
+    components["tiny"].requirements.write_text("")
+    setup(["tiny"], tmp_path, _console(), components=components)
+    (tmp_path / "envs" / "tiny" / "marker").touch()
+    link = tmp_path / "bin" / "hello"
+    link.unlink()
+    setup(["tiny"], tmp_path, _console(), components=components)
+    assert link.resolve() == tmp_path / "envs" / "tiny" / "bin" / "hello"
+    assert (tmp_path / "envs" / "tiny" / "marker").exists(), "the environment itself was there"
+
+
+@pytest.mark.parametrize("found", ["nothing", "a copy", "a link that leads nowhere"])
+def test_the_link_of_kubectl_is_made_where_the_binary_is_already_there(
+    tmp_path: Path, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Path] = []
+
+    def build(target: Path, *_: object) -> None:
+        built.append(target)
+        target.parent.mkdir(parents=True)
+        target.write_text("binary")
+
+    monkeypatch.setattr(toolchain, "build_kubernetes", build)
+    kubectl = tmp_path / "bin" / "kubectl"
+    setup(["kubernetes"], tmp_path, _console())
+    kubectl.unlink()
+    if found == "a copy":
+        kubectl.write_text("older")
+    if found == "a link that leads nowhere":
+        kubectl.symlink_to(tmp_path / "elsewhere")
+    setup(["kubernetes"], tmp_path, _console())
+    assert kubectl.read_text() == "binary"
+    assert built == [tmp_path / "bin" / "kube"]
+
+
 def test_a_second_checkout_uses_the_wheel_of_the_first(tmp_path: Path) -> None:
     trainer = CHECKOUT / "components" / "trainer"
     copy = shutil.copytree(trainer, tmp_path / "trainer")
@@ -63,10 +102,10 @@ def test_a_second_checkout_uses_the_wheel_of_the_first(tmp_path: Path) -> None:
     assert wheel_key(copy) != wheel_key(trainer), "another torch needs another wheel"
 
 
-def _environment(folder: Path) -> dict[str, Component]:
+def _environment(folder: Path, scripts: Mapping[str, str] | None = None) -> dict[str, Component]:
     """Return a component that is only an environment."""
     component = Component(
-        name=folder.name, folder=folder, project=folder, distribution=None, scripts={}, environment="own",
+        name=folder.name, folder=folder, project=folder, distribution=None, scripts=scripts or {}, environment="own",
         horovod=False, nodes=True,
     )  # fmt: skip
     return {folder.name: component}
