@@ -1,5 +1,6 @@
 """A cluster that is stopped keeps its objects; commands at once, private ports, references that are gone."""
 
+import json
 import ssl
 import urllib.error
 import urllib.request
@@ -64,6 +65,28 @@ def test_a_pre_stop_hook_whose_references_are_gone_does_not_hold_up_the_pod(clus
     cluster.kubectl("delete", "pod", "hooked", "--timeout=60s")
     log = Daemons(cluster.home / "cluster" / "processes", detached=True).log("node").read_text()
     assert "FailedPreStopHook: preStop hook of main: " in log
+
+
+def test_a_pre_stop_hook_that_fails_is_an_event_and_holds_up_nothing(cluster: LocalCluster) -> None:
+    hooks: dict[str, dict[str, object]] = {
+        "hook-exits": {"exec": {"command": ["sh", "-c", "exit 3"]}},
+        "hook-is-missing": {"exec": {"command": ["no-such-command"]}},
+        "hook-is-refused": {"httpGet": {"port": 1, "path": "/drain"}},
+        "hook-takes-long": {"exec": {"command": ["sleep", "60"]}},
+        "hook-succeeds": {"exec": {"command": ["true"]}},
+    }
+    for name, hook in hooks.items():
+        cluster.apply(make_pod(name, "sleep", "600", lifecycle={"preStop": hook}))
+    for name in hooks:
+        cluster.running(name)
+    cluster.kubectl("delete", "pod", *hooks, "--timeout=60s")
+    found = json.loads(cluster.kubectl("get", "events", "--field-selector=reason=FailedPreStopHook", "-o", "json"))
+    messages = {item["involvedObject"]["name"]: item["message"] for item in found["items"]}
+    assert messages.keys() & hooks.keys() == hooks.keys() - {"hook-succeeds"}
+    assert messages["hook-exits"] == "preStop hook of main: command exited 3"
+    assert messages["hook-is-missing"] == "preStop hook of main: command exited 127"
+    assert "/drain: " in messages["hook-is-refused"]
+    assert messages["hook-takes-long"] == "preStop hook of main: not completed within the grace period of 5 s"
 
 
 def test_a_running_pod_whose_references_are_gone_is_attended_by_a_new_node_agent(

@@ -1,7 +1,6 @@
 """The node agent: watches the API, starts a worker per pod, and keeps Services and names up to date."""
 
 import asyncio
-import contextlib
 import ipaddress
 import json
 import logging
@@ -13,13 +12,13 @@ from pathlib import Path
 import aiohttp
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
-from fairlead.kube.kinds import EVENT, POD, SERVICE, Kind
+from fairlead.kube.kinds import POD, SERVICE, Kind
 
 from fairlead_cluster.local.node.context import Machine, Report
 from fairlead_cluster.local.node.images import Images
 from fairlead_cluster.local.node.logs import LogServer
 from fairlead_cluster.local.node.names import build_hosts
-from fairlead_cluster.local.node.objects import Object, micro_timestamp, pod_finished, pod_key
+from fairlead_cluster.local.node.objects import Object, pod_finished, pod_key, timestamp
 from fairlead_cluster.local.node.paths import plain_path
 from fairlead_cluster.local.node.processes import end_processes
 from fairlead_cluster.local.node.registration import NAME, keep_alive, register
@@ -31,6 +30,8 @@ from fairlead_cluster.local.node.worker import PodWorker
 _log = logging.getLogger(__name__)
 _TROUBLE = (aiohttp.ClientError, ApiError, OSError, TimeoutError)
 _RETRY_SECONDS = 0.5
+_EVENT = Kind("", "v1", "events", "Event")
+"""As a kubelet writes it: a node may not create those of the group events.k8s.io."""
 
 
 @dataclass(frozen=True)
@@ -160,18 +161,19 @@ class NodeAgent:
         regarding["uid"] = meta["uid"]
 
         def report(kind: str, reason: str, message: str) -> None:
+            now = timestamp()
             event = {
-                "apiVersion": EVENT.api_version,
-                "kind": EVENT.kind,
+                "apiVersion": _EVENT.api_version,
+                "kind": _EVENT.kind,
                 "metadata": {"generateName": f"{meta['name']}.", "namespace": meta["namespace"]},
-                "eventTime": micro_timestamp(),
-                "reportingController": "fairlead.dev/process-node",
-                "reportingInstance": NAME,
-                "action": reason,
+                "source": {"component": "fairlead.dev/process-node", "host": NAME},
                 "reason": reason,
                 "type": kind,
-                "note": message[:1024],
-                "regarding": regarding,
+                "message": message[:1024],
+                "involvedObject": regarding,
+                "count": 1,
+                "firstTimestamp": now,
+                "lastTimestamp": now,
             }
             _log.info("pod %s: %s: %s", pod_key(pod), reason, message)
             task = asyncio.create_task(self._write_event(event))
@@ -181,8 +183,10 @@ class NodeAgent:
         return report
 
     async def _write_event(self, event: Object) -> None:
-        with contextlib.suppress(*_TROUBLE):  # events are for users; the log has the same content
-            await self._client.create(EVENT, event)
+        try:
+            await self._client.create(_EVENT, event)
+        except _TROUBLE as error:  # events are for users; the log has the same content
+            _log.warning("an event was not written: %s: %s", type(error).__name__, error)
 
 
 class _Addresses:

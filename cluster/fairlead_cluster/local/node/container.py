@@ -12,10 +12,11 @@ from fairlead_cluster.local.node.backoff import count_failures, restart_delay, r
 from fairlead_cluster.local.node.context import PodContext
 from fairlead_cluster.local.node.environment import NotConfigured
 from fairlead_cluster.local.node.execution import execute
+from fairlead_cluster.local.node.hooks import run_pre_stop
 from fairlead_cluster.local.node.images import ImageUnknown
 from fairlead_cluster.local.node.launch import build_launch, make_termination_file, termination_file
 from fairlead_cluster.local.node.objects import Object
-from fairlead_cluster.local.node.probes import ProbeSpec, Verdict, check_http, check_probe, verdicts
+from fairlead_cluster.local.node.probes import ProbeSpec, Verdict, check_probe, verdicts
 from fairlead_cluster.local.node.process import Launch, Run
 from fairlead_cluster.local.node.status import ContainerView
 
@@ -190,25 +191,16 @@ class Container:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + grace_seconds
         try:
-            await asyncio.wait_for(self._pre_stop(), grace_seconds)
-        except TimeoutError:
-            pass
+            failure = await run_pre_stop(self.spec, self._context.address, self._execute, grace_seconds)
         except (NotConfigured, ImageUnknown, aiohttp.ClientError, ApiError) as error:
-            self._context.report("Warning", "FailedPreStopHook", f"preStop hook of {self.spec['name']}: {error}")
+            failure = str(error)
+        if failure:
+            self._context.report("Warning", "FailedPreStopHook", f"preStop hook of {self.spec['name']}: {failure}")
         self._run.signal(kill=False)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), max(0.0, deadline - loop.time()))
         if not self._ended.is_set():
             self._run.signal(kill=True)
-
-    async def _pre_stop(self) -> None:
-        hook = (self.spec.get("lifecycle") or {}).get("preStop") or {}
-        if "sleep" in hook:
-            await asyncio.sleep(hook["sleep"]["seconds"])
-        elif "httpGet" in hook:
-            await check_http(hook["httpGet"], self.spec, self._context.address)
-        elif "exec" in hook:
-            await self._execute(hook["exec"]["command"], 3600.0)
 
     async def _execute(self, argv: list[str], seconds: float) -> int:
         """Run a command in the container's environment: that of its start, or a new one after the node's restart."""
