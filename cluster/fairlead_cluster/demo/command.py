@@ -1,5 +1,6 @@
 """`fairlead demo`: the command and its summary."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,7 @@ def _print_summary(facts: Facts, home: Home, report: Path) -> None:
         f"int8 for the edge    accuracy {parity['accuracy_after']:.4f}, {parity['bytes_after']:,} bytes ({share:.0%})"
     )
     out.print(f"artifacts            {home.root}/artifacts")
-    out.print(f"kubectl              export KUBECONFIG={home.cluster}/kubeconfig PATH={home.bin}:$PATH")
+    variables = f"KUBECONFIG={shlex.quote(f'{home.cluster}/kubeconfig')} PATH={shlex.quote(str(home.bin))}:$PATH"
+    out.print(f"kubectl              export {variables}")
     out.print(f"report               {report.absolute()}")
     out.print("again, another way   fairlead get · fairlead describe tj/digits · fairlead logs tj/digits --worker 0")

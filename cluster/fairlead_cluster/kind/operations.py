@@ -1,5 +1,6 @@
 """What `fairlead kind` does: up, images, store, down; each raises SetupError."""
 
+import shlex
 from functools import partial
 
 from rich.console import Console
@@ -34,7 +35,9 @@ def up(home: Home, console: Console) -> None:
         clean = [Step("clean", cluster.delete)] if cluster.nodes else []
         create = Step("cluster", lambda log: cluster.create(image, log), after=tuple(step.name for step in clean))
         run_steps([*clean, create], home.logs, console)
-    console.print(f"Nodes: {', '.join(cluster.nodes)}\nexport KUBECONFIG={cluster.kubeconfig}", highlight=False)
+    console.print(
+        f"Nodes: {', '.join(cluster.nodes)}\nexport KUBECONFIG={shlex.quote(str(cluster.kubeconfig))}", highlight=False
+    )
 
 
 def make_images(home: Home, console: Console, names: list[str]) -> None:

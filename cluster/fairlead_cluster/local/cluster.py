@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import shlex
 import shutil
 import sys
 import time
@@ -109,7 +110,7 @@ def status(home: Path, console: Console | None = None) -> ClusterStatus:
     found = ClusterStatus(where.cluster / "kubeconfig", {name: bool(process) for name, process in processes.items()})
     if found.up:
         console.print(f"logs: {where.cluster / 'processes'}", soft_wrap=True)
-        console.print(f"export KUBECONFIG={found.kubeconfig}", soft_wrap=True)
+        console.print(f"export KUBECONFIG={shlex.quote(str(found.kubeconfig))}", soft_wrap=True)
     return found
 
 
