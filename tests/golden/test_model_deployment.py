@@ -164,6 +164,8 @@ CASES = {
                                         "spec__predictors__0__componentSpecs": [NODE_CONTAINER]}),
     "combiner-without-children": wrong(**{f"{NODE}modelUri": ..., f"{NODE}type": "COMBINER",
                                           "spec__predictors__0__componentSpecs": [NODE_CONTAINER]}),
+    "router-with-a-model": wrong(**{f"{NODE}type": "ROUTER",
+                                    f"{NODE}children": [{"name": "a", "modelUri": "s3://models/a/1"}]}),
     "model-with-two-children": wrong(
         spec__predictors__0__graph__children=[
             {"name": "a", "modelUri": "s3://models/a/1"}, {"name": "b", "modelUri": "s3://models/b/1"}

@@ -20,6 +20,11 @@ CHILDREN: dict[NodeType, tuple[int, int]] = {
     "COMBINER": (1, MAX_CHILDREN),
 }
 """The minimum and maximum number of children of a node."""
+SOURCES: dict[str, tuple[NodeType, ...]] = {
+    "model_uri": ("MODEL", "TRANSFORMER", "OUTPUT_TRANSFORMER"),
+    "endpoint": tuple(CHILDREN),
+}
+"""The fields that say what runs a node, of which it has one, and the types of node that each can run."""
 
 
 class Endpoint(Contract):
@@ -54,8 +59,8 @@ class GraphNode(Sparse):
 
     @property
     def source(self) -> str:
-        """Return the field that says what runs the node: `modelUri` or `endpoint`."""
-        return "endpoint" if self.endpoint else "modelUri"
+        """Return the field that says what runs the node, one of SOURCES."""
+        return next(name for name in SOURCES if getattr(self, name) is not None)
 
     def walk(self) -> Iterator["GraphNode"]:
         """Yield this node and all below it, parents first."""
@@ -78,8 +83,13 @@ class GraphNode(Sparse):
             raise problem("children", count, f"at least {least} below a {self.type}")
         if len(self.children) > most:
             raise problem("children", count, f"at most {most} below a {self.type}")
-        if (self.model_uri is None) == (self.endpoint is None):
-            raise problem("", {"modelUri": self.model_uri, "endpoint": self.endpoint}, "exactly one of them")
+        sources = {str(type(self).model_fields[name].alias): getattr(self, name) for name in SOURCES}
+        given = [name for name, value in sources.items() if value is not None]
+        if len(given) != 1:
+            raise problem("", sources, "exactly one of them")
+        if self.type not in SOURCES[self.source]:
+            expected = f"one of {', '.join(SOURCES[self.source])}"
+            raise problem("type", Words(f"{self.type} with a {given[0]}"), expected)
         return self
 
 

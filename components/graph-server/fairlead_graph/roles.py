@@ -21,14 +21,6 @@ class Role:
     after: Method | None = None
     """Called with the answer on its way up."""
 
-    @property
-    def methods(self) -> frozenset[Method]:
-        """Return the methods that a node of this role must have."""
-        return frozenset(method for method in (self.before, self.choose, self.join, self.after) if method)
-
-
-MODEL_METHODS: frozenset[Method] = frozenset(("predict", "transform-input", "transform-output"))
-"""The methods of models that run in the graph server; remote nodes may have all."""
 
 ROLES: dict[NodeType, Role] = {
     "MODEL": Role(before="predict"),

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from fairlead_contracts.graph import MAX_CHILDREN, NodeType
+from fairlead_contracts.graph import MAX_CHILDREN, SOURCES, NodeType
 from pydantic import Field
 
 from fairlead.api.base import (
@@ -46,6 +46,16 @@ class GraphNode(ApiModel):
     def role(self) -> NodeType:
         """Return the type of the node."""
         return self.type or "MODEL"
+
+    @classmethod
+    def all_sources(cls) -> list[str]:
+        """Return the fields that say what runs a node inside the graph server."""
+        return [name for name in SOURCES if name in cls.model_fields]
+
+    @property
+    def sources(self) -> list[str]:
+        """Return those of these fields that are set; a node without any is served by a container."""
+        return [name for name in self.all_sources() if getattr(self, name) is not None]
 
     def walk(self) -> list["GraphNode"]:
         """Return this node and its descendants, parents first."""

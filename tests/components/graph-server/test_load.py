@@ -186,7 +186,7 @@ GRAPHS = [
     ({**REMOTE, "endpoint": {"host": "h", "port": 1, "type": "GRPC"}, "children": [MODEL]}, "graph.endpoint.type: got"),
     (
         {**MODEL, "type": "ROUTER", "children": [{**MODEL, "name": "n"}]},
-        "node m: is a ROUTER with a modelUri, expected",
+        "graph.type: got ROUTER with a modelUri, expected one of MODEL, TRANSFORMER, OUTPUT_TRANSFORMER",
     ),
 ]
 

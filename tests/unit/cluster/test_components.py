@@ -1,5 +1,6 @@
 """Discovering components from the tables of their pyproject.toml files."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,14 @@ def test_every_component_of_this_repository_has_what_its_table_implies() -> None
             assert component.requirements.exists(), component.name
         if component.distribution:
             assert component.packages, component.name
+
+
+def test_every_package_has_its_place_among_the_layers_that_are_checked() -> None:
+    linter = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    packages = {path.name for component in discover().values() for path in component.packages}
+    assert set(linter["root_packages"]) == packages
+    layers = next(contract["layers"] for contract in linter["contracts"] if contract["name"].startswith("contracts"))
+    assert {name for layer in layers for name in layer.split(" | ")} == packages
 
 
 def test_the_page_shows_the_components_as_they_are() -> None:

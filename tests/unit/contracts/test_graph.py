@@ -96,6 +96,11 @@ REJECTED = [
         "two sources",
     ),
     (
+        {**WRITTEN, "graph": {**chain(2), "type": "ROUTER"}},
+        "graph.type: got ROUTER with a modelUri, expected one of MODEL, TRANSFORMER, OUTPUT_TRANSFORMER",
+        "a source that cannot run it",
+    ),
+    (
         {**WRITTEN, "graph": {**NODE, "modelUri": None, "endpoint": {"host": "h", "port": "1"}}},
         "graph.endpoint.port: got '1', expected an integer",
         "coercion",

@@ -1,10 +1,10 @@
-"""The kinds of node. A new kind is one module with a NodeKind, and one line here."""
+"""The kinds of node, by the field of graph.json that each belongs to (`fairlead_contracts.graph.SOURCES`)."""
 
 from . import onnx, seldon
 from .base import Context, Node, NodeKind, Resources
 
 KINDS: dict[str, NodeKind] = {
-    "modelUri": onnx.KIND,
+    "model_uri": onnx.KIND,
     "endpoint": seldon.KIND,
 }
 

@@ -111,9 +111,9 @@ def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str,
     return ServedNode(
         name=node.name,
         type=node.role,
-        model_uri=node.model_uri,
+        **{name: getattr(node, name) for name in node.sources},
         digest=node.digest or digests.get(node.model_uri) if node.model_uri else None,
-        endpoint=None if node.model_uri else Endpoint(host="127.0.0.1", port=ports[node.name]),
+        endpoint=None if node.sources else Endpoint(host="127.0.0.1", port=ports[node.name]),
         children=tuple(_build_node(child, digests, ports) for child in node.children),
     )
 

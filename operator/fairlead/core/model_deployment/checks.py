@@ -2,15 +2,14 @@
 
 from collections import Counter
 
-from fairlead_contracts.graph import MAX_NODES
+from fairlead_contracts.graph import CHILDREN, MAX_NODES, SOURCES
 from fairlead_contracts.termination import GraphFailureReport, read_report
 
-from fairlead.api.model_deployment import ModelDeployment, Predictor
+from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.observed import ServiceAnswer
 from fairlead.core.views import PodView
 
-_WITH_CHILDREN = ("ROUTER", "COMBINER")
 MAX_CONTAINERS = 47
 """With more, the kubelet keeps too little of each container's termination message."""
 
@@ -67,12 +66,10 @@ def _check_names(predictor: Predictor, path: str) -> str | None:
 
 def _check_children(predictor: Predictor, path: str) -> str | None:
     for node in predictor.graph.walk():
-        if node.role in _WITH_CHILDREN and not node.children:
-            return f"{path}: {node.role} {node.name!r} has no children, expected at least one."
-        if node.role == "ROUTER" or node.role == "COMBINER":
-            continue
-        if len(node.children) > 1:
-            return f"{path}: {node.role} {node.name!r} has {len(node.children)} children, expected at most one."
+        least, most = CHILDREN[node.role]
+        if not least <= (count := len(node.children)) <= most:
+            expected = f"at least {least}" if count < least else f"at most {most}"
+            return f"{path}: {node.role} {node.name!r} has {count} children, expected {expected}."
     return None
 
 
@@ -81,16 +78,23 @@ def _check_sources(predictor: Predictor, path: str) -> str | None:
     if duplicate := next((name for name, count in containers.items() if count > 1), None):
         return f"{path}: got {containers[duplicate]} containers named {duplicate!r} in componentSpecs, expected one."
     for node in predictor.graph.walk():
-        if node.model_uri and node.name in containers:
-            return f"{path}: node {node.name!r} has both a modelUri and a container, expected only one of them."
-        if not node.model_uri and node.name not in containers:
-            return f"{path}: {node.role} {node.name!r} has no modelUri and no container in componentSpecs."
-        if node.model_uri and node.role in _WITH_CHILDREN:
-            return f"{path}: {node.role} {node.name!r} has a modelUri, expected a container in componentSpecs."
+        given = [_alias(name) for name in node.sources] + ["container"] * (node.name in containers)
+        if len(given) > 1:
+            return f"{path}: node {node.name!r} has both a {given[0]} and a {given[1]}, expected only one of them."
+        if not given:
+            others = ", ".join(f"no {_alias(name)}" for name in node.all_sources())
+            return f"{path}: {node.role} {node.name!r} has {others} and no container in componentSpecs."
+        if other := next((name for name in node.sources if node.role not in SOURCES[name]), None):
+            types = ", ".join(SOURCES[other])
+            return f"{path}: {node.role} {node.name!r} has a {given[0]}, expected one only on a node of type {types}."
     nodes = {node.name for node in predictor.graph.walk()}
     if unused := next((name for name in containers if name not in nodes), None):
         return f"{path}: container {unused!r} of componentSpecs does not match any node of the graph."
     return None
+
+
+def _alias(name: str) -> str:
+    return str(GraphNode.model_fields[name].alias)
 
 
 def count_containers(predictor: Predictor) -> int:
