@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 from fairlead.kube.client import KubeClient
-from fairlead.kube.kinds import POD, SECRET, SERVICE
+from fairlead.kube.kinds import NETWORK_POLICY, POD, SECRET, SERVICE
 
 from bench.controllers.jobs import build_children
 
-_KINDS = {"Pod": POD, "Secret": SECRET, "Service": SERVICE}
+_KINDS = {"NetworkPolicy": NETWORK_POLICY, "Pod": POD, "Secret": SECRET, "Service": SERVICE}
 
 
 async def run(kubeconfig: Path, prefix: str, count: int, at_once: int) -> None:

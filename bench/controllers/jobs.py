@@ -28,11 +28,19 @@ def build_naive_job(name: str) -> Object:
 
 
 def build_children(name: str, workers: int = 2) -> list[Object]:
-    """Return the child objects of a job: Secret, Service, launcher pod, worker pods."""
+    """Return the child objects of a job: Secret, NetworkPolicy, Service, launcher pod, worker pods."""
     meta = {"namespace": NAMESPACE, "labels": {"job": name}}
+    own = {"matchLabels": {"job": name}}
+    policy = {"podSelector": own, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": own}]}]}
     service = {"clusterIP": "None", "selector": {"job": name}, "ports": [{"port": 7070}]}
     return [
         {"apiVersion": "v1", "kind": "Secret", "metadata": meta | {"name": f"{name}-key"}, "stringData": {"key": "k"}},
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": meta | {"name": f"{name}-pods"},
+            "spec": policy,
+        },
         {"apiVersion": "v1", "kind": "Service", "metadata": meta | {"name": f"{name}-pods"}, "spec": service},
         _pod(f"{name}-launcher", meta),
         *(_pod(f"{name}-worker-{index}", meta) for index in range(workers)),

@@ -27,7 +27,7 @@ def create(name: str, namespace: str | None, spec: kopf.Spec, **_: Any) -> None:
     """Create the children, one after the other."""
     core = client.CoreV1Api()
     objects: list[dict[str, Any]] = [
-        *build_children(name, spec["workers"]),
+        *(child for child in build_children(name, spec["workers"]) if child["kind"] != "NetworkPolicy"),
         {"kind": "ConfigMap", "metadata": {"name": f"{name}-hosts"}, "data": {"hosts": "…"}},
     ]
     verbs: dict[str, Callable[[str, Any], Any]] = {
