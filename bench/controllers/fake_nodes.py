@@ -64,7 +64,7 @@ async def _serve_status() -> web.AppRunner:
     async def status(_: web.Request) -> web.Response:
         step = int(time.monotonic() - started)
         progress = {"step": step, "totalSteps": 100_000, "samplesPerSecond": 100.0, "metrics": {"loss": 1 / (1 + step)}}
-        body = {"phase": "Running", "workers": {"ready": 2, "desired": 2}, "progress": progress}
+        body = {"phase": "Running", "workers": {"ready": 2, "desired": 2, "registered": 2}, "progress": progress}
         return web.Response(text=json.dumps(body), content_type="application/json")
 
     app = web.Application()

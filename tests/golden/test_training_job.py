@@ -15,8 +15,9 @@ from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job import phases
 from fairlead.core.training_job.creation import RELEASED
-from fairlead.core.training_job.observed import Gate, ObservedJob
+from fairlead.core.training_job.observed import Gate, Launcher, LauncherReport, ObservedJob
 from fairlead.core.training_job.plan import _plan_attempt, plan_training_job
+from fairlead.core.training_job.registration import UNKNOWN
 from fairlead.core.views import PodView
 
 from tests.support.golden import check_golden
@@ -55,9 +56,18 @@ def all_pods(**changes: Any) -> tuple[PodView, ...]:
     return tuple(pod(name, **changes) for name in ("launcher", "worker-0", "worker-1"))
 
 
+def reported(registered: int = 2, *missing: int, **more: Any) -> Launcher:
+    return Launcher(LauncherReport(registered, 2, missing, **more))
+
+
+def silent(seconds: float) -> Launcher:
+    return Launcher(silent_since=NOW - timedelta(seconds=seconds))
+
+
 PHASES = {
     "Pending": (phases.PENDING, Finding("PodsPending", "Waiting for the launcher and worker pods to run.")),
     "Running": (phases.RUNNING, Finding("WorkersRunning", "2 workers are running.")),
+    "Assumed": (phases.RUNNING, Finding(UNKNOWN, "2 worker pods run.")),
     "Restarting": (phases.RESTARTING, Finding("WorkerExited", "Restart 1 of at most 3: Worker 1 failed.")),
     "Succeeded": (phases.SUCCEEDED, Finding("TrainingFinished", "2 workers finished.")),
     "Failed": (phases.FAILED, Finding("WorkerExited", "Worker 1 failed.")),
@@ -76,7 +86,7 @@ def started(phase: str = "Pending", start: str = STARTED, **more: Any) -> dict[s
         "observedGeneration": 1,
         "phase": PHASES[phase][0].name,
         "startTime": start,
-        "workers": {"ready": 2 if phase == "Running" else 0, "desired": 2, "restarts": 0},
+        "workers": {"ready": 2 if phase in ("Running", "Assumed") else 0, "desired": 2, "restarts": 0},
         "conditions": conditions_in(phase, start),
     } | more
 
@@ -195,16 +205,139 @@ CASES = {
         make_job(started()),
         ObservedJob((*all_pods()[:2], pod("worker-1", deleting=True)), **CHILDREN),
     ),
-    "running": Case("all pods run", make_job(started()), ObservedJob(all_pods(), **CHILDREN)),
+    "running": Case(
+        "all workers have registered",
+        make_job(started()),
+        ObservedJob(all_pods(), launcher=reported(), **CHILDREN),
+    ),
+    "registering": Case(
+        "until all workers have registered the job is Pending; the missing ones are named, and until when",
+        make_job(started()),
+        ObservedJob(all_pods(), launcher=reported(1, 1, until=NOW + timedelta(seconds=60)), **CHILDREN),
+    ),
+    "registering-just-now": Case(
+        "a quick start saves a write",
+        make_job(),
+        ObservedJob(all_pods(created=NOW - timedelta(seconds=4)), launcher=reported(0, 0, 1), **CHILDREN),
+    ),
+    "registering-after-a-restart": Case(
+        "the cause of the restart stays while the workers register",
+        make_job(started("Restarting", workers={"restarts": 1, "desired": 2})),
+        ObservedJob(all_pods(attempt=1), launcher=reported(0, 0, 1), **CHILDREN),
+    ),
+    "registering-past-the-deadline": Case(
+        "the deadline bounds the wait for a worker that does not register, and names it",
+        make_job(started(start=LONG_AGO), spec__runPolicy={"preRunningDeadlineSeconds": 600}),
+        ObservedJob(all_pods(), launcher=reported(1, 0), **CHILDREN),
+    ),
+    "registered-past-the-deadline": Case(
+        "a job whose workers have registered is not failed, however late the operator notices",
+        make_job(started(start=LONG_AGO), spec__runPolicy={"preRunningDeadlineSeconds": 600}),
+        ObservedJob(all_pods(), launcher=reported(), **CHILDREN),
+    ),
+    "launcher-not-read-yet": Case(
+        "pods that run do not tell that their workers have registered",
+        make_job(started(start=LONG_AGO), spec__runPolicy={"preRunningDeadlineSeconds": 600}),
+        ObservedJob(all_pods(), **CHILDREN),
+    ),
+    "launcher-silent": Case(
+        "a launcher may take a while to start; no deadline applies to what cannot be read",
+        make_job(started(start=LONG_AGO), spec__runPolicy={"preRunningDeadlineSeconds": 600}),
+        ObservedJob(all_pods(), launcher=silent(29), **CHILDREN),
+    ),
+    "launcher-silent-for-long": Case(
+        "a launcher that cannot be read does not keep its job Pending: the pods tell whether it runs",
+        make_job(started()),
+        ObservedJob(all_pods(), launcher=silent(30), **CHILDREN),
+    ),
+    "launcher-silent-and-a-pod-pending": Case(
+        "a launcher that cannot be read does not suspend the deadline of a pod that cannot start",
+        make_job(started(start=LONG_AGO), spec__runPolicy={"preRunningDeadlineSeconds": 600}),
+        ObservedJob((*all_pods()[:2], pod("worker-1", phase="Pending")), launcher=silent(60), **CHILDREN),
+    ),
+    "running-and-operator-restarted": Case(
+        "an operator that has read no report yet does not take Running back",
+        make_job(started("Running")),
+        ObservedJob(all_pods(), **CHILDREN),
+    ),
+    "running-and-reported-otherwise": Case(
+        "within an attempt no report takes Running back",
+        make_job(started("Running")),
+        ObservedJob(all_pods(), launcher=reported(1, 1), **CHILDREN),
+    ),
+    "assumed-and-operator-restarted": Case(
+        "nor one that was assumed",
+        make_job(started("Assumed")),
+        ObservedJob(all_pods(), **CHILDREN),
+    ),
+    "assumed-and-confirmed": Case(
+        "a report confirms what was assumed",
+        make_job(started("Assumed")),
+        ObservedJob(all_pods(), launcher=reported(), **CHILDREN),
+    ),
+    "assumed-wrongly": Case(
+        "or corrects it",
+        make_job(started("Assumed")),
+        ObservedJob(all_pods(), launcher=reported(1, 1), **CHILDREN),
+    ),
+    "ended-before-registration": Case(
+        "a worker that exits, even with 0, before its launcher knows it fails the attempt",
+        make_job(started()),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Succeeded", exit_code=0, ended=NOW - timedelta(seconds=16))),
+            launcher=reported(1, 1, read=NOW),
+            **CHILDREN,
+        ),
+    ),
+    "ended-before-registration-just-now": Case(
+        "its launcher may know it when it is read next",
+        make_job(started()),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Succeeded", exit_code=0, ended=NOW - timedelta(seconds=16))),
+            launcher=reported(1, 1, read=NOW - timedelta(seconds=10)),
+            **CHILDREN,
+        ),
+    ),
+    "one-worker-ended": Case(
+        "workers may end at different times once all have registered",
+        make_job(started("Running")),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Succeeded", exit_code=0, ended=NOW - timedelta(seconds=900))),
+            launcher=reported(read=NOW),
+            **CHILDREN,
+        ),
+    ),
+    "all-workers-ended": Case(
+        "the launcher ends with its last worker, and may take a moment",
+        make_job(started("Running")),
+        ObservedJob(
+            (pod("launcher"), *all_pods(phase="Succeeded", exit_code=0, ended=NOW - timedelta(seconds=20))[1:]),
+            launcher=reported(read=NOW),
+            **CHILDREN,
+        ),
+    ),
+    "all-workers-ended-long-ago": Case(
+        "a launcher that nobody can read does not run on when its workers have ended",
+        make_job(started("Assumed"), spec__runPolicy={"backoffLimit": 0}),
+        ObservedJob(
+            (pod("launcher"), *all_pods(phase="Succeeded", exit_code=0, ended=NOW - timedelta(seconds=60))[1:]),
+            launcher=silent(600),
+            **CHILDREN,
+        ),
+    ),
     "running-progress": Case(
         "the launcher's progress is copied to the status",
         make_job(started("Running")),
-        ObservedJob(all_pods(), progress=Progress(step=40, total_steps=360, metrics={"loss": 0.5}), **CHILDREN),
+        ObservedJob(
+            all_pods(),
+            launcher=reported(progress=Progress(step=40, total_steps=360, metrics={"loss": 0.5})),
+            **CHILDREN,
+        ),
     ),
     "running-progress-too-soon": Case(
         "progress is written at a bounded rate",
         make_job(started("Running", progress={"step": 39, "updatedAt": "2026-03-01T11:59:59Z"})),
-        ObservedJob(all_pods(), progress=Progress(step=40), **CHILDREN),
+        ObservedJob(all_pods(), launcher=reported(progress=Progress(step=40)), **CHILDREN),
     ),
     "worker-failed-retry": Case(
         "the failure is counted before anything is deleted",

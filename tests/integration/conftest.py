@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.api_server import Kubectl, running_operator, started_api_server
+from tests.support.launchers import SimulatedLaunchers, serving_launchers
+
+POD_ADDRESS = "127.200.0.3"
+"""Of every pod that a test runs."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kubectl(folder: Path) -> Iterator[Kubectl]:
     with started_api_server(folder / "plane") as kubectl:
         yield kubectl
+
+
+@pytest.fixture(scope="session", autouse=True)
+def launchers() -> Iterator[SimulatedLaunchers]:
+    """The launchers of all jobs whose pods the tests run."""
+    with serving_launchers(POD_ADDRESS) as launchers:
+        yield launchers
 
 
 @pytest.fixture(scope="session")

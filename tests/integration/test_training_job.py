@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from fairlead_artifacts import Parent, publish, validation_uri
 
-from tests.integration.conftest import Operator, free_port
+from tests.integration.conftest import POD_ADDRESS, Operator, free_port
 from tests.support.api_server import Kubectl, condition, running_operator, wait_for
+from tests.support.launchers import SimulatedLaunchers
 from tests.support.requests import count_requests
 from tests.support.resources import DIGEST, TRAINING_JOB, Object, change
 
@@ -50,7 +51,8 @@ def container_status(pod: str, **state: Any) -> Object:
 def run_pods(kubectl: Kubectl, job: str) -> None:
     def run(pod: str) -> None:
         statuses = [container_status(pod, running={})]
-        kubectl.patch_status("pod", pod, {"phase": "Running", "containerStatuses": statuses})
+        address = {"podIP": POD_ADDRESS, "podIPs": [{"ip": POD_ADDRESS}]}
+        kubectl.patch_status("pod", pod, {"phase": "Running", "containerStatuses": statuses, **address})
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(run, [f"{job}-{name}" for name in ("launcher", "worker-0", "worker-1")]))
@@ -94,6 +96,28 @@ def test_job_succeeds_with_at_most_eight_writes(kubectl: Kubectl, operator: Oper
     after = count_requests(operator.port)
     assert after.writes - before.writes <= most + 1
     assert after.reads == before.reads
+
+
+def test_job_runs_once_all_workers_have_registered(
+    kubectl: Kubectl, operator: Operator, launchers: SimulatedLaunchers
+) -> None:
+    launchers.missing = (1,)
+    try:
+        create_job(kubectl, "registering")
+        wait_for_pods(kubectl, "registering")
+        run_pods(kubectl, "registering")
+
+        def look() -> Object:
+            job = kubectl.get("tj", "registering")
+            return job if condition(job, "Running").get("reason") == "WorkersRegistering" else {}
+
+        waiting = wait_for(look, "the report of the missing worker", 30)
+    finally:
+        launchers.missing = ()
+    assert waiting["status"]["phase"] == "Pending"
+    assert condition(waiting, "Running")["status"] == "False"
+    assert condition(waiting, "Running")["message"] == "1 of 2 workers has registered; waiting for worker 1."
+    wait_for_condition(kubectl, "registering", "Running")
 
 
 def test_failed_worker_is_retried_and_then_named(kubectl: Kubectl, operator: Operator) -> None:

@@ -10,7 +10,7 @@ from fairlead.core import names
 from fairlead.core.conditions import Finding, is_true
 from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
-from fairlead.core.training_job.observed import Gate, ObservedJob
+from fairlead.core.training_job.observed import Gate, Launcher, LauncherReport, ObservedJob
 from fairlead.core.training_job.plan import plan_training_job
 from fairlead.core.views import PodView
 
@@ -39,7 +39,8 @@ class Life:
     def plan(self, now: datetime, rejection: Finding | None) -> Plan:
         pods = tuple(self.pods.values())
         gate = Gate() if self.job.status.start_time is None else None
-        observed = ObservedJob(pods, has_service=True, gate=gate, rejection=rejection)
+        launcher = Launcher(LauncherReport(2, 2)) if self.complete_since else Launcher()
+        observed = ObservedJob(pods, has_service=True, gate=gate, launcher=launcher, rejection=rejection)
         return plan_training_job(self.job, observed, Settings(), now, "k")
 
     def write(self, plan: Plan) -> None:

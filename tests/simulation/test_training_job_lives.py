@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -16,8 +17,13 @@ WORKERS, LIMIT = 3, 2
 SEEDS = range(60)
 
 
-def simulate(seed: int, failures: float, lose_status: float = 0.0, evictions: float = 0.0) -> SimulatedCluster:
-    """Run a job until it finishes; each worker fails with probability `failures` when it could finish."""
+def simulate(
+    seed: int, failures: float, lose_status: float = 0.0, evictions: float = 0.0, never_register: Iterable[int] = ()
+) -> SimulatedCluster:
+    """Run a job until it finishes; each worker fails with probability `failures` when it could finish.
+
+    Workers in `never_register` exit with 0 before they reach the launcher.
+    """
 
     def live(pod: PodView, cluster: SimulatedCluster) -> PodView | None:
         if pod.phase == "Pending":
@@ -28,6 +34,8 @@ def simulate(seed: int, failures: float, lose_status: float = 0.0, evictions: fl
             return None
         if pod.role == names.LAUNCHER:
             return end_launcher(pod, cluster)
+        if not registered(cluster) and pod.index not in cluster.never_register:
+            return pod
         if cluster.random.random() < failures:
             failure = {"worker": pod.index, "rank": pod.index, "exitCode": 3, "reason": "Exited", "logTail": "no"}
             message = json.dumps({"failure": failure})
@@ -35,9 +43,15 @@ def simulate(seed: int, failures: float, lose_status: float = 0.0, evictions: fl
         return replace(pod, phase="Succeeded", exit_code=0)
 
     job = make_job(spec__workers__replicas=WORKERS, spec__runPolicy={"backoffLimit": LIMIT})
-    cluster = SimulatedCluster(job, live, random.Random(seed), lose_status=lose_status)
+    chance, absent = random.Random(seed), frozenset(never_register)
+    cluster = SimulatedCluster(job, live, chance, lose_status=lose_status, never_register=absent)
     cluster.run_until_quiet()
     return cluster
+
+
+def registered(cluster: SimulatedCluster) -> bool:
+    report = cluster.read_launcher().report
+    return report is not None and report.complete
 
 
 def end_launcher(pod: PodView, cluster: SimulatedCluster) -> PodView:
@@ -45,7 +59,7 @@ def end_launcher(pod: PodView, cluster: SimulatedCluster) -> PodView:
     workers = [p for p in cluster.pods.values() if p.role == names.WORKER and p.attempt == pod.attempt]
     if any(worker.phase == "Failed" for worker in workers):
         return replace(pod, phase="Failed", exit_code=1)
-    if len(workers) == WORKERS and all(worker.phase == "Succeeded" for worker in workers):
+    if registered(cluster) and len(workers) == WORKERS and all(worker.phase == "Succeeded" for worker in workers):
         return replace(pod, phase="Succeeded", exit_code=0, termination_message=json.dumps({"model": None}))
     return pod
 
@@ -68,6 +82,17 @@ def test_failing_workers_end_the_job_within_its_limits(seed: int) -> None:
     assert cluster.most_pods <= WORKERS + 1
     if is_true(status.conditions, "Failed"):
         assert status.workers.restarts == LIMIT
+
+
+@pytest.mark.parametrize("absent", [(1,), tuple(range(WORKERS))], ids=["one", "all"])
+@pytest.mark.parametrize("seed", range(10))
+def test_workers_that_exit_before_they_register_end_the_job_within_its_limits(
+    seed: int, absent: tuple[int, ...]
+) -> None:
+    status = simulate(seed, failures=0, never_register=absent).job.status
+    failed = next(condition for condition in status.conditions if condition.type == "Failed")
+    assert (failed.status, failed.reason) == ("True", "WorkerNotRegistered")
+    assert status.workers.restarts == LIMIT
 
 
 @pytest.mark.parametrize("seed", SEEDS)

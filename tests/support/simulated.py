@@ -9,7 +9,7 @@ from fairlead.api.training_job import TrainingJob, TrainingJobStatus
 from fairlead.core import names
 from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
-from fairlead.core.training_job.observed import Gate, ObservedJob
+from fairlead.core.training_job.observed import Gate, Launcher, LauncherReport, ObservedJob
 from fairlead.core.training_job.plan import plan_training_job
 from fairlead.core.views import PodView
 
@@ -30,6 +30,8 @@ class SimulatedCluster:
     status_writes: int = 0
     lose_status: float = 0.0
     """The probability that the operator crashes between its last apply and the status."""
+    never_register: frozenset[int] = frozenset()
+    """The workers whose agents never reach the launcher."""
     _uids: int = 0
 
     def reconcile(self) -> Plan:
@@ -38,10 +40,22 @@ class SimulatedCluster:
             pods=tuple(sorted(self.pods.values(), key=lambda pod: pod.name)),
             has_service="Service" in self.kinds,
             gate=Gate() if self.job.status.start_time is None else None,
+            launcher=self.read_launcher(),
         )
         plan = plan_training_job(self.job, observed, Settings(), self.now, key="k" * 64)
         self._execute(plan)
         return plan
+
+    def read_launcher(self) -> Launcher:
+        """Return what the launcher reports: the workers that have started have registered."""
+        pods = [pod for pod in self.pods.values() if pod.attempt == self.job.status.workers.restarts]
+        if not any(pod.role == names.LAUNCHER and pod.phase == "Running" for pod in pods):
+            return Launcher()
+        registered = {pod.index for pod in pods if pod.role == names.WORKER and pod.phase != "Pending"}
+        registered -= self.never_register
+        desired = self.job.spec.workers.replicas
+        missing = tuple(index for index in range(desired) if index not in registered)
+        return Launcher(LauncherReport(len(registered), desired, missing, read=self.now))
 
     def step(self) -> None:
         """Advance the time and one randomly chosen pod."""
@@ -53,7 +67,8 @@ class SimulatedCluster:
             if after is None:
                 del self.pods[name]
             else:
-                self.pods[name] = after
+                ended = after.ended or (self.now if after.finished else None)
+                self.pods[name] = replace(after, ended=ended)
 
     def run_until_quiet(self, steps: int = 3000) -> None:
         """Reconcile and step until the job has finished and nothing is left to do."""

@@ -99,7 +99,7 @@ class RunPolicy(ApiModel):
     active_deadline_seconds: int | None = Field(None, ge=1)
     """The number of seconds that the job may be active before it fails. No limit if unset."""
     pre_running_deadline_seconds: int | None = Field(None, ge=1)
-    """The number of seconds within which all pods must be running; otherwise the job fails. No limit if unset."""
+    """The number of seconds within which all workers must register; otherwise the job fails. No limit if unset."""
     clean_pod_policy: Literal["None", "Running", "All"] = "Running"
     """Which pods to delete when the job has finished."""
 

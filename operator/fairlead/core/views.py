@@ -24,6 +24,8 @@ class PodView:
     """When a pod that is being deleted should be gone: the end of its grace period."""
     ip: str | None = None
     exit_code: int | None = None
+    ended: datetime | None = None
+    """When its main container terminated, by its node's clock; only for the pods of jobs."""
     termination_message: str = ""
     waiting: str = ""
     """Why it does not start, such as `ErrImagePull: …`; empty if nothing is wrong."""

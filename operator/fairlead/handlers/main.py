@@ -24,7 +24,7 @@ from fairlead.kube.execute import Writer
 from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.kinds import Key, Kind
 from fairlead.kube.observe import Sources
-from fairlead.kube.reports import Reports
+from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
 
 _log = logging.getLogger(__name__)
@@ -83,10 +83,11 @@ def _build_context(
 ) -> Context:
     """Connect the caches to the queue, so that changes trigger reconciles."""
     children = ChildCache(lambda key: queue.add(key, _settle_seconds(queue)))
-    reports = Reports(
-        http, queue.add, settings.progress_seconds,
-        settings.progress_reads_per_second, settings.progress_writes_per_second,
+    rates = Rates(
+        settings.progress_seconds, settings.progress_reads_per_second,
+        settings.registration_reads_per_second, settings.progress_writes_per_second,
     )  # fmt: skip
+    reports = Reports(http, queue.add, rates)
     store = Inquiries(queue.add, settings.store_seconds)
     answers = Inquiries(queue.add, _ANSWER_SECONDS, per_namespace=16, source="the Service")
     sources = Sources(children, reports, store, answers, http, settings)

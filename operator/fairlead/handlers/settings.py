@@ -37,6 +37,8 @@ class OperatorSettings(BaseSettings, Settings):
     """How long a read of the artifact store may take before it counts as unavailable."""
     progress_reads_per_second: float = Field(25.0, gt=0)
     """The maximum number of progress reads per second, over all jobs."""
+    registration_reads_per_second: float = Field(100.0, gt=0)
+    """The maximum number of reads per second from launchers whose workers have not all registered, over all jobs."""
     progress_writes_per_second: float = Field(5.0, gt=0)
     """The maximum number of progress writes per second, over all jobs."""
     workers: int = 8

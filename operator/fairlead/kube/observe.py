@@ -9,11 +9,11 @@ import aiohttp
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
-from fairlead.core.conditions import Finding
+from fairlead.core.conditions import Finding, is_true
 from fairlead.core.model_deployment.observed import Artifacts, ObservedDeployment, ServiceAnswer
 from fairlead.core.settings import Settings
 from fairlead.core.tenants import is_allowed_uri
-from fairlead.core.training_job.observed import Gate, ObservedJob
+from fairlead.core.training_job.observed import Gate, Launcher, ObservedJob
 from fairlead.core.views import ChildView, PodView
 from fairlead.kube.children import Child, ChildCache
 from fairlead.kube.gates import ask_artifacts, ask_gate
@@ -43,17 +43,16 @@ class Sources:
 
 
 def observe_job(sources: Sources, job: TrainingJob, rejection: Finding | None = None) -> ObservedJob:
-    """Gather a job's pods, Service, gate and progress, and follow its launcher's reports while it runs."""
+    """Gather a job's pods, Service, gate and its launcher's reports, which are polled while the launcher runs."""
     meta = job.metadata
     key = Key(job.kind, meta.namespace, meta.name)
     owned = sources.children.owned_by(meta.uid)
     pods = tuple(child.view for child in owned if isinstance(child.view, PodView))
-    _follow_launcher(sources.reports, key, job, pods)
     return ObservedJob(
         pods=pods,
         has_service=any(view.name == names.job_service_name(job) for view in _views(owned, SERVICE)),
         gate=_observe_gate(sources, key, job),
-        progress=sources.reports.latest(key, meta.uid),
+        launcher=_observe_launcher(sources.reports, key, job, pods),
         rejection=rejection,
     )
 
@@ -107,13 +106,19 @@ def _views(children: Iterable[Child], kind: Kind) -> tuple[ChildView, ...]:
     return tuple(c.view for c in children if c.kind == kind.kind and isinstance(c.view, ChildView))
 
 
-def _follow_launcher(reports: Reports, key: Key, job: TrainingJob, pods: tuple[PodView, ...]) -> None:
+def _observe_launcher(reports: Reports, key: Key, job: TrainingJob, pods: tuple[PodView, ...]) -> Launcher:
+    """Return what is known of the current attempt's launcher, and poll it; stop if it does not run."""
+    attempt = job.status.workers.restarts
     running = (pod for pod in pods if pod.role == names.LAUNCHER and pod.phase == "Running" and not pod.deleting)
-    launcher = next(running, None)
-    if launcher and launcher.ip and not job.status.completion_time:
-        reports.follow(key, job.metadata.uid, launcher.ip)
-    else:
+    launcher = next((pod for pod in running if pod.attempt == attempt), None)
+    if launcher is None or job.status.completion_time:
         reports.drop(key)
+        return Launcher()
+    if not launcher.ip:
+        return Launcher(silent_since=launcher.created)
+    registering = not is_true(job.status.conditions, "Running")
+    reports.follow(key, launcher.uid, launcher.ip, registering)
+    return reports.latest(key, launcher.uid)
 
 
 def _observe_answer(sources: Sources, key: Key, address: str | None) -> ServiceAnswer | None:

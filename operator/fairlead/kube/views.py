@@ -40,6 +40,7 @@ def view_pod(pod: Object) -> PodView:
         deletion_time=_time(meta.get("deletionTimestamp")),
         ip=status.get("podIP"),
         exit_code=result.get("exitCode"),
+        ended=_time(ended.get("finishedAt")) if ended and decided else None,
         termination_message=result.get("message", ""),
         waiting=_waiting(status, containers),
         restarts=sum(container.get("restartCount", 0) for container in containers),

@@ -14,10 +14,14 @@ from fairlead.kube.kinds import POD, SERVICE
 from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure, FailureReport, StoppedReport, SuccessReport, encode_report
 
+from tests.support.launchers import serving_launchers
+
 Object = dict[str, Any]
 PODS = 3
 """The pods of every job here: a launcher and two workers."""
 _WORK_SECONDS = 0.4
+_ADDRESS = "127.200.0.2"
+"""Of every pod."""
 
 
 @dataclass
@@ -43,6 +47,10 @@ class Kubelet:
 
     async def run(self) -> None:
         """Run until cancelled."""
+        with serving_launchers(_ADDRESS, PODS - 1):
+            await self._run()
+
+    async def _run(self) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch_services())
@@ -116,7 +124,7 @@ class Kubelet:
             for container in pod["spec"]["containers"]
         ]  # fmt: skip
         status = {
-            "phase": phase, "podIP": "127.200.0.2", "podIPs": [{"ip": "127.200.0.2"}], "startTime": now,
+            "phase": phase, "podIP": _ADDRESS, "podIPs": [{"ip": _ADDRESS}], "startTime": now,
             "conditions": [{"type": "Ready", "status": str(ready)}], "containerStatuses": containers,
         }  # fmt: skip
         try:

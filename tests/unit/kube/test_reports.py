@@ -1,4 +1,4 @@
-"""Progress reports: read and published at bounded rates, with limits on a launcher's response."""
+"""Launchers' reports: read and published at bounded rates, with limits on a launcher's response."""
 
 import asyncio
 import gzip
@@ -11,8 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from fairlead.core.training_job.observed import Launcher
 from fairlead.kube.kinds import Key
-from fairlead.kube.reports import Reports, parse_report
+from fairlead.kube.reports import Rates, Reports, parse_report
 
 from tests.support.waiting import wait_until
 
@@ -21,7 +22,13 @@ DIGITS = Key("TrainingJob", "default", "digits")
 
 def status(progress: Any) -> dict[str, Any]:
     """Return a launcher's status with this progress."""
-    return {"phase": "Running", "workers": {"ready": 2, "desired": 2}, "progress": progress}
+    return {"phase": "Running", "workers": {"ready": 2, "desired": 2, "registered": 2}, "progress": progress}
+
+
+def registering(*missing: int) -> dict[str, Any]:
+    """Return the status of a launcher that waits for workers."""
+    workers = {"ready": 2 - len(missing), "desired": 2, "registered": 2 - len(missing)}
+    return {"phase": "Waiting", "workers": workers, "waiting": {"workers": missing, "since": "2026-03-01T12:00:00Z"}}
 
 
 REPORT = status({"step": 3, "totalSteps": 9, "metrics": {"loss": 0.51234567}})
@@ -33,8 +40,12 @@ async def reading(
     jobs: int = 1,
     reads: float = 1000,
     writes: float = 1000,
+    waiting: tuple[int, ...] = (),
 ) -> AsyncIterator[tuple[Reports, list[tuple[Key, float]]]]:
-    """Follow launchers that share one server; yield the reports and (job, time) of published progress."""
+    """Follow launchers that share one server; yield the reports and (job, time) of each publication.
+
+    `waiting` are the jobs that wait for their workers to register.
+    """
     app = web.Application()
     app.router.add_get("/{path:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0)
@@ -43,9 +54,10 @@ async def reading(
     port = runner.addresses[0][1]
     published: list[tuple[Key, float]] = []
     async with aiohttp.ClientSession() as http:
-        reports = Reports(http, lambda key: published.append((key, time.monotonic())), 0.05, reads, writes, port)
+        rates = Rates(0.05, reads, 1000, writes)
+        reports = Reports(http, lambda key: published.append((key, time.monotonic())), rates, port)
         for index in range(jobs):
-            reports.follow(DIGITS._replace(name=f"digits-{index}"), f"uid-{index}", "127.0.0.1")
+            reports.follow(DIGITS._replace(name=f"digits-{index}"), f"uid-{index}", "127.0.0.1", index in waiting)
         task = asyncio.create_task(reports.run())
         yield reports, published
         task.cancel()
@@ -63,10 +75,11 @@ async def test_a_report_is_published_once_until_it_changes() -> None:
         await wait_until(lambda: len(published) == 2, 30)
         await asyncio.sleep(0.5)  # the same report again and again
         assert len(published) == 2
-        progress = reports.latest(published[0][0], "uid-0")
-        assert progress is not None
-        assert progress.step == 2
-        assert reports.latest(published[0][0], "the uid of a successor") is None
+        report = reports.latest(published[0][0], "uid-0").report
+        assert report is not None
+        assert report.progress is not None
+        assert report.progress.step == 2
+        assert reports.latest(published[0][0], "the uid of a successor") == Launcher()
 
 
 async def test_reads_and_writes_are_bounded_over_all_jobs() -> None:
@@ -140,11 +153,79 @@ async def test_a_compressed_response_is_neither_asked_for_nor_unpacked() -> None
     assert published == []
 
 
+async def test_registration_waits_neither_for_the_progress_of_others_nor_for_its_publication() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response(REPORT)
+
+    # the first job's read and publication use up what is allowed in an hour
+    async with reading(handler, jobs=3, reads=1 / 3600, writes=1 / 3600, waiting=(2,)) as (reports, published):
+        await wait_until(lambda: len(published) == 2, 30)
+        assert {key.name for key, _ in published} == {"digits-0", "digits-2"}
+        report = reports.latest(DIGITS._replace(name="digits-2"), "uid-2").report
+    assert report is not None
+    assert report.complete
+
+
+async def test_missing_workers_are_published_until_all_have_registered() -> None:
+    answers = iter([registering(0, 1), registering(1)])
+    seen: list[tuple[int, tuple[int, ...]]] = []
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response(next(answers, REPORT))
+
+    async with reading(handler, waiting=(0,)) as (reports, published):
+        await wait_until(lambda: _note(seen, reports) and seen[-1][0] == 2, 30)
+        assert len(published) == 3
+    assert seen == [(0, (0, 1)), (1, (1,)), (2, ())]
+
+
+def _note(seen: list[tuple[int, tuple[int, ...]]], reports: Reports) -> bool:
+    report = reports.latest(DIGITS._replace(name="digits-0"), "uid-0").report
+    if report and seen[-1:] != [(report.registered, report.missing)]:
+        seen.append((report.registered, report.missing))
+    return bool(seen)
+
+
+async def test_silence_is_known_and_its_end_is_published() -> None:
+    answers = True
+
+    async def handler(_: web.Request) -> web.Response:
+        return web.json_response(registering(1)) if answers else web.Response(status=500)
+
+    async with reading(handler, waiting=(0,)) as (reports, published):
+        key = DIGITS._replace(name="digits-0")
+        await wait_until(lambda: len(published) == 1, 30)
+        first = reports.latest(key, "uid-0")
+        assert (first.silent_since, first.report and first.report.missing) == (None, (1,))
+        answers = False
+        await wait_until(lambda: len(published) == 2, 30)
+        silent = reports.latest(key, "uid-0")
+        assert silent.silent_since is not None
+        assert silent.report == first.report
+        answers = True
+        await wait_until(lambda: len(published) == 3, 30)
+        again = reports.latest(key, "uid-0")
+        assert again.silent_since is None
+        assert again.report is not None
+        assert first.report is not None
+        assert again.report.read > first.report.read  # type: ignore[operator]
+
+
 def test_a_report_is_parsed() -> None:
-    progress = parse_report(json.dumps(REPORT).encode())
-    assert progress is not None
-    assert (progress.step, progress.total_steps, progress.metrics) == (3, 9, {"loss": 0.512346})
-    assert parse_report(json.dumps(status(None)).encode()) is None
+    report = parse_report(json.dumps(REPORT).encode())
+    assert report.progress is not None
+    assert (report.progress.step, report.progress.total_steps, report.progress.metrics) == (3, 9, {"loss": 0.512346})
+    assert report.complete
+    assert parse_report(json.dumps(status(None)).encode()).progress is None
+    assert not parse_report(json.dumps(registering(1)).encode()).complete
+
+
+def test_the_phase_of_a_launcher_without_the_number_tells_that_all_workers_have_registered() -> None:
+    def parse(phase: str) -> bool:
+        return parse_report(json.dumps({"phase": phase, "workers": {"ready": 2, "desired": 2}}).encode()).complete
+
+    assert parse("Running")
+    assert not parse("Waiting")
 
 
 @pytest.mark.parametrize(

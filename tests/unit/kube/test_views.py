@@ -93,3 +93,11 @@ def test_a_label_that_is_no_number_is_no_worker_and_no_attempt(label: str) -> No
     pod["metadata"]["labels"] |= {"fairlead.dev/worker-index": label, "fairlead.dev/attempt": label}
     view = view_pod(pod)
     assert (view.index, view.attempt) == (-1, -1)
+
+
+def test_the_end_is_that_of_our_own_container() -> None:
+    state = {"terminated": {"exitCode": 0, "finishedAt": "2026-03-01T12:00:00Z"}}
+    later = {"terminated": {"exitCode": 0, "finishedAt": "2026-03-01T13:00:00Z"}}
+    pod = make_pod(containerStatuses=[{"name": "proxy", "state": later}, {"name": "trainer", "state": state}])
+    assert view_pod(pod).ended == datetime(2026, 3, 1, 12, tzinfo=UTC)
+    assert view_pod(make_pod(phase="Failed", reason="Evicted")).ended is None

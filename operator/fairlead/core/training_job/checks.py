@@ -19,6 +19,7 @@ from fairlead.core.conditions import LOG_HEADING, Finding, format_time, is_true,
 from fairlead.core.settings import Settings
 from fairlead.core.tenants import check_service_accounts, check_uris
 from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.training_job.registration import check_registration, is_registering
 from fairlead.core.views import PodView
 
 _AFTER_DEADLINE = 0.1
@@ -100,13 +101,15 @@ def check_deadlines(job: TrainingJob, observed: ObservedJob, running: bool, now:
     if policy.active_deadline_seconds and age > policy.active_deadline_seconds:
         allowed = f"spec.runPolicy.activeDeadlineSeconds allows {policy.active_deadline_seconds}"
         return Finding("DeadlineExceeded", f"The job was active for {age:.0f} s; {allowed}.")
-    if running or not policy.pre_running_deadline_seconds:
+    started = _all_run(job, observed.pods)
+    # a launcher that has not been read may have registered its workers; it is read, or counts as silent, soon
+    if running or not policy.pre_running_deadline_seconds or (started and not is_registering(job, observed)):
         return None
     # after a restart the deadline counts from when the job last stopped running
     elapsed = (now - max(start, transition_time(job.status.conditions, "Running") or start)).total_seconds()
     if elapsed > policy.pre_running_deadline_seconds:
-        pending = check_pending(observed.pods)
-        why = pending.message if pending else "some pods are still pending."
+        waiting = check_registration(job, observed, now) if started else check_pending(observed.pods)
+        why = waiting.message if waiting else "some pods are still pending."
         limit = f"spec.runPolicy.preRunningDeadlineSeconds: {policy.pre_running_deadline_seconds}"
         return Finding("NeverStarted", f"Not running after {elapsed:.0f} s ({limit}): {why}")
     return None
@@ -144,6 +147,12 @@ def seconds_to_deadline(job: TrainingJob, status: TrainingJobStatus, now: dateti
         since = max(start, transition_time(status.conditions, "Running") or start)
         deadlines.append(since + timedelta(seconds=policy.pre_running_deadline_seconds))
     return max(0.0, (min(deadlines) - now).total_seconds()) + _AFTER_DEADLINE if deadlines else None
+
+
+def _all_run(job: TrainingJob, pods: Iterable[PodView]) -> bool:
+    attempt = job.status.workers.restarts
+    run = [pod for pod in pods if pod.attempt == attempt and (pod.phase == "Running" or pod.finished)]
+    return len(run) == job.spec.workers.replicas + 1
 
 
 def _reported_failure(pod: PodView) -> Finding | None:

@@ -1,6 +1,7 @@
 """The observed state of a TrainingJob, the input of its planner."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from fairlead.api.base import ArtifactRef
 from fairlead.api.training_job import Progress
@@ -32,6 +33,42 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class LauncherReport:
+    """What a launcher reported of its run: the bounded fields of its status that planners read.
+
+    Reports are equal if they say the same, whenever they were read.
+    """
+
+    registered: int = 0
+    """The number of workers that have registered."""
+    desired: int = 0
+    """The number of workers that the launcher expects."""
+    missing: tuple[int, ...] = ()
+    """The indices of the first workers that have not registered."""
+    until: datetime | None = field(default=None, compare=False)
+    """When the launcher fails the attempt; None before the first worker registers."""
+    progress: Progress | None = None
+    """The latest progress; None until the training reports it."""
+    read: datetime | None = field(default=None, compare=False)
+    """When the launcher was last asked and answered."""
+
+    @property
+    def complete(self) -> bool:
+        """Return whether the launcher waits for no worker."""
+        return self.registered >= self.desired
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """What is known of the current attempt's launcher from itself."""
+
+    report: LauncherReport | None = None
+    """Its latest report; None until one was read."""
+    silent_since: datetime | None = None
+    """Since when it could not be read; None if it answers, or was not asked yet."""
+
+
+@dataclass(frozen=True)
 class ObservedJob:
     """The observed state of a TrainingJob."""
 
@@ -39,7 +76,7 @@ class ObservedJob:
     has_service: bool = False
     gate: Gate | None = None
     """None if the job has started, so that it was not read."""
-    progress: Progress | None = None
-    """The latest progress that the launcher reported."""
+    launcher: Launcher = Launcher()
+    """What the launcher of the current attempt reports."""
     rejection: Finding | None = None
     """Why the API server has just rejected a child, such as a pod that exceeds a quota."""

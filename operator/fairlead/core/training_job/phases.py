@@ -33,6 +33,7 @@ SUSPENDED = _phase("Suspended", "Suspended")
 WAITING = _phase("Pending", "Reconciling", explained_by="Running")
 """No pod exists: the first was rejected, or all were deleted to release their resources."""
 PENDING = _phase("Pending", "Reconciling", "Created", explained_by="Running")
+"""Pods exist; they do not all run yet, or their workers have not registered with the launcher."""
 RUNNING = _phase("Running", "Ready", "Created", "Running")
 RESTARTING = _phase("Restarting", "Reconciling", "Created", "Restarting")
 SUCCEEDED = _phase("Succeeded", "Ready", "Created", "Succeeded")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime
 
-from fairlead.api.training_job import TrainingJob, TrainingJobStatus
+from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
 from fairlead.core.children import Object
 from fairlead.core.conditions import Finding, is_true, transition_time
@@ -21,15 +21,24 @@ from fairlead.core.training_job.checks import (
     check_deadlines,
     check_failure,
     check_model,
-    check_pending,
     check_supported,
     check_terminating,
     read_success,
-    seconds_to_deadline,
 )
 from fairlead.core.training_job.creation import plan_rejected, seconds_until_creation
 from fairlead.core.training_job.gate import check_gate
 from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.training_job.registration import (
+    check_ended_workers,
+    check_registration,
+)
+from fairlead.core.training_job.starting import (
+    REPORT_SECONDS,
+    plan_pending_pods,
+    plan_registration,
+    seconds_to_next,
+    soonest,
+)
 from fairlead.core.training_job.status import (
     derive_blocked,
     derive_created,
@@ -43,14 +52,10 @@ from fairlead.core.training_job.status import (
 )
 from fairlead.core.views import PodView
 
-_REPORT_SECONDS = 2.0
-"""How long pods may take to start before the status reports them as pending: a quick start saves a write."""
 _DELETION_SECONDS = 5.0
 """How often to check pods that are being deleted, in case an event is missed."""
 _ENDING_SECONDS = 10.0
 """How long the other pods may take to end once one has ended: a pod that is deleted takes its log along."""
-_KEY_SECONDS = 30.0
-"""How long a pod may take to start on its node before the job's key is created again, in case it was deleted."""
 
 
 def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Settings, now: datetime, key: str) -> Plan:
@@ -90,7 +95,8 @@ def _plan_attempt(job: TrainingJob, observed: ObservedJob, settings: Settings, n
         return _fail(job, observed, finding, now)
     if leftover := tuple(pod for pod in observed.pods if pod.attempt != attempt):
         return _await_deletion(job, observed, leftover, settings, now)
-    if finding := check_failure(job, current, running):
+    finding = check_failure(job, current, running) or check_ended_workers(job, observed, current, now)
+    if finding:
         if attempt >= job.spec.run_policy.backoff_limit:
             return _fail(job, observed, finding, now)
         restarting = derive_restarting(job, observed, finding, now)
@@ -98,13 +104,15 @@ def _plan_attempt(job: TrainingJob, observed: ObservedJob, settings: Settings, n
     if not running and (deleting := tuple(pod for pod in current if pod.deleting)):
         return _await_deletion(job, observed, deleting, settings, now)
     if seconds := seconds_until_creation(job, now):
-        return Plan(status, delete=_delete(current), requeue_after=_soonest(job, status, now, seconds))
+        return Plan(status, delete=_delete(current), requeue_after=soonest(job, status, now, seconds))
     if missing := _missing(job, observed, current, settings, key):
         return _create(job, observed, missing, current, settings, now)
     if not all(pod.phase == "Running" or pod.finished for pod in current):
-        return _await_pods(job, observed, current, now, key)
+        return plan_pending_pods(job, observed, current, now, key)
+    if waiting := check_registration(job, observed, now):
+        return plan_registration(job, observed, waiting, current, now)
     status = derive_running(job, observed, settings, now)
-    return Plan(status, requeue_after=seconds_to_deadline(job, status, now))
+    return Plan(status, requeue_after=seconds_to_next(job, observed, current, status, now))
 
 
 def _create(
@@ -122,25 +130,7 @@ def _create(
     # the artifacts that opened the gate are recorded now: another reading could find others, or none
     judged = bool(observed.gate and job.spec.dataset)
     status = derive_created(job, observed, now) if was_held or judged else job.status
-    return Plan(status, apply=missing, requeue_after=_REPORT_SECONDS)
-
-
-def _await_pods(job: TrainingJob, observed: ObservedJob, current: tuple[PodView, ...], now: datetime, key: str) -> Plan:
-    """Report pods that cannot start or that take longer than a quick start."""
-    if waiting := check_pending(current):
-        status = derive_pending(job, observed, waiting, now)
-    else:
-        youngest = max((pod.created for pod in current if pod.created), default=None)
-        if youngest and 0 <= (age := (now - youngest).total_seconds()) < _REPORT_SECONDS:
-            return Plan(job.status, requeue_after=_REPORT_SECONDS - age)
-        status = derive_created(job, observed, now)
-    slow = [pod for pod in current if pod.phase == "Pending" and pod.scheduled and pod.created]
-    if not slow:
-        return Plan(status, requeue_after=seconds_to_deadline(job, status, now))
-    oldest = max((now - pod.created).total_seconds() for pod in slow if pod.created)
-    # a pod's status does not say that its Secret is missing, and Secrets are not watched
-    again = (build_key_secret(job, key),) if oldest >= _KEY_SECONDS else ()
-    return Plan(status, apply=again, requeue_after=_soonest(job, status, now, _KEY_SECONDS))
+    return Plan(status, apply=missing, requeue_after=REPORT_SECONDS)
 
 
 def _await_deletion(
@@ -151,7 +141,7 @@ def _await_deletion(
     if late and late.reason == "PodNotTerminating":
         return _fail(job, observed, late, now)
     status = derive_pending(job, observed, late, now) if late else job.status
-    return Plan(status, delete=_delete(pods), requeue_after=_soonest(job, status, now, _DELETION_SECONDS))
+    return Plan(status, delete=_delete(pods), requeue_after=soonest(job, status, now, _DELETION_SECONDS))
 
 
 def _block(job: TrainingJob, finding: Finding, now: datetime, requeue_after: float | None) -> Plan:
@@ -188,12 +178,6 @@ def _warning(job: TrainingJob, type_: str, finding: Finding) -> Event:
     since = transition_time(job.status.conditions, type_)
     occasion = f"{job.status.workers.restarts}/{since.isoformat() if since else ''}"
     return Event("Warning", finding.reason, finding.message, type_, occasion)
-
-
-def _soonest(job: TrainingJob, status: TrainingJobStatus, now: datetime, seconds: float) -> float:
-    """Return the seconds until the next deadline, `seconds` at most."""
-    deadline = seconds_to_deadline(job, status, now)
-    return seconds if deadline is None else min(seconds, deadline)
 
 
 def _delete(pods: Iterable[PodView]) -> tuple[Deletion, ...]:

@@ -12,6 +12,7 @@ from fairlead.core.conditions import Finding, is_true, merge_conditions, observe
 from fairlead.core.settings import Settings
 from fairlead.core.training_job import phases
 from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.training_job.registration import explain_running
 
 
 def derive_blocked(job: TrainingJob, finding: Finding, now: datetime) -> TrainingJobStatus:
@@ -35,7 +36,7 @@ def derive_created(job: TrainingJob, observed: ObservedJob, now: datetime) -> Tr
 def derive_pending(
     job: TrainingJob, observed: ObservedJob, finding: Finding, now: datetime, ready: int | None = None
 ) -> TrainingJobStatus:
-    """Derive the status of a job with a pod that cannot start or, if none exists, that was rejected."""
+    """Derive the status of a job that waits: for pods to start, for workers to register, or for a rejected pod."""
     phase = phases.PENDING if observed.pods or finding.reason == "PodsPending" else phases.WAITING
     workers = _count(job, _ready(job, observed) if ready is None else ready)
     restarting = _restart_in_progress(job)
@@ -50,8 +51,8 @@ def derive_released(job: TrainingJob, finding: Finding, now: datetime) -> Traini
 def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, now: datetime) -> TrainingJobStatus:
     """Derive the status of a running job; its progress is updated at a bounded rate."""
     desired = job.spec.workers.replicas
-    finding = Finding("WorkersRunning", f"{desired} workers are running.")
-    before, fresh = job.status.progress, observed.progress
+    report = observed.launcher.report
+    before, fresh = job.status.progress, report.progress if report else None
     recent = before and before.updated_at and (now - before.updated_at).total_seconds() < settings.progress_seconds
     if fresh is None or recent or _same_progress(before, fresh):
         progress = before
@@ -59,6 +60,7 @@ def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, 
         progress = fresh.model_copy(update={"updated_at": _seconds(now)})
     # a worker that has finished still counts: the number decreases only on a failure
     workers = _count(job, ready=desired)
+    finding = explain_running(job, observed)
     return _derive(
         job, phases.RUNNING, finding, now, workers=workers, progress=progress, **_started(job, observed, now)
     )
