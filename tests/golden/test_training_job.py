@@ -37,6 +37,9 @@ PASSED = ArtifactFacts(
 OPEN = Gate(DATA, PASSED)
 
 
+_REGISTRATION = "FAIRLEAD_REGISTRATION_SECONDS"
+
+
 @dataclass(frozen=True)
 class Case:
     """One decision: its reason and the observed state."""
@@ -134,6 +137,16 @@ CASES = {
                     ],
                 },
             }
+        ),
+        ObservedJob(gate=Gate()),
+    ),
+    "new-with-a-deadline": Case(
+        "the launcher waits for its workers as long as the job may, not half an hour; what users set is kept",
+        make_job(
+            spec__runPolicy={"preRunningDeadlineSeconds": 7200},
+            spec__launcherTemplate={
+                "spec": {"containers": [{"name": "launcher", "env": [{"name": _REGISTRATION, "value": "60"}]}]}
+            },
         ),
         ObservedJob(gate=Gate()),
     ),

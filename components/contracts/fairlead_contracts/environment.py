@@ -12,6 +12,8 @@ from .errors import ContractError
 LAUNCHER_PORT = 7070
 """The port where the launcher listens for agents and the operator."""
 MAX_WORKERS, MAX_SLOTS = 512, 64
+MAX_SECONDS = 86399
+"""The longest time that a variable can set."""
 _MAX_NAME, _MAX_PATH = 253, 4096
 
 
@@ -120,7 +122,7 @@ class NodeEnvironment(Environment):
 
 
 class TimingEnvironment(Environment):
-    """The variables that users may set on the launcher and the workers."""
+    """The variables that users may set on the launcher and the workers; the operator may set other defaults."""
 
     heartbeat_seconds: Seconds = Field(1.0, alias="FAIRLEAD_HEARTBEAT_SECONDS")
     """Interval between two heartbeats of an agent."""
@@ -130,7 +132,8 @@ class TimingEnvironment(Environment):
     """Grace period between SIGTERM and SIGKILL."""
     registration_seconds: Seconds = Field(1800.0, alias="FAIRLEAD_REGISTRATION_SECONDS")
     """Time that the launcher allows between the first and the last worker's registration; a worker allows itself the
-    same time to reach the launcher, whose image may still be being pulled."""
+    same time to reach the launcher, whose image may still be being pulled. The operator sets it to the job's
+    `preRunningDeadlineSeconds`, if it has one, of which MAX_SECONDS are used at most."""
 
 
 class LauncherEnvironment(TimingEnvironment, NodeEnvironment, JobEnvironment):

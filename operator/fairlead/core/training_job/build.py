@@ -2,7 +2,13 @@
 
 from typing import Any
 
-from fairlead_contracts.environment import LAUNCHER_PORT, JobEnvironment, WorkerEnvironment
+from fairlead_contracts.environment import (
+    LAUNCHER_PORT,
+    MAX_SECONDS,
+    JobEnvironment,
+    TimingEnvironment,
+    WorkerEnvironment,
+)
 from fairlead_contracts.termination import limit_for
 
 from fairlead.api.pod_template import TRAINER, PodMeta
@@ -25,6 +31,9 @@ _LAUNCHER_RESOURCES = {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": 
 
 _SCRATCH = {"TMPDIR": names.WORK_FOLDER, "HOME": names.WORK_FOLDER}
 """In most images an unprivileged user cannot write anywhere else."""
+
+_DEFAULTS = {*_SCRATCH, *(TimingEnvironment.variable(field) for field in TimingEnvironment.model_fields)}
+"""The variables of ours that users may set."""
 
 
 def build_key_secret(job: TrainingJob, key: str) -> Object:
@@ -120,8 +129,8 @@ def _wrap(job: TrainingJob, container: dict[str, Any], index: int, attempt: int,
 
 
 def _merge_environment(ours: list[dict[str, Any]], users: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Join two environments. Our variables override the user's, except the scratch space."""
-    reserved = {variable["name"] for variable in ours} - set(_SCRATCH)
+    """Join two environments. Our variables override the user's, except those that are defaults."""
+    reserved = {variable["name"] for variable in ours} - _DEFAULTS
     kept = [variable for variable in users if variable["name"] not in reserved]
     set_by_user = {variable["name"] for variable in kept}
     return [variable for variable in ours if variable["name"] not in set_by_user] + kept
@@ -175,7 +184,15 @@ def _shared_environment(job: TrainingJob, attempt: int, containers: int) -> list
         slots=job.spec.workers.slots,
         backend=BACKENDS[job.spec.launcher],
     )
-    return [pod_ip_variable(), *_variables(environment.to_environment() | _SCRATCH)]
+    return [pod_ip_variable(), *_variables(environment.to_environment() | _timing(job) | _SCRATCH)]
+
+
+def _timing(job: TrainingJob) -> dict[str, str]:
+    """Return the variable that bounds the registration of workers by the job's own deadline."""
+    deadline = job.spec.run_policy.pre_running_deadline_seconds
+    if deadline is None:
+        return {}
+    return TimingEnvironment(registration_seconds=float(min(deadline, MAX_SECONDS))).to_environment()
 
 
 def _worker_environment(job: TrainingJob, index: int) -> list[dict[str, Any]]:
