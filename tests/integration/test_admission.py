@@ -5,7 +5,7 @@ import yaml
 
 from tests.support.api_server import Kubectl
 from tests.support.rejections import REJECTIONS, Rejection
-from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, change
+from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, Object, change
 
 
 @pytest.mark.parametrize("rejection", REJECTIONS, ids=lambda rejection: rejection.reason)
@@ -27,19 +27,89 @@ def test_unknown_field_is_rejected_by_name(kubectl: Kubectl) -> None:
     assert 'unknown field "spec.worker"' in output
 
 
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"spec__workers__replicas": 3}, "workers: replicas and slots are immutable"),
-        ({"spec__dataset": {"uri": "s3://other/data"}}, "dataset: field is immutable"),
-        ({"spec__model": {"uri": "s3://other/model"}}, "model: field is immutable"),
-    ],
+CONTAINER = "spec__workers__template__spec__containers__0__"
+LAUNCHER = {"spec": {"containers": [{"name": "launcher", "resources": {"limits": {"memory": "2Gi"}}}]}}
+ALWAYS_DENIED: tuple[tuple[Object, str], ...] = (
+    ({"spec__workers__slots": 2}, "workers.slots: field is immutable"),
+    ({"spec__dataset": {"uri": "s3://other/data"}}, "dataset: field is immutable"),
+    ({"spec__model": {"uri": "s3://other/model"}}, "model: field is immutable"),
+    ({"spec__elastic": {"maxReplicas": 4}}, "elastic: field is immutable"),
+    ({f"{CONTAINER}image": "x:2"}, "spec.workers.template: field is immutable"),
+    ({f"{CONTAINER}command": ["sh"]}, "spec.workers.template: field is immutable"),
+    ({f"{CONTAINER}env": [{"name": "A", "value": "1"}]}, "spec.workers.template: field is immutable"),
+    ({f"{CONTAINER}lifecycle": {"stopSignal": "SIGUSR1"}}, "spec.workers.template: field is immutable"),
+    ({f"{CONTAINER}resources": {"requests": {"cpu": "2"}}}, "spec.workers.template: field is immutable"),
+    ({"spec__workers__template__spec__initContainers": [{"name": "i", "image": "x"}]}, "spec.workers.template: field"),
+    ({"spec__workers__template__spec__volumes": [{"name": "v", "emptyDir": {}}]}, "spec.workers.template: field"),
+    ({"spec__launcherTemplate": LAUNCHER}, "spec.launcherTemplate: field is immutable"),
+)  # fmt: skip
+"""(changes, words of the message)"""
+DENIED_UNLESS_HELD: tuple[tuple[Object, str], ...] = (
+    ({"spec__workers__replicas": 3}, "spec.workers.replicas: can be changed only while"),
+    ({"spec__workers__template__metadata": {"labels": {"queue": "a"}}}, "spec.workers.template: field is immutable"),
+    ({"spec__workers__template__spec__nodeSelector": {"gpu": "yes"}}, "spec.workers.template: field is immutable"),
+    ({"spec__workers__template__spec__tolerations": [{"operator": "Exists"}]}, "spec.workers.template: field"),
+    ({"spec__launcherTemplate": {"spec": {"nodeSelector": {"gpu": "no"}}}}, "spec.launcherTemplate: field"),
+    ({"spec__launcherTemplate": {"metadata": {"labels": {"queue": "a"}}}}, "spec.launcherTemplate: field"),
+)  # fmt: skip
+ALWAYS_ALLOWED: tuple[Object, ...] = (
+    {"spec__runPolicy__suspend": True},
+    {"spec__runPolicy__backoffLimit": 7},
+    {"spec__runPolicy__activeDeadlineSeconds": 60},
+    {"spec__runPolicy__preRunningDeadlineSeconds": 60},
+    {"spec__runPolicy__cleanPodPolicy": "All"},
 )
-def test_immutable_fields_of_a_job_cannot_change(kubectl: Kubectl, changes: dict[str, object], words: str) -> None:
-    job = change(TRAINING_JOB, metadata__name="immutable", spec__runPolicy={"suspend": True})
+
+
+def edit(kubectl: Kubectl, job: Object, changes: Object) -> str:
+    """Return the API server's answer to a change of a job, which is not stored."""
+    edited = yaml.safe_dump(change(job, **changes))
+    return kubectl("apply", "--dry-run=server", "-f", "-", stdin=edited, check=False)
+
+
+def create_job(kubectl: Kubectl, name: str, *, suspend: bool = False, **changes: object) -> Object:
+    job = change(TRAINING_JOB, metadata__name=name, spec__runPolicy={"suspend": suspend}, **changes)
     kubectl.apply(job)
-    output = kubectl("apply", "-f", "-", stdin=yaml.safe_dump(change(job, **changes)), check=False)
-    assert words in output
+    return job
+
+
+def test_what_a_job_trains_never_changes(kubectl: Kubectl) -> None:
+    for suspend in (False, True):
+        job = create_job(kubectl, f"immutable-{suspend}".lower(), suspend=suspend)
+        for changes, words in ALWAYS_DENIED:
+            assert words in edit(kubectl, job, changes), changes
+
+
+def test_the_templates_of_a_job_that_is_not_suspended_do_not_change(kubectl: Kubectl) -> None:
+    job = create_job(kubectl, "started")
+    for changes, words in DENIED_UNLESS_HELD:
+        assert words in edit(kubectl, job, changes), changes
+        # the stored job counts: a change that suspends it comes too early
+        assert words in edit(kubectl, job, changes | {"spec__runPolicy__suspend": True}), changes
+
+
+def test_the_number_of_workers_and_what_queues_inject_may_change_while_a_job_is_held(kubectl: Kubectl) -> None:
+    job = create_job(kubectl, "held-by-a-queue", suspend=True)
+    for changes, _ in DENIED_UNLESS_HELD:
+        assert "configured" in edit(kubectl, job, changes), changes
+        assert "configured" in edit(kubectl, job, changes | {"spec__runPolicy__suspend": False}), changes
+    kubectl.patch_status("tj", "held-by-a-queue", {"startTime": "2026-03-01T12:00:00Z"})  # its pods still exist
+    for changes, words in DENIED_UNLESS_HELD:
+        assert words in edit(kubectl, job, changes), changes
+
+
+def test_a_launcher_template_that_exists_keeps_its_containers(kubectl: Kubectl) -> None:
+    job = create_job(kubectl, "templated", suspend=True, spec__launcherTemplate=LAUNCHER)
+    assert "configured" in edit(kubectl, job, {"spec__launcherTemplate__spec__nodeSelector": {"gpu": "no"}})
+    words = "spec.launcherTemplate: field is immutable"
+    assert words in edit(kubectl, job, {"spec__launcherTemplate__spec__containers__0__image": "x:2"})
+    assert words in edit(kubectl, job, {"spec__launcherTemplate": ...})
+
+
+def test_the_run_policy_of_a_job_may_change_at_any_time(kubectl: Kubectl) -> None:
+    job = create_job(kubectl, "editable")
+    for changes in ALWAYS_ALLOWED:
+        assert "configured" in edit(kubectl, job, changes), changes
 
 
 def test_a_finished_job_cannot_change(kubectl: Kubectl) -> None:

@@ -17,6 +17,7 @@ from fairlead.api.base import (
     StatusModel,
 )
 from fairlead.api.group import API_VERSION
+from fairlead.api.job_changes import HELD_FIELDS, immutable
 from fairlead.api.pod_template import LauncherTemplate, TrainerTemplate
 
 MAX_NAME = 50
@@ -108,21 +109,11 @@ class TrainingJobSpec(ApiModel):
     """The desired state of the job."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "self.workers.replicas == oldSelf.workers.replicas && self.workers.slots == oldSelf.workers.slots",
-            "workers: replicas and slots are immutable; create a new job",
-            field=".workers",
-        ),
-        Rule(
-            "has(self.dataset) == has(oldSelf.dataset) && (!has(self.dataset) || self.dataset == oldSelf.dataset)",
-            "dataset: field is immutable; create a new job",
-            field=".dataset",
-        ),
-        Rule(
-            "has(self.model) == has(oldSelf.model) && (!has(self.model) || self.model == oldSelf.model)",
-            "model: field is immutable; create a new job",
-            field=".model",
-        ),
+        immutable("launcher"),
+        immutable("workers.slots"),
+        immutable("elastic", optional=True),
+        immutable("dataset", optional=True),
+        immutable("model", optional=True),
     )
 
     launcher: Literal["Horovod"] = "Horovod"
@@ -210,6 +201,7 @@ class TrainingJob(Resource):
             "spec: a finished job cannot be changed; create a new job",
             field=".spec",
         ),
+        *HELD_FIELDS,
     )
 
     api_version: Literal["fairlead.dev/v1alpha1"] = API_VERSION  # type: ignore[assignment]
