@@ -17,6 +17,10 @@ _log = logging.getLogger(__name__)
 
 _SILENCE_SECONDS = 5.0
 """How long after its expected end a watch counts as stalled."""
+_REQUEST_SECONDS = 20.0
+"""How long a list or a discovery may take; kopf's default is five minutes."""
+_BACKOFFS = (1.0, 2.0, 4.0, 8.0)
+"""Seconds between the tries of a request; when all have failed, the watches are restarted. kopf's wait up to 21."""
 _RESTART_SECONDS = 1.0
 
 
@@ -74,20 +78,28 @@ def build_registry(resources: ResourceCache, config: ClusterConfig) -> kopf.Oper
 
     @kopf.on.startup(registry=registry)
     def configure(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.posting.enabled = False
-        settings.scanning.disabled = True
-        settings.peering.standalone = True
-        settings.watching.server_timeout = int(FOLLOW_SECONDS)
-        settings.watching.inactivity_timeout = FOLLOW_SECONDS + _SILENCE_SECONDS
-        settings.watching.chunk_size = 500
-        # how long a worker waits for its object's next event; idle workers need more memory than the object
-        settings.queueing.idle_timeout = 0.5
-        settings.persistence.diffbase_storage = _NoDiffs()
-        settings.persistence.progress_storage = kopf.StatusProgressStorage()
+        configure_kopf(settings)
 
     for kind in WATCHED:
         _watch_kind(registry, resources, kind)
     return registry
+
+
+def configure_kopf(settings: kopf.OperatorSettings) -> None:
+    """Set kopf's settings: no writes, and no wait that is longer than a stalled watch may last."""
+    settings.posting.enabled = False
+    settings.scanning.disabled = True
+    settings.peering.standalone = True
+    settings.watching.server_timeout = int(FOLLOW_SECONDS)
+    settings.watching.inactivity_timeout = FOLLOW_SECONDS + _SILENCE_SECONDS
+    settings.watching.chunk_size = 500
+    settings.networking.request_timeout = _REQUEST_SECONDS
+    settings.networking.connect_timeout = _REQUEST_SECONDS
+    settings.networking.error_backoffs = _BACKOFFS
+    # how long a worker waits for its object's next event; idle workers need more memory than the object
+    settings.queueing.idle_timeout = 0.5
+    settings.persistence.diffbase_storage = _NoDiffs()
+    settings.persistence.progress_storage = kopf.StatusProgressStorage()
 
 
 def _watch_kind(registry: kopf.OperatorRegistry, resources: ResourceCache, kind: Kind) -> None:
