@@ -19,6 +19,7 @@ from bench.controllers.plane import Plane
 
 PODS_PER_JOB = 3
 _WARM_UP_SECONDS = 90.0
+_LOG_CHARACTERS = 2000
 _RUN_SECONDS = 300.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -110,6 +111,9 @@ async def at_work(plane: Plane, contender: Contender, phase: str = "Running") ->
                 await observer.wait("warm", 1, _WARM_UP_SECONDS)
                 await asyncio.sleep(2)
                 yield bench
+            except TimeoutError as error:
+                log = (plane.folder / "controller.log").read_text()[-_LOG_CHARACTERS:]
+                raise RuntimeError(f"{contender.name}: {error}; the end of its log:\n{log}") from None
             finally:
                 process.kill()
                 process.wait()
