@@ -14,7 +14,7 @@ import yaml
 from fairlead_cluster.base.home import CHECKOUT
 from fairlead_cluster.local.control_plane import ControlPlane
 
-from tests.support.api_server import Kubectl
+from tests.support.api_server import Kubectl, await_crds
 
 CONTROLLER = "controller"
 _AUDIT = {
@@ -73,7 +73,7 @@ def started_plane(crds: list[Path]) -> Iterator[Plane]:
             kubectl("create", "clusterrolebinding", CONTROLLER, *grant)
             for crd in (*sorted((CHECKOUT / "manifests" / "crds").glob("*.yaml")), *crds):
                 kubectl("create", "-f", str(crd))
-            kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+            await_crds(kubectl)
             result = Plane(kubectl, folder)
             _write_kubeconfig(result)
             yield result

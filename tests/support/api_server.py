@@ -65,7 +65,7 @@ def started_api_server(folder: Path) -> Iterator[Kubectl]:
         for obj in yaml.safe_load_all(rendered):
             if obj["kind"] not in ("Deployment", "Namespace"):
                 kubectl.apply(obj)
-        kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        await_crds(kubectl)
         yield kubectl
 
 
@@ -105,6 +105,16 @@ def operator_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:
     return path
 
 
+def await_crds(kubectl: Kubectl) -> None:
+    """Wait until every CRD is served; `kubectl wait` fails for one that has no status yet."""
+
+    def established() -> bool:
+        crds = kubectl.list("customresourcedefinitions")
+        return bool(crds) and all(condition(crd, "Established").get("status") == "True" for crd in crds)
+
+    wait_for(established, "the CRDs to be served", 60)
+
+
 def wait_for(look: Callable[[], Any], what: str, seconds: float = 15) -> Any:
     """Call `look` until it returns a truthy value; fails with `what` and the last value."""
     end = time.monotonic() + seconds
@@ -127,5 +137,5 @@ def answers(url: str) -> bool:
 
 def condition(obj: Object, type_: str) -> Object:
     """Return a condition; empty if it does not exist."""
-    found = [c for c in obj.get("status", {}).get("conditions", []) if c["type"] == type_]
+    found = [c for c in obj.get("status", {}).get("conditions") or [] if c["type"] == type_]
     return found[0] if found else {}
