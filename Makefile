@@ -12,6 +12,8 @@ COMPONENTS := $(shell $(LIST) tested)
 ifneq ($(.SHELLSTATUS),0)
 $(error the components cannot be listed, see above; Python 3.11 or newer is required (set PYTHON))
 endif
+# what `make test-pure` runs of the components without an environment of their own
+PURE := $(shell $(LIST) pure)
 # every distribution's folder, as a PYTHONPATH
 SOURCES := operator:cluster:edge-runtime:pipelines:$(subst $() ,:,$(wildcard components/*))
 COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
@@ -38,7 +40,7 @@ test: setup ## Unit, golden, simulation, integration and local end-to-end tests
 
 .PHONY: test-pure
 test-pure: # tests without a cluster, in the operator's environment
-	$(VENV)/python -m pytest tests/unit tests/golden tests/simulation tests/components/artifacts
+	$(VENV)/python -m pytest tests/unit tests/golden tests/simulation $(PURE)
 
 .PHONY: test-integration test-local
 test-integration: # the operator against a real API server

@@ -10,6 +10,7 @@ from fairlead_cluster.base.home import CHECKOUT, default_home
 from fairlead_cluster.components import Component, discover
 
 _PAGE = CHECKOUT / "docs" / "architecture.md"
+_TESTS = CHECKOUT / "tests" / "components"
 _START, _END = "<!-- components: written by `make generate` -->", "<!-- end of components -->"
 
 
@@ -35,9 +36,14 @@ def list_installed(components: Iterable[Component]) -> list[str]:
 
 
 def list_tested(components: Iterable[Component]) -> list[str]:
-    """List the components that have tests of their own environment."""
-    folder = CHECKOUT / "tests" / "components"
-    return [item.name for item in components if item.own_environment and (folder / item.name).is_dir()]
+    """List the components whose tests run in their own environments."""
+    return [item.name for item in components if item.own_environment and (_TESTS / item.name).is_dir()]
+
+
+def list_pure(components: Iterable[Component]) -> list[str]:
+    """List the folders of the components whose tests run in the operator's environment, without a cluster."""
+    folders = (_TESTS / item.name for item in components if not item.own_environment)
+    return [_relative(folder) for folder in folders if folder.is_dir()]
 
 
 def list_typed(components: Iterable[Component]) -> list[str]:
@@ -102,6 +108,7 @@ def _relative(path: Path) -> str:
 _QUESTIONS: dict[str, Callable[[Iterable[Component]], list[str]]] = {
     "installed": list_installed,
     "tested": list_tested,
+    "pure": list_pure,
     "typed": list_typed,
     "requirements": list_requirements,
     "document": document,

@@ -136,6 +136,12 @@ def test_every_package_has_its_place_among_the_layers_that_are_checked() -> None
     assert {name for layer in layers for name in layer.split(" | ")} == packages
 
 
+def test_the_tests_of_every_component_run_in_some_environment() -> None:
+    components = discover().values()
+    run = {*questions.list_tested(components), *(Path(folder).name for folder in questions.list_pure(components))}
+    assert run == {folder.name for folder in (CHECKOUT / "tests" / "components").iterdir() if folder.is_dir()}
+
+
 def test_the_page_shows_the_components_as_they_are() -> None:
     page = (CHECKOUT / "docs" / "architecture.md").read_text()
     assert "\n".join(questions.build_table(discover().values())) in page, "run make generate"

@@ -1,0 +1,228 @@
+"""Bounds on connections, memory and time: what is over them is rejected or closed, and others are served."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from fairlead_serving.limits import MIB
+
+from tests.components.serving.tiny_app import TIMEOUT_SECONDS, Client, Running, wait_until
+
+Start = Callable[..., Awaitable[Running]]
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+WAIT = GET.replace(b"/", b"/wait", 1)
+POST = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
+OTHER = "127.0.0.3"
+LARGE = 8 * MIB
+"""More than the kernel keeps for a connection whose client does not read."""
+
+
+async def keep_busy(running: Running, count: int) -> list[Client]:
+    """Open connections whose requests are in flight."""
+    before = len(running.app.requests)
+    clients = [await running.connect() for _ in range(count)]
+    for client in clients:
+        await client.send(WAIT)
+    await running.app.wait_requests(before + count)
+    return clients
+
+
+# Connections
+
+
+async def test_a_client_at_its_limit_is_rejected_while_its_requests_are_in_flight_and_others_are_served(
+    start: Start,
+) -> None:
+    running = await start(max_connections_per_client=2)
+    busy = await keep_busy(running, 2)
+    (rejected,) = await running.exchange(GET)
+    assert (rejected.status, rejected.json["error"]) == (503, "client 127.0.0.1: too many connections")
+    assert rejected.headers["retry-after"] == "1"
+    other = await running.connect(OTHER)
+    await other.send(GET)
+    assert (await other.receive()).status == 200
+    running.app.proceed.set()
+    assert [(await client.receive()).status for client in busy] == [200, 200]
+
+
+async def test_a_client_at_its_limit_loses_the_connection_that_was_idle_for_longest(start: Start) -> None:
+    running = await start(max_connections_per_client=3)
+    (busy,) = await keep_busy(running, 1)
+    first, second = await running.connect(), await running.connect()
+    for client in (second, first):
+        await client.send(GET)
+        await client.receive()
+    last = await running.connect()
+    assert await second.read_until_closed() == b""
+    for client in (first, last):
+        await client.send(GET)
+        assert (await client.receive()).status == 200
+    running.app.proceed.set()
+    assert (await busy.receive()).status == 200
+
+
+async def test_a_full_server_closes_the_idle_connection_of_another_client_for_a_new_one(start: Start) -> None:
+    running = await start(max_connections=2)
+    idle = await running.connect(OTHER)
+    await idle.send(GET)
+    await idle.receive()
+    (busy,) = await keep_busy(running, 1)
+    assert (await running.get()).status == 200
+    assert await idle.read_until_closed() == b""
+    busy.abort()
+
+
+async def test_a_full_server_whose_clients_all_wait_for_responses_rejects_a_new_one(start: Start) -> None:
+    running = await start(max_connections=2)
+    await keep_busy(running, 2)
+    other = await running.connect(OTHER)
+    assert (await other.receive()).status == 503
+    assert await other.read_until_closed() == b""
+
+
+async def test_a_connection_that_is_lost_does_not_count(start: Start) -> None:
+    running = await start(max_connections=1)
+    (busy,) = await keep_busy(running, 1)
+    assert (await running.get()).status == 503
+    busy.abort()
+    running.app.proceed.set()  # its request is finished nevertheless
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while (await running.get()).status != 200:
+            pass
+
+
+# Memory
+
+
+async def test_bodies_share_a_budget_of_which_small_ones_need_nothing(start: Start) -> None:
+    running = await start(memory_bytes=16 * MIB, max_body_bytes=MIB, max_answer_bytes=MIB)
+    first, second = await running.connect(), await running.connect()
+    head = POST + b"Content-Length: %d\r\n\r\n" % MIB
+    await first.send(head + bytes(MIB - 1))
+    await wait_buffered(running)
+    await second.send(head + bytes(MIB - 1))
+    rejected = await second.receive()
+    assert (rejected.status, rejected.headers["retry-after"], rejected.closes) == (503, "1", True)
+    assert "use all memory for bodies" in rejected.json["error"]
+    small = await running.exchange(POST + b"Connection: close\r\nContent-Length: 65536\r\n\r\n" + bytes(65536))
+    assert small[0].status == 200
+    await first.send(b"\0")
+    assert (await first.receive()).status == 200
+    await first.send(head + bytes(MIB))
+    assert (await first.receive()).status == 200
+
+
+async def wait_buffered(running: Running) -> None:
+    """Wait until a body of almost 1 MiB is held: another one of half of it is rejected then."""
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while True:
+            probe = await running.connect(OTHER)
+            await probe.send(POST + b"Content-Length: 524288\r\n\r\n" + bytes(524288))
+            if (await probe.receive()).status == 503:
+                return
+
+
+async def test_the_memory_of_a_connection_that_is_lost_is_released(start: Start) -> None:
+    running = await start(memory_bytes=16 * MIB, max_body_bytes=MIB, max_answer_bytes=MIB)
+    head = POST + b"Content-Length: %d\r\n\r\n" % MIB
+    lost = await running.connect()
+    await lost.send(head + bytes(MIB - 1))
+    await wait_buffered(running)
+    lost.abort()
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while (await running.exchange(head + bytes(MIB), half_close=True))[0].status != 200:
+            pass
+
+
+async def test_responses_that_nobody_reads_share_a_budget(start: Start) -> None:
+    running = await start(memory_bytes=16 * MIB, max_answer_bytes=LARGE)
+    ask = GET.replace(b"/", b"/bytes/%d" % LARGE, 1)
+    slow = await running.connect(receive_buffer=65536)
+    await slow.send(ask)
+    assert await slow.read_some(1) == b"H"
+    rejected = await running.connect(OTHER)
+    await rejected.send(ask + GET)
+    received = await rejected.receive()
+    assert (received.status, received.headers["retry-after"]) == (503, "1")
+    assert "use all memory" in received.json["error"]
+    assert (await rejected.receive()).status == 503  # every response needs some
+    assert len(await read_count(slow, LARGE)) >= LARGE
+    await rejected.send(GET)
+    assert (await rejected.receive()).status == 200
+
+
+async def read_count(client: Client, count: int) -> bytes:
+    content = bytearray()
+    while len(content) < count:
+        content += await client.read_some(1 << 20)
+    return bytes(content)
+
+
+# Time
+
+
+async def test_an_idle_connection_is_closed_without_a_response(start: Start) -> None:
+    running = await start(idle_timeout_seconds=0.1)
+    silent, used = await running.connect(), await running.connect()
+    await used.send(GET)
+    assert (await used.receive()).status == 200
+    assert [await client.read_until_closed() for client in (silent, used)] == [b"", b""]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"G", "headers: got an incomplete request within 0.1 s, expected all of it"),
+        (GET[:-2], "headers: got an incomplete request within 0.1 s, expected all of it"),
+        (POST + b"Content-Length: 5\r\n\r\n", "body: got an incomplete request within 0.2 s, expected all of it"),
+        (POST + b"Content-Length: 5\r\n\r\nhell", "body: got an incomplete request within 0.2 s, expected all of it"),
+        (POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "body: got an incomplete request within 0.2 s, "),
+    ],
+)
+async def test_an_incomplete_request_times_out(start: Start, content: bytes, problem: str) -> None:
+    running = await start(header_timeout_seconds=0.1, body_timeout_seconds=0.2)
+    (received,) = await running.exchange(content)
+    assert (received.status, received.closes) == (408, True)
+    assert received.json["error"].startswith(problem)
+
+
+async def test_bytes_that_dribble_do_not_extend_a_timeout(start: Start) -> None:
+    running = await start(header_timeout_seconds=0.2, body_timeout_seconds=0.2)
+    for begin in (b"GET / HTTP/1.1\r\nX: ", POST + b"Content-Length: 900\r\n\r\n"):
+        client = await running.connect()
+        await client.send(begin)
+        receiving = asyncio.create_task(client.receive())
+        while not receiving.done():
+            await client.send(b"x")
+            await asyncio.sleep(0.02)
+        assert receiving.result().status == 408
+
+
+async def test_no_timeout_of_requests_applies_while_a_response_is_awaited(start: Start) -> None:
+    running = await start(idle_timeout_seconds=0.1, header_timeout_seconds=0.1, body_timeout_seconds=0.1)
+    (busy,) = await keep_busy(running, 1)
+    await asyncio.sleep(0.4)
+    running.app.proceed.set()
+    assert (await busy.receive()).status == 200
+
+
+async def test_a_client_that_does_not_read_is_reset(start: Start) -> None:
+    running = await start(write_timeout_seconds=0.2, max_answer_bytes=LARGE)
+    slow = await running.connect(receive_buffer=65536)
+    await slow.send(GET.replace(b"/", b"/bytes/%d" % LARGE, 1))
+    await running.app.wait_requests(1)
+    await wait_until(slow.is_closed)
+    assert len(await slow.read_until_closed()) < LARGE
+    assert (await running.get()).status == 200
+
+
+async def test_a_client_that_reads_slowly_but_fast_enough_gets_everything(start: Start) -> None:
+    running = await start(write_timeout_seconds=0.2, max_answer_bytes=LARGE)
+    slow = await running.connect(receive_buffer=65536)
+    await slow.send(GET.replace(b"/", b"/bytes/%d" % LARGE, 1))
+    received = 0
+    while received < LARGE:
+        part = await slow.read_some(1 << 18)
+        assert part, f"closed after {received} bytes"
+        received += len(part)
+        await asyncio.sleep(0.005)

@@ -1,0 +1,67 @@
+"""A model process whose configuration and requests say what goes wrong: `python tiny_model.py FD`."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from fairlead_serving.child import LoadFailed, NotYet, Reply, Report, run_child
+
+FOREVER = 1000.0
+
+
+class TinyModel:
+    """Repeats requests, and fails as it is told."""
+
+    def load(self, config: dict[str, Any], body: bytes, report: Report) -> Reply:
+        self._config = config
+        report("part a", "load")
+        fail(config.get("load", ""))
+        if reason := config.get("invalid"):
+            raise LoadFailed("part b", reason)
+        return {"fact": 1}, body
+
+    async def check(self) -> str | None:
+        return self._find_missing("needs")
+
+    async def warm_up(self, attempt: int) -> tuple[str | None, dict[str, Any]]:
+        if missing := self._find_missing("warm_up_needs"):
+            raise NotYet(f"the warm-up has to wait: {missing}")
+        fail(self._config["warm_up"][attempt] if "warm_up" in self._config else "")
+        return self._config.get("problem"), {"attempt": attempt}
+
+    async def call(self, head: dict[str, Any], body: bytes) -> Reply:
+        if head.get("do") == "wait":
+            await asyncio.sleep(FOREVER)
+        await asyncio.sleep(0 if head["alone"] else head.get("sleep", 0))
+        fail(head.get("do", ""))
+        return {"pid": os.getpid(), "alone": head["alone"]}, body
+
+    async def close(self) -> None:
+        pass
+
+    def _find_missing(self, key: str) -> str | None:
+        """Return which file that the configuration names does not exist."""
+        file = self._config.get(key)
+        return f"{Path(file).name} is missing" if file and not Path(file).exists() else None
+
+
+def fail(how: str) -> None:
+    """Fail in one of the ways in which a model can."""
+    if how == "crash":
+        os.kill(os.getpid(), signal.SIGFPE)
+    elif how == "exit":
+        os._exit(3)
+    elif how == "hang":
+        time.sleep(FOREVER)
+    elif how == "allocate":
+        bytearray(1 << 40)
+    elif how == "raise":
+        raise KeyError("an error in the program")
+
+
+if __name__ == "__main__":
+    sys.exit(run_child(TinyModel()))
