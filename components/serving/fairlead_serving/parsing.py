@@ -1,0 +1,148 @@
+"""The syntax of HTTP/1.1: bytes become whole requests, or the response that rejects them.
+
+Node's parser (httptools) does the syntax. It rejects two lengths, a length next to Transfer-Encoding, and other means
+of request smuggling.
+"""
+
+from typing import Protocol
+
+import httptools
+
+from .limits import KIB, Limits
+from .messages import Request, Response, decode_path, json_response
+
+FREE_BYTES = 64 * KIB
+"""Each body's first bytes do not count against the limit for all bodies, so that small requests always get through."""
+
+
+class Receiver(Protocol):
+    """The connection whose requests are parsed."""
+
+    def receive_headers(self, expects_continue: bool) -> None:
+        """Handle valid headers; the client may wait to be asked for the body."""
+
+    def receive_request(self, request: Request, reserved: int) -> bool:
+        """Handle a whole request, for whose body memory is reserved; return False to ignore what follows."""
+
+    def reserve_body(self, count: int) -> bool:
+        """Reserve memory for a part of a body; return False if there is none."""
+
+
+class RequestParser:
+    """Parses the requests of one connection."""
+
+    def __init__(self, limits: Limits, receiver: Receiver) -> None:
+        self.rejection: Response | None = None
+        """The response to a request that is invalid or over a limit."""
+        self.in_body = False
+        """Whether the headers of a request are complete, and its body is not."""
+        self._limits = limits
+        self._receiver = receiver
+        self._parser = httptools.HttpRequestParser(self)
+        self._ignoring = False
+        self._reset()
+
+    def _reset(self) -> None:
+        self._header_bytes = 0
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self.in_body = False
+        self._body: list[bytes] = []
+        self._size = self._reserved = 0
+
+    @property
+    def in_request(self) -> bool:
+        """Return True if a part of a request was received, and not all of it."""
+        return bool(self._header_bytes) or self.in_body
+
+    def feed(self, data: bytes) -> bool:
+        """Parse; return False if the client wants to change the protocol after the request."""
+        keeps_protocol = True
+        if not self.in_body:
+            self._header_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            keeps_protocol = False
+        except httptools.HttpParserError as error:
+            self._reject(400, f"invalid HTTP: {error}")
+        if not self.in_body and self._header_bytes > self._limits.max_header_bytes:
+            self._reject_headers()
+        return keeps_protocol
+
+    # The callbacks of httptools
+
+    def on_url(self, url: bytes) -> None:
+        """Collect the target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a header; trailers are ignored."""
+        if not self.in_body:
+            self._headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Check the headers."""
+        self.in_body = True
+        if self.rejection is not None or self._ignoring:
+            return
+        values = dict(self._headers)
+        self._check_headers(values)
+        self._receiver.receive_headers(
+            expects_continue=self.rejection is None and values.get(b"expect", b"").lower() == b"100-continue"
+        )
+
+    def on_body(self, body: bytes) -> None:
+        """Collect a part of the body."""
+        if self.rejection is not None or self._ignoring:
+            return
+        self._size += len(body)
+        if self._size > self._limits.max_body_bytes:
+            self._reject_size(f"more than {self._limits.max_body_bytes}")
+            return
+        more = max(self._size - FREE_BYTES, 0) - self._reserved
+        if more > 0 and not self._receiver.reserve_body(more):
+            self._reject(503, "the bodies of other requests use all memory for bodies; retry later")
+            return
+        self._reserved += max(more, 0)
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """Pass on a whole request."""
+        if self.rejection is not None or self._ignoring:
+            return
+        keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"
+        method, path = self._parser.get_method().decode("latin-1"), decode_path(self._url)
+        body = b"".join(self._body) if len(self._body) != 1 else self._body[0]
+        request, reserved = Request(method, path, self._headers, body, keep_alive), self._reserved
+        self._reset()
+        self._ignoring = not self._receiver.receive_request(request, reserved)
+
+    # Rejections
+
+    def _check_headers(self, values: dict[bytes, bytes]) -> None:
+        size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
+        hosts = sum(name == b"host" for name, _ in self._headers)
+        encoding, length = values.get(b"transfer-encoding", b"chunked"), int(values.get(b"content-length", b"0"))
+        if size > self._limits.max_header_bytes:
+            self._reject_headers()
+        elif hosts > 1 or (hosts == 0 and self._parser.get_http_version() != "1.0"):
+            self._reject(400, f"header Host: got {hosts} of them, expected one")
+        elif encoding.lower() != b"chunked":
+            self._reject(400, f"header Transfer-Encoding: got {_text(encoding)}, expected chunked")
+        elif length > self._limits.max_body_bytes:
+            self._reject_size(f"{length}")
+
+    def _reject_headers(self) -> None:
+        self._reject(431, f"headers: got more bytes, expected at most {self._limits.max_header_bytes}")
+
+    def _reject_size(self, got: str) -> None:
+        self._reject(413, f"body: got {got} bytes, expected at most {self._limits.max_body_bytes}")
+
+    def _reject(self, status: int, problem: str) -> None:
+        """Reject the request, unless it was rejected before: the first reason counts."""
+        self.rejection = self.rejection or json_response({"error": problem}, status)
+
+
+def _text(value: bytes) -> str:
+    return repr(value[:60].decode("latin-1"))
