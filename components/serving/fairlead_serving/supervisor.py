@@ -6,27 +6,22 @@ is known: it alone fails. See docs/decisions/0010-model-process.md.
 
 import asyncio
 import logging
-import os
-import signal
-import socket
-import subprocess
-from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-from .errors import Crashed, MemoryExceeded, NotReady, Overloaded, ServingError, ShuttingDown, TooLate
-from .frames import FrameError, FrameStream
-from .limits import KIB, Limits
+from .calls import Call, Calls, Reply
+from .errors import MemoryExceeded, NotReady, Overloaded, ServingError, ShuttingDown, TooLate
+from .frames import FrameError
+from .limits import Limits
+from .process import Process
+
+__all__ = ["CannotServe", "ModelProcess", "Reply"]
 
 _log = logging.getLogger(__name__)
 _OVERDUE_SECONDS = 2.0
 """Time for the model process to answer a request that is past its deadline, before the process is replaced."""
-_MIN_WEIGHT = 4 * KIB
 _ATTEMPTS = 2
 """The model process warms up with different input after it crashed on the first."""
-
-Reply = tuple[dict[str, Any], bytes]
 
 
 class CannotServe(Exception):
@@ -35,20 +30,6 @@ class CannotServe(Exception):
     def __init__(self, at: str, problem: str) -> None:
         super().__init__(f"{at}: {problem}")
         self.at, self.problem = at, problem
-
-
-@dataclass(eq=False)
-class _Call:
-    head: dict[str, Any]
-    body: bytes = field(repr=False)
-    answer: asyncio.Future[Reply]
-    deadline: float
-    late: bool = False
-    timer: asyncio.TimerHandle | None = None
-
-    @property
-    def weight(self) -> int:
-        return max(len(self.body), _MIN_WEIGHT)
 
 
 class ModelProcess:
@@ -66,17 +47,12 @@ class ModelProcess:
         self._command, self._config, self._body, self._limits = command, config, body, limits
         self._restarted, self._warmed = restarted, warmed
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[_Call] = deque()
-        self._suspects: deque[_Call] = deque()
-        self._sent: dict[int, _Call] = {}
-        self._weight = self._next_id = self._attempt = 0
+        self._calls = Calls(limits.max_body_bytes)
+        self._attempt = 0
         self._warm = self._loaded = self._closed = False
-        self._process: subprocess.Popen[bytes] | None = None
-        self._stream: FrameStream | None = None
+        self._process: Process | None = None
         self._step = ("process", "start")
-        self._step_timer: asyncio.TimerHandle | None = None
         self._failure: CannotServe | None = None
-        self._overdue: str | None = None
 
     async def run(self) -> None:
         """Keep a model process running; raise CannotServe."""
@@ -92,13 +68,13 @@ class ModelProcess:
             raise ShuttingDown
         if self.facts is None:
             raise NotReady(f"not ready: {self.unready}")
-        seconds = self._limits.run_timeout_seconds
-        call = _Call(head, body, self._loop.create_future(), self._loop.time() + seconds)
-        call.timer = self._loop.call_at(call.deadline, self._expire, call)
-        self._waiting.append(call)
+        deadline = self._loop.time() + self._limits.run_timeout_seconds
+        call = Call(head, body, self._loop.create_future(), deadline)
+        call.timer = self._loop.call_at(deadline, self._expire, call)
+        self._calls.add(call)
         self._dispatch()
         try:
-            head, content = await call.answer
+            head, content = await call.reply
         finally:
             call.timer.cancel()
         if head.get("memory"):
@@ -109,48 +85,32 @@ class ModelProcess:
 
     @property
     def pid(self) -> int | None:
-        """Return the id of the running process."""
+        """Return the id of the latest process."""
         return self._process.pid if self._process else None
 
     def close(self) -> None:
         """End the process; requests in flight fail."""
         self._closed = True
-        for call in (*self._waiting, *self._suspects, *self._sent.values()):
-            _fail(call, ShuttingDown())
-        self._waiting.clear()
-        self._suspects.clear()
-        self._kill()
+        self._calls.fail_all(ShuttingDown())
+        if self._process is not None:
+            self._process.kill()
 
     # The life of one process
 
     async def _run_once(self) -> None:
-        ours, theirs = socket.socketpair()
-        gone = asyncio.Event()
-        with theirs:
-            environment = {**os.environ, "MALLOC_ARENA_MAX": "2"}
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - asyncio's cannot end a child with its parent
-                [*self._command, str(theirs.fileno())], pass_fds=[theirs.fileno()], env=environment,
-                stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        ours.setblocking(False)
-        stream = FrameStream(self._receive, gone.set)
-        await self._loop.create_unix_connection(lambda: stream, sock=ours)
+        self._process = Process(self._command, self._receive)
+        await self._process.connect()
         self._begin("process", "start")
-        stream.send({
+        self._process.send({
             "event": "config", **self._config, "model_bytes": self._limits.model_bytes,
             "attempt": self._attempt, "warm": self._warm,
         }, self._body)  # fmt: skip
-        self._stream = stream
         try:
-            await gone.wait()
+            cause = await self._process.wait()
         finally:
-            self._stop_step()
-            self._stream, self._loaded = None, False
-            self._kill()
-        status = await asyncio.to_thread(self._process.wait)
+            self._loaded = False
         if not self._closed:
-            self._judge(self._overdue or _describe_exit(status))
-        self._overdue = None
+            self._judge(cause)
 
     def _judge(self, cause: str) -> None:
         """Decide what the end of a process means."""
@@ -165,25 +125,19 @@ class ModelProcess:
                 raise CannotServe(
                     at, f"the model process {cause} on made-up input, {_ATTEMPTS} times with other values"
                 )
-        suspects, self._sent, self._weight = list(self._sent.values()), {}, 0
-        guilty = [call for call in suspects if call.late] or (suspects if len(suspects) == 1 else [])
-        for call in guilty:
-            _fail(call, Crashed(cause))
-        self._suspects.extendleft(
-            reversed([call for call in suspects if call not in guilty and not call.answer.done()])
-        )
-        _log.error("the model process is replaced", extra={"cause": cause, "step": step, "in_flight": len(suspects)})
+        in_flight = self._calls.suspect(cause)
+        _log.error("the model process is replaced", extra={"cause": cause, "step": step, "in_flight": in_flight})
         if self._restarted is not None:
             self._restarted(cause)
 
     def _receive(self, head: dict[str, Any], body: bytes) -> None:
+        """Handle a frame of the process."""
         event = head.pop("event")
         if event == "reply":
-            self._finish(head, body)
+            self._calls.finish(head.pop("id"), (head, body))
+            self._dispatch()
         elif event == "step":
             self._begin(head["at"], head["step"])
-            if head["step"] == "warm-up" and self._stream is not None:
-                self._stream.send({"event": "go"})
         elif event == "loaded":
             self._begin("", "")
             self.facts, self._loaded = (head, body), True
@@ -203,89 +157,36 @@ class ModelProcess:
             raise FrameError(event)
 
     def _begin(self, at: str, step: str) -> None:
-        """Note the step that the process begins, and when it has to end."""
-        self._stop_step()
+        """Note the step that the process begins, which has to end in time; no name is none."""
+        assert self._process is not None
         self._step = (at, step)
-        if step:
-            self._step_timer = self._loop.call_later(self._limits.load_timeout_seconds, self._give_up_step)
-
-    def _give_up_step(self) -> None:
-        self._overdue = f"did not finish within {self._limits.load_timeout_seconds:g} s"
-        self._kill()
-
-    def _stop_step(self) -> None:
-        if self._step_timer is not None:
-            self._step_timer.cancel()
-            self._step_timer = None
-
-    def _kill(self) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGKILL)
+        if not step:
+            self._process.end_step()
+            return
+        self._process.begin_step(self._limits.load_timeout_seconds)
+        if step == "warm-up":
+            self._process.send({"event": "go"})
 
     # Requests
 
     def _dispatch(self) -> None:
-        """Send what the process may work on: suspects alone, others up to the weight of one large body."""
-        while self._loaded and self._stream is not None:
-            queue = self._suspects or self._waiting
-            while queue and queue[0].answer.done():
-                queue.popleft()
-            if not queue:
-                if not (self._suspects or self._waiting):
-                    return
-                continue
-            call = queue[0]
-            alone = queue is self._suspects or any(other.head.get("alone") for other in self._sent.values())
-            if self._sent and (alone or self._weight + call.weight > self._limits.max_body_bytes):
-                return
-            queue.popleft()
-            call.head["alone"] = queue is self._suspects
-            self._send(call)
+        """Send what the process may work on."""
+        process = self._process
+        while self._loaded and process is not None and process.connected and (taken := self._calls.take()) is not None:
+            number, call = taken
+            seconds = max(call.deadline - self._loop.time(), 0.001)
+            process.send({"event": "call", **call.head, "id": number, "seconds": seconds}, call.body)
 
-    def _send(self, call: _Call) -> None:
-        assert self._stream is not None
-        self._next_id += 1
-        self._sent[self._next_id] = call
-        self._weight += call.weight
-        seconds = max(call.deadline - self._loop.time(), 0.001)
-        self._stream.send({"event": "call", **call.head, "id": self._next_id, "seconds": seconds}, call.body)
-
-    def _finish(self, head: dict[str, Any], body: bytes) -> None:
-        call = self._sent.pop(head.pop("id"))
-        self._weight -= call.weight
-        if not call.answer.done():
-            call.answer.set_result((head, body))
-        self._dispatch()
-
-    def _expire(self, call: _Call) -> None:
+    def _expire(self, call: Call) -> None:
         """End a request at its deadline, and the process if it does not stop working on it."""
-        if call in self._sent.values():
+        if self._calls.is_in_flight(call):
             # The process knows the deadline, too, and is about to answer.
             call.timer = self._loop.call_later(_OVERDUE_SECONDS, self._give_up, call)
         else:
-            _fail(call, Overloaded(f"the request waited {self._limits.run_timeout_seconds:g} s for its turn"))
+            call.fail(Overloaded(f"the request waited {self._limits.run_timeout_seconds:g} s for its turn"))
 
-    def _give_up(self, call: _Call) -> None:
-        _fail(call, TooLate())
-        if call in self._sent.values():
+    def _give_up(self, call: Call) -> None:
+        call.fail(TooLate())
+        if self._calls.is_in_flight(call) and self._process is not None:
             call.late = True
-            self._overdue = f"did not end a request within {self._limits.run_timeout_seconds:g} s"
-            self._kill()
-
-
-def _fail(call: _Call, error: Exception) -> None:
-    if call.timer is not None:
-        call.timer.cancel()
-    if not call.answer.done():
-        call.answer.set_exception(error)
-
-
-def _describe_exit(status: int) -> str:
-    if status >= 0:
-        return f"exited with status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = f"signal {-status}"
-    known = {"SIGFPE": " (an integer division that has no result)", "SIGKILL": " (perhaps for memory)"}
-    return f"was ended by {name}{known.get(name, '')}"
+            self._process.kill(f"did not end a request within {self._limits.run_timeout_seconds:g} s")

@@ -1,0 +1,87 @@
+"""One start of the model process: the child, the socket to it, and the time of the step that it is in."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .frames import FrameStream
+
+
+class Process:
+    """A running process."""
+
+    def __init__(self, command: Sequence[str], receive: Callable[[dict[str, Any], bytes], None]) -> None:
+        """Start the command, with the number of its socket as the last argument; `receive` gets its frames."""
+        self._loop = asyncio.get_running_loop()
+        self._gone = asyncio.Event()
+        self._stream = FrameStream(receive, self._gone.set)
+        self._step_timer: asyncio.TimerHandle | None = None
+        self._overdue: str | None = None
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._child = subprocess.Popen(
+                [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+                env={**os.environ, "MALLOC_ARENA_MAX": "2"}, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        ours.setblocking(False)
+        self._socket = ours
+
+    @property
+    def pid(self) -> int:
+        """Return the process's id."""
+        return self._child.pid
+
+    @property
+    def connected(self) -> bool:
+        """Return True until the process is gone."""
+        return not self._gone.is_set()
+
+    async def connect(self) -> None:
+        """Connect the socket to the event loop; frames can be sent and received from now on."""
+        await self._loop.create_unix_connection(lambda: self._stream, sock=self._socket)
+
+    def send(self, head: dict[str, Any], body: bytes = b"") -> None:
+        """Send a frame; nothing happens if the process is gone."""
+        self._stream.send(head, body)
+
+    def begin_step(self, seconds: float) -> None:
+        """Kill the process unless another step begins, or the step ends, within some seconds."""
+        self.end_step()
+        self._step_timer = self._loop.call_later(seconds, self.kill, f"did not finish within {seconds:g} s")
+
+    def end_step(self) -> None:
+        """Let the process run without a deadline."""
+        if self._step_timer is not None:
+            self._step_timer.cancel()
+            self._step_timer = None
+
+    def kill(self, overdue: str | None = None) -> None:
+        """End the process, which may be because it did not do something in time."""
+        self._overdue = self._overdue or overdue
+        if self._child.poll() is None:
+            self._child.send_signal(signal.SIGKILL)
+
+    async def wait(self) -> str:
+        """Return how the process has ended, once it has; it is killed if the wait is cancelled."""
+        try:
+            await self._gone.wait()
+        finally:
+            self.end_step()
+            self.kill()
+        status = await asyncio.to_thread(self._child.wait)
+        return self._overdue or _describe_exit(status)
+
+
+def _describe_exit(status: int) -> str:
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    known = {"SIGFPE": " (an integer division that has no result)", "SIGKILL": " (perhaps for memory)"}
+    return f"was ended by {name}{known.get(name, '')}"
