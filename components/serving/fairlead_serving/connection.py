@@ -34,7 +34,7 @@ class Connection(asyncio.Protocol):
         """Whole requests, or a final error, with the bytes that are reserved for each."""
         self._last = False
         """Whether the connection is closed after the queue: no more requests are read."""
-        self._closing = self._registered = self._eof = False
+        self._closing = self._eof = False
         self._held = 0
         """The bytes that are reserved for bodies."""
         self.active_at = self._loop.time()
@@ -52,8 +52,7 @@ class Connection(asyncio.Protocol):
         self._writer = ResponseWriter(self._transport, self._server)
         peer = transport.get_extra_info("peername")
         self.client = str(peer[0]) if peer else ""
-        self._registered = self._server.register(self, self.client)
-        if not self._registered:
+        if not self._server.register(self):
             self._reject(json_response({"error": f"client {self.client}: too many connections"}, 503))
             return
         self._set_timer(self._limits.idle_timeout_seconds, self.abort)
@@ -63,8 +62,7 @@ class Connection(asyncio.Protocol):
         self._cancel_timer()
         self._writer.close()
         self._release(self._held)
-        if self._registered:
-            self._server.unregister(self, self.client)
+        self._server.unregister(self)
         if self._task is not None:
             self._task.cancel()
 

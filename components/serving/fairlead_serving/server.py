@@ -56,25 +56,30 @@ class Server:
 
     # What connections report
 
-    def register(self, connection: Connection, client: str) -> bool:
+    def register(self, connection: Connection) -> bool:
         """Count a connection; return False if there are too many, of its client or of all, and none is idle."""
+        client = connection.client
         full = self._clients[client] >= self.limits.max_connections_per_client
         if full or len(self._connections) >= self.limits.max_connections:
             idle = [other for other in self._connections if other.idle and (not full or other.client == client)]
             if not idle:
                 return False
             # The client itself gives way, so that neither others nor a probe from its address are shut out.
-            min(idle, key=lambda other: other.active_at).abort()
+            closed = min(idle, key=lambda other: other.active_at)
+            closed.abort()
+            # Its end is reported later; until then, each of many that arrive at once would count on it.
+            self.unregister(closed)
         self._connections.add(connection)
         self._clients[client] += 1
         return True
 
-    def unregister(self, connection: Connection, client: str) -> None:
-        """Remove a closed connection."""
-        self._connections.discard(connection)
-        self._clients[client] -= 1
-        if not self._clients[client]:
-            del self._clients[client]
+    def unregister(self, connection: Connection) -> None:
+        """Remove a closed connection; nothing happens if it was rejected or is removed already."""
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self._clients[connection.client] -= 1
+            if not self._clients[connection.client]:
+                del self._clients[connection.client]
 
     def reserve_body(self, count: int) -> bool:
         """Reserve memory for a part of a body; return False if bodies use all of theirs."""

@@ -1,12 +1,14 @@
 """Bounds on connections, memory and time: what is over them is rejected or closed, and others are served."""
 
 import asyncio
+import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
 from fairlead_serving.limits import MIB
 
-from tests.components.serving.tiny_app import TIMEOUT_SECONDS, Client, Running, wait_until
+from tests.components.serving.tiny_app import ADDRESS, TIMEOUT_SECONDS, Client, Running, wait_until
 
 Start = Callable[..., Awaitable[Running]]
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -59,6 +61,22 @@ async def test_a_client_at_its_limit_loses_the_connection_that_was_idle_for_long
         assert (await client.receive()).status == 200
     running.app.proceed.set()
     assert (await busy.receive()).status == 200
+
+
+async def test_each_of_many_connections_that_arrive_at_once_replaces_an_idle_one(start: Start) -> None:
+    running = await start(max_connections_per_client=3)
+    idle = [await running.connect() for _ in range(3)]
+    for client in idle:
+        await client.send(GET)
+        await client.receive()
+    with contextlib.ExitStack() as stack:
+        # These block, so that the server accepts all of them in one turn of the event loop.
+        new = [stack.enter_context(socket.create_connection((ADDRESS, running.port))) for _ in range(3)]
+        assert [await client.read_until_closed() for client in idle] == [b"", b"", b""]
+        for connection in new:
+            connection.setblocking(False)
+            with pytest.raises(BlockingIOError):  # open
+                connection.recv(1)
 
 
 async def test_a_full_server_closes_the_idle_connection_of_another_client_for_a_new_one(start: Start) -> None:
