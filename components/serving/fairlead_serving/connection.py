@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection: requests are whole before they count, and every byte and second is bounded."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
@@ -34,7 +35,7 @@ class Connection(asyncio.Protocol):
         """Whole requests, or a final error, with the bytes that are reserved for each."""
         self._last = False
         """Whether the connection is closed after the queue: no more requests are read."""
-        self._closing = self._eof = False
+        self._closing = self._eof = self._expects_continue = False
         self._held = 0
         """The bytes that are reserved for bodies."""
         self.active_at = self._loop.time()
@@ -80,7 +81,7 @@ class Connection(asyncio.Protocol):
             return
         self.active_at = self._loop.time()
         if not self._parser.in_request and self._task is None:
-            self._set_timer(self._limits.header_timeout_seconds, self._time_out, "headers")
+            self._time_request()
         keeps_protocol = self._parser.feed(data)
         if self._parser.rejection is not None:
             self._reject(self._parser.rejection)
@@ -103,15 +104,14 @@ class Connection(asyncio.Protocol):
     # The parser's callbacks
 
     def receive_headers(self, expects_continue: bool) -> None:
-        """Wait for the body."""
-        if self._task is not None:
-            return
-        if expects_continue:
-            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._set_timer(self._limits.body_timeout_seconds, self._time_out, "body")
+        """Wait for the body, once the requests before it are answered."""
+        self._expects_continue = expects_continue
+        if self._task is None:
+            self._time_request()
 
     def receive_request(self, request: Request, reserved: int) -> bool:
         """Queue a whole request; return False if there are too many."""
+        self._expects_continue = False
         if len(self._queue) >= _MAX_PIPELINED:
             self._release(reserved)
             self._last = True
@@ -155,7 +155,7 @@ class Connection(asyncio.Protocol):
             return
         self._transport.resume_reading()
         if self._parser.in_request:
-            self._set_timer(self._limits.header_timeout_seconds, self._time_out, "request")
+            self._time_request()
         else:
             self._set_timer(self._limits.idle_timeout_seconds, self.abort)
 
@@ -169,6 +169,7 @@ class Connection(asyncio.Protocol):
         if self._last:
             return
         self._last = True
+        self._release(self._parser.drop_body())
         if self._task is not None:
             self._queue.append((response, 0))
             return
@@ -176,6 +177,19 @@ class Connection(asyncio.Protocol):
         self._close()
 
     # Time
+
+    def _time_request(self) -> None:
+        """Ask for the rest of the request that is received, and bound its time."""
+        if self._expects_continue:
+            self._expects_continue = False
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        limits = self._limits
+        part, seconds = (
+            ("body", limits.body_timeout_seconds)
+            if self._parser.in_body
+            else ("headers", limits.header_timeout_seconds)
+        )
+        self._set_timer(seconds, self._time_out, part, seconds)
 
     def _set_timer(self, seconds: float, action: Callable[..., object], *arguments: object) -> None:
         self._cancel_timer()
@@ -186,8 +200,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
 
-    def _time_out(self, part: str) -> None:
-        seconds = self._limits.body_timeout_seconds if self._parser.in_body else self._limits.header_timeout_seconds
+    def _time_out(self, part: str, seconds: float) -> None:
         problem = f"{part}: got an incomplete request within {seconds:g} s, expected all of it"
         self._reject(json_response({"error": problem}, 408))
 
@@ -202,7 +215,8 @@ class Connection(asyncio.Protocol):
         if self._eof:
             self._transport.close()
         elif not self._transport.is_closing():
-            self._transport.write_eof()
+            with contextlib.suppress(OSError):  # the client has reset the connection
+                self._transport.write_eof()
             self._transport.resume_reading()
 
     def close_if_idle(self) -> bool:

@@ -43,6 +43,7 @@ class RequestParser:
         self._reset()
 
     def _reset(self) -> None:
+        self._begun = False
         self._header_bytes = 0
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -53,7 +54,8 @@ class RequestParser:
     @property
     def in_request(self) -> bool:
         """Return True if a part of a request was received, and not all of it."""
-        return bool(self._header_bytes) or self.in_body
+        # The bytes of a request that arrived together with the end of another one are not counted.
+        return self._begun or bool(self._header_bytes) or self.in_body
 
     def feed(self, data: bytes) -> bool:
         """Parse; return False if the client wants to change the protocol after the request."""
@@ -70,7 +72,17 @@ class RequestParser:
             self._reject_headers()
         return keeps_protocol
 
+    def drop_body(self) -> int:
+        """Forget the body of a request that is rejected; return what was reserved for it."""
+        reserved, self._reserved = self._reserved, 0
+        self._body.clear()
+        return reserved
+
     # The callbacks of httptools
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins."""
+        self._begun = True
 
     def on_url(self, url: bytes) -> None:
         """Collect the target."""
@@ -123,13 +135,14 @@ class RequestParser:
     def _check_headers(self, values: dict[bytes, bytes]) -> None:
         size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
         hosts = sum(name == b"host" for name, _ in self._headers)
-        encoding, length = values.get(b"transfer-encoding", b"chunked"), int(values.get(b"content-length", b"0"))
+        encodings = b", ".join(value for name, value in self._headers if name == b"transfer-encoding")
+        length = int(values.get(b"content-length", b"0"))
         if size > self._limits.max_header_bytes:
             self._reject_headers()
         elif hosts > 1 or (hosts == 0 and self._parser.get_http_version() != "1.0"):
             self._reject(400, f"header Host: got {hosts} of them, expected one")
-        elif encoding.lower() != b"chunked":
-            self._reject(400, f"header Transfer-Encoding: got {_text(encoding)}, expected chunked")
+        elif encodings and encodings.lower() != b"chunked":
+            self._reject(400, f"header Transfer-Encoding: got {_text(encodings)}, expected chunked")
         elif length > self._limits.max_body_bytes:
             self._reject_size(f"{length}")
 

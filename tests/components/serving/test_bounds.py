@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 
@@ -109,6 +110,25 @@ async def test_a_connection_that_is_lost_does_not_count(start: Start) -> None:
             pass
 
 
+async def test_a_client_that_is_gone_before_its_response_leaves_no_error_behind(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    running = await start()
+    for _ in range(20):
+        client = await running.connect()
+        await client.send(WAIT.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        await running.app.wait_requests(1)
+        client.abort()
+        await asyncio.sleep(0)
+        running.app.requests.clear()
+        running.app.proceed.set()
+        assert (await running.get()).status == 200
+        running.app.proceed.clear()
+        running.app.requests.clear()
+    gc.collect()
+    assert [record.getMessage() for record in caplog.records] == []
+
+
 # Memory
 
 
@@ -150,6 +170,16 @@ async def test_the_memory_of_a_connection_that_is_lost_is_released(start: Start)
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while (await running.exchange(head + bytes(MIB), half_close=True))[0].status != 200:
             pass
+
+
+async def test_the_memory_of_a_body_that_is_rejected_is_released_before_its_client_is_gone(start: Start) -> None:
+    running = await start(memory_bytes=16 * MIB, max_body_bytes=MIB, max_answer_bytes=MIB, body_timeout_seconds=0.5)
+    head = POST + b"Content-Length: %d\r\n\r\n" % MIB
+    incomplete = await running.connect(OTHER)
+    await incomplete.send(head + bytes(MIB - 1))
+    assert (await incomplete.receive()).status == 408
+    (received,) = await running.exchange(head + bytes(MIB), half_close=True)
+    assert received.status == 200
 
 
 async def test_responses_that_nobody_reads_share_a_budget(start: Start) -> None:
@@ -197,9 +227,11 @@ async def test_an_idle_connection_is_closed_without_a_response(start: Start) -> 
         (POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "body: got an incomplete request within 0.2 s, "),
     ],
 )
-async def test_an_incomplete_request_times_out(start: Start, content: bytes, problem: str) -> None:
+@pytest.mark.parametrize("before", [b"", GET], ids=["first", "second"])
+async def test_an_incomplete_request_times_out(start: Start, content: bytes, problem: str, before: bytes) -> None:
     running = await start(header_timeout_seconds=0.1, body_timeout_seconds=0.2)
-    (received,) = await running.exchange(content)
+    *answered, received = await running.exchange(before + content)
+    assert [response.status for response in answered] == ([200] if before else [])
     assert (received.status, received.closes) == (408, True)
     assert received.json["error"].startswith(problem)
 

@@ -53,6 +53,7 @@ INVALID = [
     (POST + b"Content-Length: 5 5\r\n\r\nhello", 400, "invalid HTTP"),
     (POST + b"Content-Length : 5\r\n\r\nhello", 400, "invalid HTTP"),
     (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 400, "header Transfer-Encoding: got"),
+    (POST + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400, "header Transfer-Encoding"),
     (POST + b"Transfer-Encoding: chunked, gzip\r\n\r\n0\r\n\r\n", 400, ""),
     (POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n", 400, ""),
     (CHUNKED + b"-1\r\n\r\n0\r\n\r\n", 400, "invalid HTTP"),
@@ -174,6 +175,17 @@ async def test_a_client_that_expects_to_be_asked_for_its_body_is_asked_unless_it
     assert (await client.receive()).json["body"] == "hello"
     (rejected,) = await running.exchange(POST + b"Expect: 100-continue\r\nContent-Length: 1001\r\n\r\n")
     assert rejected.status == 413
+
+
+async def test_a_pipelined_client_is_asked_for_its_body_after_the_responses_before_it(start: Start) -> None:
+    running = await start()
+    client = await running.connect()
+    await client.send(GET.replace(b"/", b"/wait", 1) + POST + b"Expect: 100-continue\r\nContent-Length: 5\r\n\r\n")
+    await running.app.wait_requests(1)
+    running.app.proceed.set()
+    assert [(await client.receive()).status for _ in range(2)] == [200, 100]
+    await client.send(b"hello")
+    assert (await client.receive()).json["body"] == "hello"
 
 
 async def test_an_upgrade_is_answered_as_it_stands_and_nothing_after_it_is_read(start: Start) -> None:
