@@ -63,7 +63,7 @@ def run_child(model: Model, loop_factory: Callable[[], asyncio.AbstractEventLoop
         head, body = receive_frame(connection)
         _limit(head["model_bytes"])
         try:
-            answer, more = model.load(head, body, lambda at, step: _report(connection, at, step))
+            answer, more = _load(model, head, body, connection)
         except LoadFailed as error:
             send_frame(connection, {"event": "failed", "at": error.at, "problem": error.problem})
             return 1
@@ -72,6 +72,22 @@ def run_child(model: Model, loop_factory: Callable[[], asyncio.AbstractEventLoop
         with asyncio.Runner(loop_factory=loop_factory) as runner, contextlib.suppress(FrameError):
             runner.run(_Child(model, head).serve(connection))
     return 0
+
+
+def _load(model: Model, config: dict[str, Any], body: bytes, connection: socket.socket) -> Reply:
+    """Load the model, and report its steps; raise LoadFailed."""
+    place = "process"
+
+    def report(at: str, step: str) -> None:
+        nonlocal place
+        place = at
+        send_frame(connection, {"event": "step", "at": at, "step": step})
+
+    try:
+        return model.load(config, body, report)
+    except MemoryError:
+        problem = f"needs more memory than the models' limit of {config['model_bytes']} bytes"
+        raise LoadFailed(place, problem) from None
 
 
 class _Child:
@@ -142,10 +158,6 @@ class _Child:
         if problem is not None:
             _log.warning("the made-up warm-up request failed", extra={"reason": problem})
         self._stream.send({"event": "warm", **facts})
-
-
-def _report(connection: socket.socket, at: str, step: str) -> None:
-    send_frame(connection, {"event": "step", "at": at, "step": step})
 
 
 def _limit(model_bytes: int) -> None:

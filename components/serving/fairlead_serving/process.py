@@ -1,6 +1,7 @@
 """One start of the model process: the child, the socket to it, and the time of the step that it is in."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -9,6 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .frames import FrameStream
+
+_EXIT_SECONDS = 1.0
+"""Time for a process that has closed its socket to exit by itself, so that its own exit status is reported."""
 
 
 class Process:
@@ -69,6 +73,10 @@ class Process:
         """Return how the process has ended, once it has; it is killed if the wait is cancelled."""
         try:
             await self._gone.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_EXIT_SECONDS):
+                    while self._child.poll() is None:  # noqa: ASYNC110 - an exit sets no event
+                        await asyncio.sleep(0.01)
         finally:
             self.end_step()
             self.kill()

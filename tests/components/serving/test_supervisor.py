@@ -101,6 +101,8 @@ async def test_a_loaded_process_reports_its_facts_and_replies(supervise: Supervi
     [
         ({"invalid": "is no model"}, "part b", "is no model"),
         ({"load": "crash"}, "part a", f"the model process {SIGFPE} during the step `load`"),
+        ({"load": "allocate"}, "part a", f"needs more memory than the models' limit of {2 * GIB // 4 * 3} bytes"),
+        ({"load": "raise"}, "part a", "the model process exited with status 1 during the step `load`"),
         ({"load": "exit"}, "part a", "the model process exited with status 3 during the step `load`"),
         ({"warm_up": ["crash", "crash"]}, "graph",
          f"the model process {SIGFPE} on made-up input, 2 times with other values"),
