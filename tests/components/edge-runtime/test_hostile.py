@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from fairlead_artifacts import publish
 from fairlead_contracts.edge_bundle import BundleDescription, Preprocessing
+from fairlead_edge.main import main
 
 from tests.support import onnx_models as onnx
 
@@ -87,6 +88,35 @@ def test_a_bundle_that_ends_its_process_is_rejected_by_serve_and_verify(start: A
     command = [COMMAND, "verify", "--bundle", (tmp_path / "store" / "bundle").as_uri()]
     verified = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (verified.returncode, "SIGFPE" in verified.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "reason"),
+    [
+        ("manifest.json", b'"parameters":{}', b'"parameters":{"loss":NaN}', "NaN is not valid JSON"),
+        ("manifest.json", b'"path":"model.onnx"', b'"path":"model\xff.onnx"', "'utf-8' codec can't decode"),
+        ("manifest.json", b'"path":"model.onnx"', b'"path":"mod\\udcff.onnx"', "expected a printable string"),
+        ("bundle.json", b'"wind"', b"NaN", "NaN is not valid JSON"),
+        ("bundle.json", b'"wind"', b'"w\xff\xfe"', "'utf-8' codec can't decode"),
+    ],
+)
+def test_nan_and_names_that_are_not_utf8_are_rejected_with_a_reason(
+    tmp_path: Path, file: str, old: bytes, new: bytes, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = publish_bundle(tmp_path, onnx.scale(2.0, ["n"]))
+    path = Path(uri.removeprefix("file://")) / file
+    content = path.read_bytes().replace(old, new)
+    assert content != path.read_bytes()
+    path.write_bytes(content)
+    if file == "bundle.json":  # published as it is, so that only its own content is wrong
+        files = tmp_path / "files"
+        (files / file).write_bytes(content)
+        uri = (tmp_path / "store" / "other").as_uri()
+        publish(files, uri, kind="edge-bundle", producer="tests/0")
+    assert main(["verify", "--bundle", uri]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("fairlead-edge: rejected: ")
+    assert reason in error
 
 
 def test_external_data_is_not_read(start: Any, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def start(folder: Path) -> Iterator[Start]:
         def run(graph: Any, **environment: str) -> Server:
             port = free_port()
             file, log = folder / f"graph-{port}.json", folder / f"server-{port}.log"
-            file.write_text(graph if isinstance(graph, str) else json.dumps(wrap(graph)))
+            file.write_bytes(graph if isinstance(graph, bytes) else json.dumps(wrap(graph)).encode())
             command = [str(_COMMAND), "--graph", str(file), "--port", str(port)]
             fixed = {"FAIRLEAD_BIND_ADDRESS": "127.0.0.1", "FAIRLEAD_DRAIN_SECONDS": "0.2"}
             with log.open("wb") as output:
