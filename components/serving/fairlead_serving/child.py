@@ -103,8 +103,10 @@ class _Child:
         self._stream = FrameStream(self._receive, lost.set)
         connection.setblocking(False)
         await asyncio.get_running_loop().create_unix_connection(lambda: self._stream, sock=connection)
-        watching = asyncio.create_task(self._watch())
-        await lost.wait()
+        waiting, watching = asyncio.create_task(lost.wait()), asyncio.create_task(self._watch())
+        await asyncio.wait((waiting, watching), return_when=asyncio.FIRST_COMPLETED)
+        if watching.done():
+            watching.result()  # an error in the program ends the process, rather than leave it unready
         watching.cancel()
         await self._model.close()
 
@@ -154,7 +156,10 @@ class _Child:
         self._acknowledged = asyncio.get_running_loop().create_future()
         self._stream.send({"event": "step", "at": "graph", "step": "warm-up"})
         await self._acknowledged
-        problem, facts = await self._model.warm_up(attempt)
+        try:
+            problem, facts = await self._model.warm_up(attempt)
+        except MemoryError:
+            problem, facts = f"needs more memory than the models' limit of {self._config['model_bytes']} bytes", {}
         if problem is not None:
             _log.warning("the made-up warm-up request failed", extra={"reason": problem})
         self._stream.send({"event": "warm", **facts})

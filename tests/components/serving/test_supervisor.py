@@ -104,6 +104,8 @@ async def test_a_loaded_process_reports_its_facts_and_replies(supervise: Supervi
         ({"load": "allocate"}, "part a", f"needs more memory than the models' limit of {2 * GIB // 4 * 3} bytes"),
         ({"load": "raise"}, "part a", "the model process exited with status 1 during the step `load`"),
         ({"load": "exit"}, "part a", "the model process exited with status 3 during the step `load`"),
+        ({"warm_up": ["raise", "raise"]}, "graph",
+         "the model process exited with status 1 on made-up input, 2 times with other values"),
         ({"warm_up": ["crash", "crash"]}, "graph",
          f"the model process {SIGFPE} on made-up input, 2 times with other values"),
     ],
@@ -145,6 +147,12 @@ async def test_a_crash_in_the_first_warm_up_is_tried_again_with_other_input(supe
 async def test_an_error_in_the_warm_up_proves_nothing(supervise: Supervise) -> None:
     it = await (await supervise(problem="ones are invalid for this model")).ready()
     assert it.warmed == [{"attempt": 0}]
+
+
+async def test_a_warm_up_that_needs_too_much_memory_proves_nothing(supervise: Supervise) -> None:
+    it = await (await supervise(warm_up=["allocate"])).ready()
+    assert it.warmed == [{}]
+    assert it.causes == []
 
 
 async def test_readiness_follows_the_model(supervise: Supervise, tmp_path: Path) -> None:
