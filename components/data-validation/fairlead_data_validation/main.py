@@ -33,7 +33,7 @@ _FAILED = 2
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PublishedResult:
     """A validation's result and its artifact."""
 
     result: Result
@@ -43,7 +43,7 @@ class Verdict:
     """True if an earlier passing result was kept because it is final."""
 
 
-def validate_dataset(uri: str, digest: str | None, suite: Path) -> Verdict:
+def validate_dataset(uri: str, digest: str | None, suite: Path) -> PublishedResult:
     """Fetch and validate a dataset, publish the result; raise ArtifactError or ValidationImpossible."""
     with tempfile.TemporaryDirectory() as folder:
         data, files = Path(folder, "data"), Path(folder, "result")
@@ -57,11 +57,11 @@ def validate_dataset(uri: str, digest: str | None, suite: Path) -> Verdict:
         return _publish(result, uri, dataset, files)
 
 
-def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> Verdict:
+def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> PublishedResult:
     target = validation_uri(uri, dataset.digest)
     existing = _read_passing(target, result.suite_digest)
     if existing is not None:
-        return Verdict(result, target, existing, kept=True)
+        return PublishedResult(result, target, existing, kept=True)
     contract = ValidationResult.build(result.success, result.suite, result.failed, result.suite_digest)
     manifest = publish(
         files,
@@ -73,7 +73,7 @@ def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> Verdic
         replace=True,
         retry_seconds=PUBLISH_SECONDS,
     )
-    return Verdict(result, target, manifest, kept=False)
+    return PublishedResult(result, target, manifest, kept=False)
 
 
 def _read_passing(uri: str, suite_digest: str) -> Manifest | None:
@@ -95,18 +95,20 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, help="write {uri, digest, success} to this file, as JSON")
     options = parser.parse_args(arguments)
     try:
-        verdict = validate_dataset(options.dataset, options.digest, options.suite)
+        published = validate_dataset(options.dataset, options.digest, options.suite)
     except (ArtifactError, ValidationImpossible) as error:
         sys.stderr.write(f"fairlead-data-validation: {error}\n")
         return 1
-    success = verdict.result.success
-    sys.stdout.write(f"{build_text(verdict.result)}\n\nsuite {verdict.result.suite} ({verdict.result.suite_digest})\n")
-    sys.stdout.write(f"{'passed' if success else 'FAILED'}: {verdict.uri}\n")
-    if verdict.kept:
-        suite = verdict.manifest.parameters.get("suite")
+    success = published.result.success
+    sys.stdout.write(
+        f"{build_text(published.result)}\n\nsuite {published.result.suite} ({published.result.suite_digest})\n"
+    )
+    sys.stdout.write(f"{'passed' if success else 'FAILED'}: {published.uri}\n")
+    if published.kept:
+        suite = published.manifest.parameters.get("suite")
         sys.stdout.write(f"A passing result of suite {suite} already exists; it is final and was kept.\n")
     if options.out:
-        out = {"uri": verdict.uri, "digest": verdict.manifest.digest, "success": success}
+        out = {"uri": published.uri, "digest": published.manifest.digest, "success": success}
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(out))
     return 0 if success else _FAILED

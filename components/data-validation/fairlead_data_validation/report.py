@@ -16,9 +16,8 @@ def build_text(result: Result) -> str:
 
 def build_markdown(result: Result, dataset: str, digest: str) -> str:
     """Return a Markdown page with a table."""
-    verdict = "passed" if result.success else "failed"
     lines = [
-        f"# Validation {verdict}: {result.suite}",
+        f"# Validation {'passed' if result.success else 'failed'}: {result.suite}",
         "",
         f"Dataset `{dataset}`, `{digest}`. {len(result.outcomes)} expectations, {len(result.failed)} not met.",
         "",

@@ -115,8 +115,8 @@ def test_a_failed_result_is_replaced_and_a_passing_one_is_final_for_its_suite(tm
 def test_an_expectation_on_a_missing_column_fails_with_the_reason(tmp_path: Path) -> None:
     kwargs = {"column": "brightness", "min_value": 0}
     suite = {"name": "s", "expectations": [{"type": "expect_column_values_to_be_between", "kwargs": kwargs}]}
-    verdict = validate_dataset(make_dataset(tmp_path), None, write_suite(tmp_path, suite))
-    (line,) = verdict.result.failed
+    published = validate_dataset(make_dataset(tmp_path), None, write_suite(tmp_path, suite))
+    (line,) = published.result.failed
     assert line.startswith(
         "column brightness: expect_column_values_to_be_between (min_value: 0.0): could not be evaluated"
     )
@@ -126,8 +126,8 @@ def test_an_expectation_on_a_missing_column_fails_with_the_reason(tmp_path: Path
 def test_a_missing_class_is_named(tmp_path: Path) -> None:
     kwargs = {"column": "y", "value_set": [0, 1, 2, 7]}
     suite = {"name": "s", "expectations": [{"type": "expect_column_distinct_values_to_equal_set", "kwargs": kwargs}]}
-    verdict = validate_dataset(make_dataset(tmp_path), None, write_suite(tmp_path, suite))
-    assert verdict.result.failed[0].endswith("missing [7]")
+    published = validate_dataset(make_dataset(tmp_path), None, write_suite(tmp_path, suite))
+    assert published.result.failed[0].endswith("missing [7]")
 
 
 SUITES = [
