@@ -1,6 +1,7 @@
 """Run the campaign: `python -m tests.chaos.servers`; print a table, and exit with 1 on a finding."""
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -9,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.chaos.servers.models import build_models
+from tests.chaos.servers.progress import Progress
 from tests.chaos.servers.requests import fuzz
 from tests.chaos.servers.slow import body_of, torment
 from tests.chaos.servers.targets import KINDS, Kind, Target, require_commands
@@ -26,8 +28,9 @@ def main() -> int:
     """Run everything against both servers."""
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.servers", description=__doc__)
     parser.add_argument("--requests", type=int, default=10_000)
-    parser.add_argument("--models", type=int, default=300)
-    parser.add_argument("--slow-seconds", type=float, default=90.0, help="longer than all timeouts of a connection")
+    parser.add_argument("--models", type=int, default=300, help="at least those that are made by hand, 33")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="models at a time (default: CPUs)")
+    parser.add_argument("--slow-seconds", type=float, default=50.0, help="longer than the timeouts of a request")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--server", choices=[kind.name for kind in KINDS], action="append", help="default: both")
     options = parser.parse_args()
@@ -54,7 +57,8 @@ def run_requests(kind: Kind, folder: Path, options: argparse.Namespace) -> tuple
         return [], [f"does not become ready: {target.log.read_text()[-500:]}"]
     rows, findings = [("at rest", f"{target.rss()} MiB", "")], list[str]()
     begin = time.monotonic()
-    statuses, found = fuzz(target, options.requests, options.seed)
+    report = Progress(kind, "fuzzed requests", options.requests)
+    statuses, found = fuzz(target, options.requests, options.seed, report.advance)
     findings += found
     text = ", ".join(f"{key}: {count}" for key, count in sorted(statuses.items()))
     rows.append((f"{options.requests} fuzzed requests", text, f"{target.rss()} MiB, {time.monotonic() - begin:.0f} s"))
@@ -65,6 +69,7 @@ def run_requests(kind: Kind, folder: Path, options: argparse.Namespace) -> tuple
         largest = max(largest, target.rss())
     rows.append(("4 valid bodies of 12 MiB", "200", f"{largest} MiB, then {target.rss()} MiB"))
     largest = max(largest, _send_brackets(target, findings))
+    sys.stderr.write(f"{kind.name}: slow clients for {options.slow_seconds:g} s\n")
     ends, found, peak = torment(target, options.slow_seconds)
     findings += found
     rows.append(
@@ -97,11 +102,13 @@ def _send_brackets(target: Target, findings: list[str]) -> int:
 
 
 def run_models(kind: Kind, folder: Path, options: argparse.Namespace) -> tuple[list[Row], list[str]]:
-    """Start a server on each hostile model, two at a time."""
+    """Start a server on each hostile model, several at a time."""
     (folder / "secret").write_text(_SECRET)
     ends: Counter[str] = Counter()
     findings: list[str] = []
     begin = time.monotonic()
+    models = list(build_models(options.models, options.seed))
+    report = Progress(kind, "hostile models", len(models))
 
     def run(item: tuple[int, tuple[str, bytes]]) -> None:
         number, (name, content) = item
@@ -110,11 +117,12 @@ def run_models(kind: Kind, folder: Path, options: argparse.Namespace) -> tuple[l
         if problem:
             findings.append(f"model {name}: {problem}")
             sys.stderr.write(f"{kind.name}: {findings[-1]}\n")
+        report.advance()
 
-    with ThreadPoolExecutor(2) as pool:
-        list(pool.map(run, enumerate(build_models(options.models, options.seed))))
+    with ThreadPoolExecutor(options.jobs) as pool:
+        list(pool.map(run, enumerate(models)))
     text = ", ".join(f"{key}: {count}" for key, count in sorted(ends.items()))
-    return [(f"{options.models} hostile models", text, f"{time.monotonic() - begin:.0f} s")], findings
+    return [(f"{len(models)} hostile models", text, f"{time.monotonic() - begin:.0f} s")], findings
 
 
 def try_model(kind: Kind, folder: Path, content: bytes) -> tuple[str, str]:
@@ -131,8 +139,6 @@ def try_model(kind: Kind, folder: Path, content: bytes) -> tuple[str, str]:
     size = target.rss() if ready else 0
     status = target.stop() if ready else target.process.poll()
     log = target.log.read_text(errors="replace")
-    if "address already in use" in log:  # a client of this campaign was given the port meanwhile
-        return try_model(kind, folder / "again", content)
     if "raceback" in log:
         problem = problem or f"a traceback in the log: {log[-300:]}"
     if _SECRET in log or size > _LIMIT_MIB:

@@ -4,6 +4,7 @@ import json
 import random
 import socket
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.chaos.servers.targets import ADDRESS, Target
@@ -23,8 +24,8 @@ _HEADERS = (
 _EXPECTED = {200, 400, 404, 405, 408, 413, 422, 431}
 
 
-def fuzz(target: Target, count: int, seed: int) -> tuple[Counter[str], list[str]]:
-    """Send fuzzed requests on eight threads; return the statuses and the findings."""
+def fuzz(target: Target, count: int, seed: int, sent: Callable[[], None]) -> tuple[Counter[str], list[str]]:
+    """Send fuzzed requests on eight threads, and report each with `sent`; return the statuses and the findings."""
     statuses: Counter[str] = Counter()
     findings: list[str] = []
 
@@ -34,6 +35,7 @@ def fuzz(target: Target, count: int, seed: int) -> tuple[Counter[str], list[str]
         statuses[str(status)] += 1
         if status not in _EXPECTED:
             findings.append(f"request {number}: status {status}")
+        sent()
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(send, range(count)))

@@ -16,7 +16,8 @@ from fairlead_artifacts import publish
 from fairlead_contracts.edge_bundle import BundleDescription, Preprocessing
 
 HOME = Path(os.environ.get("FAIRLEAD_HOME", Path.home() / ".fairlead"))
-ADDRESS = "127.0.0.1"
+ADDRESS = "127.0.0.2"
+"""Clients connect from 127.0.0.1, so that none of them is given the port of a server that is starting."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Kind:
         }
         log = (folder / "log").open("wb")
         process = subprocess.Popen(
-            [*command, "--port", str(port)], env={**os.environ, **variables}, stderr=log, stdout=log, cwd=folder
+            [*command, "--port", str(port)], env={**_environment(), **variables}, stderr=log, stdout=log, cwd=folder
         )
         return Target(self, process, port, folder / "log")
 
@@ -112,6 +113,11 @@ class Target:
 
 
 KINDS = (Kind("graph-server", "digits"), Kind("edge-runtime", "digits"))
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment; without bytecode, a start would take seconds to compile its imports."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def _command(name: str, executable: str) -> str:
