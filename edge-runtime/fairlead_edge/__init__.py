@@ -1,4 +1,4 @@
-"""The edge runtime: the workshop builds small verified bundles, the runtime serves them on devices."""
+"""The edge runtime: builds small verified bundles, and serves them on devices."""
 
 import os
 

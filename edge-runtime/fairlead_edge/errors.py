@@ -1,4 +1,4 @@
-"""The errors of the workshop and the runtime."""
+"""The errors of building and serving bundles."""
 
 
 class InvalidBundle(Exception):

@@ -1,4 +1,4 @@
-"""The command `fairlead-edge`: quantize (workshop), verify, serve (device). Exits with 2 if rejected, 1 on errors."""
+"""The command `fairlead-edge`: build (quantize), verify and serve bundles. Exits with 2 if rejected, 1 on errors."""
 
 import argparse
 import asyncio
@@ -38,7 +38,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fairlead-edge", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     quantize = commands.add_parser(
-        "quantize", help="build an int8 bundle from an onnx-model (requires the extra `workshop`)"
+        "quantize", help="build an int8 bundle from an onnx-model (requires the extra `quantize`)"
     )
     quantize.add_argument("--model", required=True, metavar="URI")
     quantize.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")
@@ -72,11 +72,11 @@ def _build_parser() -> argparse.ArgumentParser:
 
 def _quantize(options: argparse.Namespace) -> None:
     try:
+        from .build import BundleRequest, build_bundle
         from .parity import build_table
-        from .workshop import Request, make_bundle
     except ModuleNotFoundError as error:
-        raise InputUnusable(f"{error.name} is not installed: quantize requires fairlead-edge[workshop]") from None
-    request = Request(
+        raise InputUnusable(f"{error.name} is not installed: quantize requires fairlead-edge[quantize]") from None
+    request = BundleRequest(
         model_uri=options.model,
         model_digest=options.digest,
         dataset_uri=options.dataset,
@@ -89,7 +89,7 @@ def _quantize(options: argparse.Namespace) -> None:
         parity_split=options.split,
         max_drop=options.max_drop,
     )
-    manifest, parity = make_bundle(request)
+    manifest, parity = build_bundle(request)
     sys.stdout.write(build_table(parity))
     sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")
     if options.out:

@@ -54,10 +54,10 @@ class BundleModel:
             options = ort.RunOptions()
             timer = asyncio.get_running_loop().call_later(head["seconds"], setattr, options, "terminate", True)
             try:
-                answer = await asyncio.to_thread(self._runtime.infer, body, options, self._limit)
+                response = await asyncio.to_thread(self._runtime.infer, body, options, self._limit)
             finally:
                 timer.cancel()
-            return {"status": 200}, dump_json(answer, self._limit)
+            return {"status": 200}, dump_json(response, self._limit)
         except ServingError as error:
             return {"status": error.status}, orjson.dumps({"error": str(error)})
 

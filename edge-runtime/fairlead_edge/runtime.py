@@ -9,7 +9,7 @@ from fairlead_contracts.errors import ContractError
 from fairlead_contracts.inference import AnswerError, build_response, parse_request
 from fairlead_contracts.tensors import DTYPES, Array, TensorSpec
 from fairlead_serving.bodies import parse_json
-from fairlead_serving.errors import BadRequest, TooLate, Unanswerable
+from fairlead_serving.errors import BadRequest, TooLate, Unprocessable
 
 from .bundle import Bundle
 from .errors import InvalidBundle
@@ -45,7 +45,7 @@ class Runtime:
         shape = [1 if size < 0 else size for size in self._input.shape]
         try:
             self._run(np.full(shape, value, DTYPES[self._input.datatype]), ort.RunOptions())
-        except (BadRequest, TooLate, Unanswerable) as error:
+        except (BadRequest, TooLate, Unprocessable) as error:
             return str(error)
         return None
 
@@ -68,13 +68,13 @@ class Runtime:
         known = [*names, _LABEL] if self.bundle.description.labels else names
         try:
             request = parse_request(parse_json(body), [self._input], known)
-            values, before = request.tensors[self._input.name], self.bundle.description.preprocessing
+            values, preprocessing = request.tensors[self._input.name], self.bundle.description.preprocessing
             with np.errstate(all="ignore"):
-                prepared = (values * before.scale + before.offset).astype(values.dtype)
+                prepared = (values * preprocessing.scale + preprocessing.offset).astype(values.dtype)
             outputs = self._run(prepared, options)
             return build_response(self.name, self._name_outputs(outputs), request, max_bytes)
         except AnswerError as error:
-            raise Unanswerable(str(error)) from None
+            raise Unprocessable(str(error)) from None
         except ContractError as error:
             raise BadRequest(str(error)) from None
 

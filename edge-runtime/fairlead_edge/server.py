@@ -50,7 +50,7 @@ async def describe(bundle: Bundle, limits: Limits) -> bytes:
 
 
 class App:
-    """The application; it answers from the start, also while the model process is replaced."""
+    """The application; it responds from the start, also while the model process is replaced."""
 
     def __init__(self, bundle: Bundle, process: ModelProcess, limits: Limits) -> None:
         self._name, self._version = bundle.description.name, bundle.digest
@@ -121,7 +121,12 @@ _ALLOW = [("Allow", "GET, HEAD, POST")]
 
 def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcess:
     description = bundle.description.to_text()
-    config = {"description": description, "digest": bundle.digest, "threads": threads, "limit": limits.max_answer_bytes}
+    config = {
+        "description": description,
+        "digest": bundle.digest,
+        "threads": threads,
+        "limit": limits.max_response_bytes,
+    }
     return ModelProcess(_COMMAND, config, bundle.model, limits)
 
 

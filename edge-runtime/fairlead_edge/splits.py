@@ -20,7 +20,7 @@ class Split:
     labels: NDArray[Any]
 
 
-def load_split(folder: Path, name: str, before: Preprocessing) -> Split:
+def load_split(folder: Path, name: str, preprocessing: Preprocessing) -> Split:
     """Load x and y from `<name>.npz`; raise InputUnusable."""
     file = folder / f"{name}.npz"
     if not file.is_file():
@@ -34,4 +34,4 @@ def load_split(folder: Path, name: str, before: Preprocessing) -> Split:
     if not {"x", "y"} <= arrays.keys() or not 0 < len(arrays["x"]) == len(arrays["y"]):
         shapes = {key: list(array.shape) for key, array in arrays.items()}
         raise InputUnusable(f"{file.name}: got {shapes}, expected x and y with equal numbers of rows, at least one")
-    return Split((arrays["x"] * before.scale + before.offset).astype(np.float32), arrays["y"])
+    return Split((arrays["x"] * preprocessing.scale + preprocessing.offset).astype(np.float32), arrays["y"])

@@ -3,7 +3,7 @@
 from typing import Self
 
 from fairlead_contracts.errors import ContractError, shorten
-from fairlead_serving.errors import BadRequest, ServingError, Unanswerable
+from fairlead_serving.errors import BadRequest, ServingError, Unprocessable
 
 
 class InvalidGraph(Exception):
@@ -58,5 +58,5 @@ class NodeTooLate(NodeFailed):
         super().__init__(node, "ran into the request's deadline", 504)
 
 
-class NodeUnanswerable(Unanswerable):
-    """A node needs more memory for this request than there is."""
+class NodeOutOfMemory(Unprocessable):
+    """A node needs more memory for a request than there is."""

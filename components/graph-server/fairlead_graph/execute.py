@@ -36,8 +36,8 @@ async def execute(node: GraphNode, message: Message, run: Run) -> Message:
         message = await _call(node, role.before, [message], run)
     if node.children:
         children = await _choose(node, message, run)
-        answers = await _execute_all(children, message, run)
-        message = await _call(node, role.join, answers, run) if role.join else answers[0]
+        outputs = await _execute_all(children, message, run)
+        message = await _call(node, role.join, outputs, run) if role.join else outputs[0]
     if role.after:
         message = await _call(node, role.after, [message], run)
     return message
@@ -46,8 +46,8 @@ async def execute(node: GraphNode, message: Message, run: Run) -> Message:
 async def _choose(node: GraphNode, message: Message, run: Run) -> Sequence[GraphNode]:
     if not node.role.choose:
         return node.children
-    answer = await _call(node, node.role.choose, [message], run)
-    values = next(iter(answer.tensors.values())).ravel().tolist()
+    output = await _call(node, node.role.choose, [message], run)
+    values = next(iter(output.tensors.values())).ravel().tolist()
     chosen = int(values[0]) if len(values) == 1 and isinstance(values[0], int | float) else None
     if chosen is None or not _ALL_CHILDREN <= chosen < len(node.children):
         raise NodeFailed(node.name, f"routes to {values}, expected one of its {len(node.children)} children", 502)
@@ -65,7 +65,7 @@ async def _execute_all(children: Sequence[GraphNode], message: Message, run: Run
 async def _call(node: GraphNode, method: Method, messages: Sequence[Message], run: Run) -> Message:
     start, code = time.perf_counter(), 500
     try:
-        answer = await node.node.call(method, messages, run.context)
+        output = await node.node.call(method, messages, run.context)
         code = 200
     except ServingError as error:
         code = error.status
@@ -73,4 +73,4 @@ async def _call(node: GraphNode, method: Method, messages: Sequence[Message], ru
     finally:
         run.calls.append((node.name, method, code, time.perf_counter() - start))
     run.path[node.name] = node.node.image[0]
-    return answer
+    return output

@@ -20,7 +20,7 @@ _PREDICTIONS = ("/api/v1.0/predictions", "/api/v0.1/predictions")
 
 
 class App:
-    """The application; it answers from the start, also while models load or the model process is replaced."""
+    """The application; it responds from the start, also while models load or the model process is replaced."""
 
     def __init__(self, spec: GraphDocument, version: str, max_in_flight: int) -> None:
         self.metrics = Metrics(spec)

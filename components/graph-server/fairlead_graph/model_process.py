@@ -36,7 +36,7 @@ class GraphModel:
         return {"images": images}, orjson.dumps(v2.describe_model(spec.deployment, graph, config["version"]))
 
     async def check(self) -> str | None:
-        """Return why a node does not answer, or None."""
+        """Return why a node does not respond, or None."""
         try:
             await self._service.check()
         except NodeFailed as error:
@@ -51,15 +51,15 @@ class GraphModel:
     async def call(self, head: dict[str, Any], body: bytes) -> Reply:
         """Answer a request of one of the protocols."""
         run = start_run(head["seconds"], head.get("puid", ""))
-        answer: dict[str, Any] = {"status": 200, "type": JSON}
+        reply: dict[str, Any] = {"status": 200, "type": JSON}
         try:
             if head["protocol"] == "seldon":
-                content, answer["puid"] = await seldon.predict(self._service, body, run)
+                content, reply["puid"] = await seldon.predict(self._service, body, run)
             else:
                 content = await v2.infer(self._service, self._service.spec.deployment, body, run)
         except ServingError as error:
-            answer["status"], content = error.status, failures.build_failure(head["protocol"], error)
-        return {**answer, "calls": run.calls}, content
+            reply["status"], content = error.status, failures.build_failure(head["protocol"], error)
+        return {**reply, "calls": run.calls}, content
 
     async def close(self) -> None:
         """Close the graph's connections and threads."""

@@ -17,9 +17,9 @@ class Role:
     choose: Method | None = None
     """Called to choose the child that receives the message."""
     join: Method | None = None
-    """Called with the children's answers."""
+    """Called with the children's outputs."""
     after: Method | None = None
-    """Called with the answer on its way up."""
+    """Called with the output on its way up."""
 
 
 ROLES: dict[NodeType, Role] = {

@@ -5,7 +5,6 @@ import logging
 import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from fairlead_contracts.graph import GraphDocument
@@ -25,14 +24,6 @@ _log = logging.getLogger(__name__)
 _WARM_UP_SECONDS = 30.0
 
 
-@dataclass(frozen=True)
-class Answer:
-    """The answer to a request, and its run."""
-
-    message: Message
-    run: Run
-
-
 class Service:
     """The service of one loaded graph."""
 
@@ -48,12 +39,12 @@ class Service:
         _log.info("graph loaded", extra={"nodes": [node.name for node in self.graph.root.walk()]})
 
     async def check(self) -> None:
-        """Raise NodeFailed unless every node answers."""
+        """Raise NodeFailed unless every node responds."""
         await asyncio.gather(*(node.node.check() for node in self.graph.root.walk()))
 
-    async def infer(self, message: Message, run: Run) -> Answer:
-        """Run a message through the graph; raise ServingError."""
-        return Answer(await execute(self.graph.root, message, run), run)
+    async def infer(self, message: Message, run: Run) -> Message:
+        """Run a message through the graph, and return its output; raise ServingError."""
+        return await execute(self.graph.root, message, run)
 
     async def warm_up(self, attempt: int) -> tuple[str | None, Run]:
         """Send made-up input through the graph; return what is wrong with it, or None. Raise NotYet.

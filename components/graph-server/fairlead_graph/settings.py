@@ -24,7 +24,7 @@ class NodeSettings:
     """ONNX Runtime's threads per operator."""
     node_timeout_seconds: float = 5.0
     """Timeout of one call to a remote node."""
-    max_answer_bytes: int = 64 * 2**20
+    max_response_bytes: int = 64 * 2**20
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings for the model process."""
@@ -63,7 +63,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             worker_threads=int(number("FAIRLEAD_WORKER_THREADS", len(os.sched_getaffinity(0)), True)),
             intra_op_threads=int(number("FAIRLEAD_INTRA_OP_THREADS", NodeSettings.intra_op_threads, True)),
             node_timeout_seconds=number("FAIRLEAD_NODE_TIMEOUT_SECONDS", NodeSettings.node_timeout_seconds, False),
-            max_answer_bytes=limits.max_answer_bytes,
+            max_response_bytes=limits.max_response_bytes,
         )
     except InvalidSetting as error:
         raise InvalidGraph(error.name, f"got {error.got!r}, expected {error.expected}") from None

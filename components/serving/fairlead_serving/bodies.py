@@ -1,10 +1,10 @@
-"""JSON bodies of requests and answers, bounded before they are built."""
+"""JSON bodies of requests and responses, bounded before they are built."""
 
 from typing import Any
 
 import orjson
 
-from .errors import BadRequest, Unanswerable
+from .errors import BadRequest, Unprocessable
 
 MAX_CONTAINERS = 1 << 20
 """Maximum number of lists and objects in a body: each needs about 64 bytes of memory for two bytes of text."""
@@ -22,11 +22,11 @@ def parse_json(body: bytes) -> Any:
 
 
 def dump_json(document: Any, max_bytes: int) -> bytes:
-    """Encode an answer; raise Unanswerable if it is longer than `max_bytes`."""
+    """Encode a response; raise Unprocessable if it is longer than `max_bytes`."""
     try:
         content = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError as error:
-        raise Unanswerable(f"the answer cannot be encoded as JSON: {error}") from None
+        raise Unprocessable(f"the response cannot be encoded as JSON: {error}") from None
     if len(content) > max_bytes:
-        raise Unanswerable(f"the answer has {len(content)} bytes, expected at most {max_bytes}")
+        raise Unprocessable(f"the response has {len(content)} bytes, expected at most {max_bytes}")
     return content

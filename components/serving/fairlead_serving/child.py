@@ -1,4 +1,4 @@
-"""The model process's side: limits itself, loads the models, and answers frames until the HTTP process is gone."""
+"""The model process's side: limits itself, loads the models, and replies to frames until the HTTP process is gone."""
 
 import asyncio
 import contextlib
@@ -63,12 +63,12 @@ def run_child(model: Model, loop_factory: Callable[[], asyncio.AbstractEventLoop
         head, body = receive_frame(connection)
         _limit(head["model_bytes"])
         try:
-            answer, more = _load(model, head, body, connection)
+            reply, more = _load(model, head, body, connection)
         except LoadFailed as error:
             send_frame(connection, {"event": "failed", "at": error.at, "problem": error.problem})
             return 1
         del head["event"], body
-        send_frame(connection, {"event": "loaded", **answer}, more)
+        send_frame(connection, {"event": "loaded", **reply}, more)
         with asyncio.Runner(loop_factory=loop_factory) as runner, contextlib.suppress(FrameError):
             runner.run(_Child(model, head).serve(connection))
     return 0
@@ -98,7 +98,7 @@ class _Child:
         self._acknowledged: asyncio.Future[None] | None = None
 
     async def serve(self, connection: socket.socket) -> None:
-        """Answer frames until the HTTP process is gone."""
+        """Reply to frames until the HTTP process is gone."""
         lost = asyncio.Event()
         self._stream = FrameStream(self._receive, lost.set)
         connection.setblocking(False)
@@ -122,20 +122,20 @@ class _Child:
     async def _answer(self, head: dict[str, Any], body: bytes) -> None:
         size = len(body)
         try:
-            answer, content = await self._model.call(head, body)
+            reply, content = await self._model.call(head, body)
         except MemoryError:
-            answer, content = {"memory": True}, b""
+            reply, content = {"memory": True}, b""
         except Exception:  # noqa: BLE001 - the outermost loop: one request must not end the process
             _log.exception("request failed")
-            answer, content = {"failed": True}, b""
+            reply, content = {"failed": True}, b""
         del body
-        self._stream.send({"event": "reply", "id": head["id"], **answer}, content)
+        self._stream.send({"event": "reply", "id": head["id"], **reply}, content)
         if size + len(content) > _TRIM_BYTES:
             del content
             _trim()
 
     async def _watch(self) -> None:
-        """Warm up once everything answers, then keep checking."""
+        """Warm up once everything responds, then keep checking."""
         attempt, reason = int(self._config["attempt"]), "loading"
         warm = bool(self._config["warm"])
         while True:

@@ -15,14 +15,14 @@ class BadRequest(ServingError):
     reason = "BAD_REQUEST"
 
 
-class Unanswerable(ServingError):
-    """The request is valid, but its answer cannot be sent; the message names the output."""
+class Unprocessable(ServingError):
+    """The request is valid, but its response cannot be sent; the message names the output."""
 
     status = 422
-    reason = "UNANSWERABLE"
+    reason = "UNPROCESSABLE"
 
 
-class MemoryExceeded(Unanswerable):
+class MemoryExceeded(Unprocessable):
     """The request needs more memory than the model process may use."""
 
     def __init__(self, limit: int) -> None:

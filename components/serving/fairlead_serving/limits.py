@@ -23,7 +23,7 @@ class Limits:
     memory_bytes: int = 2 * GIB
     """Memory of both processes: a quarter is for HTTP, three quarters for the models."""
     max_body_bytes: int = 16 * MIB
-    max_answer_bytes: int = 64 * MIB
+    max_response_bytes: int = 64 * MIB
     max_in_flight: int = 256
     """Maximum number of whole requests that are answered at a time; further requests are answered with 503."""
     max_header_bytes: int = 32 * KIB
@@ -37,9 +37,9 @@ class Limits:
     idle_timeout_seconds: float = 75.0
     """Longer than the idle timeout of pooled clients and load balancers: they must close connections first."""
     write_timeout_seconds: float = 30.0
-    """An answer must be read within this time, or at 64 KiB/s at least."""
+    """A response must be read within this time, or at 64 KiB/s at least."""
     run_timeout_seconds: float = 30.0
-    """Deadline for the answer to a whole request."""
+    """Deadline for the response to a whole request."""
     load_timeout_seconds: float = 60.0
     """Deadline for each step of loading: one model, or a request of made-up input."""
     drain_seconds: float = 5.0
@@ -59,8 +59,8 @@ class Limits:
 
     @property
     def unsent_bytes(self) -> int:
-        """Return the limit for all answers that clients have not read."""
-        return max(self.memory_bytes // 16, self.max_answer_bytes)
+        """Return the limit for all responses that clients have not read."""
+        return max(self.memory_bytes // 16, self.max_response_bytes)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ, defaults: Self | None = None) -> Self:

@@ -13,7 +13,7 @@ from .messages import App, Request, Response
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.05
-_LAST_ANSWERS_SECONDS = 1.0
+_LAST_RESPONSES_SECONDS = 1.0
 
 
 class Server:
@@ -64,7 +64,7 @@ class Server:
             idle = [other for other in self._connections if other.idle and (not full or other.client == client)]
             if not idle:
                 return False
-            # The client itself gives way, so that neither others nor a probe from its address are shut out.
+            # A client at its limit loses a connection of its own: others, and probes from its address, are served.
             closed = min(idle, key=lambda other: other.active_at)
             closed.abort()
             # Its end is reported later; until then, each of many that arrive at once would count on it.
@@ -88,17 +88,17 @@ class Server:
         self._buffered += count
         return True
 
-    def reserve_answer(self, count: int, force: bool = False) -> bool:
-        """Reserve memory for an answer; return False if unread answers use all of theirs."""
+    def reserve_response(self, count: int, force: bool = False) -> bool:
+        """Reserve memory for a response; return False if unread responses use all of theirs."""
         if not force and self._unsent + count > self.limits.unsent_bytes:
             return False
         self._unsent += count
         return True
 
-    def release(self, body: int, answer: int) -> None:
-        """Release memory of a body and of an answer."""
+    def release(self, body: int, response: int) -> None:
+        """Release memory of a body and of a response."""
         self._buffered -= body
-        self._unsent -= answer
+        self._unsent -= response
 
     # The drain
 
@@ -119,15 +119,15 @@ class Server:
         if not await self._wait_closed(self.limits.grace_seconds):
             _log.warning("requests are not finished within the grace", extra={"connections": len(self._connections)})
         self._app.give_up()
-        if not await self._wait_closed(_LAST_ANSWERS_SECONDS):
+        if not await self._wait_closed(_LAST_RESPONSES_SECONDS):
             for connection in list(self._connections):
                 connection.abort()
-            await self._wait_closed(_LAST_ANSWERS_SECONDS)
+            await self._wait_closed(_LAST_RESPONSES_SECONDS)
 
     async def _wait_closed(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._connections and self._signals < 2:  # noqa: ASYNC110 - two conditions, and no hurry
+                while self._connections and self._signals < 2:  # noqa: ASYNC110 - two conditions
                     await asyncio.sleep(_POLL_SECONDS)
         return not self._connections
 

@@ -16,10 +16,10 @@ class ResponseMemory(Protocol):
 
     limits: Limits
 
-    def reserve_answer(self, count: int, force: bool = False) -> bool:
+    def reserve_response(self, count: int, force: bool = False) -> bool:
         """Reserve memory; return False if there is none."""
 
-    def release(self, body: int, answer: int) -> None:
+    def release(self, body: int, response: int) -> None:
         """Release memory of a body and of a response."""
 
 
@@ -42,9 +42,9 @@ class ResponseWriter:
         """Write a response, and wait until most of it is sent."""
         if self._transport.is_closing():
             return
-        if not self._memory.reserve_answer(len(response.body)):
-            response = json_response({"error": "answers that clients do not read use all memory; retry later"}, 503)
-            self._memory.reserve_answer(len(response.body), force=True)
+        if not self._memory.reserve_response(len(response.body)):
+            response = json_response({"error": "responses that clients do not read use all memory; retry later"}, 503)
+            self._memory.reserve_response(len(response.body), force=True)
         self._reserved += len(response.body)
         self._transport.writelines(response.encode(close, with_body))
         if self._timer is None:  # the client keeps up

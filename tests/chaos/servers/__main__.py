@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.chaos.servers.models import build_models
 from tests.chaos.servers.progress import Progress
 from tests.chaos.servers.requests import fuzz
-from tests.chaos.servers.slow import body_of, torment
+from tests.chaos.servers.slow import body_of, run_slow_clients
 from tests.chaos.servers.targets import KINDS, Kind, Target, require_commands
 from tests.support import onnx_models as onnx
 
@@ -51,7 +51,7 @@ def main() -> int:
 
 
 def run_requests(kind: Kind, folder: Path, options: argparse.Namespace) -> tuple[list[Row], list[str]]:
-    """Fuzz a server, let slow clients at it, and send it large bodies."""
+    """Fuzz a server, run slow clients against it, and send it large bodies."""
     target = kind.start(folder / "requests", _GOOD)
     if not target.wait_ready(_READY_SECONDS):
         return [], [f"does not become ready: {target.log.read_text()[-500:]}"]
@@ -70,7 +70,7 @@ def run_requests(kind: Kind, folder: Path, options: argparse.Namespace) -> tuple
     rows.append(("4 valid bodies of 12 MiB", "200", f"{largest} MiB, then {target.rss()} MiB"))
     largest = max(largest, _send_brackets(target, findings))
     sys.stderr.write(f"{kind.name}: slow clients for {options.slow_seconds:g} s\n")
-    ends, found, peak = torment(target, options.slow_seconds)
+    ends, found, peak = run_slow_clients(target, options.slow_seconds)
     findings += found
     rows.append(
         ("600 slow clients", ", ".join(f"{key}: {count}" for key, count in sorted(ends.items())), f"{peak} MiB")

@@ -12,7 +12,7 @@ _COUNT = 100
 _LARGE = 8 * 2**20
 
 
-def torment(target: Target, seconds: float) -> tuple[Counter[str], list[str], int]:
+def run_slow_clients(target: Target, seconds: float) -> tuple[Counter[str], list[str], int]:
     """Open slow clients, feed them for some seconds; return how they ended, the findings and the largest memory."""
     opened: list[tuple[str, socket.socket, bytes]] = []
     findings: list[str] = []

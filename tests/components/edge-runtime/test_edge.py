@@ -316,7 +316,7 @@ def test_a_replaced_model_with_a_new_manifest_is_rejected(
     assert "as in bundle.json" in capsys.readouterr().err
 
 
-def test_the_runtime_loads_nothing_of_the_workshop(bundle: str) -> None:
+def test_the_runtime_loads_nothing_that_only_building_needs(bundle: str) -> None:
     code = (
         "import sys; from fairlead_edge.main import main; "
         f"status = main(['verify', '--bundle', {bundle!r}]); "

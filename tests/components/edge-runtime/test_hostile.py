@@ -173,8 +173,8 @@ def test_nothing_is_written_to_the_home_folder(start: Any, wait_ready: Any, tmp_
     wait_ready(process, port, log)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
-    workshop = "import fairlead_edge.parity, fairlead_edge.quantize"
+    code = "import fairlead_edge.parity, fairlead_edge.quantize"
     environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": ""}
-    subprocess.run([sys.executable, "-c", workshop], env=environment, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
     # ONNX Runtime's telemetry stores a device's id and its errors in ~/.cache when it is imported.
     assert list(home.rglob("*")) == []

@@ -110,7 +110,7 @@ def test_a_result_that_json_cannot_hold_names_its_output(server: Any) -> None:
     assert answer.status == 422
     assert answer.json["error"] == "output scaled[1]: got inf, expected a finite number: JSON has no others"
     seldon = server.predict({"data": {"ndarray": [[1, 3e38, 4]]}})
-    assert (seldon.status, seldon.json["status"]["reason"]) == (422, "UNANSWERABLE")
+    assert (seldon.status, seldon.json["status"]["reason"]) == (422, "UNPROCESSABLE")
 
 
 CLIENT_FAULTS = [

@@ -171,7 +171,7 @@ def test_a_remote_node_that_hangs_times_out(start: Callable[..., Any], hanging: 
     server.wait(lambda: "far" in server.get("/v2/health/ready").json.get("reason", ""))
     begin = time.monotonic()
     answer = server.predict({"data": {"ndarray": [[1.0]]}})
-    assert answer.json["status"]["info"] == "node far: no answer to /predict within 0.3 s"
+    assert answer.json["status"]["info"] == "node far: no response to /predict within 0.3 s"
     assert answer.status == 504
     assert time.monotonic() - begin < 2
 

@@ -133,7 +133,7 @@ async def test_a_client_that_is_gone_before_its_response_leaves_no_error_behind(
 
 
 async def test_bodies_share_a_budget_of_which_small_ones_need_nothing(start: Start) -> None:
-    running = await start(memory_bytes=16 * MIB, max_body_bytes=MIB, max_answer_bytes=MIB)
+    running = await start(memory_bytes=16 * MIB, max_body_bytes=MIB, max_response_bytes=MIB)
     first, second = await running.connect(), await running.connect()
     head = POST + b"Content-Length: %d\r\n\r\n" % MIB
     await first.send(head + bytes(MIB - 1))
@@ -161,7 +161,7 @@ async def wait_buffered(running: Running) -> None:
 
 
 async def test_the_memory_of_a_connection_that_is_lost_is_released(start: Start) -> None:
-    running = await start(memory_bytes=16 * MIB, max_body_bytes=MIB, max_answer_bytes=MIB)
+    running = await start(memory_bytes=16 * MIB, max_body_bytes=MIB, max_response_bytes=MIB)
     head = POST + b"Content-Length: %d\r\n\r\n" % MIB
     lost = await running.connect()
     await lost.send(head + bytes(MIB - 1))
@@ -173,7 +173,7 @@ async def test_the_memory_of_a_connection_that_is_lost_is_released(start: Start)
 
 
 async def test_the_memory_of_a_body_that_is_rejected_is_released_before_its_client_is_gone(start: Start) -> None:
-    running = await start(memory_bytes=16 * MIB, max_body_bytes=MIB, max_answer_bytes=MIB, body_timeout_seconds=0.5)
+    running = await start(memory_bytes=16 * MIB, max_body_bytes=MIB, max_response_bytes=MIB, body_timeout_seconds=0.5)
     head = POST + b"Content-Length: %d\r\n\r\n" % MIB
     incomplete = await running.connect(OTHER)
     await incomplete.send(head + bytes(MIB - 1))
@@ -183,7 +183,7 @@ async def test_the_memory_of_a_body_that_is_rejected_is_released_before_its_clie
 
 
 async def test_responses_that_nobody_reads_share_a_budget(start: Start) -> None:
-    running = await start(memory_bytes=16 * MIB, max_answer_bytes=LARGE)
+    running = await start(memory_bytes=16 * MIB, max_response_bytes=LARGE)
     ask = GET.replace(b"/", b"/bytes/%d" % LARGE, 1)
     slow = await running.connect(receive_buffer=65536)
     await slow.send(ask)
@@ -257,7 +257,7 @@ async def test_no_timeout_of_requests_applies_while_a_response_is_awaited(start:
 
 
 async def test_a_client_that_does_not_read_is_reset(start: Start) -> None:
-    running = await start(write_timeout_seconds=0.2, max_answer_bytes=LARGE)
+    running = await start(write_timeout_seconds=0.2, max_response_bytes=LARGE)
     slow = await running.connect(receive_buffer=65536)
     await slow.send(GET.replace(b"/", b"/bytes/%d" % LARGE, 1))
     await running.app.wait_requests(1)
@@ -267,7 +267,7 @@ async def test_a_client_that_does_not_read_is_reset(start: Start) -> None:
 
 
 async def test_a_client_that_reads_slowly_but_fast_enough_gets_everything(start: Start) -> None:
-    running = await start(write_timeout_seconds=0.2, max_answer_bytes=LARGE)
+    running = await start(write_timeout_seconds=0.2, max_response_bytes=LARGE)
     slow = await running.connect(receive_buffer=65536)
     await slow.send(GET.replace(b"/", b"/bytes/%d" % LARGE, 1))
     received = 0

@@ -2,7 +2,7 @@
 
 import pytest
 from fairlead_serving.bodies import MAX_CONTAINERS, dump_json, parse_json
-from fairlead_serving.errors import BadRequest, Unanswerable
+from fairlead_serving.errors import BadRequest, Unprocessable
 from fairlead_serving.limits import GIB, MIB, InvalidSetting, Limits
 
 
@@ -32,7 +32,7 @@ def test_an_invalid_setting_names_itself_its_value_and_what_was_expected(name: s
 
 @pytest.mark.parametrize("memory", [512 * MIB, 2 * GIB, 8 * GIB])
 def test_the_parts_of_the_memory_add_up_to_less_than_the_whole(memory: int) -> None:
-    limits = Limits(memory_bytes=memory, max_answer_bytes=16 * MIB)
+    limits = Limits(memory_bytes=memory, max_response_bytes=16 * MIB)
     connections = limits.max_connections * (limits.max_header_bytes + 65536)
     rest = 45 * MIB
     parts = limits.model_bytes + limits.buffered_bytes + limits.unsent_bytes
@@ -51,9 +51,9 @@ def test_a_body_that_is_no_json_is_rejected(body: bytes) -> None:
         parse_json(body)
 
 
-def test_a_document_that_cannot_be_sent_is_unanswerable() -> None:
+def test_a_document_that_cannot_be_sent_is_rejected() -> None:
     assert dump_json({"a": [1]}, 9) == b'{"a":[1]}'
-    with pytest.raises(Unanswerable, match="has 9 bytes, expected at most 8"):
+    with pytest.raises(Unprocessable, match="has 9 bytes, expected at most 8"):
         dump_json({"a": [1]}, 8)
-    with pytest.raises(Unanswerable, match="cannot be encoded as JSON"):
+    with pytest.raises(Unprocessable, match="cannot be encoded as JSON"):
         dump_json({"a": object()}, 100)

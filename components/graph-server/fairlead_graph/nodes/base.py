@@ -37,7 +37,7 @@ class Node(Protocol):
         """Call one of Seldon's methods; `aggregate` accepts several messages, all others one."""
 
     async def check(self) -> None:
-        """Raise NodeFailed unless the node answers."""
+        """Raise NodeFailed unless the node responds."""
 
     async def close(self) -> None:
         """Release the node's resources."""

@@ -15,7 +15,7 @@ from fairlead_contracts.graph import GraphNode as NodeSpec
 from fairlead_contracts.tensors import Array, TensorSpec
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors  # type: ignore[import-untyped]
 
-from ..errors import InvalidGraph, NodeFailed, NodeTooLate, NodeUnanswerable, RequestRejected
+from ..errors import InvalidGraph, NodeFailed, NodeOutOfMemory, NodeTooLate, RequestRejected
 from ..models import ModelFile
 from ..onnx_file import NotOnnx, OnnxFacts, inspect_onnx
 from ..roles import Method
@@ -82,7 +82,7 @@ class OnnxNode:
             if options.terminate:
                 raise NodeTooLate(self.name) from None
             if isinstance(error, MemoryError) or any(text in str(error) for text in _NO_MEMORY):
-                raise NodeUnanswerable(f"node {self.name}: needs more memory for this request than there is") from None
+                raise NodeOutOfMemory(f"node {self.name}: needs more memory for this request than there is") from None
             raise NodeFailed(self.name, _first_line(error)) from None
         self._seconds = time.perf_counter() - start
         for spec, output in zip(self.signature.outputs, outputs, strict=True):

@@ -36,7 +36,7 @@ class SeldonNode:
     _session: aiohttp.ClientSession | None = field(default=None, repr=False)
 
     async def call(self, method: Method, messages: Sequence[Message], context: Context) -> Message:
-        """Send Seldon's message and return the answer; raise NodeFailed, or RequestRejected for an invalid message."""
+        """Send a Seldon message and return the one in the response; raise NodeFailed or RequestRejected."""
         bodies = [_build_message(message, context.puid) for message in messages]
         document = {"seldonMessages": bodies} if method == "aggregate" else bodies[0]
         body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
@@ -44,11 +44,11 @@ class SeldonNode:
             async with asyncio.timeout_at(context.deadline):
                 status, content = await self._post(f"{self.url}/{method}", body)
         except TimeoutError:
-            problem = f"no answer to /{method} within {self.settings.node_timeout_seconds:g} s"
+            problem = f"no response to /{method} within {self.settings.node_timeout_seconds:g} s"
             raise NodeFailed(self.name, problem, 504) from None
         except aiohttp.ClientError as error:
             raise NodeFailed(self.name, f"/{method} at {self.url} failed: {error}", 502) from None
-        return self._read_answer(method, status, content, messages[0])
+        return self._read_response(method, status, content, messages[0])
 
     async def check(self) -> None:
         """Ping the microservice; any response except 5xx means that it is ready."""
@@ -56,7 +56,7 @@ class SeldonNode:
             async with self._pool().get(f"{self.url}/health/ping") as response:
                 status = response.status
         except (TimeoutError, aiohttp.ClientError) as error:
-            raise NodeFailed(self.name, f"{self.url} does not answer: {error or 'timeout'}", 503) from None
+            raise NodeFailed(self.name, f"{self.url} does not respond: {error or 'timeout'}", 503) from None
         if status >= 500:
             raise NodeFailed(self.name, f"{self.url}/health/ping answered {status}", 503)
 
@@ -84,7 +84,7 @@ class SeldonNode:
             self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
         return self._session
 
-    def _read_answer(self, method: Method, status: int, content: bytes, sent: Message) -> Message:
+    def _read_response(self, method: Method, status: int, content: bytes, sent: Message) -> Message:
         try:
             document = orjson.loads(content)
         except orjson.JSONDecodeError:

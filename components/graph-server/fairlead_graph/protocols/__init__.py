@@ -1,1 +1,1 @@
-"""The protocols: each decodes bytes to messages and encodes answers to bytes."""
+"""The protocols: each decodes bytes to messages and encodes responses to bytes."""

@@ -5,7 +5,7 @@ from typing import Any
 from fairlead_contracts.errors import ContractError, Words
 from fairlead_contracts.inference import AnswerError, check_answer
 from fairlead_serving.bodies import dump_json, parse_json
-from fairlead_serving.errors import Unanswerable
+from fairlead_serving.errors import Unprocessable
 
 from ..errors import NodeFailed, RequestRejected
 from ..execute import Run
@@ -17,7 +17,7 @@ from ..tensors import Message
 
 async def predict(service: Service, body: bytes, run: Run) -> tuple[bytes, str]:
     """Answer a prediction request; return the body and its puid; raise ServingError."""
-    inputs, limit = service.graph.inputs, service.settings.max_answer_bytes
+    inputs, limit = service.graph.inputs, service.settings.max_response_bytes
     document = parse_json(body)
     if inputs is not None and len(inputs) != 1:
         names = ", ".join(spec.name for spec in inputs)
@@ -27,17 +27,17 @@ async def predict(service: Service, body: bytes, run: Run) -> tuple[bytes, str]:
         meta = parse_meta(document)
         if puid := meta.get("puid"):
             run.context = Context(puid, run.context.deadline)
-        answer = await service.infer(message, run)
-        check_answer(answer.message.tensors, limit)
+        output = await service.infer(message, run)
+        check_answer(output.tensors, limit)
     except AnswerError as error:
-        raise Unanswerable(str(error)) from None
+        raise Unprocessable(str(error)) from None
     except ContractError as error:
         raise RequestRejected.from_contract(error) from None
     response = {
-        "data": build_data(_only_tensor(service, answer.message), answer.message.columns, form),
+        "data": build_data(_only_tensor(service, output), output.columns, form),
         "meta": {
             "puid": run.context.puid,
-            "tags": dict(answer.message.tags),
+            "tags": dict(output.tags),
             "routing": run.routing,
             "requestPath": run.path,
         },

@@ -1,4 +1,4 @@
-"""The workshop: builds a bundle from an onnx-model artifact, published only if its accuracy drops little enough."""
+"""Build a bundle from an onnx-model artifact; it is published only if its accuracy drops little enough."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ PRODUCER = f"fairlead-edge/{__version__}"
 
 
 @dataclass(frozen=True)
-class Request:
+class BundleRequest:
     """The bundle to build, its sources, and the maximum drop in accuracy."""
 
     model_uri: str
@@ -43,7 +43,7 @@ class Request:
     parity_split: str = "test"
 
 
-def make_bundle(request: Request) -> tuple[Manifest, BundleParity]:
+def build_bundle(request: BundleRequest) -> tuple[Manifest, BundleParity]:
     """Quantize, compare, publish; raise QuantizationRejected, InputUnusable or ArtifactError without publishing."""
     with tempfile.TemporaryDirectory() as folder:
         source, data, out = Path(folder, "source"), Path(folder, "data"), Path(folder, "out")
@@ -74,7 +74,7 @@ def make_bundle(request: Request) -> tuple[Manifest, BundleParity]:
     return manifest, parity
 
 
-def _write_description(request: Request, out: Path) -> None:
+def _write_description(request: BundleRequest, out: Path) -> None:
     digest = hashlib.sha256((out / MODEL_FILE).read_bytes()).hexdigest()
     description = BundleDescription(
         name=request.name,
