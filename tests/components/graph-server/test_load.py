@@ -3,6 +3,8 @@
 import io
 import json
 import pickle
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -201,3 +203,8 @@ def test_an_invalid_setting_is_rejected_by_name(start: Callable[..., Any]) -> No
     assert server.process.wait(30) == 1
     line = json.loads(server.log.read_text())
     assert (line["at"], line["reason"]) == ("FAIRLEAD_MAX_IN_FLIGHT", "got 'many', expected an integer of at least 1")
+
+
+def test_a_graph_without_remote_nodes_imports_no_http_client() -> None:
+    code = "import sys, fairlead_graph.model_process; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

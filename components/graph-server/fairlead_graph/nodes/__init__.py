@@ -1,11 +1,20 @@
 """The kinds of node, by the field of graph.json that each belongs to (`fairlead_contracts.graph.SOURCES`)."""
 
-from . import onnx, seldon
+from fairlead_contracts.graph import GraphNode as NodeSpec
+
+from . import onnx
 from .base import Context, Node, NodeKind, Resources
+
+
+def _load_remote(spec: NodeSpec, at: str, resources: Resources) -> Node:
+    from . import seldon  # most graphs have no remote node, and its HTTP client takes a quarter of a second to import
+
+    return seldon.KIND.load(spec, at, resources)
+
 
 KINDS: dict[str, NodeKind] = {
     "model_uri": onnx.KIND,
-    "endpoint": seldon.KIND,
+    "endpoint": NodeKind(_load_remote),
 }
 
 __all__ = ["KINDS", "Context", "Node", "NodeKind", "Resources"]

@@ -16,8 +16,8 @@ from fairlead.core.model_deployment.checks import count_containers
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 from fairlead.core.settings import Settings
 
-# Both processes of a graph server with a small model need 142 MiB (resident; 116 MiB if shared pages count once), and
-# the largest valid requests about 10 MiB more; the rest is for the model.
+# Both processes of a graph server with a small model need 130 MiB (resident; 106 MiB if shared pages count once), 12
+# more with remote nodes, and up to 26 more for the largest valid requests; the rest is for the model.
 _GRAPH_SERVER_RESOURCES = {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "2Gi"}}
 
 
