@@ -20,13 +20,15 @@ from fairlead_contracts.termination import (
 )
 
 from .backends import BACKENDS, Rendezvous
-from .coordinator import Coordinator, Run
+from .coordinator import Coordinator
+from .run import Assigned, Run
 from .server import LauncherServer
 from .settings import SettingsError, Timing, read_key
 
 log = logging.getLogger("launcher")
 
 _TICK = 0.2
+_LOG_SECONDS = 30.0
 
 
 class _Terminated(BaseException):
@@ -64,17 +66,21 @@ def _terminate(*_: object) -> NoReturn:
 
 def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
     backend, timing = BACKENDS[settings.backend], Timing.from_environment(settings, settings.workers)
-    coordinator = Coordinator(Run(settings.workers, settings.slots, settings.attempt), backend, timing)
+    coordinator = Coordinator(Run(settings.workers, settings.slots, settings.attempt, backend, timing))
     server = LauncherServer(settings.bind_address, LAUNCHER_PORT, coordinator, key)
     log.info("job=%s attempt=%d waiting for workers=%d", settings.job, settings.attempt, settings.workers)
     rendezvous: Rendezvous | None = None
+    logged = time.monotonic()
     try:
-        if _wait_for_workers(coordinator):
-            members = coordinator.members() or []
-            rendezvous = backend.start(members, settings.bind_address, settings.address)
-            coordinator.start(rendezvous.slots)
-            log.info("all workers registered: %s", " ".join(f"{m.worker}={m.address}" for m in members))
-            while not coordinator.decide():
+        while not coordinator.state.ended:
+            if order := coordinator.decide():
+                rendezvous = backend.start(order.members, settings.bind_address, settings.address)
+                coordinator.assigned(Assigned(order.membership, rendezvous.slots))
+                log.info("all workers registered: %s", " ".join(f"{m.worker}={m.address}" for m in order.members))
+            if rendezvous is None and time.monotonic() - logged > _LOG_SECONDS:
+                logged = time.monotonic()
+                log.info("still waiting for workers %s", coordinator.missing())
+            if not coordinator.state.ended:
                 coordinator.wait(_TICK)
         _wait_for_agents(coordinator, timing.stop_grace + 5)
     finally:
@@ -82,24 +88,12 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
         server.stop()
         if rendezvous is not None:
             rendezvous.stop()
-    if coordinator.cause is not None:
-        log.error("failed: %s", coordinator.cause)
-        return 1, FailureReport(failure=coordinator.cause)
-    log.info("succeeded: model=%s", coordinator.model.uri if coordinator.model else None)
-    return 0, SuccessReport(model=coordinator.model, progress=coordinator.progress)
-
-
-def _wait_for_workers(coordinator: Coordinator) -> bool:
-    """Wait for all workers; return False if a worker failed first, or did not register in time."""
-    logged = time.monotonic()
-    while coordinator.members() is None:
-        if coordinator.decide():
-            return False
-        coordinator.wait(_TICK)
-        if time.monotonic() - logged > 30:
-            logged = time.monotonic()
-            log.info("still waiting for workers %s", coordinator.missing())
-    return not coordinator.decide()
+    state = coordinator.state
+    if state.cause is not None:
+        log.error("failed: %s", state.cause)
+        return 1, FailureReport(failure=state.cause)
+    log.info("succeeded: model=%s", state.model.uri if state.model else None)
+    return 0, SuccessReport(model=state.model, progress=state.progress)
 
 
 def _wait_for_agents(coordinator: Coordinator, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""Progress of a training run: rank 0's script writes it, its agent reads it, and the launcher adds an ETA."""
+"""Progress of a training run: rank 0's script writes it, its agent reads it."""
 
 import json
 import math
@@ -76,25 +76,3 @@ def read_progress(file: Path) -> ProgressReport | None:
             return ProgressReport.salvage_json(opened.read(ProgressReport.max_bytes + 1))
     except OSError:
         return None
-
-
-class Eta:
-    """Estimate the remaining seconds from the recent rate of steps."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, int]] = deque()
-
-    def estimate(self, progress: ProgressReport, now: float) -> int | None:
-        """Record the progress; return whole seconds, or None until a rate is known."""
-        step, total = progress.step, progress.total_steps
-        if self._seen and step < self._seen[-1][1]:
-            self._seen.clear()
-        if not self._seen or step > self._seen[-1][1]:
-            self._seen.append((now, step))
-        while now - self._seen[0][0] > _WINDOW and len(self._seen) > 2:
-            self._seen.popleft()
-        if total is None or total <= step:
-            return 0 if total is not None else None
-        (start, first), (_, last) = self._seen[0], self._seen[-1]
-        # Measure up to now instead of the last step, so that the ETA of a hanging run grows.
-        return math.ceil((total - last) * (now - start) / (last - first)) if last > first else None

@@ -20,7 +20,8 @@ from fairlead_contracts.environment import MAX_WORKERS
 from fairlead_contracts.launcher_status import PATH as STATUS_PATH
 
 from .channel import NONCE, RequestGuard, matches_digest, sign_answer
-from .coordinator import Coordinator, Rejected
+from .coordinator import Coordinator
+from .run import Rejected
 
 log = logging.getLogger("launcher")
 

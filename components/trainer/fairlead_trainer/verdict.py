@@ -1,5 +1,6 @@
 """Judgement of a run: which failure is the cause, and whether the run has succeeded. Pure: the time is an argument."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fairlead_contracts.termination import Failure
@@ -11,12 +12,14 @@ _BACKLOG = 5.0
 """Seconds in which requests that arrived during a pause are read, although their senders may be gone."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Agent:
     """A registered worker, as the launcher knows it."""
 
     instance: str
     member: Member
+    since: float
+    """When it registered."""
     seen: float
     """When its last request arrived."""
     finished: bool = False
@@ -25,14 +28,14 @@ class Agent:
     """Whether all of its processes exited with 0."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Facts:
     """What the launcher knows of a run; times are of its monotonic clock, in seconds."""
 
     workers: int
     started: float
-    agents: dict[int, Agent] = field(default_factory=dict)
-    failures: list[Failure] = field(default_factory=list)
+    agents: Mapping[int, Agent] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
     failed: float = 0.0
     """When the first failure was reported."""
     first: float | None = None
@@ -47,6 +50,10 @@ class Facts:
     def silence(self, agent: Agent, now: float) -> float:
         """Return for how long an agent has been silent while the launcher could hear it."""
         return now - max(agent.seen, self.resumed)
+
+    def count_active(self, limit: float, now: float) -> int:
+        """Return how many agents have not finished and have not been silent for longer than a limit."""
+        return sum(not agent.finished and self.silence(agent, now) <= limit for agent in self.agents.values())
 
 
 def find_cause(facts: Facts, backend: Backend, timing: Timing, now: float) -> Failure | None:

@@ -23,7 +23,8 @@ from fairlead_trainer.channel import (
     sign_answer,
 )
 from fairlead_trainer.client import ChannelError, LauncherClient, RequestRejected
-from fairlead_trainer.coordinator import Coordinator, Run
+from fairlead_trainer.coordinator import Coordinator
+from fairlead_trainer.run import Run
 from fairlead_trainer.server import LauncherServer
 from fairlead_trainer.settings import Timing
 
@@ -103,7 +104,7 @@ def test_an_answer_is_bound_to_its_request_and_status() -> None:
 @pytest.fixture
 def server() -> Iterator[LauncherServer]:
     """Serve a run of one worker on loopback."""
-    coordinator = Coordinator(Run(workers=1, slots=1, attempt=0), BACKENDS["horovod"], Timing(0.2, 4, 1))
+    coordinator = Coordinator(Run(1, 1, 0, BACKENDS["horovod"], Timing(0.2, 4, 1)))
     server = LauncherServer("127.0.0.1", 0, coordinator, KEY)
     yield server
     server.stop()

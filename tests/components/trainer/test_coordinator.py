@@ -1,5 +1,7 @@
-"""Results of runs: which failure is the cause, which worker is lost, when a run has succeeded."""
+"""Runs: which failure is the cause, which worker is lost, when a run has succeeded, and what the status says."""
 
+import threading
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -7,11 +9,13 @@ import pytest
 from fairlead_contracts.termination import Failure
 from fairlead_trainer.backends import BACKENDS
 from fairlead_trainer.backends.base import Slot
-from fairlead_trainer.coordinator import Coordinator, Rejected, Run
+from fairlead_trainer.coordinator import Coordinator
+from fairlead_trainer.run import Assigned, Rejected, Run
 from fairlead_trainer.settings import Timing
 
 SILENCE = 15.0
 MODEL = {"uri": "file:///m", "digest": "sha256:" + "ab" * 32, "version": "v1"}
+ADDRESS = {"slots": 1, "address": "127.0.0.1", "interface": "lo"}
 
 
 class Clock:
@@ -28,14 +32,20 @@ def clock() -> Clock:
     return Clock()
 
 
+def build_run(workers: int, **timing: float) -> Run:
+    return Run(workers, 1, 0, BACKENDS["horovod"], Timing(1, SILENCE, 5, **timing))
+
+
 @pytest.fixture
 def run(clock: Clock) -> Coordinator:
     """Return a running job of three workers."""
-    coordinator = Coordinator(Run(3, 1, 0), BACKENDS["horovod"], Timing(1, SILENCE, 5), clock)
+    coordinator = Coordinator(build_run(3), clock)
     for worker in range(3):
-        extra = {"slots": 1, "address": "127.0.0.1", "interface": "lo"}
-        assert coordinator.register(identity(worker) | extra)["state"] == "wait"
-    coordinator.start({worker: [Slot(worker, {})] for worker in range(3)})
+        assert coordinator.register(identity(worker) | ADDRESS)["state"] == "wait"
+    order = coordinator.decide()
+    assert order is not None
+    assert [member.worker for member in order.members] == [0, 1, 2]
+    coordinator.assigned(Assigned(order.membership, {worker: [Slot(worker, {})] for worker in range(3)}))
     return coordinator
 
 
@@ -43,16 +53,24 @@ def identity(worker: int) -> dict[str, Any]:
     return {"worker": worker, "attempt": 0, "instance": f"agent-{worker}"}
 
 
+def ended(coordinator: Coordinator) -> bool:
+    """Let the launcher judge the run; return whether it has ended."""
+    assert coordinator.decide() is None
+    return coordinator.state.ended
+
+
 def failure(worker: int, tail: str) -> Failure:
     return Failure(worker=worker, rank=worker, exit_code=1, reason="Exited", log_tail=tail)
 
 
 def fail(coordinator: Coordinator, known: Failure) -> None:
-    """Record a failure without the request, which waits for the result."""
+    """Report a failure from a thread of its own: the request waits for the result."""
     assert known.worker is not None
-    coordinator._add_failure(known)
-    coordinator._facts.failed = coordinator._clock()
-    coordinator._facts.agents[known.worker].finished = True
+    message = identity(known.worker) | {"failure": known.to_json()}
+    before = len(coordinator.state.facts.failures)
+    threading.Thread(target=coordinator.finish, args=(message,), daemon=True).start()
+    while len(coordinator.state.facts.failures) == before:
+        pass
 
 
 def succeed(coordinator: Coordinator, worker: int, **extra: Any) -> None:
@@ -62,10 +80,10 @@ def succeed(coordinator: Coordinator, worker: int, **extra: Any) -> None:
 
 def test_all_finished_is_success(run: Coordinator) -> None:
     for worker in range(3):
-        assert not run.decide()
+        assert not ended(run)
         succeed(run, worker, model=MODEL if worker == 0 else None)
-    assert run.decide()
-    assert (run.phase, run.model and run.model.to_json()) == ("Succeeded", MODEL)
+    assert ended(run)
+    assert (run.state.phase, run.state.model and run.state.model.to_json()) == ("Succeeded", MODEL)
 
 
 def test_rank_0_learns_when_it_is_the_last(run: Coordinator) -> None:
@@ -78,17 +96,17 @@ def test_rank_0_learns_when_it_is_the_last(run: Coordinator) -> None:
 
 def test_a_root_cause_fails_the_run_at_once(run: Coordinator) -> None:
     fail(run, failure(1, "KeyError: 'x'"))
-    assert run.decide()
-    assert run.cause == failure(1, "KeyError: 'x'")
+    assert ended(run)
+    assert run.state.cause == failure(1, "KeyError: 'x'")
     assert run.heartbeat(identity(0))["state"] == "stop"
 
 
 def test_a_consequence_waits_for_its_cause(run: Coordinator) -> None:
     fail(run, failure(0, "horovod.common.exceptions.HorovodInternalError: Connection closed by peer"))
-    assert not run.decide()
+    assert not ended(run)
     fail(run, failure(2, "exit"))
-    assert run.decide()
-    assert run.cause == failure(2, "exit")
+    assert ended(run)
+    assert run.state.cause == failure(2, "exit")
 
 
 def test_a_consequence_is_the_cause_if_all_other_workers_are_healthy(run: Coordinator, clock: Clock) -> None:
@@ -98,30 +116,30 @@ def test_a_consequence_is_the_cause_if_all_other_workers_are_healthy(run: Coordi
         clock.now += 1
         run.heartbeat(identity(1))
         run.heartbeat(identity(2))
-        assert not run.decide()
+        assert not ended(run)
     clock.now += 1
-    assert run.decide()
-    assert run.cause == consequence
+    assert ended(run)
+    assert run.state.cause == consequence
 
 
 def test_after_a_consequence_a_silent_worker_is_the_cause(run: Coordinator, clock: Clock) -> None:
     fail(run, failure(0, "HorovodInternalError"))
     clock.now += 5.5
     run.heartbeat(identity(2))
-    assert run.decide()
-    assert run.cause is not None
-    assert (run.cause.worker, run.cause.reason) == (1, "LostWorker")
+    assert ended(run)
+    assert run.state.cause is not None
+    assert (run.state.cause.worker, run.state.cause.reason) == (1, "LostWorker")
 
 
 def test_a_worker_is_lost_after_the_silence_limit_and_not_before(run: Coordinator, clock: Clock) -> None:
     clock.now += SILENCE
-    assert not run.decide()
+    assert not ended(run)
     clock.now += 0.1
     for worker in (0, 2):
         run.heartbeat(identity(worker))
-    assert run.decide()
-    assert run.cause is not None
-    assert (run.cause.worker, run.cause.reason) == (1, "LostWorker")
+    assert ended(run)
+    assert run.state.cause is not None
+    assert (run.state.cause.worker, run.state.cause.reason) == (1, "LostWorker")
 
 
 def test_a_finished_worker_may_be_silent(run: Coordinator, clock: Clock) -> None:
@@ -130,7 +148,7 @@ def test_a_finished_worker_may_be_silent(run: Coordinator, clock: Clock) -> None
     run.heartbeat(identity(0))
     run.heartbeat(identity(2))
     clock.now += 2
-    assert not run.decide()
+    assert not ended(run)
     assert run.status()["workers"] == {"ready": 3, "desired": 3, "registered": 3}
 
 
@@ -140,7 +158,7 @@ def test_an_end_without_a_failure_needs_the_exit_code_0_of_each_slot(run: Coordi
         run.finish(identity(1) | {"exitCodes": codes})
     succeed(run, 0)
     succeed(run, 2)
-    assert not run.decide()
+    assert not ended(run)
 
 
 def test_a_worker_that_lost_the_launcher_is_no_success_and_blames_nobody(run: Coordinator) -> None:
@@ -148,28 +166,28 @@ def test_a_worker_that_lost_the_launcher_is_no_success_and_blames_nobody(run: Co
     succeed(run, 1)
     run.finish(identity(2) | {"stopped": "worker 2 stopped: no answer"})
     assert run.status()["workers"] == {"ready": 2, "desired": 3, "registered": 3}
-    assert run.decide()
-    assert run.cause == Failure(worker=None, reason="LostLauncher", log_tail="worker 2 stopped: no answer")
+    assert ended(run)
+    assert run.state.cause == Failure(worker=None, reason="LostLauncher", log_tail="worker 2 stopped: no answer")
 
 
 def test_a_failure_explains_more_than_a_lost_launcher(run: Coordinator) -> None:
     run.finish(identity(2) | {"stopped": "worker 2 stopped: no answer"})
-    assert not run.decide()
+    assert not ended(run)
     fail(run, failure(1, "exit"))
-    assert run.decide()
-    assert run.cause == failure(1, "exit")
+    assert ended(run)
+    assert run.state.cause == failure(1, "exit")
 
 
 def test_a_worker_that_is_silent_after_a_pause_of_the_launcher_is_not_blamed(run: Coordinator, clock: Clock) -> None:
     run.wait(0)
     clock.now += 24  # SIGSTOP, SIGCONT
     run.wait(0)
-    assert not run.decide()
+    assert not ended(run)
     run.heartbeat(identity(0))  # It was sent before the pause and read after it.
     clock.now += SILENCE + 1
-    assert run.decide()
-    assert run.cause is not None
-    assert (run.cause.worker, run.cause.reason) == (None, "LostLauncher")
+    assert ended(run)
+    assert run.state.cause is not None
+    assert (run.state.cause.worker, run.state.cause.reason) == (None, "LostLauncher")
 
 
 def test_a_worker_that_is_lost_long_after_a_pause_is_named(run: Coordinator, clock: Clock) -> None:
@@ -182,39 +200,37 @@ def test_a_worker_that_is_lost_long_after_a_pause_is_named(run: Coordinator, clo
     clock.now += SILENCE + 1
     for worker in (0, 2):
         run.heartbeat(identity(worker))
-    assert run.decide()
-    assert run.cause is not None
-    assert (run.cause.worker, run.cause.reason) == (1, "LostWorker")
+    assert ended(run)
+    assert run.state.cause is not None
+    assert (run.state.cause.worker, run.state.cause.reason) == (1, "LostWorker")
 
 
 def test_missing_workers_are_waited_for_until_a_deadline_that_the_first_registration_starts(clock: Clock) -> None:
-    timing = Timing(1, SILENCE, 5, registration=600)
-    coordinator = Coordinator(Run(20, 1, 0), BACKENDS["horovod"], timing, clock)
+    coordinator = Coordinator(build_run(20, registration=600), clock)
     clock.now += 86400  # Pods that wait for nodes have no deadline here.
-    assert not coordinator.decide()
+    assert not ended(coordinator)
     waiting = coordinator.status()["waiting"]
     assert (waiting["workers"], waiting["until"]) == (list(range(16)), None)
-    extra = {"slots": 1, "address": "127.0.0.1", "interface": "lo"}
     for _ in range(60):
-        coordinator.register(identity(3) | extra)
-        assert not coordinator.decide()
+        coordinator.register(identity(3) | ADDRESS)
+        assert not ended(coordinator)
         clock.now += 10
     status = coordinator.status()
     assert (status["phase"], status["workers"]) == ("Waiting", {"ready": 1, "desired": 20, "registered": 1})
     assert datetime.fromisoformat(status["waiting"]["until"]) > datetime.fromisoformat(status["waiting"]["since"])
     clock.now += 1
-    coordinator.register(identity(3) | extra)
-    assert coordinator.decide()
+    coordinator.register(identity(3) | ADDRESS)
+    assert ended(coordinator)
     text = "worker 0 did not register within 600 s of the first worker (nor did 18 others)"
-    assert coordinator.cause == Failure(worker=0, reason="NotRegistered", log_tail=text)
+    assert coordinator.state.cause == Failure(worker=0, reason="NotRegistered", log_tail=text)
 
 
 def test_a_worker_that_is_lost_before_all_have_registered_fails_the_job(clock: Clock) -> None:
-    coordinator = Coordinator(Run(2, 1, 0), BACKENDS["horovod"], Timing(1, SILENCE, 5), clock)
-    coordinator.register(identity(0) | {"slots": 1, "address": "127.0.0.1", "interface": "lo"})
+    coordinator = Coordinator(build_run(2), clock)
+    coordinator.register(identity(0) | ADDRESS)
     assert coordinator.missing() == [1]
     clock.now += SILENCE + 1
-    assert coordinator.decide()
+    assert ended(coordinator)
     assert coordinator.status()["phase"] == "Failed"
 
 
@@ -235,3 +251,37 @@ def test_invalid_progress_changes_nothing(run: Coordinator) -> None:
     for progress in useless:
         run.heartbeat(identity(0) | {"progress": progress})
     assert run.status()["progress"] is None
+
+
+def test_each_membership_is_assigned_once_and_an_outdated_assignment_starts_nothing(clock: Clock) -> None:
+    coordinator = Coordinator(build_run(2), clock)
+    for worker in (1, 0):
+        coordinator.register(identity(worker) | ADDRESS)
+    order = coordinator.decide()
+    assert order is not None
+    assert coordinator.decide() is None
+    slots = {worker: [Slot(worker, {})] for worker in range(2)}
+    coordinator.assigned(Assigned(replace(order.membership, epoch=7), slots))
+    assert coordinator.register(identity(0) | ADDRESS) == {"state": "wait"}
+    coordinator.assigned(Assigned(order.membership, slots))
+    assert coordinator.register(identity(1) | ADDRESS) == {"state": "run", "slots": [{"rank": 1, "environment": {}}]}
+
+
+def test_a_second_agent_of_a_worker_is_rejected(run: Coordinator) -> None:
+    other = identity(1) | {"instance": "another"}
+    for request, message in ((run.register, other | ADDRESS), (run.heartbeat, other)):
+        with pytest.raises(Rejected, match="worker 1 is registered by another agent"):
+            request(message)
+    with pytest.raises(Rejected, match="worker 1 is registered by another agent"):
+        run.finish(other | {"stopped": "gone"})
+    assert not ended(run)
+
+
+def test_the_report_of_a_failure_is_answered_once_the_run_has_failed(run: Coordinator) -> None:
+    answers: list[dict[str, Any]] = []
+    consequence = identity(0) | {"failure": failure(0, "HorovodInternalError").to_json()}
+    waiting = threading.Thread(target=lambda: answers.append(run.finish(consequence)))
+    waiting.start()
+    cause = run.finish(identity(2) | {"failure": failure(2, "exit").to_json()})
+    waiting.join()
+    assert (cause, answers) == ({"state": "stop", "cause": True}, [{"state": "stop", "cause": False}])

@@ -1,0 +1,55 @@
+"""The agents' requests, checked and turned into events of a run. Errors name field, value and what was expected."""
+
+from typing import Any, TypeVar
+
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.progress import ProgressReport
+from fairlead_contracts.termination import Failure, PublishedModel
+
+from .backends.base import Member
+from .membership import MemberId
+from .run import Beat, Finished, Registered, Rejected, Run
+
+_Part = TypeVar("_Part", Failure, PublishedModel)
+
+
+def read_registration(run: Run, message: dict[str, Any]) -> Registered:
+    """Return the event of a registration; raise Rejected, or KeyError for a missing field."""
+    id_ = _read_id(run, message)
+    if message.get("slots") != run.slots:
+        raise Rejected(f"slots: got {message.get('slots')!r}, expected {run.slots}")
+    address, interface = str(message["address"]), str(message["interface"])
+    return Registered(id_, Member(id_.worker, address, interface, run.slots, str(message.get("peer"))))
+
+
+def read_heartbeat(run: Run, message: dict[str, Any]) -> Beat:
+    """Return the event of a heartbeat; raise Rejected, or KeyError for a missing field."""
+    return Beat(_read_id(run, message), ProgressReport.salvage(message.get("progress")))
+
+
+def read_end(run: Run, message: dict[str, Any]) -> Finished:
+    """Return the event of a worker's end; raise Rejected, or KeyError for a missing field."""
+    return Finished(
+        _read_id(run, message),
+        codes=message.get("exitCodes"),
+        failure=_read(Failure, message, "failure"),
+        stopped=str(message["stopped"]) if "stopped" in message else None,
+        model=_read(PublishedModel, message, "model"),
+        progress=ProgressReport.salvage(message.get("progress")),
+    )
+
+
+def _read_id(run: Run, message: dict[str, Any]) -> MemberId:
+    worker = message.get("worker")
+    if type(worker) is not int or not 0 <= worker < run.workers:
+        raise Rejected(f"worker: got {worker!r}, expected 0 to {run.workers - 1}")
+    if message.get("attempt") != run.attempt:
+        raise Rejected(f"attempt: got {message.get('attempt')!r}, expected {run.attempt}")
+    return MemberId(worker, str(message["instance"]))
+
+
+def _read(kind: type[_Part], message: dict[str, Any], key: str) -> _Part | None:
+    try:
+        return None if message.get(key) is None else kind.parse(message[key], key)
+    except ContractError as error:
+        raise Rejected(str(error)) from None
