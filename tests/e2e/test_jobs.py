@@ -26,13 +26,14 @@ def wait_until_finished(kubectl: Kubectl, name: str) -> Object:
     return dict(wait_for(ended, f"{name} to end", 180))
 
 
-def test_plain_horovod_script_runs_unmodified(kubectl: Kubectl, operator: None) -> None:
-    kubectl("apply", "-k", str(CHECKOUT / "examples" / "plain-horovod"), "-n", NAMESPACE)
-    job = wait_until_finished(kubectl, "plain-horovod")
+@pytest.mark.parametrize("example", ["plain-horovod", "plain-torchrun"])
+def test_plain_script_runs_unmodified(kubectl: Kubectl, operator: None, example: str) -> None:
+    kubectl("apply", "-k", str(CHECKOUT / "examples" / example), "-n", NAMESPACE)
+    job = wait_until_finished(kubectl, example)
     assert job["status"]["phase"] == "Succeeded", job["status"]
-    log = kubectl("logs", "plain-horovod-worker-0", "-n", NAMESPACE)
+    log = kubectl("logs", f"{example}-worker-0", "-n", NAMESPACE)
     assert "loss" in log
-    kubectl("delete", "tj", "plain-horovod", "-n", NAMESPACE)
+    kubectl("delete", "tj", example, "-n", NAMESPACE)
 
 
 @pytest.mark.parametrize(

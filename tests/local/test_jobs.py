@@ -44,11 +44,12 @@ def run_job(cluster: LocalCluster, name: str, **changes: Any) -> Object:
     return condition(finish(cluster, name), "Failed")
 
 
-def test_plain_horovod_script_runs_unmodified(fairlead: LocalCluster) -> None:
-    fairlead.kubectl("apply", "-k", str(CHECKOUT / "examples" / "plain-horovod"))
-    job = finish(fairlead, "plain-horovod")
+@pytest.mark.parametrize("example", ["plain-horovod", "plain-torchrun"])
+def test_plain_script_runs_unmodified(fairlead: LocalCluster, example: str) -> None:
+    fairlead.kubectl("apply", "-k", str(CHECKOUT / "examples" / example))
+    job = finish(fairlead, example)
     assert job["status"]["phase"] == "Succeeded", job["status"]
-    assert "loss" in fairlead.kubectl("logs", "plain-horovod-worker-0")
+    assert "loss" in fairlead.kubectl("logs", f"{example}-worker-0")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ REJECTIONS = (
     _job("negative replicas", ("replicas",), "Invalid value: -1", spec__workers__replicas=-1),
     _job("huge replicas", ("replicas", "512"), "Invalid value: 100000", spec__workers__replicas=100000),
     _job("no slots", ("slots",), "Invalid value: 0", spec__workers__slots=0),
-    _job("an unknown launcher", ("launcher", "Horovod"), '"Hoarovod"', spec__launcher="Hoarovod"),
+    _job("an unknown launcher", ("launcher", "Horovod", "Torchrun"), '"Hoarovod"', spec__launcher="Hoarovod"),
     _job("no container named trainer", ("expected one container named trainer",),
          **{f"{_POD}containers": [_TRAINER | {"name": "main"}]}),
     _job("no command", ("command", "expected the training command"),

@@ -19,7 +19,7 @@ from fairlead_contracts.termination import (
     write_report,
 )
 
-from .backends import BACKENDS, Rendezvous
+from .backends import BACKENDS, Launch
 from .coordinator import Coordinator
 from .run import Assigned, Run
 from .server import LauncherServer
@@ -69,15 +69,16 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
     coordinator = Coordinator(Run(settings.workers, settings.slots, settings.attempt, backend, timing))
     server = LauncherServer(settings.bind_address, LAUNCHER_PORT, coordinator, key)
     log.info("job=%s attempt=%d waiting for workers=%d", settings.job, settings.attempt, settings.workers)
-    rendezvous: Rendezvous | None = None
-    logged = time.monotonic()
+    rendezvous = backend.begin(Launch(settings.job, settings.attempt, settings.bind_address, settings.address))
+    started, logged = False, time.monotonic()
     try:
         while not coordinator.state.ended:
             if order := coordinator.decide():
-                rendezvous = backend.start(order.members, settings.bind_address, settings.address)
-                coordinator.assigned(Assigned(order.membership, rendezvous.slots))
+                slots = rendezvous.assign(order.members, order.membership.epoch)
+                started = True
+                coordinator.assigned(Assigned(order.membership, slots))
                 log.info("all workers registered: %s", " ".join(f"{m.worker}={m.address}" for m in order.members))
-            if rendezvous is None and time.monotonic() - logged > _LOG_SECONDS:
+            if not started and time.monotonic() - logged > _LOG_SECONDS:
                 logged = time.monotonic()
                 log.info("still waiting for workers %s", coordinator.missing())
             if not coordinator.state.ended:
@@ -86,8 +87,7 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
     finally:
         coordinator.close()
         server.stop()
-        if rendezvous is not None:
-            rendezvous.stop()
+        rendezvous.stop()
     state = coordinator.state
     if state.cause is not None:
         log.error("failed: %s", state.cause)

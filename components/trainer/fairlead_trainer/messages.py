@@ -18,8 +18,11 @@ def read_registration(run: Run, message: dict[str, Any]) -> Registered:
     id_ = _read_id(run, message)
     if message.get("slots") != run.slots:
         raise Rejected(f"slots: got {message.get('slots')!r}, expected {run.slots}")
+    port = message.get("port", 0)
+    if type(port) is not int or not 0 <= port < 65536:
+        raise Rejected(f"port: got {str(port)[:20]!r}, expected 0 to 65535")
     address, interface = str(message["address"]), str(message["interface"])
-    return Registered(id_, Member(id_.worker, address, interface, run.slots, str(message.get("peer"))))
+    return Registered(id_, Member(id_.worker, address, interface, run.slots, str(message.get("peer")), port))
 
 
 def read_heartbeat(run: Run, message: dict[str, Any]) -> Beat:

@@ -1,4 +1,4 @@
-"""Network helpers: find an address's interface, and bind a server to an address."""
+"""Network helpers: find an address's interface or a free port, and bind a server to an address."""
 
 import fcntl
 import ipaddress
@@ -24,6 +24,13 @@ def find_interface(address: str) -> str:
             if socket.inet_ntoa(answer[20:24]) == address:
                 return name
     raise OSError(f"POD_IP: got {address}, expected the IPv4 address of one of {', '.join(names)}")
+
+
+def find_port(address: str) -> int:
+    """Return a TCP port that is free at an IPv4 address now; raise OSError if the address is not local."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind((address, 0))
+        return int(probe.getsockname()[1])
 
 
 def bind_without_lookup(server: HTTPServer) -> None:

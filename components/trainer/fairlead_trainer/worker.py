@@ -18,7 +18,7 @@ from .backends import Backend
 from .client import ChannelError, LauncherClient, RequestRejected, retry
 from .data import fetch_dataset, publish_model
 from .heartbeat import Heartbeat
-from .network import find_interface
+from .network import find_interface, find_port
 from .outcome import Failed, Outcome, Stopped
 from .processes import Event, Exit, OthersFinished, ProcessSet, StopOrder
 from .settings import HEARTBEATS_PER_SECOND, Timing
@@ -107,6 +107,7 @@ class Worker:
             "slots": settings.slots,
             "address": settings.address,
             "interface": find_interface(settings.address),
+            "port": find_port(settings.address),
         }
 
         def register() -> dict[str, Any]:

@@ -116,7 +116,7 @@ class TrainingJobSpec(ApiModel):
         immutable("model", optional=True),
     )
 
-    launcher: Literal["Horovod"] = "Horovod"
+    launcher: Literal["Horovod", "Torchrun"] = "Horovod"
     """The framework that launches and connects the training processes."""
     launcher_template: LauncherTemplate | None = None
     """The template of the launcher pod, such as its resources, labels and affinity."""

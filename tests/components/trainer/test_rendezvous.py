@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from fairlead_trainer.backends import BACKENDS
-from fairlead_trainer.backends.base import Member, Rendezvous
+from fairlead_trainer.backends.base import Launch, Member, Rendezvous
 
 _NETWORKS = itertools.count(1)
 
@@ -41,8 +41,9 @@ class Running:
 def running() -> Iterator[Running]:
     network = f"127.{os.getpid() % 200 + 20}.{next(_NETWORKS) + 200}"
     members = [Member(worker, f"{network}.{10 + worker}", "lo", 1, f"{network}.{20 + worker}") for worker in (0, 1)]
-    rendezvous = BACKENDS["horovod"].start(members, f"{network}.1", f"{network}.1")
-    yield Running(rendezvous, network, int(rendezvous.slots[0][0].environment["HOROVOD_GLOO_RENDEZVOUS_PORT"]))
+    rendezvous = BACKENDS["horovod"].begin(Launch("job", 0, f"{network}.1", f"{network}.1"))
+    slots = rendezvous.assign(members, 0)
+    yield Running(rendezvous, network, int(slots[0][0].environment["HOROVOD_GLOO_RENDEZVOUS_PORT"]))
     rendezvous.stop()
 
 

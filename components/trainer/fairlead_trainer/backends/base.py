@@ -15,6 +15,8 @@ class Member:
     slots: int
     peer: str
     """The address that its registration came from: with address translation or a proxy, not its own."""
+    port: int = 0
+    """A port that was free at its address when it registered; 0 if it has named none."""
 
 
 @dataclass(frozen=True)
@@ -25,22 +27,32 @@ class Slot:
     environment: dict[str, str]
 
 
-class Rendezvous(Protocol):
-    """The service that a backend runs in the launcher while the workers train."""
+@dataclass(frozen=True)
+class Launch:
+    """What a backend knows of a run, and where its launcher is."""
 
-    @property
-    def slots(self) -> dict[int, list[Slot]]:
-        """Return each worker's processes; rank 0 is the first of worker 0."""
+    job: str
+    attempt: int
+    bind_address: str
+    address: str
+    """The address at which workers reach the launcher."""
+
+
+class Rendezvous(Protocol):
+    """What a backend runs in the launcher while the workers train, so that their processes find each other."""
+
+    def assign(self, members: Sequence[Member], epoch: int) -> dict[int, list[Slot]]:
+        """Return each worker's processes in an epoch; rank 0 is the first of the first member."""
 
     def stop(self) -> None:
-        """Stop the service and release its resources."""
+        """Stop the service, if there is one, and release its resources."""
 
 
 class Backend(Protocol):
     """A framework for distributed runs."""
 
-    def start(self, members: Sequence[Member], bind_address: str, address: str) -> Rendezvous:
-        """Start the rendezvous in the launcher through which the processes find each other."""
+    def begin(self, launch: Launch) -> Rendezvous:
+        """Begin a run in the launcher."""
 
     def is_consequence(self, log_tail: str) -> bool:
         """Return whether a process's last log lines show that it failed because a peer failed."""

@@ -18,7 +18,7 @@ from fairlead.core.children import Object, build_owned
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 from fairlead.core.settings import Settings
 
-BACKENDS = {"Horovod": "horovod"}
+BACKENDS = {"Horovod": "horovod", "Torchrun": "torchrun"}
 """Maps spec.launcher to a backend of the trainer package."""
 
 _SHARED_BY_LAUNCHER = (

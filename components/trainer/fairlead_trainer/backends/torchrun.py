@@ -1,0 +1,72 @@
+"""Scripts for `torchrun`: the environment variables that it sets, without its processes.
+
+https://pytorch.org/docs/stable/elastic/run.html#environment-variables
+"""
+
+from collections.abc import Sequence
+
+from .base import Launch, Member, Rendezvous, Slot
+
+_PEER_LOST = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "DistNetworkError",
+    "DistStoreError",
+    "ncclRemoteError",
+    "ncclSystemError",
+    "Connection was likely closed",
+)
+
+
+class TorchrunBackend:
+    """Fixed-size runs of torch.distributed: rank 0 serves the store at a free port of its worker."""
+
+    def begin(self, launch: Launch) -> Rendezvous:
+        """Begin a run; nothing runs in the launcher."""
+        return _TorchRendezvous(launch)
+
+    def is_consequence(self, log_tail: str) -> bool:
+        """Return whether a process failed because torch.distributed lost a peer."""
+        return any(words in log_tail for words in _PEER_LOST)
+
+
+class _TorchRendezvous:
+    def __init__(self, launch: Launch) -> None:
+        self._launch = launch
+
+    def assign(self, members: Sequence[Member], epoch: int) -> dict[int, list[Slot]]:
+        """Assign ranks in the order of the members."""
+        size = sum(member.slots for member in members)
+        shared = {
+            "MASTER_ADDR": members[0].address,
+            "MASTER_PORT": str(members[0].port),
+            "WORLD_SIZE": str(size),
+            "GROUP_WORLD_SIZE": str(len(members)),
+            "ROLE_NAME": "default",
+            "ROLE_WORLD_SIZE": str(size),
+            "TORCHELASTIC_RUN_ID": self._launch.job,
+            "TORCHELASTIC_RESTART_COUNT": str(self._launch.attempt + epoch),
+            # rank 0 serves the store itself
+            "TORCHELASTIC_USE_AGENT_STORE": "False",
+        }
+        slots: dict[int, list[Slot]] = {}
+        rank = 0
+        for group, member in enumerate(members):
+            slots[member.worker] = []
+            for local in range(member.slots):
+                own = {
+                    "RANK": str(rank),
+                    "LOCAL_RANK": str(local),
+                    "LOCAL_WORLD_SIZE": str(member.slots),
+                    "GROUP_RANK": str(group),
+                    "ROLE_RANK": str(rank),
+                    "GLOO_SOCKET_IFNAME": member.interface,
+                    "NCCL_SOCKET_IFNAME": member.interface,
+                }
+                slots[member.worker].append(Slot(rank, shared | own))
+                rank += 1
+        return slots
+
+    def stop(self) -> None:
+        """Do nothing: no service runs."""
