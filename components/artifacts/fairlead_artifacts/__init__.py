@@ -1,6 +1,6 @@
 """The artifact store: folders with a manifest at file:// and s3:// URIs, published atomically and verified on read."""
 
-from .artifact import fetch, list_artifacts, open_model, publish, read_manifest
+from .artifact import delete, fetch, list_artifacts, open_model, publish, read_manifest
 from .errors import ArtifactError, ArtifactNotFound, StoreUnavailable
 from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent
 from .regular import open_regular
@@ -18,6 +18,7 @@ __all__ = [
     "Manifest",
     "Parent",
     "StoreUnavailable",
+    "delete",
     "fetch",
     "list_artifacts",
     "open_model",

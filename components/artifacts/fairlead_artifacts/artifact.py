@@ -107,6 +107,16 @@ def publish(
     return manifest
 
 
+def delete(uri: str, digest: str | None = None) -> None:
+    """Remove an artifact; one that is absent is no error. Raise ArtifactError for another digest than the given one."""
+    location = parse_uri(uri)
+    try:
+        manifest = read_manifest(location.uri, digest)
+    except ArtifactNotFound:
+        return
+    open_store(location).delete(location, manifest)
+
+
 def list_artifacts(uri: str, skip: Callable[[ArtifactError], None] | None = None) -> Iterator[tuple[str, Manifest]]:
     """Yield the URI and manifest of every artifact at and below a URI.
 

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, BinaryIO
 
@@ -58,6 +58,12 @@ class LocalStore:
                 if old is not None:
                     published.rename(removed / "old")
                 _rename(location, written)
+
+    def delete(self, location: Location, manifest: Manifest) -> None:  # noqa: ARG002
+        """Rename the folder, then remove it; a folder that is gone already is no error."""
+        published = Path(location.path)
+        with _translate_errors(location), _hidden_folder(published) as removed, suppress(FileNotFoundError):
+            published.rename(removed / "old")
 
     def find(self, location: Location) -> Iterator[Location]:
         """Yield the artifacts at and below the location, in order."""

@@ -107,6 +107,17 @@ class S3Store:
             with suppress(ArtifactError):  # A claim that cannot be removed now expires.
                 claim.release()
 
+    def delete(self, location: Location, manifest: Manifest) -> None:
+        """Remove the manifest, then the files; raise ClaimHeld if another writer is at work there."""
+        claim = Claim(self, location, manifest.digest)
+        claim.take()
+        try:
+            for path in (MANIFEST_NAME, *(entry.path for entry in manifest.files)):
+                self.remove(location, path)
+        finally:
+            with suppress(ArtifactError):  # A claim that cannot be removed now expires.
+                claim.release()
+
     def find(self, location: Location) -> Iterator[Location]:
         """Yield the artifacts at and below the location, in order."""
         with _translate_errors(location):

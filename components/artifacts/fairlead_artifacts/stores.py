@@ -23,6 +23,9 @@ class Store(Protocol):
     def write(self, location: Location, folder: Path, manifest: Manifest, old: Manifest | None) -> None:
         """Write the folder's files, then the manifest; remove an old artifact first."""
 
+    def delete(self, location: Location, manifest: Manifest) -> None:
+        """Remove an artifact: readers find it whole until it is absent."""
+
     def find(self, location: Location) -> Iterator[Location]:
         """Yield the artifacts at and below the location, in order."""
 

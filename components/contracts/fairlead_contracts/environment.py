@@ -95,6 +95,23 @@ class JobEnvironment(Environment):
     """The version of this contract; 1 if absent."""
 
 
+class CheckpointEnvironment(Environment):
+    """The variables that say when and where a training script saves its state."""
+
+    uri: str | None = Field(None, alias="FAIRLEAD_CHECKPOINT_URI", max_length=2048, pattern=URI)
+    """URI below which this job's checkpoints are published; none are if it is absent."""
+    every_steps: Annotated[int, BeforeValidator(_integer(1, 999_999_999))] | None = Field(
+        None, alias="FAIRLEAD_CHECKPOINT_STEPS"
+    )
+    """Save after this number of steps, and each multiple of it."""
+    every_seconds: Seconds | None = Field(None, alias="FAIRLEAD_CHECKPOINT_SECONDS")
+    """Save when about this time has passed since the last checkpoint."""
+    keep: Annotated[int, BeforeValidator(_integer(1, 1000))] = Field(3, alias="FAIRLEAD_CHECKPOINT_KEEP")
+    """How many checkpoints of this job are kept."""
+    restore_from: str | None = Field(None, alias="FAIRLEAD_CHECKPOINT_RESTORE", max_length=2048, pattern=URI)
+    """URI of a checkpoint, or of a folder of them, with which a job that has none of its own begins."""
+
+
 class WorkerEnvironment(Environment):
     """The variables that the operator sets for a worker in addition to the job's."""
 

@@ -24,6 +24,10 @@ class ProgressReport(Sparse):
     """Optimizer steps to do."""
     epoch: int | None = Field(None, ge=0, le=_LARGEST)
     """The current pass over the data."""
+    checkpoint_step: int | None = Field(None, ge=0, le=_LARGEST)
+    """The step of the last complete checkpoint."""
+    resumed_from_step: int | None = Field(None, ge=0, le=_LARGEST)
+    """The step of the checkpoint from which this attempt continued."""
     samples_per_second: float | None = None
     """Training throughput over all workers."""
     eta_seconds: int | None = Field(None, ge=0, le=_LARGEST)
@@ -46,16 +50,24 @@ class ProgressReport(Sparse):
         """Keep the valid fields of a parsed document; return None without a step."""
         if not isinstance(document, dict) or not _is_natural(document.get("step")):
             return None
-        numbers = {key: document.get(key) for key in ("totalSteps", "epoch")}
+        naturals = {name: value for name, key in _OPTIONAL.items() if _is_natural(value := document.get(key))}
         rate, metrics = document.get("samplesPerSecond"), document.get("metrics")
         items = list(metrics.items())[:MAX_METRICS] if isinstance(metrics, dict) else []
         return cls(
             step=document["step"],
-            total_steps=numbers["totalSteps"] if _is_natural(numbers["totalSteps"]) else None,
-            epoch=numbers["epoch"] if _is_natural(numbers["epoch"]) else None,
+            **naturals,
             samples_per_second=rate if _is_finite(rate) else None,
             metrics={name[:MAX_METRIC_NAME]: value for name, value in items if _is_finite(value)},
         )
+
+
+_OPTIONAL = {
+    "total_steps": "totalSteps",
+    "epoch": "epoch",
+    "checkpoint_step": "checkpointStep",
+    "resumed_from_step": "resumedFromStep",
+}
+"""The optional counts of a report, and their names in documents."""
 
 
 def _is_natural(value: object) -> bool:

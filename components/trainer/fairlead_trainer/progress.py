@@ -28,6 +28,10 @@ class Progress:
         self._total_steps = total_steps
         self._min_interval = min_interval
         self._written = -math.inf
+        self.checkpoint_step: int | None = None
+        """The step of the last checkpoint; `Checkpoints` sets it."""
+        self.resumed_from_step: int | None = None
+        """The step of the checkpoint from which the training continued."""
         self._recent: deque[tuple[float, int]] = deque()
         self._samples = 0
 
@@ -51,6 +55,10 @@ class Progress:
             document["totalSteps"] = int(self._total_steps)
         if epoch is not None:
             document["epoch"] = int(epoch)
+        if self.checkpoint_step is not None:
+            document["checkpointStep"] = self.checkpoint_step
+        if self.resumed_from_step is not None:
+            document["resumedFromStep"] = self.resumed_from_step
         rate = self._rate()
         if rate is not None:
             document["samplesPerSecond"] = round(rate, 1)

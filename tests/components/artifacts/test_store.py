@@ -12,6 +12,7 @@ from fairlead_artifacts import (
     JsonValue,
     Manifest,
     Parent,
+    delete,
     fetch,
     list_artifacts,
     parse_uri,
@@ -189,3 +190,22 @@ def test_a_failed_validation_result_is_replaced_by_a_passing_one(base: str, fold
     assert write(False).digest != write(True).digest
     assert read_manifest(uri).parameters["success"] is True
     assert read_manifest(f"{base}/v1") == dataset
+
+
+def test_a_deleted_artifact_is_absent_and_its_place_is_free(base: str, folder: Path, tmp_path: Path) -> None:
+    first = publish(folder, f"{base}/a", kind="checkpoint", producer="test")
+    publish(folder, f"{base}/b", kind="checkpoint", producer="test")
+    delete(f"{base}/a")
+    delete(f"{base}/a")
+    assert [uri for uri, _ in list_artifacts(base)] == [f"{base}/b"]
+    with pytest.raises(ArtifactNotFound):
+        fetch(f"{base}/a", tmp_path / "copy")
+    (folder / "more").write_text("x")
+    assert publish(folder, f"{base}/a", kind="checkpoint", producer="test").digest != first.digest
+
+
+def test_an_artifact_with_another_digest_is_not_deleted(base: str, folder: Path) -> None:
+    manifest = publish(folder, f"{base}/a", kind="checkpoint", producer="test")
+    with pytest.raises(ArtifactError, match=f"digest is {manifest.digest}, expected sha256:0000"):
+        delete(f"{base}/a", "sha256:" + "0" * 64)
+    assert [uri for uri, _ in list_artifacts(base)] == [f"{base}/a"]

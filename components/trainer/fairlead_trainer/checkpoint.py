@@ -1,0 +1,176 @@
+"""Checkpoints of a training script: saved beside the training, whole or absent, verified, and continued from."""
+
+import logging
+import os
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from fairlead_artifacts import (
+    ArtifactError,
+    StoreUnavailable,
+    delete,
+    fetch,
+    list_artifacts,
+    publish,
+    retry_unavailable,
+)
+from fairlead_contracts.environment import CheckpointEnvironment
+
+from .capture import Copier, State, Stateful, capture, capture_random, restore, restore_random
+from .data import PRODUCER
+from .group import Group, find_group
+from .progress import Progress
+from .schedule import Schedule
+
+log = logging.getLogger("checkpoint")
+
+_KIND, _FILE = "checkpoint", "state.pt"
+_FETCH_SECONDS = 60.0
+"""How long to retry while the store is unavailable, before the training goes on."""
+_PUBLISH_SECONDS = 300.0
+"""The same for a checkpoint that is being saved; meanwhile no other one is."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A complete checkpoint."""
+
+    uri: str
+    digest: str
+    step: int
+
+
+class Checkpoints:
+    """Save and restore the state of a training. Every process calls each method, at the same steps.
+
+    >>> checkpoints = Checkpoints(model, optimizer, progress=progress, scheduler=scheduler)
+    >>> for step in range(checkpoints.restore() + 1, total + 1):
+    ...     train()
+    ...     checkpoints.update(step)
+
+    What else has a state is named as a keyword, such as a data loader. Without `spec.checkpoint`, nothing is saved.
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        optimizer: torch.optim.Optimizer | None = None,
+        *,
+        progress: Progress | None = None,
+        **others: Stateful,
+    ) -> None:
+        self._settings = CheckpointEnvironment.from_environment(os.environ)
+        self._model, self._optimizer, self._others, self._progress = model, optimizer, others, progress
+        self._group: Group = find_group()
+        self._schedule = Schedule(self._settings.every_steps, self._settings.every_seconds, time.monotonic())
+        self._copier = Copier()
+        self._writer: threading.Thread | None = None
+
+    def restore(self) -> int:
+        """Continue from the last complete checkpoint; return its step, 0 if there is none.
+
+        Raises ArtifactError if the store fails, or if no checkpoint that exists can be read.
+        """
+        if self._settings.uri is None:
+            return 0
+        with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
+            content = Path(folder, "content")
+            found = _fetch_latest(self._settings, content) if self._group.rank == 0 else None
+            place: _Place | None = self._group.broadcast(found)
+            if place is None:
+                return 0
+            if self._group.rank != 0:
+                retry_unavailable(partial(fetch, place.uri, content, place.digest), _FETCH_SECONDS)
+            # weights_only: nothing from a store is unpickled
+            state: State = torch.load(content / _FILE, map_location="cpu", weights_only=True)
+        restore(state, self._model, self._optimizer, self._others)
+        if self._group.rank < len(state["random"]):
+            restore_random(state["random"][self._group.rank])
+        log.info("continuing after step %d of %s", place.step, place.uri)
+        self._schedule.begin(place.step, time.monotonic())
+        if self._progress is not None:
+            self._progress.resumed_from_step = self._progress.checkpoint_step = place.step
+        return place.step
+
+    def update(self, step: int) -> None:
+        """Save the state after a step if that is due; the training goes on while it is written."""
+        if self._settings.uri is None or not self._schedule.is_due(step):
+            return
+        # one process decides: clocks differ, and every process must take part or none
+        busy = self._writer is not None and self._writer.is_alive()
+        decided: tuple[bool, int] = self._group.broadcast(self._schedule.decide(step, time.monotonic(), busy))
+        saves, next_step = decided
+        self._schedule.follow(step, next_step, saves, time.monotonic())
+        if not saves:
+            return
+        state = capture(self._model, self._optimizer, self._others)
+        states = self._group.gather(capture_random())
+        if self._group.rank == 0:
+            copied: State = self._copier.copy({**state, "random": states, "step": step})
+            self._writer = threading.Thread(target=self._write, args=(copied, step), name="checkpoint")
+            self._writer.start()
+
+    def close(self) -> None:
+        """Wait until the last checkpoint is written; a script that ends without this waits, too."""
+        if self._writer is not None:
+            self._writer.join()
+
+    def _write(self, state: State, step: int) -> None:
+        uri = f"{self._settings.uri}/step-{step:09d}"
+        try:
+            with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
+                torch.save(state, Path(folder, _FILE))
+                retry_unavailable(partial(_publish, folder, uri, step), _PUBLISH_SECONDS)
+            if self._progress is not None:
+                self._progress.checkpoint_step = step
+            log.info("saved step %d", step)
+            _remove_old(str(self._settings.uri), self._settings.keep)
+        except (ArtifactError, OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
+            log.warning("the checkpoint of step %d was not saved, the training goes on: %s", step, error)
+
+
+def _publish(folder: str, uri: str, step: int) -> None:
+    # what an earlier attempt has left at this step is replaced
+    publish(folder, uri, kind=_KIND, producer=PRODUCER, parameters={"step": step}, replace=True)
+
+
+def _fetch_latest(settings: CheckpointEnvironment, folder: Path) -> _Place | None:
+    """Download the newest checkpoint that is intact, this job's own before those that it should begin with."""
+    failed: ArtifactError | None = None
+    for source in filter(None, (settings.uri, settings.restore_from)):
+        places = retry_unavailable(partial(_list, source), _FETCH_SECONDS)
+        for place in reversed(places):
+            try:
+                retry_unavailable(partial(fetch, place.uri, folder, place.digest), _FETCH_SECONDS)
+                return place
+            except StoreUnavailable:
+                raise
+            except ArtifactError as error:
+                log.warning("the checkpoint of step %d is damaged, trying an older one: %s", place.step, error)
+                failed = error
+    if failed is not None:
+        raise failed
+    if settings.restore_from is not None:
+        raise ArtifactError(settings.restore_from, "no checkpoint found, expected one to begin with")
+    return None
+
+
+def _list(uri: str) -> list[_Place]:
+    """Return the checkpoints at and below a URI, the oldest first."""
+    places = []
+    for found, manifest in list_artifacts(uri):
+        step: Any = (manifest.parameters or {}).get("step")
+        if manifest.kind == _KIND and type(step) is int and step > 0:
+            places.append(_Place(found, manifest.digest, step))
+    return sorted(places, key=lambda place: place.step)
+
+
+def _remove_old(uri: str, keep: int) -> None:
+    for place in _list(uri)[:-keep]:
+        delete(place.uri)

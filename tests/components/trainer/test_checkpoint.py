@@ -1,0 +1,234 @@
+"""Checkpoints: saved beside the training, whole or absent, verified, and continued from."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fairlead_artifacts import ArtifactError, list_artifacts, publish
+from fairlead_trainer import Progress
+from fairlead_trainer.checkpoint import Checkpoints
+
+from .conftest import Job
+
+NewJob = Callable[..., Job]
+
+TRAIN = """
+import json, os, sys
+import torch
+from fairlead_trainer.checkpoint import Checkpoints
+from fairlead_trainer import Progress
+
+crash_after = int(os.environ.get("CRASH_AFTER", "0")) if os.environ["FAIRLEAD_ATTEMPT"] == "0" else 0
+{setup}
+torch.manual_seed(5 + rank)
+model = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(16, 1))
+{wrap}
+scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=60)
+progress = Progress(total_steps=60, min_interval=0)
+checkpoints = Checkpoints(model, optimizer, progress=progress, scheduler=scheduler)
+losses = open(os.environ["LOSSES"] + str(rank), "a")
+for step in range(checkpoints.restore() + 1, 61):
+    x = torch.randn(16, 6)  # from the global generator: its state must be restored in each process
+    loss = ((model(x) - x.sum(1, keepdim=True)) ** 2).mean()
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    scheduler.step()
+    print(json.dumps([step, loss.item()]), file=losses, flush=True)
+    progress.update(step, loss=loss.item())
+    checkpoints.update(step)
+    if step == crash_after:
+        checkpoints.close()
+        sys.exit(9)
+checkpoints.close()
+"""
+TORCH = {
+    "setup": 'import torch.distributed as dist\ndist.init_process_group("gloo")\nrank = dist.get_rank()',
+    "wrap": "model = torch.nn.parallel.DistributedDataParallel(model)\n"
+    "optimizer = torch.optim.Adam(model.parameters(), lr=0.01)",
+}
+FSDP = {
+    "setup": TORCH["setup"],
+    "wrap": "from torch.distributed.fsdp import fully_shard\n"
+    'mesh = dist.device_mesh.init_device_mesh("cpu", (2,))\n'
+    "fully_shard(model, mesh=mesh)\noptimizer = torch.optim.Adam(model.parameters(), lr=0.01)",
+}
+HOROVOD = {
+    "setup": "import horovod.torch as hvd\nhvd.init()\nrank = hvd.rank()",
+    "wrap": "optimizer = torch.optim.Adam(model.parameters(), lr=0.01)\n"
+    "optimizer = hvd.DistributedOptimizer(optimizer, named_parameters=model.named_parameters())\n"
+    "hvd.broadcast_parameters(model.state_dict(), root_rank=0)",
+}
+
+
+def read_losses(file: Path, rank: int) -> dict[int, float]:
+    """Return each step's loss; of a step that was done twice, the last."""
+    return dict(map(json.loads, Path(f"{file}{rank}").read_text().splitlines()))
+
+
+@pytest.mark.parametrize(
+    ("backend", "parts"),
+    [("torchrun", TORCH), ("torchrun", FSDP), ("horovod", HOROVOD)],
+    ids=["ddp", "fsdp", "horovod"],
+)
+def test_a_resumed_training_equals_an_uninterrupted_one(
+    new_job: NewJob, tmp_path: Path, backend: str, parts: dict[str, str]
+) -> None:
+    script = TRAIN.format(**parts)
+    common = {"FAIRLEAD_BACKEND": backend, "OMP_NUM_THREADS": "1"}
+    whole = new_job(environment=common | {"LOSSES": str(tmp_path / "whole")})
+    assert whole.start(sys.executable, "-c", script).wait(120) == [0, 0, 0], whole.logs()
+    checkpoint = {
+        "FAIRLEAD_CHECKPOINT_URI": (tmp_path / "checkpoints").as_uri(),
+        "FAIRLEAD_CHECKPOINT_STEPS": "10",
+        "LOSSES": str(tmp_path / "parts"),
+        "CRASH_AFTER": "37",
+    }
+    first = new_job(environment=common | checkpoint)
+    assert first.start(sys.executable, "-c", script).wait(120)[0] == 1, first.logs()
+    again = new_job(environment=common | checkpoint | {"FAIRLEAD_ATTEMPT": "1"})
+    assert again.start(sys.executable, "-c", script).wait(120) == [0, 0, 0], again.logs()
+    for rank in (0, 1):
+        steps = [json.loads(line)[0] for line in Path(f"{tmp_path}/parts{rank}").read_text().splitlines()]
+        assert steps == [*range(1, 38), *range(31, 61)]
+        assert read_losses(tmp_path / "parts", rank) == read_losses(tmp_path / "whole", rank)
+    progress = again.message("launcher")["progress"]
+    assert (progress["resumedFromStep"], progress["step"]) == (30, 60)
+
+
+@pytest.fixture
+def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Configure checkpoints after every second step."""
+    place = (tmp_path / "checkpoints").as_uri()
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_URI", place)
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_STEPS", "2")
+    return place
+
+
+def build(**others: Any) -> tuple[torch.nn.Linear, Checkpoints]:
+    torch.manual_seed(0)
+    model = torch.nn.Linear(3, 1)
+    return model, Checkpoints(model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), **others)
+
+
+def train(model: torch.nn.Linear, checkpoints: Checkpoints, *steps: int) -> None:
+    for step in steps:
+        with torch.no_grad():
+            model.weight.fill_(step)
+        checkpoints.update(step)
+        checkpoints.close()
+
+
+def steps_of(uri: str) -> list[int]:
+    return [int(found.rpartition("-")[2]) for found, _ in list_artifacts(uri)]
+
+
+def test_the_last_ones_are_kept(uri: str) -> None:
+    train(*build(), *range(1, 12))
+    assert steps_of(uri) == [6, 8, 10]
+    model, checkpoints = build()
+    assert checkpoints.restore() == 10
+    assert model.weight.tolist() == [[10.0] * 3]
+
+
+def test_without_a_uri_nothing_is_saved(monkeypatch: pytest.MonkeyPatch, uri: str) -> None:
+    monkeypatch.delenv("FAIRLEAD_CHECKPOINT_URI")
+    model, checkpoints = build()
+    train(model, checkpoints, 1, 2, 3)
+    assert checkpoints.restore() == 0
+    assert steps_of(uri) == []
+
+
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
+def test_an_older_checkpoint_is_used_if_the_last_one_is_damaged(
+    uri: str, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(*build(), 1, 2, 3, 4)
+    file = tmp_path / "checkpoints" / "step-000000004" / "state.pt"
+    content = file.read_bytes()
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(content[:-1] if damage == "truncated" else bytes([content[0] ^ 1]) + content[1:])
+    progress = Progress()
+    model, checkpoints = build(progress=progress)
+    assert checkpoints.restore() == 2
+    assert model.weight.tolist() == [[2.0] * 3]
+    assert progress.resumed_from_step == 2
+    assert "the checkpoint of step 4 is damaged, trying an older one" in caplog.text
+
+
+def test_if_all_are_damaged_the_training_does_not_begin_anew(uri: str, tmp_path: Path) -> None:
+    train(*build(), 1, 2)
+    (tmp_path / "checkpoints" / "step-000000002" / "state.pt").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"state\.pt"):
+        build()[1].restore()
+
+
+def test_a_job_begins_with_anothers_checkpoint_until_it_has_its_own(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(*build(), 1, 2, 3, 4)
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_URI", (tmp_path / "other").as_uri())
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_RESTORE", uri)
+    assert build()[1].restore() == 4
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_RESTORE", f"{uri}/step-000000002")
+    model, checkpoints = build()
+    assert checkpoints.restore() == 2
+    train(model, checkpoints, 3, 4, 5, 6)
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_RESTORE", f"{uri}/none")
+    assert build()[1].restore() == 6
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_URI", (tmp_path / "third").as_uri())
+    with pytest.raises(ArtifactError, match="no checkpoint found, expected one to begin with"):
+        build()[1].restore()
+
+
+def test_a_checkpoint_that_would_run_code_is_not_loaded(uri: str, tmp_path: Path) -> None:
+    class Hostile:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.system, (f"touch {tmp_path}/owned",)
+
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    torch.save({"model": Hostile()}, folder / "state.pt")
+    publish(folder, f"{uri}/step-000000009", kind="checkpoint", producer="x", parameters={"step": 9})
+    with pytest.raises(Exception, match="Weights only load failed"):
+        build()[1].restore()
+    assert not (tmp_path / "owned").exists()
+
+
+def test_a_store_that_fails_does_not_end_the_training(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("fairlead_trainer.checkpoint._PUBLISH_SECONDS", 0.1)
+    (tmp_path / "checkpoints").write_text("a file where the folder should be")
+    model, checkpoints = build()
+    train(model, checkpoints, 1, 2)
+    assert "the checkpoint of step 2 was not saved, the training goes on" in caplog.text
+    (tmp_path / "checkpoints").unlink()
+    train(model, checkpoints, 3, 4)
+    assert steps_of(uri) == [4]
+
+
+def test_a_state_that_could_not_be_loaded_again_is_not_saved(uri: str) -> None:
+    class Odd:
+        def state_dict(self) -> dict[str, Any]:
+            return {"when": {"then": Path("x")}}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    model, checkpoints = build(odd=Odd())
+    with pytest.raises(TypeError, match="others/odd/when/then: got PosixPath, expected tensors, numbers"):
+        train(model, checkpoints, 2)
+
+
+def test_what_a_script_names_must_be_what_was_saved(uri: str) -> None:
+    train(*build(), 2)
+    scheduler = torch.optim.lr_scheduler.StepLR(torch.optim.SGD([torch.zeros(1)], lr=1.0), 3)
+    with pytest.raises(ValueError, match=r"others: got \['scheduler'\], expected those of the checkpoint, \[\]"):
+        build(scheduler=scheduler)[1].restore()
