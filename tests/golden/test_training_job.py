@@ -115,6 +115,18 @@ CASES = {
         make_job(spec__dataset=DATASET, spec__model={"uri": "s3://models/digits"}),
         ObservedJob(gate=OPEN),
     ),
+    "new-with-checkpoints": Case(
+        "the processes of every attempt save their state below one URI, and a new job starts from another's",
+        make_job(
+            spec__launcher="Torchrun",
+            spec__checkpoint={
+                "uri": "s3://checkpoints/digits",
+                "everySeconds": 300,
+                "restoreFrom": "s3://checkpoints/other/digits-1a2b",
+            },
+        ),
+        ObservedJob(gate=Gate()),
+    ),
     "new-with-everything-set": Case(
         "the user's template is kept and extended",
         make_job(

@@ -90,6 +90,35 @@ class ModelOutput(ApiModel):
     """The URI below which each run publishes its model version."""
 
 
+class Checkpoint(ApiModel):
+    """Where and when the training script saves its state, with `fairlead_trainer.checkpoint`."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.everySteps) || has(self.everySeconds)",
+            "everySteps: got none, expected everySteps or everySeconds",
+            lambda checkpoint: checkpoint.every_steps is not None or checkpoint.every_seconds is not None,
+            field=".everySteps",
+        ),
+    )
+
+    uri: str = Field(max_length=1024, pattern=ARTIFACT_URI)
+    """The URI below which jobs publish their checkpoints. A job that is restarted continues from its own last one."""
+    every_steps: int | None = Field(None, ge=1, le=999_999_999)
+    """The number of steps between two checkpoints."""
+    every_seconds: int | None = Field(None, ge=1, le=86_399)
+    """The number of seconds between two checkpoints, approximately."""
+    keep: int = Field(3, ge=1, le=1000)
+    """How many checkpoints of the job are kept."""
+    restore_from: str = Field("Latest", max_length=1024, pattern=f"^Latest$|{ARTIFACT_URI}")
+    """`Latest`: a new job starts from scratch. A URI: it starts from this checkpoint, or the last one below it."""
+
+    @property
+    def restore_uri(self) -> str | None:
+        """Return the URI with whose checkpoint a new job starts."""
+        return None if self.restore_from == "Latest" else self.restore_from
+
+
 class RunPolicy(ApiModel):
     """Suspension, retries, deadlines and cleanup of the job."""
 
@@ -114,6 +143,7 @@ class TrainingJobSpec(ApiModel):
         immutable("elastic", optional=True),
         immutable("dataset", optional=True),
         immutable("model", optional=True),
+        immutable("checkpoint", optional=True),
     )
 
     launcher: Literal["Horovod", "Torchrun"] = "Horovod"
@@ -128,6 +158,8 @@ class TrainingJobSpec(ApiModel):
     """The dataset to train on. Workers download and verify it before the training command starts."""
     model: ModelOutput | None = None
     """Where the trained model is published."""
+    checkpoint: Checkpoint | None = None
+    """Where and when the training script saves its state."""
     run_policy: RunPolicy = RunPolicy()
     """Suspension, retries, deadlines and cleanup of the job."""
 
@@ -141,6 +173,10 @@ class Progress(StatusModel):
     """The total number of optimizer steps."""
     epoch: int | None = None
     """The current epoch."""
+    checkpoint_step: int | None = None
+    """The step of the last complete checkpoint."""
+    resumed_from_step: int | None = None
+    """The step of the checkpoint from which the current attempt continued."""
     samples_per_second: float | None = None
     """The training throughput of all workers together."""
     eta_seconds: float | None = None

@@ -5,6 +5,7 @@ from typing import Any
 from fairlead_contracts.environment import (
     LAUNCHER_PORT,
     MAX_SECONDS,
+    CheckpointEnvironment,
     JobEnvironment,
     TimingEnvironment,
     WorkerEnvironment,
@@ -205,7 +206,21 @@ def _worker_environment(job: TrainingJob, index: int) -> list[dict[str, Any]]:
         model_uri=f"{model.uri}/{version}" if model else None,
         model_version=version if model else None,
     )
-    return _variables(environment.to_environment())
+    return _variables(environment.to_environment() | _checkpoint_environment(job))
+
+
+def _checkpoint_environment(job: TrainingJob) -> dict[str, str]:
+    checkpoint = job.spec.checkpoint
+    if checkpoint is None:
+        return {}
+    return CheckpointEnvironment(
+        # a job of the same name that is created later must not continue this one
+        uri=f"{checkpoint.uri}/{names.model_version(job)}",
+        every_steps=checkpoint.every_steps,
+        every_seconds=checkpoint.every_seconds,
+        keep=checkpoint.keep,
+        restore_from=checkpoint.restore_uri,
+    ).to_environment()
 
 
 def _variables(values: dict[str, str]) -> list[dict[str, Any]]:

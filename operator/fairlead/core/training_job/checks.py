@@ -45,6 +45,8 @@ def check_allowed(job: TrainingJob, settings: Settings) -> Finding | None:
     uris = (
         ("spec.dataset.uri", spec.dataset.uri if spec.dataset else None),
         ("spec.model.uri", spec.model.uri if spec.model else None),
+        ("spec.checkpoint.uri", spec.checkpoint.uri if spec.checkpoint else None),
+        ("spec.checkpoint.restoreFrom", spec.checkpoint.restore_uri if spec.checkpoint else None),
     )
     return check_service_accounts(settings, namespace, pods) or check_uris(settings, namespace, uris)
 
