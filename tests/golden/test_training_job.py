@@ -359,6 +359,15 @@ CASES = {
             **CHILDREN,
         ),
     ),
+    "running-resumed": Case(
+        "the status says from which checkpoint the training continued",
+        make_job(started("Running")),
+        ObservedJob(
+            all_pods(),
+            launcher=reported(progress=Progress(step=40, checkpoint_step=30, resumed_from_step=30)),
+            **CHILDREN,
+        ),
+    ),
     "running-progress-too-soon": Case(
         "progress is written at a bounded rate",
         make_job(started("Running", progress={"step": 39, "updatedAt": "2026-03-01T11:59:59Z"})),

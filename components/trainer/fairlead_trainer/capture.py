@@ -98,17 +98,11 @@ class Copier:
         if isinstance(value, torch.Tensor):
             return self._copy_tensor(value, path)
         if isinstance(value, Mapping):
-            return {key: self.copy(item, f"{path}/{key}") for key, item in value.items()}
+            return {_plain(key, f"{path}/{key}"): self.copy(item, f"{path}/{key}") for key, item in value.items()}
         if isinstance(value, list | tuple):
             items = [self.copy(item, f"{path}/{index}") for index, item in enumerate(value)]
             return items if isinstance(value, list) else tuple(items)
-        if value is not None and not isinstance(value, bool | int | float | str):
-            # anything else would have to be unpickled
-            kind = type(value).__name__
-            raise TypeError(
-                f"{path[1:]}: got {kind}, expected tensors, numbers, strings, lists, tuples and dictionaries"
-            )
-        return value
+        return _plain(value, path)
 
     def _copy_tensor(self, tensor: torch.Tensor, path: str) -> torch.Tensor:
         known = self._buffers.get(path)
@@ -116,6 +110,17 @@ class Copier:
             known = torch.empty_like(tensor, device="cpu", pin_memory=tensor.is_cuda)
             self._buffers[path] = known
         return known.copy_(tensor.detach())
+
+
+def _plain(value: Any, path: str) -> Any:
+    """Return a value that can be loaded again without unpickling; raise TypeError for any other."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    # not isinstance: an enumeration is a number that would have to be unpickled
+    if value is not None and type(value) not in (bool, int, float, str):
+        kind = type(value).__name__
+        raise TypeError(f"{path[1:]}: got {kind}, expected tensors, numbers, strings, lists, tuples and dictionaries")
+    return value
 
 
 def _is_distributed() -> bool:

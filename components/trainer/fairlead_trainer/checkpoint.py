@@ -5,6 +5,7 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,16 +80,25 @@ class Checkpoints:
         """
         if self._settings.uri is None:
             return 0
-        with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
-            content = Path(folder, "content")
-            found = _fetch_latest(self._settings, content) if self._group.rank == 0 else None
-            place: _Place | None = self._group.broadcast(found)
-            if place is None:
-                return 0
-            if self._group.rank != 0:
-                retry_unavailable(partial(fetch, place.uri, content, place.digest), _FETCH_SECONDS)
-            # weights_only: nothing from a store is unpickled
-            state: State = torch.load(content / _FILE, map_location="cpu", weights_only=True)
+        found = _find(self._settings) if self._group.rank == 0 else []
+        places: list[_Place] = self._group.broadcast(found)
+        problem: ArtifactError | None = None
+        for place in places:
+            with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
+                problem = _fetch(place, Path(folder, "content"))
+                # all processes download at once, and take the same one
+                if any(self._group.gather(problem is not None)):
+                    log.warning("step %d is damaged, trying an older one: %s", place.step, problem or "elsewhere")
+                    continue
+                self._load(place, Path(folder, "content", _FILE))
+                return place.step
+        if places:
+            raise problem or ArtifactError(places[0].uri, "is damaged for another process, expected an intact one")
+        return 0
+
+    def _load(self, place: _Place, file: Path) -> None:
+        # weights_only: nothing from a store is unpickled
+        state: State = torch.load(file, map_location="cpu", weights_only=True)
         restore(state, self._model, self._optimizer, self._others)
         if self._group.rank < len(state["random"]):
             restore_random(state["random"][self._group.rank])
@@ -96,7 +106,6 @@ class Checkpoints:
         self._schedule.begin(place.step, time.monotonic())
         if self._progress is not None:
             self._progress.resumed_from_step = self._progress.checkpoint_step = place.step
-        return place.step
 
     def update(self, step: int) -> None:
         """Save the state after a step if that is due; the training goes on while it is written."""
@@ -122,17 +131,21 @@ class Checkpoints:
             self._writer.join()
 
     def _write(self, state: State, step: int) -> None:
-        uri = f"{self._settings.uri}/step-{step:09d}"
+        uri = str(self._settings.uri)
         try:
             with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
                 torch.save(state, Path(folder, _FILE))
-                retry_unavailable(partial(_publish, folder, uri, step), _PUBLISH_SECONDS)
-            if self._progress is not None:
-                self._progress.checkpoint_step = step
-            log.info("saved step %d", step)
-            _remove_old(str(self._settings.uri), self._settings.keep)
-        except (ArtifactError, OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
-            log.warning("the checkpoint of step %d was not saved, the training goes on: %s", step, error)
+                retry_unavailable(partial(_publish, folder, f"{uri}/step-{step:09d}", step), _PUBLISH_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the thread's outermost code, whose training goes on
+            log.warning("step %d was not saved, the training goes on: %s", step, error)
+            return
+        log.info("saved step %d", step)
+        if self._progress is not None:
+            self._progress.checkpoint_step = step
+        try:
+            _remove_others(uri, step, self._settings.keep)
+        except ArtifactError as error:
+            log.warning("an old checkpoint could not be removed: %s", error)
 
 
 def _publish(folder: str, uri: str, step: int) -> None:
@@ -140,37 +153,46 @@ def _publish(folder: str, uri: str, step: int) -> None:
     publish(folder, uri, kind=_KIND, producer=PRODUCER, parameters={"step": step}, replace=True)
 
 
-def _fetch_latest(settings: CheckpointEnvironment, folder: Path) -> _Place | None:
-    """Download the newest checkpoint that is intact, this job's own before those that it should begin with."""
-    failed: ArtifactError | None = None
-    for source in filter(None, (settings.uri, settings.restore_from)):
-        places = retry_unavailable(partial(_list, source), _FETCH_SECONDS)
-        for place in reversed(places):
-            try:
-                retry_unavailable(partial(fetch, place.uri, folder, place.digest), _FETCH_SECONDS)
-                return place
-            except StoreUnavailable:
-                raise
-            except ArtifactError as error:
-                log.warning("the checkpoint of step %d is damaged, trying an older one: %s", place.step, error)
-                failed = error
-    if failed is not None:
-        raise failed
-    if settings.restore_from is not None:
-        raise ArtifactError(settings.restore_from, "no checkpoint found, expected one to begin with")
+def _fetch(place: _Place, folder: Path) -> ArtifactError | None:
+    """Download a checkpoint; return the problem if it is damaged, raise StoreUnavailable."""
+    try:
+        retry_unavailable(partial(fetch, place.uri, folder, place.digest), _FETCH_SECONDS)
+    except StoreUnavailable:
+        raise
+    except ArtifactError as error:
+        return error
     return None
 
 
-def _list(uri: str) -> list[_Place]:
-    """Return the checkpoints at and below a URI, the oldest first."""
+def _find(settings: CheckpointEnvironment) -> list[_Place]:
+    """Return the checkpoints to continue from, the newest first: this job's own if it has any."""
+    for uri in filter(None, (settings.uri, settings.restore_from)):
+        damaged: list[ArtifactError] = []
+        places = retry_unavailable(partial(_list, uri, damaged.append), _FETCH_SECONDS)
+        for error in damaged:
+            log.warning("a checkpoint is damaged: %s", error)
+        if places:
+            return places[::-1]
+        if damaged:
+            raise damaged[0]  # the training must not begin anew
+    if settings.restore_from is not None:
+        raise ArtifactError(settings.restore_from, "no checkpoint found, expected one to begin with")
+    return []
+
+
+def _list(uri: str, skip: Callable[[ArtifactError], None] | None = None) -> list[_Place]:
+    """Return the checkpoints at and below a URI, the oldest first; `skip` gets the errors of damaged manifests."""
     places = []
-    for found, manifest in list_artifacts(uri):
+    for found, manifest in list_artifacts(uri, skip):
         step: Any = (manifest.parameters or {}).get("step")
         if manifest.kind == _KIND and type(step) is int and step > 0:
             places.append(_Place(found, manifest.digest, step))
     return sorted(places, key=lambda place: place.step)
 
 
-def _remove_old(uri: str, keep: int) -> None:
-    for place in _list(uri)[:-keep]:
+def _remove_others(uri: str, saved: int, keep: int) -> None:
+    """Remove the older checkpoints, and later ones, from which the training was not continued: they are damaged."""
+    places = _list(uri)
+    current = [place for place in places if place.step <= saved]
+    for place in (*current[:-keep], *places[len(current) :]):
         delete(place.uri)

@@ -39,7 +39,11 @@ class TorchGroup:
         import torch.distributed as dist
 
         self._dist: Any = dist
-        self.rank: int = dist.get_rank()
+
+    @property
+    def rank(self) -> int:
+        """Return this process's rank."""
+        return int(self._dist.get_rank())
 
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all ranks, in order."""
@@ -59,7 +63,11 @@ class HorovodGroup:
 
     def __init__(self, hvd: Any) -> None:
         self._hvd = hvd
-        self.rank: int = hvd.rank()
+
+    @property
+    def rank(self) -> int:
+        """Return this process's rank."""
+        return int(self._hvd.rank())
 
     def gather(self, value: Any) -> list[Any]:
         """Return the values of all ranks, in order."""

@@ -127,7 +127,7 @@ def _select_staying(known: Iterable[MemberId], candidates: Iterable[Candidate], 
     """Return the members that go on, in their order; of too many, those with the lowest numbers."""
     available = {candidate.id for candidate in candidates if not candidate.leaving}
     alive = tuple(member for member in known if member in available)
-    kept = sorted(alive)[:wanted]
+    kept = set(sorted(alive)[:wanted])
     return tuple(member for member in alive if member in kept)
 
 
@@ -135,7 +135,8 @@ def _select_newcomers(
     bounds: Bounds, observed: Observed, known: Collection[MemberId], now: float
 ) -> tuple[list[Candidate], float | None]:
     """Return the candidates that may be added, in order, and when the next cool-down of another one ends."""
-    others = [candidate for candidate in observed.candidates if not candidate.leaving and candidate.id not in known]
+    trained = set(known)
+    others = [candidate for candidate in observed.candidates if not candidate.leaving and candidate.id not in trained]
     until = {c.id: observed.failed[c.host] + bounds.cooldown for c in others if c.host in observed.failed}
     allowed = sorted((c for c in others if until.get(c.id, now) <= now), key=lambda candidate: candidate.id)
     return allowed, min((end for end in until.values() if end > now), default=None)

@@ -221,6 +221,8 @@ class TrainingJobStatus(StatusModel):
     """The number of workers and restarts."""
     progress: Progress | None = None
     """The training progress."""
+    resumed_from_step: int | None = None
+    """The step of the checkpoint from which the training last continued."""
     model_version: str | None = None
     """The model version that this run published below spec.model.uri."""
     provenance: tuple[ArtifactRef, ...] = ()

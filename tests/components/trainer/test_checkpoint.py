@@ -4,9 +4,11 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from fairlead_artifacts import ArtifactError, list_artifacts, publish
@@ -160,14 +162,32 @@ def test_an_older_checkpoint_is_used_if_the_last_one_is_damaged(
     assert checkpoints.restore() == 2
     assert model.weight.tolist() == [[2.0] * 3]
     assert progress.resumed_from_step == 2
-    assert "the checkpoint of step 4 is damaged, trying an older one" in caplog.text
+    assert "step 4 is damaged, trying an older one" in caplog.text
 
 
-def test_if_all_are_damaged_the_training_does_not_begin_anew(uri: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("file", ["state.pt", "manifest.json"])
+def test_if_all_are_damaged_the_training_does_not_begin_anew(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str
+) -> None:
     train(*build(), 1, 2)
-    (tmp_path / "checkpoints" / "step-000000002" / "state.pt").write_bytes(b"")
-    with pytest.raises(ArtifactError, match=r"state\.pt"):
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_RESTORE", (tmp_path / "another").as_uri())
+    (tmp_path / "checkpoints" / "step-000000002" / file).write_bytes(b"x")
+    with pytest.raises(ArtifactError, match="step-000000002"):
         build()[1].restore()
+
+
+def test_a_damaged_checkpoint_of_a_later_step_does_not_cost_the_ones_that_follow_an_older_one(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(*build(), 2, 4)
+    (tmp_path / "checkpoints" / "step-000000004" / "state.pt").write_bytes(b"")
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_KEEP", "1")
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_STEPS", "1")
+    model, checkpoints = build()
+    assert checkpoints.restore() == 2
+    train(model, checkpoints, 3)
+    assert steps_of(uri) == [3]
+    assert build()[1].restore() == 3
 
 
 def test_a_job_begins_with_anothers_checkpoint_until_it_has_its_own(
@@ -209,7 +229,7 @@ def test_a_store_that_fails_does_not_end_the_training(
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     model, checkpoints = build()
     train(model, checkpoints, 1, 2)
-    assert "the checkpoint of step 2 was not saved, the training goes on" in caplog.text
+    assert "step 2 was not saved, the training goes on" in caplog.text
     (tmp_path / "checkpoints").unlink()
     train(model, checkpoints, 3, 4)
     assert steps_of(uri) == [4]
@@ -225,6 +245,25 @@ def test_a_state_that_could_not_be_loaded_again_is_not_saved(uri: str) -> None:
     model, checkpoints = build(odd=Odd())
     with pytest.raises(TypeError, match="others/odd/when/then: got PosixPath, expected tensors, numbers"):
         train(model, checkpoints, 2)
+
+
+def test_numbers_of_numpy_are_saved_and_enumerations_rejected(uri: str) -> None:
+    class Box:
+        value: Any = np.float64(0.5)
+
+        def state_dict(self) -> dict[str, Any]:
+            return {"value": self.value, np.int64(3): [1, (2, None)]}
+
+        def load_state_dict(self, state: dict[str, Any]) -> None:
+            self.loaded = state
+
+    box = Box()
+    train(*build(box=box), 2)
+    assert build(box=box)[1].restore() == 2
+    assert box.loaded == {"value": 0.5, 3: [1, (2, None)]}
+    box.value = IntEnum("Kind", "a").a
+    with pytest.raises(TypeError, match="others/box/value: got Kind, expected tensors"):
+        train(*build(box=box), 4)
 
 
 def test_what_a_script_names_must_be_what_was_saved(uri: str) -> None:

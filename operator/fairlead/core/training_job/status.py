@@ -60,10 +60,10 @@ def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, 
         progress = fresh.model_copy(update={"updated_at": _seconds(now)})
     # a worker that has finished still counts: the number decreases only on a failure
     workers = _count(job, ready=desired)
-    finding = explain_running(job, observed)
-    return _derive(
-        job, phases.RUNNING, finding, now, workers=workers, progress=progress, **_started(job, observed, now)
-    )
+    changes = _started(job, observed, now) | {"workers": workers, "progress": progress}
+    if progress and progress.resumed_from_step is not None:
+        changes["resumed_from_step"] = progress.resumed_from_step
+    return _derive(job, phases.RUNNING, explain_running(job, observed), now, **changes)
 
 
 def derive_restarting(job: TrainingJob, observed: ObservedJob, finding: Finding, now: datetime) -> TrainingJobStatus:
@@ -102,6 +102,8 @@ def derive_succeeded(
         kept = tuple(artifact for artifact in read if artifact.name != "model")
         changes |= {"model_version": model.version, "provenance": (*kept, reference)}
     if report.progress:
+        if report.progress.resumed_from_step is not None:
+            changes["resumed_from_step"] = report.progress.resumed_from_step
         changes["progress"] = Progress.model_validate(report.progress.to_json()).model_copy(
             update={"updated_at": _seconds(now), "eta_seconds": 0}
         )
