@@ -42,7 +42,7 @@ def make_models(folder: Path) -> dict[str, Any]:
         (
             "childless",
             {f"{NODE}modelUri": ..., f"{NODE}type": "ROUTER", "spec__predictors__0__componentSpecs": [NODE_CONTAINER]},
-            "ROUTER 'classifier' has no children",
+            "ROUTER 'classifier' has 0 children, expected at least 1",
         ),
     ],
 )
