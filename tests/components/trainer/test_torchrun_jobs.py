@@ -97,3 +97,4 @@ def test_ranks_follow_the_order_of_the_members() -> None:
     names = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT")
     assert [environment[name] for name in names] == ["3", "1", "4", "2", "1", "10.0.0.2", "4002"]
     assert environment["TORCHELASTIC_RESTART_COUNT"] == "3"
+    assert environment["USE_LIBUV"] == "0"  # images may bring a torch without it

@@ -49,6 +49,8 @@ class _TorchRendezvous:
             "TORCHELASTIC_RESTART_COUNT": str(self._launch.attempt + epoch),
             # rank 0 serves the store itself
             "TORCHELASTIC_USE_AGENT_STORE": "False",
+            # builds of torch without libuv, such as Debian's, reject the default; rank 0 and the others need not agree
+            "USE_LIBUV": "0",
         }
         slots: dict[int, list[Slot]] = {}
         rank = 0
