@@ -89,13 +89,11 @@ class S3Store:
 
         Only the writer that holds the location's claim writes; raise ClaimHeld if another one does.
         """
-        claim = Claim(self, location, manifest.digest)
-        claim.take()
-        try:
+        with self._claimed(location, manifest) as claim:
             if self.read_manifest(location) != (old and old.content):
                 raise ArtifactError(location.uri, "another writer has published here meanwhile; expected no change")
             if old is not None:
-                self._remove_old(location, manifest, old)
+                self._remove(location, old, kept=manifest)
             for entry in manifest.files:
                 with LocalFile.open(folder / entry.path) as file:
                     reader = VerifyingReader(location.uri, file, entry, claim.refresh)
@@ -103,20 +101,11 @@ class S3Store:
                     reader.finish()
             if self.put_if(location, MANIFEST_NAME, manifest.content, {"If-None-Match": "*"}) is None:
                 raise ArtifactError(location.uri, "another writer has published here meanwhile; expected no manifest")
-        finally:
-            with suppress(ArtifactError):  # A claim that cannot be removed now expires.
-                claim.release()
 
     def delete(self, location: Location, manifest: Manifest) -> None:
         """Remove the manifest, then the files; raise ClaimHeld if another writer is at work there."""
-        claim = Claim(self, location, manifest.digest)
-        claim.take()
-        try:
-            for path in (MANIFEST_NAME, *(entry.path for entry in manifest.files)):
-                self.remove(location, path)
-        finally:
-            with suppress(ArtifactError):  # A claim that cannot be removed now expires.
-                claim.release()
+        with self._claimed(location, manifest):
+            self._remove(location, manifest)
 
     def find(self, location: Location) -> Iterator[Location]:
         """Yield the artifacts at and below the location, in order."""
@@ -160,11 +149,23 @@ class S3Store:
         with _translate_errors(location):
             self._client.remove_object(location.bucket, f"{location.path}/{path}")
 
-    def _remove_old(self, location: Location, manifest: Manifest, old: Manifest) -> None:
+    @contextmanager
+    def _claimed(self, location: Location, manifest: Manifest) -> Iterator[Claim]:
+        """Keep other writers away from a location during the block; raise ClaimHeld if one is at work there."""
+        claim = Claim(self, location, manifest.digest)
+        claim.take()
+        try:
+            yield claim
+        finally:
+            with suppress(ArtifactError):  # A claim that cannot be removed now expires.
+                claim.release()
+
+    def _remove(self, location: Location, old: Manifest, kept: Manifest | None = None) -> None:
+        """Remove an artifact, its manifest first, but for the files that another one will replace."""
         self.remove(location, MANIFEST_NAME)
-        kept = {entry.path for entry in manifest.files}
+        paths = {entry.path for entry in kept.files} if kept else set()
         for entry in old.files:
-            if entry.path not in kept:
+            if entry.path not in paths:
                 self.remove(location, entry.path)
 
     def _put(self, location: Location, path: str, data: Any, size: int) -> None:
