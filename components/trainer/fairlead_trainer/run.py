@@ -141,6 +141,9 @@ def step(run: Run, state: State, event: Event, now: float) -> tuple[State, tuple
         case Beat():
             # the most frequent event by far; silence is noticed by ticks
             return _hear(state, event, now), ()
+        case Registered() if event.id.worker in state.facts.agents:
+            # one that waits for the others registers again and again
+            return _with_agent(state, event.id.worker, replace(_find(state, event.id), seen=now)), ()
         case Registered():
             state = _register(state, event, now)
         case Finished():
@@ -155,17 +158,14 @@ def step(run: Run, state: State, event: Event, now: float) -> tuple[State, tuple
         case Tick():
             pass
     state = _judge(run, state, now)
-    return (state, ()) if state.ended else _order(run, state, now)
+    # a run of a fixed size has one membership
+    return (state, ()) if state.ended or state.membership else _order(run, state, now)
 
 
 def _register(state: State, event: Registered, now: float) -> State:
-    facts, worker = state.facts, event.id.worker
-    known = facts.agents.get(worker)
-    if known is None:
-        agent = Agent(event.id.instance, event.member, since=now, seen=now)
-        first = now if facts.first is None else facts.first
-        return replace(state, facts=replace(facts, agents={**facts.agents, worker: agent}, first=first))
-    return _with_agent(state, worker, replace(_find(state, event.id), seen=now))
+    first = now if state.facts.first is None else state.facts.first
+    state = replace(state, facts=replace(state.facts, first=first))
+    return _with_agent(state, event.id.worker, Agent(event.id.instance, event.member, since=now, seen=now))
 
 
 def _hear(state: State, event: Beat, now: float) -> State:
@@ -206,7 +206,7 @@ def _judge(run: Run, state: State, now: float) -> State:
 
 
 def _order(run: Run, state: State, now: float) -> tuple[State, tuple[Order, ...]]:
-    """Begin an epoch if the membership changes."""
+    """Begin the epoch once its members are there."""
     facts = state.facts
     candidates = tuple(
         Candidate(MemberId(worker, agent.instance), agent.since, host=agent.member.address)
@@ -215,7 +215,7 @@ def _order(run: Run, state: State, now: float) -> tuple[State, tuple[Order, ...]
     )
     decision = plan_membership(run.bounds, state.membership, Observed(candidates, run.workers), now)
     membership = decision.membership
-    if membership is None or membership == state.membership:
+    if membership is None:
         return state, ()
     members = tuple(facts.agents[member.worker].member for member in membership.members)
     return replace(state, membership=membership), (Assign(membership, members),)
