@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from fairlead_artifacts import (
+    PUBLISH_SECONDS,
     ArtifactError,
     StoreUnavailable,
     delete,
@@ -24,7 +25,7 @@ from fairlead_artifacts import (
 from fairlead_contracts.environment import CheckpointEnvironment
 
 from .capture import Copier, State, Stateful, capture, capture_random, restore, restore_random
-from .data import PRODUCER
+from .data import FETCH_SECONDS, PRODUCER
 from .group import Group, find_group
 from .progress import Progress
 from .schedule import Schedule
@@ -32,10 +33,6 @@ from .schedule import Schedule
 log = logging.getLogger("checkpoint")
 
 _KIND, _FILE = "checkpoint", "state.pt"
-_FETCH_SECONDS = 60.0
-"""How long to retry while the store is unavailable, before the training goes on."""
-_PUBLISH_SECONDS = 300.0
-"""The same for a checkpoint that is being saved; meanwhile no other one is."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +132,15 @@ class Checkpoints:
         try:
             with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
                 torch.save(state, Path(folder, _FILE))
-                retry_unavailable(partial(_publish, folder, f"{uri}/step-{step:09d}", step), _PUBLISH_SECONDS)
+                publish(
+                    folder,
+                    f"{uri}/step-{step:09d}",
+                    kind=_KIND,
+                    producer=PRODUCER,
+                    parameters={"step": step},
+                    replace=True,  # what an earlier attempt has left at this step
+                    retry_seconds=PUBLISH_SECONDS,
+                )
         except Exception as error:  # noqa: BLE001 - the thread's outermost code, whose training goes on
             log.warning("step %d was not saved, the training goes on: %s", step, error)
             return
@@ -148,15 +153,10 @@ class Checkpoints:
             log.warning("an old checkpoint could not be removed: %s", error)
 
 
-def _publish(folder: str, uri: str, step: int) -> None:
-    # what an earlier attempt has left at this step is replaced
-    publish(folder, uri, kind=_KIND, producer=PRODUCER, parameters={"step": step}, replace=True)
-
-
 def _fetch(place: _Place, folder: Path) -> ArtifactError | None:
     """Download a checkpoint; return the problem if it is damaged, raise StoreUnavailable."""
     try:
-        retry_unavailable(partial(fetch, place.uri, folder, place.digest), _FETCH_SECONDS)
+        retry_unavailable(partial(fetch, place.uri, folder, place.digest), FETCH_SECONDS)
     except StoreUnavailable:
         raise
     except ArtifactError as error:
@@ -168,7 +168,7 @@ def _find(settings: CheckpointEnvironment) -> list[_Place]:
     """Return the checkpoints to continue from, the newest first: this job's own if it has any."""
     for uri in filter(None, (settings.uri, settings.restore_from)):
         damaged: list[ArtifactError] = []
-        places = retry_unavailable(partial(_list, uri, damaged.append), _FETCH_SECONDS)
+        places = retry_unavailable(partial(_list, uri, damaged.append), FETCH_SECONDS)
         for error in damaged:
             log.warning("a checkpoint is damaged: %s", error)
         if places:

@@ -21,7 +21,7 @@ from fairlead_contracts.termination import PublishedModel
 log = logging.getLogger("agent")
 
 PRODUCER = "fairlead-trainer/0.1.0"
-_FETCH_SECONDS = 60.0
+FETCH_SECONDS = 60.0
 """How long to retry while the store is unavailable, before anything was computed."""
 _PUBLISH_SECONDS = 1200.0
 """The same, for a model that has been trained: an outage must not cost the training."""
@@ -30,7 +30,7 @@ _PUBLISH_SECONDS = 1200.0
 def fetch_dataset(uri: str, digest: str | None, folder: Path) -> Manifest:
     """Download and verify the dataset; raise ArtifactError if it is not the requested one."""
     started = time.monotonic()
-    manifest = retry_unavailable(lambda: fetch(uri, folder, digest), _FETCH_SECONDS)
+    manifest = retry_unavailable(lambda: fetch(uri, folder, digest), FETCH_SECONDS)
     if manifest.kind != "dataset":
         raise ArtifactError(uri, f"is of kind {manifest.kind!r}, expected 'dataset'")
     log.info("dataset=%s bytes=%d verified in %.1f s", manifest.digest, manifest.size, time.monotonic() - started)

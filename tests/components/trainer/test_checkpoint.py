@@ -225,7 +225,7 @@ def test_a_checkpoint_that_would_run_code_is_not_loaded(uri: str, tmp_path: Path
 def test_a_store_that_fails_does_not_end_the_training(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("fairlead_trainer.checkpoint._PUBLISH_SECONDS", 0.1)
+    monkeypatch.setattr("fairlead_trainer.checkpoint.PUBLISH_SECONDS", 0.1)
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     model, checkpoints = build()
     train(model, checkpoints, 1, 2)
