@@ -61,8 +61,6 @@ def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, 
     # a worker that has finished still counts: the number decreases only on a failure
     workers = _count(job, ready=desired)
     changes = _started(job, observed, now) | {"workers": workers, "progress": progress}
-    if progress and progress.resumed_from_step is not None:
-        changes["resumed_from_step"] = progress.resumed_from_step
     return _derive(job, phases.RUNNING, explain_running(job, observed), now, **changes)
 
 
@@ -102,8 +100,6 @@ def derive_succeeded(
         kept = tuple(artifact for artifact in read if artifact.name != "model")
         changes |= {"model_version": model.version, "provenance": (*kept, reference)}
     if report.progress:
-        if report.progress.resumed_from_step is not None:
-            changes["resumed_from_step"] = report.progress.resumed_from_step
         changes["progress"] = Progress.model_validate(report.progress.to_json()).model_copy(
             update={"updated_at": _seconds(now), "eta_seconds": 0}
         )
@@ -134,7 +130,9 @@ def _derive(
     restarting: Finding | None = None,
     **changes: Any,
 ) -> TrainingJobStatus:
-    generation = job.metadata.generation
+    generation, progress = job.metadata.generation, changes.get("progress")
+    if progress and progress.resumed_from_step is not None:
+        changes["resumed_from_step"] = progress.resumed_from_step
     desired = phases.build_conditions(phase, finding, restarting)
     conditions = merge_conditions(job.status.conditions, desired, generation, now)
     return job.status.model_copy(
