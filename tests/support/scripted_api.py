@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -87,22 +87,29 @@ def _break_connection(request: web.Request) -> None:
 
 
 @asynccontextmanager
-async def scripted_client(api: ScriptedApi) -> AsyncIterator[KubeClient]:
-    """Serve the script and connect a client to it."""
+async def served(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[ClusterConfig]:
+    """Serve an API server's imitation on loopback; yield how to connect to it."""
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", api.answer)
+    app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    config = ClusterConfig(f"http://127.0.0.1:{port}", "default", None, None, None, None, None, False)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    server = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:
-        async with KubeClient(config) as kube:
-            yield kube
+        yield ClusterConfig(server, "default", None, None, None, None, None, False)
     finally:
-        api.over.set()
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def scripted_client(api: ScriptedApi) -> AsyncIterator[KubeClient]:
+    """Serve the script and connect a client to it."""
+    async with served(api.answer) as config:
+        try:
+            async with KubeClient(config) as kube:
+                yield kube
+        finally:
+            api.over.set()
 
 
 def make_list(version: int, *items: Object, token: str = "") -> Object:

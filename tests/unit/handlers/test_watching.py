@@ -11,11 +11,11 @@ import pytest
 from aiohttp import web
 from fairlead.handlers import watching
 from fairlead.handlers.settings import OperatorSettings
-from fairlead.kube.config import ClusterConfig
 from fairlead.kube.kinds import WATCHED, Key
 from fairlead.kube.resources import ResourceCache
 
 from tests.support.resources import TRAINING_JOB
+from tests.support.scripted_api import served
 from tests.support.waiting import wait_until
 
 Object = dict[str, Any]
@@ -118,22 +118,15 @@ def _error(code: int) -> Object:
 @asynccontextmanager
 async def watched(api: FaultyApi) -> AsyncIterator[ResourceCache]:
     """Watch the API server; yield the cache."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", api.answer)
-    runner = web.AppRunner(app, shutdown_timeout=0)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    config = ClusterConfig(server, "default", None, None, None, None, None, False)
-    resources = ResourceCache(lambda _: None)
-    task = asyncio.create_task(watching.watch(OperatorSettings(), config, resources, asyncio.Event()))
-    try:
-        yield resources
-    finally:
-        api.over.set()
-        task.cancel()
-        await asyncio.wait({task})
-        await runner.cleanup()
+    async with served(api.answer) as config:
+        resources = ResourceCache(lambda _: None)
+        task = asyncio.create_task(watching.watch(OperatorSettings(), config, resources, asyncio.Event()))
+        try:
+            yield resources
+        finally:
+            api.over.set()
+            task.cancel()
+            await asyncio.wait({task})
 
 
 @pytest.fixture
