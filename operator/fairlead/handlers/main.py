@@ -7,6 +7,7 @@ import sys
 from contextlib import AsyncExitStack
 
 import aiohttp
+import uvloop
 
 from fairlead.handlers import metrics
 from fairlead.handlers.health import Health, serve
@@ -49,7 +50,7 @@ def main() -> None:
         sys.stderr.write(f"fairlead-operator: {error}\n")
         sys.exit(2)
     set_up_logging(settings.log_format)
-    code = asyncio.new_event_loop().run_until_complete(_run(settings, kube))
+    code = uvloop.new_event_loop().run_until_complete(_run(settings, kube))
     logging.shutdown()
     # kopf takes several seconds to close its streams; all work is done and the lease is released
     os._exit(code)
