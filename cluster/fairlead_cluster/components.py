@@ -8,6 +8,7 @@ A table holds only what cannot be derived:
     horovod       its environment holds Horovod's wheel, built here
     imports       the distributions of this repository that a component without a `[project]` table imports
     nodes         its image is loaded into the nodes of the kind cluster; default: true
+    optional      its image is built only if it is asked for by name; default: false
 
 Its name is its folder's; its image is `fairlead/<name>` where it has a Dockerfile; commands and imported distributions
 are those of its `[project]` table. Only the standard library is used: Makefile and bootstrap.sh ask before any
@@ -42,6 +43,7 @@ class Component:
     environment: str
     horovod: bool
     nodes: bool
+    optional: bool
     imports: "tuple[Component, ...]" = ()
 
     @property
@@ -121,6 +123,7 @@ def _read(path: Path, where: Path) -> _Declared | None:
         environment=table.get("environment", "own"),
         horovod=table.get("horovod", False),
         nodes=table.get("nodes", True),
+        optional=table.get("optional", False),
     )
     imports = table.get("imports", project.get("dependencies", []))
     return _Declared(component, where, tuple(map(_distribution, imports)), "imports" in table)
@@ -155,6 +158,7 @@ _KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
         "a list of distributions' names",
     ),
     "nodes": (_is_boolean, "true or false"),
+    "optional": (_is_boolean, "true or false"),
 }
 
 

@@ -3,6 +3,8 @@
 
 Horovod 0.28.1 is the last release. It is published as source only and needs a newer C++ standard for current torch.
 The Python that runs this script needs torch and the packages in requirements-build.in (or Debian's packages of them).
+With --gpu the wheel has NCCL for tensors on GPUs beside Gloo for those in memory. That needs torch's CUDA build and
+CUDA's compiler, in CUDA_HOME or from the packages in ../trainer-cuda/requirements-build.in; it needs no GPU.
 The last line of output is the wheel's path.
 """
 # ruff: noqa: T201 - a script: its output is its interface.
@@ -25,6 +27,7 @@ VERSION = "0.28.1"
 SHA256 = "92a43f5a94c43907a56805bad15f19700c62ffc83b7ca483f9e104e229f67ef0"
 BUILD_REQUIREMENTS = ("torch", "cmake", "wheel", "packaging", "cloudpickle", "psutil", "pyyaml", "setuptools", "pip")
 CMAKE_FILES = ("CMakeLists.txt", "horovod/torch/CMakeLists.txt")
+CUDA_FILE = "horovod/common/ops/cuda/CMakeLists.txt"
 FASTER = {
     # no debug information and no -O3: memory and network limit reductions, not compiler optimization
     "CMakeLists.txt": (r'"-O2" "-O3" CMAKE_CXX_FLAGS_RELWITHDEBINFO', '"-O2 -g" "-O1" CMAKE_CXX_FLAGS_RELWITHDEBINFO'),
@@ -43,6 +46,15 @@ OPTIONS = {
     # CMake 4 removed the policies that Horovod's bundled libraries require.
     "CMAKE_POLICY_VERSION_MINIMUM": "3.5",
 }
+
+
+GPU_OPTIONS = {
+    "HOROVOD_GPU_OPERATIONS": "NCCL",
+    # the library that torch has loaded: two copies of NCCL in a process would be two sets of connections
+    "HOROVOD_NCCL_LINK": "SHARED",
+}
+GPU_ARCHITECTURES = "75,80,86,89,90,100,120"
+"""NVIDIA's compute capabilities since Turing, times ten; newer GPUs compile the last one's code when they load it."""
 
 
 class BuildError(Exception):
@@ -79,9 +91,10 @@ def main() -> int:
     parser.add_argument(
         "--toolchain", choices=("auto", *TOOLCHAINS), default="auto", help="auto: g++-13 where g++ is newer than 13"
     )
+    parser.add_argument("--gpu", action="store_true", help="with NCCL, for torch's CUDA build")
     arguments = parser.parse_args()
     try:
-        wheel = build(arguments.out.resolve(), choose_toolchain(arguments.toolchain))
+        wheel = build(arguments.out.resolve(), choose_toolchain(arguments.toolchain), arguments.gpu)
     except BuildError as error:
         print(f"build_horovod: {error}", file=sys.stderr)
         return 1
@@ -98,7 +111,7 @@ def choose_toolchain(name: str) -> Toolchain:
     return TOOLCHAINS["g++-13" if int(version.split(".")[0]) > 13 else "system"]
 
 
-def build(out: Path, toolchain: Toolchain) -> Path:
+def build(out: Path, toolchain: Toolchain, gpu: bool) -> Path:
     """Download, patch and build; return the wheel's path."""
     check_environment(toolchain)
     out.mkdir(parents=True, exist_ok=True)
@@ -113,6 +126,8 @@ def build(out: Path, toolchain: Toolchain) -> Path:
         environment.setdefault("MAKEFLAGS", f"-j{os.cpu_count() or 1}")
         if toolchain.flags:
             environment["CXXFLAGS"] = f"{os.environ.get('CXXFLAGS', '')} {toolchain.flags}".strip()
+        if gpu:
+            environment |= configure_gpu(Path(work, "cuda"), environment)
         started = time.monotonic()
         command = ["wheel", "-v", "--no-build-isolation", "--no-deps", "--wheel-dir", str(wheels), str(source)]
         run_pip(command, log, environment)
@@ -137,6 +152,51 @@ def check_environment(toolchain: Toolchain) -> None:
         tools.append(str(header))
     if tools:
         raise BuildError(f"missing {', '.join(tools)}: apt-get install {toolchain.debian_packages}")
+
+
+def configure_gpu(folder: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Return the variables of a build with NCCL; `folder` gets CUDA's and NCCL's files as compilers expect them.
+
+    Raises BuildError if torch is no CUDA build, or CUDA's compiler or NCCL's header is missing.
+    """
+    site = Path(str(importlib.metadata.distribution("torch").locate_file("")))
+    if not (site / "torch" / "lib" / "libtorch_cuda.so").exists():
+        raise BuildError("torch: got a build without CUDA, expected torch's CUDA build")
+    packages = site / "nvidia"
+    toolkits = [Path(os.environ["CUDA_HOME"])] if "CUDA_HOME" in os.environ else sorted(packages.glob("cu[0-9]*"))
+    toolkit = next((path for path in toolkits if (path / "bin" / "nvcc").exists()), None)
+    if toolkit is None:
+        raise BuildError(
+            "bin/nvcc: not found in CUDA_HOME or torch's packages; install trainer-cuda's requirements-build.txt"
+        )
+    nccl = next((path for path in (packages / "nccl", toolkit) if (path / "include" / "nccl.h").exists()), None)
+    if nccl is None:
+        raise BuildError(f"nccl.h: not found below {packages} or in {toolkit}; install nvidia-nccl of torch's version")
+    # copied: nvcc looks for libraries beside the folder that it lies in
+    shutil.copytree(toolkit / "bin", folder / "bin")
+    for name in ("include", "nvvm"):
+        (folder / name).symlink_to(toolkit / name)
+    link_libraries(folder / "lib64", toolkit / ("lib64" if (toolkit / "lib64").exists() else "lib"))
+    link_libraries(folder / "nccl", nccl / "lib")
+    return GPU_OPTIONS | {
+        "CUDA_HOME": str(folder),
+        "HOROVOD_CUDA_HOME": str(folder),
+        "HOROVOD_NCCL_INCLUDE": str(nccl / "include"),
+        "HOROVOD_NCCL_LIB": str(folder / "nccl"),
+        "HOROVOD_BUILD_CUDA_CC_LIST": environment.get("HOROVOD_BUILD_CUDA_CC_LIST", GPU_ARCHITECTURES),
+        "PATH": f"{folder / 'bin'}{os.pathsep}{environment.get('PATH', os.defpath)}",
+    }
+
+
+def link_libraries(folder: Path, libraries: Path) -> None:
+    """Link libraries in `folder`, also by the names that linkers look for: packages have libnccl.so.2 alone."""
+    folder.mkdir()
+    for library in sorted(libraries.iterdir()):
+        (folder / library.name).symlink_to(library)
+    for library in sorted(libraries.glob("*.so.*")):
+        name = folder / f"{library.name.partition('.so')[0]}.so"
+        if not name.exists():
+            name.symlink_to(library)
 
 
 def is_installed(distribution: str) -> bool:
@@ -185,6 +245,8 @@ def patch(source: Path) -> None:
     """Raise the C++ standard from 14 to 20, which torch's headers need (17 since 2.1, 20 since 2.13); build faster."""
     for name in CMAKE_FILES:
         replace(source / name, r"CMAKE_CXX_STANDARD 14\b", "CMAKE_CXX_STANDARD 20")
+    # CUDA 13 no longer has the standard of 2011
+    replace(source / CUDA_FILE, r"CMAKE_CUDA_STANDARD 11\b", "CMAKE_CUDA_STANDARD 17")
     for name, (pattern, text) in FASTER.items():
         replace(source / name, pattern, text)
 

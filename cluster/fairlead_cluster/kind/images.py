@@ -28,6 +28,11 @@ def image_names() -> list[str]:
     return [*component_images(), STORE]
 
 
+def default_image_names() -> list[str]:
+    """Return the names of the images that are built unless others are named."""
+    return [*(name for name, component in component_images().items() if not component.optional), STORE]
+
+
 def image_tag(name: str) -> str:
     """Return an image's name and version."""
     return f"fairlead/{name}:{__version__}"

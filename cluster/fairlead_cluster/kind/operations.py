@@ -12,7 +12,7 @@ from fairlead_cluster.kind import programs
 from fairlead_cluster.kind.cluster import Cluster
 from fairlead_cluster.kind.docker import registry_reachable, remove_replaced_images
 from fairlead_cluster.kind.engine import Engine, prefer_building_docker
-from fairlead_cluster.kind.images import image_names, image_tag, node_tags, plan_images
+from fairlead_cluster.kind.images import default_image_names, image_names, image_tag, node_tags, plan_images
 from fairlead_cluster.kind.load import load_images, missing_images
 from fairlead_cluster.kind.node_image import node_image_tag, plan_node_image
 from fairlead_cluster.kind.store import CLIENT_SECRET, ENDPOINT, Store
@@ -41,11 +41,11 @@ def up(home: Home, console: Console) -> None:
 
 
 def make_images(home: Home, console: Console, names: list[str]) -> None:
-    """Build those images (all when none is named) that are not current; load what a running cluster's nodes lack."""
+    """Build those images that are not current, by default all but optional ones; load what the nodes lack."""
     known = image_names()
     if unknown := sorted(set(names) - set(known)):
         raise SetupError(f"images: got {unknown}, expected some of {known}")
-    names = names or known
+    names = names or default_image_names()
     start_engine(home, console)
     run_steps(plan_images(home, names, published=registry_reachable()), home.logs, console, _AT_ONCE)
     remove_replaced_images()

@@ -109,8 +109,7 @@ class Checkpoints:
         if self._settings.uri is None or not self._schedule.is_due(step):
             return
         # one process decides: clocks differ, and every process must take part or none
-        busy = self._writer is not None and self._writer.is_alive()
-        decided: tuple[bool, int] = self._group.broadcast(self._schedule.decide(step, time.monotonic(), busy))
+        decided: tuple[bool, int] = self._group.broadcast(self._schedule.decide(step, time.monotonic(), self.writing))
         saves, next_step = decided
         self._schedule.follow(step, next_step, saves, time.monotonic())
         if not saves:
@@ -121,6 +120,11 @@ class Checkpoints:
             copied: State = self._copier.copy({**state, "random": states, "step": step})
             self._writer = threading.Thread(target=self._write, args=(copied, step), name="checkpoint")
             self._writer.start()
+
+    @property
+    def writing(self) -> bool:
+        """Whether this process is writing a checkpoint; rank 0 does."""
+        return self._writer is not None and self._writer.is_alive()
 
     def close(self) -> None:
         """Wait until the last checkpoint is written; a script that ends without this waits, too."""

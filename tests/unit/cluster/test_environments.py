@@ -106,6 +106,6 @@ def _environment(folder: Path, scripts: Mapping[str, str] | None = None) -> dict
     """Return a component that is only an environment."""
     component = Component(
         name=folder.name, folder=folder, project=folder, distribution=None, scripts=scripts or {}, environment="own",
-        horovod=False, nodes=True,
+        horovod=False, nodes=True, optional=False,
     )  # fmt: skip
     return {folder.name: component}

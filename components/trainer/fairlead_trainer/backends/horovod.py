@@ -73,6 +73,7 @@ def _build_environment(member: Member, address: str, port: int) -> dict[str, str
         "HOROVOD_CONTROLLER": "gloo",
         "HOROVOD_CPU_OPERATIONS": "gloo",
         "HOROVOD_GLOO_IFACE": member.interface,
+        "NCCL_SOCKET_IFNAME": member.interface,
         "HOROVOD_GLOO_RENDEZVOUS_ADDR": address,
         "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
         # Processes import torch at different speeds; Horovod's default of 30 s is too short for a busy node.

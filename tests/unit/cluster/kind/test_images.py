@@ -7,7 +7,7 @@ from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT
 from fairlead_cluster.kind.bases import Base, find_bases
 from fairlead_cluster.kind.docker import copied_sources
-from fairlead_cluster.kind.images import component_build, component_images, node_tags
+from fairlead_cluster.kind.images import component_build, component_images, default_image_names, image_names, node_tags
 
 COMPONENTS = component_images()
 
@@ -72,3 +72,7 @@ def test_nodes_hold_only_what_runs_in_the_cluster() -> None:
     loaded = {tag.partition("/")[2].partition(":")[0] for tag in tags}
     assert {"operator", "trainer", "graph-server", "minio"} <= loaded
     assert not {"edge-runtime", "pipelines"} & loaded
+
+
+def test_optional_images_are_built_only_if_they_are_named() -> None:
+    assert set(image_names()) - set(default_image_names()) == {"trainer-cuda"}

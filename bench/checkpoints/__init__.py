@@ -1,0 +1,1 @@
+"""What a checkpoint costs a training: `make bench BENCH=checkpoints`."""
