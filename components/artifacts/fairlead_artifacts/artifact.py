@@ -21,7 +21,7 @@ from .manifest import (
 )
 from .retries import retry_unavailable
 from .stores import Store, open_store
-from .streams import LocalFile, copy_verified, read_entry
+from .streams import LocalFile, Source, copy_verified, read_entry
 from .uri import Location, parse_digest, parse_uri
 
 _T = TypeVar("_T")
@@ -86,14 +86,19 @@ def publish(
     signature: Signature | None = None,
     replace: bool = False,
     retry_seconds: float = 0.0,
+    files: Iterable[str] | None = None,
+    on_bytes: Callable[[int], None] = lambda _: None,
 ) -> Manifest:
     """Publish a folder's files at a URI and return the manifest.
 
     Publishing equal content again is a no-op. Other content at the URI raises ArtifactError; with `replace=True`, which
     is for results that are not final, it is replaced. StoreUnavailable is raised only after `retry_seconds`.
+    `files` are the relative paths of the files to publish (default: all of the folder's). `on_bytes` is called with the
+    size of each chunk that was read: every file is read twice, to hash it and to write it.
     """
-    location, source = parse_uri(uri), Path(folder)
-    entries = [read_entry(source, path) for path in _list_files(location, source)]
+    location, source = parse_uri(uri), Source(Path(folder), on_bytes)
+    paths = _list_files(location, source.folder) if files is None else _check_files(location, source.folder, files)
+    entries = [read_entry(source, path) for path in paths]
     manifest = build_manifest(
         location.uri,
         entries,
@@ -137,7 +142,7 @@ def list_artifacts(uri: str, skip: Callable[[ArtifactError], None] | None = None
             yield found.uri, manifest
 
 
-def _publish_once(location: Location, source: Path, manifest: Manifest, replace: bool) -> None:
+def _publish_once(location: Location, source: Source, manifest: Manifest, replace: bool) -> None:
     store = open_store(location)
     old = _read(store, location)
     if old is not None and old.digest == manifest.digest:
@@ -154,7 +159,7 @@ def _read(store: Store, location: Location) -> Manifest | None:
     return None if content is None else parse_manifest(location.uri, content)
 
 
-def _write(store: Store, location: Location, source: Path, manifest: Manifest, old: Manifest | None) -> None:
+def _write(store: Store, location: Location, source: Source, manifest: Manifest, old: Manifest | None) -> None:
     try:
         store.write(location, source, manifest, old)
     except ArtifactError:
@@ -178,6 +183,22 @@ def _list_files(location: Location, folder: Path) -> list[str]:
             paths.append(name)
     if not paths:
         raise ArtifactError(location.uri, f"{folder} contains no files; expected at least one")
+    return paths
+
+
+def _check_files(location: Location, folder: Path, files: Iterable[str]) -> list[str]:
+    """Return the named files of a folder; raise ArtifactError for what is none, or lies behind a link."""
+    paths = sorted(set(files))
+    for path in paths:
+        check_file_path(location.uri, path)
+        file = folder / path
+        for part in (file, *file.parents[: path.count("/")]):
+            if part.is_symlink():
+                raise ArtifactError(location.uri, f"{part} is a link; expected plain files and folders")
+        if not file.is_file():
+            raise ArtifactError(location.uri, f"{file} is no file; expected plain files")
+    if not paths:
+        raise ArtifactError(location.uri, f"got no files of {folder}; expected at least one")
     return paths
 
 

@@ -12,7 +12,7 @@ from typing import IO, BinaryIO
 from .errors import ArtifactError, StoreUnavailable
 from .manifest import MANIFEST_NAME, MAX_BYTES, Manifest
 from .regular import NotRegular, open_regular
-from .streams import LocalFile, Readable, copy_verified
+from .streams import Readable, Source, copy_verified
 from .uri import Location
 
 _HIDDEN = ".fairlead-"
@@ -38,10 +38,10 @@ class LocalStore:
         with _translate_errors(location, path), _open_inside(location, path) as opened:
             yield opened
 
-    def write(self, location: Location, folder: Path, manifest: Manifest, old: Manifest | None) -> None:
+    def write(self, location: Location, source: Source, manifest: Manifest, old: Manifest | None) -> None:
         """Write a hidden folder next to the target, then rename it; remove an old artifact first."""
         published = Path(location.path)
-        if folder.resolve() == published.resolve():
+        if source.folder.resolve() == published.resolve():
             raise ArtifactError(location.uri, "the folder to publish is the artifact's own folder; expected another")
         with _translate_errors(location):
             published.parent.mkdir(parents=True, exist_ok=True)
@@ -49,8 +49,8 @@ class LocalStore:
                 for entry in manifest.files:
                     target = written / entry.path
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    with LocalFile.open(folder / entry.path) as source, target.open("xb") as file:
-                        copy_verified(location.uri, source, file, entry)
+                    with source.open(entry.path) as opened, target.open("xb") as file:
+                        copy_verified(location.uri, opened, file, entry)
                         _flush(file)
                 with (written / MANIFEST_NAME).open("xb") as file:
                     file.write(manifest.content)

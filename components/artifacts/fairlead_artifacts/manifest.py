@@ -19,7 +19,7 @@ MANIFEST_NAME = "manifest.json"
 MAX_BYTES = 4 << 20
 """The longest manifest: about 25,000 files. The operator parses manifests that its users name."""
 RESERVED = (MANIFEST_NAME, ".fairlead-writer")
-KINDS = ("dataset", "validation", "model", "onnx-model", "edge-bundle", "report", "checkpoint")
+KINDS = ("dataset", "validation", "model", "onnx-model", "edge-bundle", "report", "checkpoint", "code")
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 

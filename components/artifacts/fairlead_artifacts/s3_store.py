@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +19,7 @@ from .credentials import find_provider
 from .errors import ArtifactError, StoreUnavailable
 from .manifest import MANIFEST_NAME, MAX_BYTES, Manifest
 from .resume import ResumingReader
-from .streams import LocalFile, Readable, VerifyingReader
+from .streams import Readable, Source, VerifyingReader
 from .uri import Location
 
 _PART_SIZE = 16 << 20
@@ -84,7 +83,7 @@ class S3Store:
         with _translate_errors(location, path), closing(ResumingReader(get)) as body:
             yield body
 
-    def write(self, location: Location, folder: Path, manifest: Manifest, old: Manifest | None) -> None:
+    def write(self, location: Location, source: Source, manifest: Manifest, old: Manifest | None) -> None:
         """Upload the files, then the manifest; remove the manifest of an old artifact first.
 
         Only the writer that holds the location's claim writes; raise ClaimHeld if another one does.
@@ -95,7 +94,7 @@ class S3Store:
             if old is not None:
                 self._remove(location, old, kept=manifest)
             for entry in manifest.files:
-                with LocalFile.open(folder / entry.path) as file:
+                with source.open(entry.path) as file:
                     reader = VerifyingReader(location.uri, file, entry, claim.refresh)
                     self._put(location, entry.path, reader, entry.size)
                     reader.finish()

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Protocol
 
 from .local_store import LocalStore
 from .manifest import Manifest
-from .streams import Readable
+from .streams import Readable, Source
 from .uri import Location
 
 
@@ -20,8 +19,8 @@ class Store(Protocol):
     def open_file(self, location: Location, path: str) -> AbstractContextManager[Readable]:
         """Open one of the artifact's files for reading."""
 
-    def write(self, location: Location, folder: Path, manifest: Manifest, old: Manifest | None) -> None:
-        """Write the folder's files, then the manifest; remove an old artifact first."""
+    def write(self, location: Location, source: Source, manifest: Manifest, old: Manifest | None) -> None:
+        """Write the source's files, then the manifest; remove an old artifact first."""
 
     def delete(self, location: Location, manifest: Manifest) -> None:
         """Remove an artifact: readers find it whole until it is absent."""

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -58,18 +59,19 @@ class VerifyingReader:
 class LocalFile:
     """A file of this machine, whose errors are not the store's: they name the file and say what is wrong."""
 
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
+    def __init__(self, path: Path, file: IO[bytes], on_bytes: Callable[[int], None] = lambda _: None) -> None:
         self._path = path
         self._file = file
+        self._on_bytes = on_bytes
 
     @classmethod
     @contextmanager
-    def open(cls, path: Path) -> "Iterator[LocalFile]":
-        """Open a file for reading."""
+    def open(cls, path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> "Iterator[LocalFile]":
+        """Open a file for reading; `on_bytes` is called with the size of each chunk that was read."""
         with _local_errors(path):
             file = open_regular(path)
         with file:
-            yield cls(path, file)
+            yield cls(path, file, on_bytes)
 
     @classmethod
     @contextmanager
@@ -84,7 +86,9 @@ class LocalFile:
     def read(self, size: int, /) -> bytes:
         """Return the next bytes."""
         with _local_errors(self._path):
-            return self._file.read(size)
+            content = self._file.read(size)
+        self._on_bytes(len(content))
+        return content
 
     def write(self, content: bytes) -> None:
         """Write bytes."""
@@ -92,6 +96,18 @@ class LocalFile:
         with _local_errors(self._path):
             while rest:
                 rest = rest[self._file.write(rest) :]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The folder whose files are published; `on_bytes` is called with the size of each chunk that is read from it."""
+
+    folder: Path
+    on_bytes: Callable[[int], None] = lambda _: None
+
+    def open(self, path: str) -> AbstractContextManager[LocalFile]:
+        """Open one of its files for reading."""
+        return LocalFile.open(self.folder / path, self.on_bytes)
 
 
 @contextmanager
@@ -116,10 +132,10 @@ def copy_verified(uri: str, source: Readable, target: Writable, entry: FileEntry
     reader.finish()
 
 
-def read_entry(folder: Path, path: str) -> FileEntry:
+def read_entry(source: Source, path: str) -> FileEntry:
     """Hash one file of a folder and return its entry."""
     digest, size = hashlib.sha256(), 0
-    with LocalFile.open(folder / path) as file:
+    with source.open(path) as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
             size += len(chunk)

@@ -209,3 +209,38 @@ def test_an_artifact_with_another_digest_is_not_deleted(base: str, folder: Path)
     with pytest.raises(ArtifactError, match=f"digest is {manifest.digest}, expected sha256:0000"):
         delete(f"{base}/a", "sha256:" + "0" * 64)
     assert [uri for uri, _ in list_artifacts(base)] == [f"{base}/a"]
+
+
+def test_only_the_named_files_of_a_folder_are_published(base: str, folder: Path, tmp_path: Path) -> None:
+    published = publish_dataset(folder, f"{base}/v1", files=["sub/names.csv"])
+    assert [entry.path for entry in published.files] == ["sub/names.csv"]
+    fetch(f"{base}/v1", tmp_path / "copy")
+    assert contents(tmp_path / "copy") == {"sub/names.csv": b"a,b\n1,2\n"}
+
+
+def test_named_files_behind_links_and_absent_ones_are_rejected(base: str, folder: Path, tmp_path: Path) -> None:
+    (folder / "out").symlink_to(tmp_path)
+    (folder / "copy.csv").symlink_to(folder / "sub" / "names.csv")
+    (tmp_path / "secret").write_text("s")
+    for path, problem in (
+        ("out/secret", "out is a link"),
+        ("copy.csv", "copy.csv is a link"),
+        ("../source/train.npz", "no segment that is empty, '.' or '..'"),
+        ("absent", "absent is no file"),
+        ("sub", "sub is no file"),
+    ):
+        with pytest.raises(ArtifactError, match=problem):
+            publish_dataset(folder, f"{base}/v1", files=[path])
+    with pytest.raises(ArtifactError, match="got no files"):
+        publish_dataset(folder, f"{base}/v1", files=[])
+    with pytest.raises(ArtifactNotFound):
+        read_manifest(f"{base}/v1")
+
+
+def test_every_byte_is_reported_once_as_it_is_hashed_and_once_as_it_is_written(base: str, folder: Path) -> None:
+    chunks: list[int] = []
+    published = publish_dataset(folder, f"{base}/v1", on_bytes=chunks.append)
+    assert sum(chunks) == 2 * published.size
+    chunks.clear()
+    publish_dataset(folder, f"{base}/v1", on_bytes=chunks.append)
+    assert sum(chunks) == published.size  # equal content is only hashed
