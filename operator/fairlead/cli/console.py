@@ -37,13 +37,23 @@ def explained() -> Iterator[None]:
         fail(str(error))
 
 
+def style_of(word: str) -> str:
+    """Return the style of a status word; empty for one without."""
+    return _STATUS_STYLES.get(word, "")
+
+
 def styled(word: object) -> str:
     """Return a status word with its color as markup."""
     text = escape(str(word))
-    style = _STATUS_STYLES.get(text)
+    style = style_of(str(word))
     return f"[{style}]{text}[/]" if style else text
 
 
 def escape(text: str) -> str:
-    """Escape rich markup in a text."""
-    return text.replace("[", r"\[")
+    """Return a text as markup that prints it as it is, without the control characters that terminals obey."""
+    return plain(text).replace("[", r"\[")
+
+
+def plain(text: str) -> str:
+    """Return a text without control characters, except for tabs and the ends of lines."""
+    return "".join(c for c in text if (c >= " " and not "\x7f" <= c <= "\x9f") or c in "\n\t")

@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 import typer
 
 from fairlead import __version__
-from fairlead.cli import predict, resources
+from fairlead.cli import logs, predict, resources
 from fairlead.cli.console import err, escape
 
 PLUGINS = "fairlead.commands"
@@ -27,6 +27,7 @@ def build_app() -> typer.Typer:
     )
     _add_plugins(app)
     resources.register(app)
+    logs.register(app)
     predict.register(app)
     app.command()(version)
     return app

@@ -23,7 +23,12 @@ def predict(
     namespace: Namespace = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the whole response as JSON.")] = False,
 ) -> None:
-    """Send a request to a model deployment and print the response."""
+    """Send a request to a model deployment and print the response.
+
+    Examples:
+
+      fairlead predict digits -f request.json
+    """
     with explained():
         content = _read_json(file)
         response = FairleadClient(namespace, field_manager=FIELD_MANAGER).predict(name, content)

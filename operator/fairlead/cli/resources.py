@@ -1,4 +1,4 @@
-"""The commands `apply`, `get`, `describe`, `logs` and `delete`."""
+"""The commands `apply`, `get`, `describe` and `delete`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +8,7 @@ import typer
 from fairlead.cli import tables
 from fairlead.cli.console import CommandError, explained, out
 from fairlead.cli.manifests import read_manifests
+from fairlead.cli.watch import watch_jobs
 from fairlead.client import FairleadClient, Object
 from fairlead.client.objects import canonical_kind
 
@@ -19,7 +20,7 @@ FIELD_MANAGER = "fairlead-cli"
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (apply, get, describe, logs, delete):
+    for command in (apply, get, describe, delete):
         app.command(rich_help_panel=_PANEL)(command)
 
 
@@ -27,7 +28,12 @@ def apply(
     file: Annotated[Path, typer.Option("--file", "-f", exists=True, help="A YAML file, or a folder of YAML files.")],
     namespace: Namespace = None,
 ) -> None:
-    """Apply the resources in a file or folder."""
+    """Apply the resources in a file or folder.
+
+    Examples:
+
+      fairlead apply -f job.yaml
+    """
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
         for obj in read_manifests(file):
@@ -37,20 +43,53 @@ def apply(
 
 def get(
     kind: Annotated[str, typer.Argument(help="tj, mdep or any kind.")] = "",
+    name: Annotated[str, typer.Argument(help="One object; default: all.")] = "",
     namespace: Namespace = None,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="List all namespaces.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", "-w", help="Show training jobs as they run; a named one until its end."),
+    ] = False,
 ) -> None:
-    """List training jobs and model deployments, or the objects of a kind."""
+    """List training jobs and model deployments, or the objects of a kind.
+
+    Examples:
+
+      fairlead get
+
+      fairlead get tj --watch
+
+      fairlead get tj digits --watch
+    """
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
-        for each in [canonical_kind(kind)] if kind else Kinds:
-            tables.print_list(each, client.list(each, everywhere=everywhere))
+        if watch:
+            _watch(client, kind, name, everywhere)
+        elif name:
+            tables.print_list(canonical_kind(kind), [client.get(canonical_kind(kind), name)])
+        else:
+            for each in [canonical_kind(kind)] if kind else Kinds:
+                tables.print_list(each, client.list(each, everywhere=everywhere))
+
+
+def _watch(client: FairleadClient, kind: str, name: str, everywhere: bool) -> None:
+    if canonical_kind(kind or "tj") != "TrainingJob":
+        raise CommandError(f"--watch: got the kind {kind!r}, expected tj")
+    try:
+        watch_jobs(client, name or None, everywhere=everywhere)
+    except KeyboardInterrupt:
+        out.print()
 
 
 def describe(
     resource: Annotated[str, typer.Argument(help="tj/NAME or mdep/NAME.")], namespace: Namespace = None
 ) -> None:
-    """Show a resource's conditions, progress, provenance, pods and events."""
+    """Show a resource's conditions, progress, provenance, pods and events.
+
+    Examples:
+
+      fairlead describe tj/digits
+    """
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
         kind, name = split_reference(resource)
@@ -63,19 +102,6 @@ def describe(
         tables.print_events([e for e in client.list("Event") if e.get("involvedObject", {}).get("name") == name])
 
 
-def logs(
-    resource: Annotated[str, typer.Argument(help="tj/NAME, mdep/NAME or pod/NAME.")],
-    worker: Annotated[int | None, typer.Option(help="The worker of a training job; default: the launcher.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Print new lines until the container ends.")] = False,
-    namespace: Namespace = None,
-) -> None:
-    """Print the log of a job's launcher or worker, a deployment's graph server or a pod."""
-    with explained():
-        client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
-        for line in client.logs(*split_reference(resource), worker=worker, follow=follow):
-            out.print(line, markup=False, soft_wrap=True)
-
-
 def delete(
     resources: Annotated[list[str] | None, typer.Argument(help="tj/NAME, mdep/NAME, …")] = None,
     file: Annotated[
@@ -84,7 +110,12 @@ def delete(
     ] = None,
     namespace: Namespace = None,
 ) -> None:
-    """Delete resources and everything that they own."""
+    """Delete resources and everything that they own.
+
+    Examples:
+
+      fairlead delete tj/digits mdep/digits
+    """
     with explained():
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
         references = [split_reference(resource) for resource in resources or []]

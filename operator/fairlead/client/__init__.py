@@ -24,6 +24,7 @@ from fairlead.client.errors import (
     Unreachable,
     WaitTimeout,
 )
+from fairlead.client.logs import LogLine
 from fairlead.client.objects import Object
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Denied",
     "FairleadClient",
     "FairleadError",
+    "LogLine",
     "NotFound",
     "Object",
     "Rejected",

@@ -7,8 +7,9 @@ from typing import Any, TypeVar, overload
 from fairlead.api.base import Resource
 from fairlead.client import inference, pods
 from fairlead.client.connection import connect
+from fairlead.client.logs import LogLine, follow_logs, read_logs
 from fairlead.client.objects import Object, Objects, canonical_kind
-from fairlead.client.waiting import reached, wait_until, wait_until_gone
+from fairlead.client.waiting import find_condition, reached, wait_until, wait_until_gone
 from fairlead.core import names
 
 R = TypeVar("R", bound=Resource)
@@ -139,6 +140,25 @@ class FairleadClient:
         """
         pod = pods.find_pod(self.objects, _kind_name(kind), name, worker)
         return pods.read_log(self._connection.api, pod, follow, tail)
+
+    def job_logs(self, name: str, *, follow: bool = False, tail: int | None = None) -> Iterator[LogLine]:
+        """Yield the log lines of all pods of a training job, each with the pod that it is from.
+
+        With `follow`, the lines come as they are written, until the job has ended. Raises NotFound.
+        """
+        kind = "TrainingJob"
+        self.objects.get(kind, name)
+
+        def read(pod: Object, follow: bool) -> Iterator[str]:
+            return pods.read_log(self._connection.api, pod, follow, tail)
+
+        def has_ended() -> bool:
+            job = self.objects.get(kind, name)
+            return any(find_condition(job, type_) for type_ in ("Succeeded", "Failed"))
+
+        if follow:
+            return follow_logs(lambda: pods.list_pods(self.objects, kind, name), has_ended, read)
+        return read_logs(pods.list_pods(self.objects, kind, name), read)
 
     def predict(self, name: str, inputs: Object | Sequence[Any]) -> Object:
         """Send a V2 request, or rows of values for a model with one input; return the V2 response.

@@ -35,18 +35,32 @@ def find_pod(objects: Objects, kind: str, name: str, worker: int | None) -> Obje
     return found[0]
 
 
+_MAX_LINE = 1 << 16
+
+
 def read_log(api: client.ApiClient, pod: Object, follow: bool, tail: int | None) -> Iterator[str]:
-    """Yield the log lines of a pod's first container; with `follow`, until it ends."""
+    """Yield the log lines of a pod's main container; with `follow`, until it ends. Long lines come in pieces."""
     meta = pod["metadata"]
     options: dict[str, Any] = {"tail_lines": tail} if tail is not None else {}
     with translated(f"pod {meta['name']}"):
         response: Any = client.CoreV1Api(api).read_namespaced_pod_log(
-            meta["name"], meta["namespace"], container=pod["spec"]["containers"][0]["name"], follow=follow,
+            meta["name"], meta["namespace"], container=_main_container(pod), follow=follow,
             _preload_content=False, **options,
         )  # fmt: skip
         rest = b""
         for chunk in response.stream():
             *lines, rest = (rest + chunk).split(b"\n")
             yield from (line.decode(errors="replace") for line in lines)
+            if len(rest) > _MAX_LINE:
+                yield rest.decode(errors="replace")
+                rest = b""
         if rest:
             yield rest.decode(errors="replace")
+
+
+def _main_container(pod: Object) -> str:
+    """Return the container that does a pod's work: others may be injected before it."""
+    containers = [str(container["name"]) for container in pod["spec"]["containers"]]
+    role = pod["metadata"].get("labels", {}).get(names.ROLE, "")
+    main = names.MAIN_CONTAINERS.get(role, names.GRAPH_SERVER)
+    return main if main in containers else containers[0]

@@ -1,0 +1,200 @@
+"""Shows jobs while they run: a live table with a progress bar for each on a terminal, else a line for each change."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from fairlead.cli.console import escape, out, plain, style_of
+from fairlead.client import FairleadClient, NotFound, Unreachable
+from fairlead.client.waiting import find_condition
+
+Object = dict[str, Any]
+_KIND = "TrainingJob"
+_POLL_SECONDS = 1.0
+_LINE_SECONDS = 10.0
+"""How often a line tells the progress of a job whose phase stays the same, where there is no terminal."""
+_BAR = 24
+_EXPLAINING = ("Failed", "Blocked", "Suspended", "Restarting", "Running", "Succeeded")
+"""The conditions that explain a phase, the most important first."""
+Read = Callable[[], Sequence[Object]]
+
+
+def watch_jobs(client: FairleadClient, name: str | None = None, *, everywhere: bool = False) -> None:
+    """Show the training jobs until the user interrupts; with a name, this one until it has finished."""
+    if name:
+        _show(out, _one(client, name), until=lambda jobs: all(map(is_finished, jobs)))
+    else:
+        _show(out, lambda: client.list(_KIND, everywhere=everywhere), until=lambda _: False)
+
+
+def follow_job(client: FairleadClient, name: str) -> int:
+    """Show a job until it has finished, and its result; return 0 if it has succeeded, else 1.
+
+    An interrupt ends only the following: the job goes on.
+    """
+    try:
+        _show(out, _one(client, name), until=lambda jobs: all(map(is_finished, jobs)))
+        job = client.get(_KIND, name)
+    except KeyboardInterrupt:
+        out.print(f"\nThe job goes on. Follow it with: fairlead get tj {name} --watch")
+        return 130
+    print_result(out, job)
+    return 0 if find_condition(job, "Succeeded") else 1
+
+
+def print_result(console: Console, job: Object) -> None:
+    """Print how a finished job ended, and where its model is."""
+    name, status = job["metadata"]["name"], job.get("status", {})
+    seconds = _seconds_between(status.get("startTime"), status.get("completionTime"))
+    took = f" after {format_seconds(seconds)}" if seconds is not None else ""
+    if not find_condition(job, "Succeeded"):
+        condition = find_condition(job, "Failed") or {"reason": "Unknown", "message": ""}
+        console.print(f"[bold red]✗[/] {name} failed{took}: [red]{escape(condition['reason'])}[/]")
+        console.print(Text(plain(condition["message"])), soft_wrap=True)
+        console.print(f"\nIts logs: fairlead logs {name}", style="dim")
+        return
+    console.print(f"[green]✓[/] {name} succeeded{took}")
+    metrics = status.get("progress", {}).get("metrics", {})
+    if metrics:
+        console.print("  metrics  " + escape(", ".join(f"{key} {value:.4g}" for key, value in metrics.items())))
+    for artifact in status.get("provenance", []):
+        if artifact["name"] == "model":
+            console.print(f"  model    {escape(artifact['uri'])}\n  digest   {artifact['digest']}", soft_wrap=True)
+
+
+def build_table(jobs: Sequence[Object], everywhere: bool = False) -> Table:
+    """Return a table with a progress bar for each job."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for column in (*(["NAMESPACE"] if everywhere else []), "NAME", "PHASE", "WORKERS", "PROGRESS"):
+        table.add_column(column, no_wrap=True)
+    for column in ("STEP", "LEFT", "SAMPLES/S", "LOSS"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
+    for job in jobs:
+        status = job.get("status", {})
+        progress, workers = status.get("progress", {}), status.get("workers", {})
+        phase = status.get("phase", "")
+        total, done = progress.get("totalSteps"), progress.get("step", 0)
+        bar: ProgressBar | str = ProgressBar(total=total, completed=done, width=_BAR) if total else ""
+        table.add_row(
+            *([job["metadata"].get("namespace", "")] if everywhere else []),
+            job["metadata"]["name"],
+            Text(plain(phase), style=style_of(phase)),
+            f"{workers.get('ready', 0)}/{workers.get('desired', 0)}",
+            bar,
+            f"{done:,}/{total:,}" if total else f"{done:,}" if progress else "",
+            format_seconds(progress.get("etaSeconds")),
+            _number(progress.get("samplesPerSecond")),
+            _number(progress.get("metrics", {}).get("loss")),
+            Text(_explain(job)),
+        )
+    return table
+
+
+def describe_line(job: Object) -> str:
+    """Return a job's state as one line, for output that is no terminal."""
+    status = job.get("status", {})
+    progress = status.get("progress", {})
+    words = [job["metadata"]["name"], status.get("phase") or "new"]
+    if progress:
+        total = progress.get("totalSteps")
+        words.append(f"step {progress.get('step', 0)}{f'/{total}' if total else ''}")
+        words += [f"{name} {value:.4g}" for name, value in progress.get("metrics", {}).items()]
+    if explanation := _explain(job):
+        words.append(f"({explanation})")
+    return plain(" ".join(words))
+
+
+def is_finished(job: Object) -> bool:
+    """Return whether a job has succeeded or failed."""
+    return bool(find_condition(job, "Succeeded") or find_condition(job, "Failed"))
+
+
+def format_seconds(seconds: float | None) -> str:
+    """Return a duration, such as 1h02m, 3m04s or 5s; empty for None."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{rest:02}s" if minutes else f"{rest}s"
+
+
+def _show(console: Console, read: Read, until: Callable[[Sequence[Object]], bool]) -> None:
+    if not console.is_terminal:
+        for line in describe_changes(_observe(read, until)):
+            console.print(line, markup=False, soft_wrap=True)
+        return
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        jobs: Sequence[Object] = []
+        for jobs in _observe(read, until):
+            namespaces = {job["metadata"].get("namespace") for job in jobs}
+            live.update(build_table(jobs, len(namespaces) > 1) if jobs else "no training jobs", refresh=True)
+    console.print(build_table(jobs))
+
+
+def describe_changes(
+    observed: Iterator[Sequence[Object]], clock: Callable[[], float] = time.monotonic
+) -> Iterator[str]:
+    """Yield a line for each job whose phase has changed, or whose last line has been out of date for some seconds."""
+    shown: dict[str, tuple[str, str, float]] = {}
+    for jobs in observed:
+        for job in jobs:
+            name, phase, line = job["metadata"]["name"], job.get("status", {}).get("phase", ""), describe_line(job)
+            last_phase, last_line, since = shown.get(name, ("none", "", 0.0))
+            if line != last_line and (phase != last_phase or clock() - since >= _LINE_SECONDS):
+                shown[name] = (phase, line, clock())
+                yield line
+
+
+def _observe(read: Read, until: Callable[[Sequence[Object]], bool]) -> Iterator[Sequence[Object]]:
+    """Yield the jobs again and again, the last time when `until` holds; an API server that is away is retried."""
+    while True:
+        try:
+            jobs = read()
+        except Unreachable:
+            time.sleep(_POLL_SECONDS)
+            continue
+        yield jobs
+        if until(jobs):
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def _one(client: FairleadClient, name: str) -> Read:
+    def read() -> Sequence[Object]:
+        try:
+            return [client.get(_KIND, name)]
+        except NotFound:
+            raise NotFound(f"{_KIND} {name}: does not exist, or was deleted") from None
+
+    return read
+
+
+def _explain(job: Object) -> str:
+    """Return the first line of what explains a job's phase; nothing while it runs or once it has succeeded."""
+    if job.get("status", {}).get("phase") in ("Running", "Succeeded"):
+        return ""
+    known = {condition["type"]: condition for condition in job.get("status", {}).get("conditions", [])}
+    for type_ in _EXPLAINING:
+        condition = known.get(type_, {})
+        if condition.get("message") and (condition["status"] == "True" or type_ == "Running"):
+            return plain(f"{condition['reason']}: {condition['message'].splitlines()[0]}")
+    return ""
+
+
+def _seconds_between(start: str | None, end: str | None) -> float | None:
+    if not start or not end:
+        return None
+    first, last = (datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC) for text in (start, end))
+    return (last - first).total_seconds()
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
