@@ -1,0 +1,1 @@
+"""Commands for code and data of one's own: `fairlead train` and `fairlead dataset`."""

@@ -1,0 +1,1 @@
+"""A folder of code, and how it gets into the pods of a job."""

@@ -1,0 +1,130 @@
+"""The files of a code folder that a job needs: not what .gitignore names, hidden files or caches."""
+
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead.cli.console import CommandError
+from pathspec import GitIgnoreSpec
+
+CACHES = ("__pycache__", "node_modules")
+MAX_FILES = 10_000
+_IGNORE = ".gitignore"
+_MAX_IGNORE = 1 << 20
+
+
+@dataclass(frozen=True)
+class CodeFiles:
+    """A folder and the files of it to bring, in order."""
+
+    root: Path
+    paths: tuple[str, ...]
+    size: int
+    """Bytes of all files."""
+    left_out: int = 0
+    """How many files and folders are not brought."""
+    revision: str | None = None
+    """The git commit that the files are from; None for a folder as it is."""
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """A .gitignore: it holds for paths below its folder."""
+
+    prefix: str
+    spec: GitIgnoreSpec
+
+
+def find_files(folder: Path) -> CodeFiles:
+    """Return the files of a folder; raises CommandError for links that lead out of it, pipes, and too many files."""
+    if not folder.is_dir():
+        raise CommandError(f"{folder}: is no folder, expected the folder with the code")
+    root, left_out, size, paths = Path(os.path.realpath(folder)), [0], 0, []
+    for path, length in _walk(root, "", (), left_out):
+        paths.append(path)
+        size += length
+        if len(paths) > MAX_FILES:
+            raise CommandError(f"{root}: more than {MAX_FILES:,} files; name in .gitignore what the job does not need")
+    if not paths:
+        raise CommandError(f"{root}: contains no files to bring, expected the code")
+    return CodeFiles(root, tuple(paths), size, left_out[0])
+
+
+def extract_revision(folder: Path, revision: str, target: Path) -> CodeFiles:
+    """Write the files of a git revision of a folder to an empty folder and return them; raises CommandError."""
+    commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    sha = commit.decode().strip()
+    archive = target.with_name(f"{target.name}.tar")
+    archive.write_bytes(_git(folder, "archive", "--format=tar", sha))
+    try:
+        with tarfile.open(archive) as opened:
+            opened.extractall(target, filter="data")
+    except tarfile.TarError as error:
+        raise CommandError(f"{folder}: revision {revision!r}: {error}") from None
+    archive.unlink()
+    found = find_files(target)
+    return CodeFiles(found.root, found.paths, found.size, found.left_out, sha)
+
+
+def _git(folder: Path, *words: str) -> bytes:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=False)
+    except FileNotFoundError:
+        raise CommandError("--revision: git is not installed, expected it on PATH") from None
+    if done.returncode:
+        problem = done.stderr.decode(errors="replace").strip() or "no such revision"
+        raise CommandError(f"{folder}: git {words[0]}: {problem}")
+    return done.stdout
+
+
+def _walk(root: Path, prefix: str, rules: Sequence[_Rules], left_out: list[int]) -> Iterator[tuple[str, int]]:
+    rules = (*_read_rules(root, prefix), *rules)
+    for entry in sorted(os.scandir(root / prefix), key=lambda entry: entry.name):
+        path, is_folder = f"{prefix}{entry.name}", entry.is_dir(follow_symlinks=False)
+        if _is_left_out(entry.name) or _is_ignored(rules, f"{path}/" if is_folder else path):
+            left_out[0] += 1
+        elif is_folder:
+            yield from _walk(root, f"{path}/", rules, left_out)
+        else:
+            yield path, _check_file(root, path)
+
+
+def _is_left_out(name: str) -> bool:
+    return name.startswith(".") or name in CACHES or name.endswith(".pyc")
+
+
+def _read_rules(root: Path, prefix: str) -> list[_Rules]:
+    file = root / prefix / _IGNORE
+    if not file.is_file() or file.is_symlink():  # git does not follow links either
+        return []
+    if file.stat().st_size > _MAX_IGNORE:
+        raise CommandError(f"{file}: {file.stat().st_size:,} bytes, expected at most {_MAX_IGNORE:,}")
+    try:
+        return [_Rules(prefix, GitIgnoreSpec.from_lines(file.read_text().splitlines()))]
+    except ValueError as error:  # of a pattern, or of the encoding
+        raise CommandError(f"{file}: {error}") from None
+
+
+def _is_ignored(rules: Sequence[_Rules], path: str) -> bool:
+    """Return whether the nearest .gitignore that has a pattern for a path excludes it."""
+    for rule in rules:
+        decided = rule.spec.check_file(path.removeprefix(rule.prefix)).include
+        if decided is not None:
+            return decided
+    return False
+
+
+def _check_file(root: Path, path: str) -> int:
+    """Return a file's size; a link within the folder counts as the file that it points to."""
+    if not path.isprintable():
+        raise CommandError(f"{root}: got the file name {path!r}, expected printable characters")
+    target = Path(os.path.realpath(root / path))
+    if not target.is_relative_to(root):
+        raise CommandError(f"{root / path}: is a link to {target}, which is outside the folder; copy the file instead")
+    if not target.is_file():
+        found = "a link to a folder or to nothing" if (root / path).is_symlink() else "a pipe, a socket or a device"
+        raise CommandError(f"{root / path}: is {found}, expected files and folders; or name it in .gitignore")
+    return target.stat().st_size

@@ -1,0 +1,1 @@
+"""What a dataset on disk consists of, before it is published."""

@@ -1,0 +1,107 @@
+"""Which files of a code folder are brought to a job."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from fairlead.cli.console import CommandError
+from fairlead_projects.code import files as finding
+from fairlead_projects.code.files import extract_revision, find_files
+
+from .conftest import Write
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ("-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "init.defaultBranch=main")
+    return subprocess.run(["git", *identity, *words], cwd=folder, check=True, capture_output=True, text=True).stdout
+
+
+def test_hidden_files_caches_and_what_gitignore_names_are_left_out(write: Write) -> None:
+    root = write({
+        "train.py": "", "pkg/model.py": "", "pkg/__pycache__/model.pyc": "", "old.pyc": "", ".env": "secret",
+        ".git/config": "", "node_modules/a.js": "", "data.csv": "", "runs/1/log": "", "pkg/keep.csv": "",
+        ".gitignore": "*.csv\n/runs/\n", "pkg/.gitignore": "!keep.csv\n",
+    })  # fmt: skip
+    found = find_files(root)
+    assert found.paths == ("pkg/keep.csv", "pkg/model.py", "train.py")
+    assert found.left_out == 9
+
+
+def test_it_agrees_with_git(write: Write) -> None:
+    root = write({
+        ".gitignore": "build\n*.log\n!keep.log\ndocs/*.txt\n/top\n**/deep/x\n#no\n\\#yes\ntrail /\n",
+        "build/a": "", "a/build/b": "", "x.log": "", "keep.log": "", "a/keep.log": "", "docs/a.txt": "",
+        "docs/sub/a.txt": "", "top": "", "a/top": "", "q/deep/x": "", "#yes": "", "b/.gitignore": "*\n!*.py\n",
+        "b/c.py": "", "b/c.txt": "", "b/sub/c.py": "",
+    })  # fmt: skip
+    git(root, "init")
+    listed = git(root, "ls-files", "-z", "--others", "--exclude-standard").split("\0")
+    assert list(find_files(root).paths) == sorted(
+        path for path in listed if path and not Path(path).name.startswith(".")
+    )
+
+
+def test_a_link_within_the_folder_is_its_file_and_one_that_leads_out_is_rejected(write: Write, tmp_path: Path) -> None:
+    root = write({"pkg/model.py": "m", "train.py": "t"})
+    (root / "model.py").symlink_to("pkg/model.py")
+    assert find_files(root).paths == ("model.py", "pkg/model.py", "train.py")
+    (tmp_path / "id_rsa").write_text("secret")
+    (root / "pkg" / "key").symlink_to("../../id_rsa")
+    with pytest.raises(CommandError, match=r"pkg/key: is a link to .*id_rsa, which is outside the folder"):
+        find_files(root)
+    (root / ".gitignore").write_text("key\n")
+    assert find_files(root).paths == ("model.py", "pkg/model.py", "train.py")
+
+
+@pytest.mark.parametrize("target", ["nowhere", "pkg", "loop"])
+def test_a_link_to_anything_but_a_file_is_rejected(write: Write, target: str) -> None:
+    root = write({"pkg/model.py": "m"})
+    (root / "loop").symlink_to(target)
+    with pytest.raises(CommandError, match="loop: is a link to a folder or to nothing"):
+        find_files(root)
+
+
+def test_pipes_strange_names_and_absent_folders_are_rejected(write: Write, tmp_path: Path) -> None:
+    root = write({"train.py": ""})
+    os.mkfifo(root / "pipe")
+    with pytest.raises(CommandError, match="pipe: is a pipe"):
+        find_files(root)
+    (root / "pipe").rename(root / "two\nlines")
+    with pytest.raises(CommandError, match=r"'two\\nlines', expected printable"):
+        find_files(root)
+    with pytest.raises(CommandError, match="is no folder"):
+        find_files(root / "train.py")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CommandError, match="contains no files"):
+        find_files(tmp_path / "empty")
+
+
+def test_too_many_files_are_rejected(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "MAX_FILES", 2)
+    with pytest.raises(CommandError, match="more than 2 files"):
+        find_files(write({"a": "", "b": "", "c": ""}))
+
+
+def test_a_revision_is_what_was_committed_of_the_folder(write: Write, tmp_path: Path) -> None:
+    root = write({"sub/train.py": "old", "other/x.py": ""})
+    git(root, "init")
+    git(root, "add", "-A")
+    git(root, "commit", "-m", "one")
+    write({"sub/train.py": "new", "sub/more.py": ""})
+    found = extract_revision(root / "sub", "HEAD", tmp_path / "out")
+    assert found.paths == ("train.py",)
+    assert (found.root / "train.py").read_text() == "old"
+    assert found.revision == git(root, "rev-parse", "HEAD").strip()
+
+
+@pytest.mark.parametrize("revision", ["nothing", "--output=x", "HEAD:train.py"])
+def test_a_revision_that_does_not_exist_is_named(write: Write, tmp_path: Path, revision: str) -> None:
+    root = write({"train.py": "old"})
+    git(root, "init")
+    git(root, "add", "-A")
+    git(root, "commit", "-m", "one")
+    with pytest.raises(CommandError, match="git rev-parse: "):
+        extract_revision(root, revision, tmp_path / "out")
+    with pytest.raises(CommandError, match="not a git repository"):
+        extract_revision(tmp_path, "HEAD", tmp_path / "out")
