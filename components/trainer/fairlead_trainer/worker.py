@@ -1,4 +1,4 @@
-"""An agent's steps in order: fetch the dataset, register, run the processes, publish the model, report."""
+"""An agent's steps in order: check the image, fetch the dataset, register, run the processes, publish the model, report."""
 
 import logging
 import os
@@ -18,6 +18,7 @@ from .backends import Backend
 from .client import ChannelError, LauncherClient, RequestRejected, retry
 from .data import fetch_dataset, publish_model
 from .heartbeat import Heartbeat
+from .images import find_problem
 from .network import find_interface, find_port
 from .outcome import Failed, Outcome, Stopped
 from .processes import Event, Exit, OthersFinished, ProcessSet, StopOrder
@@ -58,6 +59,7 @@ class Worker:
     def run(self) -> Outcome:
         """Run the worker's part of the job and report the result."""
         try:
+            self._check_image()
             dataset = self._fetch_dataset()
             slots = self._register()
             self._heartbeat.start()
@@ -89,6 +91,10 @@ class Worker:
         failure = self._failure("LostWorker", STOPPED_CODE, text)
         answer = self._finish({"failure": failure.to_json()}, seconds=0, timeout=1)
         return Outcome(STOPPED_CODE, None if answer or self._registered else failure)
+
+    def _check_image(self) -> None:
+        if problem := find_problem(self._settings.backend, self._command):
+            raise Failed(self._failure("NotStarted", _CANNOT_START, problem))
 
     def _fetch_dataset(self) -> Manifest | None:
         settings = self._settings

@@ -18,6 +18,7 @@ from fairlead.core import names
 from fairlead.core.conditions import LOG_HEADING, Finding, format_time, is_true, transition_time
 from fairlead.core.settings import Settings
 from fairlead.core.tenants import check_service_accounts, check_uris
+from fairlead.core.training_job.images import check_program
 from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.training_job.registration import check_registration, is_registering
 from fairlead.core.views import PodView
@@ -189,6 +190,8 @@ def _signal_name(number: int | None) -> str:
 
 def _bare_failure(pod: PodView) -> Finding:
     """Describe a pod that failed without a report, such as one that ran out of memory."""
+    if missing := check_program(pod):
+        return missing
     code = "no exit code" if pod.exit_code is None else f"exit code {pod.exit_code}"
     killed = pod.exit_code is not None and pod.exit_code > 128
     message = (
