@@ -1,4 +1,4 @@
-"""An agent's steps in order: check the image, fetch the dataset, register, run the processes, publish the model, report."""
+"""An agent's steps: check the image, fetch the dataset, register, run the processes, publish the model, report."""
 
 import logging
 import os
