@@ -145,6 +145,51 @@ def test_the_command_line_applies_lists_describes_and_deletes(kubectl: Kubectl, 
     assert run("get", "tj").output.strip() == "TrainingJob: none"
 
 
+def test_a_watched_job_is_shown_until_it_has_finished(kubectl: Kubectl, run: Any, client: FairleadClient) -> None:
+    client.apply(_job("watched"))
+    _set_condition(kubectl, "watched", "Failed", "WorkerExited", "Worker 0 exited with code 3.")
+    watched = run("get", "tj", "watched", "--watch")
+    assert (watched.exit_code, watched.output) == (
+        0, "watched Failed (WorkerExited: Worker 0 exited with code 3.)\n",
+    )  # fmt: skip
+    client.delete("tj", "watched")
+
+
+def test_the_doctor_finds_a_jobs_cause_and_what_to_do(kubectl: Kubectl, run: Any, client: FairleadClient) -> None:
+    client.apply(_job("ill"))
+    _set_condition(kubectl, "ill", "Blocked", "ValidationMissing", "No validation result.")
+    found = run("doctor", "tj/ill")
+    words = " ".join(found.output.split())
+    assert found.exit_code == 1
+    for part in (
+        "✓ API fairlead.dev/v1alpha1",
+        "✓ permissions",
+        "Blocked: ValidationMissing",
+        "fairlead-data-validation",
+    ):
+        assert part in words
+    client.delete("tj", "ill")
+
+
+def test_the_doctor_names_what_a_user_may_not_do(kubectl: Kubectl, client: FairleadClient, tmp_path: Path) -> None:
+    client.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "visitor"}})
+    config = yaml.safe_load(kubectl.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": kubectl("create", "token", "visitor", "-n", NAMESPACE).strip()}
+    (tmp_path / "config").write_text(yaml.safe_dump(config))
+    facts = FairleadClient(NAMESPACE, kubeconfig=tmp_path / "config").examine_cluster()
+    assert facts.operators is None
+    assert {"create trainingjobs", "get pods/log"} <= set(facts.denied)
+
+
+def test_logs_of_a_job_are_those_of_all_its_pods(run: Any, client: FairleadClient) -> None:
+    client.apply(_job("silent"))
+    assert run("logs", "silent").output == ""
+    missing = run("logs", "nothing")
+    assert missing.exit_code == 1
+    assert "TrainingJob nothing: 404" in missing.output
+    client.delete("tj", "silent")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

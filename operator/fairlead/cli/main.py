@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 import typer
 
 from fairlead import __version__
-from fairlead.cli import logs, predict, resources
+from fairlead.cli import doctor, logs, predict, resources
 from fairlead.cli.console import err, escape
 
 PLUGINS = "fairlead.commands"
@@ -28,6 +28,7 @@ def build_app() -> typer.Typer:
     _add_plugins(app)
     resources.register(app)
     logs.register(app)
+    doctor.register(app)
     predict.register(app)
     app.command()(version)
     return app

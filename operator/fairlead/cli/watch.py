@@ -131,12 +131,10 @@ def _show(console: Console, read: Read, until: Callable[[Sequence[Object]], bool
         for line in describe_changes(_observe(read, until)):
             console.print(line, markup=False, soft_wrap=True)
         return
-    with Live(console=console, auto_refresh=False, transient=True) as live:
-        jobs: Sequence[Object] = []
+    with Live(console=console, auto_refresh=False) as live:
         for jobs in _observe(read, until):
             namespaces = {job["metadata"].get("namespace") for job in jobs}
             live.update(build_table(jobs, len(namespaces) > 1) if jobs else "no training jobs", refresh=True)
-    console.print(build_table(jobs))
 
 
 def describe_changes(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar, overload
 from fairlead.api.base import Resource
 from fairlead.client import inference, pods
 from fairlead.client.connection import connect
+from fairlead.client.diagnosis import ClusterFacts, ResourceFacts, gather_cluster, gather_resource
 from fairlead.client.logs import LogLine, follow_logs, read_logs
 from fairlead.client.objects import Object, Objects, canonical_kind
 from fairlead.client.waiting import find_condition, reached, wait_until, wait_until_gone
@@ -159,6 +160,15 @@ class FairleadClient:
         if follow:
             return follow_logs(lambda: pods.list_pods(self.objects, kind, name), has_ended, read)
         return read_logs(pods.list_pods(self.objects, kind, name), read)
+
+    def examine_cluster(self) -> ClusterFacts:
+        """Return the facts by which `fairlead doctor` judges the cluster; raises Unreachable."""
+        return gather_cluster(self.objects, self.namespace)
+
+    def examine(self, kind: str, name: str) -> ResourceFacts:
+        """Return the facts by which `fairlead doctor` judges a resource; raises NotFound."""
+        kind = canonical_kind(kind)
+        return gather_resource(self.objects, kind, name, lambda: pods.list_pods(self.objects, kind, name))
 
     def predict(self, name: str, inputs: Object | Sequence[Any]) -> Object:
         """Send a V2 request, or rows of values for a model with one input; return the V2 response.

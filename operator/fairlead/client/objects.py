@@ -24,6 +24,7 @@ _KNOWN = {
     "Event": ("api", "", "v1", "events"),
     "ConfigMap": ("api", "", "v1", "configmaps"),
     "Secret": ("api", "", "v1", "secrets"),
+    "Deployment": ("apis", "apps", "v1", "deployments"),
 }
 """Kinds that need no discovery: prefix, group, version, plural. All are namespaced."""
 _ALIASES = {
@@ -81,6 +82,24 @@ class Objects:
             resource = self._resource(kind, api_version)
             path = resource.path(name=name, namespace=self._namespace_for(resource, namespace))
             self._request("DELETE", path, body={"propagationPolicy": "Background"})
+
+    def read(self, path: str) -> Object:
+        """Return the JSON at a path of the API server; raises NotFound."""
+        with translated(path):
+            return self._request("GET", path)
+
+    def may(self, verb: str, group: str, resource: str, subresource: str, namespace: str) -> bool:
+        """Return whether the user may do this in a namespace."""
+        attributes = {"verb": verb, "group": group, "resource": resource, "namespace": namespace}
+        attributes |= {"subresource": subresource} if subresource else {}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        with translated("SelfSubjectAccessReview"):
+            answer = self._request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
+        return bool(answer["status"]["allowed"])
 
     def request(self, method: str, path: str, body: Any = None) -> bytes:
         """Send a JSON request to a path of the API server and return the response body; raises the client's errors."""

@@ -1,0 +1,157 @@
+"""What to do about each reason that a condition may have: shown by `fairlead doctor`, written to docs/runbooks.md."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Runbook:
+    """A reason: what it means, and what to do."""
+
+    meaning: str
+    action: str
+    """Empty if nothing has to be done."""
+
+
+_LOGS = "Read its log with `fairlead logs JOB`; the condition has the last lines."
+_STORE = (
+    "Look at the URI, the Secret `artifact-store` of the namespace (for pods) and of the operator's, and at "
+    "`AWS_ENDPOINT_URL`. The operator tries again by itself."
+)
+_ADMIN = "Ask the administrator, or name something that the message allows."
+_VALIDATE = "Run `fairlead-data-validation --dataset URI --digest sha256:… --suite FILE`."
+
+TRAINING: dict[str, Runbook] = {
+    # waiting
+    "DatasetNotFound": Runbook(
+        "There is no dataset at `spec.dataset.uri`.",
+        "Publish it with `fairlead dataset publish PATH URI`; the job starts by itself.",
+    ),
+    "DatasetUnreadable": Runbook("The dataset's manifest cannot be read.", _STORE),
+    "DatasetDigestMismatch": Runbook(
+        "The dataset at the URI is another one than `spec.dataset.digest` names.",
+        "Create the job with the digest that `fairlead dataset publish` printed, or with the URI of the right version.",
+    ),
+    "ValidationMissing": Runbook("Nobody has validated this dataset, and the job requires it.", _VALIDATE),
+    "ValidationFailed": Runbook(
+        "The dataset has been validated and does not meet the expectations that the message names.",
+        "Mend the data and publish them at a new URI, or correct the expectations and validate again.",
+    ),
+    "ValidationUnreadable": Runbook("The validation result cannot be read.", _STORE),
+    "InvalidValidationResult": Runbook("What is at the result's URI is no validation of this dataset.", _VALIDATE),
+    "OtherSuiteValidated": Runbook("The dataset was validated with other expectations than `suite` names.", _VALIDATE),
+    "URINotAllowed": Runbook("The administrator does not allow this URI to the namespace.", _ADMIN),
+    "ServiceAccountNotAllowed": Runbook("The administrator does not allow this service account.", _ADMIN),
+    "Suspended": Runbook("The job is suspended.", "Set `spec.runPolicy.suspend: false` to resume it."),
+    "Rejected": Runbook(
+        "The API server rejects a pod or another object of the job: a quota, a limit or a policy.",
+        "The message has the server's words. Free or raise the quota, or change `resources` of the workers.",
+    ),
+    "ResourcesReleased": Runbook(
+        "Some pods could not be created, so the others were deleted to release what they hold.",
+        "As for `Rejected`; the job tries again by itself.",
+    ),
+    # starting
+    "PodsPending": Runbook("The pods are created and do not run yet.", ""),
+    "PodsWaiting": Runbook(
+        "A pod cannot start.",
+        "`ErrImagePull`: look at the image's name and `imagePullSecrets`. `CreateContainerConfigError`: a ConfigMap or "
+        "Secret is missing, or the image's user is root or not numeric (`USER 1000`).",
+    ),
+    "NeverStarted": Runbook(
+        "The pods or workers were not ready before `preRunningDeadlineSeconds`.",
+        "As for `PodsWaiting` and `WorkersRegistering`; give the job more time if its image is large.",
+    ),
+    "ImageIncomplete": Runbook(
+        "The image has no `fairlead-agent` or `fairlead-launcher`.",
+        "Add the lines of the message to its Dockerfile; see the guide `bring-your-own`.",
+    ),
+    "LauncherStarting": Runbook("The launcher runs and has not answered the operator yet.", ""),
+    "WorkersRegistering": Runbook(
+        "Some workers have not reached the launcher.",
+        "Read the logs of the workers that the message names. A NetworkPolicy that keeps pods of the job apart, or "
+        "DNS, may be the cause.",
+    ),
+    "WorkersRunning": Runbook("All workers run.", ""),
+    "RegistrationUnknown": Runbook(
+        "All pods run, but the operator cannot read the launcher's status.",
+        "Let the operator reach port 7070 of the job's pods (NetworkPolicy). The training itself is not affected.",
+    ),
+    "PodTerminating": Runbook("A pod of an earlier attempt has not gone yet.", ""),
+    "PodNotTerminating": Runbook(
+        "A pod is still there long after it was deleted; its node may be lost.",
+        "Run the command of the message once you are sure that the node is gone.",
+    ),
+    # ends
+    "TrainingFinished": Runbook("The job has succeeded.", ""),
+    "DeadlineExceeded": Runbook(
+        "The job ran for longer than `activeDeadlineSeconds`.", "Create it with a longer one, or with more workers."
+    ),
+    "Unsupported": Runbook("A field is not supported by this version.", "Remove the field that the message names."),
+    "ModelMissing": Runbook(
+        "The workers succeeded, but the model that `spec.model` asks for was not published.",
+        "Rank 0 must write to `$FAIRLEAD_MODEL_DIR`.",
+    ),
+    "ReportMalformed": Runbook(
+        "The launcher's last words cannot be parsed.",
+        "Use a trainer image, or wheels, of the operator's version.",
+    ),
+    "LauncherFailed": Runbook("The launcher ended without a report.", "Read `fairlead logs JOB --launcher`."),
+    "LauncherNotFinished": Runbook(
+        "All workers have ended and the launcher has not.", "Read `fairlead logs JOB --launcher`."
+    ),
+    "LostLauncher": Runbook(
+        "The workers could not reach the launcher, or it was paused.",
+        "Look at its node, and give it more CPU with `launcherTemplate`.",
+    ),
+    "WorkerExited": Runbook("The script of a worker ended with an error.", _LOGS),
+    "WorkerKilled": Runbook(
+        "A process of a worker was killed by a signal.",
+        "SIGKILL (137) is most often the memory limit: raise `limits.memory` (`fairlead train --memory`). " + _LOGS,
+    ),
+    "WorkerFailed": Runbook("A worker's pod failed without a report.", _LOGS),
+    "WorkerNotStarted": Runbook(
+        "A worker could not start its command, or the image lacks the framework.",
+        "The message names the program or module, and the line that adds it.",
+    ),
+    "WorkerNotRegistered": Runbook(
+        "A worker did not reach the launcher in time, or ended before all had.", "As for `WorkersRegistering`."
+    ),
+    "WorkerInvalidDataset": Runbook("A worker could not fetch the dataset, or it is damaged.", _STORE),
+    "WorkerInvalidModel": Runbook(
+        "The model could not be published, or rank 0 wrote none.",
+        "Rank 0 must write to `$FAIRLEAD_MODEL_DIR`. " + _STORE,
+    ),
+    "WorkerLost": Runbook(
+        "A worker stopped answering, or its pod was deleted or evicted.",
+        "Look at its node (`kubectl describe node`) and the pod's events. The job restarts up to `backoffLimit` times.",
+    ),
+}
+
+SERVING: dict[str, Runbook] = {
+    "Applying": Runbook("The objects are being created.", ""),
+    "Answering": Runbook("The deployment serves.", ""),
+    "ScaledToZero": Runbook("`spec.replicas` is 0.", "Set it to 1 or more."),
+    "PodsNotReady": Runbook("The pods run and are not ready yet.", ""),
+    "PodsFailing": Runbook(
+        "A graph server fails; the message has its report.",
+        "Most often the model or the graph: `fairlead logs mdep/NAME`.",
+    ),
+    "InvalidGraph": Runbook("The graph is not valid.", "Change the field that the message names."),
+    "NoEndpoints": Runbook("The Service has no ready pod.", ""),
+    "NotAnswering": Runbook(
+        "The Service does not answer the operator.",
+        "Look at `fairlead logs mdep/NAME`, and at NetworkPolicies between the operator and the pods.",
+    ),
+    "ModelNotFound": Runbook("There is no model at a node's `modelUri`.", "Publish it, or correct the URI."),
+    "InvalidModel": Runbook("What is at a node's `modelUri` is no model.", "Publish it again, or correct the URI."),
+    "StoreUnavailable": Runbook("The artifact store does not answer; what serves goes on.", _STORE),
+    "URINotAllowed": TRAINING["URINotAllowed"],
+    "ServiceAccountNotAllowed": TRAINING["ServiceAccountNotAllowed"],
+    "Rejected": TRAINING["Rejected"],
+    "Unsupported": TRAINING["Unsupported"],
+}
+
+
+def find_runbook(kind: str, reason: str) -> Runbook | None:
+    """Return what to do about a reason of a TrainingJob's or ModelDeployment's condition."""
+    return {"TrainingJob": TRAINING, "ModelDeployment": SERVING}.get(kind, {}).get(reason)
