@@ -137,6 +137,50 @@ def test_an_image_of_the_users_runs_a_job_with_the_wheels_and_says_what_it_lacks
         assert words in output
 
 
+def test_logs_of_all_pods_are_followed_until_the_job_ends(
+    fairlead: LocalCluster, shell: Callable[[str], "subprocess.CompletedProcess[str]"], tmp_path: Path
+) -> None:
+    script = f"echo begins; until [ -e {tmp_path}/go ]; do sleep 0.2; done; echo ends"
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "run.sh").write_text(script)
+    started = shell("fairlead train code --name talks --workers 2 --command 'sh run.sh' --no-follow")
+    assert started.returncode == 0, started.stderr
+    environment = os.environ | {"KUBECONFIG": str(fairlead.home / "cluster" / "kubeconfig")}
+    argv = [Path(sys.executable).parent / "fairlead", "logs", "-f", "talks"]
+    with subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, text=True) as follower:
+        assert follower.stdout
+        seen: list[str] = []
+        while sum(line.endswith("] begins\n") for line in seen) < 2:
+            seen.append(follower.stdout.readline())
+            assert seen[-1], seen
+        assert not any("ends" in line for line in seen)
+        (tmp_path / "go").touch()
+        seen += follower.stdout.readlines()
+    assert follower.returncode == 0
+    for worker in ("worker-0", "worker-1"):
+        assert [line.split("] ")[-1] for line in seen if line.startswith(worker) and "] " in line][-2:] == [
+            "begins\n", "ends\n",
+        ]  # fmt: skip
+    assert any(line.startswith("launcher") and "succeeded" in line for line in seen)
+
+
+def test_a_check_names_what_an_image_has_and_lacks_and_leaves_nothing(
+    fairlead: LocalCluster, shell: Callable[[str], "subprocess.CompletedProcess[str]"]
+) -> None:
+    train = "cd examples/bring-your-own; fairlead train project --name checked --launcher torchrun --check"
+    done = shell(f"{train} --image {OWN}:1")
+    # on this node the user is whoever runs it, perhaps root
+    assert ("✗ user       0" if os.getuid() == 0 else "✓ user") in done.stdout, done.stdout + done.stderr
+    for words in ("✓ agent      fairlead-trainer 0.1.0", "✓ command", "✓ framework"):
+        assert words in done.stdout
+    assert done.returncode == (os.getuid() == 0)
+    bare = shell(f"{train} --image {BARE}:1")
+    assert bare.returncode == 1
+    assert "has no fairlead-agent. Add to its Dockerfile" in " ".join(bare.stderr.split())
+    left = fairlead.kubectl("get", "configmaps,tj", "-o", "name")
+    assert "checked" not in left
+
+
 def test_a_job_of_the_same_name_is_left_alone_unless_it_is_to_be_replaced(
     fairlead: LocalCluster, shell: Callable[[str], "subprocess.CompletedProcess[str]"]
 ) -> None:

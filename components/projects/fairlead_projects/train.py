@@ -17,6 +17,7 @@ from fairlead.client import FairleadClient
 from fairlead_artifacts import ArtifactError
 from rich.filesize import decimal
 
+from fairlead_projects import preflight
 from fairlead_projects.code.create import create
 from fairlead_projects.code.files import CodeFiles, extract_revision, find_files
 from fairlead_projects.code.job import JobOptions, choose_command, choose_name
@@ -30,6 +31,8 @@ from fairlead_projects.options import (
     parse_uri,
 )
 
+_MAX_CHECKED = 44
+"""Characters of a job's name that leave room for `-check`."""
 _EXAMPLES = """
 Examples:
 
@@ -38,6 +41,8 @@ Examples:
   fairlead train ./project --launcher Torchrun --dataset s3://datasets/houses/v1@sha256:… --model s3://models/houses
 
   fairlead train ./project --image registry.example/me/train:1 --gpus 1 --command 'python3 train.py --epochs 20'
+
+  fairlead train ./project --image registry.example/me/train:1 --check     [dim]# does it have what a job needs?[/]
 
   fairlead train ./project --dry-run -o yaml > job.yaml     [dim]# commit it; kubectl apply -f job.yaml[/]
 
@@ -66,6 +71,9 @@ def train(
     name: Annotated[str, typer.Option(show_default="the folder's", help="The job's name.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Delete the job of this name first.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the objects and create none of them.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Look in a pod whether the image has what the job needs; start no job.")
+    ] = False,
     output: Annotated[str, typer.Option("--output", "-o", help="The format of --dry-run: yaml.")] = "yaml",
     follow: Annotated[
         bool | None,
@@ -81,8 +89,9 @@ def train(
         if output != "yaml":
             raise CommandError(f"--output: got {output!r}, expected yaml")
         files = extract_revision(folder, revision, Path(scratch, "code")) if revision else find_files(folder)
+        chosen = name or choose_name(folder.resolve().name)
         options = JobOptions(
-            name=name or choose_name(folder.resolve().name),
+            name=f"{chosen[:_MAX_CHECKED]}-check" if check else chosen,
             image=image or f"fairlead/trainer:{__version__}",
             command=choose_command(parse_command(command), files.paths),
             launcher=parse_launcher(launcher),
@@ -98,6 +107,8 @@ def train(
             _print_yaml(objects)
             return
         client = FairleadClient(namespace, field_manager=FIELD_MANAGER)
+        if check:
+            sys.exit(preflight.check(client, objects))
         create(client, objects, replace)
         _report(files, options, objects)
         if follow if follow is not None else out.is_terminal:

@@ -1,4 +1,7 @@
-"""The worker pod's program: register with the launcher, run the user's command once per slot, report the result."""
+"""The worker pod's program: register with the launcher, run the user's command once per slot, report the result.
+
+With `--check` it only looks whether it could.
+"""
 
 import logging
 import os
@@ -12,6 +15,7 @@ from fairlead_contracts.environment import AgentEnvironment
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.termination import STOPPED_CODE, FailureReport, Report, StoppedReport, write_report
 
+from . import check
 from .backends import BACKENDS
 from .outcome import Outcome
 from .settings import SettingsError, read_key
@@ -26,6 +30,8 @@ class _Terminated(BaseException):
 
 def main() -> int:
     """Run the worker; return the exit code of the failed process, 127 if it cannot start, 143 if stopped."""
+    if sys.argv[1:2] == ["--check"]:
+        return check.main(sys.argv[2:])
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
     try:
         command = _read_command(sys.argv[1:])

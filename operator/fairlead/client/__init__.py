@@ -8,6 +8,8 @@
     finished = client.wait(TrainingJob, "digits", "Succeeded")
     for line in client.logs("TrainingJob", "digits", worker=0):
         print(line)
+    for line in client.job_logs("digits", follow=True):     # of all its pods, until it has ended
+        print(line.source, line.text)
     client.predict("digits", [[[[0.0] * 8] * 8]])
 
 It is synchronous and based on the official Kubernetes client. It needs only `pydantic` and `kubernetes`.

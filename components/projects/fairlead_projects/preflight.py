@@ -1,0 +1,96 @@
+"""`fairlead train --check`: run the agent's own checks in a pod like a worker's, and delete it."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from fairlead.api.pod_template import TRAINER
+from fairlead.cli.console import CommandError, err, out
+from fairlead.client import FairleadClient, NotFound
+from fairlead.core import names
+from fairlead.core.pod_defaults import restricted_pod_spec
+from fairlead.core.training_job.images import check_program
+from fairlead.core.views import PodView
+from rich.text import Text
+
+from fairlead_projects.code.objects import Object, Objects
+
+SECONDS = 600.0
+"""How long an image may take to be pulled."""
+_POLL_SECONDS = 0.5
+_STARTING = (None, "ContainerCreating", "PodInitializing")
+
+
+def check(client: FairleadClient, objects: Objects) -> int:
+    """Print what a job of these objects would find in its image; return 0 if it lacks nothing, else 1."""
+    pod = build_check_pod(objects.job)
+    with _created(client, pod, objects.config_map), err.status("waiting for the pod"):
+        state = _await_end(client, pod["metadata"]["name"])
+        if problem := explain_start(pod["metadata"]["name"], state):
+            raise CommandError(problem)
+        for line in client.logs("Pod", pod["metadata"]["name"]):
+            style = "green" if line.startswith("✓") else "red" if line.startswith("✗") else ""
+            out.print(Text.from_ansi(line), style=style, soft_wrap=True)
+    return 1 if state["terminated"]["exitCode"] else 0
+
+
+def build_check_pod(job: Object) -> Object:
+    """Return a pod with a worker's image, volumes and environment that runs the agent's checks."""
+    spec, name = job["spec"], job["metadata"]["name"]
+    pod: Object = dict(spec["workers"]["template"]["spec"])
+    dataset = spec.get("dataset", {})
+    words = ["fairlead-agent", "--check", "--backend", spec["launcher"].lower()]
+    words += ["--dataset", dataset["uri"]] if dataset else []
+    words += ["--digest", dataset["digest"]] if "digest" in dataset else []
+    trainer = next(container for container in pod["containers"] if container["name"] == TRAINER)
+    changes = {"command": [*words, "--", *trainer["command"]], "terminationMessagePolicy": "FallbackToLogsOnError"}
+    pod["containers"] = [trainer | changes]
+    pod["restartPolicy"] = "Never"
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": restricted_pod_spec(pod)}
+
+
+def explain_start(name: str, state: dict[str, Any]) -> str | None:
+    """Return why the agent could not run in the image; None if it ran."""
+    if waiting := state.get("waiting"):
+        return f"pod {name} cannot start: {waiting['reason']}: {waiting.get('message', '')}"
+    ended = state["terminated"]
+    view = PodView(
+        name, "", role=names.WORKER, exit_code=ended["exitCode"], termination_message=ended.get("message", "")
+    )
+    if finding := check_program(view):
+        return finding.message
+    return f"pod {name}: {ended.get('message', '')}" if ended.get("reason") == "StartError" else None
+
+
+def _await_end(client: FairleadClient, name: str) -> dict[str, Any]:
+    """Return the state in which a pod's container, or an init container, ends or cannot start; raises CommandError."""
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        status = client.get("Pod", name).get("status", {})
+        for container in status.get("initContainerStatuses", []):
+            ended = container.get("state", {}).get("terminated")
+            if ended and ended["exitCode"]:
+                raise CommandError(f"pod {name}: {container['name']} failed: {ended.get('message', '')}")
+        for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
+            state: dict[str, Any] = container.get("state", {})
+            if state.get("waiting", {}).get("reason") not in _STARTING or (
+                "terminated" in state and container["name"] == TRAINER
+            ):
+                return state
+        time.sleep(_POLL_SECONDS)
+    raise CommandError(f"pod {name}: has not ended within {SECONDS:g} s")
+
+
+@contextmanager
+def _created(client: FairleadClient, pod: Object, config_map: Object | None) -> Iterator[None]:
+    """Keep a pod and its code on the cluster during the block."""
+    wanted = [config_map, pod] if config_map else [pod]
+    try:
+        for obj in wanted:
+            client.apply(obj)
+        yield
+    finally:
+        for obj in reversed(wanted):
+            with suppress(NotFound):
+                client.delete(obj["kind"], obj["metadata"]["name"])
