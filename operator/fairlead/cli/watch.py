@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -20,7 +20,9 @@ _KIND = "TrainingJob"
 _POLL_SECONDS = 1.0
 _LINE_SECONDS = 10.0
 """How often a line tells the progress of a job whose phase stays the same, where there is no terminal."""
-_BAR = 24
+_BAR, _SHORT_BAR = 24, 10
+_WIDE = 100
+"""Characters of a terminal from which there is room for the long bar."""
 _EXPLAINING = ("Failed", "Blocked", "Suspended", "Restarting", "Running", "Succeeded")
 """The conditions that explain a phase, the most important first."""
 Read = Callable[[], Sequence[Object]]
@@ -69,33 +71,40 @@ def print_result(console: Console, job: Object) -> None:
             console.print(f"  model    {escape(artifact['uri'])}\n  digest   {artifact['digest']}", soft_wrap=True)
 
 
-def build_table(jobs: Sequence[Object], everywhere: bool = False) -> Table:
-    """Return a table with a progress bar for each job."""
+def build_view(jobs: Sequence[Object], width: int) -> Group:
+    """Return a table with a progress bar for each job, and below it a line for each that waits or has failed."""
+    everywhere = len({job["metadata"].get("namespace") for job in jobs}) > 1
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in (*(["NAMESPACE"] if everywhere else []), "NAME", "PHASE", "WORKERS", "PROGRESS"):
+    for column in (*(["NAMESPACE"] if everywhere else []), "NAME"):
+        table.add_column(column, overflow="fold")
+    for column in ("PHASE", "WORKERS", "PROGRESS"):
         table.add_column(column, no_wrap=True)
     for column in ("STEP", "LEFT", "SAMPLES/S", "LOSS"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, overflow="ellipsis", style="dim", ratio=1)
     for job in jobs:
-        status = job.get("status", {})
-        progress, workers = status.get("progress", {}), status.get("workers", {})
-        phase = status.get("phase", "")
-        total, done = progress.get("totalSteps"), progress.get("step", 0)
-        bar: ProgressBar | str = ProgressBar(total=total, completed=done, width=_BAR) if total else ""
-        table.add_row(
-            *([job["metadata"].get("namespace", "")] if everywhere else []),
-            job["metadata"]["name"],
-            Text(plain(phase), style=style_of(phase)),
-            f"{workers.get('ready', 0)}/{workers.get('desired', 0)}",
-            bar,
-            f"{done:,}/{total:,}" if total else f"{done:,}" if progress else "",
-            format_seconds(progress.get("etaSeconds")),
-            _number(progress.get("samplesPerSecond")),
-            _number(progress.get("metrics", {}).get("loss")),
-            Text(_explain(job)),
-        )
-    return table
+        namespace = [str(job["metadata"].get("namespace", ""))] if everywhere else []
+        table.add_row(*namespace, *_build_row(job, _BAR if width >= _WIDE else _SHORT_BAR))
+    notes = [(job["metadata"]["name"], _explain(job)) for job in jobs]
+    return Group(
+        table,
+        *(Text(f"{name}  {note}", style="dim", no_wrap=True, overflow="ellipsis") for name, note in notes if note),
+    )
+
+
+def _build_row(job: Object, bar_width: int) -> list[RenderableType]:
+    status = job.get("status", {})
+    progress, workers, phase = status.get("progress", {}), status.get("workers", {}), status.get("phase", "")
+    total, done = progress.get("totalSteps"), progress.get("step", 0)
+    return [
+        str(job["metadata"]["name"]),
+        Text(plain(phase), style=style_of(phase)),
+        f"{workers.get('ready', 0)}/{workers.get('desired', 0)}",
+        ProgressBar(total=total, completed=done, width=bar_width) if total else "",
+        f"{done:,}/{total:,}" if total else f"{done:,}" if progress else "",
+        format_seconds(progress.get("etaSeconds")) if phase == "Running" else "",
+        _number(progress.get("samplesPerSecond")),
+        _number(progress.get("metrics", {}).get("loss")),
+    ]
 
 
 def describe_line(job: Object) -> str:
@@ -133,8 +142,7 @@ def _show(console: Console, read: Read, until: Callable[[Sequence[Object]], bool
         return
     with Live(console=console, auto_refresh=False) as live:
         for jobs in _observe(read, until):
-            namespaces = {job["metadata"].get("namespace") for job in jobs}
-            live.update(build_table(jobs, len(namespaces) > 1) if jobs else "no training jobs", refresh=True)
+            live.update(build_view(jobs, console.width) if jobs else "no training jobs", refresh=True)
 
 
 def describe_changes(

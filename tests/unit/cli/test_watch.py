@@ -5,7 +5,7 @@ import itertools
 from typing import Any
 
 import pytest
-from fairlead.cli.watch import build_table, describe_changes, format_seconds, print_result
+from fairlead.cli.watch import build_view, describe_changes, format_seconds, print_result
 from rich.console import Console
 
 Object = dict[str, Any]
@@ -29,7 +29,7 @@ def progress(step: int, total: int | None = 200) -> Object:
 
 def render(jobs: list[Object], width: int = 120) -> list[str]:
     console = Console(width=width, record=True, file=io.StringIO(), color_system=None, legacy_windows=False)
-    console.print(build_table(jobs))
+    console.print(build_view(jobs, width))
     return console.export_text().splitlines()
 
 
@@ -48,19 +48,27 @@ def test_a_job_without_progress_or_total_has_no_bar() -> None:
     assert " 7 " in unbounded
 
 
-def test_what_a_job_waits_for_is_shown_in_one_line_without_control_characters() -> None:
+def test_what_a_job_waits_for_is_a_line_below_without_control_characters() -> None:
     blocked = make_job("Blocked", "No [validation]\x1b[31m result.\nmore")
     pending = make_job("Pending", "1 of 2 workers has registered.")
-    _, first, second, third = render([blocked, pending, make_job("Running", "2 workers are running.")])
-    assert "BlockedReason: No [validation][31m result." in first
-    assert "1 of 2 workers has registered." in second
-    assert "workers are running" not in third
+    lines = render([blocked, pending, make_job("Running", "2 workers are running.")])
+    assert lines[4:] == [
+        "houses  BlockedReason: No [validation][31m result.",
+        "houses  PendingReason: 1 of 2 workers has registered.",
+    ]
 
 
-@pytest.mark.parametrize("width", [60, 80, 200])
-def test_the_table_fits_its_terminal(width: int) -> None:
-    lines = render([make_job("Blocked", "x" * 500, progress=progress(100))], width)
-    assert len(lines) == 2 and all(len(line) <= width for line in lines)
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_view_fits_its_terminal_and_nothing_is_lost(width: int) -> None:
+    status = {"workers": {"ready": 512, "desired": 512}, "progress": progress(100_000, 200_000)}
+    running, failed = make_job("Running", **status), make_job("Failed", "x" * 500, progress=progress(7))
+    running["metadata"]["name"] = "a-name-of-fifty-characters-" + "x" * 23
+    lines = render([running, failed], width)
+    assert all(len(line) <= width for line in lines)
+    text = "\n".join(lines)
+    for part in ("Running", "512/512", "━━━", "100,000/200,000", "1234", "0.1235", "houses  FailedReason: xxx"):
+        assert part in text
+    assert text.count("1m35s") == 1  # a job that does not run has no time left
 
 
 def test_a_line_tells_each_change_of_phase_and_the_progress_now_and_then() -> None:
