@@ -1,7 +1,9 @@
 """Which files of a code folder are brought to a job."""
 
+import io
 import os
 import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -20,12 +22,13 @@ def git(folder: Path, *words: str) -> str:
 def test_hidden_files_caches_and_what_gitignore_names_are_left_out(write: Write) -> None:
     root = write({
         "train.py": "", "pkg/model.py": "", "pkg/__pycache__/model.pyc": "", "old.pyc": "", ".env": "secret",
-        ".git/config": "", "node_modules/a.js": "", "data.csv": "", "runs/1/log": "", "pkg/keep.csv": "",
+        ".git/config": "", "node_modules/a.js": "", "venv/pyvenv.cfg": "",
+        "venv/lib/x.py": "", "data.csv": "", "runs/1/log": "", "pkg/keep.csv": "",
         ".gitignore": "*.csv\n/runs/\n", "pkg/.gitignore": "!keep.csv\n",
     })  # fmt: skip
     found = find_files(root)
     assert found.paths == ("pkg/keep.csv", "pkg/model.py", "train.py")
-    assert found.left_out == 9
+    assert found.left_out == 10
 
 
 def test_it_agrees_with_git(write: Write) -> None:
@@ -93,6 +96,45 @@ def test_a_revision_is_what_was_committed_of_the_folder(write: Write, tmp_path: 
     assert found.paths == ("train.py",)
     assert (found.root / "train.py").read_text() == "old"
     assert found.revision == git(root, "rev-parse", "HEAD").strip()
+
+
+def test_a_revisions_links_and_modes_are_kept_and_links_that_lead_out_are_rejected(
+    write: Write, tmp_path: Path
+) -> None:
+    root = write({"run.sh": "x", "pkg/a.py": "a"})
+    (root / "run.sh").chmod(0o755)
+    (root / "link.py").symlink_to("pkg/a.py")
+    git(root, "init")
+    git(root, "add", "-A")
+    git(root, "commit", "-m", "one")
+    found = extract_revision(root, "HEAD", tmp_path / "one")
+    assert found.paths == ("link.py", "pkg/a.py", "run.sh")
+    assert (found.root / "link.py").read_text() == "a"
+    assert os.access(found.root / "run.sh", os.X_OK) and not os.access(found.root / "pkg/a.py", os.X_OK)
+    (root / "link.py").unlink()
+    (root / "link.py").symlink_to("/etc/hostname")
+    git(root, "commit", "-am", "two")
+    with pytest.raises(CommandError, match=r"link.py: is a link to /etc/hostname"):
+        extract_revision(root, "HEAD", tmp_path / "two")
+
+
+def test_an_archive_writes_nothing_outside_of_its_folder_or_through_a_link(tmp_path: Path) -> None:
+    def archive(*members: tuple[str, str | None]) -> tarfile.TarFile:
+        content = io.BytesIO()
+        with tarfile.open(fileobj=content, mode="w") as writer:
+            for name, link in members:
+                member = tarfile.TarInfo(name)
+                member.type, member.linkname = (tarfile.SYMTYPE, link) if link else (tarfile.REGTYPE, "")
+                writer.addfile(member, io.BytesIO())
+        content.seek(0)
+        return tarfile.open(fileobj=content)
+
+    for name in ("../x", "/tmp/x", "a/../../x"):
+        with pytest.raises(CommandError, match="expected one below the folder"):
+            finding._extract(archive((name, None)), tmp_path / name.replace("/", "_"))
+    with pytest.raises(OSError, match="exists"):
+        finding._extract(archive(("a", str(tmp_path)), ("a/x", None)), tmp_path / "links")
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.parametrize("revision", ["nothing", "--output=x", "HEAD:train.py"])

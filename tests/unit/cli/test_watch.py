@@ -5,6 +5,7 @@ import itertools
 from typing import Any
 
 import pytest
+from fairlead.cli import watch
 from fairlead.cli.watch import build_view, describe_changes, format_seconds, print_result
 from rich.console import Console
 
@@ -106,6 +107,27 @@ def test_a_failure_of_an_older_spec_is_not_shown_as_the_result() -> None:
     job = make_job("Failed", "old")
     job["metadata"]["generation"] = 2
     assert "old" not in printed(job)
+
+
+def test_an_interrupt_ends_the_following_and_not_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def get(self, kind: str, name: str) -> Object:
+            raise KeyboardInterrupt
+
+    console = Console(file=io.StringIO(), record=True, width=80)
+    monkeypatch.setattr(watch, "out", console)
+    assert watch.follow_job(Interrupted(), "houses") == 130
+    assert "The job goes on" in console.export_text()
+
+
+@pytest.mark.parametrize(("phase", "code"), [("Succeeded", 0), ("Failed", 1)])
+def test_the_exit_code_is_the_verdict(monkeypatch: pytest.MonkeyPatch, phase: str, code: int) -> None:
+    class Finished:
+        def get(self, kind: str, name: str) -> Object:
+            return make_job(phase, "why")
+
+    monkeypatch.setattr(watch, "out", Console(file=io.StringIO(), width=80))
+    assert watch.follow_job(Finished(), "houses") == code
 
 
 @pytest.mark.parametrize(

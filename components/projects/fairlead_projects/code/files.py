@@ -1,5 +1,6 @@
-"""The files of a code folder that a job needs: not what .gitignore names, hidden files or caches."""
+"""The files of a code folder that a job needs: not what .gitignore names, hidden files, caches or environments."""
 
+import io
 import os
 import subprocess
 import tarfile
@@ -12,7 +13,7 @@ from pathspec import GitIgnoreSpec
 
 CACHES = ("__pycache__", "node_modules")
 MAX_FILES = 10_000
-_IGNORE = ".gitignore"
+_IGNORE, _ENVIRONMENT = ".gitignore", "pyvenv.cfg"
 _MAX_IGNORE = 1 << 20
 
 
@@ -57,16 +58,32 @@ def extract_revision(folder: Path, revision: str, target: Path) -> CodeFiles:
     """Write the files of a git revision of a folder to an empty folder and return them; raises CommandError."""
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     sha = commit.decode().strip()
-    archive = target.with_name(f"{target.name}.tar")
-    archive.write_bytes(_git(folder, "archive", "--format=tar", sha))
-    try:
-        with tarfile.open(archive) as opened:
-            opened.extractall(target, filter="data")
-    except tarfile.TarError as error:
-        raise CommandError(f"{folder}: revision {revision!r}: {error}") from None
-    archive.unlink()
+    with tarfile.open(fileobj=io.BytesIO(_git(folder, "archive", "--format=tar", sha))) as archive:
+        _extract(archive, target)
     found = find_files(target)
     return CodeFiles(found.root, found.paths, found.size, found.left_out, sha)
+
+
+def _extract(archive: tarfile.TarFile, target: Path) -> None:
+    """Write an archive's files and links; nothing is written through a link, or outside of the folder.
+
+    The filters of `extractall` do the same, and are missing in the Python of Debian 12.
+    """
+    target.mkdir()
+    links = []
+    for member in archive:
+        place = target / member.name
+        if ".." in place.parts or not place.is_relative_to(target):
+            raise CommandError(f"the revision has the path {member.name!r}, expected one below the folder")
+        if member.issym():
+            links.append((place, member.linkname))
+        elif content := archive.extractfile(member) if member.isreg() else None:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content.read())
+            place.chmod(0o755 if member.mode & 0o100 else 0o644)
+    for place, link in links:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(link)
 
 
 def _git(folder: Path, *words: str) -> bytes:
@@ -84,7 +101,7 @@ def _walk(root: Path, prefix: str, rules: Sequence[_Rules], left_out: list[int])
     rules = (*_read_rules(root, prefix), *rules)
     for entry in sorted(os.scandir(root / prefix), key=lambda entry: entry.name):
         path, is_folder = f"{prefix}{entry.name}", entry.is_dir(follow_symlinks=False)
-        if _is_left_out(entry.name) or _is_ignored(rules, f"{path}/" if is_folder else path):
+        if _is_left_out(entry) or _is_ignored(rules, f"{path}/" if is_folder else path):
             left_out[0] += 1
         elif is_folder:
             yield from _walk(root, f"{path}/", rules, left_out)
@@ -92,8 +109,10 @@ def _walk(root: Path, prefix: str, rules: Sequence[_Rules], left_out: list[int])
             yield path, _check_file(root, path)
 
 
-def _is_left_out(name: str) -> bool:
-    return name.startswith(".") or name in CACHES or name.endswith(".pyc")
+def _is_left_out(entry: "os.DirEntry[str]") -> bool:
+    if entry.name.startswith(".") or entry.name in CACHES or entry.name.endswith(".pyc"):
+        return True
+    return Path(entry.path, _ENVIRONMENT).is_file()  # a virtual environment
 
 
 def _read_rules(root: Path, prefix: str) -> list[_Rules]:
