@@ -20,7 +20,8 @@ from rich.table import Table
 from fairlead_projects.data.survey import FORMATS, Format, Survey, survey
 
 PRODUCER = "fairlead-dataset/0.1.0"
-_RETRY_SECONDS = 60.0
+_RETRY_SECONDS = 10.0
+"""Somebody waits at the terminal, and can try again."""
 _MAX_LISTED = 12
 _EXAMPLES = """
 Examples:

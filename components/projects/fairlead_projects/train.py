@@ -125,7 +125,10 @@ def _print_yaml(objects: Objects) -> None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks, so that code stays readable."""
+    """Writes texts of several lines as blocks and no anchors, so that code and objects stay readable."""
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

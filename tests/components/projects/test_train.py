@@ -1,5 +1,7 @@
 """The command line of `fairlead train`, without a cluster: what it prints and what it rejects."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from fairlead.api.training_job import TrainingJob
@@ -28,6 +30,16 @@ def test_a_dry_run_prints_yaml_that_can_be_committed(write: Write) -> None:
     assert (
         train(str(write({"train.py": code})), "--workers", "2", "--name", "houses", "--dry-run").stdout == result.stdout
     )
+
+
+def test_yaml_with_published_code_has_no_anchors(write: Write, tmp_path: Path) -> None:
+    words = ("--dataset", "s3://data/houses/v1", "--code-uri", f"file://{tmp_path}/store/code", "--dry-run")
+    result = train(str(write({"train.py": ""})), *words)
+    assert result.exit_code == 0, result.output
+    (job,) = yaml.safe_load_all(result.stdout)
+    spec = job["spec"]["workers"]["template"]["spec"]
+    assert spec["initContainers"][0]["envFrom"] == spec["containers"][0]["envFrom"]
+    assert not {"&", "*"} & set(result.stdout)
 
 
 def test_options_arrive_in_the_job(write: Write) -> None:

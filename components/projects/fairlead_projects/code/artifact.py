@@ -8,7 +8,8 @@ from fairlead_artifacts import JsonValue, open_regular, publish
 from fairlead_projects.code.files import CodeFiles
 
 PRODUCER = "fairlead-train/0.1.0"
-_RETRY_SECONDS = 60.0
+_RETRY_SECONDS = 10.0
+"""Somebody waits at the terminal, and can try again."""
 _CHUNK = 1 << 20
 
 
