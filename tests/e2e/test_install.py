@@ -65,8 +65,7 @@ def kustomized(kubectl: Kubectl, helm: Path, store: None) -> Iterator[None]:
 
 def test_kustomize_installs_an_operator_that_works(kubectl: Kubectl, kustomized: None) -> None:
     kubectl("rollout", "status", "deployment/fairlead-operator", "-n", SYSTEM, "--timeout=120s")
-    job = change(TRAINING_JOB, metadata={"name": "kustomized", "namespace": NAMESPACE},
-                 spec__elastic={"minReplicas": 1, "maxReplicas": 2})  # fmt: skip
+    job = change(TRAINING_JOB, metadata={"name": "kustomized", "namespace": NAMESPACE}, spec__runPolicy__suspend=True)
     kubectl.apply(job)
-    wait_for(lambda: condition(kubectl.get("tj", "kustomized", NAMESPACE), "Failed"), "the operator's answer", 60)
+    wait_for(lambda: condition(kubectl.get("tj", "kustomized", NAMESPACE), "Suspended"), "the operator's answer", 60)
     kubectl("delete", "tj", "kustomized", "-n", NAMESPACE)

@@ -1,14 +1,14 @@
 """The planner of TrainingJobs: a case for each decision, compared with a golden file."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fairlead.api.base import ArtifactRef
-from fairlead.api.training_job import Progress, TrainingJob
+from fairlead.api.training_job import ElasticStatus, Progress, TrainingJob
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding, merge_conditions
 from fairlead.core.plan import Plan
@@ -35,6 +35,7 @@ PASSED = ArtifactFacts(
     (ArtifactRef(name="dataset", uri=DATASET["uri"], digest=DIGEST),), {"success": True},
 )  # fmt: skip
 OPEN = Gate(DATA, PASSED)
+ELASTIC = {"minReplicas": 1, "maxReplicas": 4}
 
 
 _REGISTRATION = "FAIRLEAD_REGISTRATION_SECONDS"
@@ -185,10 +186,158 @@ CASES = {
         ),
         ObservedJob(gate=OPEN),
     ),
-    "unsupported-elastic": Case(
-        "an unsupported field fails the job immediately",
-        make_job(spec__elastic={"minReplicas": 1, "maxReplicas": 4}),
+    "elastic-new": Case(
+        "launcher and agents learn the bounds",
+        make_job(spec__elastic=ELASTIC),
         ObservedJob(gate=Gate()),
+    ),
+    "elastic-begun-with-fewer": Case(
+        "the job runs once its launcher says so, though a pod is still pending",
+        make_job(started(), spec__elastic=ELASTIC),
+        ObservedJob((*all_pods()[:2], pod("worker-1", phase="Pending")), launcher=reported(), **CHILDREN),
+    ),
+    "elastic-worker-failed": Case(
+        "a failed worker is kept until its cool-down has passed; the job goes on",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, ended=NOW - timedelta(seconds=12))),
+            launcher=reported(),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-worker-due": Case(
+        "then it is deleted",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, ended=NOW - timedelta(seconds=30))),
+            launcher=reported(),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-worker-failed-again": Case(
+        "it waits for twice the time if it was replaced before",
+        make_job(started("Running", elastic={"replaced": [{"worker": 1, "times": 1}]}), spec__elastic=ELASTIC),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, ended=NOW - timedelta(seconds=31))),
+            launcher=reported(),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-worker-evicted": Case(
+        "a worker that has left no time of its end is replaced at once",
+        make_job(started("Running", elastic={"replaced": [{"worker": 1, "times": 1}]}), spec__elastic=ELASTIC),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", waiting="Evicted: low on memory")),
+            launcher=reported(),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-worker-stopped": Case(
+        "so is one that its launcher has stopped because it hung",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=143, ended=NOW)),
+            launcher=reported(),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-worker-failed-at-start": Case(
+        "a worker that fails before the job runs is replaced, too",
+        make_job(started(), spec__elastic=ELASTIC),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, ended=NOW - timedelta(seconds=31))),
+            launcher=reported(1, 1),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-worker-failed-just-now-at-start": Case(
+        "until then the job waits",
+        make_job(started(), spec__elastic=ELASTIC),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, ended=NOW - timedelta(seconds=1))),
+            launcher=reported(1, 1),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-scaled-up-at-start": Case(
+        "the launcher waits for the workers that the job asked for when it started",
+        make_job(started(), spec__elastic=ELASTIC, spec__workers__replicas=3),
+        ObservedJob((*all_pods(), pod("worker-2", phase="Pending")), launcher=reported(), **CHILDREN),
+    ),
+    "elastic-rejected-at-start": Case(
+        "a job that a quota denies some workers begins with the others",
+        make_job(started(), spec__elastic=ELASTIC),
+        ObservedJob(
+            all_pods(created=NOW - timedelta(seconds=900))[:2], launcher=reported(1, 1), rejection=QUOTA, **CHILDREN
+        ),
+    ),
+    "elastic-resized": Case(
+        "the status shows what the losses cost",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob(
+            all_pods(),
+            launcher=reported(
+                elastic=ElasticStatus(epoch=3, workers=2, lost_workers=1, lost_steps=7, reason="WorkersLost")
+            ),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-launcher-silent": Case(
+        "no worker is replaced whose launcher may be lost",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob(
+            (pod("launcher"), *all_pods(phase="Failed", exit_code=143, ended=NOW - timedelta(seconds=20))[1:]),
+            launcher=replace(reported(), silent_since=NOW - timedelta(seconds=40)),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-launcher-silent-with-workers": Case(
+        "one that cannot be read is not lost while its workers train: the others are replaced",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, ended=NOW - timedelta(seconds=90))),
+            launcher=silent(900),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-launcher-lost": Case(
+        "a launcher that does not answer and whose workers all wait for it is lost: the job restarts",
+        make_job(
+            started("Running", elastic={"epoch": 1, "workers": 2, "replaced": [{"worker": 1, "times": 1}]}),
+            spec__elastic=ELASTIC,
+        ),
+        ObservedJob(
+            (pod("launcher"), *all_pods(created=NOW - timedelta(seconds=50))[1:]),
+            launcher=replace(reported(), silent_since=NOW - timedelta(seconds=60)),
+            **CHILDREN,
+        ),
+    ),
+    "elastic-worker-missing": Case(
+        "and created again, like one that was evicted",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob(all_pods()[:2], launcher=reported(), **CHILDREN),
+    ),
+    "elastic-worker-rejected": Case(
+        "a worker that a quota denies is tried again later; the job goes on",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob(all_pods()[:2], launcher=reported(), rejection=QUOTA, **CHILDREN),
+    ),
+    "elastic-scaled-down": Case(
+        "the workers with the highest numbers are deleted",
+        make_job(started("Running"), spec__elastic=ELASTIC, spec__workers__replicas=1),
+        ObservedJob(all_pods(), launcher=reported(), **CHILDREN),
+    ),
+    "elastic-ending": Case(
+        "a worker that has succeeded ends the job: no other one is replaced",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob((*all_pods()[:1], pod("worker-0", phase="Succeeded")), launcher=reported(), **CHILDREN),
+    ),
+    "elastic-launcher-failed": Case(
+        "the launcher decides when too many workers are lost: the attempt has failed",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob(
+            (pod("launcher", phase="Failed", exit_code=1, termination_message=FAILURE), *all_pods()[1:]), **CHILDREN
+        ),
     ),
     "suspended": Case(
         "the pods are deleted and the job is suspended",

@@ -45,7 +45,7 @@ ALWAYS_DENIED: tuple[tuple[Object, str], ...] = (
 )  # fmt: skip
 """(changes, words of the message)"""
 DENIED_UNLESS_HELD: tuple[tuple[Object, str], ...] = (
-    ({"spec__workers__replicas": 3}, "spec.workers.replicas: can be changed only while"),
+    ({"spec__workers__replicas": 3}, "spec.workers.replicas: can be changed only in an elastic job, or while"),
     ({"spec__workers__template__metadata": {"labels": {"queue": "a"}}}, "spec.workers.template: field is immutable"),
     ({"spec__workers__template__spec__nodeSelector": {"gpu": "yes"}}, "spec.workers.template: field is immutable"),
     ({"spec__workers__template__spec__tolerations": [{"operator": "Exists"}]}, "spec.workers.template: field"),

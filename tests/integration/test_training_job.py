@@ -166,9 +166,52 @@ def test_dataset_that_does_not_match_its_digest_blocks_the_job(
     assert wait_for_condition(kubectl, "mismatch", "Blocked")["reason"] == "DatasetDigestMismatch"
 
 
-def test_elastic_job_fails_with_a_message(kubectl: Kubectl, operator: Operator) -> None:
-    create_job(kubectl, "elastic", spec__elastic={"minReplicas": 1, "maxReplicas": 2})
-    assert "spec.elastic" in wait_for_condition(kubectl, "elastic", "Failed")["message"]
+def test_an_elastic_job_replaces_and_scales_its_workers_while_it_runs(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "elastic", spec__elastic={"minReplicas": 1, "maxReplicas": 3, "hostCooldownSeconds": 1})
+    lost = wait_for_pods(kubectl, "elastic")["worker-1"]["metadata"]["uid"]
+    run_pods(kubectl, "elastic")
+    wait_for_condition(kubectl, "elastic", "Running")
+    finish_pod(kubectl, "elastic-worker-1", 3, None)
+
+    def replaced() -> bool:
+        worker = pods_of(kubectl, "elastic").get("worker-1")
+        return worker is not None and worker["metadata"]["uid"] != lost
+
+    wait_for(replaced, "another worker 1")
+    kubectl("scale", "tj", "elastic", "--replicas=3")
+    wait_for(lambda: "worker-2" in pods_of(kubectl, "elastic"), "a third worker")
+    kubectl("scale", "tj", "elastic", "--replicas=1")
+    wait_for(lambda: set(pods_of(kubectl, "elastic")) == {"launcher", "worker-0"}, "two workers to leave")
+    status = kubectl.get("tj", "elastic")["status"]
+    assert (status["phase"], status["workers"]["restarts"]) == ("Running", 0)
+    assert status["elastic"]["replaced"] == [{"worker": 1, "times": 1}]
+    events = [event for event in kubectl.list("events") if event["involvedObject"]["name"] == "elastic"]
+    assert "WorkerReplaced" in [event["reason"] for event in events]
+
+
+def test_an_elastic_job_is_scaled_within_its_bounds_and_autoscalers_find_its_workers(
+    kubectl: Kubectl, operator: Operator
+) -> None:
+    create_job(kubectl, "scaled", spec__elastic={"minReplicas": 1, "maxReplicas": 3})
+    wait_for_pods(kubectl, "scaled")
+    run_pods(kubectl, "scaled")
+    wait_for_condition(kubectl, "scaled", "Running")
+    path = "/apis/fairlead.dev/v1alpha1/namespaces/default/trainingjobs/scaled/scale"
+    scale = json.loads(kubectl("get", "--raw", path))
+    assert (scale["spec"]["replicas"], scale["status"]["replicas"]) == (2, 2)
+    found = json.loads(kubectl("get", "pods", "-o", "json", "-l", scale["status"]["selector"]))["items"]
+    assert sorted(pod["metadata"]["name"] for pod in found) == ["scaled-worker-0", "scaled-worker-1"]
+    for replicas in (0, 4):
+        message = kubectl("scale", "tj", "scaled", f"--replicas={replicas}", check=False)
+        assert "replicas" in message
+    assert kubectl.get("tj", "scaled")["spec"]["workers"]["replicas"] == 2
+
+
+def test_a_job_of_a_fixed_size_is_not_scaled(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "fixed")
+    wait_for_pods(kubectl, "fixed")
+    kubectl("scale", "tj", "fixed", "--replicas=3", check=False)
+    assert kubectl.get("tj", "fixed")["spec"]["workers"]["replicas"] == 2
 
 
 def test_template_that_the_api_server_rejects_is_reported_in_a_condition(kubectl: Kubectl, operator: Operator) -> None:

@@ -28,14 +28,14 @@ def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
         down(home.root, purge=True)
 
 
-def finish(cluster: LocalCluster, name: str) -> Object:
+def finish(cluster: LocalCluster, name: str, seconds: float = 120) -> Object:
     """Wait until a job has finished and return it."""
 
     def ended() -> Object:
         job = cluster.get("tj", name)
         return job if job.get("status", {}).get("completionTime") else {}
 
-    return dict(wait_for(ended, f"{name} to end", 120))
+    return dict(wait_for(ended, f"{name} to end", seconds))
 
 
 def run_job(cluster: LocalCluster, name: str, **changes: Any) -> Object:
@@ -50,6 +50,18 @@ def test_plain_script_runs_unmodified(fairlead: LocalCluster, example: str) -> N
     job = finish(fairlead, example)
     assert job["status"]["phase"] == "Succeeded", job["status"]
     assert "loss" in fairlead.kubectl("logs", f"{example}-worker-0")
+
+
+def test_an_elastic_job_goes_on_when_a_worker_is_deleted_and_takes_its_successor_in(fairlead: LocalCluster) -> None:
+    fairlead.kubectl("apply", "-k", str(CHECKOUT / "examples" / "elastic-horovod"))
+    wait_for(lambda: "size 2" in fairlead.kubectl("logs", "elastic-horovod-worker-0", check=False), "two workers", 300)
+    fairlead.kubectl("delete", "pod", "elastic-horovod-worker-1", "--wait=false")
+    fairlead.kubectl("scale", "tj/elastic-horovod", "--replicas=3")
+    job = finish(fairlead, "elastic-horovod", 400)
+    assert (job["status"]["phase"], job["status"]["workers"]["restarts"]) == ("Succeeded", 0), job["status"]
+    assert job["status"]["elastic"]["epoch"] >= 1, job["status"]
+    log = fairlead.kubectl("logs", "elastic-horovod-launcher")
+    assert log.count("begins with workers") >= 2, log
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,16 @@ class JobEnvironment(Environment):
     """Maximum size of the report in bytes; less than the default if the pod has many containers."""
     workers: Annotated[int, BeforeValidator(_integer(1, MAX_WORKERS))] = Field(alias="FAIRLEAD_WORKERS")
     """Number of workers."""
+    min_workers: Annotated[int, BeforeValidator(_integer(1, MAX_WORKERS))] | None = Field(
+        None, alias="FAIRLEAD_MIN_WORKERS"
+    )
+    """The least number of workers of an elastic job; absent for a fixed size."""
+    max_workers: Annotated[int, BeforeValidator(_integer(1, MAX_WORKERS))] | None = Field(
+        None, alias="FAIRLEAD_MAX_WORKERS"
+    )
+    """The largest number of workers of an elastic job, and one more than their highest index."""
+    host_cooldown_seconds: Seconds | None = Field(None, alias="FAIRLEAD_HOST_COOLDOWN_SECONDS")
+    """How long an elastic job does without a worker that has failed; absent for no such time."""
     slots: Annotated[int, BeforeValidator(_integer(1, MAX_SLOTS))] = Field(alias="FAIRLEAD_SLOTS")
     """Processes per worker."""
     backend: str = Field(alias="FAIRLEAD_BACKEND", max_length=63)
@@ -151,6 +161,9 @@ class TimingEnvironment(Environment):
     """Time that the launcher allows between the first and the last worker's registration; a worker allows itself the
     same time to reach the launcher, whose image may still be being pulled. The operator sets it to the job's
     `preRunningDeadlineSeconds`, if it has one, of which MAX_SECONDS are used at most."""
+    leave_seconds: Seconds = Field(30.0, alias="FAIRLEAD_LEAVE_SECONDS")
+    """Time in which a worker of an elastic job must stop training with a lost or changed set of workers, after another
+    one has; a worker that does not counts as lost."""
 
 
 class LauncherEnvironment(TimingEnvironment, NodeEnvironment, JobEnvironment):
@@ -164,8 +177,9 @@ class AgentEnvironment(TimingEnvironment, NodeEnvironment, WorkerEnvironment, Jo
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read the variables; raise ContractError naming the variable, its value and what was expected."""
         agent = super().from_environment(environment)
-        if agent.worker >= agent.workers:
-            expected = f"below {cls.variable('workers')}, {agent.workers}"
+        limit = "workers" if agent.max_workers is None else "max_workers"
+        if agent.worker >= getattr(agent, limit):
+            expected = f"below {cls.variable(limit)}, {getattr(agent, limit)}"
             raise ContractError(cls.variable("worker"), agent.worker, expected)
         return agent
 

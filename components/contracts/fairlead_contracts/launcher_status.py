@@ -12,6 +12,9 @@ from .progress import ProgressReport
 PATH = "/status"
 Phase = Literal["Waiting", "Running", "Succeeded", "Failed"]
 """Running means that every worker has registered."""
+ResizeReason = Literal["WorkersLost", "WorkersLeft", "WorkersJoined", "Restarted"]
+"""Restarted: the same workers have begun again, after an error of the framework."""
+_LARGEST = (1 << 53) - 1
 MAX_NAMED = 16
 """The maximum number of workers that are listed by index."""
 
@@ -38,6 +41,21 @@ class Registration(Contract):
     """When the attempt fails; None before the first worker registers, because the pods may wait for nodes."""
 
 
+class ElasticRun(Contract):
+    """What has become of the workers of an elastic job in this attempt."""
+
+    epoch: int = Field(ge=0, le=_LARGEST)
+    """How many times the set of training workers has changed."""
+    workers: int = Field(ge=0, le=MAX_WORKERS)
+    """The number of workers that train together."""
+    lost_workers: int = Field(0, ge=0, le=_LARGEST)
+    """How many workers were lost while they trained."""
+    lost_steps: int = Field(0, ge=0, le=_LARGEST)
+    """How many steps had to be repeated after losses, as far as the script reports its progress."""
+    reason: ResizeReason | None = None
+    """Why the set last changed; None if it has not."""
+
+
 class LauncherStatus(Contract):
     """The status of a run as seen by its launcher."""
 
@@ -54,3 +72,5 @@ class LauncherStatus(Contract):
     """What the launcher waits for; None when every worker has registered."""
     progress: ProgressReport | None = None
     """The last progress; None until the script reports it."""
+    elastic: ElasticRun | None = None
+    """The workers of an elastic job; None until it trains, and for jobs of a fixed size."""

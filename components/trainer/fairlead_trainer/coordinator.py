@@ -8,15 +8,19 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fairlead_contracts.launcher_status import MAX_NAMED, LauncherStatus, ReadyWorkers, Registration
+from fairlead_contracts.launcher_status import MAX_NAMED, ElasticRun, LauncherStatus, ReadyWorkers, Registration
 
+from .events import Announce, Arrived, Assigned, Closed, Event, Finished, Order, Resumed, Tick
+from .membership import MemberId
 from .messages import read_end, read_heartbeat, read_registration
-from .run import Assigned, Closed, Event, Order, Resumed, Run, State, Tick, begin, step
+from .run import step
+from .state import Run, State, begin
 
 log = logging.getLogger("launcher")
 
 _PAUSE = 2.0
 """Seconds by which a wait must be late to count as a pause of the launcher."""
+_MAX_LOG = 200
 _ANSWERS = {"Waiting": "wait", "Running": "run", "Succeeded": "run", "Failed": "stop"}
 """What agents are told in each phase."""
 
@@ -40,23 +44,28 @@ class Coordinator:
     # Requests from agents.
 
     def register(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Register a worker; return its slots once all workers have registered."""
+        """Register a worker; return its slots once it is a member of an epoch that has begun."""
         event = read_registration(self._run, message)
         with self._changed:
             state = self._step(event)
-            answer = _ANSWERS[state.phase]
-            if state.phase == "Waiting" or state.slots is None:
-                return {"state": answer}
+            answer = _answer(state, event.id)
+            if answer == "stop" or state.slots is None or not state.trains(event.id):
+                return {"state": "stop" if answer == "stop" else "wait"}
             own = state.slots[event.id.worker]
             return {"state": answer, "slots": [{"rank": s.rank, "environment": s.environment} for s in own]}
 
     def heartbeat(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Record a heartbeat and its progress; return the state and whether all other workers have finished."""
+        """Record a heartbeat and its progress; return the state.
+
+        A worker whose processes have ended learns whether it holds rank 0 and whether all others have succeeded.
+        """
         event = read_heartbeat(self._run, message)
         with self._changed:
             state = self._step(event)
-            finished = state.facts.agents[event.id.worker].finished
-            return {"state": _ANSWERS[state.phase], "othersFinished": state.unfinished == (0 if finished else 1)}
+            answer: dict[str, Any] = {"state": _answer(state, event.id)}
+            if event.ended:
+                answer |= {"first": state.is_first(event.id), "othersFinished": state.others_finished(event.id)}
+            return answer
 
     def finish(self, message: dict[str, Any]) -> dict[str, Any]:
         """Record a worker's end: its exit codes, its failure, or why it stopped.
@@ -66,13 +75,15 @@ class Coordinator:
         event = read_end(self._run, message)
         with self._changed:
             self._step(event)
-            if event.failure is not None:
+            if event.failure is not None and not self._run.elastic:
                 # The root cause may not have been reported yet: peers often notice first.
                 longest = self._run.timing.silence_after_failure + 5
                 self._changed.wait_for(lambda: self._state.phase == "Failed", timeout=longest)
             cause = self._state.cause
-            is_cause = event.failure is not None and cause is not None and cause.worker == event.failure.worker
-            return {"state": _ANSWERS[self._state.phase], "cause": is_cause}
+            is_cause = event.failure is not None and (
+                self._run.elastic or (cause is not None and cause.worker == event.failure.worker)
+            )
+            return {"state": _answer(self._state, event.id), "cause": is_cause}
 
     # Calls from the launcher.
 
@@ -98,6 +109,13 @@ class Coordinator:
         with self._changed:
             self._step(event)
 
+    def arrived(self, id_: MemberId, epoch: int, complete: bool) -> None:
+        """Note that a process of a member, or the last one, has left an epoch and waits for the next one."""
+        if complete:
+            log.info("worker %d has left epoch %d", id_.worker, epoch)
+        with self._changed:
+            self._step(Arrived(id_, epoch, complete))
+
     def close(self) -> None:
         """Wake all requests that wait for a result."""
         with self._changed:
@@ -120,25 +138,48 @@ class Coordinator:
             state, agents = self._state, self._state.facts.agents
             ready = self._count_active() + sum(agent.succeeded for agent in agents.values())
             workers = ReadyWorkers(ready=ready, desired=self._run.workers, registered=len(agents))
-            waiting = self._registration()
             return LauncherStatus(
-                phase=state.phase, workers=workers, waiting=waiting, progress=state.progress
+                phase=state.phase,
+                workers=workers,
+                waiting=self._registration(),
+                progress=state.progress,
+                elastic=self._describe_elastic(),
             ).to_json()
 
     def _step(self, event: Event) -> State:
         before = self._state
         self._state, orders = step(self._run, before, event, self._clock())
-        self._orders.extend(orders)
-        if orders or self._state.phase != before.phase or self._state.unfinished != before.unfinished:
+        for order in orders:
+            # an announcement is of no use once there is a newer one, or the epoch has begun
+            kept = [other for other in self._orders if not isinstance(other, Announce)]
+            self._orders = deque([*kept, order])
+        if self._run.elastic and self._state.facts.failures is not before.facts.failures:
+            for failure in self._state.facts.failures:
+                if failure not in before.facts.failures:
+                    log.warning("lost worker %s: %s: %s", failure.worker, failure.reason, failure.log_tail[-_MAX_LOG:])
+        if orders or self._state.phase != before.phase or isinstance(event, Finished):
             self._changed.notify_all()
         return self._state
 
     def _count_active(self) -> int:
         return self._state.facts.count_active(self._run.timing.silence, self._clock())
 
+    def _describe_elastic(self) -> ElasticRun | None:
+        state = self._state
+        if not self._run.elastic or state.membership is None:
+            return None
+        elastic = state.elastic
+        return ElasticRun(
+            epoch=state.membership.epoch,
+            workers=len(state.membership.members),
+            lost_workers=elastic.lost_workers,
+            lost_steps=elastic.lost_steps,
+            reason=elastic.reason,
+        )
+
     def _registration(self) -> Registration | None:
         facts, missing = self._state.facts, self._state.facts.missing()
-        if not missing:
+        if not missing or (self._run.elastic and self._state.membership is not None):
             return None
         # The clock is monotonic; only the status needs the time of day.
         zero = datetime.now(UTC) - timedelta(seconds=self._clock())
@@ -148,3 +189,9 @@ class Coordinator:
             since=(zero + timedelta(seconds=facts.started)).replace(microsecond=0),
             until=None if until is None else (zero + timedelta(seconds=until)).replace(microsecond=0),
         )
+
+
+def _answer(state: State, id_: MemberId) -> str:
+    """Return what an agent is told; one that the run has ended without stops."""
+    unused = state.ended and not state.trains(id_)
+    return "stop" if unused else _ANSWERS[state.phase]

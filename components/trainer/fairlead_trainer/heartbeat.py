@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .client import ChannelError, LauncherClient, RequestRejected
-from .processes import Event, OthersFinished, StopOrder
+from .processes import Event, Standing, StopOrder
 from .progress import read_progress
 from .settings import Timing
 
@@ -33,15 +33,22 @@ class Heartbeat:
         self._interval = timing.heartbeat
         self._woken = threading.Event()
         self._stopped = False
+        self._leaving = self._ended = False
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
 
-    def poll_faster(self) -> None:
-        """Send heartbeats more often while the main thread waits for the other workers."""
+    def end(self) -> None:
+        """Tell the launcher that all processes have exited with 0; pass on its answers, more often than before."""
+        self._ended = True
         self._interval = min(self._interval, _FAST_INTERVAL)
+        self._woken.set()
+
+    def leave(self) -> None:
+        """Tell the launcher that this worker will be stopped soon."""
+        self._leaving = True
         self._woken.set()
 
     def stop(self, seconds: float) -> dict[str, Any] | None:
@@ -60,7 +67,8 @@ class Heartbeat:
         answered = time.monotonic()
         while not self._stopped:
             try:
-                message = {**self._identity, "progress": self._read_progress()}
+                flags = {"leaving": self._leaving, "ended": self._ended}
+                message = {**self._identity, "progress": self._read_progress(), **flags}
                 answer = self._client.post("/v1/heartbeat", message, keep=True)
             except RequestRejected as error:
                 self._events.put(StopOrder(str(error)))
@@ -72,9 +80,9 @@ class Heartbeat:
             else:
                 answered = time.monotonic()
                 if answer["state"] == "stop":
-                    self._events.put(StopOrder("another worker failed"))
+                    self._events.put(StopOrder("the run has ended"))
                     return
-                if answer["othersFinished"]:
-                    self._events.put(OthersFinished())
+                if flags["ended"]:
+                    self._events.put(Standing(answer["first"], answer["othersFinished"]))
             self._woken.wait(self._interval)
             self._woken.clear()

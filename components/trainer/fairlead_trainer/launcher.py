@@ -19,16 +19,20 @@ from fairlead_contracts.termination import (
     write_report,
 )
 
-from .backends import BACKENDS, Launch
+from .backends import BACKENDS, Launch, Rendezvous
 from .coordinator import Coordinator
-from .run import Assigned, Run
+from .events import Announce, Assigned, Order
+from .membership import Bounds
 from .server import LauncherServer
 from .settings import SettingsError, Timing, read_key
+from .state import Run
 
 log = logging.getLogger("launcher")
 
 _TICK = 0.2
 _LOG_SECONDS = 30.0
+_SETTLE_SECONDS = 5.0
+"""How long an elastic job waits for further workers before an epoch begins with fewer than it could have."""
 
 
 class _Terminated(BaseException):
@@ -44,6 +48,7 @@ def main() -> int:
         if settings.backend not in BACKENDS:
             known = ", ".join(BACKENDS)
             raise SettingsError(f"FAIRLEAD_BACKEND: got {settings.backend!r}, expected one of {known}")
+        build_run(settings)
     except (ContractError, SettingsError) as error:
         log.error("%s", error)
         return 2
@@ -65,25 +70,27 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
-    backend, timing = BACKENDS[settings.backend], Timing.from_environment(settings, settings.workers)
-    coordinator = Coordinator(Run(settings.workers, settings.slots, settings.attempt, backend, timing))
+    run = build_run(settings)
+    coordinator = Coordinator(run)
     server = LauncherServer(settings.bind_address, LAUNCHER_PORT, coordinator, key)
     log.info("job=%s attempt=%d waiting for workers=%d", settings.job, settings.attempt, settings.workers)
-    rendezvous = backend.begin(Launch(settings.job, settings.attempt, settings.bind_address, settings.address))
+    rendezvous = run.backend.begin(
+        Launch(
+            settings.job, settings.attempt, settings.bind_address, settings.address, run.elastic, coordinator.arrived
+        )
+    )
     started, logged = False, time.monotonic()
     try:
         while not coordinator.state.ended:
-            if order := coordinator.decide():
-                slots = rendezvous.assign(order.members, order.membership.epoch)
+            while order := coordinator.decide():
                 started = True
-                coordinator.assigned(Assigned(order.membership, slots))
-                log.info("all workers registered: %s", " ".join(f"{m.worker}={m.address}" for m in order.members))
+                _obey(order, rendezvous, coordinator)
             if not started and time.monotonic() - logged > _LOG_SECONDS:
                 logged = time.monotonic()
                 log.info("still waiting for workers %s", coordinator.missing())
             if not coordinator.state.ended:
                 coordinator.wait(_TICK)
-        _wait_for_agents(coordinator, timing.stop_grace + 5)
+        _wait_for_agents(coordinator, run.timing.stop_grace + 5)
     finally:
         coordinator.close()
         server.stop()
@@ -94,6 +101,33 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
         return 1, FailureReport(failure=state.cause)
     log.info("succeeded: model=%s", state.model.uri if state.model else None)
     return 0, SuccessReport(model=state.model, progress=state.progress)
+
+
+def build_run(settings: LauncherEnvironment) -> Run:
+    """Return what the environment says of a run; raise SettingsError for what its backend cannot do."""
+    backend = BACKENDS[settings.backend]
+    least, most = settings.min_workers or settings.workers, settings.max_workers or settings.workers
+    timing = Timing.from_environment(settings, most)
+    if (least, most) != (settings.workers, settings.workers) and not backend.elastic:
+        name = LauncherEnvironment.variable("min_workers")
+        raise SettingsError(f"{name}: got {least}, expected none: {settings.backend} jobs have a fixed size")
+    if not least <= settings.workers <= most:
+        name = LauncherEnvironment.variable("workers")
+        raise SettingsError(f"{name}: got {settings.workers}, expected at least {least} and at most {most}")
+    bounds = Bounds(least, most, _SETTLE_SECONDS, settings.host_cooldown_seconds or 0.0, timing.registration)
+    return Run(settings.workers, settings.slots, settings.attempt, backend, timing, bounds)
+
+
+def _obey(order: Order, rendezvous: Rendezvous, coordinator: Coordinator) -> None:
+    names = " ".join(f"{member.worker}={member.address}" for member in order.members)
+    if isinstance(order, Announce):
+        if not order.again:
+            log.info("another epoch waits for the next commit of workers %s", names)
+        rendezvous.announce(order.members, order.since)
+        return
+    slots = rendezvous.assign(order.members, order.membership.epoch)
+    coordinator.assigned(Assigned(order.membership, slots))
+    log.info("epoch=%d begins with workers %s", order.membership.epoch, names)
 
 
 def _wait_for_agents(coordinator: Coordinator, seconds: float) -> None:

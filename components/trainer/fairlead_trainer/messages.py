@@ -7,8 +7,9 @@ from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure, PublishedModel
 
 from .backends.base import Member
+from .events import Beat, Finished, Registered
 from .membership import MemberId
-from .run import Beat, Finished, Registered, Rejected, Run
+from .state import Rejected, Run
 
 _Part = TypeVar("_Part", Failure, PublishedModel)
 
@@ -22,12 +23,15 @@ def read_registration(run: Run, message: dict[str, Any]) -> Registered:
     if type(port) is not int or not 0 <= port < 65536:
         raise Rejected(f"port: got {str(port)[:20]!r}, expected 0 to 65535")
     address, interface = str(message["address"]), str(message["interface"])
-    return Registered(id_, Member(id_.worker, address, interface, run.slots, str(message.get("peer")), port))
+    peer = str(message.get("peer"))
+    return Registered(id_, Member(id_.worker, address, interface, run.slots, peer, port, id_.instance))
 
 
 def read_heartbeat(run: Run, message: dict[str, Any]) -> Beat:
     """Return the event of a heartbeat; raise Rejected, or KeyError for a missing field."""
-    return Beat(_read_id(run, message), ProgressReport.salvage(message.get("progress")))
+    progress = ProgressReport.salvage(message.get("progress"))
+    leaving, ended = message.get("leaving") is True, message.get("ended") is True
+    return Beat(_read_id(run, message), progress, leaving=leaving, ended=ended)
 
 
 def read_end(run: Run, message: dict[str, Any]) -> Finished:
@@ -44,8 +48,8 @@ def read_end(run: Run, message: dict[str, Any]) -> Finished:
 
 def _read_id(run: Run, message: dict[str, Any]) -> MemberId:
     worker = message.get("worker")
-    if type(worker) is not int or not 0 <= worker < run.workers:
-        raise Rejected(f"worker: got {worker!r}, expected 0 to {run.workers - 1}")
+    if type(worker) is not int or not 0 <= worker < run.bounds.most:
+        raise Rejected(f"worker: got {worker!r}, expected 0 to {run.bounds.most - 1}")
     if message.get("attempt") != run.attempt:
         raise Rejected(f"attempt: got {message.get('attempt')!r}, expected {run.attempt}")
     return MemberId(worker, str(message["instance"]))

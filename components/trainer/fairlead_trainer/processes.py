@@ -37,11 +37,16 @@ class StopOrder:
 
 
 @dataclass(frozen=True)
-class OthersFinished:
-    """All other workers have succeeded."""
+class Standing:
+    """What the launcher says to a worker whose processes have ended."""
+
+    first: bool
+    """Whether it holds rank 0."""
+    others_finished: bool
+    """Whether all other workers have succeeded."""
 
 
-Event = Exit | StopOrder | OthersFinished
+Event = Exit | StopOrder | Standing
 """The events that the agent's main thread waits for."""
 
 
@@ -77,7 +82,12 @@ class Process:
     @property
     def running(self) -> bool:
         """Return True until the process has exited."""
-        return self._popen.poll() is None
+        return self.code is None
+
+    @property
+    def code(self) -> int | None:
+        """Return the exit code; None until the process has exited."""
+        return self._popen.poll()
 
     def log_tail(self) -> str:
         """Return the last lines of output that fit a report; wait briefly for those still in the pipe."""
@@ -124,6 +134,14 @@ class ProcessSet:
     def log_tail(self, rank: int) -> str:
         """Return the last lines of a rank's output."""
         return self._processes[rank].log_tail()
+
+    def running(self) -> bool:
+        """Return whether a process is running."""
+        return any(process.running for process in self._processes.values())
+
+    def succeeded(self) -> bool:
+        """Return whether all processes have exited with 0."""
+        return all(process.code == 0 for process in self._processes.values())
 
     def terminate(self) -> list[Process]:
         """Send SIGTERM to all running processes; return them."""

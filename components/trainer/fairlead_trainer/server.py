@@ -21,7 +21,7 @@ from fairlead_contracts.launcher_status import PATH as STATUS_PATH
 
 from .channel import NONCE, RequestGuard, matches_digest, sign_answer
 from .coordinator import Coordinator
-from .run import Rejected
+from .state import Rejected
 
 log = logging.getLogger("launcher")
 

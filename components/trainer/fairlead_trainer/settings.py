@@ -27,6 +27,8 @@ class Timing:
     """Grace period between SIGTERM and SIGKILL."""
     registration: float = 1800.0
     """Time between the first and the last registration, and for an agent to reach the launcher."""
+    leave: float = 30.0
+    """Time in which an elastic job's worker must leave an epoch after another one has."""
 
     @property
     def silence_after_failure(self) -> float:
@@ -42,6 +44,7 @@ class Timing:
             environment.silence_seconds,
             environment.stop_grace_seconds,
             environment.registration_seconds,
+            environment.leave_seconds,
         )
 
 

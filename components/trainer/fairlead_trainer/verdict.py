@@ -1,6 +1,6 @@
 """Judgement of a run: which failure is the cause, and whether the run has succeeded. Pure: the time is an argument."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fairlead_contracts.termination import Failure
@@ -24,8 +24,12 @@ class Agent:
     """When its last request arrived."""
     finished: bool = False
     """Whether it has reported its end."""
+    ended: bool = False
+    """Whether all of its processes exited with 0; it may still publish the model."""
     succeeded: bool = False
-    """Whether all of its processes exited with 0."""
+    """Whether it has reported that."""
+    leaving: bool = False
+    """Whether it will be stopped soon."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Facts:
 
 def find_cause(facts: Facts, backend: Backend, timing: Timing, now: float) -> Failure | None:
     """Return why the run has failed; None while it has not, or while a better explanation may still be reported."""
-    own = next((known for known in facts.failures if not _is_consequence(known, backend)), None)
+    own = next((known for known in facts.failures if not is_consequence(known, backend)), None)
     if own is not None:
         return own
     silence = timing.silence_after_failure if facts.failures else timing.silence
@@ -71,6 +75,12 @@ def find_cause(facts: Facts, backend: Backend, timing: Timing, now: float) -> Fa
     return _find_unregistered(facts, timing, now)
 
 
+def find_root(failures: Sequence[Failure], backend: Backend) -> Failure:
+    """Return the last failure that is not the consequence of another one; the last one if all are."""
+    own = [failure for failure in failures if not is_consequence(failure, backend)]
+    return (own or list(failures))[-1]
+
+
 def has_succeeded(facts: Facts) -> bool:
     """Return whether every worker has reported that all of its processes exited with 0."""
     return len(facts.agents) == facts.workers and all(agent.succeeded for agent in facts.agents.values())
@@ -81,7 +91,8 @@ def lost_launcher(text: str) -> Failure:
     return Failure(worker=None, reason="LostLauncher", log_tail=text)
 
 
-def _is_consequence(failure: Failure, backend: Backend) -> bool:
+def is_consequence(failure: Failure, backend: Backend) -> bool:
+    """Return whether a worker failed because of another one, or of the launcher."""
     return failure.reason == "LostLauncher" or backend.is_consequence(failure.log_tail)
 
 

@@ -6,7 +6,7 @@ import queue
 import secrets
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from .heartbeat import Heartbeat
 from .images import find_problem
 from .network import find_interface, find_port
 from .outcome import Failed, Outcome, Stopped
-from .processes import Event, Exit, OthersFinished, ProcessSet, StopOrder
+from .processes import Event, Exit, ProcessSet, Standing, StopOrder
 from .settings import HEARTBEATS_PER_SECOND, Timing
 
 log = logging.getLogger("agent")
@@ -30,6 +30,8 @@ _REGISTER_PAUSE = 0.3
 _REPORT_SECONDS = 15.0
 _SETTLE_SECONDS = 2.0
 _CANNOT_START = 127
+_LEAVE_SECONDS = 20.0
+"""How long a worker of an elastic job that is stopped waits for the next commit; pods have 30 s by default."""
 
 
 class Worker:
@@ -52,21 +54,42 @@ class Worker:
         }
         self._progress_file = folder / "progress.json"
         self._registered = False
+        self._dataset: Manifest | None = None
+        self._ranks: list[int] = []
+        """The ranks with which the processes were started."""
+        self._success: dict[str, Any] | None = None
+        """The report of success, once it is known: a signal may interrupt its sending."""
+        self._elastic = settings.max_workers is not None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._processes = ProcessSet(self._events, self._timing.stop_grace)
         self._heartbeat = Heartbeat(self._client, self._identity, self._timing, self._progress_file, self._events)
 
     def run(self) -> Outcome:
         """Run the worker's part of the job and report the result."""
+        return self._report_end_of(self._train)
+
+    def _train(self) -> Outcome:
+        self._check_image()
+        self._dataset = self._fetch_dataset()
+        slots = self._register()
+        self._heartbeat.start()
+        self._start(slots)
+        self._ranks = [slot["rank"] for slot in slots]
+        self._wait_for_processes()
+        return self._conclude()
+
+    def _conclude(self) -> Outcome:
+        """Report that all processes have exited with 0; the holder of rank 0 publishes the model before."""
+        if self._success is None:
+            model = self._publish_model() if self._settings.model_uri is not None else None
+            self._success = {"exitCodes": [0] * len(self._ranks), "model": model and model.to_json()}
+        self._finish(self._success, seconds=_REPORT_SECONDS)
+        return Outcome(0)
+
+    def _report_end_of(self, work: Callable[[], Outcome]) -> Outcome:
+        """Return the outcome of a part of this worker's life; report how it ends if it is cut short."""
         try:
-            self._check_image()
-            dataset = self._fetch_dataset()
-            slots = self._register()
-            self._heartbeat.start()
-            self._start(slots)
-            self._wait_for_processes([slot["rank"] for slot in slots])
-            model = self._publish_model(dataset) if slots[0]["rank"] == 0 else None
-            codes = [0] * len(slots)  # _wait_for_processes has raised for any other
+            return work()
         except Failed as error:
             return self._report(error.failure)
         except (Stopped, ChannelError, RequestRejected) as error:
@@ -74,8 +97,6 @@ class Worker:
             self.stop()
             self._finish({"stopped": f"worker {self._settings.worker} stopped: {error}"}, seconds=1)
             return Outcome(STOPPED_CODE)
-        self._finish({"exitCodes": codes, "model": model and model.to_json()}, seconds=_REPORT_SECONDS)
-        return Outcome(0)
 
     def stop(self) -> None:
         """Stop the processes that are running."""
@@ -84,17 +105,38 @@ class Worker:
     def report_stop(self) -> Outcome:
         """Forward SIGTERM to the processes and report to the launcher, so that it need not wait for a timeout.
 
-        The outcome has a failure if the launcher does not know this worker yet: nobody else would notice its end.
+        A worker of an elastic job leaves after the next commit, if that comes in time. The outcome has a failure if the
+        launcher does not know this worker yet: nobody else would notice its end.
         """
+        if self._elastic and self._ranks:
+            return self._report_end_of(self._leave)
+        return self._abort()
+
+    def _leave(self) -> Outcome:
+        """Ask to leave the epoch, and wait for the processes as long as the pod may."""
+        self._heartbeat.leave()
+        end = time.monotonic() + _LEAVE_SECONDS
+        while self._processes.running() and time.monotonic() < end:
+            self._next_event(0.1)
+        if self._processes.running():
+            return self._abort()
+        if self._processes.succeeded():
+            return self._conclude()  # the training has ended meanwhile
+        self._finish({"stopped": self._stopped_text()}, seconds=0, timeout=1)
+        return Outcome(STOPPED_CODE)
+
+    def _abort(self) -> Outcome:
         self._processes.terminate()
-        text = f"worker {self._settings.worker} was stopped by a signal"
-        failure = self._failure("LostWorker", STOPPED_CODE, text)
+        failure = self._failure("LostWorker", STOPPED_CODE, self._stopped_text())
         answer = self._finish({"failure": failure.to_json()}, seconds=0, timeout=1)
         return Outcome(STOPPED_CODE, None if answer or self._registered else failure)
 
     def _check_image(self) -> None:
         if problem := find_problem(self._settings.backend, self._command):
             raise Failed(self._failure("NotStarted", _CANNOT_START, problem))
+
+    def _stopped_text(self) -> str:
+        return f"worker {self._settings.worker} was stopped by a signal"
 
     def _fetch_dataset(self) -> Manifest | None:
         settings = self._settings
@@ -106,15 +148,8 @@ class Worker:
             raise Failed(self._failure("InvalidDataset", 1, str(error))) from None
 
     def _register(self) -> list[dict[str, Any]]:
-        """Register and wait until all workers have registered; return this worker's slots."""
-        settings = self._settings
-        message = {
-            **self._identity,
-            "slots": settings.slots,
-            "address": settings.address,
-            "interface": find_interface(settings.address),
-            "port": find_port(settings.address),
-        }
+        """Register and wait until this worker's epoch begins; return its slots."""
+        message = self._build_registration()
 
         def register() -> dict[str, Any]:
             try:
@@ -132,21 +167,32 @@ class Worker:
             time.sleep(max(_REGISTER_PAUSE, self._settings.workers / HEARTBEATS_PER_SECOND))
             answer = retry(register, seconds=self._timing.silence)
         if answer["state"] == "stop":
-            raise Stopped("the job has failed")
+            raise Stopped("the run has ended")
         slots: list[dict[str, Any]] = answer["slots"]
         log.info("registered: ranks=%s", [slot["rank"] for slot in slots])
         return slots
 
+    def _build_registration(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            **self._identity,
+            "slots": settings.slots,
+            "address": settings.address,
+            "interface": find_interface(settings.address),
+            "port": find_port(settings.address),
+        }
+
     def _start(self, slots: list[dict[str, Any]]) -> None:
         log.info("starting: %s", shlex.join(self._command))
-        for slot in slots:
+        for index, slot in enumerate(slots):
             rank = slot["rank"]
             model_folder = self._folder / f"model-{rank}"
             model_folder.mkdir()
             contract = ProcessEnvironment(
                 dataset_folder=str(self._folder / "dataset") if self._settings.dataset_uri is not None else None,
                 model_folder=str(model_folder),
-                progress_file=str(self._progress_file) if rank == 0 else None,
+                # any worker of an elastic job may hold rank 0 later; the launcher knows who does
+                progress_file=str(self._progress_file) if rank == 0 or (self._elastic and index == 0) else None,
             )
             environment = os.environ | slot["environment"] | contract.to_environment()
             environment.setdefault("PYTHONUNBUFFERED", "1")
@@ -158,9 +204,9 @@ class Worker:
                 text = f"cannot start {self._command[0]!r}: {error.strerror}"
                 raise Failed(self._failure("NotStarted", _CANNOT_START, text, rank=rank)) from None
 
-    def _wait_for_processes(self, ranks: list[int]) -> None:
+    def _wait_for_processes(self) -> None:
         """Return when all exited 0. Of several failures, raise one that is not the consequence of another."""
-        running, consequence, end = set(ranks), None, float("inf")
+        running, consequence, end = set(self._ranks), None, float("inf")
         while running and time.monotonic() < end:
             event = self._next_event(0.5)
             if not isinstance(event, Exit):
@@ -182,20 +228,22 @@ class Worker:
             return self._failure("Exited", event.code, tail, rank=event.rank)
         return self._failure("Killed", 128 - event.code, tail, rank=event.rank, signal=-event.code)
 
-    def _publish_model(self, dataset: Manifest | None) -> PublishedModel | None:
-        """Publish once every other worker has succeeded, so that a failed attempt publishes no model."""
-        settings = self._settings
-        if settings.model_uri is None:
+    def _publish_model(self) -> PublishedModel | None:
+        """Publish if this worker holds rank 0, once every other one has succeeded: a failed attempt has no model."""
+        settings, dataset = self._settings, self._dataset
+        if not self._elastic and self._ranks[0] != 0:
             return None
-        self._heartbeat.poll_faster()
-        while not isinstance(self._next_event(None), OthersFinished):
-            pass
+        self._heartbeat.end()
+        while not (isinstance(event := self._next_event(None), Standing) and event.others_finished):
+            if isinstance(event, Standing) and not event.first:
+                return None
         source = (settings.dataset_uri, dataset) if settings.dataset_uri and dataset else None
         try:
             # The version belongs to this job only: a model from an earlier attempt was never a final result.
             return publish_model(
-                self._folder / "model-0",
-                settings.model_uri,
+                # of an elastic job's worker, which may not have begun with rank 0, the first process holds it
+                self._folder / f"model-{self._ranks[0]}",
+                str(settings.model_uri),
                 settings.model_version,
                 dataset=source,
                 replace=settings.attempt > 0,

@@ -50,8 +50,8 @@ def _held_template(path: str, *parents: str) -> Rule:
 
 HELD_FIELDS = (
     Rule(
-        f"self.spec.workers.replicas == oldSelf.spec.workers.replicas || {_HELD}",
-        "spec.workers.replicas: can be changed only while the job is suspended and has no pods",
+        f"self.spec.workers.replicas == oldSelf.spec.workers.replicas || has(oldSelf.spec.elastic) || {_HELD}",
+        "spec.workers.replicas: can be changed only in an elastic job, or while the job is suspended and has no pods",
         field=".spec.workers.replicas",
     ),
     _held_template("spec.workers.template"),

@@ -23,6 +23,7 @@ from fairlead.api.pod_template import LauncherTemplate, TrainerTemplate
 MAX_NAME = 50
 """Leaves room for the suffix `-worker-511` in a 63-character DNS label."""
 MAX_WORKERS = 512
+MAX_REPLACED = 32
 
 
 class Workers(ApiModel):
@@ -37,14 +38,15 @@ class Workers(ApiModel):
 
 
 class Elastic(ApiModel):
-    """The bounds of the number of workers while the job runs."""
+    """The bounds of the number of workers while the job runs. Below the minimum it waits, above it goes on."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "self.minReplicas <= self.maxReplicas",
-            "minReplicas: expected at most maxReplicas",
-            lambda elastic: elastic.min_replicas <= elastic.max_replicas,
-            "'minReplicas: got %d, expected at most maxReplicas, %d'.format([self.minReplicas, self.maxReplicas])",
+            "self.minReplicas < self.maxReplicas",
+            "minReplicas: expected less than maxReplicas; omit elastic for a fixed number of workers",
+            lambda elastic: elastic.min_replicas < elastic.max_replicas,
+            "'minReplicas: got %d, expected less than maxReplicas, %d; omit elastic for a fixed number of workers'"
+            ".format([self.minReplicas, self.maxReplicas])",
             field=".minReplicas",
         ),
     )
@@ -53,6 +55,8 @@ class Elastic(ApiModel):
     """The minimum number of workers."""
     max_replicas: int = Field(ge=1, le=MAX_WORKERS)
     """The maximum number of workers."""
+    host_cooldown_seconds: int = Field(30, ge=1, le=86_399)
+    """The number of seconds after which a worker that has failed is replaced; doubled each time that it fails again."""
 
 
 class Dataset(ApiModel):
@@ -138,6 +142,21 @@ class TrainingJobSpec(ApiModel):
     """The desired state of the job."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.elastic) || self.launcher == 'Horovod'",
+            "elastic: expected none with launcher Torchrun, whose jobs have a fixed size",
+            lambda spec: spec.elastic is None or spec.launcher == "Horovod",
+            field=".elastic",
+        ),
+        Rule(
+            "!has(self.elastic) || (self.elastic.minReplicas <= self.workers.replicas"
+            " && self.workers.replicas <= self.elastic.maxReplicas)",
+            "workers.replicas: expected at least elastic.minReplicas and at most elastic.maxReplicas",
+            lambda spec: (
+                spec.elastic is None or spec.elastic.min_replicas <= spec.workers.replicas <= spec.elastic.max_replicas
+            ),
+            field=".workers.replicas",
+        ),
         immutable("launcher"),
         immutable("workers.slots"),
         immutable("elastic", optional=True),
@@ -204,6 +223,32 @@ class WorkerCounts(StatusModel):
     """How many times the pods were restarted, which is also the number of the current attempt."""
 
 
+class ReplacedWorker(StatusModel):
+    """A worker that was replaced in the current attempt."""
+
+    worker: int
+    """The worker's index."""
+    times: int
+    """How many times it was replaced since it last ran for long."""
+
+
+class ElasticStatus(StatusModel):
+    """What has become of the workers of an elastic job in the current attempt."""
+
+    epoch: int = 0
+    """How many times the set of training workers has changed."""
+    workers: int = 0
+    """The number of workers that train together."""
+    lost_workers: int = 0
+    """How many workers were lost while they trained."""
+    lost_steps: int = 0
+    """How many steps had to be repeated after losses, as far as the script reports its progress."""
+    reason: str | None = None
+    """Why the set last changed: WorkersLost, WorkersLeft, WorkersJoined, or Restarted."""
+    replaced: tuple[ReplacedWorker, ...] = Field((), max_length=MAX_REPLACED)
+    """The workers that were replaced last."""
+
+
 class TrainingJobStatus(StatusModel):
     """The most recently observed state of the job."""
 
@@ -219,6 +264,10 @@ class TrainingJobStatus(StatusModel):
     """When the job succeeded or failed."""
     workers: WorkerCounts = WorkerCounts()
     """The number of workers and restarts."""
+    selector: str | None = None
+    """The label selector of an elastic job's worker pods, for `kubectl scale` and autoscalers."""
+    elastic: ElasticStatus | None = None
+    """What has become of the workers of an elastic job in the current attempt."""
     progress: Progress | None = None
     """The training progress."""
     resumed_from_step: int | None = None

@@ -43,6 +43,11 @@ RESOURCES = (
             ("Model", "string", ".status.modelVersion"),
             ("Age", "date", ".metadata.creationTimestamp"),
         ),
+        {
+            "specReplicasPath": ".spec.workers.replicas",
+            "statusReplicasPath": ".status.workers.ready",
+            "labelSelectorPath": ".status.selector",
+        },
     ),
     Definition(
         MODEL_DEPLOYMENT,

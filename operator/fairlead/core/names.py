@@ -43,6 +43,11 @@ def job_labels(job: TrainingJob) -> dict[str, str]:
     return {MANAGED_BY: OPERATOR, JOB: job.metadata.name}
 
 
+def worker_labels(job: TrainingJob) -> dict[str, str]:
+    """Return the labels that a job's worker pods carry, and no other child."""
+    return job_labels(job) | {ROLE: WORKER}
+
+
 def deployment_labels(deployment: ModelDeployment) -> dict[str, str]:
     """Return the labels that all children of a deployment carry."""
     return {MANAGED_BY: OPERATOR, DEPLOYMENT: deployment.metadata.name}

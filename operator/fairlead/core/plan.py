@@ -1,9 +1,11 @@
 """Plans: everything that a reconcile does."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fairlead.api.base import StatusModel
 from fairlead.core.children import Object
+from fairlead.core.views import PodView
 
 
 @dataclass(frozen=True)
@@ -38,3 +40,8 @@ class Plan:
     events: tuple[Event, ...] = ()
     requeue_after: float | None = None
     """Seconds until the next reconcile; None waits for a change."""
+
+
+def delete_pods(pods: Iterable[PodView]) -> tuple[Deletion, ...]:
+    """Return the deletions of pods that are not being deleted yet."""
+    return tuple(Deletion("Pod", pod.name, pod.uid) for pod in pods if not pod.deleting)

@@ -19,7 +19,7 @@ from fairlead_contracts.environment import LAUNCHER_PORT
 from fairlead_contracts.launcher_status import PATH as STATUS_PATH
 from fairlead_contracts.launcher_status import LauncherStatus
 
-from fairlead.api.training_job import Progress
+from fairlead.api.training_job import ElasticStatus, Progress
 from fairlead.core.training_job.observed import Launcher, LauncherReport
 from fairlead.kube.kinds import Key
 
@@ -201,6 +201,7 @@ def parse_report(body: bytes) -> LauncherReport:
         missing=waiting.workers if waiting else (),
         until=waiting.until if waiting else None,
         progress=Progress.model_validate(progress.to_json()) if progress else None,
+        elastic=ElasticStatus.model_validate(status.elastic.to_json()) if status.elastic else None,
     )
 
 

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -84,7 +83,7 @@ class Job:
     def status(self) -> dict[str, Any]:
         """Read the launcher's status as the operator does; the phase is None until the launcher answers."""
         with (
-            contextlib.suppress(urllib.error.URLError),
+            contextlib.suppress(OSError),
             urllib.request.urlopen(f"http://{self.network}.1:7070/status", timeout=5) as answer,
         ):
             status: dict[str, Any] = json.load(answer)

@@ -24,9 +24,10 @@ from fairlead_trainer.channel import (
 )
 from fairlead_trainer.client import ChannelError, LauncherClient, RequestRejected
 from fairlead_trainer.coordinator import Coordinator
-from fairlead_trainer.run import Run
+from fairlead_trainer.membership import Bounds
 from fairlead_trainer.server import LauncherServer
 from fairlead_trainer.settings import Timing
+from fairlead_trainer.state import Run
 
 KEY, NOW = secrets.token_bytes(32), 1_800_000_000.0
 REGISTER = {"worker": 0, "attempt": 0, "instance": "a", "slots": 1, "address": "127.0.0.1", "interface": "lo"}
@@ -104,7 +105,7 @@ def test_an_answer_is_bound_to_its_request_and_status() -> None:
 @pytest.fixture
 def server() -> Iterator[LauncherServer]:
     """Serve a run of one worker on loopback."""
-    coordinator = Coordinator(Run(1, 1, 0, BACKENDS["horovod"], Timing(0.2, 4, 1)))
+    coordinator = Coordinator(Run(1, 1, 0, BACKENDS["horovod"], Timing(0.2, 4, 1), Bounds.fixed(1)))
     server = LauncherServer("127.0.0.1", 0, coordinator, KEY)
     yield server
     server.stop()

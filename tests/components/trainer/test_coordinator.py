@@ -10,8 +10,10 @@ from fairlead_contracts.termination import Failure
 from fairlead_trainer.backends import BACKENDS
 from fairlead_trainer.backends.base import Slot
 from fairlead_trainer.coordinator import Coordinator
-from fairlead_trainer.run import Assigned, Rejected, Run
+from fairlead_trainer.events import Announce, Assign, Assigned, Tick
+from fairlead_trainer.membership import Bounds, MemberId
 from fairlead_trainer.settings import Timing
+from fairlead_trainer.state import Rejected, Run
 
 SILENCE = 15.0
 MODEL = {"uri": "file:///m", "digest": "sha256:" + "ab" * 32, "version": "v1"}
@@ -33,7 +35,7 @@ def clock() -> Clock:
 
 
 def build_run(workers: int, **timing: float) -> Run:
-    return Run(workers, 1, 0, BACKENDS["horovod"], Timing(1, SILENCE, 5, **timing))
+    return Run(workers, 1, 0, BACKENDS["horovod"], Timing(1, SILENCE, 5, **timing), Bounds.fixed(workers))
 
 
 @pytest.fixture
@@ -87,11 +89,14 @@ def test_all_finished_is_success(run: Coordinator) -> None:
 
 
 def test_rank_0_learns_when_it_is_the_last(run: Coordinator) -> None:
-    assert run.heartbeat(identity(0)) == {"state": "run", "othersFinished": False}
+    assert run.heartbeat(identity(0)) == {"state": "run"}
+    ended = identity(0) | {"ended": True}
+    assert run.heartbeat(ended) == {"state": "run", "first": True, "othersFinished": False}
+    assert run.heartbeat(identity(1) | {"ended": True})["first"] is False
     succeed(run, 1)
-    assert run.heartbeat(identity(0))["othersFinished"] is False
+    assert run.heartbeat(ended)["othersFinished"] is False
     succeed(run, 2)
-    assert run.heartbeat(identity(0))["othersFinished"] is True
+    assert run.heartbeat(ended)["othersFinished"] is True
 
 
 def test_a_root_cause_fails_the_run_at_once(run: Coordinator) -> None:
@@ -285,3 +290,50 @@ def test_the_report_of_a_failure_is_answered_once_the_run_has_failed(run: Coordi
     cause = run.finish(identity(2) | {"failure": failure(2, "exit").to_json()})
     waiting.join()
     assert (cause, answers) == ({"state": "stop", "cause": True}, [{"state": "stop", "cause": False}])
+
+
+@pytest.fixture
+def elastic(clock: Clock) -> Coordinator:
+    """Return a running job of two workers, which may have three, and a third one that waits."""
+    bounds = Bounds(1, 3, settle=5, patience=600)
+    coordinator = Coordinator(Run(2, 1, 0, BACKENDS["horovod"], Timing(1, SILENCE, 5), bounds), clock)
+    for worker in range(2):
+        coordinator.register(identity(worker) | ADDRESS)
+    order = coordinator.decide()
+    assert isinstance(order, Assign)
+    coordinator.assigned(Assigned(order.membership, {worker: [Slot(worker, {})] for worker in range(2)}))
+    assert coordinator.register(identity(2) | ADDRESS) == {"state": "wait"}
+    return coordinator
+
+
+def test_one_announcement_at_most_is_pending_and_none_once_the_next_epoch_begins(
+    elastic: Coordinator, clock: Clock
+) -> None:
+    for _ in range(8):
+        clock.now += 1
+        with elastic._changed:
+            elastic._step(Tick())
+    assert [type(order) for order in elastic._orders] == [Announce]
+    for worker in range(2):
+        elastic.arrived(MemberId(worker, f"agent-{worker}"), 0, True)
+    assert [type(order) for order in elastic._orders] == [Assign]
+    assert elastic.status()["elastic"] == {
+        "epoch": 1, "workers": 3, "lostWorkers": 0, "lostSteps": 0, "reason": "WorkersJoined",
+    }  # fmt: skip
+
+
+def test_workers_that_the_run_has_ended_without_are_told_to_stop(elastic: Coordinator) -> None:
+    for worker in range(2):
+        succeed(elastic, worker)
+    assert elastic.state.phase == "Succeeded"
+    assert elastic.register(identity(2) | ADDRESS) == {"state": "stop"}
+    assert elastic.register(identity(1) | ADDRESS)["state"] == "run"
+    assert not elastic.quiet()
+    elastic.finish(identity(2) | {"stopped": "the run has ended"})
+    assert elastic.quiet()
+
+
+def test_an_elastic_run_that_has_begun_waits_for_nobody(elastic: Coordinator) -> None:
+    elastic.finish(identity(1) | {"failure": failure(1, "exit")})
+    status = elastic.status()
+    assert (status["phase"], status["waiting"], status["workers"]["desired"]) == ("Running", None, 2)

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fairlead.api.training_job import Progress
+from fairlead.api.training_job import ElasticStatus, Progress
+from fairlead.kube.reports import parse_report
 from fairlead_contracts.errors import ContractError
-from fairlead_contracts.launcher_status import MAX_NAMED, LauncherStatus, ReadyWorkers, Registration
+from fairlead_contracts.launcher_status import MAX_NAMED, ElasticRun, LauncherStatus, ReadyWorkers, Registration
 from fairlead_contracts.progress import ProgressReport
 
 PROGRESS = ProgressReport(
@@ -20,7 +21,9 @@ WRITTEN = {
     "waiting": None,
     "progress": {"step": 40, "totalSteps": 200, "epoch": 1, "samplesPerSecond": 1e3, "etaSeconds": 3,
                  "metrics": {"loss": 0.4}},
+    "elastic": None,
 }  # fmt: skip
+ELASTIC = {"epoch": 3, "workers": 2, "lostWorkers": 1, "lostSteps": 7, "reason": "WorkersLost"}
 
 
 def parse(document: Any) -> LauncherStatus:
@@ -53,6 +56,19 @@ def test_a_wait_for_workers_says_for_whom_since_when_and_until_when() -> None:
     status = STATUS.model_copy(update={"phase": "Waiting", "waiting": waiting})
     assert parse(status.to_json()) == status
     assert status.to_json()["waiting"]["until"] == "2026-01-01T01:00:00Z"
+
+
+def test_the_resource_shows_what_became_of_the_workers_of_an_elastic_job() -> None:
+    status = parse(WRITTEN | {"elastic": ELASTIC})
+    assert status.elastic == ElasticRun(epoch=3, workers=2, lost_workers=1, lost_steps=7, reason="WorkersLost")
+    assert status.to_json()["elastic"] == ELASTIC
+    assert parse_report(json.dumps(status.to_json()).encode()).elastic == ElasticStatus.model_validate(ELASTIC)
+
+
+@pytest.mark.parametrize("change", [{"epoch": -1}, {"workers": 513}, {"lostSteps": 1 << 53}, {"reason": "x" * 1000}])
+def test_what_a_launcher_says_of_an_elastic_job_is_bounded(change: dict[str, Any]) -> None:
+    with pytest.raises(ContractError, match=f"elastic.{next(iter(change))}"):
+        parse(WRITTEN | {"elastic": ELASTIC | change})
 
 
 def test_a_status_of_a_launcher_without_registrations_is_read() -> None:

@@ -1,8 +1,10 @@
 """The interface between a backend and the launcher and agents."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from ..membership import MemberId
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,8 @@ class Member:
     """The address that its registration came from: with address translation or a proxy, not its own."""
     port: int = 0
     """A port that was free at its address when it registered; 0 if it has named none."""
+    instance: str = ""
+    """The name of its agent: one that is started again has another."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,11 @@ class Launch:
     bind_address: str
     address: str
     """The address at which workers reach the launcher."""
+    elastic: bool = False
+    """Whether members come and go."""
+    arrived: Callable[[MemberId, int, bool], None] = lambda *_: None
+    """Called when a process has left an epoch and waits for the next one: its member, the epoch that it has left, and
+    whether all processes of this member wait."""
 
 
 class Rendezvous(Protocol):
@@ -43,6 +52,12 @@ class Rendezvous(Protocol):
 
     def assign(self, members: Sequence[Member], epoch: int) -> dict[int, list[Slot]]:
         """Return each worker's processes in an epoch; rank 0 is the first of the first member."""
+
+    def announce(self, members: Sequence[Member], since: float) -> None:
+        """Tell the processes of these members, the first of them at least, to leave their epoch after a commit.
+
+        `since` is equal for each time that they are told of the same epoch.
+        """
 
     def stop(self) -> None:
         """Stop the service, if there is one, and release its resources."""
@@ -53,6 +68,14 @@ class Backend(Protocol):
 
     def begin(self, launch: Launch) -> Rendezvous:
         """Begin a run in the launcher."""
+
+    @property
+    def elastic(self) -> bool:
+        """Return whether members may come and go while its processes run."""
+
+    @property
+    def notice_seconds(self) -> float:
+        """Return how long its processes may take to notice that a peer is lost."""
 
     def is_consequence(self, log_tail: str) -> bool:
         """Return whether a process's last log lines show that it failed because a peer failed."""

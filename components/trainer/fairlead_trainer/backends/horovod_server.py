@@ -1,12 +1,14 @@
 """Horovod's key-value server, within bounds and for the job's own workers only. Imports Horovod: import it lazily."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer  # type: ignore
 
+from ..membership import MemberId
 from ..network import bind_without_lookup
+from .base import Member
 
 log = logging.getLogger("launcher")
 
@@ -38,12 +40,25 @@ class BoundedServer(RendezvousHTTPServer):  # type: ignore[misc, unused-ignore]
     request_queue_size = 128
     server_bind = bind_without_lookup
 
-    def __init__(self, address: str, ranks: int, workers: Collection[str]) -> None:
-        super().__init__((address, 0), _Handler, 0)
-        self.value_limit, self.total_limit = value_limit(ranks), total_limit(ranks)
-        self.used = 0
-        self._workers = frozenset(workers)
+    handler: type[RendezvousHandler]
+
+    def __init__(self, address: str, arrived: Callable[[MemberId, int, bool], None]) -> None:
+        super().__init__((address, 0), self.handler, 0)
+        self.value_limit = self.total_limit = self.used = 0
+        self.arrived = arrived
+        self._workers: frozenset[str] = frozenset()
+        """The addresses of the current members, and of those of the last epoch: they may still ask for the next."""
+        self._current: frozenset[str] = frozenset()
         self._warned: set[str] = set()
+
+    def begin(self, members: Sequence[Member], assignments: Sequence[Any], epoch: int) -> None:  # noqa: ARG002
+        """Begin an epoch of these members; all values of the last one are removed."""
+        ranks = len(assignments)
+        self.value_limit, self.total_limit = value_limit(ranks), total_limit(ranks)
+        current = frozenset(address for member in members for address in (member.address, member.peer))
+        self._workers, self._current = self._current | current, current
+        self.init(assignments)
+        self.used = 0
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
         """Return whether a connection comes from a worker; Horovod's protocol has no authentication."""
@@ -72,7 +87,9 @@ class BoundedServer(RendezvousHTTPServer):  # type: ignore[misc, unused-ignore]
             self.used = sum(len(value) + _KEY_OVERHEAD for values in self.cache.values() for value in values.values())
 
 
-class _Handler(RendezvousHandler):  # type: ignore[misc, unused-ignore]
+class BoundedHandler(RendezvousHandler):  # type: ignore[misc, unused-ignore]
+    """Horovod's handler, which checks what it is asked first."""
+
     server: BoundedServer
 
     def do_GET(self) -> None:
@@ -108,3 +125,6 @@ class _Handler(RendezvousHandler):  # type: ignore[misc, unused-ignore]
     def _split(self) -> tuple[str, str] | None:
         parts = self.path.split("/")
         return (parts[1], parts[2]) if len(parts) == 3 and len(self.path) <= _PATH_LIMIT else None
+
+
+BoundedServer.handler = BoundedHandler

@@ -22,6 +22,9 @@ _PEER_LOST = (
 class TorchrunBackend:
     """Fixed-size runs of torch.distributed: rank 0 serves the store at a free port of its worker."""
 
+    elastic = False
+    notice_seconds = 0.0
+
     def begin(self, launch: Launch) -> Rendezvous:
         """Begin a run; nothing runs in the launcher."""
         return _TorchRendezvous(launch)
@@ -69,6 +72,9 @@ class _TorchRendezvous:
                 slots[member.worker].append(Slot(rank, shared | own))
                 rank += 1
         return slots
+
+    def announce(self, members: Sequence[Member], since: float) -> None:
+        """Do nothing: a run of a fixed size has one epoch."""
 
     def stop(self) -> None:
         """Do nothing: no service runs."""

@@ -175,6 +175,7 @@ def _build_pod(
 
 
 def _shared_environment(job: TrainingJob, attempt: int, containers: int) -> list[dict[str, Any]]:
+    elastic = job.spec.elastic
     environment = JobEnvironment(
         job=job.metadata.name,
         attempt=attempt,
@@ -182,6 +183,9 @@ def _shared_environment(job: TrainingJob, attempt: int, containers: int) -> list
         termination_log=names.TERMINATION_LOG,
         termination_bytes=limit_for(containers),
         workers=job.spec.workers.replicas,
+        min_workers=elastic.min_replicas if elastic else None,
+        max_workers=elastic.max_replicas if elastic else None,
+        host_cooldown_seconds=elastic.host_cooldown_seconds if elastic else None,
         slots=job.spec.workers.slots,
         backend=BACKENDS[job.spec.launcher],
     )

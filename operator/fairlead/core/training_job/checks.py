@@ -18,9 +18,10 @@ from fairlead.core import names
 from fairlead.core.conditions import LOG_HEADING, Finding, format_time, is_true, transition_time
 from fairlead.core.settings import Settings
 from fairlead.core.tenants import check_service_accounts, check_uris
+from fairlead.core.training_job.elastic import check_lost_launcher, is_elastic
 from fairlead.core.training_job.images import check_program
 from fairlead.core.training_job.observed import ObservedJob
-from fairlead.core.training_job.registration import check_registration, is_registering
+from fairlead.core.training_job.registration import check_ended_workers, check_registration, is_registering
 from fairlead.core.views import PodView
 
 _AFTER_DEADLINE = 0.1
@@ -29,13 +30,6 @@ _TERMINATION_GRACE = 10.0
 """Seconds past its grace period after which a pod that still exists is reported."""
 _REASONS = {"LostWorker": "WorkerLost"}
 """The condition reasons of failures that are not `Worker<reason>`."""
-
-
-def check_supported(job: TrainingJob) -> Finding | None:
-    """Find fields that the API accepts but this version does not support."""
-    if job.spec.elastic:
-        return Finding("Unsupported", "spec.elastic: elastic jobs are not supported yet; remove this field.")
-    return None
 
 
 def check_allowed(job: TrainingJob, settings: Settings) -> Finding | None:
@@ -66,6 +60,15 @@ def check_terminating(pods: Iterable[PodView], settings: Settings, now: datetime
     return Finding("PodTerminating", f"{message}; waiting for it until {format_time(until)}.")
 
 
+def check_attempt(
+    job: TrainingJob, observed: ObservedJob, pods: tuple[PodView, ...], running: bool, now: datetime
+) -> Finding | None:
+    """Find why the current attempt has failed. While the launcher of an elastic job answers, it is the judge."""
+    if is_elastic(job, pods):
+        return check_lost_launcher(observed.launcher, pods, now)
+    return check_failure(job, pods, running) or check_ended_workers(job, observed, pods, now)
+
+
 def check_failure(job: TrainingJob, pods: Iterable[PodView], running: bool) -> Finding | None:
     """Find the first failure of the current attempt: which worker, its exit code, the last lines of its log.
 
@@ -85,6 +88,11 @@ def check_failure(job: TrainingJob, pods: Iterable[PodView], running: bool) -> F
     if running and (missing := _missing_worker(job, pods)):
         return Finding("WorkerLost", f"{missing} is missing: its pod was deleted or evicted.")
     return None
+
+
+def explain_failure(pod: PodView) -> Finding:
+    """Describe the end of a pod that has failed, from its report if it has left one."""
+    return _reported_failure(pod) or _bare_failure(pod)
 
 
 def check_pending(pods: Iterable[PodView]) -> Finding | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fairlead.api.base import ArtifactRef
-from fairlead.api.training_job import Progress
+from fairlead.api.training_job import ElasticStatus, Progress
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
 from fairlead.core.views import PodView
@@ -49,6 +49,8 @@ class LauncherReport:
     """When the launcher fails the attempt; None before the first worker registers."""
     progress: Progress | None = None
     """The latest progress; None until the training reports it."""
+    elastic: ElasticStatus | None = None
+    """What has become of an elastic job's workers; None before they train."""
     read: datetime | None = field(default=None, compare=False)
     """When the launcher was last asked and answered."""
 

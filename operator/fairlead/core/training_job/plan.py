@@ -1,13 +1,13 @@
 """The planner of TrainingJobs."""
 
-from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
 from fairlead.core.children import Object
 from fairlead.core.conditions import Finding, is_true, transition_time
-from fairlead.core.plan import Deletion, Event, Plan
+from fairlead.core.plan import Event, Plan, delete_pods
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.build import (
     build_key_secret,
@@ -18,22 +18,27 @@ from fairlead.core.training_job.build import (
 )
 from fairlead.core.training_job.checks import (
     check_allowed,
+    check_attempt,
     check_deadlines,
-    check_failure,
     check_model,
-    check_supported,
     check_terminating,
     read_success,
 )
 from fairlead.core.training_job.creation import plan_rejected, seconds_until_creation
+from fairlead.core.training_job.elastic import (
+    has_begun,
+    has_enough,
+    is_elastic,
+    plan_workers,
+    seconds_to_lost_launcher,
+)
 from fairlead.core.training_job.gate import check_gate
 from fairlead.core.training_job.observed import ObservedJob
-from fairlead.core.training_job.registration import (
-    check_ended_workers,
-    check_registration,
-)
+from fairlead.core.training_job.registration import check_registration
+from fairlead.core.training_job.resizing import REJECTED_SECONDS, plan_resizing
 from fairlead.core.training_job.starting import (
     REPORT_SECONDS,
+    least,
     plan_pending_pods,
     plan_registration,
     seconds_to_next,
@@ -65,10 +70,8 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
     """
     if job.status.completion_time:
         return _clean_up(job, observed.pods, now)
-    if finding := check_supported(job):
-        return _fail(job, observed, finding, now)
     if job.spec.run_policy.suspend:
-        return Plan(derive_suspended(job, observed, now), delete=_delete(observed.pods))
+        return Plan(derive_suspended(job, observed, now), delete=delete_pods(observed.pods))
     if observed.pods:
         return _plan_attempt(job, observed, settings, now, key)
     if finding := check_allowed(job, settings):
@@ -95,18 +98,32 @@ def _plan_attempt(job: TrainingJob, observed: ObservedJob, settings: Settings, n
         return _fail(job, observed, finding, now)
     if leftover := tuple(pod for pod in observed.pods if pod.attempt != attempt):
         return _await_deletion(job, observed, leftover, settings, now)
-    finding = check_failure(job, current, running) or check_ended_workers(job, observed, current, now)
-    if finding:
+    elastic, workers = is_elastic(job, current), plan_workers(job, current, settings, now)
+    if finding := check_attempt(job, observed, current, running, now):
         if attempt >= job.spec.run_policy.backoff_limit:
             return _fail(job, observed, finding, now)
         restarting = derive_restarting(job, observed, finding, now)
         return Plan(restarting, events=(_warning(job, "Restarting", finding),), requeue_after=0)
+    if elastic and (running or has_begun(observed) or workers.surplus or workers.failed):
+        return plan_resizing(job, observed, current, workers, settings, now)
     if not running and (deleting := tuple(pod for pod in current if pod.deleting)):
         return _await_deletion(job, observed, deleting, settings, now)
     if seconds := seconds_until_creation(job, now):
-        return Plan(status, delete=_delete(current), requeue_after=soonest(job, status, now, seconds))
-    if missing := _missing(job, observed, current, settings, key):
+        return Plan(status, delete=delete_pods(current), requeue_after=soonest(job, status, now, seconds))
+    missing = _missing(job, observed, current, settings, key)
+    # an elastic job that a quota denies some workers begins with the others
+    if missing and not (elastic and observed.rejection and has_enough(job, current)):
         return _create(job, observed, missing, current, settings, now)
+    plan = _plan_start(job, observed, current, settings, now, key)
+    lost = seconds_to_lost_launcher(observed.launcher, current, now) if elastic else None
+    again = (plan.requeue_after, workers.again, lost, REJECTED_SECONDS if missing else None)
+    return replace(plan, requeue_after=least(again))
+
+
+def _plan_start(
+    job: TrainingJob, observed: ObservedJob, current: tuple[PodView, ...], settings: Settings, now: datetime, key: str
+) -> Plan:
+    """Wait until all pods run and have registered."""
     if not all(pod.phase == "Running" or pod.finished for pod in current):
         return plan_pending_pods(job, observed, current, now, key)
     if waiting := check_registration(job, observed, now):
@@ -141,7 +158,7 @@ def _await_deletion(
     if late and late.reason == "PodNotTerminating":
         return _fail(job, observed, late, now)
     status = derive_pending(job, observed, late, now) if late else job.status
-    return Plan(status, delete=_delete(pods), requeue_after=soonest(job, status, now, _DELETION_SECONDS))
+    return Plan(status, delete=delete_pods(pods), requeue_after=soonest(job, status, now, _DELETION_SECONDS))
 
 
 def _block(job: TrainingJob, finding: Finding, now: datetime, requeue_after: float | None) -> Plan:
@@ -164,13 +181,13 @@ def _clean_up(job: TrainingJob, pods: tuple[PodView, ...], now: datetime) -> Pla
     if policy == "None" or ended is None:
         return Plan(status)
     if policy == "All":
-        return Plan(status, delete=_delete(pods))
+        return Plan(status, delete=delete_pods(pods))
     running = [pod for pod in pods if not pod.finished or pod.sidecars]
     remaining = _ENDING_SECONDS - (now - ended).total_seconds()
     ending = any(pod.finished for pod in pods)  # the launcher ends the others when one has ended
     if running and ending and 0 < remaining <= _ENDING_SECONDS:
         return Plan(status, requeue_after=remaining)
-    return Plan(status, delete=_delete(running))
+    return Plan(status, delete=delete_pods(running))
 
 
 def _warning(job: TrainingJob, type_: str, finding: Finding) -> Event:
@@ -178,10 +195,6 @@ def _warning(job: TrainingJob, type_: str, finding: Finding) -> Event:
     since = transition_time(job.status.conditions, type_)
     occasion = f"{job.status.workers.restarts}/{since.isoformat() if since else ''}"
     return Event("Warning", finding.reason, finding.message, type_, occasion)
-
-
-def _delete(pods: Iterable[PodView]) -> tuple[Deletion, ...]:
-    return tuple(Deletion("Pod", pod.name, pod.uid) for pod in pods if not pod.deleting)
 
 
 def _missing(

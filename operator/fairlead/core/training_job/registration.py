@@ -38,7 +38,7 @@ _MAX_NAMED = 8
 def check_registration(job: TrainingJob, observed: ObservedJob, now: datetime) -> Finding | None:
     """Find why a job whose pods all run is not Running yet: the workers that its launcher waits for."""
     report, desired = observed.launcher.report, job.spec.workers.replicas
-    if report and report.registered >= desired:
+    if report and _have_registered(job, report):
         return None
     running = _running(job)
     if (running and running.reason != UNKNOWN) or seconds_of_silence(observed.launcher, now) >= SILENT_SECONDS:
@@ -91,13 +91,16 @@ def seconds_to_ended_workers(
 def is_registering(job: TrainingJob, observed: ObservedJob) -> bool:
     """Return whether the launcher answers and waits for workers."""
     report, silent = observed.launcher.report, observed.launcher.silent_since is not None
-    return report is not None and not silent and report.registered < job.spec.workers.replicas
+    return report is not None and not silent and not _have_registered(job, report)
 
 
-def explain_running(job: TrainingJob, observed: ObservedJob) -> Finding:
+def explain_running(job: TrainingJob, observed: ObservedJob, ready: int) -> Finding:
     """Return the explanation of Running."""
     desired, report, running = job.spec.workers.replicas, observed.launcher.report, _running(job)
-    if (running and running.reason != UNKNOWN) or (report and report.registered >= desired):
+    if elastic := job.spec.elastic:
+        bounds = f"{elastic.min_replicas} to {elastic.max_replicas}"
+        return Finding("WorkersRunning", f"{ready} of {desired} workers are running; the job can run with {bounds}.")
+    if (running and running.reason != UNKNOWN) or (report and _have_registered(job, report)):
         return Finding("WorkersRunning", f"{desired} workers are running.")
     message = f"{desired} worker pods run; whether they have registered is unknown: the launcher cannot be read."
     return Finding(UNKNOWN, message)
@@ -106,6 +109,14 @@ def explain_running(job: TrainingJob, observed: ObservedJob) -> Finding:
 def seconds_of_silence(launcher: Launcher, now: datetime) -> float:
     """Return for how long a launcher could not be read; 0 if it answers."""
     return (now - launcher.silent_since).total_seconds() if launcher.silent_since else 0.0
+
+
+def _have_registered(job: TrainingJob, report: LauncherReport) -> bool:
+    """Return whether the launcher waits for no worker.
+
+    That of an elastic job waits for as many as the job asked for when it started, and not for all of them.
+    """
+    return report.complete if job.spec.elastic else report.registered >= job.spec.workers.replicas
 
 
 def _describe_registration(report: LauncherReport, desired: int) -> str:

@@ -67,7 +67,12 @@ def seconds_to_next(
 ) -> float | None:
     """Return the seconds until something has to be decided without a change; None if nothing has."""
     next_ = (seconds_to_deadline(job, status, now), seconds_to_ended_workers(job, observed, current, now))
-    return min((seconds for seconds in next_ if seconds is not None), default=None)
+    return least(next_)
+
+
+def least(waits: Iterable[float | None]) -> float | None:
+    """Return the shortest of some waits, of which None is none."""
+    return min((seconds for seconds in waits if seconds is not None), default=None)
 
 
 def soonest(job: TrainingJob, status: TrainingJobStatus, now: datetime, seconds: float) -> float:

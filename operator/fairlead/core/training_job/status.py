@@ -59,9 +59,12 @@ def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, 
     else:
         progress = fresh.model_copy(update={"updated_at": _seconds(now)})
     # a worker that has finished still counts: the number decreases only on a failure
-    workers = _count(job, ready=desired)
-    changes = _started(job, observed, now) | {"workers": workers, "progress": progress}
-    return _derive(job, phases.RUNNING, explain_running(job, observed), now, **changes)
+    ready = _ready(job, observed, finished=True) if job.spec.elastic else desired
+    changes = _started(job, observed, now) | {"workers": _count(job, ready), "progress": progress}
+    if job.spec.elastic and report and report.elastic:
+        replaced = job.status.elastic.replaced if job.status.elastic else ()
+        changes["elastic"] = report.elastic.model_copy(update={"replaced": replaced})
+    return _derive(job, phases.RUNNING, explain_running(job, observed, ready), now, **changes)
 
 
 def derive_restarting(job: TrainingJob, observed: ObservedJob, finding: Finding, now: datetime) -> TrainingJobStatus:
@@ -69,8 +72,9 @@ def derive_restarting(job: TrainingJob, observed: ObservedJob, finding: Finding,
     restarts = job.status.workers.restarts + 1
     limit = job.spec.run_policy.backoff_limit
     cause = Finding(finding.reason, f"Restart {restarts} of at most {limit}: {finding.message}")
-    workers = WorkerCounts(ready=0, desired=job.spec.workers.replicas, restarts=restarts)
-    return _derive(job, phases.RESTARTING, cause, now, workers=workers, **_started(job, observed, now))
+    changes = _started(job, observed, now) | {"elastic": None}
+    changes["workers"] = WorkerCounts(ready=0, desired=job.spec.workers.replicas, restarts=restarts)
+    return _derive(job, phases.RESTARTING, cause, now, **changes)
 
 
 def derive_failed(job: TrainingJob, observed: ObservedJob, finding: Finding, now: datetime) -> TrainingJobStatus:
@@ -133,6 +137,8 @@ def _derive(
     generation, progress = job.metadata.generation, changes.get("progress")
     if progress and progress.resumed_from_step is not None:
         changes["resumed_from_step"] = progress.resumed_from_step
+    if job.spec.elastic:
+        changes["selector"] = names.selector(names.worker_labels(job))
     desired = phases.build_conditions(phase, finding, restarting)
     conditions = merge_conditions(job.status.conditions, desired, generation, now)
     return job.status.model_copy(
@@ -150,9 +156,10 @@ def _count(job: TrainingJob, ready: int) -> WorkerCounts:
     return WorkerCounts(ready=ready, desired=job.spec.workers.replicas, restarts=job.status.workers.restarts)
 
 
-def _ready(job: TrainingJob, observed: ObservedJob) -> int:
-    restarts = job.status.workers.restarts
-    return sum(pod.role == names.WORKER and pod.phase == "Running" and pod.attempt == restarts for pod in observed.pods)
+def _ready(job: TrainingJob, observed: ObservedJob, *, finished: bool = False) -> int:
+    """Return the number of running workers; with `finished`, those that have succeeded count, too."""
+    restarts, phases_ = job.status.workers.restarts, ("Running", "Succeeded") if finished else ("Running",)
+    return sum(pod.role == names.WORKER and pod.phase in phases_ and pod.attempt == restarts for pod in observed.pods)
 
 
 def _same_progress(before: Progress | None, after: Progress) -> bool:

@@ -1,0 +1,104 @@
+"""What happens to a run, and what the launcher must do about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fairlead_contracts.progress import ProgressReport
+from fairlead_contracts.termination import Failure, PublishedModel
+
+from .backends.base import Member, Slot
+from .membership import MemberId, Membership
+
+
+@dataclass(frozen=True)
+class Registered:
+    """An agent has registered its worker, perhaps again."""
+
+    id: MemberId
+    member: Member
+
+
+@dataclass(frozen=True)
+class Beat:
+    """An agent has sent a heartbeat."""
+
+    id: MemberId
+    progress: ProgressReport | None = None
+    leaving: bool = False
+    """Whether the worker will be stopped soon."""
+    ended: bool = False
+    """Whether all of its processes have exited with 0; it may still publish the model."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An agent has reported its worker's end: success, a failure, or why it stopped."""
+
+    id: MemberId
+    codes: Sequence[object] | None = None
+    """The exit codes of the worker's processes."""
+    failure: Failure | None = None
+    stopped: str | None = None
+    """Why the agent stopped without a failure of its own."""
+    model: PublishedModel | None = None
+    progress: ProgressReport | None = None
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """The backend has assigned the processes of a membership."""
+
+    membership: Membership
+    slots: Mapping[int, Sequence[Slot]]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A process of a member has left its epoch and waits for the next one."""
+
+    id: MemberId
+    epoch: int
+    """The epoch that it has left."""
+    complete: bool
+    """Whether all processes of the member wait."""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The launcher goes on after a pause in which it could hear nobody, such as by SIGSTOP."""
+
+
+@dataclass(frozen=True)
+class Tick:
+    """Time has passed."""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The launcher stops."""
+
+
+Event = Registered | Beat | Finished | Assigned | Arrived | Resumed | Tick | Closed
+
+
+@dataclass(frozen=True)
+class Assign:
+    """Let the backend assign ranks to the members of a new epoch, and answer with `Assigned`."""
+
+    membership: Membership
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class Announce:
+    """Tell the processes that another epoch waits: they leave the current one after their next commit."""
+
+    members: tuple[Member, ...]
+    """The members of the current epoch."""
+    since: float
+    """When this epoch was first announced."""
+    again: bool
+    """Whether it was announced before."""
+
+
+Order = Assign | Announce

@@ -1,0 +1,211 @@
+"""The state of a run, and how requests of agents change it. Times are of the launcher's clock, in seconds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from fairlead_contracts.launcher_status import Phase, ResizeReason
+from fairlead_contracts.progress import ProgressReport
+from fairlead_contracts.termination import Failure, PublishedModel
+
+from .backends.base import Backend, Slot
+from .eta import Eta
+from .events import Beat, Finished, Registered
+from .membership import Bounds, Candidate, MemberId, Membership
+from .settings import Timing
+from .verdict import Agent, Facts, lost_launcher
+
+_MAX_TEXT = 500
+_MAX_STEPS = (1 << 53) - 1
+_MAX_FAILURES = 512
+"""How many failures are remembered; a run of a fixed size has at most one of each worker."""
+
+
+class Rejected(Exception):
+    """An authentic request that is not valid in this run."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is fixed for a run: what agents must match, and what its result depends on."""
+
+    workers: int
+    """The number of workers at the start."""
+    slots: int
+    """Processes per worker."""
+    attempt: int
+    backend: Backend
+    timing: Timing
+    bounds: Bounds
+    """The bounds of the run's size; a run of a fixed size fails with its first worker."""
+
+    @property
+    def elastic(self) -> bool:
+        """Return whether the run goes on without workers that it loses, and with new ones."""
+        return self.bounds.least < self.bounds.most
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """An epoch that the processes were told of."""
+
+    members: tuple[MemberId, ...]
+    since: float
+    """When they were first told."""
+    told: float
+    """When they were last told."""
+
+
+@dataclass(frozen=True)
+class Elastic:
+    """The state that only runs of a variable size have."""
+
+    waiting: frozenset[MemberId] = frozenset()
+    """The members with a process that has left the current epoch and waits for the next one."""
+    arrived: frozenset[MemberId] = frozenset()
+    """Those of whom all processes do."""
+    left_since: float | None = None
+    """When the first process left the current epoch."""
+    lost_since: float | None = None
+    """When a member of the current epoch was last lost."""
+    failed: Mapping[str, float] = field(default_factory=dict)
+    """When a worker last failed on a host."""
+    lost_workers: int = 0
+    """How many workers were lost while they trained."""
+    lost_steps: int = 0
+    """How many steps were done again after losses."""
+    reason: ResizeReason | None = None
+    """Why the current epoch began; None for the first one."""
+    short_since: float | None = None
+    """Since when too few workers have been there."""
+    announced: Announcement | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """A run at one time: from Waiting through Running to Succeeded or Failed."""
+
+    facts: Facts
+    phase: Phase = "Waiting"
+    membership: Membership | None = None
+    slots: Mapping[int, Sequence[Slot]] | None = None
+    """Each worker's processes in the current epoch."""
+    cause: Failure | None = None
+    """Why the run has failed."""
+    model: PublishedModel | None = None
+    progress: ProgressReport | None = None
+    eta: Eta = field(default=Eta())
+    elastic: Elastic = field(default=Elastic())
+    """What only runs of a variable size need."""
+
+    @property
+    def ended(self) -> bool:
+        """Return whether the run has a result."""
+        return self.phase in ("Succeeded", "Failed")
+
+    def trains(self, id_: MemberId) -> bool:
+        """Return whether a worker is a member of the current epoch."""
+        return self.membership is not None and id_ in self.membership.members
+
+    def is_first(self, id_: MemberId) -> bool:
+        """Return whether a worker holds rank 0 in the current epoch."""
+        return self.membership is not None and self.membership.members[0] == id_
+
+    def others_finished(self, id_: MemberId) -> bool:
+        """Return whether all other members of the current epoch have succeeded."""
+        members = self.membership.members if self.membership else ()
+        return bool(members) and all(id_ == other or self._has_succeeded(other) for other in members)
+
+    def _has_succeeded(self, id_: MemberId) -> bool:
+        agent = self.facts.agents.get(id_.worker)
+        return agent is not None and agent.instance == id_.instance and agent.succeeded
+
+
+def begin(run: Run, now: float) -> State:
+    """Return the state of a run that starts now."""
+    return State(Facts(run.workers, started=now))
+
+
+def add_agent(state: State, event: Registered, now: float) -> State:
+    """Add an agent, or note that a known one is alive; raise Rejected for a second agent of a worker."""
+    facts, worker = state.facts, event.id.worker
+    if worker in facts.agents:
+        return with_agent(state, worker, replace(find(state, event.id), seen=now))
+    agent = Agent(event.id.instance, event.member, since=now, seen=now)
+    first = now if facts.first is None else facts.first
+    return replace(state, facts=replace(facts, agents={**facts.agents, worker: agent}, first=first))
+
+
+def hear(state: State, event: Beat, now: float) -> State:
+    """Record a heartbeat."""
+    agent = find(state, event.id)
+    agent = replace(agent, seen=now, leaving=event.leaving, ended=agent.ended or event.ended)
+    return with_progress(with_agent(state, event.id.worker, agent), event.id, event.progress, now)
+
+
+def finish(run: Run, state: State, event: Finished, now: float) -> tuple[State, Failure | None]:
+    """Record the end of a worker; return its failure, None if it has succeeded."""
+    unknown = event.id.worker not in state.facts.agents
+    # a worker may fail before it could register
+    agent = None if unknown and event.failure is not None else find(state, event.id)
+    succeeded = event.failure is None and event.stopped is None
+    if succeeded and event.codes != [0] * run.slots:
+        got = str(event.codes)[:_MAX_TEXT]
+        raise Rejected(f"exitCodes: got {got}, expected 0 for each of {run.slots} slots")
+    if agent is not None:
+        agent = replace(agent, seen=now, finished=True, ended=succeeded, succeeded=succeeded)
+        state = with_agent(state, event.id.worker, agent)
+    state = replace(with_progress(state, event.id, event.progress, now), model=event.model or state.model)
+    return state, None if succeeded else event.failure or lost_launcher((event.stopped or "")[:_MAX_TEXT])
+
+
+def add_failure(state: State, failure: Failure, now: float, *, first: bool = False) -> State:
+    """Record a failure, unless the run has failed already; `first`: before the others, of which the last ones count."""
+    facts = state.facts
+    if state.phase == "Failed":
+        return state
+    failed = facts.failed if facts.failures else now
+    known = facts.failures[-_MAX_FAILURES:]
+    failures = (failure, *known) if first else (*known, failure)
+    return replace(state, facts=replace(facts, failures=failures, failed=failed))
+
+
+def with_agent(state: State, worker: int, agent: Agent) -> State:
+    """Return the state with an agent as it is now."""
+    return replace(state, facts=replace(state.facts, agents={**state.facts.agents, worker: agent}))
+
+
+def with_progress(state: State, id_: MemberId, progress: ProgressReport | None, now: float) -> State:
+    """Record the progress that the holder of rank 0 reports."""
+    if progress is None or not (state.membership is None or state.is_first(id_)):
+        return state
+    again = max(state.progress.step - progress.step, 0) if state.progress else 0
+    eta = state.eta.record(progress, now)
+    estimated = progress.model_copy(update={"eta_seconds": eta.estimate(progress, now)})
+    lost = min(state.elastic.lost_steps + again, _MAX_STEPS)
+    elastic = replace(state.elastic, lost_steps=lost) if again else state.elastic
+    return replace(state, eta=eta, progress=estimated, elastic=elastic)
+
+
+def find(state: State, id_: MemberId) -> Agent:
+    """Return the agent of a member; raise Rejected if the worker has another one, or none."""
+    agent = state.facts.agents.get(id_.worker)
+    if agent is None or agent.instance != id_.instance:
+        known = "another agent" if agent else "no agent"
+        raise Rejected(f"worker {id_.worker} is registered by {known}")
+    return agent
+
+
+def is_known(state: State, id_: MemberId) -> bool:
+    """Return whether a worker's agent is this one."""
+    agent = state.facts.agents.get(id_.worker)
+    return agent is not None and agent.instance == id_.instance
+
+
+def list_candidates(state: State) -> tuple[Candidate, ...]:
+    """Return the workers that have not ended."""
+    return tuple(
+        # a pod that is created again has another address, and the node is not known here
+        Candidate(MemberId(worker, agent.instance), agent.since, f"worker-{worker}", agent.leaving)
+        for worker, agent in state.facts.agents.items()
+        if not agent.finished
+    )
