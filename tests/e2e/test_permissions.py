@@ -18,6 +18,11 @@ _UNUSED = {
     "get modeldeployments.fairlead.dev", "get trainingjobs.fairlead.dev",
     # after a graph changes or a predictor is removed
     "delete configmaps", "delete deployments.apps",
+    # for jobs with spec.runPolicy.schedulingPolicy.coscheduling, where its plugin is installed
+    "create podgroups.scheduling.x-k8s.io", "get podgroups.scheduling.x-k8s.io",
+    "patch podgroups.scheduling.x-k8s.io",
+    # when a finished job's time to live is over
+    "delete trainingjobs.fairlead.dev",
 }  # fmt: skip
 """Permissions for what may not happen in these tests, and why they are needed."""
 

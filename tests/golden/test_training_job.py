@@ -106,7 +106,7 @@ SUCCESS = said(
     model={"uri": "s3://models/digits/digits-0a1b2c3d", "digest": DIGEST, "version": "digits-0a1b2c3d"},
     progress={"step": 360, "totalSteps": 360, "metrics": {"loss": 0.01}},
 )
-CHILDREN: dict[str, Any] = {"has_service": True}
+CHILDREN: dict[str, Any] = {"service_uid": "uid-pods"}
 QUOTA = Finding("Rejected", 'pods "digits-worker-1" is forbidden: exceeded quota: gpus')
 
 CASES = {
@@ -796,6 +796,187 @@ CASES = {
         "running pods are deleted in the end, finished ones are kept for their logs",
         make_job(started("Succeeded", completionTime="2026-03-01T11:59:45Z")),
         ObservedJob((pod("launcher", phase="Succeeded"), *all_pods()[1:]), **CHILDREN),
+    ),
+    "restarting-backs-off": Case(
+        "between two attempts nothing exists, and nothing is created too soon",
+        make_job(started("Restarting", workers={"restarts": 2, "desired": 2}, nextAttemptTime="2026-03-01T12:00:15Z")),
+        ObservedJob(**CHILDREN),
+    ),
+    "restarting-with-pods-of-the-next-attempt": Case(
+        "pods that were created too soon hold nothing, either",
+        make_job(started("Restarting", workers={"restarts": 1, "desired": 2}, nextAttemptTime="2026-03-01T12:00:15Z")),
+        ObservedJob(all_pods(attempt=1), **CHILDREN),
+    ),
+    "restarting-past-its-deadline": Case(
+        "the deadline of the job counts the backoff",
+        make_job(
+            started(
+                "Restarting", LONG_AGO, workers={"restarts": 2, "desired": 2}, nextAttemptTime="2026-03-01T12:00:15Z"
+            ),
+            spec__runPolicy={"activeDeadlineSeconds": 60},
+        ),
+        ObservedJob(**CHILDREN),
+    ),
+    "restarted-within-its-deadline": Case(
+        "the deadline for the start counts from the end of the backoff",
+        make_job(
+            started(
+                "Restarting", LONG_AGO, workers={"restarts": 1, "desired": 2}, nextAttemptTime="2026-03-01T11:59:30Z"
+            ),
+            spec__runPolicy={"preRunningDeadlineSeconds": 60},
+        ),
+        ObservedJob(all_pods(attempt=1, phase="Pending", waiting="ErrImagePull: x:9"), **CHILDREN),
+    ),
+    "running-again": Case(
+        "a job that runs again is no longer about to start",
+        make_job(
+            started(
+                "Restarting", LONG_AGO, workers={"restarts": 1, "desired": 2}, nextAttemptTime="2026-03-01T11:59:30Z"
+            ),
+        ),
+        ObservedJob(all_pods(attempt=1), launcher=reported(), **CHILDREN),
+    ),
+    "finished-and-kept-for-a-while": Case(
+        "a job with a time to live is looked at again when it is over",
+        make_job(
+            started("Succeeded", completionTime=STARTED),
+            spec__runPolicy={"ttlSecondsAfterFinished": 60, "cleanPodPolicy": "None"},
+        ),
+        ObservedJob(all_pods(phase="Succeeded"), **CHILDREN),
+    ),
+    "new-with-coscheduling": Case(
+        "all pods are members of a PodGroup, which counts the launcher, too; templates keep their own priority",
+        make_job(
+            spec__launcherTemplate={"spec": {"priorityClassName": "urgent"}},
+            spec__runPolicy={
+                "schedulingPolicy": {
+                    "coscheduling": {"schedulerName": "gang", "scheduleTimeoutSeconds": 120},
+                    "priorityClassName": "training",
+                }
+            },
+        ),
+        ObservedJob(gate=Gate()),
+    ),
+    "new-with-kueue": Case(
+        "all pods of an attempt are a group in the job's queue",
+        make_job(
+            metadata__labels={"kueue.x-k8s.io/queue-name": "team"},
+            spec__workers__template__metadata={
+                "labels": {"kueue.x-k8s.io/queue-name": "other"},
+                "annotations": {"a": "b"},
+            },
+            spec__runPolicy={"schedulingPolicy": {"kueue": {}}},
+        ),
+        ObservedJob(gate=Gate()),
+    ),
+    "restarted-with-kueue": Case(
+        "the next attempt is another group",
+        make_job(
+            started("Restarting", LONG_AGO, workers={"restarts": 1, "desired": 2}),
+            metadata__labels={"kueue.x-k8s.io/queue-name": "team"},
+            spec__runPolicy={"schedulingPolicy": {"kueue": {}}},
+        ),
+        ObservedJob(**CHILDREN),
+    ),
+    "kueue-without-a-queue": Case(
+        "Kueue would ignore pods without a queue, and they would start at once",
+        make_job(spec__runPolicy={"schedulingPolicy": {"kueue": {}}}),
+        ObservedJob(gate=Gate()),
+    ),
+    "pod-unschedulable": Case(
+        "the scheduler's own words are in the condition, which has its reason",
+        make_job(started()),
+        ObservedJob(
+            (
+                *all_pods()[:2],
+                pod("worker-1", phase="Pending", unscheduled="Unschedulable", waiting="Unschedulable: 0/2 nodes"),
+            ),
+            **CHILDREN,
+        ),
+    ),
+    "worker-failed-permanently": Case(
+        "an exit code after which a restart does not help fails the job at once",
+        make_job(started("Running"), spec__runPolicy={"exitCodes": {"permanent": [3]}}),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=3, termination_message=FAILURE)), **CHILDREN
+        ),
+    ),
+    "worker-evicted": Case(
+        "an eviction is no failure, and is not followed by a longer backoff each time",
+        make_job(
+            started("Running", workers={"restarts": 4, "disruptions": 3, "desired": 2}),
+            spec__runPolicy={"backoffLimit": 1},
+        ),
+        ObservedJob(
+            (
+                *all_pods(attempt=4)[:2],
+                pod("worker-1", attempt=4, phase="Failed", disruption="TerminationByKubelet: low on memory"),
+            ),
+            **CHILDREN,
+        ),
+    ),
+    "worker-preempted-and-another-failed": Case(
+        "a worker that misses its preempted peer is not to blame",
+        make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
+        ObservedJob(
+            (
+                pod("launcher"),
+                pod("worker-0", disruption="PreemptionByScheduler: for a job of higher priority"),
+                pod("worker-1", phase="Failed", exit_code=3, termination_message=FAILURE),
+            ),
+            **CHILDREN,
+        ),
+    ),
+    "disruptions-used-up": Case(
+        "disruptions end, too",
+        make_job(
+            started("Running", workers={"restarts": 2, "disruptions": 2, "desired": 2}),
+            spec__runPolicy={"disruptionLimit": 2},
+        ),
+        ObservedJob(all_pods(attempt=2)[:2], **CHILDREN),
+    ),
+    "step-not-left": Case(
+        "a job whose step does not move is restarted",
+        make_job(
+            started("Running", LONG_AGO, progress={"step": 40, "steppedAt": "2026-03-01T11:50:00Z"}),
+            spec__runPolicy={"progressDeadlineSeconds": 500},
+        ),
+        ObservedJob(all_pods(), launcher=reported(step=40, progress=Progress(step=40), read=NOW), **CHILDREN),
+    ),
+    "step-not-left-for-good": Case(
+        "and fails at backoffLimit",
+        make_job(started("Running", LONG_AGO), spec__runPolicy={"progressDeadlineSeconds": 500, "backoffLimit": 0}),
+        ObservedJob(all_pods(), launcher=reported(read=NOW), **CHILDREN),
+    ),
+    "finished-after-an-eviction": Case(
+        "an evicted launcher ends the job like any other: what still runs is deleted",
+        make_job(started("Failed", completionTime="2026-03-01T11:59:45Z")),
+        ObservedJob((pod("launcher", phase="Failed", waiting="Evicted: low on memory"), *all_pods()[1:]), **CHILDREN),
+    ),
+    "finished-and-evicted": Case(
+        "with cleanPodPolicy All, evicted pods are deleted, too",
+        make_job(started("Failed", completionTime=STARTED), spec__runPolicy={"cleanPodPolicy": "All"}),
+        ObservedJob(all_pods(phase="Failed", waiting="Evicted: low on memory"), **CHILDREN),
+    ),
+    "finished-and-pods-terminating": Case(
+        "pods that end need their Service until they are gone",
+        make_job(started("Failed", completionTime=STARTED), spec__runPolicy={"cleanPodPolicy": "All"}),
+        ObservedJob(all_pods(deleting=True), **CHILDREN),
+    ),
+    "finished-and-cleaned-up": Case(
+        "no pod is left that others look for: the Service goes, finished pods stay for their logs",
+        make_job(started("Succeeded", completionTime=STARTED)),
+        ObservedJob(all_pods(phase="Succeeded"), **CHILDREN),
+    ),
+    "finished-without-a-service": Case(
+        "then nothing is left to do",
+        make_job(started("Succeeded", completionTime=STARTED)),
+        ObservedJob(all_pods(phase="Succeeded")),
+    ),
+    "finished-and-expired": Case(
+        "then it is deleted as a whole",
+        make_job(started("Succeeded", completionTime=STARTED), spec__runPolicy={"ttlSecondsAfterFinished": 5}),
+        ObservedJob(all_pods(), **CHILDREN),
     ),
     "finished-keeps-all": Case(
         "cleanPodPolicy None keeps all pods",

@@ -27,6 +27,8 @@ def test_unknown_field_is_rejected_by_name(kubectl: Kubectl) -> None:
     assert 'unknown field "spec.worker"' in output
 
 
+KEPT_FOR = {"spec__runPolicy__ttlSecondsAfterFinished": 60}
+MODEL = {"uri": "s3://other/model"}
 CONTAINER = "spec__workers__template__spec__containers__0__"
 LAUNCHER = {"spec": {"containers": [{"name": "launcher", "resources": {"limits": {"memory": "2Gi"}}}]}}
 ALWAYS_DENIED: tuple[tuple[Object, str], ...] = (
@@ -34,6 +36,7 @@ ALWAYS_DENIED: tuple[tuple[Object, str], ...] = (
     ({"spec__dataset": {"uri": "s3://other/data"}}, "dataset: field is immutable"),
     ({"spec__model": {"uri": "s3://other/model"}}, "model: field is immutable"),
     ({"spec__elastic": {"maxReplicas": 4}}, "elastic: field is immutable"),
+    ({"spec__runPolicy__managedBy": "kueue.x-k8s.io/multikueue"}, "runPolicy.managedBy: field is immutable"),
     ({f"{CONTAINER}image": "x:2"}, "spec.workers.template: field is immutable"),
     ({f"{CONTAINER}command": ["sh"]}, "spec.workers.template: field is immutable"),
     ({f"{CONTAINER}env": [{"name": "A", "value": "1"}]}, "spec.workers.template: field is immutable"),
@@ -57,7 +60,9 @@ ALWAYS_ALLOWED: tuple[Object, ...] = (
     {"spec__runPolicy__backoffLimit": 7},
     {"spec__runPolicy__activeDeadlineSeconds": 60},
     {"spec__runPolicy__preRunningDeadlineSeconds": 60},
+    {"spec__runPolicy__progressDeadlineSeconds": 60},
     {"spec__runPolicy__cleanPodPolicy": "All"},
+    KEPT_FOR,
 )
 
 
@@ -118,6 +123,10 @@ def test_a_finished_job_cannot_change(kubectl: Kubectl) -> None:
     kubectl.patch_status("tj", "finished", {"completionTime": "2026-03-01T12:00:00Z", "phase": "Succeeded"})
     edited = change(job, spec__runPolicy={"suspend": False})
     assert "a finished job cannot be changed" in kubectl("apply", "-f", "-", stdin=yaml.safe_dump(edited), check=False)
+    for changes in ({"spec__workers__replicas": 3}, {"spec__runPolicy__backoffLimit": 7}, {"spec__model": MODEL}):
+        assert "a finished job cannot be changed" in edit(kubectl, job, changes), changes
+        assert "a finished job cannot be changed" in edit(kubectl, job, changes | KEPT_FOR), changes
+    assert "configured" in edit(kubectl, job, KEPT_FOR)
     kubectl("label", "tj", "finished", "team=vision")
     kubectl.patch_status("tj", "finished", {"phase": "Failed"})
     assert kubectl.get("tj", "finished")["status"]["phase"] == "Failed"

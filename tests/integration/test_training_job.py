@@ -75,7 +75,7 @@ def wait_for_condition(kubectl: Kubectl, job: str, type_: str) -> Object:
     return dict(wait_for(look, f"{type_} of {job}"))
 
 
-def test_job_succeeds_with_at_most_eight_writes(kubectl: Kubectl, operator: Operator) -> None:
+def test_job_succeeds_with_at_most_nine_writes(kubectl: Kubectl, operator: Operator) -> None:
     kubectl("delete", "tj,mdep", "--all")  # other resources may be retried, which would be counted
     before, start = count_requests(operator.port), time.monotonic()
     create_job(kubectl, "counted", spec__model={"uri": "file:///models"})
@@ -93,8 +93,11 @@ def test_job_succeeds_with_at_most_eight_writes(kubectl: Kubectl, operator: Oper
     job = kubectl.get("tj", "counted")
     assert job["status"]["modelVersion"] == "x"
     assert job["status"]["provenance"] == [{"name": "model", "uri": "file:///models/x", "digest": DIGEST}]
+    wait_for(lambda: not kubectl.get("service", "counted-pods"), "the deletion of the Service", 30)
+    assert len(pods_of(kubectl, "counted")) == 3
     after = count_requests(operator.port)
-    assert after.writes - before.writes <= most + 1
+    # the verdict and the deletion of the Service
+    assert after.writes - before.writes <= most + 2
     assert after.reads == before.reads
 
 
@@ -232,6 +235,60 @@ def test_suspended_job_deletes_its_pods_and_recreates_them(kubectl: Kubectl, ope
     wait_for(lambda: not pods_of(kubectl, "held"), "no pods")
     create_job(kubectl, "held", spec__runPolicy={"suspend": False})
     wait_for_pods(kubectl, "held")
+
+
+def test_disruptions_count_apart_from_failures(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "disrupted", spec__runPolicy={"backoffLimit": 0, "disruptionLimit": 2})
+    wait_for_pods(kubectl, "disrupted")
+    run_pods(kubectl, "disrupted")
+    wait_for_condition(kubectl, "disrupted", "Running")
+    preempted = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler", "message": "higher"}
+    kubectl.patch_status("pod", "disrupted-worker-0", {"phase": "Failed", "conditions": [preempted]})
+    wait_for_pods(kubectl, "disrupted", 1)
+    assert "PreemptionByScheduler" in condition(kubectl.get("tj", "disrupted"), "Restarting")["message"]
+    run_pods(kubectl, "disrupted")
+    wait_for_condition(kubectl, "disrupted", "Running")
+    kubectl("delete", "pod", "disrupted-worker-1", "--grace-period=0", "--force")
+    wait_for_pods(kubectl, "disrupted", 2)
+    workers = kubectl.get("tj", "disrupted")["status"]["workers"]
+    assert (workers["restarts"], workers["disruptions"]) == (2, 2)
+
+
+def test_job_whose_step_does_not_move_fails(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "hung", spec__runPolicy={"progressDeadlineSeconds": 2, "backoffLimit": 0})
+    wait_for_pods(kubectl, "hung")
+    run_pods(kubectl, "hung")
+    wait_for_condition(kubectl, "hung", "Running")
+
+    def look() -> Object:
+        return condition(kubectl.get("tj", "hung"), "Failed")
+
+    failed = wait_for(lambda: look() if look().get("status") == "True" else {}, "the end of the job", 60)
+    assert failed["reason"] == "ProgressDeadlineExceeded"
+
+
+def test_finished_job_is_deleted_after_its_time_even_if_that_is_set_later(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "kept")
+    wait_for_pods(kubectl, "kept")
+    run_pods(kubectl, "kept")
+    wait_for_condition(kubectl, "kept", "Running")
+    finish_pod(kubectl, "kept-launcher", 0, SUCCESS)
+    wait_for_condition(kubectl, "kept", "Succeeded")
+    kubectl("patch", "tj", "kept", "--type=merge", "-p", '{"spec": {"runPolicy": {"ttlSecondsAfterFinished": 1}}}')
+    wait_for(lambda: not kubectl.get("tj", "kept"), "the deletion of the job", 30)
+    wait_for(lambda: not pods_of(kubectl, "kept"), "the deletion of its pods", 30)
+
+
+def test_job_of_another_controller_is_left_alone(kubectl: Kubectl, operator: Operator) -> None:
+    create_job(kubectl, "foreign", spec__runPolicy={"managedBy": "kueue.x-k8s.io/multikueue"})
+    create_job(kubectl, "ours", spec__runPolicy={"managedBy": "fairlead.dev/operator"})
+    wait_for_pods(kubectl, "ours")
+    kubectl.patch_status("tj", "foreign", {"phase": "Running"})  # as its controller would; the operator must not answer
+    create_job(kubectl, "later")
+    wait_for_pods(kubectl, "later")
+    foreign = kubectl.get("tj", "foreign")
+    assert foreign["status"] == {"phase": "Running"}
+    assert pods_of(kubectl, "foreign") == {}
 
 
 def test_deleting_a_job_deletes_its_children(kubectl: Kubectl, operator: Operator) -> None:

@@ -40,14 +40,15 @@ class Life:
         pods = tuple(self.pods.values())
         gate = Gate() if self.job.status.start_time is None else None
         launcher = Launcher(LauncherReport(2, 2)) if self.complete_since else Launcher()
-        observed = ObservedJob(pods, has_service=True, gate=gate, launcher=launcher, rejection=rejection)
+        observed = ObservedJob(pods, service_uid="service", gate=gate, launcher=launcher, rejection=rejection)
         return plan_training_job(self.job, observed, Settings(), now, "k")
 
     def write(self, plan: Plan) -> None:
         assert isinstance(plan.status, TrainingJobStatus)
         self.job = self.job.model_copy(update={"status": plan.status})
         for deletion in plan.delete:
-            del self.pods[deletion.name]
+            if deletion.kind == "Pod":
+                del self.pods[deletion.name]
         self.releases += any(event.reason == "ResourcesReleased" for event in plan.events)
 
     def advance(self, now: datetime) -> None:

@@ -13,7 +13,8 @@ from fairlead.core.views import PodView
 from tests.support.resources import make_job
 from tests.support.simulated import SimulatedCluster
 
-WORKERS, LIMIT = 3, 2
+WORKERS, LIMIT, DISRUPTIONS = 3, 2, 6
+POLICY = {"backoffLimit": LIMIT, "disruptionLimit": DISRUPTIONS}
 SEEDS = range(60)
 
 
@@ -42,7 +43,7 @@ def simulate(
             return replace(pod, phase="Failed", exit_code=3, termination_message=message)
         return replace(pod, phase="Succeeded", exit_code=0)
 
-    job = make_job(spec__workers__replicas=WORKERS, spec__runPolicy={"backoffLimit": LIMIT})
+    job = make_job(spec__workers__replicas=WORKERS, spec__runPolicy=POLICY)
     chance, absent = random.Random(seed), frozenset(never_register)
     cluster = SimulatedCluster(job, live, chance, lose_status=lose_status, never_register=absent)
     cluster.run_until_quiet()
@@ -78,10 +79,28 @@ def test_failing_workers_end_the_job_within_its_limits(seed: int) -> None:
     cluster = simulate(seed, failures=0.4, evictions=0.02)
     status = cluster.job.status
     assert is_true(status.conditions, "Succeeded") != is_true(status.conditions, "Failed")
-    assert status.workers.restarts <= LIMIT
+    assert status.workers.failures <= LIMIT
     assert cluster.most_pods <= WORKERS + 1
     if is_true(status.conditions, "Failed"):
-        assert status.workers.restarts == LIMIT
+        assert status.workers.failures == LIMIT
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_disruptions_alone_fail_a_job_at_their_own_limit(seed: int) -> None:
+    status = simulate(seed, failures=0, evictions=0.4).job.status
+    assert status.workers.failures == 0
+    if is_true(status.conditions, "Failed"):
+        assert status.workers.disruptions == DISRUPTIONS
+        failed = next(condition for condition in status.conditions if condition.type == "Failed")
+        assert failed.reason == "DisruptionLimitExceeded"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_attempts_are_apart_by_a_backoff_that_doubles(seed: int) -> None:
+    starts = simulate(seed, failures=1.0).first_pods
+    assert sorted(starts) == [0, 1, 2]
+    for attempt, least in ((1, 9), (2, 19)):
+        assert (starts[attempt] - starts[attempt - 1]).total_seconds() >= least
 
 
 @pytest.mark.parametrize("absent", [(1,), tuple(range(WORKERS))], ids=["one", "all"])

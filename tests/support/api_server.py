@@ -81,6 +81,7 @@ def running_operator(
         "FAIRLEAD_LEASE_NAMESPACE": OPERATOR_NAMESPACE,
         "FAIRLEAD_PROGRESS_SECONDS": "0.3",
         "FAIRLEAD_GATE_SECONDS": "0.3",
+        "FAIRLEAD_RESTART_SECONDS": "0.3",
     }
     with (folder / f"operator-{port}.log").open("ab") as log:
         process = subprocess.Popen(

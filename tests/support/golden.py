@@ -24,6 +24,7 @@ def render_plan(plan: Plan) -> str:
         "delete": [f"{deletion.kind}/{deletion.name} {deletion.uid}" for deletion in plan.delete],
         "events": [f"{event.type} {event.reason} ({event.action}): {event.message}" for event in plan.events],
         "requeueAfter": plan.requeue_after,
+        **({"expired": True} if plan.expired else {}),
         "apply": list(plan.apply),
     }
     return yaml.dump(content, Dumper=_NoAliases, sort_keys=False, width=110, allow_unicode=True)

@@ -27,6 +27,8 @@ class SimulatedCluster:
     kinds: set[str] = field(default_factory=set)
     now: datetime = START
     most_pods: int = 0
+    first_pods: dict[int, datetime] = field(default_factory=dict)
+    """When the first pod of each attempt was created."""
     status_writes: int = 0
     lose_status: float = 0.0
     """The probability that the operator crashes between its last apply and the status."""
@@ -38,7 +40,7 @@ class SimulatedCluster:
         """Observe, plan and execute once, like the operator."""
         observed = ObservedJob(
             pods=tuple(sorted(self.pods.values(), key=lambda pod: pod.name)),
-            has_service="Service" in self.kinds,
+            service_uid="service" if "Service" in self.kinds else "",
             gate=Gate() if self.job.status.start_time is None else None,
             launcher=self.read_launcher(),
         )
@@ -82,6 +84,8 @@ class SimulatedCluster:
 
     def _execute(self, plan: Plan) -> None:
         for deletion in plan.delete:
+            if deletion.kind != "Pod":
+                self.kinds.discard(deletion.kind)
             pod = self.pods.get(deletion.name)
             if pod and pod.uid == deletion.uid:
                 self.pods[deletion.name] = replace(pod, deleting=True)
@@ -102,6 +106,7 @@ class SimulatedCluster:
         name, labels = str(meta["name"]), meta["labels"]
         assert name not in self.pods, f"{name} exists"
         self._uids += 1
+        self.first_pods.setdefault(int(labels[names.ATTEMPT]), self.now)
         self.pods[name] = PodView(
             name=name, uid=str(self._uids), role=labels[names.ROLE], index=int(labels[names.WORKER_INDEX]),
             attempt=int(labels[names.ATTEMPT]),

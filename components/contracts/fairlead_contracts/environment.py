@@ -76,7 +76,7 @@ class JobEnvironment(Environment):
     job: str = Field(alias="FAIRLEAD_JOB", max_length=_MAX_NAME)
     """The job's name."""
     attempt: Annotated[int, BeforeValidator(_integer(0, 1_000_000))] = Field(alias="FAIRLEAD_ATTEMPT")
-    """0, 1, … up to `backoffLimit`."""
+    """0, 1, … up to the sum of `backoffLimit` and `disruptionLimit`."""
     key_file: str = Field(alias="FAIRLEAD_KEY_FILE", max_length=_MAX_PATH)
     """Path of the job's key file."""
     termination_log: str = Field(alias="FAIRLEAD_TERMINATION_LOG", max_length=_MAX_PATH)

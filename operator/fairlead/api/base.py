@@ -44,6 +44,11 @@ class ApiModel(BaseModel):
     cel: ClassVar[tuple[Rule, ...]] = ()
     """The validation rules of this object."""
 
+    @classmethod
+    def aliases(cls) -> tuple[str, ...]:
+        """Return the names of the fields, as the API server knows them."""
+        return tuple(field.alias or name for name, field in cls.model_fields.items())
+
     @model_validator(mode="after")
     def _check_rules(self) -> Self:
         for rule in rules_of(type(self)):
@@ -86,6 +91,7 @@ class ObjectMeta(OpenModel):
     name: str
     namespace: str = "default"
     uid: str = ""
+    labels: dict[str, str] | None = None
     generation: int = 0
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None

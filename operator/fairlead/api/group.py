@@ -3,3 +3,5 @@
 GROUP = "fairlead.dev"
 VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
+CONTROLLER = f"{GROUP}/operator"
+"""The operator's name in managedBy."""

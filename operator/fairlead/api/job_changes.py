@@ -3,8 +3,10 @@
 What a job trains never changes: its pods would take the change at their next attempt, and the provenance of the model
 would name what only a part of it was trained with. While the job is held, the number of workers and what queues such
 as Kueue inject may change: labels, annotations, node selectors, tolerations, affinity. Everything in runPolicy may
-change at any time.
+change at any time, except who manages the job; of a finished job only the time for which it is kept may.
 """
+
+from collections.abc import Iterable
 
 from fairlead.api.base import Rule
 
@@ -12,17 +14,33 @@ _HELD = "(oldSelf.spec.runPolicy.suspend && !(has(oldSelf.status) && has(oldSelf
 """Whether the stored job is suspended and its pods are being deleted: the operator removes startTime when it has
 deleted them, and creates none before they are gone."""
 
+_KEPT_FOR = "ttlSecondsAfterFinished"
 _TRAINED = ("containers", "initContainers", "volumes")
 """The fields of a pod's spec that hold what a job trains."""
 
 
 def immutable(path: str, *, optional: bool = False) -> Rule:
     """Return the rule that a field of the spec never changes; `optional` if it may be absent."""
-    here, before = f"self.{path}", f"oldSelf.{path}"
-    same = (
-        f"has({here}) == has({before}) && (!has({here}) || {here} == {before})" if optional else f"{here} == {before}"
-    )
+    same = _same(path) if optional else f"self.{path} == oldSelf.{path}"
     return Rule(same, f"{path}: field is immutable; create a new job", field=f".{path}")
+
+
+def finished(fields: Iterable[str], policy_fields: Iterable[str]) -> Rule:
+    """Return the rule for a job that has finished, from the fields of its spec and of its run policy."""
+    paths = [f"spec.{field}" for field in fields if field != "runPolicy"]
+    paths += [f"spec.runPolicy.{field}" for field in policy_fields if field != _KEPT_FOR]
+    same = " && ".join(f"({_same(path)})" for path in paths)
+    return Rule(
+        f"!has(oldSelf.status) || !has(oldSelf.status.completionTime) || ({same})",
+        f"spec: a finished job cannot be changed, except spec.runPolicy.{_KEPT_FOR}; create a new job",
+        field=".spec",
+    )
+
+
+def _same(path: str) -> str:
+    """Return an expression that a field is unchanged, which may be absent."""
+    here, before = f"self.{path}", f"oldSelf.{path}"
+    return f"has({here}) == has({before}) && (!has({here}) || {here} == {before})"
 
 
 def _unchanged(owner: str, field: str, *parents: str) -> str:
@@ -37,11 +55,9 @@ def _unchanged(owner: str, field: str, *parents: str) -> str:
 
 def _held_template(path: str, *parents: str) -> Rule:
     """Return the rule for a pod template."""
-    here, before = f"self.{path}", f"oldSelf.{path}"
-    same = f"has({here}) == has({before}) && (!has({here}) || {here} == {before})"
     trained = " && ".join(_unchanged(path, field, *parents) for field in _TRAINED)
     return Rule(
-        f"({same}) || ({_HELD} && {trained})",
+        f"({_same(path)}) || ({_HELD} && {trained})",
         f"{path}: field is immutable, but for labels, annotations and scheduling while the job is suspended and has no"
         " pods; create a new job",
         field=f".{path}",

@@ -17,8 +17,9 @@ from fairlead.api.base import (
     StatusModel,
 )
 from fairlead.api.group import API_VERSION
-from fairlead.api.job_changes import HELD_FIELDS, immutable
+from fairlead.api.job_changes import HELD_FIELDS, finished, immutable
 from fairlead.api.pod_template import LauncherTemplate, TrainerTemplate
+from fairlead.api.run_policy import RunPolicy
 
 MAX_NAME = 50
 """Leaves room for the suffix `-worker-511` in a 63-character DNS label."""
@@ -123,21 +124,6 @@ class Checkpoint(ApiModel):
         return None if self.restore_from == "Latest" else self.restore_from
 
 
-class RunPolicy(ApiModel):
-    """Suspension, retries, deadlines and cleanup of the job."""
-
-    suspend: bool = False
-    """Suspend the job: existing pods are deleted and no new ones are created."""
-    backoff_limit: int = Field(3, ge=0, le=100)
-    """How many times the job is restarted after a failure."""
-    active_deadline_seconds: int | None = Field(None, ge=1)
-    """The number of seconds that the job may be active before it fails. No limit if unset."""
-    pre_running_deadline_seconds: int | None = Field(None, ge=1)
-    """The number of seconds within which all workers must register; otherwise the job fails. No limit if unset."""
-    clean_pod_policy: Literal["None", "Running", "All"] = "Running"
-    """Which pods to delete when the job has finished."""
-
-
 class TrainingJobSpec(ApiModel):
     """The desired state of the job."""
 
@@ -157,12 +143,20 @@ class TrainingJobSpec(ApiModel):
             ),
             field=".workers.replicas",
         ),
+        Rule(
+            "!has(self.elastic) || !has(self.runPolicy.schedulingPolicy)"
+            " || !has(self.runPolicy.schedulingPolicy.kueue)",
+            "elastic: expected none with runPolicy.schedulingPolicy.kueue, whose groups of pods have a fixed size",
+            lambda spec: spec.elastic is None or not spec.run_policy.uses_kueue,
+            field=".elastic",
+        ),
         immutable("launcher"),
         immutable("workers.slots"),
         immutable("elastic", optional=True),
         immutable("dataset", optional=True),
         immutable("model", optional=True),
         immutable("checkpoint", optional=True),
+        immutable("runPolicy.managedBy", optional=True),
     )
 
     launcher: Literal["Horovod", "Torchrun"] = "Horovod"
@@ -204,6 +198,8 @@ class Progress(StatusModel):
     """The latest metrics, such as the loss."""
     updated_at: datetime | None = None
     """When the operator last updated the progress."""
+    stepped_at: datetime | None = None
+    """When the operator last saw the step change."""
 
     @field_validator("metrics")
     @classmethod
@@ -221,6 +217,13 @@ class WorkerCounts(StatusModel):
     """The desired number of worker pods."""
     restarts: int = 0
     """How many times the pods were restarted, which is also the number of the current attempt."""
+    disruptions: int = 0
+    """How many of these restarts were due to disruptions and not to failures."""
+
+    @property
+    def failures(self) -> int:
+        """Return the number of restarts that count for backoffLimit."""
+        return self.restarts - self.disruptions
 
 
 class ReplacedWorker(StatusModel):
@@ -268,6 +271,8 @@ class TrainingJobStatus(StatusModel):
     """The label selector of an elastic job's worker pods, for `kubectl scale` and autoscalers."""
     elastic: ElasticStatus | None = None
     """What has become of the workers of an elastic job in the current attempt."""
+    next_attempt_time: datetime | None = None
+    """When the pods of the next attempt are created; absent unless the job restarts."""
     progress: Progress | None = None
     """The training progress."""
     resumed_from_step: int | None = None
@@ -283,11 +288,7 @@ class TrainingJob(Resource):
 
     max_name: ClassVar[int] = MAX_NAME
     cel: ClassVar[tuple[Rule, ...]] = (
-        Rule(
-            "!has(oldSelf.status) || !has(oldSelf.status.completionTime) || self.spec == oldSelf.spec",
-            "spec: a finished job cannot be changed; create a new job",
-            field=".spec",
-        ),
+        finished(TrainingJobSpec.aliases(), RunPolicy.aliases()),
         *HELD_FIELDS,
     )
 

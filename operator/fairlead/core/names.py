@@ -20,6 +20,13 @@ ATTEMPT = "fairlead.dev/attempt"
 APPLIED_HASH = "fairlead.dev/applied-hash"
 """The hash of what was last applied: an equal hash saves a write."""
 
+POD_GROUP = "scheduling.x-k8s.io/pod-group"
+"""The label by which the coscheduling plugin finds the pods of a PodGroup."""
+KUEUE_QUEUE = "kueue.x-k8s.io/queue-name"
+KUEUE_GROUP = "kueue.x-k8s.io/pod-group-name"
+KUEUE_COUNT = "kueue.x-k8s.io/pod-group-total-count"
+KUEUE_RETRIABLE = "kueue.x-k8s.io/retriable-in-group"
+
 LAUNCHER, WORKER = "launcher", "worker"
 SERVING_PORT = 8080
 GRAPH_SERVER = "graph-server"
@@ -86,6 +93,19 @@ def launcher_name(job: TrainingJob) -> str:
 def worker_name(job: TrainingJob, index: int) -> str:
     """Return the name of a worker pod."""
     return f"{job.metadata.name}-worker-{index}"
+
+
+def pod_group_name(job: TrainingJob) -> str:
+    """Return the name of the job's PodGroup."""
+    return job.metadata.name
+
+
+def kueue_group_name(job: TrainingJob, attempt: int) -> str:
+    """Return the name of an attempt's pod group in Kueue: another one for each attempt, and for a recreated job.
+
+    It is a label: 63 characters are enough for 50 of the job's name, 8 of its uid, and attempts up to 999.
+    """
+    return f"{job.metadata.name}-{job.metadata.uid[:8]}-{attempt}"
 
 
 def launcher_address(job: TrainingJob) -> str:

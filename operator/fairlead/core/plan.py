@@ -32,12 +32,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a reconcile does, in this order: delete, apply, events, status."""
+    """Everything that a reconcile does, in this order: delete, apply, events, status, the resource itself."""
 
     status: StatusModel
     apply: tuple[Object, ...] = ()
     delete: tuple[Deletion, ...] = ()
     events: tuple[Event, ...] = ()
+    expired: bool = False
+    """Whether to delete the resource itself, unless it has changed meanwhile."""
     requeue_after: float | None = None
     """Seconds until the next reconcile; None waits for a change."""
 

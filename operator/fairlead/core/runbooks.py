@@ -57,6 +57,20 @@ TRAINING: dict[str, Runbook] = {
         "`ErrImagePull`: look at the image's name and `imagePullSecrets`. `CreateContainerConfigError`: a ConfigMap or "
         "Secret is missing, or the image's user is root or not numeric (`USER 1000`).",
     ),
+    "Unschedulable": Runbook(
+        "No node can run a pod; the message has the scheduler's words.",
+        "Free or add nodes, or ask for less: `resources`, node selectors, affinity, tolerations.",
+    ),
+    "SchedulingGated": Runbook(
+        "A pod waits for its admission, such as by Kueue.", "Look at the queue: `kubectl get workloads,localqueues`."
+    ),
+    "SchedulerError": Runbook(
+        "The scheduler failed; the message has its words.", "Look at the scheduler's log and at `schedulerName`."
+    ),
+    "QueueMissing": Runbook(
+        "The job is to be queued by Kueue and names no queue.",
+        "Set the label `kueue.x-k8s.io/queue-name` of the job to the name of a LocalQueue.",
+    ),
     "NeverStarted": Runbook(
         "The pods or workers were not ready before `preRunningDeadlineSeconds`.",
         "As for `PodsWaiting` and `WorkersRegistering`; give the job more time if its image is large.",
@@ -85,6 +99,17 @@ TRAINING: dict[str, Runbook] = {
     "TrainingFinished": Runbook("The job has succeeded.", ""),
     "DeadlineExceeded": Runbook(
         "The job ran for longer than `activeDeadlineSeconds`.", "Create it with a longer one, or with more workers."
+    ),
+    "ProgressDeadlineExceeded": Runbook(
+        "The step did not change for `progressDeadlineSeconds`.",
+        "Look for what the workers wait for in their logs. A script that reports no step must not have this deadline.",
+    ),
+    "Disrupted": Runbook(
+        "The cluster evicted, preempted or deleted a pod. The job restarts up to `disruptionLimit` times.", ""
+    ),
+    "DisruptionLimitExceeded": Runbook(
+        "The cluster took pods away more often than `disruptionLimit` allows.",
+        "Look at why (the message names the last reason), and raise the limit or the job's priority.",
     ),
     "Unsupported": Runbook("A field is not supported by this version.", "Remove the field that the message names."),
     "ModelMissing": Runbook(
@@ -123,7 +148,8 @@ TRAINING: dict[str, Runbook] = {
     ),
     "WorkerLost": Runbook(
         "A worker stopped answering, or its pod was deleted or evicted.",
-        "Look at its node (`kubectl describe node`) and the pod's events. The job restarts up to `backoffLimit` times.",
+        "Look at its node (`kubectl describe node`) and the pod's events. The job restarts up to `disruptionLimit` "
+        "times.",
     ),
 }
 

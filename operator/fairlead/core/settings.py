@@ -22,6 +22,8 @@ class Settings(BaseModel):
     """Comma-separated `namespace=URI prefix` pairs; `*` is every namespace. Empty: every URI is allowed."""
     network_policies: bool = True
     """Whether each job gets a NetworkPolicy, so that only its own pods and the operator reach its pods."""
+    restart_seconds: float = Field(10.0, ge=0, le=360)
+    """How long a job backs off before its first restart; doubled for each further one, up to six minutes."""
     progress_seconds: float = 2.0
     """The minimum interval between two progress updates of a job."""
     gate_seconds: float = 5.0

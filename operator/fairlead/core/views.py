@@ -29,6 +29,10 @@ class PodView:
     termination_message: str = ""
     waiting: str = ""
     """Why it does not start, such as `ErrImagePull: …`; empty if nothing is wrong."""
+    unscheduled: str = ""
+    """The scheduler's reason, such as `Unschedulable` or `SchedulingGated`, if it is not assigned to a node."""
+    disruption: str = ""
+    """Why the cluster ends or ended it, such as `PreemptionByScheduler: …`; empty if it does not."""
     restarts: int = 0
     created: datetime | None = None
 

@@ -201,20 +201,22 @@ class KubeClient(Transport):
         namespace: str | None = None,
         grace_seconds: int | None = None,
         uid: str | None = None,
+        version: int | None = None,
     ) -> Object | None:
         """Delete an object and, in the background, its dependents; return it while it terminates, else None.
 
-        With `uid`, an object of the same name created later is not deleted.
+        With `uid`, an object of the same name created later is not deleted. With `version`, only that resourceVersion
+        is; raises ApiError with code 409 if the object is another one.
         """
         options: Object = {"propagationPolicy": "Background"}
         if grace_seconds is not None:
             options["gracePeriodSeconds"] = grace_seconds
         if uid:
-            options["preconditions"] = {"uid": uid}
+            options["preconditions"] = {"uid": uid} | ({"resourceVersion": str(version)} if version else {})
         try:
             answer = await self.request("DELETE", kind, kind.path(namespace, name), options)
         except ApiError as error:
-            if error.code != 404 and not (uid and error.code == 409):
+            if error.code != 404 and not (uid and not version and error.code == 409):
                 raise
             return None
         return answer if "deletionTimestamp" in answer.get("metadata", {}) else None

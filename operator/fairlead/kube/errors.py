@@ -2,6 +2,8 @@
 
 NAME_TAKEN = "NameTaken"
 """Our own reason: the name of a child is used by an object with another owner."""
+KIND_MISSING = "KindMissing"
+"""Our own reason: the cluster does not have the kind of a child, because what provides it is not installed."""
 _MALFORMED = ("failed to convert new object", "failed to create typed patch object")
 """Messages of the internal errors with which server-side apply rejects invalid objects."""
 
@@ -20,7 +22,7 @@ class ApiError(Exception):
         """Return whether the object was rejected as invalid, forbidden or over quota, so that a retry does not help."""
         return (
             self.code in (400, 403, 413, 422)
-            or self.reason == NAME_TAKEN
+            or self.reason in (NAME_TAKEN, KIND_MISSING)
             or (self.code == 500 and self.message.startswith(_MALFORMED))
         )
 

@@ -12,13 +12,15 @@ from fairlead.core.children import Object
 from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.kube.children import ChildCache, controller_of
 from fairlead.kube.client import KubeClient
-from fairlead.kube.errors import NAME_TAKEN, ApiError, StatusConflict
+from fairlead.kube.errors import KIND_MISSING, NAME_TAKEN, ApiError, StatusConflict
 from fairlead.kube.events import send_event
-from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, POD, SECRET, SERVICE, Key, Kind
+from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, POD, POD_GROUP, SECRET, SERVICE, Key, Kind
 from fairlead.kube.resources import StoredResource
 
-CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY)}
-_NOT_WATCHED = (SECRET, NETWORK_POLICY)
+CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, POD_GROUP)}
+_NOT_WATCHED = (SECRET, NETWORK_POLICY, POD_GROUP)
+_OPTIONAL = (POD_GROUP,)
+"""Kinds that not every cluster has."""
 _STARTED_LAST = ("Pod", "Deployment")
 """Written last, because a pod must not start with a key or graph that belongs to another object."""
 
@@ -39,7 +41,7 @@ class Writer:
     _unsent: dict[Key, tuple[Event, ...]] = field(default_factory=dict)
 
     async def execute(self, stored: StoredResource, resource: Resource, kind: Kind, plan: Plan) -> int:
-        """Delete, create or apply, send the events, and write the status if it changed, in this order.
+        """Delete, create or apply, send the events, write the status if it changed, delete an expired resource.
 
         Events precede the status, from which the next plan derives that they were sent: a crash in between repeats
         them. An event that cannot be sent is kept for the next call and does not hold up the status. Returns the
@@ -55,7 +57,9 @@ class Writer:
         written = await self.write_status(kind, stored, resource.status, plan.status)
         if unsent:
             raise unsent
-        return len(plan.delete) + len(plan.apply) + written + len(plan.events)
+        if plan.expired:
+            await self._delete_expired(kind, stored)
+        return len(plan.delete) + len(plan.apply) + written + len(plan.events) + plan.expired
 
     def forget(self, key: Key) -> None:
         """Drop the unsent events of a deleted resource."""
@@ -113,6 +117,15 @@ class Writer:
             if isinstance(outcome, BaseException):
                 raise outcome
 
+    async def _delete_expired(self, kind: Kind, stored: StoredResource) -> None:
+        """Delete a resource; raises StatusConflict if it has changed, perhaps so that it is to be kept."""
+        try:
+            await self.kube.delete(kind, stored.name, stored.namespace, uid=stored.uid, version=stored.version)
+        except ApiError as error:
+            if error.reason == "Conflict":
+                raise StatusConflict(error.code, error.reason, error.message) from error
+            raise
+
     async def _delete(self, deletion: Deletion, namespace: str) -> None:
         kind = CHILD_KINDS[deletion.kind]
         terminating = await self.kube.delete(kind, deletion.name, namespace, uid=deletion.uid)
@@ -149,7 +162,15 @@ class Writer:
             uid = existing["metadata"]["uid"]
         if uid:
             child = child | {"metadata": meta | {"uid": uid}}
-        return await self.kube.apply(kind, child)
+        try:
+            return await self.kube.apply(kind, child)
+        except ApiError as error:
+            if error.code == 404 and kind in _OPTIONAL:
+                message = (
+                    f"the cluster has no {kind.kind} of {kind.api_version}: expected its definition to be installed"
+                )
+                raise ApiError(404, KIND_MISSING, message) from error
+            raise
 
     async def _find_ours(self, resource: Resource, kind: Kind, child: Object) -> Object | None:
         """Return the existing object of a child's name; raises NAME_TAKEN if its controller is not the resource."""

@@ -46,14 +46,15 @@ class Key(NamedTuple):
 _WATCH = ("get", "list", "watch")
 _STATUS = (("status", ("patch",)),)
 
-TRAINING_JOB = Kind(GROUP, VERSION, "trainingjobs", "TrainingJob", verbs=_WATCH, subresources=_STATUS)
+TRAINING_JOB = Kind(GROUP, VERSION, "trainingjobs", "TrainingJob", verbs=(*_WATCH, "delete"), subresources=_STATUS)
 MODEL_DEPLOYMENT = Kind(GROUP, VERSION, "modeldeployments", "ModelDeployment", verbs=_WATCH, subresources=_STATUS)
 POD = Kind("", "v1", "pods", "Pod", verbs=(*_WATCH, "create", "delete"))
-SERVICE = Kind("", "v1", "services", "Service", verbs=(*_WATCH, "create", "patch"))
+SERVICE = Kind("", "v1", "services", "Service", verbs=(*_WATCH, "create", "patch", "delete"))
 SECRET = Kind("", "v1", "secrets", "Secret", verbs=("get", "create"))
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap", verbs=(*_WATCH, "create", "patch", "delete"))
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment", verbs=(*_WATCH, "create", "patch", "delete"))
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", verbs=("get", "create"))
+POD_GROUP = Kind("scheduling.x-k8s.io", "v1alpha1", "podgroups", "PodGroup", verbs=("get", "create", "patch"))
 EVENT = Kind("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease", verbs=("get", "create", "update"))
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -72,6 +73,7 @@ OPERATOR_KINDS = (
     CONFIG_MAP,
     DEPLOYMENT,
     NETWORK_POLICY,
+    POD_GROUP,
     EVENT,
     LEASE,
 )

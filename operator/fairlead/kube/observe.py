@@ -50,7 +50,7 @@ def observe_job(sources: Sources, job: TrainingJob, rejection: Finding | None = 
     pods = tuple(child.view for child in owned if isinstance(child.view, PodView))
     return ObservedJob(
         pods=pods,
-        has_service=any(view.name == names.job_service_name(job) for view in _views(owned, SERVICE)),
+        service_uid=next((v.uid for v in _views(owned, SERVICE) if v.name == names.job_service_name(job)), ""),
         gate=_observe_gate(sources, key, job),
         launcher=_observe_launcher(sources.reports, key, job, pods),
         rejection=rejection,

@@ -97,12 +97,14 @@ class Reports:
         self._fresh.pop(key, None)
 
     def latest(self, key: Key, uid: str) -> Launcher:
-        """Return what is known of the launcher with this uid: the published report, and when it was last read."""
+        """Return what is known of the launcher with this uid: the published report, the last read's time and step."""
         followed = self._followed.get(key)
         if followed is None or followed.uid != uid:
             return Launcher()
-        read = followed.read.read if followed.read else None
-        return Launcher(followed.published and replace(followed.published, read=read), followed.silent_since)
+        last, published = followed.read, followed.published
+        if last and published:
+            published = replace(published, read=last.read, step=last.progress.step if last.progress else None)
+        return Launcher(published, followed.silent_since)
 
     async def run(self) -> None:
         """Read and publish until cancelled."""

@@ -14,6 +14,8 @@ Object = dict[str, Any]
 _STARTING = ("ContainerCreating", "PodInitializing")
 """Waiting reasons of a pod that starts normally."""
 _ENDED = ("Succeeded", "Failed")
+_DISRUPTIONS = ("Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated")
+"""Reasons with which the kubelet or the control plane fails a pod, also where they set no condition."""
 
 
 def view_pod(pod: Object) -> PodView:
@@ -43,6 +45,8 @@ def view_pod(pod: Object) -> PodView:
         ended=_time(ended.get("finishedAt")) if ended and decided else None,
         termination_message=result.get("message", ""),
         waiting=_waiting(status, containers),
+        unscheduled=_unscheduled(status).get("reason", ""),
+        disruption=_disruption(status),
         restarts=sum(container.get("restartCount", 0) for container in containers),
         created=_time(meta.get("creationTimestamp")),
     )
@@ -97,15 +101,30 @@ def _failure(status: Object, containers: list[Object]) -> Object:
     return {}
 
 
+def _unscheduled(status: Object) -> Object:
+    """Return the condition by which the scheduler says why a pod has no node; empty if it says nothing."""
+    conditions = status.get("conditions", [])
+    return next((c for c in conditions if c["type"] == "PodScheduled" and c["status"] == "False"), {})
+
+
+def _disruption(status: Object) -> str:
+    """Return why the cluster ends a pod, from its condition DisruptionTarget or from its failure."""
+    for condition in status.get("conditions", []):
+        if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+            return f"{condition.get('reason', '')}: {condition.get('message', '')}".rstrip(": ")
+    if status.get("phase") == "Failed" and status.get("reason") in _DISRUPTIONS:
+        return f"{status['reason']}: {status.get('message', '')}".rstrip(": ")
+    return ""
+
+
 def _waiting(status: Object, containers: list[Object]) -> str:
     """Return why a pod does not start, or why it failed before its containers ran."""
     for container in status.get("initContainerStatuses", []) + containers:
         waiting = container.get("state", {}).get("waiting")
         if waiting and waiting.get("reason") not in (*_STARTING, None):
             return f"container {container['name']}: {waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"{condition.get('reason', '')}: {condition.get('message', '')}"
+    if condition := _unscheduled(status):
+        return f"{condition.get('reason', '')}: {condition.get('message', '')}"
     if status.get("phase") == "Failed" and status.get("reason"):
         return f"{status['reason']}: {status.get('message', '')}"
     return ""

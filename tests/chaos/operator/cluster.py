@@ -53,6 +53,7 @@ class OperatorProcess:
             "FAIRLEAD_LEASE_NAMESPACE": OPERATOR_NAMESPACE,
             "FAIRLEAD_AUDIT_SECONDS": _AUDIT_SECONDS,
             "FAIRLEAD_LOG_FORMAT": "text",
+            "FAIRLEAD_RESTART_SECONDS": "0.3",
             "POD_NAME": identity,
         }
         self._log, self.identity = log, identity

@@ -116,6 +116,7 @@ def build_job(**policy: Any) -> Object:
 async def _run_job(stage: Stage, **policy: Any) -> None:
     await stage.create(TRAINING_JOB, build_job(**policy))
     await stage.wait(TRAINING_JOB, "finished", has_phase("Succeeded", "Failed"))
+    await stage.wait_until("without its Service", lambda: stage.is_without(SERVICE))
 
 
 async def _suspend(stage: Stage) -> None:
@@ -127,6 +128,7 @@ async def _suspend(stage: Stage) -> None:
     stage.script.released.set()
     await stage.patch(TRAINING_JOB, {"runPolicy": {"suspend": False}})
     await stage.wait(TRAINING_JOB, "Succeeded", has_phase("Succeeded"))
+    await stage.wait_until("without its Service", lambda: stage.is_without(SERVICE))
 
 
 async def _delete(stage: Stage) -> None:

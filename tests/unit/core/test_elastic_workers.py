@@ -66,7 +66,7 @@ def test_what_is_remembered_of_replaced_workers_is_bounded() -> None:
 def test_many_workers_that_fail_at_once_are_all_replaced_with_few_events() -> None:
     launcher = PodView(name="digits-launcher", uid="uid-launcher", role="launcher", phase="Running")
     pods = (launcher, *(worker(index, phase="Failed") for index in range(100)))
-    observed = ObservedJob(pods, has_service=True, launcher=Launcher(LauncherReport(100, 100)))
+    observed = ObservedJob(pods, service_uid="service", launcher=Launcher(LauncherReport(100, 100)))
     plan = plan_training_job(job(replicas=100), observed, Settings(), NOW, key="ab" * 32)
     assert len(plan.delete) == 100
     assert len(plan.events) == MAX_REPLACED

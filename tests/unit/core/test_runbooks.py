@@ -18,7 +18,7 @@ RENAMED = {"LostWorker": "WorkerLost"}
 
 def reasons_in(folder: Path) -> Iterator[str]:
     """Yield the reasons in the sources of a folder: the first arguments of Finding, and what they are chosen from."""
-    for file in folder.glob("*.py"):
+    for file in (*folder.glob("*.py"), *folder.glob("scheduling/*.py")):
         tree = ast.parse(file.read_text())
         constants = {
             target.id: node.value.value

@@ -5,9 +5,10 @@ from fairlead.core.model_deployment.build import build_children
 from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.build import build_key_secret, build_launcher, build_service, build_worker
+from fairlead.core.training_job.scheduling import build_groups
 from fairlead.kube.children import ChildCache
 from fairlead.kube.client import KubeClient
-from fairlead.kube.errors import NAME_TAKEN, ApiError
+from fairlead.kube.errors import NAME_TAKEN, ApiError, StatusConflict
 from fairlead.kube.execute import Writer
 from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Key, Kind
 from fairlead.kube.resources import ResourceCache, StoredResource
@@ -164,3 +165,30 @@ async def test_a_key_that_was_deleted_is_created_again_and_an_existing_one_is_ke
         writer, _ = make_writer(kube)
         await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_key_secret(JOB, "k"),)))
     assert [method for method, _, _ in api.requests] == ["POST", "GET"]
+
+
+async def test_an_expired_resource_is_deleted_only_in_the_version_that_was_planned() -> None:
+    api = ScriptedApi(writes=[{"kind": "Status", "status": "Success"}])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        assert await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, expired=True)) == 1
+    assert [(method, path.rpartition("/")[2]) for method, path, _ in api.requests] == [("DELETE", "digits")]
+    assert api.bodies[0]["preconditions"] == {"uid": OURS, "resourceVersion": "40"}
+
+
+async def test_a_resource_that_changed_before_its_expiry_is_planned_again() -> None:
+    api = ScriptedApi(writes=[status(409, "Conflict")])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        with pytest.raises(StatusConflict):
+            await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, expired=True))
+
+
+async def test_a_kind_that_the_cluster_does_not_have_is_a_rejection() -> None:
+    job = make_job(spec__runPolicy={"schedulingPolicy": {"coscheduling": {}}})
+    missing = status(404, "NotFound")
+    async with scripted_client(ScriptedApi(writes=[missing], lists=[missing])) as kube:
+        writer, _ = make_writer(kube)
+        with pytest.raises(ApiError, match=r"no PodGroup of scheduling\.x-k8s\.io/v1alpha1") as caught:
+            await writer.execute(store(), job, TRAINING_JOB, Plan(job.status, apply=build_groups(job)))
+    assert (caught.value.rejected, caught.value.transient) == (True, False)

@@ -239,3 +239,20 @@ def test_the_phase_of_a_launcher_without_the_number_tells_that_all_workers_have_
 def test_an_invalid_report_raises_value_error(body: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_report(body)
+
+
+async def test_the_last_step_is_known_before_its_report_is_published() -> None:
+    steps = iter(range(1, 10_000))
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(status({"step": next(steps)}))
+
+    async with reading(answer, writes=0.1) as (reports, published):
+        key = DIGITS._replace(name="digits-0")
+
+        def ahead() -> bool:
+            report = reports.latest(key, "uid-0").report
+            return bool(report and report.progress and report.step and report.step > report.progress.step)
+
+        await wait_until(ahead, 10)
+        assert len(published) == 1

@@ -75,7 +75,24 @@ def test_a_container_that_is_being_created_is_not_reported() -> None:
 
 def test_an_unschedulable_pod_reports_why() -> None:
     condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/2 nodes"}
-    assert view_pod(make_pod(conditions=[condition])).waiting == "Unschedulable: 0/2 nodes"
+    view = view_pod(make_pod(conditions=[condition]))
+    assert (view.unscheduled, view.waiting) == ("Unschedulable", "Unschedulable: 0/2 nodes")
+    assert view_pod(make_pod(conditions=[condition | {"status": "True"}])).unscheduled == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "disruption"),
+    [
+        ({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]},
+         "EvictionByEvictionAPI"),
+        ({"conditions": [{"type": "DisruptionTarget", "status": "False", "reason": "EvictionByEvictionAPI"}]}, ""),
+        ({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}, "Evicted: low on memory"),
+        ({"phase": "Failed", "reason": "UnexpectedAdmissionError"}, ""),
+        ({"phase": "Running", "reason": "NodeLost"}, ""),
+    ],
+)  # fmt: skip
+def test_a_disruption_is_read_from_the_condition_or_from_an_eviction(status: dict[str, Any], disruption: str) -> None:
+    assert view_pod(make_pod(**status)).disruption == disruption
 
 
 def test_a_deployment_with_old_pods_is_not_settled() -> None:

@@ -18,6 +18,7 @@ from fairlead.core import names
 from fairlead.core.children import Object, build_owned
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 from fairlead.core.settings import Settings
+from fairlead.core.training_job.scheduling import schedule_pod
 
 BACKENDS = {"Horovod": "horovod", "Torchrun": "torchrun"}
 """Maps spec.launcher to a backend of the trainer package."""
@@ -94,7 +95,7 @@ def build_launcher(job: TrainingJob, attempt: int, settings: Settings) -> Object
     }
     spec["containers"] = [launcher, *others]
     pod = _build_pod(job, names.launcher_name(job), names.LAUNCHER, 0, attempt, spec, settings)
-    return _with_metadata(pod, template.metadata if template else None)
+    return schedule_pod(job, _with_metadata(pod, template.metadata if template else None), attempt)
 
 
 def build_worker(job: TrainingJob, index: int, attempt: int, settings: Settings) -> Object:
@@ -107,7 +108,7 @@ def build_worker(job: TrainingJob, index: int, attempt: int, settings: Settings)
         for container in spec["containers"]
     ]
     pod = _build_pod(job, names.worker_name(job, index), names.WORKER, index, attempt, spec, settings)
-    return _with_metadata(pod, template.metadata)
+    return schedule_pod(job, _with_metadata(pod, template.metadata), attempt)
 
 
 def _with_metadata(pod: Object, metadata: PodMeta | None) -> Object:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from fairlead_contracts.termination import (
@@ -28,8 +29,21 @@ _AFTER_DEADLINE = 0.1
 """Seconds to wait past a deadline before checking it."""
 _TERMINATION_GRACE = 10.0
 """Seconds past its grace period after which a pod that still exists is reported."""
-_REASONS = {"LostWorker": "WorkerLost"}
+LOST = "WorkerLost"
+_REASONS = {"LostWorker": LOST}
 """The condition reasons of failures that are not `Worker<reason>`."""
+_OF_COMMAND = ("Exited", "Killed", "NotStarted")
+"""The failures whose exit code is the training command's."""
+
+
+@dataclass(frozen=True)
+class AttemptFailure(Finding):
+    """How an attempt failed, as its first process to fail reported."""
+
+    worker: int | None = None
+    """The worker that failed; None if none is to blame."""
+    exit_code: int | None = None
+    """The exit code of its training command; None if that did not run or did not end."""
 
 
 def check_allowed(job: TrainingJob, settings: Settings) -> Finding | None:
@@ -53,7 +67,7 @@ def check_terminating(pods: Iterable[PodView], settings: Settings, now: datetime
     if since is None or pod is None or (late := (now - since).total_seconds()) < _TERMINATION_GRACE:
         return None
     until = since + timedelta(seconds=settings.termination_seconds)
-    message = f"{_describe(pod)} ({pod.name}) was to be gone by {format_time(since)} and still exists"
+    message = f"{describe_pod(pod)} ({pod.name}) was to be gone by {format_time(since)} and still exists"
     if late >= settings.termination_seconds:
         hint = f"kubectl delete pod {pod.name} --force"
         return Finding("PodNotTerminating", f"{message}; its node may be lost. Remove it with: {hint}.")
@@ -85,8 +99,8 @@ def check_failure(job: TrainingJob, pods: Iterable[PodView], running: bool) -> F
     for pod in failed:
         if pod.role == names.LAUNCHER:
             return _bare_failure(pod)
-    if running and (missing := _missing_worker(job, pods)):
-        return Finding("WorkerLost", f"{missing} is missing: its pod was deleted or evicted.")
+    if running and (missing := find_missing_pod(job, pods)):
+        return Finding(LOST, f"{missing} is missing: its pod was deleted or evicted.")
     return None
 
 
@@ -99,7 +113,7 @@ def check_pending(pods: Iterable[PodView]) -> Finding | None:
     """Find a pod that cannot start, and why."""
     for pod in pods:
         if pod.waiting:
-            return Finding("PodsWaiting", f"{_describe(pod)} cannot start: {pod.waiting}")
+            return Finding(pod.unscheduled or "PodsWaiting", f"{describe_pod(pod)} cannot start: {pod.waiting}")
     return None
 
 
@@ -116,8 +130,7 @@ def check_deadlines(job: TrainingJob, observed: ObservedJob, running: bool, now:
     # a launcher that has not been read may have registered its workers; it is read, or counts as silent, soon
     if running or not policy.pre_running_deadline_seconds or (started and not is_registering(job, observed)):
         return None
-    # after a restart the deadline counts from when the job last stopped running
-    elapsed = (now - max(start, transition_time(job.status.conditions, "Running") or start)).total_seconds()
+    elapsed = (now - _start_of_attempt(job.status, start)).total_seconds()
     if elapsed > policy.pre_running_deadline_seconds:
         waiting = check_registration(job, observed, now) if started else check_pending(observed.pods)
         why = waiting.message if waiting else "some pods are still pending."
@@ -155,9 +168,14 @@ def seconds_to_deadline(job: TrainingJob, status: TrainingJobStatus, now: dateti
     if start and policy.active_deadline_seconds:
         deadlines.append(start + timedelta(seconds=policy.active_deadline_seconds))
     if start and policy.pre_running_deadline_seconds and not is_true(status.conditions, "Running"):
-        since = max(start, transition_time(status.conditions, "Running") or start)
+        since = _start_of_attempt(status, start)
         deadlines.append(since + timedelta(seconds=policy.pre_running_deadline_seconds))
     return max(0.0, (min(deadlines) - now).total_seconds()) + _AFTER_DEADLINE if deadlines else None
+
+
+def _start_of_attempt(status: TrainingJobStatus, start: datetime) -> datetime:
+    """Return when the current attempt started: after a restart, when the job had stopped running and backed off."""
+    return max(start, transition_time(status.conditions, "Running") or start, status.next_attempt_time or start)
 
 
 def _all_run(job: TrainingJob, pods: Iterable[PodView]) -> bool:
@@ -175,7 +193,9 @@ def _reported_failure(pod: PodView) -> Finding | None:
     where += f" (rank {failure.rank})" if failure.rank is not None else ""
     prefix = "" if failure.worker is None else "Worker"
     reason = _REASONS.get(failure.reason, f"{prefix}{failure.reason}")
-    return Finding(reason, _with_log(f"{where} {_describe_failure(failure)}.", failure.log_tail))
+    code = failure.exit_code if failure.reason in _OF_COMMAND else None
+    message = _with_log(f"{where} {_describe_failure(failure)}.", failure.log_tail)
+    return AttemptFailure(reason, message, failure.worker, code)
 
 
 def _describe_failure(failure: Failure) -> str:
@@ -203,21 +223,28 @@ def _bare_failure(pod: PodView) -> Finding:
     code = "no exit code" if pod.exit_code is None else f"exit code {pod.exit_code}"
     killed = pod.exit_code is not None and pod.exit_code > 128
     message = (
-        f"{_describe(pod)} failed ({code}{f', signal {pod.exit_code - 128}' if killed and pod.exit_code else ''})."
+        f"{describe_pod(pod)} failed ({code}{f', signal {pod.exit_code - 128}' if killed and pod.exit_code else ''})."
     )
     reason = "LauncherFailed" if pod.role == names.LAUNCHER else "WorkerKilled" if killed else "WorkerFailed"
-    return Finding(reason, _with_log(message, pod.termination_message or pod.waiting))
+    message = _with_log(message, pod.termination_message or pod.waiting)
+    return (
+        AttemptFailure(reason, message, pod.index, pod.exit_code)
+        if pod.role == names.WORKER
+        else Finding(reason, message)
+    )
 
 
-def _missing_worker(job: TrainingJob, pods: list[PodView]) -> str | None:
+def find_missing_pod(job: TrainingJob, pods: Iterable[PodView]) -> str | None:
+    """Return which of the pods of an attempt that ran does not exist any more; those of elastic workers come and go."""
     existing = {pod.name for pod in pods if not pod.deleting or pod.finished}
-    expected = [(names.launcher_name(job), "The launcher")] + [
-        (names.worker_name(job, index), f"Worker {index}") for index in range(job.spec.workers.replicas)
-    ]
+    workers = range(job.spec.workers.replicas if job.spec.elastic is None else 0)
+    expected = [(names.launcher_name(job), "The launcher")]
+    expected += [(names.worker_name(job, index), f"Worker {index}") for index in workers]
     return next((description for name, description in expected if name not in existing), None)
 
 
-def _describe(pod: PodView) -> str:
+def describe_pod(pod: PodView) -> str:
+    """Return a pod's role in its job."""
     return f"Worker {pod.index}" if pod.role == names.WORKER else "The launcher"
 
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from fairlead.api.training_job import TrainingJob
 from fairlead.core.conditions import Finding, format_time, transition_time
-from fairlead.core.plan import Deletion, Event, Plan
+from fairlead.core.plan import Event, Plan, delete_pods
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.checks import seconds_to_deadline
 from fairlead.core.training_job.observed import ObservedJob
@@ -37,8 +37,8 @@ def plan_rejected(
         message = f"{len(current)} pods were deleted after {settings.creation_seconds:.0f} s, because others could not"
         finding = Finding(RELEASED, f"{message} be created: {rejection.message}")
         event = Event("Warning", RELEASED, finding.message, "Create", format_time(now))
-        deletions = tuple(Deletion("Pod", pod.name, pod.uid) for pod in current)
-        return Plan(derive_released(job, finding, now), delete=deletions, events=(event,), requeue_after=_MIN_BACKOFF)
+        status = derive_released(job, finding, now)
+        return Plan(status, delete=delete_pods(current), events=(event,), requeue_after=_MIN_BACKOFF)
     status = derive_pending(job, observed, rejection, now)
     deadline = seconds_to_deadline(job, status, now)
     waits = [seconds for seconds in (deadline, _RETRY_SECONDS if current else None) if seconds is not None]

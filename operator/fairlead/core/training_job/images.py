@@ -5,6 +5,7 @@ from fairlead.core import names
 from fairlead.core.conditions import Finding
 from fairlead.core.views import PodView
 
+INCOMPLETE = "ImageIncomplete"
 _PROGRAMS = {names.LAUNCHER: "fairlead-launcher", names.WORKER: "fairlead-agent"}
 _CODES = (127, 128)
 """The exit codes with which container runtimes report a program that they cannot start."""
@@ -17,4 +18,4 @@ def check_program(pod: PodView) -> Finding | None:
         return None
     remedy = f"COPY --from=fairlead/trainer:{__version__} /wheels /wheels and RUN pip install /wheels/*.whl"
     text = f"The image of {pod.name} has no {program}. Add to its Dockerfile: {remedy} (docs/guides/bring-your-own.md)."
-    return Finding("ImageIncomplete", text)
+    return Finding(INCOMPLETE, text)

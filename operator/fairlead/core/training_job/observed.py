@@ -53,6 +53,8 @@ class LauncherReport:
     """What has become of an elastic job's workers; None before they train."""
     read: datetime | None = field(default=None, compare=False)
     """When the launcher was last asked and answered."""
+    step: int | None = field(default=None, compare=False)
+    """The step in that answer, which may be newer than `progress`; None until the training reports it."""
 
     @property
     def complete(self) -> bool:
@@ -75,7 +77,8 @@ class ObservedJob:
     """The observed state of a TrainingJob."""
 
     pods: tuple[PodView, ...] = ()
-    has_service: bool = False
+    service_uid: str = ""
+    """The uid of its Service; empty if it has none."""
     gate: Gate | None = None
     """None if the job has started, so that it was not read."""
     launcher: Launcher = Launcher()

@@ -32,10 +32,15 @@ from fairlead.core.training_job.elastic import (
     plan_workers,
     seconds_to_lost_launcher,
 )
+from fairlead.core.training_job.failures import check_limits, find_disruption
+from fairlead.core.training_job.finished import plan_finished
 from fairlead.core.training_job.gate import check_gate
 from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.training_job.progress import check_progress, seconds_to_progress
 from fairlead.core.training_job.registration import check_registration
 from fairlead.core.training_job.resizing import REJECTED_SECONDS, plan_resizing
+from fairlead.core.training_job.restarts import seconds_until_attempt
+from fairlead.core.training_job.scheduling import build_groups, check_scheduling
 from fairlead.core.training_job.starting import (
     REPORT_SECONDS,
     least,
@@ -48,7 +53,6 @@ from fairlead.core.training_job.status import (
     derive_blocked,
     derive_created,
     derive_failed,
-    derive_finished,
     derive_pending,
     derive_restarting,
     derive_running,
@@ -59,8 +63,6 @@ from fairlead.core.views import PodView
 
 _DELETION_SECONDS = 5.0
 """How often to check pods that are being deleted, in case an event is missed."""
-_ENDING_SECONDS = 10.0
-"""How long the other pods may take to end once one has ended: a pod that is deleted takes its log along."""
 
 
 def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Settings, now: datetime, key: str) -> Plan:
@@ -69,12 +71,12 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
     `key` is a fresh random key, used only if the job has none yet.
     """
     if job.status.completion_time:
-        return _clean_up(job, observed.pods, now)
+        return plan_finished(job, observed, now)
     if job.spec.run_policy.suspend:
         return Plan(derive_suspended(job, observed, now), delete=delete_pods(observed.pods))
     if observed.pods:
         return _plan_attempt(job, observed, settings, now, key)
-    if finding := check_allowed(job, settings):
+    if finding := check_allowed(job, settings) or check_scheduling(job):
         return _block(job, finding, now, None)
     if observed.gate and observed.gate.pending:
         return Plan(job.status)
@@ -99,16 +101,17 @@ def _plan_attempt(job: TrainingJob, observed: ObservedJob, settings: Settings, n
     if leftover := tuple(pod for pod in observed.pods if pod.attempt != attempt):
         return _await_deletion(job, observed, leftover, settings, now)
     elastic, workers = is_elastic(job, current), plan_workers(job, current, settings, now)
-    if finding := check_attempt(job, observed, current, running, now):
-        if attempt >= job.spec.run_policy.backoff_limit:
-            return _fail(job, observed, finding, now)
-        restarting = derive_restarting(job, observed, finding, now)
+    if finding := check_attempt(job, observed, current, running, now) or check_progress(job, observed):
+        finding = find_disruption(job, current, finding, running) or finding
+        if final := check_limits(job, finding):
+            return _fail(job, observed, final, now)
+        restarting = derive_restarting(job, observed, finding, settings, now)
         return Plan(restarting, events=(_warning(job, "Restarting", finding),), requeue_after=0)
     if elastic and (running or has_begun(observed) or workers.surplus or workers.failed):
         return plan_resizing(job, observed, current, workers, settings, now)
     if not running and (deleting := tuple(pod for pod in current if pod.deleting)):
         return _await_deletion(job, observed, deleting, settings, now)
-    if seconds := seconds_until_creation(job, now):
+    if seconds := max(seconds_until_creation(job, now), seconds_until_attempt(job, now)):
         return Plan(status, delete=delete_pods(current), requeue_after=soonest(job, status, now, seconds))
     missing = _missing(job, observed, current, settings, key)
     # an elastic job that a quota denies some workers begins with the others
@@ -129,7 +132,11 @@ def _plan_start(
     if waiting := check_registration(job, observed, now):
         return plan_registration(job, observed, waiting, current, now)
     status = derive_running(job, observed, settings, now)
-    return Plan(status, requeue_after=seconds_to_next(job, observed, current, status, now))
+    times = (
+        seconds_to_next(job, observed, current, status, now),
+        seconds_to_progress(job, observed, status, settings, now),
+    )
+    return Plan(status, requeue_after=least(times))
 
 
 def _create(
@@ -175,21 +182,6 @@ def _fail(job: TrainingJob, observed: ObservedJob, finding: Finding, now: dateti
     return Plan(failed, events=(_warning(job, "Failed", finding),), requeue_after=0)
 
 
-def _clean_up(job: TrainingJob, pods: tuple[PodView, ...], now: datetime) -> Plan:
-    """Delete the pods of a finished job that its policy does not keep."""
-    policy, ended, status = job.spec.run_policy.clean_pod_policy, job.status.completion_time, derive_finished(job)
-    if policy == "None" or ended is None:
-        return Plan(status)
-    if policy == "All":
-        return Plan(status, delete=delete_pods(pods))
-    running = [pod for pod in pods if not pod.finished or pod.sidecars]
-    remaining = _ENDING_SECONDS - (now - ended).total_seconds()
-    ending = any(pod.finished for pod in pods)  # the launcher ends the others when one has ended
-    if running and ending and 0 < remaining <= _ENDING_SECONDS:
-        return Plan(status, requeue_after=remaining)
-    return Plan(status, delete=delete_pods(running))
-
-
 def _warning(job: TrainingJob, type_: str, finding: Finding) -> Event:
     """Return a warning event. Each attempt, and each time that a job becomes blocked, has its own."""
     since = transition_time(job.status.conditions, type_)
@@ -209,7 +201,8 @@ def _missing(
         children.append(build_key_secret(job, key))
         if settings.network_policies:
             children.append(build_network_policy(job))
-    if not observed.has_service:
+        children += build_groups(job)
+    if not observed.service_uid:
         children.append(build_service(job))
     if names.launcher_name(job) not in existing:
         children.append(build_launcher(job, attempt, settings))

@@ -1,6 +1,6 @@
 """The status of a TrainingJob, derived from its observed state."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from fairlead_contracts.termination import SuccessReport
@@ -8,11 +8,17 @@ from fairlead_contracts.termination import SuccessReport
 from fairlead.api.base import ArtifactRef
 from fairlead.api.training_job import Progress, TrainingJob, TrainingJobStatus, WorkerCounts
 from fairlead.core import names
-from fairlead.core.conditions import Finding, is_true, merge_conditions, observe_generation
+from fairlead.core.conditions import Finding, format_time, is_true, merge_conditions, observe_generation
 from fairlead.core.settings import Settings
 from fairlead.core.training_job import phases
+from fairlead.core.training_job.failures import Disruption
 from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.training_job.progress import derive_progress, stamp_progress
 from fairlead.core.training_job.registration import explain_running
+from fairlead.core.training_job.restarts import backoff_seconds
+
+_BEFORE_RUNNING = (phases.RESTARTING, phases.PENDING, phases.WAITING)
+"""The phases between a failure and the end of the start after it."""
 
 
 def derive_blocked(job: TrainingJob, finding: Finding, now: datetime) -> TrainingJobStatus:
@@ -50,16 +56,9 @@ def derive_released(job: TrainingJob, finding: Finding, now: datetime) -> Traini
 
 def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, now: datetime) -> TrainingJobStatus:
     """Derive the status of a running job; its progress is updated at a bounded rate."""
-    desired = job.spec.workers.replicas
-    report = observed.launcher.report
-    before, fresh = job.status.progress, report.progress if report else None
-    recent = before and before.updated_at and (now - before.updated_at).total_seconds() < settings.progress_seconds
-    if fresh is None or recent or _same_progress(before, fresh):
-        progress = before
-    else:
-        progress = fresh.model_copy(update={"updated_at": _seconds(now)})
     # a worker that has finished still counts: the number decreases only on a failure
-    ready = _ready(job, observed, finished=True) if job.spec.elastic else desired
+    ready = _ready(job, observed, finished=True) if job.spec.elastic else job.spec.workers.replicas
+    progress, report = derive_progress(job, observed, settings, now), observed.launcher.report
     changes = _started(job, observed, now) | {"workers": _count(job, ready), "progress": progress}
     if job.spec.elastic and report and report.elastic:
         replaced = job.status.elastic.replaced if job.status.elastic else ()
@@ -67,13 +66,22 @@ def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, 
     return _derive(job, phases.RUNNING, explain_running(job, observed, ready), now, **changes)
 
 
-def derive_restarting(job: TrainingJob, observed: ObservedJob, finding: Finding, now: datetime) -> TrainingJobStatus:
-    """Derive the status of a job that restarts after a failure; its pods are replaced next."""
-    restarts = job.status.workers.restarts + 1
-    limit = job.spec.run_policy.backoff_limit
-    cause = Finding(finding.reason, f"Restart {restarts} of at most {limit}: {finding.message}")
-    changes = _started(job, observed, now) | {"elastic": None}
-    changes["workers"] = WorkerCounts(ready=0, desired=job.spec.workers.replicas, restarts=restarts)
+def derive_restarting(
+    job: TrainingJob, observed: ObservedJob, finding: Finding, settings: Settings, now: datetime
+) -> TrainingJobStatus:
+    """Derive the status of a job that restarts; its pods are deleted, and replaced after a backoff."""
+    counts, policy = job.status.workers, job.spec.run_policy
+    disruptions = counts.disruptions + isinstance(finding, Disruption)
+    workers = WorkerCounts(
+        ready=0, desired=job.spec.workers.replicas, restarts=counts.restarts + 1, disruptions=disruptions
+    )
+    if isinstance(finding, Disruption):
+        which, failures = f"Disruption {disruptions} of at most {policy.disruption_limit}, restart", 1
+    else:
+        which, failures = f"Restart {workers.failures} of at most {policy.backoff_limit},", workers.failures
+    next_ = _seconds(now + timedelta(seconds=backoff_seconds(settings.restart_seconds, failures)))
+    cause = Finding(finding.reason, f"{which} at {format_time(next_)}: {finding.message}")
+    changes = _started(job, observed, now) | {"workers": workers, "next_attempt_time": next_, "elastic": None}
     return _derive(job, phases.RESTARTING, cause, now, **changes)
 
 
@@ -104,9 +112,8 @@ def derive_succeeded(
         kept = tuple(artifact for artifact in read if artifact.name != "model")
         changes |= {"model_version": model.version, "provenance": (*kept, reference)}
     if report.progress:
-        changes["progress"] = Progress.model_validate(report.progress.to_json()).model_copy(
-            update={"updated_at": _seconds(now), "eta_seconds": 0}
-        )
+        final = Progress.model_validate(report.progress.to_json()).model_copy(update={"eta_seconds": 0})
+        changes["progress"] = stamp_progress(job.status.progress, final, now)
     return _derive(job, phases.SUCCEEDED, Finding("TrainingFinished", message), now, **changes)
 
 
@@ -139,6 +146,8 @@ def _derive(
         changes["resumed_from_step"] = progress.resumed_from_step
     if job.spec.elastic:
         changes["selector"] = names.selector(names.worker_labels(job))
+    if phase not in _BEFORE_RUNNING:
+        changes["next_attempt_time"] = None
     desired = phases.build_conditions(phase, finding, restarting)
     conditions = merge_conditions(job.status.conditions, desired, generation, now)
     return job.status.model_copy(
@@ -153,17 +162,13 @@ def _restart_in_progress(job: TrainingJob) -> Finding | None:
 
 
 def _count(job: TrainingJob, ready: int) -> WorkerCounts:
-    return WorkerCounts(ready=ready, desired=job.spec.workers.replicas, restarts=job.status.workers.restarts)
+    return job.status.workers.model_copy(update={"ready": ready, "desired": job.spec.workers.replicas})
 
 
 def _ready(job: TrainingJob, observed: ObservedJob, *, finished: bool = False) -> int:
     """Return the number of running workers; with `finished`, those that have succeeded count, too."""
     restarts, phases_ = job.status.workers.restarts, ("Running", "Succeeded") if finished else ("Running",)
     return sum(pod.role == names.WORKER and pod.phase in phases_ and pod.attempt == restarts for pod in observed.pods)
-
-
-def _same_progress(before: Progress | None, after: Progress) -> bool:
-    return before is not None and before.model_copy(update={"updated_at": None}) == after
 
 
 def _seconds(moment: datetime) -> datetime:

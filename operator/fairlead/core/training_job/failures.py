@@ -1,0 +1,63 @@
+"""What follows the end of an attempt: another one, unless the job has used up its restarts or one would not help.
+
+A disruption is an end that the training did not cause: the cluster evicted, preempted or deleted a pod, or lost it with
+its node. The first process to fail may be another one, which only missed its peer, so a disrupted pod explains every
+failure of its attempt. Disruptions have a limit of their own, and wait the first backoff only.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fairlead.api.training_job import TrainingJob
+from fairlead.core import names
+from fairlead.core.conditions import Finding
+from fairlead.core.training_job.checks import LOST, AttemptFailure, describe_pod, find_missing_pod
+from fairlead.core.training_job.images import INCOMPLETE
+from fairlead.core.views import PodView
+
+DISRUPTED = "Disrupted"
+
+
+@dataclass(frozen=True)
+class Disruption(Finding):
+    """The end of an attempt by the cluster."""
+
+
+def find_disruption(job: TrainingJob, pods: Iterable[PodView], failure: Finding, running: bool) -> Disruption | None:
+    """Return how the cluster ended an attempt, if it did; `pods` are the attempt's.
+
+    `running` is whether the attempt was running, so that none of its pods should have been deleted.
+    """
+    # an elastic job outlives the loss of workers: only that of its launcher ends it
+    pods = [pod for pod in pods if job.spec.elastic is None or pod.role == names.LAUNCHER]
+    for pod in pods:
+        if pod.disruption:
+            return Disruption(DISRUPTED, f"{describe_pod(pod)} was disrupted ({pod.disruption}). {failure.message}")
+    if running and (deleted := next((pod for pod in pods if pod.deleting), None)):
+        return Disruption(DISRUPTED, f"{describe_pod(deleted)} was deleted. {failure.message}")
+    if running and (missing := find_missing_pod(job, pods)):
+        message = "" if failure.reason == LOST else f"{missing} is missing: its pod was deleted or evicted. "
+        return Disruption(LOST, message + failure.message)
+    if job.spec.elastic is None and isinstance(failure, AttemptFailure) and failure.reason == LOST:
+        lost = (pod for pod in pods if pod.role == names.WORKER and pod.index == failure.worker)
+        if not any(pod.finished for pod in lost):
+            return Disruption(LOST, failure.message)  # neither ended nor reachable: a node or the network is to blame
+    return None
+
+
+def check_limits(job: TrainingJob, failure: Finding) -> Finding | None:
+    """Return why the job is not restarted after a failure or disruption; None if it is."""
+    policy, counts = job.spec.run_policy, job.status.workers
+    if isinstance(failure, Disruption):
+        if counts.disruptions < policy.disruption_limit:
+            return None
+        allowed = f"spec.runPolicy.disruptionLimit allows {policy.disruption_limit}"
+        message = f"{counts.disruptions + 1} disruptions; {allowed}. {failure.message}"
+        return Finding("DisruptionLimitExceeded", message)
+    if failure.reason == INCOMPLETE:
+        return failure  # the next attempt would have the same image
+    code = failure.exit_code if isinstance(failure, AttemptFailure) else None
+    if policy.exit_codes and code is not None and policy.exit_codes.is_permanent(code):
+        message = f"Not restarted after exit code {code} (spec.runPolicy.exitCodes): {failure.message}"
+        return Finding(failure.reason, message)
+    return failure if counts.failures >= policy.backoff_limit else None
