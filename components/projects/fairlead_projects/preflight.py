@@ -6,13 +6,12 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from fairlead.api.pod_template import TRAINER
-from fairlead.cli.console import CommandError, err, out
+from fairlead.cli.console import CommandError, colored, err, out
 from fairlead.client import FairleadClient, NotFound
 from fairlead.core import names
 from fairlead.core.pod_defaults import restricted_pod_spec
 from fairlead.core.training_job.images import check_program
 from fairlead.core.views import PodView
-from rich.text import Text
 
 from fairlead_projects.code.objects import Object, Objects
 
@@ -31,7 +30,7 @@ def check(client: FairleadClient, objects: Objects) -> int:
             raise CommandError(problem)
         for line in client.logs("Pod", pod["metadata"]["name"]):
             style = "green" if line.startswith("✓") else "red" if line.startswith("✗") else ""
-            out.print(Text.from_ansi(line), style=style, soft_wrap=True)
+            out.print(colored(line), style=style, soft_wrap=True)
     return 1 if state["terminated"]["exitCode"] else 0
 
 

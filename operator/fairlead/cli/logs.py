@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from fairlead.cli.console import CommandError, explained, out
+from fairlead.cli.console import CommandError, colored, explained, out
 from fairlead.cli.resources import FIELD_MANAGER, Namespace, split_reference
 from fairlead.client import FairleadClient, LogLine
 from fairlead.client.objects import canonical_kind
@@ -49,7 +49,7 @@ def logs(
                 print_lines(client.job_logs(name, follow=follow, tail=tail))
             else:
                 for line in client.logs(kind, name, worker=worker, follow=follow, tail=tail):
-                    out.print(line, markup=False, soft_wrap=True)
+                    out.print(colored(line), soft_wrap=True)
         except KeyboardInterrupt:
             out.print()
 
@@ -58,7 +58,7 @@ def print_lines(lines: Iterator[LogLine]) -> None:
     """Print each line after the pod that it is from; programs' own colors are kept, other escape codes are not."""
     for line in lines:
         prefix = (f"{line.source:<{_WIDTH}} │ ", color_of(line.source))
-        out.print(Text.assemble(prefix, Text.from_ansi(line.text)), soft_wrap=True)
+        out.print(Text.assemble(prefix, colored(line.text)), soft_wrap=True)
 
 
 def color_of(source: str) -> str:
