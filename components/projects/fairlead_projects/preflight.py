@@ -6,7 +6,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from fairlead.api.pod_template import TRAINER
-from fairlead.cli.console import CommandError, colored, err, out
+from fairlead.cli.console import CommandError, colored, err, escape, out
 from fairlead.client import FairleadClient, NotFound
 from fairlead.core import names
 from fairlead.core.pod_defaults import restricted_pod_spec
@@ -63,22 +63,44 @@ def explain_start(name: str, state: dict[str, Any]) -> str | None:
 
 
 def _await_end(client: FairleadClient, name: str) -> dict[str, Any]:
-    """Return the state in which a pod's container, or an init container, ends or cannot start; raises CommandError."""
-    deadline = time.monotonic() + SECONDS
+    deadline, told = time.monotonic() + SECONDS, ""
     while time.monotonic() < deadline:
         status = client.get("Pod", name).get("status", {})
-        for container in status.get("initContainerStatuses", []):
-            ended = container.get("state", {}).get("terminated")
-            if ended and ended["exitCode"]:
-                raise CommandError(f"pod {name}: {container['name']} failed: {ended.get('message', '')}")
-        for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
-            state: dict[str, Any] = container.get("state", {})
-            if state.get("waiting", {}).get("reason") not in _STARTING or (
-                "terminated" in state and container["name"] == TRAINER
-            ):
-                return state
+        if state := find_end(name, status):
+            return state
+        if (note := describe_wait(status)) and note != told:
+            told = note
+            err.print(escape(note), soft_wrap=True)
         time.sleep(_POLL_SECONDS)
-    raise CommandError(f"pod {name}: has not ended within {SECONDS:g} s")
+    raise CommandError(f"pod {name}: has not ended within {SECONDS:g} s; {told or 'its image is being pulled'}")
+
+
+def find_end(name: str, status: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the state in which a pod's container has ended, or any cannot start; None if it may yet.
+
+    Raises CommandError for a pod or an init container that has failed.
+    """
+    init = status.get("initContainerStatuses", [])
+    for container in init:
+        ended = container.get("state", {}).get("terminated")
+        if ended and ended["exitCode"]:
+            raise CommandError(f"pod {name}: {container['name']} failed: {ended.get('message', '')}")
+    for container in [*init, *status.get("containerStatuses", [])]:
+        state: dict[str, Any] = container.get("state", {})
+        ended = "terminated" in state and container["name"] == TRAINER
+        if ended or state.get("waiting", {}).get("reason") not in _STARTING:
+            return state
+    if status.get("phase") == "Failed":  # evicted, or rejected by its node
+        raise CommandError(f"pod {name} failed: {status.get('reason', 'Unknown')}: {status.get('message', '')}")
+    return None
+
+
+def describe_wait(status: dict[str, Any]) -> str:
+    """Return why a pod has no node; empty if it has one."""
+    for condition in status.get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"the pod is not scheduled: {condition.get('message', condition.get('reason', ''))}"
+    return ""
 
 
 @contextmanager

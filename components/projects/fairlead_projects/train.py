@@ -20,7 +20,7 @@ from rich.filesize import decimal
 from fairlead_projects import preflight
 from fairlead_projects.code.create import create
 from fairlead_projects.code.files import CodeFiles, extract_revision, find_files
-from fairlead_projects.code.job import JobOptions, choose_command, choose_name
+from fairlead_projects.code.job import JobOptions, choose_command, choose_name, temporary_name
 from fairlead_projects.code.objects import Objects, build_objects
 from fairlead_projects.options import (
     parse_command,
@@ -31,8 +31,6 @@ from fairlead_projects.options import (
     parse_uri,
 )
 
-_MAX_CHECKED = 44
-"""Characters of a job's name that leave room for `-check`."""
 _EXAMPLES = """
 Examples:
 
@@ -88,10 +86,12 @@ def train(
     with explained(), _artifact_errors(), tempfile.TemporaryDirectory(prefix="fairlead-code-") as scratch:
         if output != "yaml":
             raise CommandError(f"--output: got {output!r}, expected yaml")
+        if check and dry_run:
+            raise CommandError("got --check and --dry-run, expected one of them")
         files = extract_revision(folder, revision, Path(scratch, "code")) if revision else find_files(folder)
         chosen = name or choose_name(folder.resolve().name)
         options = JobOptions(
-            name=f"{chosen[:_MAX_CHECKED]}-check" if check else chosen,
+            name=temporary_name(chosen, "check") if check else chosen,
             image=image or f"fairlead/trainer:{__version__}",
             command=choose_command(parse_command(command), files.paths),
             launcher=parse_launcher(launcher),

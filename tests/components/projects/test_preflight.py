@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
+from fairlead.cli.console import CommandError
 from fairlead_projects.code.files import find_files
 from fairlead_projects.code.job import JobOptions
 from fairlead_projects.code.objects import build_objects
-from fairlead_projects.preflight import build_check_pod, explain_start
+from fairlead_projects.preflight import build_check_pod, describe_wait, explain_start, find_end
 
 from .conftest import Write
 
@@ -54,3 +55,35 @@ def test_an_image_in_which_the_agent_cannot_run_is_explained(state: dict[str, An
 @pytest.mark.parametrize("code", [0, 1])
 def test_an_agent_that_ran_has_said_all_itself(code: int) -> None:
     assert explain_start("houses-check", ended(code, "✗ command")) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [
+        pytest.param(
+            {"phase": "Failed", "reason": "Evicted", "message": "low on memory"},
+            "pod x failed: Evicted: low on memory", id="evicted before it started",
+        ),
+        pytest.param(
+            {"initContainerStatuses": [{"name": "fetch-code", "state": ended(1, "no such bucket")}]},
+            "pod x: fetch-code failed: no such bucket", id="no code",
+        ),
+    ],
+)  # fmt: skip
+def test_a_pod_that_fails_before_its_checks_ends_the_wait(status: dict[str, Any], problem: str) -> None:
+    with pytest.raises(CommandError, match=problem):
+        find_end("x", status)
+
+
+def test_a_pod_that_may_yet_start_is_waited_for() -> None:
+    waiting = {"name": "trainer", "state": {"waiting": {"reason": "PodInitializing"}}}
+    assert find_end("x", {"phase": "Pending", "containerStatuses": [waiting]}) is None
+    assert find_end("x", {}) is None
+    state = ended(0)
+    assert find_end("x", {"phase": "Succeeded", "containerStatuses": [{"name": "trainer", "state": state}]}) == state
+
+
+def test_a_pod_without_a_node_says_why() -> None:
+    scheduled = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes: Insufficient nvidia.com/gpu"}
+    assert "Insufficient nvidia.com/gpu" in describe_wait({"conditions": [scheduled]})
+    assert describe_wait({"conditions": [scheduled | {"status": "True"}]}) == ""

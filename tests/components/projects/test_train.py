@@ -68,6 +68,7 @@ def test_options_arrive_in_the_job(write: Write) -> None:
         pytest.param(("--memory", "4 GB"), "--memory: got '4 GB', expected a quantity", id="a quantity"),
         pytest.param(("-o", "json"), "--output: got 'json', expected yaml", id="another format"),
         pytest.param(("--name", "Houses"), "metadata: ", id="a name in capitals"),
+        pytest.param(("--check",), "got --check and --dry-run", id="two commands"),
     ],
 )
 def test_options_that_make_no_job_are_named(write: Write, words: tuple[str, ...], problem: str) -> None:

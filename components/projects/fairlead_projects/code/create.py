@@ -3,8 +3,9 @@
 from contextlib import suppress
 
 from fairlead.cli.console import CommandError
-from fairlead.client import FairleadClient, NotFound
+from fairlead.client import Denied, FairleadClient, NotFound, Rejected
 
+from fairlead_projects.code.job import temporary_name
 from fairlead_projects.code.objects import Object, Objects
 
 _KIND = "TrainingJob"
@@ -14,33 +15,56 @@ _GONE_SECONDS = 120.0
 def create(client: FairleadClient, objects: Objects, replace: bool) -> None:
     """Create the objects; raises CommandError if there is a job of this name, unless it is to be replaced.
 
-    The ConfigMap belongs to the job, so that it is deleted with it.
+    What the API server rejects leaves nothing behind, and a job that it would replace stays. The ConfigMap belongs to
+    the job, so that it is deleted with it.
     """
-    _make_room(client, objects, replace)
-    # what the API server would reject leaves nothing behind
-    client.apply(objects.job, dry_run=True)
+    found = _find(client, objects, replace)
+    client.apply(_renamed(objects.job) if found else objects.job, dry_run=True)
+    if found:
+        _remove(client, objects)
     if objects.config_map:
         client.apply(objects.config_map)
-    job = client.apply(objects.job)
+    try:
+        job = client.apply(objects.job)
+    except (Denied, Rejected):  # a quota, for example, may have been used up since
+        if objects.config_map:
+            _delete_config_map(client, objects.config_map)
+        raise
     if objects.config_map:
         client.apply(_owned(objects.config_map, job))
 
 
-def _make_room(client: FairleadClient, objects: Objects, replace: bool) -> None:
+def _find(client: FairleadClient, objects: Objects, replace: bool) -> bool:
+    """Return whether there is a job to replace."""
     name = objects.job["metadata"]["name"]
     try:
         found = client.get(_KIND, name)
     except NotFound:
-        return
+        return False
     if not replace:
         phase = found.get("status", {}).get("phase") or "new"
         raise CommandError(f"{_KIND} {name} exists ({phase}); choose another --name, or --replace it")
-    client.delete(_KIND, name)
+    return True
+
+
+def _renamed(job: Object) -> Object:
+    """Return a job to try: under its own name it would be a change of the job that it replaces."""
+    return job | {"metadata": job["metadata"] | {"name": temporary_name(job["metadata"]["name"], "new")}}
+
+
+def _remove(client: FairleadClient, objects: Objects) -> None:
+    name = objects.job["metadata"]["name"]
+    with suppress(NotFound):
+        client.delete(_KIND, name)
     client.wait_until_deleted(_KIND, name, _GONE_SECONDS)
     if objects.config_map:
         # the garbage collector is about to delete the one of this name, which the new job needs
-        with suppress(NotFound):
-            client.delete("ConfigMap", objects.config_map["metadata"]["name"])
+        _delete_config_map(client, objects.config_map)
+
+
+def _delete_config_map(client: FairleadClient, config_map: Object) -> None:
+    with suppress(NotFound):
+        client.delete("ConfigMap", config_map["metadata"]["name"])
 
 
 def _owned(config_map: Object, job: Object) -> Object:

@@ -1,6 +1,7 @@
 """The TrainingJob of a folder of code."""
 
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ REVISION = "fairlead.dev/code-revision"
 STORE_SECRET = "artifact-store"
 """The Secret with the object store's AWS_* variables, if the namespace has one."""
 _CODE = "code"
+_TEMPORARY = MAX_NAME - len("-check-123456")
 _ENTRIES = ("train.py", "main.py")
 
 
@@ -110,6 +112,11 @@ def choose_name(folder: str) -> str:
     if not name:
         raise CommandError(f"--name: got none, and the folder {folder!r} gives none; expected letters and digits")
     return name
+
+
+def temporary_name(name: str, purpose: str) -> str:
+    """Return the name of an object that lives for a moment, which nothing else has: it is deleted by its name."""
+    return f"{name[:_TEMPORARY]}-{purpose}-{secrets.token_hex(3)}"
 
 
 def choose_command(words: Sequence[str], paths: Sequence[str]) -> Sequence[str]:
