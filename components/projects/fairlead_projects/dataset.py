@@ -4,20 +4,20 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import typer
 from fairlead.api.base import ARTIFACT_URI
-from fairlead.cli.console import CommandError, err, escape, explained, out
-from fairlead_artifacts import ArtifactError, Manifest
+from fairlead.cli.console import CommandError, err, escape, out
+from fairlead_artifacts import Manifest
 from fairlead_artifacts import publish as publish_artifact
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
 from fairlead_projects.data.survey import FORMATS, Format, Survey, survey
+from fairlead_projects.explaining import explained
 
 PRODUCER = "fairlead-dataset/0.1.0"
 _RETRY_SECONDS = 10.0
@@ -49,7 +49,7 @@ def publish(
 
     Publishing the same content again changes nothing. Other content at the URI is an error: publish it at a new one.
     """
-    with explained(), _artifact_errors():
+    with explained():
         _check_uri(uri)
         with err.status(f"reading {escape(str(path))}"):
             found = survey(path, _parse_format(format_))
@@ -78,14 +78,6 @@ def _check_uri(uri: str) -> None:
     if not re.fullmatch(ARTIFACT_URI, uri):
         expected = "s3://bucket/path or file:///path of letters, digits and ._@=+-, without a slash at the end"
         raise CommandError(f"URI: got {uri!r}, expected {expected}")
-
-
-@contextmanager
-def _artifact_errors() -> Iterator[None]:
-    try:
-        yield
-    except ArtifactError as error:
-        raise CommandError(str(error)) from None
 
 
 def _publish(found: Survey, uri: str) -> Manifest:

@@ -2,19 +2,16 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
 from fairlead import __version__
-from fairlead.cli.console import CommandError, err, escape, explained, out
+from fairlead.cli.console import CommandError, err, escape, out
 from fairlead.cli.resources import FIELD_MANAGER, Namespace
 from fairlead.cli.watch import follow_job
 from fairlead.client import FairleadClient
-from fairlead_artifacts import ArtifactError
 from rich.filesize import decimal
 
 from fairlead_projects import preflight
@@ -22,6 +19,7 @@ from fairlead_projects.code.create import create
 from fairlead_projects.code.files import CodeFiles, extract_revision, find_files
 from fairlead_projects.code.job import JobOptions, choose_command, choose_name, temporary_name
 from fairlead_projects.code.objects import Objects, build_objects
+from fairlead_projects.explaining import explained
 from fairlead_projects.options import (
     parse_command,
     parse_dataset,
@@ -83,7 +81,7 @@ def train(
 
     Exits with 1 if the job fails.
     """
-    with explained(), _artifact_errors(), tempfile.TemporaryDirectory(prefix="fairlead-code-") as scratch:
+    with explained(), tempfile.TemporaryDirectory(prefix="fairlead-code-") as scratch:
         if output != "yaml":
             raise CommandError(f"--output: got {output!r}, expected yaml")
         if check and dry_run:
@@ -145,11 +143,3 @@ def _report(files: CodeFiles, options: JobOptions, objects: Objects) -> None:
     out.print(f"[green]✓[/] code           {count} in {escape(where)}", soft_wrap=True)
     workers = f"{options.workers} worker{'s' if options.workers > 1 else ''}"
     out.print(f"[green]✓[/] TrainingJob    [bold]{options.name}[/], {workers}, {escape(options.image)}", soft_wrap=True)
-
-
-@contextmanager
-def _artifact_errors() -> Iterator[None]:
-    try:
-        yield
-    except ArtifactError as error:
-        raise CommandError(str(error)) from None

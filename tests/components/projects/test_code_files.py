@@ -45,6 +45,23 @@ def test_it_agrees_with_git(write: Write) -> None:
     )
 
 
+def test_what_the_repository_ignores_above_the_folder_is_left_out(write: Write) -> None:
+    root = write({"project/train.py": "", "project/secrets.yaml": "", "project/keep.log": "", "project/out/x": ""})
+    write({".gitignore": "secrets.yaml\n*.log\n/project/out/\n", "project/.gitignore": "!keep.log\n"})
+    assert "secrets.yaml" in find_files(root / "project").paths  # in no repository
+    git(root, "init")
+    listed = git(root, "ls-files", "--others", "--exclude-standard", "project").split()
+    found = find_files(root / "project").paths
+    assert found == ("keep.log", "train.py")
+    assert set(listed) - {"project/.gitignore"} == {f"project/{path}" for path in found}
+
+
+def test_a_folder_that_its_repository_ignores_is_brought_if_it_is_named(write: Write) -> None:
+    root = write({"build/train.py": "", ".gitignore": "build/\n"})
+    git(root, "init")
+    assert find_files(root / "build").paths == ("train.py",)
+
+
 def test_a_link_within_the_folder_is_its_file_and_one_that_leads_out_is_rejected(write: Write, tmp_path: Path) -> None:
     root = write({"pkg/model.py": "m", "train.py": "t"})
     (root / "model.py").symlink_to("pkg/model.py")
@@ -134,7 +151,10 @@ def test_an_archive_writes_nothing_outside_of_its_folder_or_through_a_link(tmp_p
             finding._extract(archive((name, None)), tmp_path / name.replace("/", "_"))
     with pytest.raises(OSError, match="exists"):
         finding._extract(archive(("a", str(tmp_path)), ("a/x", None)), tmp_path / "links")
-    assert not (tmp_path / "x").exists()
+    (tmp_path / "there").mkdir()
+    with pytest.raises(CommandError, match="'a/x' behind a link"):
+        finding._extract(archive(("a", str(tmp_path / "there")), ("a/x", "y")), tmp_path / "more")
+    assert not (tmp_path / "x").exists() and not any((tmp_path / "there").iterdir())
 
 
 @pytest.mark.parametrize("revision", ["nothing", "--output=x", "HEAD:train.py"])

@@ -86,6 +86,15 @@ def test_a_large_folder_is_an_artifact_that_an_init_container_fetches(write: Wri
     assert again == objects
 
 
+def test_a_link_is_published_as_its_file(write: Write, tmp_path: Path) -> None:
+    root = write({"train.py": "1", "pkg/model.py": "m"})
+    (root / "model.py").symlink_to("pkg/model.py")
+    objects = build_objects(OPTIONS, find_files(root), f"file://{tmp_path}/store")
+    assert objects.code_uri
+    fetch(objects.code_uri, tmp_path / "copy")
+    assert (tmp_path / "copy/model.py").read_text() == (tmp_path / "copy/pkg/model.py").read_text() == "m"
+
+
 def test_what_the_user_asks_for_is_in_the_job(write: Write) -> None:
     options = JobOptions(
         name="houses", image="me/train:1", command=["x"], launcher="Torchrun", workers=3, slots=2,

@@ -1,5 +1,6 @@
 """The command line of `fairlead train`, without a cluster: what it prints and what it rejects."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,25 @@ def test_options_that_make_no_job_are_named(write: Write, words: tuple[str, ...]
     result = train(str(write({"train.py": ""})), *words, "--dry-run")
     assert result.exit_code == 1
     assert problem in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("words", [("train",), ("dataset", "publish")])
+def test_a_file_that_cannot_be_read_is_named(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    scandir = os.scandir
+
+    def deny(path: Path | int | str) -> object:  # the tests' user may be root, who may read all
+        if isinstance(path, Path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", deny)
+    uri = [f"file://{tmp_path}/store"] if words[0] == "dataset" else []
+    result = CliRunner().invoke(build_app(), [*words, str(write({"train.py": ""})), *uri], env={"COLUMNS": "200"})
+    assert result.exit_code == 1
+    assert "project: Permission denied" in result.output
+    assert isinstance(result.exception, SystemExit)
 
 
 def test_without_a_cluster_it_says_so_and_exits_1(write: Write) -> None:

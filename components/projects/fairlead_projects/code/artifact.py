@@ -2,6 +2,11 @@
 
 import hashlib
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from fairlead_artifacts import JsonValue, open_regular, publish
 
@@ -16,11 +21,27 @@ _CHUNK = 1 << 20
 def publish_code(uri: str, files: CodeFiles) -> str:
     """Publish a folder's files and return the artifact's digest; raises ArtifactError."""
     parameters: dict[str, JsonValue] = {"revision": files.revision} if files.revision else {}
-    manifest = publish(
-        files.root, uri, kind="code", producer=PRODUCER, parameters=parameters, files=files.paths,
-        retry_seconds=_RETRY_SECONDS,
-    )  # fmt: skip
+    with _without_links(files) as root:
+        manifest = publish(
+            root, uri, kind="code", producer=PRODUCER, parameters=parameters, files=files.paths,
+            retry_seconds=_RETRY_SECONDS,
+        )  # fmt: skip
     return manifest.digest
+
+
+@contextmanager
+def _without_links(files: CodeFiles) -> Iterator[Path]:
+    """Yield the folder, or a copy with the files that its links point to: artifacts have no links."""
+    if not any((files.root / path).is_symlink() for path in files.paths):
+        yield files.root
+        return
+    with tempfile.TemporaryDirectory(prefix="fairlead-code-") as copy:
+        for path in files.paths:
+            target = Path(copy, path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open_regular(files.root / path) as source, target.open("xb") as written:
+                shutil.copyfileobj(source, written)
+        yield Path(copy)
 
 
 def hash_files(files: CodeFiles) -> str:

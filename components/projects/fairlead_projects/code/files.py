@@ -1,12 +1,14 @@
 """The files of a code folder that a job needs: not what .gitignore names, hidden files, caches or environments."""
 
-import io
 import os
+import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from fairlead.cli.console import CommandError
 from pathspec import GitIgnoreSpec
@@ -33,10 +35,17 @@ class CodeFiles:
 
 @dataclass(frozen=True)
 class _Rules:
-    """A .gitignore: it holds for paths below its folder."""
+    """A .gitignore: it holds for paths below its folder, which is in the code's folder or above it."""
 
     prefix: str
+    """Its folder below the code's."""
     spec: GitIgnoreSpec
+    above: str = ""
+    """The code's folder below its folder."""
+
+    def decide(self, path: str) -> bool | None:
+        """Return whether a path is excluded; None if no pattern matches it."""
+        return self.spec.check_file(self.above + path.removeprefix(self.prefix)).include
 
 
 def find_files(folder: Path) -> CodeFiles:
@@ -44,7 +53,7 @@ def find_files(folder: Path) -> CodeFiles:
     if not folder.is_dir():
         raise CommandError(f"{folder}: is no folder, expected the folder with the code")
     root, left_out, size, paths = Path(os.path.realpath(folder)), [0], 0, []
-    for path, length in _walk(root, "", (), left_out):
+    for path, length in _walk(root, "", _read_rules_above(root), left_out):
         paths.append(path)
         size += length
         if len(paths) > MAX_FILES:
@@ -58,8 +67,11 @@ def extract_revision(folder: Path, revision: str, target: Path) -> CodeFiles:
     """Write the files of a git revision of a folder to an empty folder and return them; raises CommandError."""
     commit = _git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     sha = commit.decode().strip()
-    with tarfile.open(fileobj=io.BytesIO(_git(folder, "archive", "--format=tar", sha))) as archive:
-        _extract(archive, target)
+    with tempfile.TemporaryFile(dir=target.parent) as content:  # a repository may be larger than the memory
+        _git(folder, "archive", "--format=tar", sha, output=content)
+        content.seek(0)
+        with tarfile.open(fileobj=content) as archive:
+            _extract(archive, target)
     found = find_files(target)
     return CodeFiles(found.root, found.paths, found.size, found.left_out, sha)
 
@@ -79,22 +91,27 @@ def _extract(archive: tarfile.TarFile, target: Path) -> None:
             links.append((place, member.linkname))
         elif content := archive.extractfile(member) if member.isreg() else None:
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(content.read())
+            with place.open("wb") as file:
+                shutil.copyfileobj(content, file)
             place.chmod(0o755 if member.mode & 0o100 else 0o644)
     for place, link in links:
+        if not place.parent.resolve().is_relative_to(target.resolve()):
+            raise CommandError(f"the revision has the path {str(place.relative_to(target))!r} behind a link")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(link)
 
 
-def _git(folder: Path, *words: str) -> bytes:
+def _git(folder: Path, *words: str, output: IO[bytes] | int = subprocess.PIPE) -> bytes:
     try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words], stdout=output, stderr=subprocess.PIPE, check=False
+        )  # fmt: skip
     except FileNotFoundError:
         raise CommandError("--revision: git is not installed, expected it on PATH") from None
     if done.returncode:
         problem = done.stderr.decode(errors="replace").strip() or "no such revision"
         raise CommandError(f"{folder}: git {words[0]}: {problem}")
-    return done.stdout
+    return done.stdout or b""
 
 
 def _walk(root: Path, prefix: str, rules: Sequence[_Rules], left_out: list[int]) -> Iterator[tuple[str, int]]:
@@ -115,6 +132,20 @@ def _is_left_out(entry: "os.DirEntry[str]") -> bool:
     return Path(entry.path, _ENVIRONMENT).is_file()  # a virtual environment
 
 
+def _read_rules_above(root: Path) -> list[_Rules]:
+    """Return the .gitignore files between a folder and the top of its repository, the nearest first."""
+    found: list[_Rules] = []
+    inner = root
+    while not (inner / ".git").exists():
+        if inner == inner.parent:
+            return []  # in no repository
+        inner = inner.parent
+        above = f"{root.relative_to(inner).as_posix()}/"
+        found += [_Rules("", rule.spec, above) for rule in _read_rules(inner, "")]
+    # a folder that is itself ignored, but asked for: what is in it is not decided above
+    return [] if _is_ignored(found, "") else found
+
+
 def _read_rules(root: Path, prefix: str) -> list[_Rules]:
     file = root / prefix / _IGNORE
     if not file.is_file() or file.is_symlink():  # git does not follow links either
@@ -130,8 +161,7 @@ def _read_rules(root: Path, prefix: str) -> list[_Rules]:
 def _is_ignored(rules: Sequence[_Rules], path: str) -> bool:
     """Return whether the nearest .gitignore that has a pattern for a path excludes it."""
     for rule in rules:
-        decided = rule.spec.check_file(path.removeprefix(rule.prefix)).include
-        if decided is not None:
+        if (decided := rule.decide(path)) is not None:
             return decided
     return False
 
