@@ -30,10 +30,9 @@ Read = Callable[[], Sequence[Object]]
 
 def watch_jobs(client: FairleadClient, name: str | None = None, *, everywhere: bool = False) -> None:
     """Show the training jobs until the user interrupts; with a name, this one until it has finished."""
-    if name:
-        _show(out, _one(client, name), until=lambda jobs: all(map(is_finished, jobs)))
-    else:
-        _show(out, lambda: client.list(_KIND, everywhere=everywhere), until=lambda _: False)
+    read = _one(client, name) if name else lambda: client.list(_KIND, everywhere=everywhere)
+    read()  # a cluster that does not answer at all is an error, not an outage to wait for
+    _show(out, read, until=lambda jobs: bool(name) and all(map(is_finished, jobs)))
 
 
 def follow_job(client: FairleadClient, name: str) -> int:
@@ -42,8 +41,9 @@ def follow_job(client: FairleadClient, name: str) -> int:
     An interrupt ends only the following: the job goes on.
     """
     try:
-        _show(out, _one(client, name), until=lambda jobs: all(map(is_finished, jobs)))
-        job = client.get(_KIND, name)
+        read = _one(client, name)
+        _show(out, read, until=lambda jobs: all(map(is_finished, jobs)))
+        ((job,),) = _observe(read, until=lambda _: True)
     except KeyboardInterrupt:
         out.print(f"\nThe job goes on. Follow it with: fairlead get tj {name} --watch")
         return 130
@@ -73,7 +73,7 @@ def print_result(console: Console, job: Object) -> None:
 
 def build_view(jobs: Sequence[Object], width: int) -> Group:
     """Return a table with a progress bar for each job, and below it a line for each that waits or has failed."""
-    everywhere = len({job["metadata"].get("namespace") for job in jobs}) > 1
+    everywhere = _span_namespaces(jobs)
     table = Table(box=None, pad_edge=False, header_style="dim")
     for column in (*(["NAMESPACE"] if everywhere else []), "NAME"):
         table.add_column(column, overflow="fold")
@@ -84,11 +84,20 @@ def build_view(jobs: Sequence[Object], width: int) -> Group:
     for job in jobs:
         namespace = [str(job["metadata"].get("namespace", ""))] if everywhere else []
         table.add_row(*namespace, *_build_row(job, _BAR if width >= _WIDE else _SHORT_BAR))
-    notes = [(job["metadata"]["name"], _explain(job)) for job in jobs]
+    notes = [(_name(job, everywhere), _explain(job)) for job in jobs]
     return Group(
         table,
         *(Text(f"{name}  {note}", style="dim", no_wrap=True, overflow="ellipsis") for name, note in notes if note),
     )
+
+
+def _span_namespaces(jobs: Sequence[Object]) -> bool:
+    return len({job["metadata"].get("namespace") for job in jobs}) > 1
+
+
+def _name(job: Object, everywhere: bool) -> str:
+    name = str(job["metadata"]["name"])
+    return f"{job['metadata'].get('namespace', '')}/{name}" if everywhere else name
 
 
 def _build_row(job: Object, bar_width: int) -> list[RenderableType]:
@@ -107,11 +116,11 @@ def _build_row(job: Object, bar_width: int) -> list[RenderableType]:
     ]
 
 
-def describe_line(job: Object) -> str:
-    """Return a job's state as one line, for output that is no terminal."""
+def describe_line(job: Object, everywhere: bool = False) -> str:
+    """Return a job's state as one line, for output that is no terminal; with its namespace for jobs of several."""
     status = job.get("status", {})
     progress = status.get("progress", {})
-    words = [job["metadata"]["name"], status.get("phase") or "new"]
+    words = [_name(job, everywhere), status.get("phase") or "new"]
     if progress:
         total = progress.get("totalSteps")
         words.append(f"step {progress.get('step', 0)}{f'/{total}' if total else ''}")
@@ -151,8 +160,10 @@ def describe_changes(
     """Yield a line for each job whose phase has changed, or whose last line has been out of date for some seconds."""
     shown: dict[str, tuple[str, str, float]] = {}
     for jobs in observed:
+        everywhere = _span_namespaces(jobs)
         for job in jobs:
-            name, phase, line = job["metadata"]["name"], job.get("status", {}).get("phase", ""), describe_line(job)
+            name, phase = _name(job, everywhere=True), job.get("status", {}).get("phase", "")
+            line = describe_line(job, everywhere)
             last_phase, last_line, since = shown.get(name, ("none", "", 0.0))
             if line != last_line and (phase != last_phase or clock() - since >= _LINE_SECONDS):
                 shown[name] = (phase, line, clock())

@@ -2,11 +2,12 @@
 
 import io
 import itertools
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fairlead.cli import watch
 from fairlead.cli.watch import build_view, describe_changes, format_seconds, print_result
+from fairlead.client import FairleadClient, Unreachable
 from rich.console import Console
 
 Object = dict[str, Any]
@@ -81,6 +82,37 @@ def test_a_line_tells_each_change_of_phase_and_the_progress_now_and_then() -> No
     assert lines[2] == "houses Running step 1/200 loss 0.1235"
     assert lines[-1] == "houses Succeeded"
     assert 4 < len(lines) < len(observed)
+
+
+def test_jobs_of_one_name_in_two_namespaces_are_two() -> None:
+    one, other = make_job(), make_job("Pending", "Wait.")
+    other["metadata"]["namespace"] = "other"
+    lines = list(describe_changes(iter([[one, other]] * 3), lambda: 0.0))
+    assert lines == ["default/houses Running", "other/houses Pending (PendingReason: Wait.)"]
+    assert render([one, other])[-1] == "other/houses  PendingReason: Wait."
+
+
+def test_a_cluster_that_never_answers_is_an_error_and_an_outage_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Away:
+        def __init__(self, *answers: Object | None) -> None:
+            self.answers = iter(answers)
+
+        def get(self, kind: str, name: str) -> Object:
+            if answer := next(self.answers):
+                return answer
+            raise Unreachable("no response")
+
+        def list(self, kind: str, *, everywhere: bool) -> list[Object]:
+            return [self.get(kind, "")]
+
+    monkeypatch.setattr(watch, "_POLL_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "out", Console(file=io.StringIO(), width=80))
+    for name in (None, "houses"):
+        with pytest.raises(Unreachable):
+            watch.watch_jobs(cast(FairleadClient, Away(None)), name)
+    watch.watch_jobs(cast(FairleadClient, Away(make_job(), None, make_job("Succeeded"))), "houses")
+    done = make_job("Succeeded")
+    assert watch.follow_job(cast(FairleadClient, Away(None, done, None, done)), "houses") == 0
 
 
 def printed(job: Object) -> str:
