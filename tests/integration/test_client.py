@@ -219,3 +219,10 @@ def test_delete_of_a_file_deletes_in_the_namespace_that_the_file_names(
     assert kubectl.get("tj", "twin", "elsewhere") == {}
     assert client.get("tj", "twin")["metadata"]["namespace"] == NAMESPACE
     client.delete("tj", "twin")
+
+
+def test_code_arrives_as_it_is(client: FairleadClient) -> None:
+    code = "print('größe ✓ 🎉', '\\x00')\t# \x1b\x7f\u2028\ufeff\r\nyes: [no]\n"
+    name = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "code"}}
+    client.apply(name | {"data": {"train.py": code}, "immutable": True})
+    assert client.get("ConfigMap", "code")["data"] == {"train.py": code}

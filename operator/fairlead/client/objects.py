@@ -1,5 +1,7 @@
 """Server-side apply, get, list and delete of objects of any kind, as dictionaries."""
 
+import json
+import re
 import tempfile
 from collections.abc import Mapping
 from functools import cached_property
@@ -15,6 +17,7 @@ from fairlead.client.errors import translated
 
 Object = dict[str, Any]
 _REQUEST_SECONDS = 30.0
+_ESCAPED = re.compile(r"[\x7f-\uffff]")
 
 _KNOWN = {
     "TrainingJob": ("apis", GROUP, VERSION, "trainingjobs"),
@@ -55,7 +58,7 @@ class Objects:
             path = resource.path(name=meta["name"], namespace=self._namespace_for(resource, meta.get("namespace")))
             query = [("fieldValidation", "Strict"), *([("dryRun", "All")] if dry_run else [])]
             return self._request(
-                "PATCH", path, body=dict(obj), query_params=query, field_manager=self._field_manager,
+                "PATCH", path, body=_as_yaml(obj), query_params=query, field_manager=self._field_manager,
                 force_conflicts=force or None, content_type="application/apply-patch+yaml",
             )  # fmt: skip
 
@@ -152,6 +155,16 @@ class Objects:
 def canonical_kind(kind: str) -> str:
     """Return the kind for a short name or plural, such as TrainingJob for tj."""
     return _ALIASES.get(kind.lower(), kind)
+
+
+def _as_yaml(obj: Mapping[str, Any]) -> bytes:
+    """Return an object as JSON that the API server's YAML parser accepts.
+
+    It rejects control characters that are not escaped, and characters beyond U+FFFF, such as emoji, that are: JSON
+    escapes them in two halves.
+    """
+    text = json.dumps(dict(obj), ensure_ascii=False)
+    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _as_dictionary(_: Any, content: Object) -> Object:
