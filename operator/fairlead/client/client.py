@@ -1,5 +1,6 @@
 """`FairleadClient`, used by the command line, pipeline steps and other programs."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -158,7 +159,8 @@ class FairleadClient:
             return any(find_condition(job, type_) for type_ in ("Succeeded", "Failed"))
 
         if follow:
-            return follow_logs(lambda: pods.list_pods(self.objects, kind, name), has_ended, read)
+            list_pods = functools.partial(pods.list_pods, self.objects, kind, name)
+            return follow_logs(list_pods, has_ended, read, tailed=tail is not None)
         return read_logs(pods.list_pods(self.objects, kind, name), read)
 
     def examine_cluster(self) -> ClusterFacts:

@@ -42,10 +42,13 @@ def read_logs(pods: list[Object], read: ReadLog) -> Iterator[LogLine]:
 
 
 def follow_logs(
-    list_pods: Callable[[], list[Object]], has_ended: Callable[[], bool], read: ReadLog
+    list_pods: Callable[[], list[Object]], has_ended: Callable[[], bool], read: ReadLog, *, tailed: bool = False
 ) -> Iterator[LogLine]:
-    """Yield the lines of all pods as they are written, of those that start later too, until the job has ended."""
-    follower = _Follower(read)
+    """Yield the lines of all pods as they are written, of those that start later too, until the job has ended.
+
+    `tailed` is whether `read` begins with the last lines of a log instead of the first.
+    """
+    follower = _Follower(read, tailed)
     while True:
         try:
             ended = has_ended()
@@ -82,8 +85,9 @@ def _has_started(pod: Object) -> bool:
 class _Follower:
     """A thread for each pod, and the queue in which their lines arrive."""
 
-    def __init__(self, read: ReadLog) -> None:
+    def __init__(self, read: ReadLog, tailed: bool) -> None:
         self._read = read
+        self._tailed = tailed
         self._lines: queue.Queue[LogLine] = queue.Queue(_QUEUE)
         self._threads: dict[str, threading.Thread] = {}
         self._notes: list[LogLine] = []
@@ -125,17 +129,20 @@ class _Follower:
 
     def _copy(self, pod: Object) -> None:
         """Copy a pod's log; a connection that drops is made again, from where it ended."""
-        copied = 0
+        source, copied = source_of(pod), 0
         for attempt in range(_MAX_ATTEMPTS):
             try:
                 for number, text in enumerate(self._read(pod, True)):
                     if number >= copied:
                         copied += 1
-                        self._lines.put(LogLine(source_of(pod), text))
+                        self._lines.put(LogLine(source, text))
                 return
             except NotFound:
                 return  # deleted
             except FairleadError as error:
                 if attempt == _MAX_ATTEMPTS - 1:
-                    self._lines.put(LogLine(source_of(pod), f"(log ends here: {error})"))
+                    self._lines.put(LogLine(source, f"(log ends here: {error})"))
+                elif self._tailed and copied:  # which of its last lines are new cannot be counted
+                    copied = 0
+                    self._lines.put(LogLine(source, f"(connection lost, lines may be repeated or missing: {error})"))
                 time.sleep(_POLL_SECONDS)

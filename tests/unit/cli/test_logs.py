@@ -90,6 +90,20 @@ def test_a_log_whose_connection_drops_goes_on_where_it_ended() -> None:
     assert [line.text for line in lines] == ["one", "two", "three"]
 
 
+def test_the_last_lines_of_a_log_whose_connection_drops_are_not_mistaken_for_its_first() -> None:
+    answers = iter([(["old", "one", "two"], Unreachable("reset")), (["two", "three"], None)])
+
+    def dropping(pod: Object, follow: bool) -> Iterator[str]:
+        lines, error = next(answers)
+        yield from lines
+        if error:
+            raise error
+
+    lines = list(follow_logs(lambda: [make_pod("launcher")], lambda: True, dropping, tailed=True))
+    note = "(connection lost, lines may be repeated or missing: reset)"
+    assert [line.text for line in lines] == ["old", "one", "two", note, "two", "three"]
+
+
 def test_an_api_server_that_is_away_is_asked_again_and_a_deleted_job_ends_the_following() -> None:
     answers = iter([Unreachable("away"), NotFound("gone")])
 
