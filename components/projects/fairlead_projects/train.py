@@ -63,7 +63,9 @@ def train(
     memory: Annotated[str, typer.Option(help="Memory of a worker, such as 4Gi.")] = "",
     gpus: Annotated[int, typer.Option(min=0, max=64, show_default=False, help="NVIDIA GPUs of a worker.")] = 0,
     revision: Annotated[str, typer.Option(help="Take the folder's files from this git revision.")] = "",
-    code_uri: Annotated[str, typer.Option(help="Publish the code below this URI; for more than 900 KiB.")] = "",
+    code_uri: Annotated[
+        str, typer.Option(help="Publish the code below this URI; for more than 900 KiB or 1,000 files.")
+    ] = "",
     name: Annotated[str, typer.Option(show_default="the folder's", help="The job's name.")] = "",
     replace: Annotated[bool, typer.Option("--replace", help="Delete the job of this name first.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the objects and create none of them.")] = False,

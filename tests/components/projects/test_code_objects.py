@@ -64,10 +64,16 @@ def test_a_small_folder_is_mounted_read_only_where_the_command_starts(write: Wri
 
 def test_a_folder_that_is_too_large_is_rejected_with_what_to_do(write: Write) -> None:
     files = find_files(write({"train.py": "1", "weights.bin": b"\0" * MAX_BYTES}))
-    with pytest.raises(CommandError, match=r"921,601 bytes in 2 files, expected at most 921,600") as error:
+    with pytest.raises(CommandError, match=r"921,620 bytes in 2 files .*, expected at most 921,600 in 1,000") as error:
         build_objects(OPTIONS, files, None)
     for remedy in (".gitignore", "fairlead dataset publish", "--code-uri"):
         assert remedy in str(error.value)
+
+
+def test_more_files_than_a_pod_can_list_are_rejected(write: Write) -> None:
+    files = find_files(write({f"{number}.py": "" for number in range(1001)}))
+    with pytest.raises(CommandError, match=r"in 1,001 files .*, expected at most .* in 1,000 files"):
+        build_objects(OPTIONS, files, None)
 
 
 def test_a_large_folder_is_an_artifact_that_an_init_container_fetches(write: Write, tmp_path: Path) -> None:

@@ -15,13 +15,23 @@ from fairlead_projects.code.files import CodeFiles
 Object = dict[str, Any]
 MAX_BYTES = 900 << 10
 """Less than the 1 MiB that Kubernetes allows, for what else is in the object."""
+MAX_FILES = 1000
+"""The job and each of its pods list them."""
 _MAX_KEY = 253
 _EXECUTABLE, _PLAIN = 0o555, 0o444
 
 
-def fits(files: CodeFiles) -> bool:
-    """Return whether a folder's files fit into a ConfigMap."""
-    return files.size + sum(len(path.encode()) for path in files.paths) <= MAX_BYTES
+def check_size(files: CodeFiles) -> None:
+    """Raise CommandError for files that do not fit into a ConfigMap and the volume that lists them."""
+    needed = files.size + sum(len(path.encode()) for path in files.paths)
+    if needed <= MAX_BYTES and len(files.paths) <= MAX_FILES:
+        return
+    count, expected = len(files.paths), f"expected at most {MAX_BYTES:,} in {MAX_FILES:,} files for a ConfigMap"
+    raise CommandError(
+        f"{files.root}: {needed:,} bytes in {count:,} files with their names, {expected}. Name in .gitignore what the job "
+        "does not need, publish data with `fairlead dataset publish`, or keep the code in a store with "
+        "--code-uri s3://bucket/path"
+    )
 
 
 def build_config_map(job: str, files: CodeFiles) -> tuple[Object, Object]:

@@ -8,7 +8,7 @@ from fairlead.cli.console import CommandError
 from pydantic import ValidationError
 
 from fairlead_projects.code.artifact import hash_files, publish_code
-from fairlead_projects.code.config_map import MAX_BYTES, build_config_map, fits
+from fairlead_projects.code.config_map import build_config_map, check_size
 from fairlead_projects.code.files import CodeFiles
 from fairlead_projects.code.job import Code, JobOptions, build_job
 
@@ -35,12 +35,7 @@ def build_objects(options: JobOptions, files: CodeFiles, code_uri: str | None) -
     """Return the objects, valid; raises CommandError. With `code_uri`, the code is published below it."""
     if code_uri:
         return _build_with_artifact(options, files, f"{code_uri.rstrip('/')}/{hash_files(files)}")
-    if not fits(files):
-        raise CommandError(
-            f"{files.root}: {files.size:,} bytes in {len(files.paths):,} files, expected at most {MAX_BYTES:,} for a "
-            "ConfigMap. Name in .gitignore what the job does not need, publish data with `fairlead dataset publish`, "
-            "or keep the code in a store with --code-uri s3://bucket/path"
-        )
+    check_size(files)
     config_map, volume = build_config_map(options.name, files)
     job = build_job(options, Code(volume=volume, revision=files.revision))
     _validate(job)
