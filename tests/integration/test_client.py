@@ -226,3 +226,20 @@ def test_code_arrives_as_it_is(client: FairleadClient) -> None:
     name = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "code"}}
     client.apply(name | {"data": {"train.py": code}, "immutable": True})
     assert client.get("ConfigMap", "code")["data"] == {"train.py": code}
+
+
+def test_a_job_of_a_folder_is_created_and_replaced(run: Any, client: FairleadClient, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print('🎉')")
+    words = ("train", str(tmp_path), "--name", "folder", "--no-follow")
+    first = run(*words)
+    assert first.exit_code == 0, first.output
+    uid = client.get("TrainingJob", "folder")["metadata"]["uid"]
+    again = run(*words)
+    assert again.exit_code == 1 and "TrainingJob folder exists (new)" in again.output
+    replaced = run(*words, "--replace")
+    assert replaced.exit_code == 0, replaced.output
+    job = client.get("TrainingJob", "folder")
+    assert job["metadata"]["uid"] != uid
+    volume = job["spec"]["workers"]["template"]["spec"]["volumes"][0]
+    config_map = client.get("ConfigMap", volume["configMap"]["name"])
+    assert [owner["uid"] for owner in config_map["metadata"]["ownerReferences"]] == [job["metadata"]["uid"]]

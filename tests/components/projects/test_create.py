@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 from fairlead.cli.console import CommandError
-from fairlead.client import FairleadClient, FairleadError, NotFound, Rejected, Unreachable
+from fairlead.client import Denied, FairleadClient, FairleadError, NotFound, Rejected, Unreachable
 from fairlead_projects.code.create import create
 from fairlead_projects.code.files import find_files
 from fairlead_projects.code.job import JobOptions, temporary_name
@@ -83,10 +83,18 @@ def test_a_job_of_this_name_is_replaced_only_if_asked(cluster: Cluster, objects:
 def test_a_job_stays_if_the_one_that_would_replace_it_is_rejected(cluster: Cluster, objects: Objects) -> None:
     run(cluster, objects)
     before = dict(cluster.objects)
-    cluster.errors["TrainingJob", True] = Rejected("exceeded quota")
-    with pytest.raises(Rejected, match="exceeded quota"):
+    cluster.errors["TrainingJob", True] = Rejected("by a policy")
+    with pytest.raises(Rejected, match="by a policy"):
         run(cluster, objects, replace=True)
     assert cluster.objects == before
+
+
+def test_a_quota_with_room_for_one_job_is_no_obstacle_to_its_replacement(cluster: Cluster, objects: Objects) -> None:
+    run(cluster, objects)
+    cluster.objects["TrainingJob", "houses"]["metadata"]["uid"] = "old"
+    cluster.errors["TrainingJob", True] = Denied("403: exceeded quota: jobs")
+    run(cluster, objects, replace=True)
+    assert cluster.get("TrainingJob", "houses")["metadata"]["uid"] != "old"
 
 
 def test_code_of_a_job_that_is_rejected_is_deleted(cluster: Cluster, objects: Objects) -> None:

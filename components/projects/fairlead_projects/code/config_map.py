@@ -28,9 +28,9 @@ def check_size(files: CodeFiles) -> None:
         return
     count, expected = len(files.paths), f"expected at most {MAX_BYTES:,} in {MAX_FILES:,} files for a ConfigMap"
     raise CommandError(
-        f"{files.root}: {needed:,} bytes in {count:,} files with their names, {expected}. Name in .gitignore what the job "
-        "does not need, publish data with `fairlead dataset publish`, or keep the code in a store with "
-        "--code-uri s3://bucket/path"
+        f"{files.root}: {needed:,} bytes in {count:,} files with their names, {expected}. "
+        "Name in .gitignore what the job does not need, publish data with `fairlead dataset publish`, or keep the "
+        "code in a store with --code-uri s3://bucket/path"
     )
 
 

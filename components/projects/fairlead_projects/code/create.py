@@ -19,9 +19,11 @@ def create(client: FairleadClient, objects: Objects, replace: bool) -> None:
     the job, so that it is deleted with it.
     """
     found = _find(client, objects, replace)
-    client.apply(_renamed(objects.job) if found else objects.job, dry_run=True)
     if found:
+        _try_beside(client, objects.job)
         _remove(client, objects)
+    else:
+        client.apply(objects.job, dry_run=True)
     if objects.config_map:
         client.apply(objects.config_map)
     try:
@@ -47,9 +49,15 @@ def _find(client: FairleadClient, objects: Objects, replace: bool) -> bool:
     return True
 
 
-def _renamed(job: Object) -> Object:
-    """Return a job to try: under its own name it would be a change of the job that it replaces."""
-    return job | {"metadata": job["metadata"] | {"name": temporary_name(job["metadata"]["name"], "new")}}
+def _try_beside(client: FairleadClient, job: Object) -> None:
+    """Raise the error of a job that the API server rejects; under its own name it would be a change of the old one."""
+    name = temporary_name(job["metadata"]["name"], "new")
+    try:
+        client.apply(job | {"metadata": job["metadata"] | {"name": name}}, dry_run=True)
+    except Denied as error:
+        # a quota that has no room for two jobs has room for one
+        if "exceeded quota" not in str(error):
+            raise
 
 
 def _remove(client: FairleadClient, objects: Objects) -> None:
