@@ -30,7 +30,7 @@ def derive_suspended(job: TrainingJob, observed: ObservedJob, now: datetime) -> 
     """Derive the status of a suspended job."""
     finding = Finding("Suspended", "spec.runPolicy.suspend is true.")
     workers = _count(job, _ready(job, observed))
-    return _derive(job, phases.SUSPENDED, finding, now, start_time=None, workers=workers)
+    return _derive(job, phases.SUSPENDED, finding, now, start_time=None, workers=workers, elastic=None)
 
 
 def derive_created(job: TrainingJob, observed: ObservedJob, now: datetime) -> TrainingJobStatus:
