@@ -1,5 +1,6 @@
 """When the workers of an elastic job are replaced, and when their launcher counts as lost."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -142,6 +143,13 @@ def test_a_worker_that_no_other_pod_would_help_ends_the_job(
     observed = observe(worker(0), worker(**facts))
     plan = plan_training_job(job, observed, Settings(), NOW, key="ab" * 32)
     assert (plan.status.phase, plan.status.workers.restarts) == ("Failed" if final else "Running", 0), reason
+
+
+def test_a_job_that_has_succeeded_does_not_claim_workers_that_it_had_lost() -> None:
+    succeeded = replace(LAUNCHER, phase="Succeeded")
+    plan = plan_training_job(running({}), ObservedJob((succeeded, worker(0))), Settings(), NOW, key="ab" * 32)
+    messages = {c.type: c.message for c in plan.status.conditions}
+    assert messages["Succeeded"] == "The workers of the last epoch finished."
 
 
 def test_a_suspended_job_shows_nothing_of_the_workers_that_it_had() -> None:
