@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fairlead_contracts.launcher_status import MAX_NAMED, ElasticRun, LauncherStatus, ReadyWorkers, Registration
+from fairlead_contracts.termination import Failure
 
 from .events import Announce, Arrived, Assigned, Closed, Event, Finished, Order, Resumed, Tick
 from .membership import MemberId
 from .messages import read_end, read_heartbeat, read_registration
 from .run import step
 from .state import Run, State, begin
+from .verdict import is_consequence
 
 log = logging.getLogger("launcher")
 
@@ -70,7 +72,7 @@ class Coordinator:
     def finish(self, message: dict[str, Any]) -> dict[str, Any]:
         """Record a worker's end: its exit codes, its failure, or why it stopped.
 
-        Return whether its failure is the cause of the run's.
+        Return whether its failure is the cause of the run's; in an elastic run, whether no other one is its cause.
         """
         event = read_end(self._run, message)
         with self._changed:
@@ -79,11 +81,7 @@ class Coordinator:
                 # The root cause may not have been reported yet: peers often notice first.
                 longest = self._run.timing.silence_after_failure + 5
                 self._changed.wait_for(lambda: self._state.phase == "Failed", timeout=longest)
-            cause = self._state.cause
-            is_cause = event.failure is not None and (
-                self._run.elastic or (cause is not None and cause.worker == event.failure.worker)
-            )
-            return {"state": _answer(self._state, event.id), "cause": is_cause}
+            return {"state": _answer(self._state, event.id), "cause": self._is_to_blame(event.failure)}
 
     # Calls from the launcher.
 
@@ -160,6 +158,12 @@ class Coordinator:
         if orders or self._state.phase != before.phase or isinstance(event, Finished):
             self._changed.notify_all()
         return self._state
+
+    def _is_to_blame(self, failure: Failure | None) -> bool:
+        if failure is None or self._run.elastic:
+            return failure is not None and not is_consequence(failure, self._run.backend)
+        cause = self._state.cause
+        return cause is not None and cause.worker == failure.worker
 
     def _count_active(self) -> int:
         return self._state.facts.count_active(self._run.timing.silence, self._clock())

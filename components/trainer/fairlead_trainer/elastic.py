@@ -96,9 +96,16 @@ def _decide(run: Run, state: State, left: bool, now: float) -> Decision:
     # processes that have left their epoch wait: newcomers are not waited for
     bounds = replace(run.bounds, settle=0) if left else run.bounds
     wanted = run.workers if state.membership is None else run.bounds.most
-    short_since = state.facts.first if state.membership is None else state.elastic.short_since
-    observed = Observed(list_candidates(state), wanted, state.elastic.failed, short_since)
+    observed = Observed(list_candidates(state), wanted, state.elastic.failed, _short_since(state))
     return plan_membership(bounds, state.membership, observed, now)
+
+
+def _short_since(state: State) -> float | None:
+    """Return since when too few workers have been there; at the start, since the first one registered or failed."""
+    facts = state.facts
+    if state.membership is not None:
+        return state.elastic.short_since
+    return facts.failed if facts.first is None and facts.failures else facts.first
 
 
 def _begin(state: State, membership: Membership) -> tuple[State, tuple[Order, ...]]:

@@ -48,13 +48,15 @@ class RunPolicy(ApiModel):
     """How many times the job is restarted because the cluster took a pod away: evicted, preempted, deleted, or lost
     with its node. Such restarts do not count for backoffLimit."""
     exit_codes: ExitCodes | None = None
-    """After which exit codes of the training command the job is restarted; after every one if unset."""
+    """After which exit codes of the training command the job is restarted, and a worker of an elastic job replaced;
+    after every one if unset."""
     scheduling_policy: SchedulingPolicy | None = None
     """What decides when and where the pods start. A change applies to the next attempt."""
     active_deadline_seconds: int | None = Field(None, ge=1)
     """The number of seconds that the job may be active before it fails. No limit if unset."""
     pre_running_deadline_seconds: int | None = Field(None, ge=1)
-    """The number of seconds within which all workers must register; otherwise the job fails. No limit if unset."""
+    """The number of seconds within which all workers must register; otherwise the job fails. An elastic job may have
+    too few workers for as long later. No limit if unset."""
     progress_deadline_seconds: int | None = Field(None, ge=1, le=MAX_SECONDS)
     """The number of seconds within which a running job must report another step; otherwise it counts as failed and is
     restarted up to backoffLimit times. A job that reports no progress at all exceeds it. No limit if unset."""

@@ -333,6 +333,12 @@ def test_workers_that_the_run_has_ended_without_are_told_to_stop(elastic: Coordi
     assert elastic.quiet()
 
 
+def test_a_worker_of_an_elastic_run_that_failed_after_another_one_is_not_to_blame(elastic: Coordinator) -> None:
+    consequence = elastic.finish(identity(0) | {"failure": failure(0, "HorovodInternalError").to_json()})
+    own = elastic.finish(identity(1) | {"failure": failure(1, "exit").to_json()})
+    assert (consequence["cause"], own["cause"]) == (False, True)
+
+
 def test_an_elastic_run_that_has_begun_waits_for_nobody(elastic: Coordinator) -> None:
     elastic.finish(identity(1) | {"failure": failure(1, "exit")})
     status = elastic.status()

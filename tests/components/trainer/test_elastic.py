@@ -278,6 +278,16 @@ def test_below_the_minimum_the_job_waits_and_then_fails_with_the_cause(life: Lif
     assert (life.state.cause.worker, life.state.cause.reason) == (2, "Exited")
 
 
+def test_a_run_whose_workers_fail_before_they_register_does_not_wait_for_ever() -> None:
+    life = Life(build_run())
+    failure = Failure(worker=1, exit_code=1, reason="InvalidDataset", log_tail="no such dataset")
+    life.do(Finished(MemberId(1, "agent"), failure=failure))
+    life.pass_time(599)
+    assert life.state.phase == "Waiting"
+    life.pass_time(2)
+    assert (life.state.phase, life.state.cause) == ("Failed", failure)
+
+
 def test_a_successor_ends_the_wait(life: Life) -> None:
     life.fail(1)
     life.fail(2)

@@ -1,11 +1,14 @@
 """When the workers of an elastic job are replaced, and when their launcher counts as lost."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fairlead.api.training_job import MAX_REPLACED, TrainingJob
+from fairlead.api.training_job import MAX_REPLACED, Progress, TrainingJob
+from fairlead.core.conditions import Finding, merge_conditions
 from fairlead.core.settings import Settings
+from fairlead.core.training_job import phases
 from fairlead.core.training_job.elastic import plan_workers, seconds_to_lost_launcher
 from fairlead.core.training_job.observed import Launcher, LauncherReport, ObservedJob
 from fairlead.core.training_job.plan import plan_training_job
@@ -43,6 +46,8 @@ def job(times: int = 0, cooldown: int = 30, replicas: int = 2) -> TrainingJob:
         ("stopped by its launcher", 0, 30, {"exit_code": 143}, 0),
         ("stopped again", 1, 30, {"exit_code": 143}, 30),
         ("no time of its end", 5, 30, {"ended": None}, 0),
+        ("evicted, with the time of its end", 0, 30, {"exit_code": 137, "disruption": "Evicted: x"}, 0),
+        ("evicted again", 2, 30, {"exit_code": 137, "disruption": "Evicted: x"}, 60),
     ],
 )
 def test_a_failed_worker_is_replaced_after_a_while(
@@ -75,6 +80,81 @@ def test_many_workers_that_fail_at_once_are_all_replaced_with_few_events() -> No
 def test_a_worker_that_is_being_deleted_is_not_replaced_twice() -> None:
     plan = plan_workers(job(), (worker(0), worker(1, phase="Failed", deleting=True)), Settings(), NOW)
     assert (plan.failed, plan.create, plan.replaced) == ((), (), ())
+
+
+LAUNCHER = PodView(name="digits-launcher", uid="uid-launcher", role="launcher", phase="Running")
+
+
+def running(policy: dict[str, Any], progress: dict[str, Any] | None = None) -> TrainingJob:
+    """Return an elastic job that has been running for 90 s."""
+    desired = phases.build_conditions(phases.RUNNING, Finding("WorkersRunning", ""))
+    conditions = [c.model_dump(by_alias=True) for c in merge_conditions((), desired, 1, ago(90))]
+    status = {"conditions": conditions, "startTime": ago(90).isoformat(), "elastic": {"epoch": 3, "workers": 2}}
+    elastic = {"minReplicas": 1, "maxReplicas": 512}
+    status |= {"progress": progress} if progress else {}
+    return make_job(status, spec__elastic=elastic, spec__runPolicy=policy)
+
+
+def observe(*workers: PodView, step: int | None = None) -> ObservedJob:
+    """Return what is known after a launcher of two workers has just answered."""
+    progress = None if step is None else Progress(step=step)
+    report = LauncherReport(2, 2, read=NOW, step=step, progress=progress)
+    return ObservedJob((LAUNCHER, *workers), service_uid="service", launcher=Launcher(report))
+
+
+def test_a_running_job_is_looked_at_again_when_its_step_is_due() -> None:
+    stepped = {"step": 5, "steppedAt": ago(80).isoformat(), "updatedAt": ago(80).isoformat()}
+    job = running({"progressDeadlineSeconds": 100}, stepped)
+    plan = plan_training_job(job, observe(worker(0), worker(1), step=5), Settings(), NOW, key="ab" * 32)
+    assert plan.requeue_after == 20
+    late = running({"progressDeadlineSeconds": 80}, stepped)
+    plan = plan_training_job(late, observe(worker(0), worker(1), step=5), Settings(), NOW, key="ab" * 32)
+    assert [event.reason for event in plan.events] == ["ProgressDeadlineExceeded"]
+
+
+def test_progress_that_came_too_soon_is_written_in_its_turn() -> None:
+    job = running({}, {"step": 5, "updatedAt": ago(1).isoformat()})
+    plan = plan_training_job(job, observe(worker(0), worker(1), step=6), Settings(), NOW, key="ab" * 32)
+    assert plan.requeue_after == Settings().progress_seconds - 1
+
+
+MISSING = {"exit_code": 127, "termination_message": 'exec: "fairlead-agent": executable file not found'}
+
+
+@pytest.mark.parametrize(
+    ("reason", "policy", "changes", "final"),
+    [
+        ("a permanent code", {"permanent": [3]}, {}, True),
+        ("none of the retryable codes", {"retryable": [4]}, {}, True),
+        ("another code", {"permanent": [4]}, {}, False),
+        ("no policy", None, {}, False),
+        ("an image without the agent", None, MISSING, True),
+        ("stopped by its launcher", {"retryable": [4]}, {"exit_code": 143}, False),
+        ("evicted", {"permanent": [137]}, {"exit_code": 137, "disruption": "Evicted: x"}, False),
+        ("replaced already", {"permanent": [3]}, {"deleting": True}, False),
+        ("not asked for any more", {"permanent": [3]}, {"index": 2}, False),
+    ],
+)
+def test_a_worker_that_no_other_pod_would_help_ends_the_job(
+    reason: str, policy: dict[str, Any] | None, changes: dict[str, Any], final: bool
+) -> None:
+    job = running({"exitCodes": policy} if policy else {})
+    facts = {"index": 1, "phase": "Failed", "exit_code": 3, "ended": NOW} | changes
+    observed = observe(worker(0), worker(**facts))
+    plan = plan_training_job(job, observed, Settings(), NOW, key="ab" * 32)
+    assert (plan.status.phase, plan.status.workers.restarts) == ("Failed" if final else "Running", 0), reason
+
+
+def test_a_job_that_has_succeeded_does_not_claim_workers_that_it_had_lost() -> None:
+    succeeded = replace(LAUNCHER, phase="Succeeded")
+    plan = plan_training_job(running({}), ObservedJob((succeeded, worker(0))), Settings(), NOW, key="ab" * 32)
+    messages = {c.type: c.message for c in plan.status.conditions}
+    assert messages["Succeeded"] == "The workers of the last epoch finished."
+
+
+def test_a_suspended_job_shows_nothing_of_the_workers_that_it_had() -> None:
+    plan = plan_training_job(running({"suspend": True}), observe(worker(0)), Settings(), NOW, key="ab" * 32)
+    assert (plan.status.phase, plan.status.elastic) == ("Suspended", None)
 
 
 SILENT = Launcher(silent_since=ago(40))

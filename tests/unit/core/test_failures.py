@@ -69,7 +69,7 @@ ELASTIC = {"minReplicas": 1, "maxReplicas": 2}
 )
 def test_an_elastic_job_is_not_ended_by_the_loss_of_workers(found: tuple[PodView, ...]) -> None:
     job = make_job(spec__elastic=ELASTIC)
-    for failure in (EXITED, SILENT, HUNG):
+    for failure in (replace(EXITED, worker=0), replace(SILENT, worker=0), HUNG):
         assert find_disruption(job, found, failure, running=True) is None
 
 
@@ -78,6 +78,13 @@ def test_an_elastic_job_is_disrupted_with_its_launcher() -> None:
     gone = find_disruption(job, workers, Finding(LOST, "no launcher"), running=True)
     evicted = find_disruption(job, (replace(launcher, disruption="Evicted: x"), *workers), EXITED, running=True)
     assert (gone and gone.reason, evicted and evicted.reason) == (LOST, DISRUPTED)
+
+
+def test_an_elastic_job_is_disrupted_with_the_worker_whose_loss_ended_the_run() -> None:
+    job, found = make_job(spec__elastic=ELASTIC), pods(phase="Failed", disruption="Evicted: x")
+    disruption = find_disruption(job, found, SILENT, running=True)
+    assert disruption is not None
+    assert disruption == Disruption(DISRUPTED, f"Worker 1 was disrupted (Evicted: x). {SILENT.message}")
 
 
 def test_an_incomplete_image_is_not_started_again() -> None:

@@ -2,7 +2,8 @@
 
 The launcher decides which workers train, and whether the attempt has failed. A worker that failed is replaced after
 hostCooldownSeconds, until when its pod and log can be read, and after twice the time each time that it fails again. One
-that its launcher has stopped, or that has left no time of its end, is replaced at once. One more than the job asks for
+that was evicted, that its launcher has stopped, or that has left no time of its end, is replaced at once. One that no
+other pod would help, such as after a permanent exit code, ends the job (`failures.py`). One more than the job asks for
 is deleted: its agent lets the others go on after their next commit.
 """
 
@@ -112,8 +113,9 @@ def _seconds_left(job: TrainingJob, pod: PodView, times: int, now: datetime) -> 
     """Return the seconds until a failed worker is replaced that was replaced a number of times before."""
     if job.spec.elastic is None or pod.ended is None:
         return 0.0
-    # it has no fault of its own the first time that its launcher stops it
-    doublings = (0 if _ran_long(pod) else times) - (pod.exit_code == STOPPED_CODE)
+    # it has no fault of its own the first time that its launcher stops it or the cluster takes it away
+    blameless = pod.exit_code == STOPPED_CODE or bool(pod.disruption)
+    doublings = (0 if _ran_long(pod) else times) - blameless
     cooldown = job.spec.elastic.host_cooldown_seconds
     delay = 0 if doublings < 0 else min(cooldown << min(doublings, _MAX_DOUBLINGS), max(cooldown, _LONGEST_SECONDS))
     return (pod.ended + timedelta(seconds=delay) - now).total_seconds()

@@ -8,10 +8,12 @@ failure of its attempt. Disruptions have a limit of their own, and wait the firs
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fairlead_contracts.termination import STOPPED_CODE
+
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
 from fairlead.core.conditions import Finding
-from fairlead.core.training_job.checks import LOST, AttemptFailure, describe_pod, find_missing_pod
+from fairlead.core.training_job.checks import LOST, AttemptFailure, describe_pod, explain_failure, find_missing_pod
 from fairlead.core.training_job.images import INCOMPLETE
 from fairlead.core.views import PodView
 
@@ -28,8 +30,8 @@ def find_disruption(job: TrainingJob, pods: Iterable[PodView], failure: Finding,
 
     `running` is whether the attempt was running, so that none of its pods should have been deleted.
     """
-    # an elastic job outlives the loss of workers: only that of its launcher ends it
-    pods = [pod for pod in pods if job.spec.elastic is None or pod.role == names.LAUNCHER]
+    if job.spec.elastic:
+        pods = [pod for pod in pods if _ends_elastic(pod, failure)]
     for pod in pods:
         if pod.disruption:
             return Disruption(DISRUPTED, f"{describe_pod(pod)} was disrupted ({pod.disruption}). {failure.message}")
@@ -45,6 +47,21 @@ def find_disruption(job: TrainingJob, pods: Iterable[PodView], failure: Finding,
     return None
 
 
+def check_hopeless_worker(job: TrainingJob, pods: Iterable[PodView]) -> Finding | None:
+    """Find a worker of an elastic job that failed so that neither another pod nor another attempt would help."""
+    if job.spec.elastic is None:
+        return None  # every failure of its workers ends the attempt
+    for pod in pods:
+        failed = pod.role == names.WORKER and pod.index < job.spec.workers.replicas and pod.phase == "Failed"
+        # what was stopped, evicted or deleted has no exit code of its own
+        if not failed or pod.exit_code == STOPPED_CODE or pod.disruption or pod.deleting:
+            continue
+        failure = explain_failure(pod)
+        if _check_permanent(job, failure):
+            return failure
+    return None
+
+
 def check_limits(job: TrainingJob, failure: Finding) -> Finding | None:
     """Return why the job is not restarted after a failure or disruption; None if it is."""
     policy, counts = job.spec.run_policy, job.status.workers
@@ -54,10 +71,25 @@ def check_limits(job: TrainingJob, failure: Finding) -> Finding | None:
         allowed = f"spec.runPolicy.disruptionLimit allows {policy.disruption_limit}"
         message = f"{counts.disruptions + 1} disruptions; {allowed}. {failure.message}"
         return Finding("DisruptionLimitExceeded", message)
+    return _check_permanent(job, failure) or (failure if counts.failures >= policy.backoff_limit else None)
+
+
+def _check_permanent(job: TrainingJob, failure: Finding) -> Finding | None:
+    """Return why another attempt would not help after a failure; None if it might."""
     if failure.reason == INCOMPLETE:
         return failure  # the next attempt would have the same image
-    code = failure.exit_code if isinstance(failure, AttemptFailure) else None
-    if policy.exit_codes and code is not None and policy.exit_codes.is_permanent(code):
+    codes, code = job.spec.run_policy.exit_codes, failure.exit_code if isinstance(failure, AttemptFailure) else None
+    if codes and code is not None and codes.is_permanent(code):
         message = f"Not restarted after exit code {code} (spec.runPolicy.exitCodes): {failure.message}"
         return Finding(failure.reason, message)
-    return failure if counts.failures >= policy.backoff_limit else None
+    return None
+
+
+def _ends_elastic(pod: PodView, failure: Finding) -> bool:
+    """Return whether an elastic job ends with this pod: its launcher, or the last worker, which a failure names.
+
+    It outlives the loss of others. Workers are also deleted by the operator, so that only what the cluster says counts.
+    """
+    if pod.role == names.LAUNCHER:
+        return True
+    return bool(pod.disruption) and isinstance(failure, AttemptFailure) and failure.worker == pod.index

@@ -32,7 +32,7 @@ from fairlead.core.training_job.elastic import (
     plan_workers,
     seconds_to_lost_launcher,
 )
-from fairlead.core.training_job.failures import check_limits, find_disruption
+from fairlead.core.training_job.failures import check_hopeless_worker, check_limits, find_disruption
 from fairlead.core.training_job.finished import plan_finished
 from fairlead.core.training_job.gate import check_gate
 from fairlead.core.training_job.observed import ObservedJob
@@ -101,7 +101,8 @@ def _plan_attempt(job: TrainingJob, observed: ObservedJob, settings: Settings, n
     if leftover := tuple(pod for pod in observed.pods if pod.attempt != attempt):
         return _await_deletion(job, observed, leftover, settings, now)
     elastic, workers = is_elastic(job, current), plan_workers(job, current, settings, now)
-    if finding := check_attempt(job, observed, current, running, now) or check_progress(job, observed):
+    failure = check_attempt(job, observed, current, running, now) or check_hopeless_worker(job, current)
+    if finding := failure or check_progress(job, observed):
         finding = find_disruption(job, current, finding, running) or finding
         if final := check_limits(job, finding):
             return _fail(job, observed, final, now)

@@ -9,6 +9,7 @@ from fairlead.core.settings import Settings
 from fairlead.core.training_job.checks import explain_failure, seconds_to_deadline
 from fairlead.core.training_job.elastic import Workers, has_begun, seconds_to_lost_launcher
 from fairlead.core.training_job.observed import ObservedJob
+from fairlead.core.training_job.progress import seconds_to_progress
 from fairlead.core.training_job.starting import least, soonest
 from fairlead.core.training_job.status import derive_running
 from fairlead.core.views import PodView
@@ -30,7 +31,12 @@ def plan_resizing(
     status = derive_running(job, observed, settings, now) if begun else job.status
     if lost := seconds_to_lost_launcher(observed.launcher, current, now):
         return Plan(status, requeue_after=soonest(job, status, now, lost))
-    again = (workers.again, REJECTED_SECONDS if observed.rejection else None, seconds_to_deadline(job, status, now))
+    again = (
+        workers.again,
+        REJECTED_SECONDS if observed.rejection else None,
+        seconds_to_deadline(job, status, now),
+        seconds_to_progress(job, observed, status, settings, now) if begun else None,
+    )
     if workers.failed:
         elastic = (status.elastic or ElasticStatus()).model_copy(update={"replaced": workers.replaced})
         status = status.model_copy(update={"elastic": elastic})

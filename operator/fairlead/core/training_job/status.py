@@ -30,7 +30,7 @@ def derive_suspended(job: TrainingJob, observed: ObservedJob, now: datetime) -> 
     """Derive the status of a suspended job."""
     finding = Finding("Suspended", "spec.runPolicy.suspend is true.")
     workers = _count(job, _ready(job, observed))
-    return _derive(job, phases.SUSPENDED, finding, now, start_time=None, workers=workers)
+    return _derive(job, phases.SUSPENDED, finding, now, start_time=None, workers=workers, elastic=None)
 
 
 def derive_created(job: TrainingJob, observed: ObservedJob, now: datetime) -> TrainingJobStatus:
@@ -102,7 +102,9 @@ def derive_succeeded(
     For a malformed report `report` is a finding; its message is added to the condition.
     """
     changes = _started(job, observed, now) | {"completion_time": _seconds(now), "workers": _count(job, ready=0)}
-    message = f"{job.spec.workers.replicas} workers finished."
+    # how many those of an elastic job were is known only as of the last report
+    which = "The workers of the last epoch" if job.spec.elastic else f"{job.spec.workers.replicas} workers"
+    message = f"{which} finished."
     if isinstance(report, Finding):
         message += f" {report.message}"
         report = SuccessReport()
