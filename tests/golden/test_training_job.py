@@ -379,6 +379,33 @@ CASES = {
         make_job(started()),
         ObservedJob((*all_pods()[:2], pod("worker-1", deleting=True)), **CHILDREN),
     ),
+    "resumed-while-pods-end": Case(
+        "pods that end because the suspension deleted them are no failure",
+        make_job(started(), spec__runPolicy={"backoffLimit": 0}),
+        ObservedJob(
+            (pod("launcher", phase="Failed", exit_code=143, deleting=True), *all_pods(deleting=True)[1:]), **CHILDREN
+        ),
+    ),
+    "deleted-while-registering": Case(
+        "the launcher that then fails is a consequence of the deletion",
+        make_job(started(), spec__runPolicy={"backoffLimit": 0}),
+        ObservedJob(
+            (pod("launcher", phase="Failed", exit_code=1), pod("worker-0"), pod("worker-1", deleting=True)), **CHILDREN
+        ),
+    ),
+    "started-by-a-faster-clock": Case(
+        "the pods of an attempt stay, although its time has not come by the clock of another operator",
+        make_job(started("Restarting", workers={"restarts": 1, "desired": 2}, nextAttemptTime="2026-03-01T12:00:05Z")),
+        ObservedJob(all_pods(attempt=1, phase="Pending"), **CHILDREN),
+    ),
+    "deadline-while-blocked": Case(
+        "a job that was restarted and then blocked is still active",
+        make_job(
+            started("Restarting", LONG_AGO, workers={"restarts": 1, "desired": 2}),
+            spec__runPolicy={"activeDeadlineSeconds": 600, "schedulingPolicy": {"kueue": {}}},
+        ),
+        ObservedJob(**CHILDREN),
+    ),
     "running": Case(
         "all workers have registered",
         make_job(started()),
@@ -801,11 +828,6 @@ CASES = {
         "between two attempts nothing exists, and nothing is created too soon",
         make_job(started("Restarting", workers={"restarts": 2, "desired": 2}, nextAttemptTime="2026-03-01T12:00:15Z")),
         ObservedJob(**CHILDREN),
-    ),
-    "restarting-with-pods-of-the-next-attempt": Case(
-        "pods that were created too soon hold nothing, either",
-        make_job(started("Restarting", workers={"restarts": 1, "desired": 2}, nextAttemptTime="2026-03-01T12:00:15Z")),
-        ObservedJob(all_pods(attempt=1), **CHILDREN),
     ),
     "restarting-past-its-deadline": Case(
         "the deadline of the job counts the backoff",

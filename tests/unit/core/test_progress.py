@@ -15,6 +15,7 @@ from tests.support.resources import make_job
 
 START = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 DEADLINE = 100
+NO_STEP = "No step was reported since 2026-03-01T12:00:00Z"
 UNTIMED = {"step": 5, "updatedAt": "2026-03-01T12:00:20Z"}
 
 
@@ -31,9 +32,9 @@ def running(
     return make_job(status, spec__runPolicy={"progressDeadlineSeconds": DEADLINE})
 
 
-def answered(seconds: float, step: int | None) -> ObservedJob:
+def answered(seconds: float, step: int | None, total: int | None = None) -> ObservedJob:
     """Return what is known after the launcher answered with this step."""
-    published = None if step is None else Progress(step=step)
+    published = None if step is None else Progress(step=step, total_steps=total)
     return ObservedJob(launcher=Launcher(LauncherReport(2, 2, read=at(seconds), step=step, progress=published)))
 
 
@@ -49,7 +50,7 @@ def progress(step: int, stepped: float, **more: Any) -> dict[str, Any]:
         ("the step has moved, which the status does not say yet", running(progress(5, 0)), answered(500, 6)),
         ("the step went back, as after a restore", running(progress(5, 0)), answered(500, 4)),
         ("this attempt runs for a short time", running(progress(5, -900), since=20), answered(110, 5)),
-        ("what follows the last step has none", running(progress(9, 0, totalSteps=9)), answered(500, 9)),
+        ("what follows the last step has none", running(progress(9, 0, totalSteps=9)), answered(500, 9, 9)),
         ("the job does not run", running(progress(5, 0), phase=phases.PENDING), answered(500, 5)),
         ("the launcher was never read", running(progress(5, 0)), ObservedJob()),
         ("an earlier version wrote the status", running(UNTIMED), answered(110, 5)),
@@ -64,9 +65,11 @@ def test_a_job_is_no_hang_if(reason: str, job: TrainingJob, observed: ObservedJo
     ("job", "observed", "message"),
     [
         (running(progress(5, 20)), answered(120, 5), "Step 5 was not left since 2026-03-01T12:00:20Z"),
-        (running(), answered(100, None), "No step was reported since 2026-03-01T12:00:00Z"),
+        (running(), answered(100, None), NO_STEP),
         # the attempt before had reached a step, this one reports none
-        (running(progress(5, -900)), answered(100, None), "No step was reported since 2026-03-01T12:00:00Z"),
+        (running(progress(5, -900)), answered(100, None), NO_STEP),
+        # the attempt before had reached its last step
+        (running(progress(9, -9, totalSteps=9)), answered(100, None), NO_STEP),
     ],
 )  # fmt: skip
 def test_a_step_that_is_not_left_is_a_hang(job: TrainingJob, observed: ObservedJob, message: str) -> None:

@@ -31,3 +31,4 @@ def test_the_next_attempt_survives_the_operator_and_is_named_in_the_condition() 
     stored = make_job(status.model_dump(mode="json", by_alias=True, exclude_none=True))
     assert seconds_until_attempt(stored, NOW) == 19.1
     assert seconds_until_attempt(stored, NOW + timedelta(seconds=20)) == 0.0
+    assert seconds_until_attempt(stored, NOW - timedelta(hours=1)) == 0.0  # no backoff is so long: a clock was wrong

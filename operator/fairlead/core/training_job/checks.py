@@ -32,6 +32,8 @@ _TERMINATION_GRACE = 10.0
 LOST = "WorkerLost"
 _REASONS = {"LostWorker": LOST}
 """The condition reasons of failures that are not `Worker<reason>`."""
+_UNSCHEDULED = ("Unschedulable", "SchedulingGated", "SchedulerError")
+"""The reasons of Kubernetes' scheduler. Others may give any text, which is no reason of ours."""
 _OF_COMMAND = ("Exited", "Killed", "NotStarted")
 """The failures whose exit code is the training command's."""
 
@@ -86,10 +88,11 @@ def check_attempt(
 def check_failure(job: TrainingJob, pods: Iterable[PodView], running: bool) -> Finding | None:
     """Find the first failure of the current attempt: which worker, its exit code, the last lines of its log.
 
-    `running` is whether all pods were running before: a missing pod was then deleted or evicted.
+    `running` is whether all pods were running before: a missing pod was then deleted or evicted. Before that, a pod
+    that is being deleted proves nothing: its end is its deletion, such as by a suspension that was taken back.
     """
     pods = list(pods)
-    failed = [pod for pod in pods if pod.phase == "Failed"]
+    failed = [pod for pod in pods if pod.phase == "Failed" and (running or not pod.deleting)]
     for pod in sorted(failed, key=lambda pod: pod.role != names.LAUNCHER):
         if report := _reported_failure(pod):
             return report
@@ -113,7 +116,8 @@ def check_pending(pods: Iterable[PodView]) -> Finding | None:
     """Find a pod that cannot start, and why."""
     for pod in pods:
         if pod.waiting:
-            return Finding(pod.unscheduled or "PodsWaiting", f"{describe_pod(pod)} cannot start: {pod.waiting}")
+            reason = pod.unscheduled if pod.unscheduled in _UNSCHEDULED else "PodsWaiting"
+            return Finding(reason, f"{describe_pod(pod)} cannot start: {pod.waiting}")
     return None
 
 
@@ -227,11 +231,8 @@ def _bare_failure(pod: PodView) -> Finding:
     )
     reason = "LauncherFailed" if pod.role == names.LAUNCHER else "WorkerKilled" if killed else "WorkerFailed"
     message = _with_log(message, pod.termination_message or pod.waiting)
-    return (
-        AttemptFailure(reason, message, pod.index, pod.exit_code)
-        if pod.role == names.WORKER
-        else Finding(reason, message)
-    )
+    own = pod.exit_code if pod.ended else None  # else it is the exit code of an init container or a sidecar
+    return AttemptFailure(reason, message, pod.index, own) if pod.role == names.WORKER else Finding(reason, message)
 
 
 def find_missing_pod(job: TrainingJob, pods: Iterable[PodView]) -> str | None:

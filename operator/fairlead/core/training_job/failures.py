@@ -15,6 +15,7 @@ from fairlead.core import names
 from fairlead.core.conditions import Finding
 from fairlead.core.training_job.checks import LOST, AttemptFailure, describe_pod, explain_failure, find_missing_pod
 from fairlead.core.training_job.images import INCOMPLETE
+from fairlead.core.training_job.registration import NOT_FINISHED
 from fairlead.core.views import PodView
 
 DISRUPTED = "Disrupted"
@@ -25,25 +26,26 @@ class Disruption(Finding):
     """The end of an attempt by the cluster."""
 
 
-def find_disruption(job: TrainingJob, pods: Iterable[PodView], failure: Finding, running: bool) -> Disruption | None:
+def find_disruption(job: TrainingJob, pods: tuple[PodView, ...], failure: Finding, running: bool) -> Disruption | None:
     """Return how the cluster ended an attempt, if it did; `pods` are the attempt's.
 
-    `running` is whether the attempt was running, so that none of its pods should have been deleted.
+    `running` is whether the attempt was running, so that none of its pods should be missing.
     """
-    if job.spec.elastic:
-        pods = [pod for pod in pods if _ends_elastic(pod, failure)]
-    for pod in pods:
+    workers = [pod for pod in pods if pod.role == names.WORKER]
+    judged = [pod for pod in pods if job.spec.elastic is None or _ends_elastic(pod, failure)]
+    for pod in judged:
         if pod.disruption:
             return Disruption(DISRUPTED, f"{describe_pod(pod)} was disrupted ({pod.disruption}). {failure.message}")
-    if running and (deleted := next((pod for pod in pods if pod.deleting), None)):
+    if deleted := next((pod for pod in judged if pod.deleting), None):
         return Disruption(DISRUPTED, f"{describe_pod(deleted)} was deleted. {failure.message}")
-    if running and (missing := find_missing_pod(job, pods)):
+    if running and (missing := find_missing_pod(job, judged)):
         message = "" if failure.reason == LOST else f"{missing} is missing: its pod was deleted or evicted. "
         return Disruption(LOST, message + failure.message)
-    if job.spec.elastic is None and isinstance(failure, AttemptFailure) and failure.reason == LOST:
-        lost = (pod for pod in pods if pod.role == names.WORKER and pod.index == failure.worker)
-        if not any(pod.finished for pod in lost):
-            return Disruption(LOST, failure.message)  # neither ended nor reachable: a node or the network is to blame
+    lost = failure.worker if isinstance(failure, AttemptFailure) and failure.reason == LOST else None
+    if job.spec.elastic is None and lost is not None and not any(p.finished for p in workers if p.index == lost):
+        return Disruption(LOST, failure.message)  # neither ended nor reachable: a node or the network is to blame
+    if failure.reason == NOT_FINISHED and workers and all(pod.exit_code == STOPPED_CODE for pod in workers):
+        return Disruption(NOT_FINISHED, failure.message)  # they have stopped because they could not reach it
     return None
 
 
@@ -69,7 +71,7 @@ def check_limits(job: TrainingJob, failure: Finding) -> Finding | None:
         if counts.disruptions < policy.disruption_limit:
             return None
         allowed = f"spec.runPolicy.disruptionLimit allows {policy.disruption_limit}"
-        message = f"{counts.disruptions + 1} disruptions; {allowed}. {failure.message}"
+        message = f"This is disruption {counts.disruptions + 1}; {allowed}. {failure.message}"
         return Finding("DisruptionLimitExceeded", message)
     return _check_permanent(job, failure) or (failure if counts.failures >= policy.backoff_limit else None)
 

@@ -23,6 +23,7 @@ from fairlead.core.training_job.checks import (
     check_model,
     check_terminating,
     read_success,
+    seconds_to_deadline,
 )
 from fairlead.core.training_job.creation import plan_rejected, seconds_until_creation
 from fairlead.core.training_job.elastic import (
@@ -77,7 +78,9 @@ def plan_training_job(job: TrainingJob, observed: ObservedJob, settings: Setting
     if observed.pods:
         return _plan_attempt(job, observed, settings, now, key)
     if finding := check_allowed(job, settings) or check_scheduling(job):
-        return _block(job, finding, now, None)
+        if exceeded := check_deadlines(job, observed, running=False, now=now):
+            return _fail(job, observed, Finding(exceeded.reason, f"{exceeded.message} {finding.message}"), now)
+        return _block(job, finding, now, seconds_to_deadline(job, job.status, now))
     if observed.gate and observed.gate.pending:
         return Plan(job.status)
     if observed.gate and (finding := check_gate(job.spec.dataset, observed.gate)):
@@ -112,7 +115,8 @@ def _plan_attempt(job: TrainingJob, observed: ObservedJob, settings: Settings, n
         return plan_resizing(job, observed, current, workers, settings, now)
     if not running and (deleting := tuple(pod for pod in current if pod.deleting)):
         return _await_deletion(job, observed, deleting, settings, now)
-    if seconds := max(seconds_until_creation(job, now), seconds_until_attempt(job, now)):
+    # pods of this attempt exist only after its backoff, even if this operator's clock says otherwise
+    if seconds := max(seconds_until_creation(job, now), 0.0 if current else seconds_until_attempt(job, now)):
         return Plan(status, delete=delete_pods(current), requeue_after=soonest(job, status, now, seconds))
     missing = _missing(job, observed, current, settings, key)
     # an elastic job that a quota denies some workers begins with the others

@@ -35,7 +35,7 @@ def stamp_progress(before: Progress | None, fresh: Progress, now: datetime) -> P
 def check_progress(job: TrainingJob, observed: ObservedJob) -> Finding | None:
     """Find a running job whose step has not changed for longer than its deadline."""
     deadline, report = job.spec.run_policy.progress_deadline_seconds, observed.launcher.report
-    since = _still_since(job.status)
+    since = _still_since(job.status, observed)
     if deadline is None or since is None or report is None or report.read is None:
         return None
     known = job.status.progress
@@ -54,7 +54,11 @@ def seconds_to_progress(
 ) -> float | None:
     """Return the seconds until progress has to be written or to be missed without a change; None if never."""
     times = []
-    deadline, since, fresh = job.spec.run_policy.progress_deadline_seconds, _still_since(status), _reported(observed)
+    deadline, since, fresh = (
+        job.spec.run_policy.progress_deadline_seconds,
+        _still_since(status, observed),
+        _reported(observed),
+    )
     if deadline is not None and since is not None:
         times.append(max(_RETRY_SECONDS, (since + timedelta(seconds=deadline) - now).total_seconds()))
     if fresh is not None and not _same(status.progress, fresh):
@@ -73,16 +77,18 @@ def _seconds_to_update(before: Progress | None, settings: Settings, now: datetim
     return max(0.0, settings.progress_seconds - (now - before.updated_at).total_seconds())
 
 
-def _still_since(status: TrainingJobStatus) -> datetime | None:
-    """Return since when the step of a running job has not changed; None if the job does not run or has no step left."""
+def _still_since(status: TrainingJobStatus, observed: ObservedJob) -> datetime | None:
+    """Return since when the step of a running job has not changed; None if the job does not run or has no step left.
+
+    The status may have the last step of an earlier attempt, so that only the launcher says that none is left.
+    """
+    fresh = _reported(observed)
     progress, running = status.progress, transition_time(status.conditions, "Running")
     if running is None or not is_true(status.conditions, "Running"):
         return None
-    if progress is None:
-        return running
-    if progress.total_steps is not None and progress.step >= progress.total_steps:
+    if fresh and fresh.total_steps is not None and fresh.step >= fresh.total_steps:
         return None  # what follows, such as the publication of the model, has no steps
-    return max(running, _stepped_at(progress) or running)
+    return max(running, (progress and _stepped_at(progress)) or running)
 
 
 def _stepped_at(progress: Progress) -> datetime | None:

@@ -26,6 +26,7 @@ from fairlead.core.views import PodView
 SILENT_SECONDS = 30.0
 """How long a launcher may be silent, such as while it starts, before its pods alone tell whether the job runs."""
 UNKNOWN = "RegistrationUnknown"
+NOT_FINISHED = "LauncherNotFinished"
 _UNNOTICED_SECONDS = 15.0
 """How long after a worker's end its launcher may wait for it: more than the clocks of their nodes differ."""
 _UNFINISHED_SECONDS = 60.0
@@ -73,7 +74,7 @@ def check_ended_workers(
     if len(ended) < job.spec.workers.replicas or (now - last.ended).total_seconds() < _UNFINISHED_SECONDS:
         return None
     message = f"All workers have ended, the last one at {format_time(last.ended)}"
-    return Finding("LauncherNotFinished", f"{message}; the launcher has neither ended nor reported why.")
+    return Finding(NOT_FINISHED, f"{message}; the launcher has neither ended nor reported why.")
 
 
 def seconds_to_ended_workers(

@@ -17,6 +17,10 @@ def backoff_seconds(first: float, failures: int) -> float:
 
 
 def seconds_until_attempt(job: TrainingJob, now: datetime) -> float:
-    """Return the seconds that a job still has to back off; 0 if its pods may be created."""
+    """Return the seconds that a job still has to back off; 0 if its pods may be created.
+
+    A time that is further away than any backoff was written by a clock that was wrong.
+    """
     next_ = job.status.next_attempt_time
-    return max(0.0, (next_ - now).total_seconds()) if next_ else 0.0
+    seconds = (next_ - now).total_seconds() if next_ else 0.0
+    return seconds if 0 < seconds <= MAX_BACKOFF else 0.0
