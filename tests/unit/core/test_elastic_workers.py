@@ -145,6 +145,31 @@ def test_a_worker_that_no_other_pod_would_help_ends_the_job(
     assert (plan.status.phase, plan.status.workers.restarts) == ("Failed" if final else "Running", 0), reason
 
 
+@pytest.mark.parametrize(
+    ("reason", "limit", "times", "changes", "registered", "restarts"),
+    [
+        ("its first failure", 3, 0, {}, 0, 0),
+        ("its fourth one", 3, 3, {}, 0, 1),
+        ("the first one, and none is allowed", 0, 0, {}, 0, None),
+        ("the job has begun without it", 3, 3, {}, 1, 0),
+        ("it was stopped", 3, 3, {"exit_code": 143}, 0, 0),
+        ("it was evicted", 3, 3, {"disruption": "Evicted: x"}, 0, 0),
+    ],
+)
+def test_an_attempt_ends_if_a_worker_fails_again_and_again_before_it_has_begun(
+    reason: str, limit: int, times: int, changes: dict[str, Any], registered: int, restarts: int | None
+) -> None:
+    elastic = {"minReplicas": 1, "maxReplicas": 2}
+    status = {"startTime": ago(300), "elastic": {"replaced": [{"worker": 1, "times": times}] if times else []}}
+    starting = make_job(status, spec__elastic=elastic, spec__runPolicy={"backoffLimit": limit})
+    failed = worker(1, **{"phase": "Failed", "exit_code": 3, "ended": NOW} | changes)
+    report = Launcher(LauncherReport(registered, 1))
+    observed = ObservedJob((LAUNCHER, worker(0), failed), service_uid="service", launcher=report)
+    plan = plan_training_job(starting, observed, Settings(), NOW, key="ab" * 32)
+    found = None if plan.status.phase == "Failed" else plan.status.workers.restarts
+    assert found == restarts, reason
+
+
 def test_a_job_that_has_succeeded_does_not_claim_workers_that_it_had_lost() -> None:
     succeeded = replace(LAUNCHER, phase="Succeeded")
     plan = plan_training_job(running({}), ObservedJob((succeeded, worker(0))), Settings(), NOW, key="ab" * 32)

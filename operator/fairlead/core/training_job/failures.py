@@ -6,7 +6,7 @@ failure of its attempt. Disruptions have a limit of their own, and wait the firs
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fairlead_contracts.termination import STOPPED_CODE
 
@@ -51,17 +51,34 @@ def find_disruption(job: TrainingJob, pods: tuple[PodView, ...], failure: Findin
 
 def check_hopeless_worker(job: TrainingJob, pods: Iterable[PodView]) -> Finding | None:
     """Find a worker of an elastic job that failed so that neither another pod nor another attempt would help."""
-    if job.spec.elastic is None:
-        return None  # every failure of its workers ends the attempt
-    for pod in pods:
-        failed = pod.role == names.WORKER and pod.index < job.spec.workers.replicas and pod.phase == "Failed"
-        # what was stopped, evicted or deleted has no exit code of its own
-        if not failed or pod.exit_code == STOPPED_CODE or pod.disruption or pod.deleting:
-            continue
-        failure = explain_failure(pod)
-        if _check_permanent(job, failure):
-            return failure
+    failures = (explain_failure(pod) for pod in _failed_workers(job, pods))
+    return next((failure for failure in failures if _check_permanent(job, failure)), None)
+
+
+def check_beginning(job: TrainingJob, pods: Iterable[PodView], begun: bool) -> Finding | None:
+    """Find a worker of an elastic job that fails again and again before the job has begun, so that it may never do so.
+
+    It was replaced as often as backoffLimit allows; this ends the attempt, and counts as one failure.
+    """
+    replaced = job.status.elastic.replaced if job.status.elastic else ()
+    times, limit = {known.worker: known.times for known in replaced}, job.spec.run_policy.backoff_limit
+    for pod in _failed_workers(job, () if begun else pods):
+        if (count := times.get(pod.index, 0)) >= limit:
+            failure = explain_failure(pod)
+            before = f"{describe_pod(pod)} was replaced {count} times before. " if count else ""
+            return replace(failure, message=before + failure.message)
     return None
+
+
+def _failed_workers(job: TrainingJob, pods: Iterable[PodView]) -> Iterable[PodView]:
+    """Return the pods of an elastic job's workers that failed by themselves; they were not stopped, evicted or deleted.
+
+    A job that is not elastic has none: every failure of its workers ends the attempt.
+    """
+    for pod in pods if job.spec.elastic else ():
+        failed = pod.role == names.WORKER and pod.index < job.spec.workers.replicas and pod.phase == "Failed"
+        if failed and pod.exit_code != STOPPED_CODE and not pod.disruption and not pod.deleting:
+            yield pod
 
 
 def check_limits(job: TrainingJob, failure: Finding) -> Finding | None:

@@ -33,7 +33,7 @@ from fairlead.core.training_job.elastic import (
     plan_workers,
     seconds_to_lost_launcher,
 )
-from fairlead.core.training_job.failures import check_hopeless_worker, check_limits, find_disruption
+from fairlead.core.training_job.failures import check_beginning, check_hopeless_worker, check_limits, find_disruption
 from fairlead.core.training_job.finished import plan_finished
 from fairlead.core.training_job.gate import check_gate
 from fairlead.core.training_job.observed import ObservedJob
@@ -104,14 +104,15 @@ def _plan_attempt(job: TrainingJob, observed: ObservedJob, settings: Settings, n
     if leftover := tuple(pod for pod in observed.pods if pod.attempt != attempt):
         return _await_deletion(job, observed, leftover, settings, now)
     elastic, workers = is_elastic(job, current), plan_workers(job, current, settings, now)
+    begun = running or has_begun(observed)
     failure = check_attempt(job, observed, current, running, now) or check_hopeless_worker(job, current)
-    if finding := failure or check_progress(job, observed):
+    if finding := failure or check_beginning(job, current, begun) or check_progress(job, observed):
         finding = find_disruption(job, current, finding, running) or finding
         if final := check_limits(job, finding):
             return _fail(job, observed, final, now)
         restarting = derive_restarting(job, observed, finding, settings, now)
         return Plan(restarting, events=(_warning(job, "Restarting", finding),), requeue_after=0)
-    if elastic and (running or has_begun(observed) or workers.surplus or workers.failed):
+    if elastic and (begun or workers.surplus or workers.failed):
         return plan_resizing(job, observed, current, workers, settings, now)
     if not running and (deleting := tuple(pod for pod in current if pod.deleting)):
         return _await_deletion(job, observed, deleting, settings, now)
