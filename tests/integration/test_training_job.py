@@ -138,6 +138,18 @@ def test_failed_worker_is_retried_and_then_named(kubectl: Kubectl, operator: Ope
     assert any("Worker 1 (rank 1) exited with code 3" in note for note in events)
 
 
+def test_a_log_that_yaml_could_not_hold_is_quoted_as_plain_text(kubectl: Kubectl, operator: Operator) -> None:
+    log = "\x7f\x1b[1;31mred\x1b[0m\r50 %\r\n\x85\x9b\x00\ufffe\u2028\ufeff█😀 end"
+    create_job(kubectl, "odd-log", spec__runPolicy={"backoffLimit": 0})
+    wait_for_pods(kubectl, "odd-log", 0)
+    run_pods(kubectl, "odd-log")
+    wait_for_condition(kubectl, "odd-log", "Running")
+    finish_pod(kubectl, "odd-log-worker-1", 3, {"failure": FAILURE["failure"] | {"logTail": log}})
+    # read with `kubectl get -o yaml`, which fails for what YAML cannot hold
+    message = wait_for_condition(kubectl, "odd-log", "Failed")["message"]
+    assert message.endswith("log:\n\ufffdred\n50 %\n\ufffd\ufffd\ufffd\ufffd\u2028\ufeff█😀 end")
+
+
 def test_job_stays_blocked_until_its_dataset_is_validated(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
     uri = f"file://{tmp_path}/store/digits"
     (tmp_path / "source").mkdir()

@@ -102,7 +102,13 @@ def _describe_expected(error: ErrorDetails) -> str:
 
 
 _PROBLEM = "contract_problem"
-_PATTERNS = {DIGEST: "sha256: and 64 hexadecimal digits", URI: "a URI of printable ASCII characters"}
+PRINTABLE = r"^[^\p{Cc}\x{FFFE}\x{FFFF}]*$"
+"""One line of text that YAML can hold: a status with any other could not be written, or read with `kubectl -o yaml`."""
+_PATTERNS = {
+    PRINTABLE: "one line of text without control characters",
+    DIGEST: "sha256: and 64 hexadecimal digits",
+    URI: "a URI of printable ASCII characters",
+}
 
 
 _EXPECTED = {

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import Field, StringConstraints
 from pydantic_core import from_json
 
-from .base import Sparse
+from .base import PRINTABLE, Sparse
 
 MAX_METRICS, MAX_METRIC_NAME = 20, 64
 _LARGEST = (1 << 53) - 1
@@ -32,7 +32,7 @@ class ProgressReport(Sparse):
     """Training throughput over all workers."""
     eta_seconds: int | None = Field(None, ge=0, le=_LARGEST)
     """Estimated time left, in whole seconds; the launcher adds it."""
-    metrics: dict[Annotated[str, StringConstraints(max_length=MAX_METRIC_NAME)], float] = Field(
+    metrics: dict[Annotated[str, StringConstraints(max_length=MAX_METRIC_NAME, pattern=PRINTABLE)], float] = Field(
         default={}, max_length=MAX_METRICS
     )
     """The latest values, such as the loss."""
@@ -57,7 +57,9 @@ class ProgressReport(Sparse):
             step=document["step"],
             **naturals,
             samples_per_second=rate if _is_finite(rate) else None,
-            metrics={name[:MAX_METRIC_NAME]: value for name, value in items if _is_finite(value)},
+            metrics={
+                name[:MAX_METRIC_NAME]: value for name, value in items if name.isprintable() and _is_finite(value)
+            },
         )
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 from pydantic_core import from_json
 
-from .base import DIGEST, URI, Contract
+from .base import DIGEST, PRINTABLE, URI, Contract
 from .environment import MAX_SLOTS, MAX_WORKERS
 from .errors import ContractError
 from .progress import ProgressReport
@@ -67,7 +67,7 @@ class PublishedModel(Contract):
     """The URI of the model artifact."""
     digest: str = Field(pattern=DIGEST)
     """The digest of the artifact's manifest."""
-    version: str | None = Field(None, max_length=253)
+    version: str | None = Field(None, max_length=253, pattern=PRINTABLE)
     """The name of this run's version."""
 
 

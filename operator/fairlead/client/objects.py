@@ -1,7 +1,6 @@
 """Server-side apply, get, list and delete of objects of any kind, as dictionaries."""
 
 import json
-import re
 import tempfile
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,12 +11,14 @@ from kubernetes import dynamic
 from kubernetes.dynamic.exceptions import ResourceNotFoundError, ResourceNotUniqueError
 
 from fairlead.api.group import GROUP, VERSION
+from fairlead.api.wire import escape_for_yaml
 from fairlead.client.connection import Connection
 from fairlead.client.errors import translated
 
 Object = dict[str, Any]
 _REQUEST_SECONDS = 30.0
-_ESCAPED = re.compile(r"[\x7f-\uffff]")
+_APPLY = "application/apply-patch+yaml; charset=utf-8"
+"""With a character set: earlier versions of the client encode the body of the bare type once more."""
 
 _KNOWN = {
     "TrainingJob": ("apis", GROUP, VERSION, "trainingjobs"),
@@ -57,9 +58,10 @@ class Objects:
             resource = self._resource(kind, str(obj.get("apiVersion")))
             path = resource.path(name=meta["name"], namespace=self._namespace_for(resource, meta.get("namespace")))
             query = [("fieldValidation", "Strict"), *([("dryRun", "All")] if dry_run else [])]
+            body = escape_for_yaml(json.dumps(dict(obj), ensure_ascii=False)).encode()
             return self._request(
-                "PATCH", path, body=_as_yaml(obj), query_params=query, field_manager=self._field_manager,
-                force_conflicts=force or None, content_type="application/apply-patch+yaml",
+                "PATCH", path, body=body, query_params=query, field_manager=self._field_manager,
+                force_conflicts=force or None, content_type=_APPLY,
             )  # fmt: skip
 
     def get(self, kind: str, name: str) -> Object:
@@ -155,16 +157,6 @@ class Objects:
 def canonical_kind(kind: str) -> str:
     """Return the kind for a short name or plural, such as TrainingJob for tj."""
     return _ALIASES.get(kind.lower(), kind)
-
-
-def _as_yaml(obj: Mapping[str, Any]) -> bytes:
-    """Return an object as JSON that the API server's YAML parser accepts.
-
-    It rejects control characters that are not escaped, and characters beyond U+FFFF, such as emoji, that are: JSON
-    escapes them in two halves.
-    """
-    text = json.dumps(dict(obj), ensure_ascii=False)
-    return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()
 
 
 def _as_dictionary(_: Any, content: Object) -> Object:

@@ -1,5 +1,6 @@
 """Conditions: how every resource sets, compares and reads them."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +13,10 @@ _SUMMARY_BYTES = 256
 _OMITTED = "\n… "
 LOG_HEADING = " Last lines of its log:"
 """Ends the first line of a message with a log."""
+_STYLES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+"""Sequences by which terminals set colors and move the cursor."""
+_NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+"""What YAML cannot hold: `kubectl get -o yaml` would fail for an object with any of these in its status."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +78,18 @@ def summarize(message: str) -> str:
     return shorten(message.partition("\n")[0].removesuffix(LOG_HEADING), _SUMMARY_BYTES)
 
 
-def shorten(message: str, limit: int = MESSAGE_BYTES) -> str:
-    """Cut a message to `limit` bytes of UTF-8, keeping its first line, which names the cause, and its end.
+def clean(message: str) -> str:
+    """Return a message as plain text: logs of pods are quoted in it, with whatever they contain."""
+    plain = _STYLES.sub("", message).replace("\r\n", "\n").replace("\r", "\n")
+    return _NO_TEXT.sub("\ufffd", plain)
 
-    The last lines of a log say most, but a long last line must not displace the cause.
+
+def shorten(message: str, limit: int = MESSAGE_BYTES) -> str:
+    """Return a message as plain text of at most `limit` bytes of UTF-8, with its first line and its end.
+
+    The first line names the cause. The last lines of a log say most, but a long last line must not displace the cause.
     """
+    message = clean(message)
     if len(message.encode(errors="replace")) <= limit:
         return message
     head, _, _ = message.partition("\n")

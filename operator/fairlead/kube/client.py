@@ -13,7 +13,7 @@ import orjson
 from fairlead.kube.config import load_config
 from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import Kind
-from fairlead.kube.transport import JSON, Object, Transport, check_status, iterate_lines
+from fairlead.kube.transport import APPLY, JSON, Object, Transport, check_status, iterate_lines
 
 Objects = list[Object]
 
@@ -166,7 +166,7 @@ class KubeClient(Transport):
         path = kind.path(meta.get("namespace"), meta["name"], subresource)
         params = {"fieldManager": FIELD_MANAGER, "force": "true"}
         accept = _METADATA if metadata_only else JSON
-        return await self.request("PATCH", kind, path, obj, "application/apply-patch+yaml", params, accept)
+        return await self.request("PATCH", kind, path, obj, APPLY, params, accept)
 
     async def create(
         self, kind: Kind, obj: Mapping[str, Any], namespace: str | None = None, metadata_only: bool = False

@@ -9,6 +9,7 @@ import aiohttp
 import orjson
 from aiohttp.abc import AbstractStreamWriter
 
+from fairlead.api.wire import escape_for_yaml
 from fairlead.kube.config import ClusterConfig
 from fairlead.kube.errors import ApiError, NotLeading
 from fairlead.kube.kinds import Kind
@@ -17,6 +18,7 @@ from fairlead.kube.retries import first_wait, is_transient, retrying
 Object = dict[str, Any]
 
 JSON = "application/json"
+APPLY = "application/apply-patch+yaml"
 _MAX_CONNECTIONS = 12
 """A TLS connection costs a handshake and 256 KiB, and more connections do not make a busy API server faster."""
 
@@ -65,7 +67,7 @@ class Transport:
 
         Raises ApiError for a status of 400 and above, and NotLeading for a write that may not start any more.
         """
-        data = None if body is None else orjson.dumps(body)
+        data = None if body is None else _encode(body, content_type)
 
         def check() -> None:
             if method != "GET" and not self.may_write():
@@ -111,6 +113,14 @@ class Transport:
             headers["Content-Type"] = content_type
         timeout = timeout or session.timeout
         return session.request(method, path, data=data, headers=headers, params=params, timeout=timeout)
+
+
+def _encode(body: Mapping[str, Any], content_type: str) -> bytes:
+    data = orjson.dumps(body)
+    if content_type != APPLY or (data.isascii() and b"\x7f" not in data):
+        return data
+    # such as in the log of a tenant's pod that a status quotes
+    return escape_for_yaml(data.decode()).encode()
 
 
 class _GuardedBody(aiohttp.BytesPayload):

@@ -76,6 +76,11 @@ def test_a_status_of_a_launcher_without_registrations_is_read() -> None:
 
 
 REJECTED = [
+    (
+        WRITTEN | {"progress": {"step": 1, "metrics": {"lo\x7fss": 1.0}}},
+        "progress.metrics.lo\x7fss.[key]: got 'lo\\x7fss', expected one line of text without control characters",
+        "a name that no status could have",
+    ),
     ("[" * 10_000, "/status: got invalid JSON", "too deep"),
     ("{", "/status: got invalid JSON", "cut off"),
     ("[]", "/status: got [], expected an object", "another type"),
@@ -105,6 +110,7 @@ SALVAGED = [
     ({"step": 3, "metrics": {"huge": 10**400}, "samplesPerSecond": 10**400}, {"step": 3, "metrics": {}}),
     ({"step": 3, "metrics": {"x" * 99: 1}}, {"step": 3, "metrics": {"x" * 64: 1.0}}),
     ({"step": 3, "metrics": [1]}, {"step": 3, "metrics": {}}),
+    ({"step": 3, "metrics": {"lo\x7fss": 1, "\x1b[1m": 2, "a\nb": 3, "€": 4}}, {"step": 3, "metrics": {"€": 4.0}}),
 ]
 
 

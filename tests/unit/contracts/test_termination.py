@@ -89,7 +89,7 @@ def test_the_kubelets_bytes_are_divided_with_room_for_a_sidecar() -> None:
 
 
 def test_a_success_report_that_is_too_long_drops_the_progress() -> None:
-    metrics = {f"{index:02}" + "\x01" * 60: 1e-300 for index in range(20)}
+    metrics = {f"{index:02}" + "😀" * 60: 1e-300 for index in range(20)}
     report = SUCCESS.model_copy(update={"progress": ProgressReport(step=1, metrics=metrics)})
     assert json.loads(encode_report(report)) == {"model": SUCCESS.to_json()["model"], "progress": None}
 

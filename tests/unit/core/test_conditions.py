@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
+import yaml
 from fairlead.core.conditions import DesiredCondition, Finding, merge_conditions, shorten, summarize
 from fairlead.core.model_deployment import phases as deployment_phases
 from fairlead.core.training_job import phases as job_phases
@@ -53,3 +54,18 @@ def test_every_phase_of_a_deployment_determines_every_condition(phase: deploymen
 def test_a_condition_of_an_earlier_phase_is_not_left_over() -> None:
     before = merge_conditions((), [DesiredCondition("Old", True, "R", "m")], 1, NOW)
     assert [c.type for c in merge_conditions(before, [DesiredCondition("New", True, "R", "m")], 1, NOW)] == ["New"]
+
+
+@pytest.mark.parametrize(
+    ("log", "plain"),
+    [
+        ("\x1b[1;31mred\x1b[0m \x1b[2K\x1b[?25l", "red "),
+        ("10 %\r20 %\r\ndone", "10 %\n20 %\ndone"),
+        ("tab\tend of line\n", "tab\tend of line\n"),
+        ("\x00\x07\x7f\x85\x9b\ud800\ufffe\uffff", "\ufffd" * 8),
+        ("█ é 😀 \u2028 \ufeff", "█ é 😀 \u2028 \ufeff"),
+    ],
+)
+def test_a_message_is_plain_text_that_yaml_can_hold(log: str, plain: str) -> None:
+    assert shorten(log) == plain
+    yaml.safe_dump(shorten(log))
