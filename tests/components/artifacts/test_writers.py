@@ -28,6 +28,7 @@ from fairlead_artifacts.claim import CLAIM_NAME, STALE_SECONDS, Claim, Stored
 from fairlead_artifacts.credentials import find_provider
 from fairlead_artifacts.errors import ClaimHeld
 from fairlead_artifacts.s3_store import S3Store
+from fairlead_artifacts.streams import Source
 from fairlead_artifacts.uri import Location
 
 publish_model = partial(publish, kind="model", producer="tests/1")
@@ -100,7 +101,7 @@ def test_a_writer_whose_files_are_invalid_leaves_no_claim(bucket: str, tmp_path:
     manifest = publish_model(source, f"{bucket}/elsewhere")
     (source / "a").write_bytes(b"changed")
     with pytest.raises(ArtifactError, match="as in the manifest"):
-        store.write(location, source, manifest, None)
+        store.write(location, Source(source), manifest, None)
     assert CLAIM_NAME not in names(f"{bucket}/v1")
 
 
