@@ -13,7 +13,6 @@ from fairlead.api.base import ObjectMeta, Resource, StatusModel
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus
 from fairlead.api.training_job import TrainingJob, TrainingJobStatus
 from fairlead.core.conditions import DesiredCondition, Finding, summarize, update_conditions
-from fairlead.core.managing import is_foreign
 from fairlead.core.model_deployment.plan import plan_model_deployment
 from fairlead.core.plan import Plan
 from fairlead.core.training_job.plan import plan_training_job
@@ -72,7 +71,7 @@ RECONCILERS = {
 async def reconcile(context: Context, key: Key) -> float | None:
     """Reconcile a resource; return the seconds until the next reconcile, or None."""
     stored = context.resources.get(key)
-    if stored is None or stored.deleting or _is_foreign(stored):
+    if stored is None or stored.deleting or stored.foreign:
         context.sources.reports.drop(key)
         context.sources.store.forget(key)
         context.sources.answers.forget(key)
@@ -83,11 +82,6 @@ async def reconcile(context: Context, key: Key) -> float | None:
         again = await _reconcile(context, reconciler, stored)
     metrics.RECONCILES.labels(key.kind, "done").inc()
     return again
-
-
-def _is_foreign(stored: StoredResource) -> bool:
-    """Return whether another controller runs the resource; a validated one is ours, which never changes."""
-    return stored.model is None and is_foreign(stored.load())
 
 
 async def _reconcile(context: Context, reconciler: _Reconciler, stored: StoredResource) -> float | None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from fairlead.core.managing import is_foreign
 from fairlead.kube.cache import Cache, Entry
 from fairlead.kube.kinds import Key, Kind
 from fairlead.kube.transport import Object
@@ -19,6 +20,8 @@ class StoredResource(Entry):
     """The object without managedFields."""
     deleting: bool
     """Whether it is being deleted."""
+    foreign: bool
+    """Whether another controller runs it."""
     model: Any = None
     """The validated object, kept while a reconcile is scheduled; None if it must be parsed from the JSON."""
 
@@ -69,4 +72,5 @@ def _read_resource(kind: Kind, obj: Object) -> StoredResource:
         version=int(meta["resourceVersion"]),
         json=orjson.dumps({**obj, "metadata": meta}),
         deleting="deletionTimestamp" in meta,
+        foreign=is_foreign(obj),
     )
