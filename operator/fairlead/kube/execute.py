@@ -1,7 +1,8 @@
 """Execution of plans. The response to each write is cached, so that the next plan sees it."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -96,12 +97,8 @@ class Writer:
             "metadata": meta,
             "status": status.model_dump(mode="json", by_alias=True, exclude_none=True),
         }
-        try:
+        with _conflicts():
             answer = await self.kube.apply(kind, body, "status", metadata_only=True)
-        except ApiError as error:
-            if error.reason == "Conflict":
-                raise StatusConflict(error.code, error.reason, error.message) from error
-            raise
         model = stored.model.model_copy(update={"status": status}) if stored.model else None
         stored.written(int(answer["metadata"]["resourceVersion"]), body["status"], model)
         return True
@@ -119,12 +116,8 @@ class Writer:
 
     async def _delete_expired(self, kind: Kind, stored: StoredResource) -> None:
         """Delete a resource; raises StatusConflict if it has changed, perhaps so that it is to be kept."""
-        try:
+        with _conflicts():
             await self.kube.delete(kind, stored.name, stored.namespace, uid=stored.uid, version=stored.version)
-        except ApiError as error:
-            if error.reason == "Conflict":
-                raise StatusConflict(error.code, error.reason, error.message) from error
-            raise
 
     async def _delete(self, deletion: Deletion, namespace: str) -> None:
         kind = CHILD_KINDS[deletion.kind]
@@ -180,3 +173,14 @@ class Writer:
             message = f"{kind.kind} {meta['name']} exists and has another owner; expected the name to be free"
             raise ApiError(409, NAME_TAKEN, message)
         return existing
+
+
+@contextmanager
+def _conflicts() -> Iterator[None]:
+    """Raise StatusConflict for a request that names a version of the resource which is not its current one."""
+    try:
+        yield
+    except ApiError as error:
+        if error.reason == "Conflict":
+            raise StatusConflict(error.code, error.reason, error.message) from error
+        raise
