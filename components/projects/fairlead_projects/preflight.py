@@ -10,6 +10,7 @@ from fairlead.cli.console import CommandError, colored, err, escape, out
 from fairlead.client import FairleadClient, NotFound
 from fairlead.core import names
 from fairlead.core.pod_defaults import restricted_pod_spec
+from fairlead.core.pod_status import STARTING, find_unscheduled
 from fairlead.core.training_job.images import check_program
 from fairlead.core.views import PodView
 
@@ -18,7 +19,6 @@ from fairlead_projects.code.objects import Object, Objects
 SECONDS = 600.0
 """How long an image may take to be pulled."""
 _POLL_SECONDS = 0.5
-_STARTING = (None, "ContainerCreating", "PodInitializing")
 
 
 def check(client: FairleadClient, objects: Objects) -> int:
@@ -88,7 +88,7 @@ def find_end(name: str, status: dict[str, Any]) -> dict[str, Any] | None:
     for container in [*init, *status.get("containerStatuses", [])]:
         state: dict[str, Any] = container.get("state", {})
         ended = "terminated" in state and container["name"] == TRAINER
-        if ended or state.get("waiting", {}).get("reason") not in _STARTING:
+        if ended or state.get("waiting", {}).get("reason") not in STARTING:
             return state
     if status.get("phase") == "Failed":  # evicted, or rejected by its node
         raise CommandError(f"pod {name} failed: {status.get('reason', 'Unknown')}: {status.get('message', '')}")
@@ -97,10 +97,8 @@ def find_end(name: str, status: dict[str, Any]) -> dict[str, Any] | None:
 
 def describe_wait(status: dict[str, Any]) -> str:
     """Return why a pod has no node; empty if it has one."""
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"the pod is not scheduled: {condition.get('message', condition.get('reason', ''))}"
-    return ""
+    condition = find_unscheduled(status)
+    return f"the pod is not scheduled: {condition.get('message', condition.get('reason', ''))}" if condition else ""
 
 
 @contextmanager

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from fairlead.api.group import API_VERSION
 from fairlead.client.errors import Denied, FairleadError, NotFound
 from fairlead.client.objects import Object, Objects
 from fairlead.client.waiting import conditions
+from fairlead.core.pod_status import find_unscheduled, find_waiting
 from fairlead.core.runbooks import find_runbook
 
 Level = Literal["ok", "warning", "problem"]
@@ -157,15 +158,13 @@ def find_explanation(obj: Object) -> Object | None:
 def _check_pod(pod: Object) -> Diagnosis | None:
     """Find why a pod is not scheduled or does not start."""
     name, status = pod["metadata"]["name"], pod.get("status", {})
-    for condition in status.get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            text = f"is not scheduled: {condition.get('message', condition.get('reason', ''))}"
-            return Diagnosis("problem", f"pod {name}", text, "Free or add nodes, or change what the workers request")
-    for container in [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]:
-        waiting: dict[str, Any] = container.get("state", {}).get("waiting") or {}
-        if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            text = f"container {container['name']}: {waiting['reason']}: {waiting.get('message', '')}"
-            return Diagnosis("problem", f"pod {name}", text, f"kubectl describe pod {name}")
+    if condition := find_unscheduled(status):
+        text = f"is not scheduled: {condition.get('message', condition.get('reason', ''))}"
+        return Diagnosis("problem", f"pod {name}", text, "Free or add nodes, or change what the workers request")
+    if found := find_waiting(status):
+        container, waiting = found
+        text = f"container {container}: {waiting['reason']}: {waiting.get('message', '')}"
+        return Diagnosis("problem", f"pod {name}", text, f"kubectl describe pod {name}")
     return None
 
 

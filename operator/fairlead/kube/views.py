@@ -7,12 +7,11 @@ from typing import Any
 import orjson
 
 from fairlead.core import names
+from fairlead.core.pod_status import find_unscheduled, find_waiting
 from fairlead.core.views import ChildView, PodView
 
 Object = dict[str, Any]
 
-_STARTING = ("ContainerCreating", "PodInitializing")
-"""Waiting reasons of a pod that starts normally."""
 _ENDED = ("Succeeded", "Failed")
 _DISRUPTIONS = ("Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated")
 """Reasons with which the kubelet or the control plane fails a pod, also where they set no condition."""
@@ -44,8 +43,8 @@ def view_pod(pod: Object) -> PodView:
         exit_code=result.get("exitCode"),
         ended=_time(ended.get("finishedAt")) if ended and decided else None,
         termination_message=result.get("message", ""),
-        waiting=_waiting(status, containers),
-        unscheduled=_unscheduled(status).get("reason", ""),
+        waiting=_waiting(status),
+        unscheduled=find_unscheduled(status).get("reason", ""),
         disruption=_disruption(status),
         restarts=sum(container.get("restartCount", 0) for container in containers),
         created=_time(meta.get("creationTimestamp")),
@@ -101,12 +100,6 @@ def _failure(status: Object, containers: list[Object]) -> Object:
     return {}
 
 
-def _unscheduled(status: Object) -> Object:
-    """Return the condition by which the scheduler says why a pod has no node; empty if it says nothing."""
-    conditions = status.get("conditions", [])
-    return next((c for c in conditions if c["type"] == "PodScheduled" and c["status"] == "False"), {})
-
-
 def _disruption(status: Object) -> str:
     """Return why the cluster ends a pod, from its condition DisruptionTarget or from its failure."""
     for condition in status.get("conditions", []):
@@ -117,13 +110,12 @@ def _disruption(status: Object) -> str:
     return ""
 
 
-def _waiting(status: Object, containers: list[Object]) -> str:
+def _waiting(status: Object) -> str:
     """Return why a pod does not start, or why it failed before its containers ran."""
-    for container in status.get("initContainerStatuses", []) + containers:
-        waiting = container.get("state", {}).get("waiting")
-        if waiting and waiting.get("reason") not in (*_STARTING, None):
-            return f"container {container['name']}: {waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
-    if condition := _unscheduled(status):
+    if found := find_waiting(status):
+        name, waiting = found
+        return f"container {name}: {waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+    if condition := find_unscheduled(status):
         return f"{condition.get('reason', '')}: {condition.get('message', '')}"
     if status.get("phase") == "Failed" and status.get("reason"):
         return f"{status['reason']}: {status.get('message', '')}"
