@@ -13,7 +13,8 @@ from rich.text import Text
 
 from fairlead.cli.console import escape, out, plain, style_of
 from fairlead.client import FairleadClient, NotFound, Unreachable
-from fairlead.client.waiting import find_condition
+from fairlead.client.diagnosis import find_explanation
+from fairlead.client.waiting import find_condition, is_finished
 
 Object = dict[str, Any]
 _KIND = "TrainingJob"
@@ -23,8 +24,6 @@ _LINE_SECONDS = 10.0
 _BAR, _SHORT_BAR = 24, 10
 _WIDE = 100
 """Characters of a terminal from which there is room for the long bar."""
-_EXPLAINING = ("Failed", "Blocked", "Suspended", "Restarting", "Running", "Succeeded")
-"""The conditions that explain a phase, the most important first."""
 Read = Callable[[], Sequence[Object]]
 
 
@@ -130,11 +129,6 @@ def describe_line(job: Object, everywhere: bool = False) -> str:
     return plain(" ".join(words))
 
 
-def is_finished(job: Object) -> bool:
-    """Return whether a job has succeeded or failed."""
-    return bool(find_condition(job, "Succeeded") or find_condition(job, "Failed"))
-
-
 def format_seconds(seconds: float | None) -> str:
     """Return a duration, such as 1h02m, 3m04s or 5s; empty for None."""
     if seconds is None:
@@ -198,12 +192,8 @@ def _explain(job: Object) -> str:
     """Return the first line of what explains a job's phase; nothing while it runs or once it has succeeded."""
     if job.get("status", {}).get("phase") in ("Running", "Succeeded"):
         return ""
-    known = {condition["type"]: condition for condition in job.get("status", {}).get("conditions", [])}
-    for type_ in _EXPLAINING:
-        condition = known.get(type_, {})
-        if condition.get("message") and (condition["status"] == "True" or type_ == "Running"):
-            return plain(f"{condition['reason']}: {condition['message'].splitlines()[0]}")
-    return ""
+    condition = find_explanation(job)
+    return plain(f"{condition['reason']}: {condition['message'].splitlines()[0]}") if condition else ""
 
 
 def _seconds_between(start: str | None, end: str | None) -> float | None:

@@ -11,7 +11,7 @@ from fairlead.client.connection import connect
 from fairlead.client.diagnosis import ClusterFacts, ResourceFacts, gather_cluster, gather_resource
 from fairlead.client.logs import LogLine, follow_logs, read_logs
 from fairlead.client.objects import Object, Objects, canonical_kind
-from fairlead.client.waiting import find_condition, reached, wait_until, wait_until_gone
+from fairlead.client.waiting import is_finished, reached, wait_until, wait_until_gone
 from fairlead.core import names
 
 R = TypeVar("R", bound=Resource)
@@ -155,8 +155,7 @@ class FairleadClient:
             return pods.read_log(self._connection.api, pod, follow, tail)
 
         def has_ended() -> bool:
-            job = self.objects.get(kind, name)
-            return any(find_condition(job, type_) for type_ in ("Succeeded", "Failed"))
+            return is_finished(self.objects.get(kind, name))
 
         if follow:
             list_pods = functools.partial(pods.list_pods, self.objects, kind, name)

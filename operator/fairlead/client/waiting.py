@@ -81,6 +81,11 @@ def find_condition(obj: Object, type_: str) -> Object | None:
     return None
 
 
+def is_finished(job: Object) -> bool:
+    """Return whether a training job has succeeded or failed."""
+    return any(find_condition(job, type_) for type_ in ("Succeeded", "Failed"))
+
+
 def _explaining(found: list[Object]) -> list[Object]:
     """Return the conditions that have a message, without the summaries of kstatus if there are others."""
     explained = [condition for condition in found if condition["message"]]
