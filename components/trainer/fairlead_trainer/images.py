@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-_NEEDED = {"horovod": ("horovod", "horovod==0.28.1"), "torchrun": ("torch", "torch")}
-"""The module that a backend's scripts import, and what to install for it."""
+from .backends import BACKENDS
+
 _PYTHON = re.compile(r"python[0-9.]*")
 _FIND = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None and 64)"
 _ABSENT = 64
@@ -18,18 +18,18 @@ _SECONDS = 30.0
 GUIDE = "docs/guides/bring-your-own.md"
 
 
-def find_problem(backend: str, command: Sequence[str]) -> str | None:
-    """Return what the image lacks and the line of its Dockerfile that adds it; None if nothing was found missing.
+def find_problem(name: str, command: Sequence[str]) -> str | None:
+    """Return what the image lacks for the backend of this name, and the line of its Dockerfile that adds it, or None.
 
     Only a command that starts Python is checked; it may be another one than the agent's.
     """
-    module, requirement = _NEEDED[backend]
+    backend = BACKENDS[name]
     python = shutil.which(command[0]) if _PYTHON.fullmatch(Path(command[0]).name) else None
-    if python is None or not _lacks(python, module):
+    if python is None or not _lacks(python, backend.module):
         return None
     return (
-        f"the image has no module {module!r} for {python}, which runs {' '.join(command)[:200]!r}; "
-        f"add to its Dockerfile: RUN pip install {requirement} (see {GUIDE})"
+        f"the image has no module {backend.module!r} for {python}, which runs {' '.join(command)[:200]!r}; "
+        f"add to its Dockerfile: RUN pip install {backend.requirement} (see {GUIDE})"
     )
 
 

@@ -70,6 +70,14 @@ class Backend(Protocol):
         """Begin a run in the launcher."""
 
     @property
+    def module(self) -> str:
+        """Return the module that its scripts import."""
+
+    @property
+    def requirement(self) -> str:
+        """Return what to install for that module."""
+
+    @property
     def elastic(self) -> bool:
         """Return whether members may come and go while its processes run."""
 

@@ -18,6 +18,7 @@ _CONNECT_SECONDS = 120
 class HorovodBackend:
     """Horovod 0.28 runs, of a fixed size or elastic ones."""
 
+    module, requirement = "horovod", "horovod==0.28.1"
     elastic = True
     notice_seconds = float(_CONNECT_SECONDS)
 

@@ -22,6 +22,7 @@ _PEER_LOST = (
 class TorchrunBackend:
     """Fixed-size runs of torch.distributed: rank 0 serves the store at a free port of its worker."""
 
+    module, requirement = "torch", "torch"
     elastic = False
     notice_seconds = 0.0
 
