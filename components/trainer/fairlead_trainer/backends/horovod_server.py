@@ -33,6 +33,46 @@ def total_limit(ranks: int) -> int:
     return _ALLOWANCE + _CONTEXTS * ranks * ranks * _ADDRESS
 
 
+class BoundedHandler(RendezvousHandler):  # type: ignore[misc, unused-ignore]
+    """Horovod's handler, which checks what it is asked first."""
+
+    server: "BoundedServer"
+
+    def do_GET(self) -> None:
+        if self._split() is None:
+            self.send_status_code(400)
+        else:
+            super().do_GET()
+
+    def do_HEAD(self) -> None:
+        """Reject what would serve the launcher's files: Horovod's handler is a file server's."""
+        self.send_status_code(501)
+
+    def do_PUT(self) -> None:
+        path, length = self._split(), self.headers.get("Content-Length") or ""
+        if path is None:
+            self.send_status_code(400)
+        elif not length.isdecimal():
+            self.send_status_code(411)
+        elif int(length) > self.server.value_limit:
+            self.send_status_code(413)
+        else:
+            value = self.rfile.read(int(length))
+            complete = len(value) == int(length)
+            self.send_status_code(400 if not complete else 200 if self.server.put(*path, value) else 507)
+
+    def do_DELETE(self) -> None:
+        if self._split() is None:
+            self.send_status_code(400)
+        else:
+            super().do_DELETE()
+            self.server.count()
+
+    def _split(self) -> tuple[str, str] | None:
+        parts = self.path.split("/")
+        return (parts[1], parts[2]) if len(parts) == 3 and len(self.path) <= _PATH_LIMIT else None
+
+
 class BoundedServer(RendezvousHTTPServer):  # type: ignore[misc, unused-ignore]
     """Horovod's server; other hosts than the workers get no answer."""
 
@@ -40,7 +80,7 @@ class BoundedServer(RendezvousHTTPServer):  # type: ignore[misc, unused-ignore]
     request_queue_size = 128
     server_bind = bind_without_lookup
 
-    handler: type[RendezvousHandler]
+    handler: type[RendezvousHandler] = BoundedHandler
 
     def __init__(self, address: str, arrived: Callable[[MemberId, int, bool], None]) -> None:
         super().__init__((address, 0), self.handler, 0)
@@ -85,46 +125,3 @@ class BoundedServer(RendezvousHTTPServer):  # type: ignore[misc, unused-ignore]
         """Compute the used bytes again, after Horovod has deleted values."""
         with self.cache_lock:
             self.used = sum(len(value) + _KEY_OVERHEAD for values in self.cache.values() for value in values.values())
-
-
-class BoundedHandler(RendezvousHandler):  # type: ignore[misc, unused-ignore]
-    """Horovod's handler, which checks what it is asked first."""
-
-    server: BoundedServer
-
-    def do_GET(self) -> None:
-        if self._split() is None:
-            self.send_status_code(400)
-        else:
-            super().do_GET()
-
-    def do_HEAD(self) -> None:
-        """Reject what would serve the launcher's files: Horovod's handler is a file server's."""
-        self.send_status_code(501)
-
-    def do_PUT(self) -> None:
-        path, length = self._split(), self.headers.get("Content-Length") or ""
-        if path is None:
-            self.send_status_code(400)
-        elif not length.isdecimal():
-            self.send_status_code(411)
-        elif int(length) > self.server.value_limit:
-            self.send_status_code(413)
-        else:
-            value = self.rfile.read(int(length))
-            complete = len(value) == int(length)
-            self.send_status_code(400 if not complete else 200 if self.server.put(*path, value) else 507)
-
-    def do_DELETE(self) -> None:
-        if self._split() is None:
-            self.send_status_code(400)
-        else:
-            super().do_DELETE()
-            self.server.count()
-
-    def _split(self) -> tuple[str, str] | None:
-        parts = self.path.split("/")
-        return (parts[1], parts[2]) if len(parts) == 3 and len(self.path) <= _PATH_LIMIT else None
-
-
-BoundedServer.handler = BoundedHandler
