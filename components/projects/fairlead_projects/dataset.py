@@ -17,11 +17,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from fairlead_projects.data.survey import FORMATS, Format, Survey, survey
-from fairlead_projects.explaining import explained
+from fairlead_projects.explaining import RETRY_SECONDS, explained
 
 PRODUCER = "fairlead-dataset/0.1.0"
-_RETRY_SECONDS = 10.0
-"""Somebody waits at the terminal, and can try again."""
 _MAX_LISTED = 12
 _EXAMPLES = """
 Examples:
@@ -99,7 +97,7 @@ def _publish(found: Survey, uri: str) -> Manifest:
 
         return publish_artifact(
             found.root, uri, kind="dataset", producer=PRODUCER, parameters=found.facts,
-            files=found.sizes, on_bytes=show, retry_seconds=_RETRY_SECONDS,
+            files=found.sizes, on_bytes=show, retry_seconds=RETRY_SECONDS,
         )  # fmt: skip
 
 

@@ -8,6 +8,9 @@ from fairlead.cli import console
 from fairlead.cli.console import CommandError
 from fairlead_artifacts import ArtifactError
 
+RETRY_SECONDS = 10.0
+"""How long a store may be unavailable before a command says so: the user waits at the terminal and can try again."""
+
 
 @contextmanager
 def explained() -> Iterator[None]:

@@ -11,10 +11,9 @@ from pathlib import Path
 from fairlead_artifacts import JsonValue, open_regular, publish
 
 from fairlead_projects.code.files import CodeFiles
+from fairlead_projects.explaining import RETRY_SECONDS
 
 PRODUCER = "fairlead-train/0.1.0"
-_RETRY_SECONDS = 10.0
-"""Somebody waits at the terminal, and can try again."""
 _CHUNK = 1 << 20
 
 
@@ -24,7 +23,7 @@ def publish_code(uri: str, files: CodeFiles) -> str:
     with _without_links(files) as root:
         manifest = publish(
             root, uri, kind="code", producer=PRODUCER, parameters=parameters, files=files.paths,
-            retry_seconds=_RETRY_SECONDS,
+            retry_seconds=RETRY_SECONDS,
         )  # fmt: skip
     return manifest.digest
 
