@@ -111,13 +111,12 @@ TRAINING: dict[str, Runbook] = {
         "The cluster took pods away more often than `disruptionLimit` allows.",
         "Look at why (the message names the last reason), and raise the limit or the job's priority.",
     ),
-    "Unsupported": Runbook("A field is not supported by this version.", "Remove the field that the message names."),
     "ModelMissing": Runbook(
         "The workers succeeded, but the model that `spec.model` asks for was not published.",
         "Rank 0 must write to `$FAIRLEAD_MODEL_DIR`.",
     ),
     "ReportMalformed": Runbook(
-        "The launcher's last words cannot be parsed.",
+        "The launcher's report cannot be parsed.",
         "Use a trainer image, or wheels, of the operator's version.",
     ),
     "LauncherFailed": Runbook("The launcher ended without a report.", "Read `fairlead logs JOB --launcher`."),
@@ -174,7 +173,7 @@ SERVING: dict[str, Runbook] = {
     "URINotAllowed": TRAINING["URINotAllowed"],
     "ServiceAccountNotAllowed": TRAINING["ServiceAccountNotAllowed"],
     "Rejected": TRAINING["Rejected"],
-    "Unsupported": TRAINING["Unsupported"],
+    "Unsupported": Runbook("A field is not supported by this version.", "Remove the field that the message names."),
 }
 
 

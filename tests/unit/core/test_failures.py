@@ -39,11 +39,11 @@ def stopped(code: int) -> tuple[PodView, ...]:
     [
         ("it was evicted", pods(phase="Failed", disruption="Evicted: x"), EXITED, True, DISRUPTED),
         ("it was preempted before it ran", pods(phase="Failed", disruption="Preempting: x"), EXITED, False, DISRUPTED),
-        ("somebody deletes it", pods(deleting=True), EXITED, True, DISRUPTED),
+        ("a user deletes it", pods(deleting=True), EXITED, True, DISRUPTED),
         ("its pod is gone", pods()[:2], EXITED, True, LOST),
         ("its pod is gone and the launcher says so", pods()[:2], SILENT, True, LOST),
         ("it is silent, and its container has not ended", pods(), SILENT, True, LOST),
-        ("somebody deletes it before all ran", pods(deleting=True), Finding("LauncherFailed", "x"), False, DISRUPTED),
+        ("a user deletes it before all ran", pods(deleting=True), Finding("LauncherFailed", "x"), False, DISRUPTED),
         ("the launcher's node is lost", stopped(143), LEFT, True, NOT_FINISHED),
         ("a hang while a pod is taken away", pods(disruption="DeletionByTaintManager: x"), HUNG, True, DISRUPTED),
     ],
