@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from fairlead.api.base import ArtifactRef
-from fairlead.api.training_job import ElasticStatus, Progress, TrainingJob
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import ElasticStatus, Progress
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding, merge_conditions
 from fairlead.core.plan import Plan

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from fairlead.api.training_job import Progress, TrainingJob
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import Progress
 from fairlead.core import names
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.observed import Launcher, LauncherReport, ObservedJob

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
-from fairlead.api.training_job import TrainingJob, TrainingJobStatus
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import TrainingJobStatus
 from fairlead.core import names
 from fairlead.core.conditions import Finding, is_true
 from fairlead.core.plan import Plan

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from fairlead.api.training_job import TrainingJob, TrainingJobStatus
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import TrainingJobStatus
 from fairlead.core import names
 from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from fairlead.api.base import ObjectMeta, Resource, StatusModel
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus
-from fairlead.api.training_job import TrainingJob, TrainingJobStatus
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import TrainingJobStatus
 from fairlead.core.conditions import DesiredCondition, Finding, summarize, update_conditions
 from fairlead.core.model_deployment.plan import plan_model_deployment
 from fairlead.core.plan import Plan

@@ -19,7 +19,7 @@ from fairlead_contracts.environment import LAUNCHER_PORT
 from fairlead_contracts.launcher_status import PATH as STATUS_PATH
 from fairlead_contracts.launcher_status import LauncherStatus
 
-from fairlead.api.training_job import ElasticStatus, Progress
+from fairlead.api.training_job_status import ElasticStatus, Progress
 from fairlead.core.training_job.observed import Launcher, LauncherReport
 from fairlead.kube.kinds import Key
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fairlead.api.training_job import ElasticStatus, Progress
+from fairlead.api.training_job_status import ElasticStatus, Progress
 from fairlead.kube.reports import parse_report
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.launcher_status import MAX_NAMED, ElasticRun, LauncherStatus, ReadyWorkers, Registration

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from fairlead.api.training_job import MAX_REPLACED, Progress, TrainingJob
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import MAX_REPLACED, Progress
 from fairlead.core.conditions import Finding, merge_conditions
 from fairlead.core.settings import Settings
 from fairlead.core.training_job import phases

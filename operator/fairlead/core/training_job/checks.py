@@ -14,7 +14,8 @@ from fairlead_contracts.termination import (
     read_report,
 )
 
-from fairlead.api.training_job import TrainingJob, TrainingJobStatus
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import TrainingJobStatus
 from fairlead.core import names
 from fairlead.core.conditions import LOG_HEADING, Finding, format_time, is_true, transition_time
 from fairlead.core.settings import Settings

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 from fairlead_contracts.termination import STOPPED_CODE
 
-from fairlead.api.training_job import MAX_REPLACED, ReplacedWorker, TrainingJob
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import MAX_REPLACED, ReplacedWorker
 from fairlead.core import names
 from fairlead.core.children import Object
 from fairlead.core.conditions import Finding, format_time

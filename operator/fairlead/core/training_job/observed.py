@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fairlead.api.base import ArtifactRef
-from fairlead.api.training_job import ElasticStatus, Progress
+from fairlead.api.training_job_status import ElasticStatus, Progress
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
 from fairlead.core.views import PodView

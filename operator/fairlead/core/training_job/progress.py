@@ -8,7 +8,8 @@ proves nothing, and a step that moved but waits for its turn to be written is no
 
 from datetime import datetime, timedelta
 
-from fairlead.api.training_job import Progress, TrainingJob, TrainingJobStatus
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import Progress, TrainingJobStatus
 from fairlead.core.conditions import Finding, format_time, is_true, transition_time
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.observed import ObservedJob

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from fairlead.api.training_job import MAX_REPLACED, ElasticStatus, TrainingJob
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import MAX_REPLACED, ElasticStatus
 from fairlead.core.conditions import is_true
 from fairlead.core.plan import Event, Plan, delete_pods
 from fairlead.core.settings import Settings

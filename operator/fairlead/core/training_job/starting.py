@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from fairlead.api.training_job import TrainingJob, TrainingJobStatus
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import TrainingJobStatus
 from fairlead.core.conditions import Finding
 from fairlead.core.plan import Plan
 from fairlead.core.training_job.build import build_key_secret

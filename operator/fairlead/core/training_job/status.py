@@ -6,7 +6,8 @@ from typing import Any
 from fairlead_contracts.termination import SuccessReport
 
 from fairlead.api.base import ArtifactRef
-from fairlead.api.training_job import Progress, TrainingJob, TrainingJobStatus, WorkerCounts
+from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import Progress, TrainingJobStatus, WorkerCounts
 from fairlead.core import names
 from fairlead.core.conditions import Finding, format_time, is_true, merge_conditions, observe_generation
 from fairlead.core.settings import Settings
