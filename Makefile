@@ -16,6 +16,8 @@ endif
 PURE := $(shell $(LIST) pure)
 # every distribution's folder, as a PYTHONPATH
 SOURCES := operator:cluster:edge-runtime:pipelines:$(subst $() ,:,$(wildcard components/*))
+# the graph server's protocol buffers, of which `make generate` makes Python
+PROTOCOLS := components/graph-server/fairlead_graph/protocols
 COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help
@@ -82,12 +84,13 @@ verify: setup ## Lint, types, layers, generated files
 	    echo "mypy $$packages"; MYPYPATH=$$path $(VENV)/mypy --python-executable "$$python" $$packages; \
 	done
 	@$(MAKE) --no-print-directory generate
-	@git diff --exit-code --stat -- manifests charts docs || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }
+	@git diff --exit-code --stat -- manifests charts docs $(PROTOCOLS) || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }
 
 .PHONY: generate
-generate: $(READY) ## Regenerate CRDs, RBAC, compiled pipelines and the table of components
+generate: $(READY) ## Regenerate CRDs, RBAC, compiled pipelines and protocol buffers, the table of components
 	@$(VENV)/python -m fairlead.codegen
 	@$(LIST) document
+	@cd $(PROTOCOLS) && "$(CURDIR)/$(VENV)/python" -m grpc_tools.protoc -I. --python_out=. open_inference.proto
 	@"$(FAIRLEAD_HOME)/bin/fairlead-pipelines" compile --out manifests/pipelines
 
 .PHONY: golden

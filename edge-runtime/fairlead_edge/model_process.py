@@ -12,7 +12,7 @@ import orjson
 from fairlead_contracts.edge_bundle import BundleDescription
 from fairlead_serving.bodies import dump_json
 from fairlead_serving.child import LoadFailed, Reply, Report, run_child
-from fairlead_serving.errors import ServingError
+from fairlead_serving.errors import Code, ServingError
 
 from .bundle import Bundle
 from .errors import InvalidBundle
@@ -57,9 +57,9 @@ class BundleModel:
                 response = await asyncio.to_thread(self._runtime.infer, body, options, self._limit)
             finally:
                 timer.cancel()
-            return {"status": 200}, dump_json(response, self._limit)
+            return {"code": Code.OK}, dump_json(response, self._limit)
         except ServingError as error:
-            return {"status": error.status}, orjson.dumps({"error": str(error)})
+            return {"code": error.code, "reason": error.reason, "error": str(error)}, b""
 
     async def close(self) -> None:
         """Do nothing: the session needs no closing."""

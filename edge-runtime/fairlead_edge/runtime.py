@@ -72,7 +72,7 @@ class Runtime:
             with np.errstate(all="ignore"):
                 prepared = (values * preprocessing.scale + preprocessing.offset).astype(values.dtype)
             outputs = self._run(prepared, options)
-            return build_response(self.name, self._name_outputs(outputs), request, max_bytes)
+            return build_response(self.name, self._name_outputs(outputs), request, max_bytes).document
         except AnswerError as error:
             raise Unprocessable(str(error)) from None
         except ContractError as error:

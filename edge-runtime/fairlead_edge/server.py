@@ -5,9 +5,10 @@ import logging
 import sys
 from typing import Any
 
-from fairlead_serving.errors import NotReady, Overloaded, ServingError
+from fairlead_serving.data_plane import DataPlane
+from fairlead_serving.errors import ServingError
 from fairlead_serving.limits import Limits
-from fairlead_serving.messages import RETRY_AFTER, Request, Response, json_response
+from fairlead_serving.messages import HTTP_STATUS, Request, Response, json_response
 from fairlead_serving.server import Server
 from fairlead_serving.supervisor import CannotServe, ModelProcess
 
@@ -24,7 +25,9 @@ DEFAULTS = Limits(drain_seconds=0.5, max_connections=256, max_connections_per_cl
 async def serve(bundle: Bundle, threads: int, address: str, port: int, limits: Limits) -> None:
     """Serve a bundle until SIGTERM; raise InvalidBundle if it cannot be served."""
     process = _build_process(bundle, threads, limits)
-    server = Server(App(bundle, process, limits), limits)
+    plane = DataPlane(bundle.description.name, bundle.digest, limits.max_in_flight)
+    plane.process = process
+    server = Server(App(plane), limits)
     running = asyncio.create_task(_run(process, server))
     _log.info("serving %s on http://%s:%d", bundle.description.name, address, port)
     try:
@@ -50,13 +53,10 @@ async def describe(bundle: Bundle, limits: Limits) -> bytes:
 
 
 class App:
-    """The application; it responds from the start, also while the model process is replaced."""
+    """The HTTP application."""
 
-    def __init__(self, bundle: Bundle, process: ModelProcess, limits: Limits) -> None:
-        self._name, self._version = bundle.description.name, bundle.digest
-        self._process, self._max_in_flight = process, limits.max_in_flight
-        self._in_flight = 0
-        self._draining = False
+    def __init__(self, plane: DataPlane) -> None:
+        self._plane = plane
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -66,50 +66,42 @@ class App:
             if request.method == "POST":
                 return await self._post(request)
         except ServingError as error:
-            return json_response({"error": str(error)}, error.status)
+            return json_response({"error": str(error)}, HTTP_STATUS[error.code])
         return json_response({"error": f"method {request.method}: expected GET, HEAD or POST"}, 405, _ALLOW)
 
     def drain(self) -> None:
         """Become unready."""
-        self._draining = True
+        self._plane.drain()
 
     def give_up(self) -> None:
         """Fail the requests in flight."""
-        self._process.close()
+        self._plane.give_up()
 
     def _get(self, path: str) -> Response:
         model = self._strip(path)
         if path == "/v2/health/live":
             return json_response({"live": True})
         if path == "/v2/health/ready" or model == "/ready":
-            reason = "draining" if self._draining else self._process.unready
+            reason = self._plane.unready
             document: dict[str, Any] = {"ready": reason is None}
             return json_response(document if reason is None else {**document, "reason": reason}, 503 if reason else 200)
         if path in ("/v2", "/v2/"):
             return json_response({"name": "fairlead-edge", "version": __version__, "extensions": []})
         if model == "":
-            if self._process.facts is None:
-                raise NotReady(f"not ready: {self._process.unready}")
-            return Response(self._process.facts[1])
+            return Response(self._plane.describe())
         return json_response({"error": f"path {path}: not found"}, 404)
 
     async def _post(self, request: Request) -> Response:
         if self._strip(request.path) != "/infer":
-            problem = f"path {request.path}: expected /v2/models/{self._name}/infer"
+            problem = f"path {request.path}: expected /v2/models/{self._plane.model}/infer"
             return json_response({"error": problem}, 404)
-        if self._in_flight >= self._max_in_flight:
-            raise Overloaded(f"{self._in_flight} requests are in flight, the maximum; retry later")
-        self._in_flight += 1
-        try:
-            head, content = await self._process.call({}, request.body)
-        finally:
-            self._in_flight -= 1
-        return Response(content, head["status"], headers=[RETRY_AFTER] if head["status"] == 503 else [])
+        _, content = await self._plane.infer("v2", {}, request.body)
+        return Response(content)
 
     def _strip(self, path: str) -> str | None:
         """Return what follows /v2/models/{model}[/versions/{version}]; None for other paths."""
-        model = f"/v2/models/{self._name}"
-        for prefix in (f"{model}/versions/{self._version}", model):
+        model = f"/v2/models/{self._plane.model}"
+        for prefix in (f"{model}/versions/{self._plane.version}", model):
             rest = path.removeprefix(prefix)
             if rest != path and (not rest or rest.startswith("/")):
                 return rest

@@ -72,6 +72,11 @@ def scale(factor: float, shape: Sequence[int | str], datatype: str = "FP32", ops
     )
 
 
+def identity(datatype: str, shape: Sequence[int | str]) -> bytes:
+    """Return a model that answers with its input: `x` becomes `y`."""
+    return model([node("Identity", ["x"], ["y"])], [("x", datatype, shape)], [("y", datatype, shape)])
+
+
 def linear(weights: Mapping[str, np.ndarray], rows: int | str = "batch") -> bytes:
     """Return a model `logits = input @ w + b`."""
     size, classes = weights["w"].shape

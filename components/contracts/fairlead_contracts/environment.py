@@ -206,3 +206,5 @@ class GraphServerEnvironment(Environment):
     """Maximum size of the report in bytes; less than the default if the pod has many containers."""
     bind_address: str = Field("0.0.0.0", alias="FAIRLEAD_BIND_ADDRESS", max_length=64)
     """The address that the server binds."""
+    grpc_port: Annotated[int | None, BeforeValidator(_integer(1, 65535))] = Field(None, alias="FAIRLEAD_GRPC_PORT")
+    """The port of the Open Inference Protocol over gRPC; no gRPC without it."""

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .binary import BinaryData, read_tensor, write_tensor
 from .errors import ContractError, Words
 from .json_arrays import flatten_json, parse_array
-from .signature import MAX_DIMS
-from .tensors import DTYPES, Array, TensorSpec, check_tensor, datatype_of
+from .request_tensors import MAX_NAME, MAX_TENSORS, RequestTensors
+from .tensors import Array, TensorSpec, datatype_of
 
-MAX_TENSORS, MAX_NAME = 256, 1024
-_BINARY = "binary_data_size"
+_BINARY, _AS_BINARY, _ALL_AS_BINARY = "binary_data_size", "binary_data", "binary_data_output"
 _MIN_VALUE_BYTES = 4
 """A value and its comma in JSON, on average at least."""
 
@@ -30,21 +30,42 @@ class InferenceRequest(NamedTuple):
     """The names of the requested outputs; all outputs if empty."""
     id: str | None
     """The request's id, repeated in the response."""
+    binary: bool = False
+    """Whether outputs are wanted as bytes, unless `formats` says otherwise."""
+    formats: Mapping[str, bool] = {}
+    """Whether an output of this name is wanted as bytes."""
+
+
+class InferenceResponse(NamedTuple):
+    """A response: the JSON document, and the bytes after it of the outputs that were wanted as bytes."""
+
+    document: dict[str, Any]
+    binary: Sequence[bytes] = ()
 
 
 def parse_request(
-    document: Any, inputs: Sequence[TensorSpec] | None, outputs: Sequence[str] | None
+    document: Any,
+    inputs: Sequence[TensorSpec] | None,
+    outputs: Sequence[str] | None,
+    binary: BinaryData | None = None,
 ) -> InferenceRequest:
-    """Parse a request for a model with these inputs and outputs, or None if unknown; raise ContractError."""
+    """Parse a request for a model with these inputs and outputs, or None if unknown; raise ContractError.
+
+    `binary` is what follows the JSON header, for servers that accept binary tensors.
+    """
     if not isinstance(document, dict):
         raise ContractError("body", document, "a JSON object with inputs")
     request_id = document.get("id")
     if "id" in document and not (isinstance(request_id, str) and len(request_id) <= MAX_NAME):
         raise ContractError("id", request_id, f"a string of at most {MAX_NAME} characters")
-    if not isinstance(document.get("parameters", {}), dict):
-        raise ContractError("parameters", document["parameters"], "an object")
-    requested = _parse_outputs(document.get("outputs", []), outputs)
-    return InferenceRequest(_parse_inputs(document.get("inputs"), inputs), requested, request_id)
+    as_binary = _parse_flag(document, _ALL_AS_BINARY, "")
+    requested, formats = _parse_outputs(document.get("outputs", []), outputs)
+    if binary is None and (as_binary or any(formats.values())):
+        raise ContractError("parameters", Words("outputs as binary data"), "outputs as JSON")
+    tensors = _parse_inputs(document.get("inputs"), inputs, binary)
+    if binary is not None:
+        binary.check_end()
+    return InferenceRequest(tensors, requested, request_id, bool(as_binary), formats)
 
 
 class AnswerError(ContractError):
@@ -53,21 +74,51 @@ class AnswerError(ContractError):
 
 def build_response(
     model: str, outputs: Mapping[str, Array], request: InferenceRequest, max_bytes: int = 64 << 20
-) -> dict[str, Any]:
+) -> InferenceResponse:
     """Return the response to a request, with `data` as flat arrays or lists of str; raise ContractError or AnswerError.
 
     `outputs` are all outputs of the model; a requested output that is not among them is an error of the request.
     """
-    for name in request.outputs:
-        if name not in outputs:
-            raise ContractError("outputs", name, f"one of {', '.join(outputs)}")
-    chosen = {name: outputs[name] for name in request.outputs or outputs}
-    check_answer(chosen, max_bytes)
-    tensors = [build_tensor(name, array) for name, array in chosen.items()]
+    chosen = choose_outputs(outputs, request.outputs)
+    raw = {name for name in chosen if request.formats.get(name, request.binary)}
+    check_answer({name: array for name, array in chosen.items() if name not in raw}, max_bytes)
+    binary = _encode({name: array for name, array in chosen.items() if name in raw}, max_bytes)
+    tensors = [
+        describe_tensor(name, array) | {"parameters": {_BINARY: len(binary[name])}}
+        if name in raw
+        else build_tensor(name, array)
+        for name, array in chosen.items()
+    ]
     response: dict[str, Any] = {"model_name": model, "outputs": tensors}
     if request.id is not None:
         response["id"] = request.id
-    return response
+    return InferenceResponse(response, list(binary.values()))
+
+
+def choose_outputs(outputs: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
+    """Return the outputs of these names, or all if there are none; raise ContractError."""
+    for index, name in enumerate(names):
+        if name not in outputs:
+            raise ContractError("outputs", name, f"one of {', '.join(outputs)}")
+        if name in names[:index]:
+            raise ContractError(f"outputs[{index}].name", name, "unique names")
+    return {name: outputs[name] for name in names or outputs}
+
+
+def _encode(outputs: Mapping[str, Array], max_bytes: int) -> dict[str, bytes]:
+    """Return the outputs' bytes; raise AnswerError, before they are built, if they are too many."""
+    check_size(outputs, max_bytes)
+    return {name: write_tensor(array) for name, array in outputs.items()}
+
+
+def check_size(outputs: Mapping[str, Array], max_bytes: int) -> None:
+    """Raise AnswerError if the outputs have more bytes; of texts, as many as UTF-8 could need."""
+    size = sum(
+        sum(4 + 4 * len(value) for value in array.flat) if array.dtype == object else array.nbytes
+        for array in outputs.values()
+    )
+    if size > max_bytes:
+        raise AnswerError("outputs", Words(f"{size} bytes"), f"at most {max_bytes}")
 
 
 def check_answer(outputs: Mapping[str, Array], max_bytes: int) -> None:
@@ -88,67 +139,68 @@ def check_answer(outputs: Mapping[str, Array], max_bytes: int) -> None:
 def build_tensor(name: str, array: Array) -> dict[str, Any]:
     """Return a tensor in V2's format, with flat `data`."""
     data: Any = array.ravel().tolist() if array.dtype == object else array.ravel()
-    return {"name": name, "datatype": datatype_of(array), "shape": list(array.shape), "data": data}
+    return {**describe_tensor(name, array), "data": data}
 
 
-def _parse_outputs(outputs: Any, known: Sequence[str] | None) -> list[str]:
+def describe_tensor(name: str, array: Array) -> dict[str, Any]:
+    """Return a tensor in V2's format, without its data."""
+    return {"name": name, "datatype": datatype_of(array), "shape": list(array.shape)}
+
+
+def _parse_flag(value: Mapping[str, Any], name: str, at: str) -> bool | None:
+    """Return a flag among the parameters, or None."""
+    parameters = value.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise ContractError(f"{at}parameters", parameters, "an object")
+    flag = parameters.get(name)
+    if flag is not None and not isinstance(flag, bool):
+        raise ContractError(f"{at}parameters.{name}", flag, "true or false")
+    return flag
+
+
+def _parse_outputs(outputs: Any, known: Sequence[str] | None) -> tuple[list[str], dict[str, bool]]:
+    """Return the names of the requested outputs, and which are wanted as bytes, or not, by name."""
     if not isinstance(outputs, list) or len(outputs) > MAX_TENSORS:
         raise ContractError("outputs", outputs, f"a list of at most {MAX_TENSORS}")
-    names = []
+    names, formats = [], {}
     for index, output in enumerate(outputs):
         name = output.get("name") if isinstance(output, dict) else output
         if not isinstance(name, str) or (known is not None and name not in known):
             raise ContractError(f"outputs[{index}].name", name, f"one of {', '.join(known)}" if known else "a name")
         if name in names:
             raise ContractError(f"outputs[{index}].name", name, "unique names")
+        if isinstance(output, dict) and (flag := _parse_flag(output, _AS_BINARY, f"outputs[{index}].")) is not None:
+            formats[name] = flag
         names.append(name)
-    return names
+    return names, formats
 
 
-def _parse_inputs(inputs: Any, specs: Sequence[TensorSpec] | None) -> dict[str, Array]:
+def _parse_inputs(inputs: Any, specs: Sequence[TensorSpec] | None, binary: BinaryData | None) -> dict[str, Array]:
     if not isinstance(inputs, list) or not inputs:
         raise ContractError("inputs", inputs, "a list of at least one tensor")
-    if len(inputs) > MAX_TENSORS:
-        raise ContractError("inputs", Words(f"{len(inputs)} tensors"), f"at most {MAX_TENSORS}")
-    known = {spec.name: spec for spec in specs} if specs is not None else None
-    symbols: dict[str, tuple[int, str]] = {}
-    tensors: dict[str, Array] = {}
+    tensors = RequestTensors(len(inputs), specs)
     for index, value in enumerate(inputs):
         at = f"inputs[{index}]"
-        name = _parse_name(value, at, tensors, known)
-        tensors[name] = _parse_tensor(value, at, known[name] if known else None, symbols)
-    for name in known or ():
-        if name not in tensors:
-            raise ContractError("inputs", Words(f"{len(inputs)} without {name}"), f"all of {', '.join(known or ())}")
-    return tensors
+        if not isinstance(value, dict):
+            raise ContractError(at, value, "an object with name, datatype, shape and data")
+        name = tensors.check_name(value.get("name"), f"{at}.name")
+        parameters = value.get("parameters", {})
+        if not isinstance(parameters, dict) or (binary is None and _BINARY in parameters):
+            expected = "an object" if binary else f"an object without {_BINARY}: only JSON tensors are supported"
+            raise ContractError(f"{at}.parameters", parameters, expected)
+        tensors.check_type(name, value.get("datatype"), value.get("shape"), at)
+        tensors.add(name, _parse_data(value, at, parameters, binary))
+    return tensors.finish()
 
 
-def _parse_name(value: Any, at: str, seen: Mapping[str, Array], known: Mapping[str, TensorSpec] | None) -> str:
-    name = value.get("name") if isinstance(value, dict) else None
-    if not isinstance(name, str) or name in seen or len(name) > MAX_NAME or (known is not None and name not in known):
-        duplicate = isinstance(name, str) and name in seen
-        expected = "unique names" if duplicate else f"one of {', '.join(known)}" if known else "a name"
-        raise ContractError(f"{at}.name" if isinstance(value, dict) else at, name or value, expected)
-    return name
-
-
-def _parse_tensor(
-    value: dict[str, Any], at: str, spec: TensorSpec | None, symbols: dict[str, tuple[int, str]]
-) -> Array:
-    datatype, shape, parameters = value.get("datatype"), value.get("shape"), value.get("parameters", {})
-    if not isinstance(datatype, str) or datatype not in DTYPES:
-        raise ContractError(f"{at}.datatype", datatype, f"one of {', '.join(DTYPES)}")
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
-        raise ContractError(f"{at}.shape", shape, "a list of sizes")
-    if len(shape) > MAX_DIMS:
-        raise ContractError(f"{at}.shape", Words(f"{len(shape)} dimensions"), f"at most {MAX_DIMS}")
-    if not isinstance(parameters, dict) or _BINARY in parameters:
-        raise ContractError(
-            f"{at}.parameters", parameters, f"an object without {_BINARY}: only JSON tensors are supported"
-        )
-    if spec is not None:
-        # Check this before the data, so that the message names the cause instead of a consequence.
-        check_tensor(spec, datatype, shape, f"{at}.", symbols)
+def _parse_data(value: dict[str, Any], at: str, parameters: dict[str, Any], binary: BinaryData | None) -> Array:
+    """Return the data of a tensor whose data type and shape are checked."""
+    datatype, shape = value["datatype"], value["shape"]
+    if binary is not None and _BINARY in parameters:
+        if "data" in value:
+            raise ContractError(f"{at}.data", Words("data"), f"none next to {_BINARY}")
+        data = binary.take(parameters[_BINARY], f"{at}.parameters.{_BINARY}")
+        return read_tensor(data, shape, datatype, at)
     values, nested = flatten_json(value.get("data"), f"{at}.data")
     if len(nested) > 1 and nested != shape and math.prod(nested) == math.prod(shape):
         raise ContractError(f"{at}.data", Words(f"lists of shape {nested}"), f"shape {shape}, or one flat list")

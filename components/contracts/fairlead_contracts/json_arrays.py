@@ -35,8 +35,8 @@ def flatten_json(data: Any, at: str) -> tuple[list[Any], list[int]]:
     return values, shape
 
 
-def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str) -> Array:
-    """Build an array of a V2 data type from flat values."""
+def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str, finite: bool = True) -> Array:
+    """Build an array of a V2 data type from flat values; `finite` for a format that has no others."""
     dtype = DTYPES[datatype]
     if len(shape) > MAX_DIMS:  # before the product, whose cost grows with the square of their number
         raise ContractError(at, Words(f"{len(shape)} dimensions"), f"at most {MAX_DIMS}")
@@ -51,7 +51,7 @@ def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str)
             array = np.array(values, dtype=dtype)
     except OverflowError:
         array = None
-    if array is None or (dtype.kind == "f" and not np.isfinite(array).all()):
+    if array is None or (finite and dtype.kind == "f" and not np.isfinite(array).all()):
         index = next(index for index, value in enumerate(values) if not _fits(value, dtype))
         raise ContractError(f"{at}[{index}]", values[index], f"a number that {datatype} can hold")
     try:

@@ -3,7 +3,7 @@
 from typing import Self
 
 from fairlead_contracts.errors import ContractError, shorten
-from fairlead_serving.errors import BadRequest, ServingError, Unprocessable
+from fairlead_serving.errors import BadRequest, Code, ServingError, Unprocessable
 
 
 class InvalidGraph(Exception):
@@ -32,21 +32,14 @@ class RequestRejected(BadRequest):
         return cls(error.field, error.got, error.expected)
 
 
-class UnknownModel(ServingError):
-    """The path names a model that this server does not serve."""
-
-    status = 404
-    reason = "MODEL_NOT_FOUND"
-
-
 class NodeFailed(ServingError):
     """A node of the graph failed."""
 
     reason = "NODE_FAILED"
 
-    def __init__(self, node: str, problem: str, status: int = 500) -> None:
+    def __init__(self, node: str, problem: str, code: Code = Code.INTERNAL) -> None:
         super().__init__(f"node {node}: {problem}")
-        self.status = status
+        self.code = code
 
 
 class NodeTooLate(NodeFailed):
@@ -55,7 +48,7 @@ class NodeTooLate(NodeFailed):
     reason = "DEADLINE_EXCEEDED"
 
     def __init__(self, node: str) -> None:
-        super().__init__(node, "ran into the request's deadline", 504)
+        super().__init__(node, "ran into the request's deadline", Code.TOO_LATE)
 
 
 class NodeOutOfMemory(Unprocessable):

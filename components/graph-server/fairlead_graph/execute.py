@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fairlead_serving.errors import ServingError
+from fairlead_serving.errors import Code, ServingError
 
 from .errors import NodeFailed
 from .graph import GraphNode
@@ -25,8 +25,8 @@ class Run:
     """Seldon's requestPath: the image of each node that was called."""
     routing: dict[str, int] = field(default_factory=dict)
     """Seldon's routing: the child that each router chose."""
-    calls: list[tuple[str, Method, int, float]] = field(default_factory=list)
-    """Each call to a node: its name, the method, the status and the seconds."""
+    calls: list[tuple[str, Method, Code, float]] = field(default_factory=list)
+    """Each call to a node: its name, the method, what became of it, and the seconds."""
 
 
 async def execute(node: GraphNode, message: Message, run: Run) -> Message:
@@ -50,7 +50,9 @@ async def _choose(node: GraphNode, message: Message, run: Run) -> Sequence[Graph
     values = next(iter(output.tensors.values())).ravel().tolist()
     chosen = int(values[0]) if len(values) == 1 and isinstance(values[0], int | float) else None
     if chosen is None or not _ALL_CHILDREN <= chosen < len(node.children):
-        raise NodeFailed(node.name, f"routes to {values}, expected one of its {len(node.children)} children", 502)
+        raise NodeFailed(
+            node.name, f"routes to {values}, expected one of its {len(node.children)} children", Code.BAD_NODE
+        )
     run.routing[node.name] = chosen
     return node.children if chosen == _ALL_CHILDREN else [node.children[chosen]]
 
@@ -63,12 +65,12 @@ async def _execute_all(children: Sequence[GraphNode], message: Message, run: Run
 
 
 async def _call(node: GraphNode, method: Method, messages: Sequence[Message], run: Run) -> Message:
-    start, code = time.perf_counter(), 500
+    start, code = time.perf_counter(), Code.INTERNAL
     try:
         output = await node.node.call(method, messages, run.context)
-        code = 200
+        code = Code.OK
     except ServingError as error:
-        code = error.status
+        code = error.code
         raise
     finally:
         run.calls.append((node.name, method, code, time.perf_counter() - start))

@@ -1,34 +1,28 @@
-"""The HTTP API: a dozen routes in front of the model process (docs/decisions/0010-model-process.md)."""
+"""HTTP: the paths of the Open Inference Protocol v2 and of Seldon, in front of the data plane."""
 
-import logging
-import time
 from typing import Any
 
-from fairlead_contracts.graph import GraphDocument
-from fairlead_serving.errors import Crashed, NotReady, Overloaded, ServingError
-from fairlead_serving.messages import JSON, RETRY_AFTER, Request, Response, json_response
-from fairlead_serving.supervisor import ModelProcess, Reply
+from fairlead_serving.data_plane import DataPlane
+from fairlead_serving.errors import Code, ServingError, UnknownModel
+from fairlead_serving.messages import HTTP_STATUS, JSON, RETRY_AFTER, Request, Response, json_response
 
 from . import __version__
-from .errors import RequestRejected, UnknownModel
+from .errors import RequestRejected
 from .metrics import CONTENT_TYPE, Metrics
 from .protocols.failures import build_failure
 
-_log = logging.getLogger(__name__)
-_SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": []}
+_SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": ["binary_tensor_data"]}
 _PREDICTIONS = ("/api/v1.0/predictions", "/api/v0.1/predictions")
 
 
-class App:
-    """The application; it responds from the start, also while models load or the model process is replaced."""
+_HEADER_BYTES = "Inference-Header-Content-Length"
 
-    def __init__(self, spec: GraphDocument, version: str, max_in_flight: int) -> None:
-        self.metrics = Metrics(spec)
-        self.process: ModelProcess | None = None
-        """The model process; None until the models are fetched."""
-        self._model, self._version = spec.deployment, version
-        self._max_in_flight, self._in_flight = max_in_flight, 0
-        self._draining = False
+
+class App:
+    """The HTTP application."""
+
+    def __init__(self, plane: DataPlane, metrics: Metrics) -> None:
+        self._plane, self._metrics = plane, metrics
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -41,28 +35,16 @@ class App:
 
     def drain(self) -> None:
         """Become unready."""
-        self._draining = True
+        self._plane.drain()
 
     def give_up(self) -> None:
         """Fail the requests in flight."""
-        if self.process is not None:
-            self.process.close()
-
-    def observe_calls(self, head: dict[str, Any]) -> None:
-        """Record the calls to nodes that the model process reports."""
-        images = self.process.facts[0]["images"] if self.process and self.process.facts else {}
-        for node, method, code, seconds in head["calls"]:
-            image, version = images[node]
-            self.metrics.observe_call(node, image, version, method, code, seconds)
-
-    def observe_restart(self, cause: str) -> None:
-        """Record that the model process was replaced."""
-        self.metrics.restarts.labels(cause).inc()
+        self._plane.give_up()
 
     def _get(self, path: str) -> Response:
         try:
             if path == "/metrics":
-                return Response(self.metrics.render(), content_type=CONTENT_TYPE)
+                return Response(self._metrics.render(), content_type=CONTENT_TYPE)
             if path in ("/v2", "/v2/"):
                 return json_response(_SERVER)
             if path == "/v2/health/live":
@@ -71,67 +53,43 @@ class App:
                 return self._ready({})
             action = self._split(path)
             if action == "ready":
-                return self._ready({"name": self._model})
+                return self._ready({"name": self._plane.model})
             if action == "":
-                return Response(self._facts()[1])
+                return Response(self._plane.describe())
             raise UnknownModel(f"path {path}: not found for GET")
         except ServingError as error:
-            return json_response({"error": str(error)}, error.status)
+            return json_response({"error": str(error)}, HTTP_STATUS[error.code])
 
     def _ready(self, document: dict[str, Any]) -> Response:
-        loading = "the models are being fetched" if self.process is None else self.process.unready
-        reason = "draining" if self._draining else loading
+        reason = self._plane.unready
         document = {**document, "ready": reason is None}
         return json_response(document) if reason is None else json_response({**document, "reason": reason}, 503)
 
     async def _post(self, request: Request) -> Response:
-        start, protocol = time.perf_counter(), "seldon" if request.path in _PREDICTIONS else "v2"
+        protocol = "seldon" if request.path in _PREDICTIONS else "v2"
         try:
-            response = await self._infer(request, protocol)
+            head, content = await self._plane.infer(protocol, self._read_head(request, protocol), request.body)
         except ServingError as error:
-            headers = [RETRY_AFTER] if error.status == 503 else []
-            response = Response(build_failure(protocol, error), error.status, headers=headers)
-        if response.status != 404:
-            service = "predictions" if protocol == "seldon" else "infer"
-            self.metrics.observe_request(service, response.status, time.perf_counter() - start)
-        return response
+            headers = [RETRY_AFTER] if error.code is Code.UNAVAILABLE else []
+            return Response(build_failure(protocol, error), HTTP_STATUS[error.code], headers=headers)
+        return _build_response(head, content)
 
-    async def _infer(self, request: Request, protocol: str) -> Response:
-        if protocol == "v2":
-            if (action := self._split(request.path)) != "infer":
-                raise UnknownModel(f"action {action}: expected /v2/models/{self._model}/infer for POST")
-            if header := request.header(b"inference-header-content-length"):
-                raise RequestRejected("header Inference-Header-Content-Length", header, "tensors as JSON, not binary")
-        if self._in_flight >= self._max_in_flight:
-            raise Overloaded(f"{self._in_flight} requests are in flight, the maximum; retry later")
-        self._in_flight += 1
-        self.metrics.in_flight.set(self._in_flight)
-        try:
-            head, content = await self._call(request, protocol)
-        finally:
-            self._in_flight -= 1
-            self.metrics.in_flight.set(self._in_flight)
-        puid = [("Seldon-Puid", head["puid"])] if "puid" in head else []
-        retry = [RETRY_AFTER] if head["status"] == 503 else []
-        return Response(content, head["status"], head.get("type", JSON), [*puid, *retry])
-
-    async def _call(self, request: Request, protocol: str) -> Reply:
-        if self.process is None:
-            raise NotReady("not ready: the models are being fetched")
-        puid = request.header(b"seldon-puid")[:128].decode("ascii", "replace")
-        puid = puid if puid.isprintable() and puid.isascii() else ""
-        try:
-            head, content = await self.process.call({"protocol": protocol, "puid": puid}, request.body)
-        except Crashed as error:
-            _log.error("a request ended the model process", extra={"path": request.path, "reason": str(error)})
-            raise
-        self.observe_calls(head)
-        return head, content
-
-    def _facts(self) -> Reply:
-        if self.process is None or self.process.facts is None:
-            raise NotReady("not ready: the models are loading")
-        return self.process.facts
+    def _read_head(self, request: Request, protocol: str) -> dict[str, Any]:
+        """Return what the path and the headers say; raise UnknownModel or RequestRejected."""
+        head: dict[str, Any] = {
+            "content_encoding": _text(request.header(b"content-encoding")).strip().lower(),
+            "accept_encoding": _text(request.header(b"accept-encoding")),
+        }
+        if protocol == "seldon":
+            puid = _text(request.header(b"seldon-puid")[:128])
+            return {**head, "puid": puid if puid.isascii() and puid.isprintable() else ""}
+        if (action := self._split(request.path)) != "infer":
+            raise UnknownModel(f"action {action}: expected /v2/models/{self._plane.model}/infer for POST")
+        if length := request.header(_HEADER_BYTES.lower().encode()):
+            if not (length.isdigit() and len(length) < 12):
+                raise RequestRejected(f"header {_HEADER_BYTES}", _text(length), "a number of bytes")
+            head["header_bytes"] = int(length)
+        return head
 
     def _split(self, path: str) -> str:
         """Return the action of /v2/models/{model}[/versions/{version}][/{action}]; raise UnknownModel."""
@@ -139,10 +97,26 @@ class App:
         if prefix or not rest:
             raise UnknownModel(f"path {path}: not found")
         model, _, action = rest.partition("/")
-        if model != self._model:
-            raise UnknownModel(f"model: got {model[:100]!r}, expected {self._model!r}")
+        version = ""
         if action.startswith("versions/"):
             version, _, action = action.removeprefix("versions/").partition("/")
-            if version != self._version:
-                raise UnknownModel(f"version: got {version[:100]!r}, expected {self._version!r}")
+        self._plane.check_model(model, version)
         return action
+
+
+def _build_response(head: dict[str, Any], content: bytes) -> Response:
+    """Build the response from what the model process says about its body."""
+    headers, content_type = [], JSON
+    if "puid" in head:
+        headers.append(("Seldon-Puid", head["puid"]))
+    if "header_bytes" in head:
+        headers.append((_HEADER_BYTES, str(head["header_bytes"])))
+        content_type = "application/octet-stream"
+    if encoding := head["content_encoding"]:
+        headers += [("Content-Encoding", encoding), ("Vary", "Accept-Encoding")]
+    return Response(content, 200, content_type, headers)
+
+
+def _text(value: bytes) -> str:
+    """Return a header's value; what is not ASCII is replaced."""
+    return value.decode("ascii", "replace")

@@ -3,6 +3,8 @@
 from typing import Any
 
 from fairlead_contracts.graph import GraphDocument
+from fairlead_serving.errors import Code
+from fairlead_serving.messages import HTTP_STATUS
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, Summary, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
@@ -25,21 +27,33 @@ class Metrics:
         name, text = "seldon_api_executor_client_requests_seconds", "Latency of the graph server's calls to nodes"
         self._client = Histogram(name, text, _CLIENT, registry=self._registry, buckets=_BUCKETS)
         self._client_summary = Summary(f"{name}_summary", text, _CLIENT, registry=self._registry)
-        self.in_flight = Gauge("fairlead_graph_requests_in_flight", "Requests in flight", registry=self._registry)
-        self.restarts = Counter(
+        self._in_flight = Gauge("fairlead_graph_requests_in_flight", "Requests in flight", registry=self._registry)
+        self._restarts = Counter(
             "fairlead_graph_model_process_restarts", "Replacements of a model process that died, by cause", ["cause"],
             registry=self._registry,
         )  # fmt: skip
         self._cache: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
-    def observe_request(self, service: str, code: int, seconds: float) -> None:
+    def observe_request(self, protocol: str, code: Code, seconds: float) -> None:
         """Record a request to this server."""
-        self._observe(self._server, self._server_summary, (*self._names, service, "post", str(code)), seconds)
+        service = "predictions" if protocol == "seldon" else "infer"
+        labels = (*self._names, service, "post", str(HTTP_STATUS[code]))
+        self._observe(self._server, self._server_summary, labels, seconds)
 
-    def observe_call(self, node: str, image: str, version: str, method: str, code: int, seconds: float) -> None:
-        """Record a call to a node."""
-        labels = (*self._names, f"/{method}", "post", str(code), node, image, version)
-        self._observe(self._client, self._client_summary, labels, seconds)
+    def observe_in_flight(self, count: int) -> None:
+        """Record how many requests are in flight."""
+        self._in_flight.set(count)
+
+    def observe_reply(self, facts: dict[str, Any], head: dict[str, Any]) -> None:
+        """Record the calls to nodes that the model process reports."""
+        for node, method, code, seconds in head["calls"]:
+            image, version = facts["images"][node]
+            labels = (*self._names, f"/{method}", "post", str(HTTP_STATUS[code]), node, image, version)
+            self._observe(self._client, self._client_summary, labels, seconds)
+
+    def observe_restart(self, cause: str) -> None:
+        """Record that the model process was replaced."""
+        self._restarts.labels(cause).inc()
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""

@@ -1,5 +1,6 @@
 """The model process of the graph server: `python -m fairlead_graph.model_process FD`, started by the HTTP process."""
 
+import asyncio
 import sys
 from typing import Any
 
@@ -7,15 +8,19 @@ import orjson
 import uvloop
 from fairlead_contracts.graph import FILE, GraphDocument
 from fairlead_serving.child import LoadFailed, Reply, Report, run_child
-from fairlead_serving.errors import ServingError
-from fairlead_serving.messages import JSON
+from fairlead_serving.compression import MIN_BYTES, choose, compress, decompress
+from fairlead_serving.errors import Code, ServingError
 
 from .errors import InvalidGraph, NodeFailed
 from .logs import configure_logs
 from .models import ModelFile
-from .protocols import failures, seldon, v2
+from .protocols.codecs import PROTOCOLS
+from .protocols.v2 import describe_model
 from .service import Service, start_run
 from .settings import NodeSettings
+
+_INLINE_BYTES = 1 << 14
+"""What is shorter is compressed in the event loop: a change of threads takes longer."""
 
 
 class GraphModel:
@@ -28,12 +33,12 @@ class GraphModel:
         spec = GraphDocument.parse_json(body, FILE)
         models = {name: ModelFile.from_json(model) for name, model in config["models"].items()}
         try:
-            self._service = Service(spec, NodeSettings.from_json(config["settings"]), models, report)
+            self._service = Service(spec, config["version"], NodeSettings.from_json(config["settings"]), models, report)
         except InvalidGraph as error:
             raise LoadFailed(error.at, error.problem) from None
         graph = self._service.graph
         images = {node.name: node.node.image for node in graph.root.walk()}
-        return {"images": images}, orjson.dumps(v2.describe_model(spec.deployment, graph, config["version"]))
+        return {"images": images}, orjson.dumps(describe_model(spec.deployment, graph, config["version"]))
 
     async def check(self) -> str | None:
         """Return why a node does not respond, or None."""
@@ -49,21 +54,37 @@ class GraphModel:
         return problem, {"calls": run.calls}
 
     async def call(self, head: dict[str, Any], body: bytes) -> Reply:
-        """Answer a request of one of the protocols."""
+        """Answer a request in the words of its protocol."""
         run = start_run(head["seconds"], head.get("puid", ""))
-        reply: dict[str, Any] = {"status": 200, "type": JSON}
         try:
-            if head["protocol"] == "seldon":
-                content, reply["puid"] = await seldon.predict(self._service, body, run)
-            else:
-                content = await v2.infer(self._service, self._service.spec.deployment, body, run)
+            body = await self._unpack(body, head.get("content_encoding", ""))
+            reply, content = await PROTOCOLS[head["protocol"]](self._service, head, body, run)
+            content, reply["content_encoding"] = await _pack(content, head.get("accept_encoding", ""))
         except ServingError as error:
-            reply["status"], content = error.status, failures.build_failure(head["protocol"], error)
-        return {**reply, "calls": run.calls}, content
+            reply, content = {"code": error.code, "reason": error.reason, "error": str(error)}, b""
+        return {"code": Code.OK, **reply, "calls": run.calls}, content
+
+    async def _unpack(self, body: bytes, encoding: str) -> bytes:
+        if not encoding:
+            return body
+        limit = self._service.settings.max_body_bytes
+        if len(body) < _INLINE_BYTES:
+            return decompress(body, encoding, limit)
+        return await asyncio.to_thread(decompress, body, encoding, limit)
 
     async def close(self) -> None:
         """Close the graph's connections and threads."""
         await self._service.close()
+
+
+async def _pack(content: bytes, accepted: str) -> tuple[bytes, str]:
+    """Return a response's body, compressed where the client accepts that and it pays, and its encoding."""
+    encoding = choose(accepted) if accepted and len(content) >= MIN_BYTES else ""
+    if not encoding:
+        return content, ""
+    if len(content) < _INLINE_BYTES:
+        return compress(content, encoding), encoding
+    return await asyncio.to_thread(compress, content, encoding), encoding
 
 
 if __name__ == "__main__":

@@ -5,15 +5,19 @@ import hashlib
 import logging
 import sys
 import tempfile
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any
 
 from fairlead_contracts.graph import GraphDocument
 from fairlead_contracts.termination import GraphFailure, GraphFailureReport, write_report
+from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.server import Server
 from fairlead_serving.supervisor import CannotServe, ModelProcess
 
 from .errors import InvalidGraph
 from .http import App
+from .metrics import Metrics
 from .models import fetch_models
 from .settings import Settings
 from .spec import load_spec
@@ -26,11 +30,13 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> None:
     """Serve a graph until SIGTERM; raise InvalidGraph if it cannot be served."""
     spec = load_spec(graph_file)
     version = hashlib.sha256(spec.to_text().encode()).hexdigest()[:12]
-    app = App(spec, version, settings.limits.max_in_flight)
-    server = Server(app, settings.limits)
-    loading = asyncio.create_task(_run_models(spec, version, settings, app, server))
+    metrics = Metrics(spec)
+    plane = DataPlane(spec.deployment, version, settings.limits.max_in_flight, metrics)
+    server = Server(App(plane, metrics), settings.limits)
+    others = _build_others(plane, settings, server)
+    loading = asyncio.create_task(_run_models(spec, settings, plane, metrics, server))
     try:
-        await server.serve(settings.nodes.bind_address, port)
+        await asyncio.gather(server.serve(settings.nodes.bind_address, port), *others)
     finally:
         failure = loading.exception() if loading.done() and not loading.cancelled() else None
         loading.cancel()
@@ -39,7 +45,19 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> None:
         raise failure
 
 
-async def _run_models(spec: GraphDocument, version: str, settings: Settings, app: App, server: Server) -> None:
+def _build_others(plane: DataPlane, settings: Settings, server: Server) -> list[Coroutine[Any, Any, None]]:
+    """Return the servers of other protocols, which end with the HTTP server; raise OSError if a port is taken."""
+    if settings.grpc.port is None:
+        return []
+    from .grpc_api import GrpcServer  # 25 MiB that a server without gRPC has no use for
+
+    grpc = GrpcServer(plane, settings.limits, settings.grpc, settings.nodes.bind_address)
+    return [grpc.serve(server.stopping)]
+
+
+async def _run_models(
+    spec: GraphDocument, settings: Settings, plane: DataPlane, metrics: Metrics, server: Server
+) -> None:
     """Fetch the models, and keep a model process running with them; raise InvalidGraph."""
     try:
         # The files are kept, so that a model process can be replaced when the store cannot be reached.
@@ -48,11 +66,13 @@ async def _run_models(spec: GraphDocument, version: str, settings: Settings, app
             config = {
                 "settings": settings.nodes.to_json(),
                 "models": {name: model.to_json() for name, model in models.items()},
-                "version": version,
+                "version": plane.version,
             }
             body = spec.to_text().encode()
-            app.process = ModelProcess(_COMMAND, config, body, settings.limits, app.observe_restart, app.observe_calls)
-            await app.process.run()
+            plane.process = ModelProcess(
+                _COMMAND, config, body, settings.limits, metrics.observe_restart, plane.observe_warm_up
+            )
+            await plane.process.run()
     except CannotServe as error:
         raise InvalidGraph(error.at, error.problem) from None
     finally:

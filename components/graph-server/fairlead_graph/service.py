@@ -10,7 +10,7 @@ import numpy as np
 from fairlead_contracts.graph import GraphDocument
 from fairlead_contracts.tensors import DTYPES, TensorSpec
 from fairlead_serving.child import NotYet
-from fairlead_serving.errors import ServingError
+from fairlead_serving.errors import Code, ServingError
 
 from .errors import NodeFailed, NodeTooLate
 from .execute import Run, execute
@@ -28,11 +28,11 @@ class Service:
     """The service of one loaded graph."""
 
     def __init__(
-        self, spec: GraphDocument, settings: NodeSettings, models: Mapping[str, ModelFile],
+        self, spec: GraphDocument, version: str, settings: NodeSettings, models: Mapping[str, ModelFile],
         report: Callable[[str, str], None],
     ) -> None:  # fmt: skip
         """Load the graph; raise InvalidGraph if it cannot be served. This call blocks."""
-        self.spec = spec
+        self.spec, self.version = spec, version
         self.settings = settings
         self._pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="onnx")
         self.graph: Graph = build_graph(spec.graph, Resources(settings, self._pool, models, report))
@@ -59,7 +59,7 @@ class Service:
         try:
             await self.infer(message, run)
         except NodeFailed as error:
-            if error.status in (503, 504) and not isinstance(error, NodeTooLate):
+            if error.code in (Code.UNAVAILABLE, Code.TOO_LATE) and not isinstance(error, NodeTooLate):
                 raise NotYet(str(error)) from None
             return str(error), run
         except ServingError as error:

@@ -24,6 +24,7 @@ class NodeSettings:
     """ONNX Runtime's threads per operator."""
     node_timeout_seconds: float = 5.0
     """Timeout of one call to a remote node."""
+    max_body_bytes: int = 16 * 2**20
     max_response_bytes: int = 64 * 2**20
 
     def to_json(self) -> dict[str, Any]:
@@ -37,11 +38,24 @@ class NodeSettings:
 
 
 @dataclass(frozen=True)
+class GrpcSettings:
+    """The gRPC server's settings; its messages are held by gRPC, whose memory is the product of the two limits."""
+
+    port: int | None = None
+    """The port; None for no gRPC."""
+    max_message_bytes: int = 4 * 2**20
+    """Maximum size of a request; gRPC's own default."""
+    max_calls: int = 64
+    """Maximum number of calls at a time; further ones end with RESOURCE_EXHAUSTED."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a server."""
 
     limits: Limits
     nodes: NodeSettings
+    grpc: GrpcSettings = GrpcSettings()
     termination_log: str | None = None
     """Path of the termination log, for the reason that a graph is invalid."""
     termination_bytes: int = LIMIT
@@ -63,10 +77,16 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             worker_threads=int(number("FAIRLEAD_WORKER_THREADS", len(os.sched_getaffinity(0)), True)),
             intra_op_threads=int(number("FAIRLEAD_INTRA_OP_THREADS", NodeSettings.intra_op_threads, True)),
             node_timeout_seconds=number("FAIRLEAD_NODE_TIMEOUT_SECONDS", NodeSettings.node_timeout_seconds, False),
+            max_body_bytes=limits.max_body_bytes,
             max_response_bytes=limits.max_response_bytes,
+        )
+        grpc = GrpcSettings(
+            port=contract.grpc_port,
+            max_message_bytes=int(number("FAIRLEAD_MAX_GRPC_MESSAGE_BYTES", GrpcSettings.max_message_bytes, True)),
+            max_calls=int(number("FAIRLEAD_MAX_GRPC_CALLS", GrpcSettings.max_calls, True)),
         )
     except InvalidSetting as error:
         raise InvalidGraph(error.name, f"got {error.got!r}, expected {error.expected}") from None
     except ContractError as error:
         raise InvalidGraph.from_contract(error) from None
-    return Settings(limits, nodes, contract.termination_log, contract.termination_bytes)
+    return Settings(limits, nodes, grpc, contract.termination_log, contract.termination_bytes)

@@ -1,24 +1,60 @@
-"""The errors of a request, each with its HTTP status."""
+"""The errors of a request, each with a code that no protocol has made; each protocol has a table of its own words."""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """What became of a request."""
+
+    OK = "ok"
+    INVALID = "invalid"
+    """The client's request is wrong, and will stay so."""
+    NOT_FOUND = "not-found"
+    """The request names a model or an action that is not served."""
+    UNPROCESSABLE = "unprocessable"
+    """The request is valid, and its response cannot be sent."""
+    UNAVAILABLE = "unavailable"
+    """The server cannot answer now; the same request may succeed later."""
+    TOO_LATE = "too-late"
+    """The deadline has passed."""
+    BAD_NODE = "bad-node"
+    """A remote node has not answered as it should."""
+    INTERNAL = "internal"
 
 
 class ServingError(Exception):
-    """A request with a response other than 200."""
+    """A request that is not answered with its result."""
 
-    status = 500
+    code = Code.INTERNAL
     reason = "INTERNAL_ERROR"
+
+
+class Failed(ServingError):
+    """A failure that the model process reports."""
+
+    def __init__(self, code: Code, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.code, self.reason = code, reason
+
+
+class UnknownModel(ServingError):
+    """The request names a model or an action that this server does not serve."""
+
+    code = Code.NOT_FOUND
+    reason = "MODEL_NOT_FOUND"
 
 
 class BadRequest(ServingError):
     """The client's request is invalid."""
 
-    status = 400
+    code = Code.INVALID
     reason = "BAD_REQUEST"
 
 
 class Unprocessable(ServingError):
     """The request is valid, but its response cannot be sent; the message names the output."""
 
-    status = 422
+    code = Code.UNPROCESSABLE
     reason = "UNPROCESSABLE"
 
 
@@ -32,21 +68,21 @@ class MemoryExceeded(Unprocessable):
 class Overloaded(ServingError):
     """The maximum number of requests is in flight; the client should retry later."""
 
-    status = 503
+    code = Code.UNAVAILABLE
     reason = "OVERLOADED"
 
 
 class NotReady(ServingError):
     """The models are still loading, or a remote node does not answer."""
 
-    status = 503
+    code = Code.UNAVAILABLE
     reason = "NOT_READY"
 
 
 class ShuttingDown(ServingError):
     """The server's grace has ended before the request."""
 
-    status = 503
+    code = Code.UNAVAILABLE
     reason = "SHUTTING_DOWN"
 
     def __init__(self) -> None:
@@ -56,7 +92,7 @@ class ShuttingDown(ServingError):
 class TooLate(ServingError):
     """The request ran into its deadline."""
 
-    status = 504
+    code = Code.TOO_LATE
     reason = "DEADLINE_EXCEEDED"
 
     def __init__(self) -> None:

@@ -8,8 +8,21 @@ from urllib.parse import unquote
 
 import orjson
 
+from .errors import Code
+
 JSON = "application/json"
 RETRY_AFTER = ("Retry-After", "1")
+HTTP_STATUS: dict[Code, int] = {
+    Code.OK: 200,
+    Code.INVALID: 400,
+    Code.NOT_FOUND: 404,
+    Code.UNPROCESSABLE: 422,
+    Code.INTERNAL: 500,
+    Code.BAD_NODE: 502,
+    Code.UNAVAILABLE: 503,
+    Code.TOO_LATE: 504,
+}
+"""HTTP's word for what became of a request."""
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 

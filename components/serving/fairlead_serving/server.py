@@ -26,7 +26,8 @@ class Server:
         self._connections: set[Connection] = set()
         self._clients: Counter[str] = Counter()
         self._buffered = self._unsent = 0
-        self._stop = asyncio.Event()
+        self.stopping = asyncio.Event()
+        """Set when no more requests are accepted."""
         self._signals = 0
 
     async def serve(self, host: str, port: int) -> None:
@@ -37,7 +38,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._handle_signal, number)
         try:
-            await self._stop.wait()
+            await self.stopping.wait()
         finally:
             listener.close()
             await self._finish()
@@ -48,7 +49,7 @@ class Server:
         """Stop accepting requests, and finish those in flight."""
         self.draining = True
         self._app.drain()
-        self._stop.set()
+        self.stopping.set()
 
     async def answer(self, request: Request) -> Response:
         """Return the application's response."""

@@ -62,13 +62,14 @@ class ModelProcess:
         finally:
             self.close()
 
-    async def call(self, head: dict[str, Any], body: bytes) -> Reply:
-        """Return the model process's reply; raise ServingError."""
+    async def call(self, head: dict[str, Any], body: bytes, seconds: float | None = None) -> Reply:
+        """Return the model process's reply; raise ServingError. A client may wait for less than the server's limit."""
         if self._closed:
             raise ShuttingDown
         if self.facts is None:
             raise NotReady(f"not ready: {self.unready}")
-        deadline = self._loop.time() + self._limits.run_timeout_seconds
+        limit = self._limits.run_timeout_seconds
+        deadline = self._loop.time() + (limit if seconds is None else max(min(seconds, limit), 0))
         call = Call(head, body, self._loop.create_future(), deadline)
         call.timer = self._loop.call_at(deadline, self._expire, call)
         self._calls.add(call)

@@ -75,8 +75,8 @@ REJECTED = [
     ({**INPUT, "data": [[1, 2], [3]]}, "inputs[0].data: got rows of 1 and 2, expected rows of equal lengths"),
     ({**INPUT, "data": [[1, 2], 3]}, "inputs[0].data: got values next to lists, expected rows of equal lengths"),
     ({**INPUT, "data": [[1, 2], [3, 4], [5, 6]]}, "inputs[0].data: got lists of shape [3, 2], expected shape [2, 3]"),
-    ({**INPUT, "parameters": {"binary_data_size": 24}}, "inputs[0].parameters: got {'binary_data_size': 24}"),
-    ("x", "inputs[0]: got 'x', expected one of x"),
+    ({**INPUT, "parameters": {"binary_data_size": 24}}, "inputs[0].data: got data, expected none next to"),
+    ("x", "inputs[0]: got 'x', expected an object with name"),
 ]
 
 
@@ -114,12 +114,6 @@ def test_unknown_models_paths_and_methods_are_distinguished(server: Any) -> None
     assert server.post("/v2/models/digits/explain", {}).status == 404
     answer = server.request("DELETE", "/v2/models/digits", None)
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD, POST")
-
-
-def test_binary_tensors_are_rejected_as_such(server: Any) -> None:
-    answer = server.post("/v2/models/digits/infer", b"{}1234", {"Inference-Header-Content-Length": "2"})
-    assert answer.status == 400
-    assert "expected tensors as JSON" in answer.json["error"]
 
 
 @pytest.mark.parametrize(

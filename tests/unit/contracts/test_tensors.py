@@ -35,7 +35,11 @@ def test_a_tensor_is_read_as_it_was_written(array: Array) -> None:
     assert request.id == "a"
     assert request.tensors["x"].dtype == array.dtype
     np.testing.assert_array_equal(request.tensors["x"], array)
-    assert as_json(build_response("m", {"x": array}, request)) == {"model_name": "m", "outputs": [written], "id": "a"}
+    assert as_json(build_response("m", {"x": array}, request).document) == {
+        "model_name": "m",
+        "outputs": [written],
+        "id": "a",
+    }
 
 
 def test_every_data_type_has_one_name_in_each_library() -> None:
@@ -49,7 +53,7 @@ def test_every_data_type_has_one_name_in_each_library() -> None:
 def test_outputs_are_selected_by_name() -> None:
     request = parse_request({"inputs": [TENSOR], "outputs": [{"name": "b"}]}, [SPEC], ["a", "b"])
     response = build_response("m", {"a": np.zeros(1), "b": np.ones(1)}, request)
-    assert [output["name"] for output in response["outputs"]] == ["b"]
+    assert [output["name"] for output in response.document["outputs"]] == ["b"]
     with pytest.raises(ContractError, match="outputs: got 'b', expected one of a"):
         build_response("m", {"a": np.zeros(1)}, request)
 

@@ -9,6 +9,7 @@ import aiohttp
 import orjson
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.graph import GraphNode as NodeSpec
+from fairlead_serving.errors import Code
 
 from ..errors import NodeFailed, RequestRejected
 from ..roles import Method
@@ -45,9 +46,9 @@ class SeldonNode:
                 status, content = await self._post(f"{self.url}/{method}", body)
         except TimeoutError:
             problem = f"no response to /{method} within {self.settings.node_timeout_seconds:g} s"
-            raise NodeFailed(self.name, problem, 504) from None
+            raise NodeFailed(self.name, problem, Code.TOO_LATE) from None
         except aiohttp.ClientError as error:
-            raise NodeFailed(self.name, f"/{method} at {self.url} failed: {error}", 502) from None
+            raise NodeFailed(self.name, f"/{method} at {self.url} failed: {error}", Code.BAD_NODE) from None
         return self._read_response(method, status, content, messages[0])
 
     async def check(self) -> None:
@@ -56,9 +57,11 @@ class SeldonNode:
             async with self._pool().get(f"{self.url}/health/ping") as response:
                 status = response.status
         except (TimeoutError, aiohttp.ClientError) as error:
-            raise NodeFailed(self.name, f"{self.url} does not respond: {error or 'timeout'}", 503) from None
+            raise NodeFailed(
+                self.name, f"{self.url} does not respond: {error or 'timeout'}", Code.UNAVAILABLE
+            ) from None
         if status >= 500:
-            raise NodeFailed(self.name, f"{self.url}/health/ping answered {status}", 503)
+            raise NodeFailed(self.name, f"{self.url}/health/ping answered {status}", Code.UNAVAILABLE)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -89,14 +92,16 @@ class SeldonNode:
             document = orjson.loads(content)
         except orjson.JSONDecodeError:
             problem = f"/{method} answered {status} with {content[:80]!r}, expected JSON"
-            raise NodeFailed(self.name, problem, 502) from None
+            raise NodeFailed(self.name, problem, Code.BAD_NODE) from None
         if status != 200:
             problem = f"/{method} answered {status}: {describe_failure(document, 'no reason given')}"
-            raise NodeFailed(self.name, problem, 400 if status == 400 else 502)
+            raise NodeFailed(self.name, problem, Code.INVALID if status == 400 else Code.BAD_NODE)
         try:
             message, _ = parse_message(document)
         except ContractError as error:
-            raise NodeFailed(self.name, f"/{method} did not answer with a Seldon message: {error}", 502) from None
+            raise NodeFailed(
+                self.name, f"/{method} did not answer with a Seldon message: {error}", Code.BAD_NODE
+            ) from None
         return Message(message.tensors, message.columns, typed=False, tags={**sent.tags, **message.tags})
 
 

@@ -1,11 +1,13 @@
 """Seldon's external protocol over REST: POST /api/v1.0/predictions."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fairlead_contracts.errors import ContractError, Words
 from fairlead_contracts.inference import AnswerError, check_answer
 from fairlead_serving.bodies import dump_json, parse_json
-from fairlead_serving.errors import Unprocessable
+from fairlead_serving.child import Reply
+from fairlead_serving.errors import Code, Unprocessable
 
 from ..errors import NodeFailed, RequestRejected
 from ..execute import Run
@@ -15,8 +17,8 @@ from ..service import Service
 from ..tensors import Message
 
 
-async def predict(service: Service, body: bytes, run: Run) -> tuple[bytes, str]:
-    """Answer a prediction request; return the body and its puid; raise ServingError."""
+async def predict(service: Service, head: Mapping[str, Any], body: bytes, run: Run) -> Reply:  # noqa: ARG001
+    """Answer a prediction request; raise ServingError."""
     inputs, limit = service.graph.inputs, service.settings.max_response_bytes
     document = parse_json(body)
     if inputs is not None and len(inputs) != 1:
@@ -42,13 +44,13 @@ async def predict(service: Service, body: bytes, run: Run) -> tuple[bytes, str]:
             "requestPath": run.path,
         },
     }
-    return dump_json(response, limit), run.context.puid
+    return {"puid": run.context.puid}, dump_json(response, limit)
 
 
 def _only_tensor(service: Service, message: Message) -> Any:
     if len(message.tensors) != 1:
         names = ", ".join(message.tensors)
         raise NodeFailed(
-            service.spec.graph.name, f"returns {names}; Seldon's message holds one tensor, use /v2/models", 400
+            service.spec.graph.name, f"returns {names}; Seldon's message holds one tensor, use /v2/models", Code.INVALID
         )
     return next(iter(message.tensors.values()))

@@ -1,10 +1,13 @@
-"""Open Inference Protocol v2 over REST, with JSON tensors."""
+"""Open Inference Protocol v2 over REST, with tensors as JSON or as bytes after it."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from fairlead_contracts.binary import split_body
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.inference import AnswerError, build_response, parse_request
 from fairlead_serving.bodies import dump_json, parse_json
+from fairlead_serving.child import Reply
 from fairlead_serving.errors import Unprocessable
 
 from ..errors import RequestRejected
@@ -14,19 +17,23 @@ from ..service import Service
 from ..tensors import Message
 
 
-async def infer(service: Service, model: str, body: bytes, run: Run) -> bytes:
+async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run) -> Reply:
     """Answer an inference request; raise ServingError."""
     graph, limit = service.graph, service.settings.max_response_bytes
     outputs = None if graph.outputs is None else [spec.name for spec in graph.outputs]
     try:
-        request = parse_request(parse_json(body), graph.inputs, outputs)
+        header, binary = split_body(body, head.get("header_bytes"))
+        request = parse_request(parse_json(header), graph.inputs, outputs, binary)
         output = await service.infer(Message(request.tensors), run)
-        response = build_response(model, output.tensors, request, limit)
+        response = build_response(service.spec.deployment, output.tensors, request, limit)
     except AnswerError as error:
         raise Unprocessable(str(error)) from None
     except ContractError as error:
         raise RequestRejected.from_contract(error) from None
-    return dump_json(response, limit)
+    content = dump_json(response.document, limit)
+    if not response.binary:
+        return {}, content
+    return {"header_bytes": len(content)}, b"".join((content, *response.binary))
 
 
 def describe_model(model: str, graph: Graph, version: str) -> dict[str, Any]:

@@ -1,0 +1,144 @@
+"""gRPC: the methods of the Open Inference Protocol v2 in front of the data plane."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import orjson
+from fairlead_serving.data_plane import DataPlane
+from fairlead_serving.errors import Code, ServingError
+from fairlead_serving.limits import Limits
+from google.protobuf.message import DecodeError, Message
+
+from . import __version__
+from .protocols import open_inference_pb2 as pb
+from .settings import GrpcSettings
+
+_SERVICE = "inference.GRPCInferenceService"
+STATUS: dict[Code, grpc.StatusCode] = {
+    Code.OK: grpc.StatusCode.OK,
+    Code.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Code.UNPROCESSABLE: grpc.StatusCode.FAILED_PRECONDITION,
+    Code.INTERNAL: grpc.StatusCode.INTERNAL,
+    Code.BAD_NODE: grpc.StatusCode.INTERNAL,
+    Code.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Code.TOO_LATE: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
+"""gRPC's word for what became of a request."""
+_METADATA_BYTES = 16 << 10
+Context = Any  # grpc.aio.ServicerContext; grpc has no types
+
+
+class GrpcServer:
+    """The gRPC server."""
+
+    def __init__(self, plane: DataPlane, limits: Limits, settings: GrpcSettings, host: str) -> None:
+        """Listen at the port; raise OSError if it is taken."""
+        self._grace = limits.grace_seconds
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", 0),
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", limits.max_response_bytes + (1 << 20)),
+                ("grpc.max_metadata_size", _METADATA_BYTES),
+                ("grpc.max_concurrent_streams", settings.max_calls),
+                ("grpc.max_connection_idle_ms", int(limits.idle_timeout_seconds * 1000)),
+                # Clients may ping idle connections, but not make the server do nothing else.
+                ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+            ],
+            maximum_concurrent_rpcs=settings.max_calls,
+        )
+        self._server.add_generic_rpc_handlers((build_handlers(plane),))
+        address = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
+        try:
+            self._server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise OSError(f"{address}: {error}") from None
+
+    async def serve(self, stopping: asyncio.Event) -> None:
+        """Answer until the event; then accept no more calls, and wait for those in flight within the grace."""
+        await self._server.start()
+        await stopping.wait()
+        await self._server.stop(self._grace)
+
+
+def build_handlers(plane: DataPlane) -> grpc.GenericRpcHandler:
+    """Return the methods of the service; inference passes bytes on, all others are answered here."""
+
+    async def infer(body: bytes, context: Context) -> bytes:
+        _, content = await plane.infer("grpc", {}, body, context.time_remaining())
+        return content
+
+    methods = {"ModelInfer": infer, **{name: _decoded(kind, answer) for name, kind, answer in _methods(plane)}}
+    handlers = {name: grpc.unary_unary_rpc_method_handler(_guarded(method)) for name, method in methods.items()}
+    return grpc.method_handlers_generic_handler(_SERVICE, handlers)
+
+
+def _methods(plane: DataPlane) -> list[tuple[str, type[Message], Callable[[Any], Message]]]:
+    """Return each method's name, the type of its request, and how it is answered."""
+
+    def check_model(request: Any) -> Any:
+        plane.check_model(request.name, request.version)
+        return pb.ModelReadyResponse(ready=plane.unready is None)
+
+    def describe(request: Any) -> Any:
+        plane.check_model(request.name, request.version)
+        facts = orjson.loads(plane.describe())
+        sides = {
+            side: [pb.ModelMetadataResponse.TensorMetadata(**tensor) for tensor in facts[side]]
+            for side in ("inputs", "outputs")
+        }
+        return pb.ModelMetadataResponse(
+            name=facts["name"], versions=facts["versions"], platform=facts["platform"], **sides
+        )
+
+    def index(request: Any) -> Any:
+        reason = plane.unready
+        state = "READY" if reason is None else "UNAVAILABLE"
+        model = pb.RepositoryIndexResponse.ModelIndex(
+            name=plane.model, version=plane.version, state=state, reason=reason or ""
+        )
+        return pb.RepositoryIndexResponse(models=[model] if reason is None or not request.ready else [])
+
+    def load(request: Any) -> Any:
+        plane.check_model(request.model_name)
+        return pb.RepositoryModelLoadResponse()
+
+    return [
+        ("ServerLive", pb.ServerLiveRequest, lambda _: pb.ServerLiveResponse(live=True)),
+        ("ServerReady", pb.ServerReadyRequest, lambda _: pb.ServerReadyResponse(ready=plane.unready is None)),
+        ("ModelReady", pb.ModelReadyRequest, check_model),
+        ("ServerMetadata", pb.ServerMetadataRequest, lambda _: _SERVER),
+        ("ModelMetadata", pb.ModelMetadataRequest, describe),
+        ("RepositoryIndex", pb.RepositoryIndexRequest, index),
+        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest, load),
+    ]
+
+
+_SERVER = pb.ServerMetadataResponse(name="fairlead-graph-server", version=__version__, extensions=[])
+
+
+def _decoded(kind: type[Message], answer: Callable[[Any], Message]) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    async def method(body: bytes, context: Context) -> bytes:
+        try:
+            request = kind.FromString(body)
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"message: expected a {kind.DESCRIPTOR.name}")
+        return bytes(answer(request).SerializeToString())
+
+    return method
+
+
+def _guarded(method: Callable[[bytes, Context], Awaitable[bytes]]) -> Callable[[bytes, Context], Awaitable[bytes]]:
+    """Say errors in gRPC's words."""
+
+    async def answer(body: bytes, context: Context) -> bytes:
+        try:
+            return await method(body, context)
+        except ServingError as error:
+            await context.abort(STATUS[error.code], str(error))
+        raise AssertionError("unreachable: abort raises")
+
+    return answer

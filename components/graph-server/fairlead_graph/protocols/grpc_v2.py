@@ -1,0 +1,119 @@
+"""Open Inference Protocol v2 over gRPC, in the model process: from a ModelInferRequest's bytes to a response's."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from fairlead_contracts.binary import read_tensor, write_tensor
+from fairlead_contracts.errors import ContractError, Words
+from fairlead_contracts.inference import AnswerError, check_size, choose_outputs
+from fairlead_contracts.json_arrays import parse_array
+from fairlead_contracts.request_tensors import MAX_NAME, RequestTensors
+from fairlead_contracts.tensors import Array, TensorSpec, datatype_of
+from fairlead_serving.child import Reply
+from fairlead_serving.errors import UnknownModel, Unprocessable
+from google.protobuf.message import DecodeError
+
+from ..errors import RequestRejected
+from ..execute import Run
+from ..service import Service
+from ..tensors import Message
+from .open_inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
+
+_CONTENTS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+"""The field that holds the values of a data type; other types exist only as raw bytes."""
+
+
+async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run) -> Reply:  # noqa: ARG001
+    """Answer a ModelInfer request; raise ServingError."""
+    graph, limit = service.graph, service.settings.max_response_bytes
+    try:
+        request = ModelInferRequest.FromString(body)
+    except DecodeError:
+        raise RequestRejected("message", body[:20], "a ModelInferRequest") from None
+    if request.model_name != service.spec.deployment:
+        raise UnknownModel(f"model_name: got {request.model_name[:100]!r}, expected {service.spec.deployment!r}")
+    if request.model_version not in ("", service.version):
+        raise UnknownModel(f"model_version: got {request.model_version[:100]!r}, expected {service.version!r}")
+    try:
+        if len(request.id) > MAX_NAME:
+            raise ContractError("id", request.id, f"at most {MAX_NAME} characters")
+        tensors = _read_inputs(request, graph.inputs)
+        output = await service.infer(Message(tensors), run)
+        chosen = choose_outputs(output.tensors, [item.name for item in request.outputs])
+        check_size(chosen, limit)
+    except AnswerError as error:
+        raise Unprocessable(str(error)) from None
+    except ContractError as error:
+        raise RequestRejected.from_contract(error) from None
+    response = ModelInferResponse(model_name=request.model_name, model_version=service.version, id=request.id)
+    _write_outputs(response, chosen, raw=bool(request.raw_input_contents))
+    return {}, response.SerializeToString()
+
+
+def _read_inputs(request: ModelInferRequest, specs: Sequence[TensorSpec] | None) -> dict[str, Array]:
+    raw, count = request.raw_input_contents, len(request.inputs)
+    if not count:
+        raise ContractError("inputs", Words("none"), "at least one tensor")
+    if raw and len(raw) != count:
+        raise ContractError("raw_input_contents", Words(f"{len(raw)} of them"), f"{count}, one per input, or none")
+    tensors = RequestTensors(count, specs)
+    for index, value in enumerate(request.inputs):
+        at = f"inputs[{index}]"
+        name, shape = tensors.check_name(value.name, f"{at}.name"), list(value.shape)
+        tensors.check_type(name, value.datatype, shape, at)
+        if not raw:
+            array = _read_contents(value.contents, value.datatype, shape, f"{at}.contents")
+        elif value.HasField("contents"):
+            raise ContractError(f"{at}.contents", Words("values"), "none next to raw_input_contents")
+        else:
+            array = read_tensor(memoryview(raw[index]), shape, value.datatype, f"raw_input_contents[{index}]")
+        tensors.add(name, array)
+    return tensors.finish()
+
+
+def _read_contents(contents: InferTensorContents, datatype: str, shape: list[int], at: str) -> Array:
+    """Return the values of the one field that belongs to the data type."""
+    field = _CONTENTS.get(datatype)
+    if field is None:
+        raise ContractError(at, Words("values"), f"raw_input_contents: {datatype} has no other form")
+    if other := [set_.name for set_, _ in contents.ListFields() if set_.name != field]:
+        raise ContractError(at, other[0], f"{field} for {datatype}")
+    values = list(getattr(contents, field))
+    if datatype == "BYTES":
+        values = [_decode(value, f"{at}[{index}]") for index, value in enumerate(values)]
+    return parse_array(values, shape, datatype, at, finite=False)
+
+
+def _decode(value: bytes, at: str) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise ContractError(at, Words("bytes"), "UTF-8") from None
+
+
+def _write_outputs(response: ModelInferResponse, outputs: Mapping[str, Array], raw: bool) -> None:
+    """Add the outputs in the form of the inputs; types that have no field make all of them raw."""
+    raw = raw or any(datatype_of(array) not in _CONTENTS for array in outputs.values())
+    for name, array in outputs.items():
+        datatype = datatype_of(array)
+        tensor = response.outputs.add(name=name, datatype=datatype, shape=array.shape)
+        if raw:
+            response.raw_output_contents.append(write_tensor(array))
+            continue
+        flat = array.ravel()
+        values = [str(value).encode() for value in flat] if datatype == "BYTES" else np.asarray(flat).tolist()
+        getattr(tensor.contents, _CONTENTS[datatype]).extend(values)

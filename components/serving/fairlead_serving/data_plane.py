@@ -1,0 +1,125 @@
+"""The data plane: what every protocol does with a request. It knows bytes and codes, and neither HTTP nor gRPC.
+
+A protocol checks the request's path or method, passes the body on, and says the answer or the error in its own words.
+The model process decodes and encodes bodies.
+"""
+
+import logging
+import time
+from typing import Any, Protocol
+
+from .errors import Code, Crashed, Failed, NotReady, Overloaded, ServingError, UnknownModel
+from .supervisor import ModelProcess, Reply
+
+_log = logging.getLogger(__name__)
+_FETCHING = "the models are being fetched"
+
+
+class Observer(Protocol):
+    """What keeps the metrics of a data plane."""
+
+    def observe_request(self, protocol: str, code: Code, seconds: float) -> None:
+        """Record a request to a known model."""
+
+    def observe_in_flight(self, count: int) -> None:
+        """Record how many requests are in flight."""
+
+    def observe_reply(self, facts: dict[str, Any], head: dict[str, Any]) -> None:
+        """Record what the model process says about a request; `facts` are those of its load."""
+
+
+class DataPlane:
+    """The requests to one model; it answers from the start, also while the model loads or its process is replaced."""
+
+    def __init__(self, model: str, version: str, max_in_flight: int, observer: Observer | None = None) -> None:
+        self.model, self.version = model, version
+        self.process: ModelProcess | None = None
+        """The model process; None until the models are fetched."""
+        self._max_in_flight, self._in_flight = max_in_flight, 0
+        self._observer = observer
+        self._draining = False
+
+    @property
+    def unready(self) -> str | None:
+        """Return why the server should get no requests; None if it should."""
+        if self._draining:
+            return "draining"
+        return _FETCHING if self.process is None else self.process.unready
+
+    def describe(self) -> bytes:
+        """Return the model's metadata, in V2's JSON; raise NotReady."""
+        return self._facts()[1]
+
+    def check_model(self, model: str, version: str = "") -> None:
+        """Raise UnknownModel unless this model, and this version if one is named, is served."""
+        if model != self.model:
+            raise UnknownModel(f"model: got {model[:100]!r}, expected {self.model!r}")
+        if version and version != self.version:
+            raise UnknownModel(f"version: got {version[:100]!r}, expected {self.version!r}")
+
+    async def infer(self, protocol: str, head: dict[str, Any], body: bytes, seconds: float | None = None) -> Reply:
+        """Answer a request in the words of a protocol that the model process knows; raise ServingError.
+
+        `head` is what the protocol says outside of the body, `seconds` for how long the client waits, if it says so.
+        """
+        start = time.perf_counter()
+        try:
+            reply = await self._admit({**head, "protocol": protocol}, body, seconds)
+        except ServingError as error:
+            self._observe(protocol, error.code, start)
+            raise
+        self._observe(protocol, Code.OK, start)
+        return reply
+
+    def observe_warm_up(self, head: dict[str, Any]) -> None:
+        """Record what the model process says about its warm-up."""
+        self._observe_reply(head)
+
+    def drain(self) -> None:
+        """Become unready."""
+        self._draining = True
+
+    def give_up(self) -> None:
+        """Fail the requests in flight."""
+        if self.process is not None:
+            self.process.close()
+
+    async def _admit(self, head: dict[str, Any], body: bytes, seconds: float | None) -> Reply:
+        if self._in_flight >= self._max_in_flight:
+            raise Overloaded(f"{self._in_flight} requests are in flight, the maximum; retry later")
+        self._count(1)
+        try:
+            reply, content = await self._call(head, body, seconds)
+        finally:
+            self._count(-1)
+        self._observe_reply(reply)
+        if (code := Code(reply["code"])) is not Code.OK:
+            raise Failed(code, reply["reason"], reply["error"])
+        return reply, content
+
+    async def _call(self, head: dict[str, Any], body: bytes, seconds: float | None) -> Reply:
+        if self.process is None:
+            raise NotReady(f"not ready: {_FETCHING}")
+        try:
+            return await self.process.call(head, body, seconds)
+        except Crashed as error:
+            _log.error("a request ended the model process", extra={"protocol": head["protocol"], "reason": str(error)})
+            raise
+
+    def _observe(self, protocol: str, code: Code, start: float) -> None:
+        if self._observer is not None:
+            self._observer.observe_request(protocol, code, time.perf_counter() - start)
+
+    def _count(self, change: int) -> None:
+        self._in_flight += change
+        if self._observer is not None:
+            self._observer.observe_in_flight(self._in_flight)
+
+    def _observe_reply(self, head: dict[str, Any]) -> None:
+        if self._observer is not None and self.process is not None and self.process.facts is not None:
+            self._observer.observe_reply(self.process.facts[0], head)
+
+    def _facts(self) -> Reply:
+        if self.process is None or self.process.facts is None:
+            raise NotReady("not ready: the models are loading")
+        return self.process.facts
