@@ -28,7 +28,7 @@ KUEUE_COUNT = "kueue.x-k8s.io/pod-group-total-count"
 KUEUE_RETRIABLE = "kueue.x-k8s.io/retriable-in-group"
 
 LAUNCHER, WORKER = "launcher", "worker"
-SERVING_PORT = 8080
+SERVING_PORT, GRPC_PORT = 8080, 8081
 GRAPH_SERVER = "graph-server"
 MAIN_CONTAINERS = {LAUNCHER: LAUNCHER, WORKER: TRAINER}
 """The container that decides about a job's pod, by its role; others may be injected."""

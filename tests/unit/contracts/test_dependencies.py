@@ -5,7 +5,9 @@ import sys
 
 import grimp
 
-TENSOR_MODULES = {"fairlead_contracts.tensors", "fairlead_contracts.json_arrays", "fairlead_contracts.inference"}
+TENSOR_MODULES = {
+    f"fairlead_contracts.{name}" for name in ("tensors", "binary", "json_arrays", "request_tensors", "inference")
+}
 
 PYDANTIC_MODULES = {
     f"fairlead_contracts.{name}"

@@ -88,7 +88,11 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
 def build_service(deployment: ModelDeployment) -> Object:
     """Return the Service in front of a deployment's pods."""
     head = build_owned(deployment, "v1", "Service", deployment.metadata.name, names.deployment_labels(deployment))
-    ports = [{"name": "http", "port": names.SERVING_PORT, "targetPort": "http"}]
+    ports = [
+        {"name": "http", "port": names.SERVING_PORT, "targetPort": "http"},
+        # HTTP/2 without TLS, as gateways have to know
+        {"name": "grpc", "port": names.GRPC_PORT, "targetPort": "grpc", "appProtocol": "kubernetes.io/h2c"},
+    ]
     return head | {"spec": {"selector": names.deployment_labels(deployment), "ports": ports}}
 
 
@@ -125,7 +129,9 @@ def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str,
 def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, Any]:
     secrets = sorted({node.env_secret_ref_name for node in predictor.graph.walk() if node.env_secret_ref_name})
     limit = limit_for(count_containers(predictor))
-    environment = GraphServerEnvironment(termination_log=names.TERMINATION_LOG, termination_bytes=limit)
+    environment = GraphServerEnvironment(
+        termination_log=names.TERMINATION_LOG, termination_bytes=limit, grpc_port=names.GRPC_PORT
+    )
     health = {"path": "/v2/health/live", "port": "http"}
     return {
         "name": names.GRAPH_SERVER,
@@ -135,7 +141,10 @@ def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, A
             "fairlead-graph-server", "--graph", f"{names.GRAPH_FOLDER}/{GRAPH_FILE}",
             "--port", str(names.SERVING_PORT),
         ],
-        "ports": [{"name": "http", "containerPort": names.SERVING_PORT}],
+        "ports": [
+            {"name": "http", "containerPort": names.SERVING_PORT},
+            {"name": "grpc", "containerPort": names.GRPC_PORT},
+        ],
         "env": [
             pod_ip_variable(),
             {"name": "TMPDIR", "value": names.WORK_FOLDER},
