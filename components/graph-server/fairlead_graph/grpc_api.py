@@ -43,7 +43,10 @@ class GrpcServer:
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
                 ("grpc.max_send_message_length", limits.max_response_bytes + (1 << 20)),
                 ("grpc.max_metadata_size", _METADATA_BYTES),
-                ("grpc.max_concurrent_streams", settings.max_calls),
+                # a client's further calls wait in the client, so that no connection takes all places
+                ("grpc.max_concurrent_streams", max(settings.max_calls // 2, 1)),
+                ("grpc.max_allowed_incoming_connections", limits.max_connections),
+                ("grpc.server_handshake_timeout_ms", int(limits.header_timeout_seconds * 1000)),
                 ("grpc.max_connection_idle_ms", int(limits.idle_timeout_seconds * 1000)),
                 # Clients may ping idle connections, but not make the server do nothing else.
                 ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

@@ -45,7 +45,7 @@ class GrpcSettings:
     """The port; None for no gRPC."""
     max_message_bytes: int = 4 * 2**20
     """Maximum size of a request; gRPC's own default."""
-    max_calls: int = 64
+    max_calls: int = 32
     """Maximum number of calls at a time; further ones end with RESOURCE_EXHAUSTED."""
 
 

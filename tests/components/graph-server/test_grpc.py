@@ -1,5 +1,6 @@
 """The Open Inference Protocol over gRPC on a real server: correct answers, and errors that name the field."""
 
+import contextlib
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ class Client:
     """Calls a method by its name."""
 
     def __init__(self, port: int) -> None:
+        self.port = port
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", options=[("grpc.max_send_message_length", -1)])
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -186,6 +188,18 @@ def test_calls_are_counted_with_those_of_other_protocols(client: Client) -> None
     before = count()
     client.ModelInfer(model_name="digits", inputs=[tensor()])
     assert count() == before + 1
+
+
+def test_connections_without_calls_are_bounded_in_number_and_time(serve: Callable[..., Client]) -> None:
+    limits = {"FAIRLEAD_MAX_CONNECTIONS": "20", "FAIRLEAD_HEADER_TIMEOUT_SECONDS": "1"}
+    client = serve("bounded", onnx.scale(2.0, ["n", 3]), **limits)
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection(("127.0.0.1", client.port), 20)) for _ in range(60)]
+        for connection in idle:
+            with contextlib.suppress(ConnectionResetError):
+                while connection.recv(1 << 16):  # what the server says first
+                    pass
+    assert client.ServerLive().live
 
 
 def test_a_stopping_server_finishes_calls_and_exits(serve: Callable[..., Client]) -> None:
