@@ -11,6 +11,8 @@ from .base import PRINTABLE, Sparse
 MAX_METRICS, MAX_METRIC_NAME = 20, 64
 _LARGEST = (1 << 53) - 1
 """The largest count: every JSON reader represents integers up to this exactly."""
+MAX_SECONDS = 7 * 86400.0
+"""The longest time that a checkpoint may have taken."""
 
 
 class ProgressReport(Sparse):
@@ -26,6 +28,10 @@ class ProgressReport(Sparse):
     """The current pass over the data."""
     checkpoint_step: int | None = Field(None, ge=0, le=_LARGEST)
     """The step of the last complete checkpoint."""
+    checkpoint_seconds: float | None = Field(None, ge=0, le=MAX_SECONDS)
+    """How long the last complete checkpoint took to be written."""
+    checkpoint_bytes: int | None = Field(None, ge=0, le=_LARGEST)
+    """Its size."""
     resumed_from_step: int | None = Field(None, ge=0, le=_LARGEST)
     """The step of the checkpoint from which this attempt continued."""
     samples_per_second: float | None = None
@@ -52,11 +58,13 @@ class ProgressReport(Sparse):
             return None
         naturals = {name: value for name, key in _OPTIONAL.items() if _is_natural(value := document.get(key))}
         rate, metrics = document.get("samplesPerSecond"), document.get("metrics")
+        seconds = document.get("checkpointSeconds")
         items = list(metrics.items())[:MAX_METRICS] if isinstance(metrics, dict) else []
         return cls(
             step=document["step"],
             **naturals,
             samples_per_second=rate if _is_finite(rate) else None,
+            checkpoint_seconds=seconds if _is_seconds(seconds) else None,
             metrics={
                 name[:MAX_METRIC_NAME]: value for name, value in items if name.isprintable() and _is_finite(value)
             },
@@ -67,6 +75,7 @@ _OPTIONAL = {
     "total_steps": "totalSteps",
     "epoch": "epoch",
     "checkpoint_step": "checkpointStep",
+    "checkpoint_bytes": "checkpointBytes",
     "resumed_from_step": "resumedFromStep",
 }
 """The optional counts of a report, and their names in documents."""
@@ -74,6 +83,10 @@ _OPTIONAL = {
 
 def _is_natural(value: object) -> bool:
     return type(value) is int and 0 <= value <= _LARGEST
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and _is_finite(value) and 0 <= value <= MAX_SECONDS
 
 
 def _is_finite(value: object) -> bool:

@@ -132,11 +132,11 @@ class Checkpoints:
             self._writer.join()
 
     def _write(self, state: State, step: int) -> None:
-        uri = str(self._settings.uri)
+        uri, started = str(self._settings.uri), time.monotonic()
         try:
             with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
                 torch.save(state, Path(folder, _FILE))
-                publish(
+                manifest = publish(
                     folder,
                     f"{uri}/step-{step:09d}",
                     kind=_KIND,
@@ -150,7 +150,7 @@ class Checkpoints:
             return
         log.info("saved step %d", step)
         if self._progress is not None:
-            self._progress.checkpoint_step = step
+            self._progress.note_checkpoint(step, time.monotonic() - started, manifest.size)
         try:
             _remove_others(uri, step, self._settings.keep)
         except ArtifactError as error:

@@ -30,6 +30,8 @@ class Progress:
         self._written = -math.inf
         self.checkpoint_step: int | None = None
         """The step of the last checkpoint; `Checkpoints` sets it."""
+        self._checkpoint_seconds: float | None = None
+        self._checkpoint_bytes: int | None = None
         self.resumed_from_step: int | None = None
         """The step of the checkpoint from which the training continued."""
         self._recent: deque[tuple[float, int]] = deque()
@@ -57,6 +59,9 @@ class Progress:
             document["epoch"] = int(epoch)
         if self.checkpoint_step is not None:
             document["checkpointStep"] = self.checkpoint_step
+        if self._checkpoint_seconds is not None:
+            document["checkpointSeconds"] = round(self._checkpoint_seconds, 3)
+            document["checkpointBytes"] = self._checkpoint_bytes
         if self.resumed_from_step is not None:
             document["resumedFromStep"] = self.resumed_from_step
         rate = self._rate()
@@ -65,6 +70,12 @@ class Progress:
         report = ProgressReport.salvage(document)
         if report is not None:
             _write(self._file, report)
+
+    def note_checkpoint(self, step: int, seconds: float, size: int) -> None:
+        """Note that a checkpoint is complete, for the next report; `Checkpoints` calls this from its thread."""
+        # the step last: whoever sees it has the seconds and bytes that belong to it
+        self._checkpoint_seconds, self._checkpoint_bytes = seconds, size
+        self.checkpoint_step = step
 
     def _rate(self) -> float | None:
         (start, first), (end, last) = self._recent[0], self._recent[-1]

@@ -20,6 +20,10 @@ class Progress(StatusModel):
     """The current epoch."""
     checkpoint_step: int | None = None
     """The step of the last complete checkpoint."""
+    checkpoint_seconds: float | None = None
+    """How long the last complete checkpoint took to be written, beside the training, in seconds."""
+    checkpoint_bytes: int | None = None
+    """The size of the last complete checkpoint, in bytes."""
     resumed_from_step: int | None = None
     """The step of the checkpoint from which the current attempt continued."""
     samples_per_second: float | None = None

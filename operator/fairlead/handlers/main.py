@@ -8,9 +8,11 @@ from contextlib import AsyncExitStack
 
 import aiohttp
 import uvloop
+from prometheus_client import REGISTRY
 
 from fairlead.handlers import metrics
 from fairlead.handlers.health import Health, serve
+from fairlead.handlers.job_metrics import JobCollector
 from fairlead.handlers.leading import lead
 from fairlead.handlers.logs import set_up_logging
 from fairlead.handlers.queue import KeyedQueue
@@ -64,8 +66,9 @@ async def _run(settings: OperatorSettings, kube: KubeClient) -> int:
         # a kept-alive connection would bypass later changes of a Service's routes
         connector = aiohttp.TCPConnector(force_close=True)
         http = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        queue: KeyedQueue[Key] = KeyedQueue(lambda key: reconcile(context, key), _log_failure)
+        queue: KeyedQueue[Key] = KeyedQueue(lambda key: reconcile(context, key), _log_failure, _note_wait)
         context = _build_context(settings, kube, http, queue)
+        REGISTRY.register(JobCollector(context.resources, settings.metrics_jobs))
         health = Health(queue, settings.audit_seconds)
         runner = await serve(health, settings.port, settings.bind_address)
         stack.push_async_callback(runner.cleanup)
@@ -101,6 +104,10 @@ def _settle_seconds(queue: KeyedQueue[Key]) -> float:
 
 def _count_request(method: str, kind: Kind) -> None:
     metrics.REQUESTS.labels(method, kind.plural).inc()
+
+
+def _note_wait(key: Key, seconds: float) -> None:
+    metrics.WAITED.labels(key.kind).observe(seconds)
 
 
 def _log_failure(key: Key, error: Exception, delay: float) -> None:

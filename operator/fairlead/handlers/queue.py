@@ -40,6 +40,8 @@ class KeyedQueue(Generic[Key]):
     work: Callable[[Key], Awaitable[float | None]]
     on_error: Callable[[Key, Exception, float], None]
     """Called for every failure with the seconds until the retry."""
+    on_start: Callable[[Key, float], None] | None = None
+    """Called for every run with the seconds for which the key was due."""
     _states: dict[Key, _State] = field(default_factory=dict)
     _heap: list[tuple[float, int, Key]] = field(default_factory=list)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,6 +94,8 @@ class KeyedQueue(Generic[Key]):
                 # skip an entry that an earlier one replaced, or whose key is running
                 if state and state.due == due and state.running_since is None:
                     state.due, state.running_since = None, now
+                    if self.on_start:
+                        self.on_start(key, now - due)
                     return key
             self._changed.clear()
             loop = asyncio.get_running_loop()

@@ -17,6 +17,7 @@ from fairlead.core.conditions import DesiredCondition, Finding, summarize, updat
 from fairlead.core.model_deployment.plan import plan_model_deployment
 from fairlead.core.plan import Plan
 from fairlead.core.training_job.plan import plan_training_job
+from fairlead.core.training_job.summary import derive_changes
 from fairlead.handlers import metrics
 from fairlead.handlers.queue import Backoff
 from fairlead.kube.errors import ApiError, StatusConflict
@@ -107,20 +108,33 @@ async def _execute(
     plan = await reconciler.plan(context.sources, resource, now, None)
     rejected: ApiError | None = None
     try:
-        writes = await context.writer.execute(stored, resource, reconciler.kind, plan)
+        writes = await _write(context, reconciler, stored, resource, plan)
     except ApiError as error:
         if not error.rejected:
             raise
         rejected = error
         _log.warning("%s %s/%s: %s", reconciler.kind.kind, stored.namespace, stored.name, error)
         plan = await reconciler.plan(context.sources, resource, now, Finding("Rejected", error.message))
-        writes = await context.writer.execute(stored, resource, reconciler.kind, plan)
+        writes = await _write(context, reconciler, stored, resource, plan)
     metrics.WRITES.labels(reconciler.kind.kind).inc(writes)
     if rejected:
         raise Backoff(plan.requeue_after) from rejected
     if plan.requeue_after is None:
         stored.model = None
     return plan.requeue_after
+
+
+async def _write(
+    context: Context, reconciler: _Reconciler, stored: StoredResource, resource: Resource, plan: Plan
+) -> int:
+    """Execute a plan; return the number of writes. A status counts once it is written, whatever else failed."""
+    before = stored.model or resource
+    try:
+        return await context.writer.execute(stored, resource, reconciler.kind, plan)
+    finally:
+        after = stored.model or resource
+        if isinstance(before, TrainingJob) and isinstance(after, TrainingJob) and after.status is not before.status:
+            metrics.record(before, derive_changes(before, after.status))
 
 
 async def _refresh(context: Context, kind: Kind, stored: StoredResource) -> float:

@@ -41,6 +41,8 @@ class OperatorSettings(BaseSettings, Settings):
     """The maximum number of reads per second from launchers whose workers have not all registered, over all jobs."""
     progress_writes_per_second: float = Field(5.0, gt=0)
     """The maximum number of progress writes per second, over all jobs."""
+    metrics_jobs: int = Field(200, ge=0)
+    """The number of running jobs that have metrics of their own, such as their step; 0 for none."""
     workers: int = 8
     """The number of resources that are reconciled concurrently."""
     port: int = 8081

@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 
 from fairlead.core.managing import is_foreign
+from fairlead.core.training_job.summary import JobSummary, summarize_job
 from fairlead.kube.cache import Cache, Entry
-from fairlead.kube.kinds import Key, Kind
+from fairlead.kube.kinds import TRAINING_JOB, Key, Kind
 from fairlead.kube.transport import Object
 
 
@@ -22,6 +23,8 @@ class StoredResource(Entry):
     """Whether it is being deleted."""
     foreign: bool
     """Whether another controller runs it."""
+    summary: JobSummary | None = None
+    """What gauges show of a TrainingJob."""
     model: Any = None
     """The validated object, kept while a reconcile is scheduled; None if it must be parsed from the JSON."""
 
@@ -31,7 +34,8 @@ class StoredResource(Entry):
 
     def written(self, version: int, status: Object, model: Any) -> None:
         """Record a written status, so that its event is not a change."""
-        self.json = orjson.dumps(self.load() | {"status": status})
+        obj = self.load() | {"status": status}
+        self.json, self.summary = orjson.dumps(obj), _summarize(self.kind, obj)
         self.version, self.model = max(self.version, version), model
 
 
@@ -49,6 +53,12 @@ class ResourceCache(Cache[StoredResource]):
     def __iter__(self) -> Iterator[Key]:
         """Iterate over the keys of all current resources."""
         return iter(list(self._by_key))
+
+    def summaries(self) -> Iterator[tuple[Key, JobSummary]]:
+        """Yield the summaries of the jobs that this operator runs, those that are known longest first."""
+        for key, stored in self._by_key.items():
+            if stored.summary and not stored.foreign:
+                yield key, stored.summary
 
     def _replaced(self, before: StoredResource | None, after: StoredResource | None) -> None:
         if after:
@@ -73,4 +83,9 @@ def _read_resource(kind: Kind, obj: Object) -> StoredResource:
         json=orjson.dumps({**obj, "metadata": meta}),
         deleting="deletionTimestamp" in meta,
         foreign=is_foreign(obj),
+        summary=_summarize(kind.kind, obj),
     )
+
+
+def _summarize(kind: str, obj: Object) -> JobSummary | None:
+    return summarize_job(obj) if kind == TRAINING_JOB.kind else None

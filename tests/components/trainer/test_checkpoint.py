@@ -118,6 +118,21 @@ def build(**others: Any) -> tuple[torch.nn.Linear, Checkpoints]:
     return model, Checkpoints(model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9), **others)
 
 
+def test_progress_says_how_long_a_checkpoint_took_and_how_large_it_is(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRLEAD_PROGRESS_FILE", str(tmp_path / "progress.json"))
+    progress = Progress(total_steps=3)
+    model, checkpoints = build(progress=progress)
+    train(model, checkpoints, 1, 2)
+    checkpoints.close()
+    progress.update(3)
+    document = json.loads((tmp_path / "progress.json").read_text())
+    ((_, manifest),) = list_artifacts(uri)
+    assert (document["checkpointStep"], document["checkpointBytes"]) == (2, manifest.size)
+    assert 0 < document["checkpointSeconds"] < 60
+
+
 def train(model: torch.nn.Linear, checkpoints: Checkpoints, *steps: int) -> None:
     for step in steps:
         with torch.no_grad():

@@ -109,6 +109,13 @@ SALVAGED = [
     ({"step": 3, "metrics": {"good": 1, "bad": "x", "nan": float("nan")}}, {"step": 3, "metrics": {"good": 1.0}}),
     ({"step": 3, "metrics": {"huge": 10**400}, "samplesPerSecond": 10**400}, {"step": 3, "metrics": {}}),
     ({"step": 3, "metrics": {"x" * 99: 1}}, {"step": 3, "metrics": {"x" * 64: 1.0}}),
+    (
+        {"step": 3, "checkpointStep": 2, "checkpointSeconds": 1.5, "checkpointBytes": 2048},
+        {"step": 3, "checkpointStep": 2, "checkpointSeconds": 1.5, "checkpointBytes": 2048, "metrics": {}},
+    ),
+    ({"step": 3, "checkpointSeconds": -1, "checkpointBytes": -1}, {"step": 3, "metrics": {}}),
+    ({"step": 3, "checkpointSeconds": 1e9, "checkpointBytes": 1 << 60}, {"step": 3, "metrics": {}}),
+    ({"step": 3, "checkpointSeconds": float("nan"), "checkpointBytes": 1.5}, {"step": 3, "metrics": {}}),
     ({"step": 3, "metrics": [1]}, {"step": 3, "metrics": {}}),
     ({"step": 3, "metrics": {"lo\x7fss": 1, "\x1b[1m": 2, "a\nb": 3, "€": 4}}, {"step": 3, "metrics": {"€": 4.0}}),
 ]

@@ -31,6 +31,21 @@ async def test_a_key_asked_for_many_times_runs_once() -> None:
     assert seen == ["a"]
 
 
+async def test_a_run_tells_how_long_its_key_was_due() -> None:
+    waits: list[tuple[str, float]] = []
+
+    async def work(key: str) -> None:
+        await asyncio.sleep(0.05)
+
+    queue = KeyedQueue(work, lambda *_: None, lambda key, seconds: waits.append((key, seconds)))
+    queue.add("a")
+    queue.add("b", 0.001)
+    await run(queue, 0.3, workers=1)
+    assert [key for key, _ in waits] == ["a", "b"]
+    assert waits[0][1] < waits[1][1]
+    assert waits[1][1] >= 0.04, "b was due while a ran"
+
+
 async def test_a_key_never_runs_concurrently_and_runs_again_if_added_while_running() -> None:
     running: set[str] = set()
     runs: list[str] = []

@@ -1,5 +1,6 @@
 """Reconciles: which resources are ours to reconcile."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,16 +9,18 @@ import pytest
 from fairlead.core.settings import Settings
 from fairlead.handlers.reconcile import Context, reconcile
 from fairlead.kube.children import ChildCache
+from fairlead.kube.errors import ApiError
 from fairlead.kube.execute import Writer
 from fairlead.kube.inquiries import Inquiries
-from fairlead.kube.kinds import TRAINING_JOB, Key
+from fairlead.kube.kinds import POD, TRAINING_JOB, Key
 from fairlead.kube.observe import Sources
 from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
+from prometheus_client import REGISTRY
 
 from tests.support.resources import TRAINING_JOB as JOB
 from tests.support.resources import Object, change
-from tests.support.scripted_api import ScriptedApi, scripted_client
+from tests.support.scripted_api import ScriptedApi, make_pod, scripted_client, status
 
 DIGITS = Key("TrainingJob", "default", "digits")
 IDENTITY = {"uid": "0a1b2c3d", "resourceVersion": "40"}
@@ -47,6 +50,34 @@ async def test_a_job_of_another_controller_causes_no_request(changes: Object) ->
         context.resources.put(TRAINING_JOB, change(job, metadata=job["metadata"] | IDENTITY, **changes))
         assert await reconcile(context, DIGITS) is None
     assert api.requests == []
+
+
+async def test_a_status_that_was_written_is_counted_once() -> None:
+    """Also when it is followed by an error, such as that of an event which cannot be sent."""
+    failed = {"phase": "Running", "startTime": "2026-03-01T12:00:00Z", "workers": {"restarts": 7, "disruptions": 0}}
+    pod = make_pod("digits-worker-0", 41, owner=IDENTITY["uid"])
+    pod["metadata"]["labels"] |= {"fairlead.dev/attempt": "7", "fairlead.dev/worker-index": "0"}
+    ended = {"terminated": {"exitCode": 3, "finishedAt": "2026-03-01T12:00:00Z"}}
+    pod["status"] = {"phase": "Failed", "containerStatuses": [{"name": "trainer", "state": ended}]}
+    written = {"kind": "TrainingJob", "metadata": {"name": "digits", "namespace": "default", **IDENTITY}}
+    written["metadata"]["resourceVersion"] = "50"
+    api = ScriptedApi(writes=[status(403, "Forbidden"), written, NOTHING])
+    labels = {"namespace": "default", "cause": "failure"}
+
+    def restarts() -> float:
+        return REGISTRY.get_sample_value("fairlead_job_restarts_total", labels) or 0
+
+    before = restarts()
+    async with context_of(api) as context:
+        job = change(JOB, spec__runPolicy={"backoffLimit": 9})
+        context.resources.put(TRAINING_JOB, job | {"metadata": job["metadata"] | IDENTITY, "status": failed})
+        context.sources.children.put(POD, pod)
+        with contextlib.suppress(ApiError):
+            await reconcile(context, DIGITS)
+        assert restarts() == before + 1
+        with contextlib.suppress(ApiError):
+            await reconcile(context, DIGITS)
+    assert restarts() == before + 1
 
 
 async def test_a_job_that_names_this_operator_is_reconciled() -> None:
