@@ -1,7 +1,8 @@
 """The artifact store: folders with a manifest at file:// and s3:// URIs, published atomically and verified on read."""
 
 from .artifact import delete, fetch, list_artifacts, open_model, publish, read_manifest
-from .errors import ArtifactError, ArtifactNotFound, StoreUnavailable
+from .cache import Cache, CachedArtifact
+from .errors import ArtifactError, ArtifactNotFound, CacheUnusable, StoreUnavailable
 from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent
 from .regular import open_regular
 from .retries import PUBLISH_SECONDS, retry_unavailable
@@ -12,6 +13,9 @@ __all__ = [
     "PUBLISH_SECONDS",
     "ArtifactError",
     "ArtifactNotFound",
+    "Cache",
+    "CacheUnusable",
+    "CachedArtifact",
     "FileEntry",
     "JsonValue",
     "Location",

@@ -14,6 +14,14 @@ class ArtifactNotFound(ArtifactError):
     """There is no artifact at the URI; it may be published later."""
 
 
+class LocalFileError(ArtifactError):
+    """A file of this machine could not be read or written, such as on a full disk."""
+
+
+class CacheUnusable(ArtifactError):
+    """A cache cannot hold an artifact; it can still be fetched to another place."""
+
+
 class StoreUnavailable(ArtifactError):
     """The store did not answer, or returned an unrelated error; retrying may help."""
 

@@ -33,9 +33,10 @@ class LocalStore:
                 return None
 
     @contextmanager
-    def open_file(self, location: Location, path: str) -> Iterator[Readable]:
+    def open_file(self, location: Location, path: str, offset: int = 0) -> Iterator[Readable]:
         """Open one of the artifact's files for reading; raise ArtifactError for a link that leads out of it."""
         with _translate_errors(location, path), _open_inside(location, path) as opened:
+            opened.seek(offset)
             yield opened
 
     def write(self, location: Location, source: Source, manifest: Manifest, old: Manifest | None) -> None:

@@ -17,11 +17,11 @@ _PAUSE = 0.5
 class ResumingReader:
     """Reads an object; `get` opens it from an offset, if it still has the ETag of the first response."""
 
-    def __init__(self, get: Callable[[int, str | None], BaseHTTPResponse]) -> None:
+    def __init__(self, get: Callable[[int, str | None], BaseHTTPResponse], offset: int = 0) -> None:
         self._get = get
-        self._offset = 0
+        self._offset = offset
         self._failures = 0
-        self._body = get(0, None)
+        self._body = get(offset, None)
         self._etag = self._body.headers.get("ETag")
 
     def read(self, size: int, /) -> bytes:

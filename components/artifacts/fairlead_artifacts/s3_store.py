@@ -71,16 +71,16 @@ class S3Store:
             return None
 
     @contextmanager
-    def open_file(self, location: Location, path: str) -> Iterator[Readable]:
+    def open_file(self, location: Location, path: str, offset: int = 0) -> Iterator[Readable]:
         """Open one of the artifact's files for reading; a connection that drops is replaced where it ended."""
 
-        def get(offset: int, etag: str | None) -> BaseHTTPResponse:
+        def get(start: int, etag: str | None) -> BaseHTTPResponse:
             headers: dict[str, str | list[str] | tuple[str]] | None = {"If-Match": etag} if etag else None
             return self._client.get_object(
-                location.bucket, f"{location.path}/{path}", offset=offset, request_headers=headers
+                location.bucket, f"{location.path}/{path}", offset=start, request_headers=headers
             )
 
-        with _translate_errors(location, path), closing(ResumingReader(get)) as body:
+        with _translate_errors(location, path), closing(ResumingReader(get, offset)) as body:
             yield body
 
     def write(self, location: Location, source: Source, manifest: Manifest, old: Manifest | None) -> None:
@@ -192,6 +192,8 @@ def _translate_errors(location: Location, path: str | None = None) -> Iterator[N
     except S3Error as error:
         if path is not None and error.code in _ABSENT:
             raise _Absent(location.uri, f"file {path!r} of the manifest is missing") from None
+        if path is not None and error.code == "InvalidRange":
+            raise ArtifactError(location.uri, f"file {path!r} is shorter than in the manifest") from None
         if error.code == "NoSuchBucket":
             raise ArtifactError(location.uri, f"bucket {location.bucket!r} does not exist") from None
         raise StoreUnavailable(location.uri, f"the object store returned {error.code}: {error.message}") from None

@@ -16,8 +16,8 @@ class Store(Protocol):
     def read_manifest(self, location: Location) -> bytes | None:
         """Return the manifest's bytes, or None if there is no artifact."""
 
-    def open_file(self, location: Location, path: str) -> AbstractContextManager[Readable]:
-        """Open one of the artifact's files for reading."""
+    def open_file(self, location: Location, path: str, offset: int = 0) -> AbstractContextManager[Readable]:
+        """Open one of the artifact's files for reading from a byte on, which it must have."""
 
     def write(self, location: Location, source: Source, manifest: Manifest, old: Manifest | None) -> None:
         """Write the source's files, then the manifest; remove an old artifact first."""

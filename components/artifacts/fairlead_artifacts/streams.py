@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from .errors import ArtifactError
+from .errors import ArtifactError, LocalFileError, StoreUnavailable
 from .manifest import FileEntry
 from .regular import open_regular
 
@@ -42,6 +42,10 @@ class VerifyingReader:
         if self._size > self._entry.size:
             self._reject(f"more than {self._entry.size} bytes", f"{self._entry.size} bytes")
         return chunk
+
+    def follow(self, source: Readable) -> None:
+        """Read on from another source, which has the rest of the file."""
+        self._source = source
 
     def finish(self) -> None:
         """Raise ArtifactError unless the bytes read match the entry."""
@@ -83,6 +87,17 @@ class LocalFile:
         with file:
             yield cls(path, file)
 
+    @classmethod
+    @contextmanager
+    def extend(cls, path: Path) -> "Iterator[LocalFile]":
+        """Open a file to read it from its start and to write at its end; create it, and its folder, if missing."""
+        with _local_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+b", buffering=0)
+            file.seek(0)
+        with file:
+            yield cls(path, file)
+
     def read(self, size: int, /) -> bytes:
         """Return the next bytes."""
         with _local_errors(self._path):
@@ -115,7 +130,7 @@ def _local_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ArtifactError(str(path), f"this machine's file system: {error.strerror or error}") from None
+        raise LocalFileError(str(path), f"this machine's file system: {error.strerror or error}") from None
 
 
 class Writable(Protocol):
@@ -130,6 +145,36 @@ def copy_verified(uri: str, source: Readable, target: Writable, entry: FileEntry
     while chunk := reader.read():
         target.write(chunk)
     reader.finish()
+
+
+def resume_verified(
+    uri: str, path: Path, entry: FileEntry, open_at: Callable[[int], AbstractContextManager[Readable]]
+) -> None:
+    """Complete a file of which this machine may have a part; begin anew if that part is not as in the manifest.
+
+    `open_at` opens the file in the store from a byte on.
+    """
+    with _local_errors(path):
+        begun = path.stat().st_size if path.exists() else 0
+    try:
+        with LocalFile.extend(path) as copy:
+            reader = VerifyingReader(uri, copy, entry)
+            while reader.read():
+                pass
+            if begun < entry.size:
+                with open_at(begun) as source:
+                    reader.follow(source)
+                    while chunk := reader.read():
+                        copy.write(chunk)
+            reader.finish()
+    except (LocalFileError, StoreUnavailable):
+        raise
+    except ArtifactError:
+        with _local_errors(path):
+            path.unlink()
+        if not begun:
+            raise
+        resume_verified(uri, path, entry, open_at)
 
 
 def read_entry(source: Source, path: str) -> FileEntry:

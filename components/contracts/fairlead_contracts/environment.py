@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationError
 
 from .base import DIGEST, URI, Contract, explain
-from .errors import ContractError
+from .errors import ContractError, Words
 
 LAUNCHER_PORT = 7070
 """The port where the launcher listens for agents and the operator."""
@@ -34,6 +34,17 @@ def _seconds(value: object) -> object:
         number = None
     if not isinstance(number, float) or not 0 < number < 86400:
         raise ValueError("a number of seconds above 0 and below one day")
+    return number
+
+
+_UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+
+
+def _quantity(value: object) -> object:
+    match = re.fullmatch("([0-9]{1,15})(|Ki|Mi|Gi|Ti)", value) if isinstance(value, str) else None
+    number = int(match[1]) * _UNITS[match[2]] if match else value
+    if type(number) is not int or not 0 < number < 1 << 60:
+        raise ValueError("a number of bytes, such as 50Gi")
     return number
 
 
@@ -166,17 +177,31 @@ class TimingEnvironment(Environment):
     one has; a worker that does not counts as lost."""
 
 
+class CacheEnvironment(Environment):
+    """The variables that users may set on the workers, to share datasets on a volume that they mount."""
+
+    dataset_cache: str | None = Field(None, alias="FAIRLEAD_DATASET_CACHE", max_length=_MAX_PATH)
+    """Path of a folder on that volume; absent: each worker fetches the dataset for itself."""
+    dataset_cache_bytes: Annotated[int, BeforeValidator(_quantity)] | None = Field(
+        None, alias="FAIRLEAD_DATASET_CACHE_BYTES"
+    )
+    """The most that the datasets there may use together, such as 50Gi; the least recently used ones are evicted."""
+
+
 class LauncherEnvironment(TimingEnvironment, NodeEnvironment, JobEnvironment):
     """All variables that the launcher reads."""
 
 
-class AgentEnvironment(TimingEnvironment, NodeEnvironment, WorkerEnvironment, JobEnvironment):
+class AgentEnvironment(CacheEnvironment, TimingEnvironment, NodeEnvironment, WorkerEnvironment, JobEnvironment):
     """All variables that a worker's agent reads."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read the variables; raise ContractError naming the variable, its value and what was expected."""
         agent = super().from_environment(environment)
+        if agent.dataset_cache is not None and agent.dataset_cache_bytes is None:
+            expected = f"a number of bytes, such as 50Gi, because {cls.variable('dataset_cache')} is set"
+            raise ContractError(cls.variable("dataset_cache_bytes"), Words("nothing"), expected)
         limit = "workers" if agent.max_workers is None else "max_workers"
         if agent.worker >= getattr(agent, limit):
             expected = f"below {cls.variable(limit)}, {getattr(agent, limit)}"

@@ -2,10 +2,14 @@
 
 import logging
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead_artifacts import (
     ArtifactError,
+    Cache,
+    CachedArtifact,
+    CacheUnusable,
     Manifest,
     Parent,
     fetch,
@@ -27,23 +31,47 @@ _PUBLISH_SECONDS = 1200.0
 """The same, for a model that has been trained: an outage must not cost the training."""
 
 
-def fetch_dataset(uri: str, digest: str | None, folder: Path) -> Manifest:
-    """Download and verify the dataset; raise ArtifactError if it is not the requested one."""
-    started = time.monotonic()
-    manifest = retry_unavailable(lambda: fetch(uri, folder, digest), FETCH_SECONDS)
+@dataclass(frozen=True)
+class Dataset:
+    """A verified dataset on this machine."""
+
+    uri: str
+    folder: Path
+    manifest: Manifest
+    cached: CachedArtifact | None = None
+    """Its entry in a cache, which is kept while this worker lives."""
+
+    @property
+    def parent(self) -> Parent:
+        """Return the dataset as the parent of a model."""
+        return Parent("dataset", self.manifest.digest, self.uri)
+
+
+def fetch_dataset(uri: str, digest: str | None, folder: Path, cache: Cache | None = None) -> Dataset:
+    """Download and verify the dataset, or find it in a cache; raise ArtifactError if it is not the requested one.
+
+    A cache that cannot hold it costs time only: it is downloaded to the folder.
+    """
+    started, cached = time.monotonic(), None
+    if cache is not None:
+        try:
+            cached = retry_unavailable(lambda: cache.open(uri, digest), FETCH_SECONDS)
+        except CacheUnusable as error:
+            log.warning("the dataset is fetched for this worker alone: %s", error)
+    manifest = cached.manifest if cached else retry_unavailable(lambda: fetch(uri, folder, digest), FETCH_SECONDS)
     if manifest.kind != "dataset":
         raise ArtifactError(uri, f"is of kind {manifest.kind!r}, expected 'dataset'")
     log.info("dataset=%s bytes=%d verified in %.1f s", manifest.digest, manifest.size, time.monotonic() - started)
-    return manifest
+    return Dataset(uri, cached.folder if cached else folder, manifest, cached)
 
 
 def publish_model(
-    folder: Path, uri: str, version: str | None, *, dataset: tuple[str, Manifest] | None, replace: bool
+    folder: Path, uri: str, version: str | None, *, dataset: Dataset | None, replace: bool
 ) -> PublishedModel:
     """Publish the files in rank 0's model folder; raise ArtifactError if there are none."""
     if not any(folder.iterdir()):
         raise ArtifactError(uri, "FAIRLEAD_MODEL_DIR: got no file, expected the model, which rank 0 writes there")
-    parents = [Parent("dataset", dataset[1].digest, dataset[0])] if dataset else []
+    parents = [dataset.parent] if dataset else []
     signature = _read_signature(folder / SIGNATURE_FILE, uri)
     manifest = publish(
         folder,

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fairlead_artifacts import ArtifactError, Manifest
+from fairlead_artifacts import ArtifactError, Cache
 from fairlead_contracts.environment import AgentEnvironment, ProcessEnvironment
 from fairlead_contracts.termination import STOPPED_CODE, Failure, PublishedModel, Reason
 
 from .backends import Backend
 from .client import ChannelError, LauncherClient, RequestRejected, retry
-from .data import fetch_dataset, publish_model
+from .data import Dataset, fetch_dataset, publish_model
 from .heartbeat import Heartbeat
 from .images import find_problem
 from .network import find_interface, find_port
@@ -54,7 +54,7 @@ class Worker:
         }
         self._progress_file = folder / "progress.json"
         self._registered = False
-        self._dataset: Manifest | None = None
+        self._dataset: Dataset | None = None
         self._ranks: list[int] = []
         """The ranks with which the processes were started."""
         self._success: dict[str, Any] | None = None
@@ -138,12 +138,15 @@ class Worker:
     def _stopped_text(self) -> str:
         return f"worker {self._settings.worker} was stopped by a signal"
 
-    def _fetch_dataset(self) -> Manifest | None:
+    def _fetch_dataset(self) -> Dataset | None:
         settings = self._settings
         if settings.dataset_uri is None:
             return None
+        limit, cache = settings.dataset_cache_bytes, None
+        if settings.dataset_cache is not None and limit is not None:
+            cache = Cache(Path(settings.dataset_cache), limit)
         try:
-            return fetch_dataset(settings.dataset_uri, settings.dataset_digest, self._folder / "dataset")
+            return fetch_dataset(settings.dataset_uri, settings.dataset_digest, self._folder / "dataset", cache)
         except (ArtifactError, OSError) as error:
             raise Failed(self._failure("InvalidDataset", 1, str(error))) from None
 
@@ -189,7 +192,7 @@ class Worker:
             model_folder = self._folder / f"model-{rank}"
             model_folder.mkdir()
             contract = ProcessEnvironment(
-                dataset_folder=str(self._folder / "dataset") if self._settings.dataset_uri is not None else None,
+                dataset_folder=str(self._dataset.folder) if self._dataset else None,
                 model_folder=str(model_folder),
                 # any worker of an elastic job may hold rank 0 later; the launcher knows who does
                 progress_file=str(self._progress_file) if rank == 0 or (self._elastic and index == 0) else None,
@@ -230,14 +233,13 @@ class Worker:
 
     def _publish_model(self) -> PublishedModel | None:
         """Publish if this worker holds rank 0, once every other one has succeeded: a failed attempt has no model."""
-        settings, dataset = self._settings, self._dataset
+        settings = self._settings
         if not self._elastic and self._ranks[0] != 0:
             return None
         self._heartbeat.end()
         while not (isinstance(event := self._next_event(None), Standing) and event.others_finished):
             if isinstance(event, Standing) and not event.first:
                 return None
-        source = (settings.dataset_uri, dataset) if settings.dataset_uri and dataset else None
         try:
             # The version belongs to this job only: a model from an earlier attempt was never a final result.
             return publish_model(
@@ -245,7 +247,7 @@ class Worker:
                 self._folder / f"model-{self._ranks[0]}",
                 str(settings.model_uri),
                 settings.model_version,
-                dataset=source,
+                dataset=self._dataset,
                 replace=settings.attempt > 0,
             )
         except (ArtifactError, OSError) as error:

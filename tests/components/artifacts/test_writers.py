@@ -316,6 +316,61 @@ def test_credentials_come_from_a_container_or_a_file(no_variables: pytest.Monkey
     assert provider.retrieve().access_key == "shared"
 
 
+def shared(key: str) -> str:
+    return f"[default]\naws_access_key_id = {key}\naws_secret_access_key = s\n"
+
+
+def test_credentials_that_a_mounted_secret_changes_are_used_for_the_next_request(
+    no_variables: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A Secret's files are links to a folder that the kubelet exchanges; the process goes on."""
+    for version, key in (("1", "before"), ("2", "after")):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "credentials").write_text(shared(key))
+    (tmp_path / "data").symlink_to("1")
+    no_variables.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "data" / "credentials"))
+    no_variables.setenv("AWS_REGION", "us-east-1")
+    used: list[str] = []
+
+    class Store(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            used.append(self.headers["Authorization"].split("Credential=")[1].split("/")[0])
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: Any) -> None:
+            """Log nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Store)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    no_variables.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
+    store = S3Store.from_environment()
+    store.read_manifest(parse_uri("s3://models/v1"))
+    (tmp_path / "new").symlink_to("2")
+    (tmp_path / "new").rename(tmp_path / "data")
+    store.read_manifest(parse_uri("s3://models/v1"))
+    server.shutdown()
+    server.server_close()
+    assert used == ["before", "after"], "the same store, and no restart"
+
+
+@pytest.mark.parametrize("content", ["", "[default", "[default]\naws_access_key_id = half\n"])
+def test_a_credentials_file_that_is_being_written_does_not_interrupt(
+    no_variables: pytest.MonkeyPatch, tmp_path: Path, content: str
+) -> None:
+    file = tmp_path / "shared"
+    file.write_text(shared("before"))
+    no_variables.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    provider = find_provider()
+    assert provider is not None
+    file.write_text(content)
+    assert provider.retrieve().access_key == "before"
+    file.write_text(shared("after"))
+    assert provider.retrieve().access_key == "after"
+
+
 def test_without_credentials_requests_are_anonymous(no_variables: pytest.MonkeyPatch) -> None:
     no_variables.setenv("AWS_EC2_METADATA_DISABLED", "true")
     assert find_provider() is None

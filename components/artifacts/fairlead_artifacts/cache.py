@@ -1,0 +1,247 @@
+"""A cache of artifacts on a volume that several workers mount: each artifact is fetched once, and verified at each use.
+
+    <cache>/lock             held while space is made for another artifact
+    <cache>/<hash>.lock      held exclusively while an artifact is fetched or evicted, shared while it is used;
+                             its time says when that was last
+    <cache>/<hash>.part/     an artifact that is being fetched; what a killed worker has left is continued
+    <cache>/<hash>/          a complete one: manifest.json, and the files in files/
+
+The locks are `flock`'s, which end with their process, whatever ends it, and which NFS has, too. Entries are named by
+the digest, so that what is found needs no request to the store.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from .artifact import read_manifest
+from .errors import ArtifactError, CacheUnusable, LocalFileError
+from .manifest import MANIFEST_NAME, MAX_BYTES, Manifest, parse_manifest
+from .regular import open_regular
+from .stores import open_store
+from .streams import Source, read_entry, resume_verified
+from .uri import parse_uri
+
+log = logging.getLogger(__name__)
+
+_PAUSE, _LOG_SECONDS = 0.2, 30.0
+_DAMAGED_SECONDS = 5.0
+"""How long to wait for others that hold a damaged entry: they may just be finding out, too."""
+_FOLDER_MODE, _FILE_MODE, _LOCK_MODE = 0o775, 0o444, 0o664
+"""Pods of other users evict as members of the volume's group (`fsGroup`). Files are read in place, never written."""
+
+
+@dataclass(frozen=True)
+class CachedArtifact:
+    """A verified artifact in a cache; it is not evicted until it is closed, or its process ends."""
+
+    folder: Path
+    manifest: Manifest
+    _lock: "_Lock"
+
+    def close(self) -> None:
+        """Allow it to be evicted."""
+        self._lock.close()
+
+
+class Cache:
+    """Artifacts in a folder, together of at most `max_bytes`; the least recently used ones are evicted."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._folder, self._max_bytes = folder, max_bytes
+
+    def open(self, uri: str, digest: str | None = None) -> CachedArtifact:
+        """Return an artifact, fetched if it is not there or damaged; wait while another worker fetches it.
+
+        Raise ArtifactError as `fetch` does, and CacheUnusable if the cache cannot hold it.
+        """
+        digest = digest or read_manifest(uri).digest
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            entry = _Entry(self._folder, digest)
+            lock = _Lock(entry.lock)
+            try:
+                return CachedArtifact(entry.files, self._find(uri, entry, lock), lock)
+            except BaseException:
+                lock.close()
+                raise
+        except (OSError, LocalFileError) as error:
+            raise CacheUnusable(str(self._folder), str(error)) from None
+
+    def _find(self, uri: str, entry: "_Entry", lock: "_Lock") -> Manifest:
+        """Return the manifest of an entry that is complete, with the lock held shared."""
+        logged, damaged, fetched = time.monotonic(), None, False
+        while True:
+            if lock.take(fcntl.LOCK_SH):
+                # what this process has just fetched could only be evicted since, or replaced as a whole
+                if manifest := entry.read(uri) if fetched else entry.verify(uri):
+                    lock.touch()
+                    return manifest
+                damaged = (damaged or time.monotonic()) if entry.folder.exists() else None
+                lock.release()
+            else:
+                damaged = None  # another worker fetches it
+            if lock.take(fcntl.LOCK_EX):
+                if not entry.verify(uri):
+                    self._fill(uri, entry, lock)
+                fetched = True
+                continue
+            if damaged is not None and time.monotonic() - damaged > _DAMAGED_SECONDS:
+                raise CacheUnusable(str(entry.folder), "is damaged, and used by another worker")
+            if time.monotonic() - logged > _LOG_SECONDS:
+                logged = time.monotonic()
+                log.info("waiting for another worker that fetches %s", uri)
+            time.sleep(_PAUSE)
+
+    def _fill(self, uri: str, entry: "_Entry", lock: "_Lock") -> None:
+        """Fetch an entry, or what is missing of it; the lock is held exclusively."""
+        manifest = read_manifest(uri, entry.digest)
+        _remove(entry.folder)
+        lock.touch()
+        self._reserve(entry, manifest)
+        location = parse_uri(uri)
+        store = open_store(location)
+        try:
+            for file in manifest.files:
+                target = entry.part_files / file.path
+                resume_verified(location.uri, target, file, partial(store.open_file, location, file.path))
+        except LocalFileError:
+            _remove(entry.part)  # such as a full volume: what is there would only use its space
+            raise
+        _protect(entry.part)
+        entry.part.rename(entry.folder)
+
+    def _reserve(self, entry: "_Entry", manifest: Manifest) -> None:
+        """Evict what was used least recently until there is space, and reserve it by the manifest of the entry."""
+        if manifest.size > self._max_bytes:
+            raise CacheUnusable(str(self._folder), f"holds {self._max_bytes} bytes, expected {manifest.size} or more")
+        with closing(_Lock(self._folder / "lock")) as lock:
+            lock.wait()
+            others = [other for other in self._entries() if other.digest != entry.digest]
+            sizes = {other.digest: other.size() for other in others}
+            others.sort(key=_Entry.last_used)
+            while sum(sizes.values()) + manifest.size > self._max_bytes and others:
+                if others[0].evict():
+                    del sizes[others[0].digest]
+                del others[0]
+            if (used := sum(sizes.values())) + manifest.size > self._max_bytes:
+                text = f"{used} of {self._max_bytes} bytes are in use, expected {manifest.size} to be free"
+                raise CacheUnusable(str(self._folder), text)
+            entry.part_files.mkdir(parents=True, exist_ok=True)
+            (entry.part / MANIFEST_NAME).write_bytes(manifest.content)
+
+    def _entries(self) -> "Iterator[_Entry]":
+        """Yield the entries, also those that are not complete."""
+        names = {path.name.removesuffix(".part") for path in self._folder.iterdir() if path.is_dir()}
+        yield from (_Entry(self._folder, f"sha256:{name}") for name in sorted(names) if len(name) == 64)
+
+
+class _Entry:
+    """The place of an artifact in a cache."""
+
+    def __init__(self, cache: Path, digest: str) -> None:
+        self.digest = digest
+        self.folder = cache / digest.removeprefix("sha256:")
+        self.part, self.lock = (self.folder.with_name(self.folder.name + end) for end in (".part", ".lock"))
+        self.files, self.part_files = self.folder / "files", self.part / "files"
+
+    def read(self, uri: str, folder: Path | None = None) -> Manifest | None:
+        """Return the manifest; None if there is none, or one of another digest."""
+        try:
+            with open_regular((folder or self.folder) / MANIFEST_NAME) as file:
+                content = file.read(MAX_BYTES + 1)
+            manifest = parse_manifest(uri, content)
+        except (OSError, ArtifactError):
+            return None
+        return manifest if f"sha256:{hashlib.sha256(content).hexdigest()}" == self.digest else None
+
+    def verify(self, uri: str) -> Manifest | None:
+        """Return the manifest if all files, and no others, are as it says."""
+        manifest = self.read(uri)
+        if manifest is None:
+            return None
+        try:
+            found = {path.relative_to(self.files).as_posix() for path in self.files.rglob("*") if not path.is_dir()}
+            source = Source(self.files)
+            if found == {file.path for file in manifest.files} and all(
+                read_entry(source, file.path) == file for file in manifest.files
+            ):
+                return manifest
+        except (OSError, ArtifactError) as error:
+            log.warning("%s cannot be read: %s", self.folder, error)
+            return None
+        log.warning("%s is damaged: it is not as published", self.folder)
+        return None
+
+    def size(self) -> int:
+        """Return the bytes that it uses, or will; those of its files if it has no manifest."""
+        for folder in (self.folder, self.part):
+            if manifest := self.read("cache", folder):
+                return manifest.size
+        return sum(path.stat().st_size for folder in (self.folder, self.part) for path in folder.rglob("*"))
+
+    def last_used(self) -> float:
+        """Return when it was last used."""
+        return self.lock.stat().st_mtime if self.lock.exists() else 0.0
+
+    def evict(self) -> bool:
+        """Remove it unless it is in use; return whether it is gone."""
+        with closing(_Lock(self.lock)) as lock:
+            evicted = lock.take(fcntl.LOCK_EX)
+            if evicted:
+                log.info("evicting %s", self.folder.name)
+                _remove(self.folder)
+                _remove(self.part)
+        return evicted and not self.folder.exists() and not self.part.exists()
+
+
+class _Lock:
+    """A lock on a file, which several open files share or exclude each other from."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _LOCK_MODE)
+        with suppress(PermissionError):
+            os.fchmod(self._descriptor, _LOCK_MODE)  # whatever the umask
+
+    def take(self, kind: int) -> bool:
+        """Take the lock if that is possible at once."""
+        try:
+            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def wait(self) -> None:
+        """Take the lock exclusively."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+
+    def touch(self) -> None:
+        """Note that the entry is used now."""
+        with suppress(PermissionError):
+            os.utime(self._descriptor)
+
+    def release(self) -> None:
+        """Release the lock."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Release the lock and close the file."""
+        os.close(self._descriptor)
+
+
+def _protect(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        path.chmod(_FOLDER_MODE if path.is_dir() else _FILE_MODE)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder as far as its owner allows."""
+    shutil.rmtree(folder, ignore_errors=True)
