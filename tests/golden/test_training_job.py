@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fairlead.api.base import ArtifactRef
+from fairlead.api.tracking import MlflowRun
 from fairlead.api.training_job import TrainingJob
 from fairlead.api.training_job_status import ElasticStatus, Progress
 from fairlead.core.artifacts import ArtifactFacts
@@ -37,6 +38,8 @@ PASSED = ArtifactFacts(
 )  # fmt: skip
 OPEN = Gate(DATA, PASSED)
 ELASTIC = {"minReplicas": 1, "maxReplicas": 4}
+TRACKING = {"mlflow": {"uri": "http://mlflow.tools:5000", "experiment": "digits"}}
+LAGS = "the server does not answer (NewConnectionError)"
 
 
 _REGISTRATION = "FAIRLEAD_REGISTRATION_SECONDS"
@@ -115,6 +118,30 @@ CASES = {
     "new-with-dataset-and-model": Case(
         "the pods get the URIs of data and model; the gate's artifacts are recorded",
         make_job(spec__dataset=DATASET, spec__model={"uri": "s3://models/digits"}),
+        ObservedJob(gate=OPEN),
+    ),
+    "new-with-tracking": Case(
+        "the launcher records the job in MLflow, with credentials of its template; the workers know nothing of it",
+        make_job(
+            spec__dataset=DATASET,
+            spec__tracking=TRACKING,
+            spec__launcherTemplate={
+                "spec": {
+                    "containers": [
+                        {
+                            "name": "launcher",
+                            "env": [
+                                {"name": "FAIRLEAD_MLFLOW_URI", "value": "http://elsewhere"},
+                                {
+                                    "name": "MLFLOW_TRACKING_TOKEN",
+                                    "valueFrom": {"secretKeyRef": {"name": "mlflow", "key": "token"}},
+                                },
+                            ],
+                        }
+                    ]
+                }
+            },
+        ),
         ObservedJob(gate=OPEN),
     ),
     "new-with-checkpoints": Case(
@@ -536,6 +563,26 @@ CASES = {
             **CHILDREN,
         ),
     ),
+    "running-tracked": Case(
+        "the status names the run that records the job",
+        make_job(started("Running"), spec__tracking=TRACKING),
+        ObservedJob(all_pods(), launcher=reported(tracking=MlflowRun(run_id="ab" * 16)), **CHILDREN),
+    ),
+    "running-tracking-unavailable": Case(
+        "the record lacks something, which an event says; the run that an earlier attempt began is kept",
+        make_job(started("Running", tracking={"mlflow": {"runId": "ab" * 16}}), spec__tracking=TRACKING),
+        ObservedJob(all_pods(), launcher=reported(tracking=MlflowRun(problem=LAGS)), **CHILDREN),
+    ),
+    "running-tracking-still-unavailable": Case(
+        "there is one event each time that it begins",
+        make_job(started("Running", tracking={"mlflow": {"problem": "status 500"}}), spec__tracking=TRACKING),
+        ObservedJob(all_pods(), launcher=reported(tracking=MlflowRun(problem=LAGS)), **CHILDREN),
+    ),
+    "running-tracked-unasked": Case(
+        "what a launcher says of a record that the job does not ask for is ignored",
+        make_job(started("Running")),
+        ObservedJob(all_pods(), launcher=reported(tracking=MlflowRun(run_id="ab" * 16)), **CHILDREN),
+    ),
     "running-resumed": Case(
         "the status says from which checkpoint the training continued",
         make_job(started("Running")),
@@ -739,6 +786,22 @@ CASES = {
         make_job(started("Running", provenance=[OPEN.artifacts[0].model_dump()])),
         ObservedJob(
             (pod("launcher", phase="Succeeded", exit_code=0, termination_message=SUCCESS), *all_pods()[1:]), **CHILDREN
+        ),
+    ),
+    "succeeded-tracked": Case(
+        "a job that ends before it is asked reports its run at its end",
+        make_job(started("Running"), spec__tracking=TRACKING),
+        ObservedJob(
+            (
+                pod(
+                    "launcher",
+                    phase="Succeeded",
+                    exit_code=0,
+                    termination_message=said(model=None, tracking={"runId": "ab" * 16}),
+                ),
+                *all_pods()[1:],
+            ),
+            **CHILDREN,
         ),
     ),
     "succeeded-with-its-model": Case(

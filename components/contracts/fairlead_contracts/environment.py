@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from .base import DIGEST, URI, Contract, explain
+from .base import DIGEST, PRINTABLE, URI, Contract, explain
 from .errors import ContractError, Words
 
 LAUNCHER_PORT = 7070
@@ -188,7 +188,27 @@ class CacheEnvironment(Environment):
     """The most that the datasets there may use together, such as 50Gi; the least recently used ones are evicted."""
 
 
-class LauncherEnvironment(TimingEnvironment, NodeEnvironment, JobEnvironment):
+class TrackingEnvironment(Environment):
+    """The variables that the operator sets for the launcher of a job that is recorded in MLflow.
+
+    Credentials are MLflow's own variables (MLFLOW_TRACKING_TOKEN, or _USERNAME and _PASSWORD), which users set.
+    """
+
+    mlflow_uri: str | None = Field(None, alias="FAIRLEAD_MLFLOW_URI", max_length=1024, pattern=URI)
+    """URL of the tracking server; absent: the job is not recorded."""
+    mlflow_experiment: str | None = Field(None, alias="FAIRLEAD_MLFLOW_EXPERIMENT", max_length=250, pattern=PRINTABLE)
+    """Name of the experiment, which is created if it does not exist."""
+    namespace: str | None = Field(None, alias="FAIRLEAD_NAMESPACE", max_length=63)
+    """The job's namespace."""
+    uid: str | None = Field(None, alias="FAIRLEAD_JOB_UID", pattern="^[0-9A-Za-z-]{1,64}$")
+    """The job's uid, by which its run is found again."""
+    dataset_uri: str | None = Field(None, alias="FAIRLEAD_DATASET_URI", max_length=2048, pattern=URI)
+    """URI of the dataset."""
+    dataset_digest: str | None = Field(None, alias="FAIRLEAD_DATASET_DIGEST", pattern=DIGEST)
+    """Its digest, if the job requires one."""
+
+
+class LauncherEnvironment(TrackingEnvironment, TimingEnvironment, NodeEnvironment, JobEnvironment):
     """All variables that the launcher reads."""
 
 
@@ -216,6 +236,8 @@ class ProcessEnvironment(Environment):
     """Path of the verified dataset."""
     model_folder: str | None = Field(None, alias="FAIRLEAD_MODEL_DIR", max_length=_MAX_PATH)
     """Path of an empty folder; the files that rank 0 writes there are published as the model."""
+    tensorboard_folder: str | None = Field(None, alias="FAIRLEAD_TENSORBOARD_DIR", max_length=_MAX_PATH)
+    """Path of a folder for TensorBoard's logs; those of rank 0 are published with the model, in `tensorboard/`."""
     progress_file: str | None = Field(None, alias="FAIRLEAD_PROGRESS_FILE", max_length=_MAX_PATH)
     """Path of the file to which rank 0 writes its progress."""
 

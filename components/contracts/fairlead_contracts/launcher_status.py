@@ -8,6 +8,7 @@ from pydantic import Field
 from .base import Contract
 from .environment import MAX_WORKERS
 from .progress import ProgressReport
+from .tracking import Tracked
 
 PATH = "/status"
 Phase = Literal["Waiting", "Running", "Succeeded", "Failed"]
@@ -74,3 +75,5 @@ class LauncherStatus(Contract):
     """The last progress; None until the script reports it."""
     elastic: ElasticRun | None = None
     """The workers of an elastic job; None until it trains, and for jobs of a fixed size."""
+    tracking: Tracked | None = None
+    """The record of the job in MLflow; None if it has none."""

@@ -8,15 +8,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 from pydantic_core import from_json
 
 from .base import DIGEST, PRINTABLE, URI, Contract
 from .environment import MAX_SLOTS, MAX_WORKERS
 from .errors import ContractError
 from .progress import ProgressReport
+from .tracking import Tracked
 
 LIMIT, _POD_LIMIT = 4096, 12288
 """Bytes that the kubelet keeps per container and per pod."""
@@ -103,6 +104,12 @@ class SuccessReport(_Report):
     """The published model; None if rank 0 saved no model."""
     progress: ProgressReport | None = None
     """The last progress; omitted if the report would be too long."""
+    tracking: Tracked | None = None
+    """The record of the job in MLflow."""
+
+    @model_serializer(mode="wrap")
+    def _drop_no_tracking(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in serialize(self).items() if key != "tracking" or value is not None}
 
 
 class StoppedReport(_Report):

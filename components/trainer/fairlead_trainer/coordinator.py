@@ -10,6 +10,7 @@ from typing import Any
 
 from fairlead_contracts.launcher_status import MAX_NAMED, ElasticRun, LauncherStatus, ReadyWorkers, Registration
 from fairlead_contracts.termination import Failure
+from fairlead_contracts.tracking import Tracked
 
 from .events import Announce, Arrived, Assigned, Closed, Event, Finished, Order, Resumed, Tick
 from .membership import MemberId
@@ -30,9 +31,15 @@ _ANSWERS = {"Waiting": "wait", "Running": "run", "Succeeded": "run", "Failed": "
 class Coordinator:
     """Track one run from Waiting through Running to Succeeded or Failed."""
 
-    def __init__(self, run: Run, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        run: Run,
+        clock: Callable[[], float] = time.monotonic,
+        tracked: Callable[[], Tracked | None] = lambda: None,
+    ) -> None:
         self._run = run
         self._clock = clock
+        self._tracked = tracked
         self._state = begin(run, clock())
         self._orders: deque[Order] = deque()
         self._waited: float | None = None
@@ -142,6 +149,7 @@ class Coordinator:
                 waiting=self._registration(),
                 progress=state.progress,
                 elastic=self._describe_elastic(),
+                tracking=self._tracked(),
             ).to_json()
 
     def _step(self, event: Event) -> State:

@@ -25,6 +25,8 @@ from fairlead_contracts.termination import PublishedModel
 log = logging.getLogger("agent")
 
 PRODUCER = "fairlead-trainer/0.1.0"
+TENSORBOARD = "tensorboard"
+"""The folder of TensorBoard's logs below the model's."""
 FETCH_SECONDS = 60.0
 """How long to retry while the store is unavailable, before anything was computed."""
 _PUBLISH_SECONDS = 1200.0
@@ -69,7 +71,8 @@ def publish_model(
     folder: Path, uri: str, version: str | None, *, dataset: Dataset | None, replace: bool
 ) -> PublishedModel:
     """Publish the files in rank 0's model folder; raise ArtifactError if there are none."""
-    if not any(folder.iterdir()):
+    # logs alone are no model
+    if all(path.name == TENSORBOARD for path in folder.iterdir()):
         raise ArtifactError(uri, "FAIRLEAD_MODEL_DIR: got no file, expected the model, which rank 0 writes there")
     parents = [dataset.parent] if dataset else []
     signature = _read_signature(folder / SIGNATURE_FILE, uri)

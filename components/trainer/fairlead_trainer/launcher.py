@@ -26,6 +26,7 @@ from .membership import Bounds
 from .server import LauncherServer
 from .settings import SettingsError, Timing, read_key
 from .state import Run
+from .tracking import build_tracker
 
 log = logging.getLogger("launcher")
 
@@ -70,8 +71,8 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
-    run = build_run(settings)
-    coordinator = Coordinator(run)
+    run, tracker = build_run(settings), build_tracker(settings)
+    coordinator = Coordinator(run, tracked=lambda: tracker.tracked if tracker else None)
     server = LauncherServer(settings.bind_address, LAUNCHER_PORT, coordinator, key)
     log.info("job=%s attempt=%d waiting for workers=%d", settings.job, settings.attempt, settings.workers)
     rendezvous = run.backend.begin(
@@ -79,6 +80,8 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
             settings.job, settings.attempt, settings.bind_address, settings.address, run.elastic, coordinator.arrived
         )
     )
+    if tracker:
+        tracker.start(lambda: coordinator.state)
     started, logged = False, time.monotonic()
     try:
         while not coordinator.state.ended:
@@ -95,12 +98,14 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
         coordinator.close()
         server.stop()
         rendezvous.stop()
+        if tracker:
+            tracker.stop()
     state = coordinator.state
     if state.cause is not None:
         log.error("failed: %s", state.cause)
         return 1, FailureReport(failure=state.cause)
     log.info("succeeded: model=%s", state.model.uri if state.model else None)
-    return 0, SuccessReport(model=state.model, progress=state.progress)
+    return 0, SuccessReport(model=state.model, progress=state.progress, tracking=tracker.tracked if tracker else None)
 
 
 def build_run(settings: LauncherEnvironment) -> Run:

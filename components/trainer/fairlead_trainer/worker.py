@@ -16,7 +16,7 @@ from fairlead_contracts.termination import STOPPED_CODE, Failure, PublishedModel
 
 from .backends import Backend
 from .client import ChannelError, LauncherClient, RequestRejected, retry
-from .data import Dataset, fetch_dataset, publish_model
+from .data import TENSORBOARD, Dataset, fetch_dataset, publish_model
 from .heartbeat import Heartbeat
 from .images import find_problem
 from .network import find_interface, find_port
@@ -194,6 +194,7 @@ class Worker:
             contract = ProcessEnvironment(
                 dataset_folder=str(self._dataset.folder) if self._dataset else None,
                 model_folder=str(model_folder),
+                tensorboard_folder=str(model_folder / TENSORBOARD) if self._settings.model_uri is not None else None,
                 # any worker of an elastic job may hold rank 0 later; the launcher knows who does
                 progress_file=str(self._progress_file) if rank == 0 or (self._elastic and index == 0) else None,
             )

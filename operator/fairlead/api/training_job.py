@@ -15,6 +15,7 @@ from fairlead.api.group import API_VERSION
 from fairlead.api.job_changes import HELD_FIELDS, finished, immutable
 from fairlead.api.pod_template import LauncherTemplate, TrainerTemplate
 from fairlead.api.run_policy import RunPolicy
+from fairlead.api.tracking import Tracking
 from fairlead.api.training_job_status import TrainingJobStatus
 
 MAX_NAME = 50
@@ -151,6 +152,7 @@ class TrainingJobSpec(ApiModel):
         immutable("dataset", optional=True),
         immutable("model", optional=True),
         immutable("checkpoint", optional=True),
+        immutable("tracking", optional=True),
         immutable("runPolicy.managedBy", optional=True),
     )
 
@@ -168,6 +170,8 @@ class TrainingJobSpec(ApiModel):
     """Where the trained model is published."""
     checkpoint: Checkpoint | None = None
     """Where and when the training script saves its state."""
+    tracking: Tracking | None = None
+    """Where the job is recorded."""
     run_policy: RunPolicy = RunPolicy()
     """Suspension, retries, deadlines and cleanup of the job."""
 

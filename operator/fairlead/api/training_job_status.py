@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import Field, field_validator
 
 from fairlead.api.base import LIST_MAP_BY_TYPE, ArtifactRef, Conditions, StatusModel
+from fairlead.api.tracking import TrackingStatus
 
 MAX_REPLACED = 32
 
@@ -113,6 +114,8 @@ class TrainingJobStatus(StatusModel):
     """The training progress."""
     resumed_from_step: int | None = None
     """The step of the checkpoint from which the training last continued."""
+    tracking: TrackingStatus | None = None
+    """Where the job is recorded."""
     model_version: str | None = None
     """The model version that this run published below spec.model.uri."""
     provenance: tuple[ArtifactRef, ...] = ()

@@ -104,6 +104,11 @@ TRAINING: dict[str, Runbook] = {
         "The step did not change for `progressDeadlineSeconds`.",
         "Look for what the workers wait for in their logs. A script that reports no step must not have this deadline.",
     ),
+    "TrackingUnavailable": Runbook(
+        "An event: the job's record in MLflow lacks something. The training goes on; what is missing is sent later.",
+        "Look at `spec.tracking.mlflow.uri`, and at the credentials in the launcher's container; "
+        "`status.tracking.mlflow.problem` says whether it still lags.",
+    ),
     "Disrupted": Runbook(
         "The cluster evicted, preempted or deleted a pod. The job restarts up to `disruptionLimit` times.", ""
     ),

@@ -19,6 +19,7 @@ from fairlead_contracts.environment import LAUNCHER_PORT
 from fairlead_contracts.launcher_status import PATH as STATUS_PATH
 from fairlead_contracts.launcher_status import LauncherStatus
 
+from fairlead.api.tracking import MlflowRun
 from fairlead.api.training_job_status import ElasticStatus, Progress
 from fairlead.core.training_job.observed import Launcher, LauncherReport
 from fairlead.kube.kinds import Key
@@ -204,6 +205,7 @@ def parse_report(body: bytes) -> LauncherReport:
         until=waiting.until if waiting else None,
         progress=Progress.model_validate(progress.to_json()) if progress else None,
         elastic=ElasticStatus.model_validate(status.elastic.to_json()) if status.elastic else None,
+        tracking=MlflowRun.model_validate(status.tracking.to_json()) if status.tracking else None,
     )
 
 

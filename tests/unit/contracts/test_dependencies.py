@@ -11,7 +11,17 @@ TENSOR_MODULES = {
 
 PYDANTIC_MODULES = {
     f"fairlead_contracts.{name}"
-    for name in ("base", "environment", "graph", "launcher_status", "parity", "progress", "termination", "validation")
+    for name in (
+        "base",
+        "environment",
+        "graph",
+        "launcher_status",
+        "parity",
+        "progress",
+        "termination",
+        "tracking",
+        "validation",
+    )
 }
 
 

@@ -22,6 +22,7 @@ WRITTEN = {
     "progress": {"step": 40, "totalSteps": 200, "epoch": 1, "samplesPerSecond": 1e3, "etaSeconds": 3,
                  "metrics": {"loss": 0.4}},
     "elastic": None,
+    "tracking": None,
 }  # fmt: skip
 ELASTIC = {"epoch": 3, "workers": 2, "lostWorkers": 1, "lostSteps": 7, "reason": "WorkersLost"}
 

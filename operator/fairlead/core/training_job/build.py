@@ -8,6 +8,7 @@ from fairlead_contracts.environment import (
     CheckpointEnvironment,
     JobEnvironment,
     TimingEnvironment,
+    TrackingEnvironment,
     WorkerEnvironment,
 )
 from fairlead_contracts.termination import limit_for
@@ -91,7 +92,9 @@ def build_launcher(job: TrainingJob, attempt: int, settings: Settings) -> Object
     launcher |= {
         "command": ["fairlead-launcher"],
         "ports": [{"name": "launcher", "containerPort": LAUNCHER_PORT}],
-        "env": _merge_environment(_shared_environment(job, attempt, count), user.get("env", [])),
+        "env": _merge_environment(
+            [*_shared_environment(job, attempt, count), *_variables(_tracking_environment(job))], user.get("env", [])
+        ),
     }
     spec["containers"] = [launcher, *others]
     pod = _build_pod(job, names.launcher_name(job), names.LAUNCHER, 0, attempt, spec, settings)
@@ -225,6 +228,21 @@ def _checkpoint_environment(job: TrainingJob) -> dict[str, str]:
         every_seconds=checkpoint.every_seconds,
         keep=checkpoint.keep,
         restore_from=checkpoint.restore_uri,
+    ).to_environment()
+
+
+def _tracking_environment(job: TrainingJob) -> dict[str, str]:
+    """Return the variables of the launcher of a job that is recorded."""
+    tracking, dataset = job.spec.tracking, job.spec.dataset
+    if tracking is None:
+        return {}
+    return TrackingEnvironment(
+        mlflow_uri=tracking.mlflow.uri,
+        mlflow_experiment=tracking.mlflow.experiment,
+        namespace=job.metadata.namespace,
+        uid=job.metadata.uid,
+        dataset_uri=dataset.uri if dataset else None,
+        dataset_digest=dataset.digest if dataset else None,
     ).to_environment()
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from fairlead.api.base import ArtifactRef
+from fairlead.api.tracking import MlflowRun
 from fairlead.api.training_job_status import ElasticStatus, Progress
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
@@ -51,6 +52,8 @@ class LauncherReport:
     """The latest progress; None until the training reports it."""
     elastic: ElasticStatus | None = None
     """What has become of an elastic job's workers; None before they train."""
+    tracking: MlflowRun | None = None
+    """The record of the job in MLflow; None if it has none."""
     read: datetime | None = field(default=None, compare=False)
     """When the launcher was last asked and answered."""
     step: int | None = field(default=None, compare=False)

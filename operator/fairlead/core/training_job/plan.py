@@ -60,6 +60,7 @@ from fairlead.core.training_job.status import (
     derive_succeeded,
     derive_suspended,
 )
+from fairlead.core.training_job.tracking import warn_of_tracking
 from fairlead.core.views import PodView
 
 _DELETION_SECONDS = 5.0
@@ -142,7 +143,7 @@ def _plan_start(
         seconds_to_next(job, observed, current, status, now),
         seconds_to_progress(job, observed, status, settings, now),
     )
-    return Plan(status, requeue_after=least(times))
+    return Plan(status, events=warn_of_tracking(job, status), requeue_after=least(times))
 
 
 def _create(

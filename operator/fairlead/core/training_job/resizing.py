@@ -13,6 +13,7 @@ from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.training_job.progress import seconds_to_progress
 from fairlead.core.training_job.starting import least, soonest
 from fairlead.core.training_job.status import derive_running
+from fairlead.core.training_job.tracking import warn_of_tracking
 from fairlead.core.views import PodView
 
 REJECTED_SECONDS = 30.0
@@ -45,7 +46,10 @@ def plan_resizing(
         status,
         apply=workers.create if begun and not observed.rejection else (),
         delete=delete_pods((*workers.surplus, *workers.failed)),
-        events=tuple(_replacement(job, pod, workers) for pod in workers.failed[-MAX_REPLACED:]),
+        events=(
+            *(_replacement(job, pod, workers) for pod in workers.failed[-MAX_REPLACED:]),
+            *warn_of_tracking(job, status),
+        ),
         requeue_after=least(again),
     )
 

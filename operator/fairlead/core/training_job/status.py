@@ -6,6 +6,7 @@ from typing import Any
 from fairlead_contracts.termination import SuccessReport
 
 from fairlead.api.base import ArtifactRef
+from fairlead.api.tracking import MlflowRun
 from fairlead.api.training_job import TrainingJob
 from fairlead.api.training_job_status import Progress, TrainingJobStatus, WorkerCounts
 from fairlead.core import names
@@ -17,6 +18,7 @@ from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.training_job.progress import derive_progress, stamp_progress
 from fairlead.core.training_job.registration import explain_running
 from fairlead.core.training_job.restarts import backoff_seconds
+from fairlead.core.training_job.tracking import derive_tracking
 
 _BEFORE_RUNNING = (phases.RESTARTING, phases.PENDING, phases.WAITING)
 """The phases between a failure and the end of the start after it."""
@@ -61,6 +63,7 @@ def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, 
     ready = _ready(job, observed, finished=True) if job.spec.elastic else job.spec.workers.replicas
     progress, report = derive_progress(job, observed, settings, now), observed.launcher.report
     changes = _started(job, observed, now) | {"workers": _count(job, ready), "progress": progress}
+    changes |= derive_tracking(job, report.tracking if report else None)
     if job.spec.elastic and report and report.elastic:
         replaced = job.status.elastic.replaced if job.status.elastic else ()
         changes["elastic"] = report.elastic.model_copy(update={"replaced": replaced})
@@ -117,6 +120,8 @@ def derive_succeeded(
     if report.progress:
         final = Progress.model_validate(report.progress.to_json()).model_copy(update={"eta_seconds": 0})
         changes["progress"] = stamp_progress(job.status.progress, final, now)
+    if report.tracking:
+        changes |= derive_tracking(job, MlflowRun.model_validate(report.tracking.to_json()))
     return _derive(job, phases.SUCCEEDED, Finding("TrainingFinished", message), now, **changes)
 
 
