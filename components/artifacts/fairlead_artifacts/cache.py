@@ -28,7 +28,7 @@ from .manifest import MANIFEST_NAME, MAX_BYTES, Manifest, parse_manifest
 from .regular import open_regular
 from .stores import open_store
 from .streams import Source, read_entry, resume_verified
-from .uri import parse_uri
+from .uri import parse_digest, parse_uri
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Cache:
 
         Raise ArtifactError as `fetch` does, and CacheUnusable if the cache cannot hold it.
         """
-        digest = digest or read_manifest(uri).digest
+        digest = f"sha256:{parse_digest(digest)}" if digest else read_manifest(uri).digest
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             entry = _Entry(self._folder, digest)

@@ -5,6 +5,7 @@ not answer costs points, not the training; what is missing is said in the launch
 """
 
 import logging
+import posixpath
 import re
 import threading
 import time
@@ -96,13 +97,19 @@ class Tracker:
         if progress.epoch is not None:
             values["epoch"] = float(progress.epoch)
         self._dropped |= len(self._points) + len(values) > _MAX_POINTS
-        self._points.extend(Metric(_NO_KEY.sub("_", key), value, now, progress.step) for key, value in values.items())
+        self._points.extend(Metric(_clean(key), value, now, progress.step) for key, value in values.items())
 
     def _send(self) -> None:
         """Send what is kept; it is dropped once the server has it."""
         run = self._begin()
         for batch in self._batches():
-            self._server.log(run, batch)
+            try:
+                self._server.log(run, batch)
+            except MlflowError as error:
+                if error.code != "INVALID_PARAMETER_VALUE":
+                    raise
+                self._dropped = True  # it would never be accepted
+                log.warning("MLflow rejects %d values, which are dropped: %s", len(batch), error)
             for _ in batch:
                 self._points.popleft()
 
@@ -163,6 +170,14 @@ def _parameters(settings: LauncherEnvironment) -> Mapping[str, str]:
         "dataset.digest": settings.dataset_digest,
     }
     return {key: str(value) for key, value in values.items() if value is not None}
+
+
+def _clean(name: str) -> str:
+    """Return a name of a metric that MLflow accepts: it may use names as paths, which must not lead elsewhere."""
+    key = _NO_KEY.sub("_", name)
+    if key.startswith(("/", ".")) or posixpath.normpath(key) != key:
+        key = key.replace("/", "_").strip(".")
+    return key or "_"
 
 
 def _now() -> int:

@@ -335,6 +335,13 @@ def test_another_digest_is_an_error_of_the_dataset(tmp_path: Path, cache: Cache)
     assert not isinstance(error.value, CacheUnusable)
 
 
+def test_a_digest_that_is_a_path_is_rejected(tmp_path: Path, cache: Cache) -> None:
+    uri, _ = publish_dataset(tmp_path, "a", 1000)
+    with pytest.raises(ArtifactError, match="expected sha256:"):
+        cache.open(uri, "sha256:../../../etc")
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_full_volume_makes_the_cache_unusable(tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     uri, published = publish_dataset(tmp_path, "a", 1000)
     monkeypatch.setattr("fairlead_artifacts.streams.LocalFile.write", full)

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 from fairlead_artifacts import Manifest
 from fairlead_contracts.environment import LauncherEnvironment
-from fairlead_trainer.mlflow import Mlflow, MlflowError
-from fairlead_trainer.tracking import Tracker
+from fairlead_trainer.mlflow import Metric, Mlflow, MlflowError
+from fairlead_trainer.tracking import Tracker, _clean
 
 from .conftest import Job
 
@@ -33,7 +33,7 @@ import os, sys, time
 from fairlead_trainer import Progress
 progress = Progress(total_steps=6, min_interval=0)
 for step in range({first}, {last} + 1):
-    progress.update(step, epoch=1, samples=8, loss=1 / step, **{{"accuracy@1": 0.5}})
+    progress.update(step, epoch=1, samples=8, loss=1 / step, **{{"accuracy@1": 0.5, "../up": 0.25}})
     time.sleep(1.2 if int(os.environ["FAIRLEAD_WORKER_INDEX"]) == 0 else 0)
     while step == {first} and "HOLD" in os.environ and not os.path.exists(os.environ["HOLD"]):
         time.sleep(0.1)
@@ -166,10 +166,11 @@ def test_a_job_is_recorded_with_parameters_progress_and_the_model(
     model = (tmp_path / "models" / "v1").as_uri()
     environment = tracked(server.url, server.experiment, uid) | {
         "FAIRLEAD_DATASET_URI": dataset[0], "FAIRLEAD_DATASET_DIGEST": dataset[1].digest,
-        "FAIRLEAD_MODEL_URI": model, "FAIRLEAD_MODEL_VERSION": "v1",
+        "FAIRLEAD_MODEL_URI": model, "FAIRLEAD_MODEL_VERSION": "v1", "HOLD": str(tmp_path / "hold"),
     }  # fmt: skip
     job = new_job(environment=environment).start(*train())
-    job.until(lambda: bool((job.status().get("tracking") or {}).get("runId")))
+    job.until(lambda: bool((job.status().get("tracking") or {}).get("runId")), 120)
+    (tmp_path / "hold").touch()
     assert job.wait(90) == [0, 0, 0], job.logs()
     message = job.message("launcher")
     (run,) = server.runs()
@@ -185,25 +186,25 @@ def test_a_job_is_recorded_with_parameters_progress_and_the_model(
         "fairlead.model.uri": model, "fairlead.model.digest": message["model"]["digest"],
     }  # fmt: skip
     history = server.history(run["info"]["run_id"], "loss")
-    assert len(history) >= 4, "a point a second"
-    assert history[6] == pytest.approx(1 / 6)
+    assert (history[1], history[6]) == pytest.approx((1, 1 / 6)), "the first step is held, the last one never missed"
     assert server.history(run["info"]["run_id"], "accuracy_1"), "a name that MLflow does not allow"
+    assert server.history(run["info"]["run_id"], "_up"), "a name that would be another folder"
     assert server.history(run["info"]["run_id"], "samples_per_second")
 
 
 def test_all_attempts_of_a_job_are_one_run(new_job: NewJob, server: Server) -> None:
     environment = tracked(server.url, server.experiment)
-    first = new_job(environment=environment).start(*train(1, 3, code=3))
+    first = new_job(workers=1, environment=environment).start(*train(1, 3, code=3))
     assert first.wait(90)[0] == 1, first.logs()
     assert [run["info"]["status"] for run in server.runs()] == ["FAILED"]
     changed = environment | {"FAIRLEAD_ATTEMPT": "1"}
-    again = new_job(workers=1, environment=changed).start(*train(4, 6))
-    assert again.wait(90) == [0, 0], again.logs()
+    again = new_job(environment=changed).start(*train(4, 6))
+    assert again.wait(90) == [0, 0, 0], again.logs()
     (run,) = server.runs()
     assert run["info"]["status"] == "FINISHED"
     assert values(run["data"]["tags"])["fairlead.attempt"] == "1"
-    assert values(run["data"]["params"])["workers"] == "2", "parameters never change in MLflow"
-    assert {1, 4, 6} <= set(server.history(run["info"]["run_id"], "loss"))
+    assert values(run["data"]["params"])["workers"] == "1", "parameters never change in MLflow"
+    assert {3, 6} <= set(server.history(run["info"]["run_id"], "loss")), "the last steps of both"
 
 
 def test_what_could_not_be_sent_during_an_outage_is_sent_later(new_job: NewJob, server: Server, tmp_path: Path) -> None:
@@ -214,7 +215,7 @@ def test_what_could_not_be_sent_during_an_outage_is_sent_later(new_job: NewJob, 
     def record() -> dict[str, str]:
         return job.status().get("tracking") or {}
 
-    job.until(lambda: "does not answer" in record().get("problem", ""), 60)
+    job.until(lambda: "does not answer" in record().get("problem", ""), 120)
     with relay(port, server.url):
         job.until(lambda: "runId" in record() and "problem" not in record(), 120)
         (tmp_path / "hold").touch()
@@ -310,6 +311,28 @@ LAUNCHER = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("loss", "loss"), ("eval/loss", "eval/loss"), ("a@b", "a_b"), ("é", "_"), ("/x", "_x"), ("../x", "_x"), (".", "_"),
+     ("a//b", "a__b"), ("a/../b", "a_.._b"), ("a/", "a_"), ("", "_")],
+)  # fmt: skip
+def test_metrics_get_names_that_mlflow_accepts(name: str, key: str) -> None:
+    assert _clean(name) == key
+
+
+def test_values_that_the_server_never_accepts_do_not_hold_up_the_others() -> None:
+    with odd(400, b'{"error_code": "INVALID_PARAMETER_VALUE"}') as server:
+        tracker = Tracker(Mlflow(server.url, {}), LauncherEnvironment.from_environment(LAUNCHER | tracked(server.url)))
+        tracker._run = "ab" * 16
+        tracker._points.append(Metric("loss", 1.0, 0, 1))
+        tracker._try(tracker._send)
+        assert not tracker._points
+        server.answer = (500, b"")
+        tracker._points.append(Metric("loss", 1.0, 0, 2))
+        tracker._try(tracker._send)
+        assert [metric.step for metric in tracker._points] == [2], "it is sent again later"
+
+
 def test_a_server_that_never_answers_costs_no_job(new_job: NewJob) -> None:
     with odd(0) as server:
         job = new_job(environment=tracked(server.url)).start(*train(1, 2))
@@ -334,6 +357,6 @@ def test_credentials_are_sent_and_never_shown(new_job: NewJob, variables: dict[s
         assert server.seen[0][1].get("Authorization") == sent
         if sent == f"Bearer {SECRET}":
             job = new_job(environment=tracked(server.url) | variables).start(*train(1, 2))
-            job.until(lambda: "403" in ((job.status().get("tracking") or {}).get("problem") or ""))
+            job.until(lambda: "403" in ((job.status().get("tracking") or {}).get("problem") or ""), 120)
             assert job.wait(90) == [0, 0, 0], job.logs()
             assert SECRET not in job.logs() + json.dumps(job.message("launcher"))
