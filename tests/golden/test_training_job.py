@@ -219,6 +219,11 @@ CASES = {
         make_job(spec__elastic=ELASTIC),
         ObservedJob(gate=Gate()),
     ),
+    "elastic-torchrun-new": Case(
+        "one for torchrun has the same bounds",
+        make_job(spec__elastic=ELASTIC, spec__launcher="Torchrun"),
+        ObservedJob(gate=Gate()),
+    ),
     "elastic-begun-with-fewer": Case(
         "the job runs once its launcher says so, though a pod is still pending",
         make_job(started(), spec__elastic=ELASTIC),

@@ -1,5 +1,6 @@
 """TrainingJobs and ModelDeployments on the local cluster: a plain script, failures, a broken model."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,20 @@ def test_an_elastic_job_goes_on_when_a_worker_is_deleted_and_takes_its_successor
     assert job["status"]["elastic"]["epoch"] >= 1, job["status"]
     log = fairlead.kubectl("logs", "elastic-horovod-launcher")
     assert log.count("begins with workers") >= 2, log
+
+
+def test_an_elastic_torchrun_script_goes_on_when_a_worker_is_killed(fairlead: LocalCluster) -> None:
+    fairlead.kubectl("apply", "-k", str(CHECKOUT / "examples" / "elastic-torchrun"))
+    wait_for(lambda: "step 10/400 size 2" in fairlead.kubectl("logs", "elastic-torchrun-worker-0"), "two workers", 300)
+    fairlead.kubectl("delete", "pod", "elastic-torchrun-worker-1", "--force", "--grace-period=0")
+    job = finish(fairlead, "elastic-torchrun", 500)
+    assert (job["status"]["phase"], job["status"]["workers"]["restarts"]) == ("Succeeded", 0), job["status"]
+    assert job["status"]["elastic"]["epoch"] >= 1, job["status"]
+    assert job["status"]["elastic"]["lostWorkers"] == 1, job["status"]
+    log = fairlead.kubectl("logs", "elastic-torchrun-worker-0")
+    assert "step 400/400" in log, log
+    assert "begins after step 0" in log
+    assert len(re.findall("begins after step [1-9]", log)) >= 1, log
 
 
 @pytest.mark.parametrize(

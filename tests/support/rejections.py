@@ -79,8 +79,6 @@ REJECTIONS = (
     _job("an elastic job that Kueue admits", ("elastic", "fixed size"),
          spec__elastic={"minReplicas": 1, "maxReplicas": 4},
          spec__runPolicy__schedulingPolicy={"kueue": {}}),
-    _job("an elastic job for torchrun", ("elastic", "fixed size"), spec__launcher="Torchrun",
-         spec__elastic={"minReplicas": 1, "maxReplicas": 2}),
     _job("a checkpoint without an interval", ("everySteps", "expected everySteps or everySeconds"),
          spec__checkpoint={"uri": "s3://abc/b"}),
     _job("a checkpoint every zero steps", ("everySteps",), "Invalid value: 0",

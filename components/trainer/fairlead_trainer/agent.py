@@ -17,6 +17,7 @@ from fairlead_contracts.termination import STOPPED_CODE, FailureReport, Report, 
 
 from . import check
 from .backends import BACKENDS
+from .epochs import EpochWorker
 from .outcome import Outcome
 from .settings import SettingsError, read_key
 from .worker import Worker
@@ -67,7 +68,9 @@ def _terminate(*_: object) -> NoReturn:
 
 def _run(settings: AgentEnvironment, key: bytes, command: list[str]) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="fairlead-", ignore_cleanup_errors=True) as folder:
-        worker = Worker(settings, key, command, Path(folder), BACKENDS[settings.backend])
+        backend = BACKENDS[settings.backend]
+        kind = EpochWorker if settings.max_workers is not None and backend.restarts else Worker
+        worker = kind(settings, key, command, Path(folder), backend)
         try:
             return worker.run()
         except _Terminated:

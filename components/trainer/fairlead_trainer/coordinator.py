@@ -13,8 +13,9 @@ from fairlead_contracts.termination import Failure
 from fairlead_contracts.tracking import Tracked
 
 from .events import Announce, Arrived, Assigned, Closed, Event, Finished, Order, Resumed, Tick
+from .losses import is_recalled
 from .membership import MemberId
-from .messages import read_end, read_heartbeat, read_registration
+from .messages import read_end, read_heartbeat, read_left, read_registration
 from .run import step
 from .state import Run, State, begin
 from .verdict import is_consequence
@@ -56,24 +57,35 @@ class Coordinator:
         """Register a worker; return its slots once it is a member of an epoch that has begun."""
         event = read_registration(self._run, message)
         with self._changed:
+            return _place(self._step(event), event.id)
+
+    def leave(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Note that a worker's processes of an epoch were stopped or have failed; return its slots in the next epoch.
+
+        Without slots, a worker learns the number of the current epoch, of which it may not be a member.
+        """
+        event = read_left(self._run, message)
+        with self._changed:
             state = self._step(event)
-            answer = _answer(state, event.id)
-            if answer == "stop" or state.slots is None or not state.trains(event.id):
-                return {"state": "stop" if answer == "stop" else "wait"}
-            own = state.slots[event.id.worker]
-            return {"state": answer, "slots": [{"rank": s.rank, "environment": s.environment} for s in own]}
+            return {"state": "wait"} if state.is_current(event.epoch) and not state.ended else _place(state, event.id)
 
     def heartbeat(self, message: dict[str, Any]) -> dict[str, Any]:
         """Record a heartbeat and its progress; return the state.
 
-        A worker whose processes have ended learns whether it holds rank 0 and whether all others have succeeded.
+        A worker whose processes have ended learns whether it holds rank 0, and whether all others have ended or
+        succeeded. One that must stop the processes of the current epoch learns the epoch's number.
         """
         event = read_heartbeat(self._run, message)
         with self._changed:
             state = self._step(event)
             answer: dict[str, Any] = {"state": _answer(state, event.id)}
-            if event.ended:
-                answer |= {"first": state.is_first(event.id), "othersFinished": state.others_finished(event.id)}
+            recalled = is_recalled(self._run, state)
+            if event.ended and state.is_current(event.epoch):
+                all_ended = state.all_ended() and not recalled
+                others = {"othersFinished": state.others_finished(event.id), "allEnded": all_ended}
+                answer |= {"first": state.is_first(event.id)} | others
+            if recalled and state.membership is not None and state.trains(event.id):
+                answer["leave"] = state.membership.epoch
             return answer
 
     def finish(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -201,6 +213,18 @@ class Coordinator:
             since=(zero + timedelta(seconds=facts.started)).replace(microsecond=0),
             until=None if until is None else (zero + timedelta(seconds=until)).replace(microsecond=0),
         )
+
+
+def _place(state: State, id_: MemberId) -> dict[str, Any]:
+    """Return a worker's processes in the current epoch, if it has any."""
+    answer = _answer(state, id_)
+    if answer == "stop":
+        return {"state": answer}
+    epoch = state.membership.epoch if state.membership else None
+    if state.slots is None or not state.trains(id_):
+        return {"state": "wait", "epoch": epoch}
+    slots = [{"rank": slot.rank, "environment": slot.environment} for slot in state.slots[id_.worker]]
+    return {"state": answer, "epoch": epoch, "slots": slots}
 
 
 def _answer(state: State, id_: MemberId) -> str:

@@ -28,6 +28,22 @@ class Beat:
     """Whether the worker will be stopped soon."""
     ended: bool = False
     """Whether all of its processes have exited with 0; it may still publish the model."""
+    epoch: int | None = None
+    """The epoch of its processes, if they are started anew for each."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """An agent has stopped the processes of an epoch, or they have failed, and waits for the next epoch."""
+
+    id: MemberId
+    epoch: int
+    """The epoch of these processes."""
+    port: int
+    """A port that is free at the worker's address now."""
+    failure: Failure | None = None
+    """How they failed; None if they were stopped."""
+    progress: ProgressReport | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +94,7 @@ class Closed:
     """The launcher stops."""
 
 
-Event = Registered | Beat | Finished | Assigned | Arrived | Resumed | Tick | Closed
+Event = Registered | Beat | Left | Finished | Assigned | Arrived | Resumed | Tick | Closed
 
 
 @dataclass(frozen=True)

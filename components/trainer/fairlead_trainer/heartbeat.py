@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .client import ChannelError, LauncherClient, RequestRejected
-from .processes import Event, Standing, StopOrder
+from .processes import Event, Recall, Standing, StopOrder
 from .progress import read_progress
 from .settings import Timing
 
@@ -34,11 +34,17 @@ class Heartbeat:
         self._woken = threading.Event()
         self._stopped = False
         self._leaving = self._ended = False
+        self._epoch: int | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    def begin(self, epoch: int, progress_file: Path) -> None:
+        """Speak of the processes that were started for another epoch from now on."""
+        self._ended, self._interval = False, self._timing.heartbeat
+        self._progress_file, self._epoch = progress_file, epoch
 
     def end(self) -> None:
         """Tell the launcher that all processes have exited with 0; pass on its answers, more often than before."""
@@ -57,9 +63,10 @@ class Heartbeat:
         self._woken.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
-        return self._read_progress()
+        return self.read_progress()
 
-    def _read_progress(self) -> dict[str, Any] | None:
+    def read_progress(self) -> dict[str, Any] | None:
+        """Return the last progress."""
         progress = read_progress(self._progress_file)
         return progress.to_json() if progress else None
 
@@ -67,8 +74,10 @@ class Heartbeat:
         answered = time.monotonic()
         while not self._stopped:
             try:
-                flags = {"leaving": self._leaving, "ended": self._ended}
-                message = {**self._identity, "progress": self._read_progress(), **flags}
+                # first, so that what follows is not of an earlier epoch
+                epoch = self._epoch
+                flags = {"leaving": self._leaving, "ended": self._ended, "epoch": epoch}
+                message = {**self._identity, "progress": self.read_progress(), **flags}
                 answer = self._client.post("/v1/heartbeat", message, keep=True)
             except RequestRejected as error:
                 self._events.put(StopOrder(str(error)))
@@ -82,7 +91,10 @@ class Heartbeat:
                 if answer["state"] == "stop":
                     self._events.put(StopOrder("the run has ended"))
                     return
-                if flags["ended"]:
-                    self._events.put(Standing(answer["first"], answer["othersFinished"]))
+                if "allEnded" in answer:
+                    standing = Standing(answer["first"], answer["othersFinished"], answer["allEnded"], epoch)
+                    self._events.put(standing)
+                if "leave" in answer:
+                    self._events.put(Recall(answer["leave"]))
             self._woken.wait(self._interval)
             self._woken.clear()

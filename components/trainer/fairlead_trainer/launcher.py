@@ -109,18 +109,14 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
 
 
 def build_run(settings: LauncherEnvironment) -> Run:
-    """Return what the environment says of a run; raise SettingsError for what its backend cannot do."""
-    backend = BACKENDS[settings.backend]
+    """Return what the environment says of a run; raise SettingsError for contradictions."""
     least, most = settings.min_workers or settings.workers, settings.max_workers or settings.workers
     timing = Timing.from_environment(settings, most)
-    if (least, most) != (settings.workers, settings.workers) and not backend.elastic:
-        name = LauncherEnvironment.variable("min_workers")
-        raise SettingsError(f"{name}: got {least}, expected none: {settings.backend} jobs have a fixed size")
     if not least <= settings.workers <= most:
         name = LauncherEnvironment.variable("workers")
         raise SettingsError(f"{name}: got {settings.workers}, expected at least {least} and at most {most}")
     bounds = Bounds(least, most, _SETTLE_SECONDS, settings.host_cooldown_seconds or 0.0, timing.registration)
-    return Run(settings.workers, settings.slots, settings.attempt, backend, timing, bounds)
+    return Run(settings.workers, settings.slots, settings.attempt, BACKENDS[settings.backend], timing, bounds)
 
 
 def _obey(order: Order, rendezvous: Rendezvous, coordinator: Coordinator) -> None:

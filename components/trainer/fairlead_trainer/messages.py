@@ -7,10 +7,11 @@ from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure, PublishedModel
 
 from .backends.base import Member
-from .events import Beat, Finished, Registered
+from .events import Beat, Finished, Left, Registered
 from .membership import MemberId
 from .state import Rejected, Run
 
+_MAX_EPOCH = (1 << 53) - 1
 _Part = TypeVar("_Part", Failure, PublishedModel)
 
 
@@ -19,9 +20,7 @@ def read_registration(run: Run, message: dict[str, Any]) -> Registered:
     id_ = _read_id(run, message)
     if message.get("slots") != run.slots:
         raise Rejected(f"slots: got {message.get('slots')!r}, expected {run.slots}")
-    port = message.get("port", 0)
-    if type(port) is not int or not 0 <= port < 65536:
-        raise Rejected(f"port: got {str(port)[:20]!r}, expected 0 to 65535")
+    port = _read_number(message, "port", 65535, 0)
     address, interface = str(message["address"]), str(message["interface"])
     peer = str(message.get("peer"))
     return Registered(id_, Member(id_.worker, address, interface, run.slots, peer, port, id_.instance))
@@ -31,7 +30,19 @@ def read_heartbeat(run: Run, message: dict[str, Any]) -> Beat:
     """Return the event of a heartbeat; raise Rejected, or KeyError for a missing field."""
     progress = ProgressReport.salvage(message.get("progress"))
     leaving, ended = message.get("leaving") is True, message.get("ended") is True
-    return Beat(_read_id(run, message), progress, leaving=leaving, ended=ended)
+    epoch = None if message.get("epoch") is None else _read_number(message, "epoch", _MAX_EPOCH)
+    return Beat(_read_id(run, message), progress, leaving=leaving, ended=ended, epoch=epoch)
+
+
+def read_left(run: Run, message: dict[str, Any]) -> Left:
+    """Return the event of processes that were stopped or have failed; raise Rejected, or KeyError."""
+    return Left(
+        _read_id(run, message),
+        epoch=_read_number(message, "epoch", _MAX_EPOCH),
+        port=_read_number(message, "port", 65535),
+        failure=_read(Failure, message, "failure"),
+        progress=ProgressReport.salvage(message.get("progress")),
+    )
 
 
 def read_end(run: Run, message: dict[str, Any]) -> Finished:
@@ -53,6 +64,13 @@ def _read_id(run: Run, message: dict[str, Any]) -> MemberId:
     if message.get("attempt") != run.attempt:
         raise Rejected(f"attempt: got {message.get('attempt')!r}, expected {run.attempt}")
     return MemberId(worker, str(message["instance"]))
+
+
+def _read_number(message: dict[str, Any], key: str, most: int, default: int | None = None) -> int:
+    number = message[key] if default is None else message.get(key, default)
+    if type(number) is not int or not 0 <= number <= most:
+        raise Rejected(f"{key}: got {str(number)[:20]!r}, expected 0 to {most}")
+    return number
 
 
 def _read(kind: type[_Part], message: dict[str, Any], key: str) -> _Part | None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 _LINE_LIMIT = 8192
 _TAIL_LINES = 40
 _TAIL_CHARACTERS = 4096
+_KILLED_SECONDS = 5.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -27,6 +28,8 @@ class Exit:
     rank: int
     code: int
     """The exit code as in subprocess: negative for a signal."""
+    epoch: int = 0
+    """The epoch for which it was started."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,20 @@ class Standing:
     """Whether it holds rank 0."""
     others_finished: bool
     """Whether all other workers have succeeded."""
+    all_ended: bool
+    """Whether the processes of all workers have exited with 0."""
+    epoch: int | None = None
+    """The epoch of the processes that have ended, if they are started anew for each."""
 
 
-Event = Exit | StopOrder | Standing
+@dataclass(frozen=True)
+class Recall:
+    """The processes of an epoch must be stopped: other ones are started for the next one."""
+
+    epoch: int
+
+
+Event = Exit | StopOrder | Standing | Recall
 """The events that the agent's main thread waits for."""
 
 
@@ -60,9 +74,10 @@ class Process:
         environment: Mapping[str, str],
         events: "queue.SimpleQueue[Event]",
         output_lock: threading.Lock,
+        epoch: int,
     ) -> None:
         """Start the process; raise OSError if the command cannot be started."""
-        self.rank = rank
+        self.rank, self._epoch = rank, epoch
         self._events = events
         self._output_lock = output_lock
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -99,11 +114,16 @@ class Process:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, number)
 
+    def await_exit(self) -> None:
+        """Wait until a killed process has exited, for as long as the kernel may take."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(_KILLED_SECONDS)
+
     def _watch(self) -> None:
         code = self._popen.wait()
         # Remaining children would keep the pipe open, and outlive the pod on a process node.
         self.signal_group(signal.SIGKILL)
-        self._events.put(Exit(self.rank, code))
+        self._events.put(Exit(self.rank, code, self._epoch))
 
     def _tee(self) -> None:
         prefix = f"[{self.rank}] ".encode()
@@ -119,17 +139,17 @@ class Process:
 
 
 class ProcessSet:
-    """All ranks of one worker."""
+    """All ranks of one worker, in one epoch if they are started anew for each."""
 
-    def __init__(self, events: "queue.SimpleQueue[Event]", stop_grace: float) -> None:
-        self._events = events
+    def __init__(self, events: "queue.SimpleQueue[Event]", stop_grace: float, epoch: int = 0) -> None:
+        self._events, self._epoch = events, epoch
         self._stop_grace = stop_grace
         self._output_lock = threading.Lock()
         self._processes: dict[int, Process] = {}
 
     def start(self, rank: int, command: Sequence[str], environment: Mapping[str, str]) -> None:
         """Start one rank; raise OSError if the command cannot be started."""
-        self._processes[rank] = Process(rank, command, environment, self._events, self._output_lock)
+        self._processes[rank] = Process(rank, command, environment, self._events, self._output_lock, self._epoch)
 
     def log_tail(self, rank: int) -> str:
         """Return the last lines of a rank's output."""
@@ -158,6 +178,7 @@ class ProcessSet:
             time.sleep(0.02)
         for process in terminated:
             process.signal_group(signal.SIGKILL)
+            process.await_exit()
 
 
 def _die_with_parent() -> None:

@@ -6,7 +6,7 @@ Pure: it knows no lock, clock or connection. Times are of the launcher's monoton
 from dataclasses import replace
 
 from . import elastic, fixed
-from .events import Arrived, Assigned, Beat, Closed, Event, Finished, Order, Registered, Resumed, Tick
+from .events import Arrived, Assigned, Beat, Closed, Event, Finished, Left, Order, Registered, Resumed, Tick
 from .state import Run, State, add_agent, finish, hear, is_known
 
 
@@ -31,6 +31,8 @@ def step(run: Run, state: State, event: Event, now: float) -> tuple[State, tuple
             state = replace(state, slots=event.slots, phase="Running") if current else state
         case Arrived():
             state = elastic.arrive(state, event, now)
+        case Left():
+            state = elastic.leave(run, state, event, now)
         case Resumed():
             state = replace(state, facts=replace(state.facts, resumed=now))
         case Closed():

@@ -45,6 +45,7 @@ class LauncherServer:
         self._routes: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "/v1/register": coordinator.register,
             "/v1/heartbeat": coordinator.heartbeat,
+            "/v1/leave": coordinator.leave,
         }
         # The report of a failure waits for the run's result.
         self._waiting = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="finish")

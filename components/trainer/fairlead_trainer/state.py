@@ -9,7 +9,7 @@ from fairlead_contracts.termination import Failure, PublishedModel
 
 from .backends.base import Backend, Slot
 from .eta import Eta
-from .events import Beat, Finished, Registered
+from .events import Beat, Finished, Left, Registered
 from .membership import Bounds, Candidate, MemberId, Membership
 from .settings import Timing
 from .verdict import Agent, Facts, lost_launcher
@@ -56,6 +56,16 @@ class Announcement:
 
 
 @dataclass(frozen=True)
+class Breakdown:
+    """A member whose processes have failed in the current epoch, for a reason that is not known yet."""
+
+    id: MemberId
+    failure: Failure
+    at: float
+    """When its agent reported it."""
+
+
+@dataclass(frozen=True)
 class Elastic:
     """The state that only runs of a variable size have."""
 
@@ -78,6 +88,14 @@ class Elastic:
     short_since: float | None = None
     """Since when too few workers have been there."""
     announced: Announcement | None = None
+    recalled_since: float | None = None
+    """Since when agents are told to stop the processes of the current epoch, which they start anew for the next one."""
+    broken: tuple[Breakdown, ...] = ()
+    """The members whose processes have failed in the current epoch, in the order of their reports."""
+    setback: int | None = None
+    """The step at which processes last failed although no worker was lost; None if they never did."""
+    unreported: bool = False
+    """Whether the processes that were started anew for the current epoch have not reported any progress yet."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +128,21 @@ class State:
         """Return whether a worker holds rank 0 in the current epoch."""
         return self.membership is not None and self.membership.members[0] == id_
 
+    def is_current(self, epoch: int | None) -> bool:
+        """Return whether an epoch is the current one; None is, of processes that go on from one epoch to the next."""
+        return epoch is None or (self.membership is not None and self.membership.epoch == epoch)
+
     def others_finished(self, id_: MemberId) -> bool:
         """Return whether all other members of the current epoch have succeeded."""
         members = self.membership.members if self.membership else ()
         return bool(members) and all(id_ == other or self._has_succeeded(other) for other in members)
+
+    def all_ended(self) -> bool:
+        """Return whether the processes of all members of the current epoch have exited with 0."""
+        agents = self.facts.agents
+        members = self.membership.members if self.membership else ()
+        known = ((agents.get(id_.worker), id_.instance) for id_ in members)
+        return all(agent is not None and agent.instance == instance and agent.ended for agent, instance in known)
 
     def _has_succeeded(self, id_: MemberId) -> bool:
         agent = self.facts.agents.get(id_.worker)
@@ -138,8 +167,18 @@ def add_agent(state: State, event: Registered, now: float) -> State:
 def hear(state: State, event: Beat, now: float) -> State:
     """Record a heartbeat."""
     agent = find(state, event.id)
+    if not state.is_current(event.epoch):
+        return with_agent(state, event.id.worker, replace(agent, seen=now, leaving=event.leaving))
     agent = replace(agent, seen=now, leaving=event.leaving, ended=agent.ended or event.ended)
     return with_progress(with_agent(state, event.id.worker, agent), event.id, event.progress, now)
+
+
+def hear_left(state: State, event: Left, now: float) -> State:
+    """Record that a worker's agent has stopped its processes, and at which port the next ones may meet."""
+    agent = find(state, event.id)
+    agent = replace(agent, seen=now, ended=False, member=replace(agent.member, port=event.port))
+    state = with_agent(state, event.id.worker, agent)
+    return with_progress(state, event.id, event.progress, now) if state.is_current(event.epoch) else state
 
 
 def finish(run: Run, state: State, event: Finished, now: float) -> tuple[State, Failure | None]:
@@ -178,11 +217,14 @@ def with_progress(state: State, id_: MemberId, progress: ProgressReport | None, 
     """Record the progress that the holder of rank 0 reports."""
     if progress is None or not (state.membership is None or state.is_first(id_)):
         return state
-    again = max(state.progress.step - progress.step, 0) if state.progress else 0
+    elastic, from_ = state.elastic, progress.step
+    if elastic.unreported:
+        elastic = replace(elastic, unreported=False)
+        from_ = progress.step if progress.resumed_from_step is None else progress.resumed_from_step
+    again = max(state.progress.step - from_, 0) if state.progress else 0
     eta = state.eta.record(progress, now)
     estimated = progress.model_copy(update={"eta_seconds": eta.estimate(progress, now)})
-    lost = min(state.elastic.lost_steps + again, _MAX_STEPS)
-    elastic = replace(state.elastic, lost_steps=lost) if again else state.elastic
+    elastic = replace(elastic, lost_steps=min(elastic.lost_steps + again, _MAX_STEPS)) if again else elastic
     return replace(state, eta=eta, progress=estimated, elastic=elastic)
 
 

@@ -30,7 +30,7 @@ _REGISTER_PAUSE = 0.3
 _REPORT_SECONDS = 15.0
 _SETTLE_SECONDS = 2.0
 _CANNOT_START = 127
-_LEAVE_SECONDS = 20.0
+LEAVE_SECONDS = 20.0
 """How long a worker of an elastic job that is stopped waits for the next commit; pods have 30 s by default."""
 
 
@@ -43,6 +43,8 @@ class Worker:
         self._settings = settings
         self._command = command
         self._folder = folder
+        self._work_folder = folder / "work"
+        """Where the processes write their progress and the model."""
         self._backend = backend
         self._timing = Timing.from_environment(settings, settings.workers)
         host, _, port = settings.launcher.rpartition(":")
@@ -52,7 +54,8 @@ class Worker:
             "attempt": settings.attempt,
             "instance": secrets.token_hex(8),
         }
-        self._progress_file = folder / "progress.json"
+        self._work_folder.mkdir()
+        self._progress_file = self._work_folder / "progress.json"
         self._registered = False
         self._dataset: Dataset | None = None
         self._ranks: list[int] = []
@@ -69,14 +72,17 @@ class Worker:
         return self._report_end_of(self._train)
 
     def _train(self) -> Outcome:
-        self._check_image()
-        self._dataset = self._fetch_dataset()
-        slots = self._register()
+        place = self._prepare()
         self._heartbeat.start()
-        self._start(slots)
-        self._ranks = [slot["rank"] for slot in slots]
+        self._start(place["slots"])
         self._wait_for_processes()
         return self._conclude()
+
+    def _prepare(self) -> dict[str, Any]:
+        """Do what the processes need; return this worker's place in the epoch with which it begins."""
+        self._check_image()
+        self._dataset = self._fetch_dataset()
+        return self._register()
 
     def _conclude(self) -> Outcome:
         """Report that all processes have exited with 0; the holder of rank 0 publishes the model before."""
@@ -115,7 +121,7 @@ class Worker:
     def _leave(self) -> Outcome:
         """Ask to leave the epoch, and wait for the processes as long as the pod may."""
         self._heartbeat.leave()
-        end = time.monotonic() + _LEAVE_SECONDS
+        end = time.monotonic() + LEAVE_SECONDS
         while self._processes.running() and time.monotonic() < end:
             self._next_event(0.1)
         if self._processes.running():
@@ -150,8 +156,8 @@ class Worker:
         except (ArtifactError, OSError) as error:
             raise Failed(self._failure("InvalidDataset", 1, str(error))) from None
 
-    def _register(self) -> list[dict[str, Any]]:
-        """Register and wait until this worker's epoch begins; return its slots."""
+    def _register(self) -> dict[str, Any]:
+        """Register and wait until this worker's epoch begins; return its place in it."""
         message = self._build_registration()
 
         def register() -> dict[str, Any]:
@@ -171,9 +177,7 @@ class Worker:
             answer = retry(register, seconds=self._timing.silence)
         if answer["state"] == "stop":
             raise Stopped("the run has ended")
-        slots: list[dict[str, Any]] = answer["slots"]
-        log.info("registered: ranks=%s", [slot["rank"] for slot in slots])
-        return slots
+        return answer
 
     def _build_registration(self) -> dict[str, Any]:
         settings = self._settings
@@ -186,10 +190,11 @@ class Worker:
         }
 
     def _start(self, slots: list[dict[str, Any]]) -> None:
-        log.info("starting: %s", shlex.join(self._command))
+        self._ranks = [slot["rank"] for slot in slots]
+        log.info("starting ranks=%s: %s", self._ranks, shlex.join(self._command))
         for index, slot in enumerate(slots):
             rank = slot["rank"]
-            model_folder = self._folder / f"model-{rank}"
+            model_folder = self._work_folder / f"model-{rank}"
             model_folder.mkdir()
             contract = ProcessEnvironment(
                 dataset_folder=str(self._dataset.folder) if self._dataset else None,
@@ -245,7 +250,7 @@ class Worker:
             # The version belongs to this job only: a model from an earlier attempt was never a final result.
             return publish_model(
                 # of an elastic job's worker, which may not have begun with rank 0, the first process holds it
-                self._folder / f"model-{self._ranks[0]}",
+                self._work_folder / f"model-{self._ranks[0]}",
                 str(settings.model_uri),
                 settings.model_version,
                 dataset=self._dataset,

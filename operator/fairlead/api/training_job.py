@@ -125,12 +125,6 @@ class TrainingJobSpec(ApiModel):
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "!has(self.elastic) || self.launcher == 'Horovod'",
-            "elastic: expected none with launcher Torchrun, whose jobs have a fixed size",
-            lambda spec: spec.elastic is None or spec.launcher == "Horovod",
-            field=".elastic",
-        ),
-        Rule(
             "!has(self.elastic) || (self.elastic.minReplicas <= self.workers.replicas"
             " && self.workers.replicas <= self.elastic.maxReplicas)",
             "workers.replicas: expected at least elastic.minReplicas and at most elastic.maxReplicas",

@@ -7,19 +7,19 @@ from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure
 from fairlead_trainer.backends import BACKENDS
 from fairlead_trainer.backends.base import Member, Slot
-from fairlead_trainer.events import Announce, Arrived, Assign, Assigned, Beat, Event, Finished, Registered, Tick
+from fairlead_trainer.events import Announce, Arrived, Assign, Assigned, Beat, Event, Finished, Left, Registered, Tick
 from fairlead_trainer.membership import Bounds, MemberId
 from fairlead_trainer.run import step
 from fairlead_trainer.settings import Timing
 from fairlead_trainer.state import Rejected, Run, State, begin
 
-SILENCE, LEAVE = 15.0, 30.0
+SILENCE, SILENCE_AFTER_FAILURE, LEAVE = 15.0, 5.0, 30.0
 
 
-def build_run(workers: int = 3, least: int = 2, most: int = 4, cooldown: float = 0) -> Run:
+def build_run(workers: int = 3, least: int = 2, most: int = 4, cooldown: float = 0, backend: str = "horovod") -> Run:
     bounds = Bounds(least, most, settle=5, cooldown=cooldown, patience=600)
     timing = Timing(1, SILENCE, 5, registration=600, leave=LEAVE)
-    return Run(workers, 1, 0, BACKENDS["horovod"], timing, bounds)
+    return Run(workers, 1, 0, BACKENDS[backend], timing, bounds)
 
 
 @dataclass
@@ -64,6 +64,16 @@ class Life:
                     del self.agents[worker]  # an agent that is told that it is lost stops
             self.do(Tick())
 
+    def stop(self, *workers: int, text: str | None = None, code: int = 1, epoch: int | None = None) -> None:
+        """Let agents say that they have stopped their processes, or that they failed with these last words."""
+        assert self.state.membership is not None
+        epoch = self.state.membership.epoch if epoch is None else epoch
+        for worker in workers:
+            failure = None
+            if text is not None:
+                failure = Failure(worker=worker, exit_code=code, reason="Exited", log_tail=text)
+            self.do(Left(self.id(worker), epoch, 5000 + worker, failure))
+
     def leave_epoch(self, *workers: int, complete: bool = True) -> None:
         assert self.state.membership is not None
         for worker in workers:
@@ -103,8 +113,17 @@ def test_a_failed_worker_is_left_out_once_the_others_have_left_their_epoch(life:
 
 def test_a_silent_worker_is_lost(life: Life) -> None:
     life.kill(0)
-    life.leave_epoch(1, 2)
     life.pass_time(SILENCE - 1)
+    assert len(life.state.facts.agents) == 3
+    life.pass_time(2)
+    life.leave_epoch(1, 2)
+    assert life.epochs[1:] == [[1, 2]]
+
+
+def test_a_worker_that_others_seem_to_have_lost_is_lost_after_a_shorter_silence(life: Life) -> None:
+    life.kill(0)
+    life.leave_epoch(1, 2)
+    life.pass_time(SILENCE_AFTER_FAILURE - 1)
     assert len(life.epochs) == 1
     life.pass_time(2)
     assert life.epochs[1:] == [[1, 2]]

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from .conftest import ROOT, Job
 
 NewJob = Callable[..., Job]
@@ -45,7 +43,7 @@ def add(job: Job, worker: int) -> None:
     job.start_agent(worker, sys.executable, str(SCRIPT))
 
 
-def replace_lost(job: Job) -> None:
+def replace_lost(job: Job, add: Callable[[Job, int], None] = add) -> None:
     """Start the workers again that have ended, as the operator does: Horovod may hang in some after a loss."""
     assert job.launcher is not None
     for worker, agent in job.agents.items():
@@ -53,14 +51,14 @@ def replace_lost(job: Job) -> None:
             add(job, worker)
 
 
-def finish(job: Job) -> int:
+def finish(job: Job, add: Callable[[Job, int], None] = add) -> int:
     """Replace workers until the launcher ends; return its exit code."""
 
     def ended() -> bool:
         if job.status()["phase"] in (None, "Running", "Waiting") and not any(
             agent.poll() == 0 for agent in job.agents.values()
         ):
-            replace_lost(job)
+            replace_lost(job, add)
         return job.launcher is not None and job.launcher.poll() is not None
 
     job.until(ended, END)
@@ -185,15 +183,8 @@ def test_a_job_that_loses_all_workers_fails_with_the_cause(new_job: NewJob) -> N
     assert (codes[0], failure["reason"], failure["exitCode"]) == (1, "Exited", 3), job.logs()
 
 
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        ({"FAIRLEAD_MIN_WORKERS": "3", "FAIRLEAD_MAX_WORKERS": "4"}, "FAIRLEAD_WORKERS: got 2, expected at least 3"),
-        ({"FAIRLEAD_MIN_WORKERS": "1", "FAIRLEAD_BACKEND": "torchrun"}, "torchrun jobs have a fixed size"),
-    ],
-)
-def test_contradictions_are_rejected(new_job: NewJob, variables: dict[str, str], words: str) -> None:
-    job = new_job(environment=variables)
+def test_contradictory_bounds_are_rejected(new_job: NewJob) -> None:
+    job = new_job(environment={"FAIRLEAD_MIN_WORKERS": "3", "FAIRLEAD_MAX_WORKERS": "4"})
     job.start_launcher()
     assert job.wait(30) == [2]
-    assert words in job.log("launcher")
+    assert "FAIRLEAD_WORKERS: got 2, expected at least 3" in job.log("launcher")

@@ -78,8 +78,8 @@ class Backend(Protocol):
         """Return what to install for that module."""
 
     @property
-    def elastic(self) -> bool:
-        """Return whether members may come and go while its processes run."""
+    def restarts(self) -> bool:
+        """Return whether the agents start its processes anew for each epoch of an elastic run."""
 
     @property
     def notice_seconds(self) -> float:

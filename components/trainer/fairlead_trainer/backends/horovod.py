@@ -19,7 +19,7 @@ class HorovodBackend:
     """Horovod 0.28 runs, of a fixed size or elastic ones."""
 
     module, requirement = "horovod", "horovod==0.28.1"
-    elastic = True
+    restarts = False
     notice_seconds = float(_CONNECT_SECONDS)
 
     def begin(self, launch: Launch) -> Rendezvous:

@@ -20,10 +20,14 @@ _PEER_LOST = (
 
 
 class TorchrunBackend:
-    """Fixed-size runs of torch.distributed: rank 0 serves the store at a free port of its worker."""
+    """Runs of torch.distributed: rank 0 serves the store at a free port of its worker.
+
+    As by `torchrun`, the processes of an elastic run are stopped at each change of its members and started anew: an
+    epoch has other ranks, and another port for its store, which no process of an earlier epoch knows.
+    """
 
     module, requirement = "torch", "torch"
-    elastic = False
+    restarts = True
     notice_seconds = 0.0
 
     def begin(self, launch: Launch) -> Rendezvous:
@@ -75,7 +79,7 @@ class _TorchRendezvous:
         return slots
 
     def announce(self, members: Sequence[Member], since: float) -> None:
-        """Do nothing: a run of a fixed size has one epoch."""
+        """Do nothing: the agents stop the processes."""
 
     def stop(self) -> None:
         """Do nothing: no service runs."""
