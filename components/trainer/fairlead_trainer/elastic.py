@@ -6,6 +6,7 @@ Every wait has a limit: a member that does not leave in time counts as lost, and
 the state.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from fairlead_contracts.launcher_status import ResizeReason
@@ -22,6 +23,7 @@ from .losses import (
     list_members,
     lose,
     lose_hanging,
+    lose_late,
     lose_silent,
 )
 from .membership import Decision, MemberId, Membership, Observed, plan_membership
@@ -30,6 +32,8 @@ from .verdict import Agent, find_root, lost_launcher
 
 __all__ = ["advance", "arrive", "fail", "leave", "register"]
 
+_LATE_SECONDS = 2.0
+"""How long members that have left an epoch after a loss wait for the others, if enough have left."""
 _TELL_AGAIN_SECONDS = 1.0
 """How often processes are told of the next epoch: they may not listen yet."""
 
@@ -45,7 +49,9 @@ def register(run: Run, state: State, event: Registered, now: float) -> State:  #
 
 
 def arrive(state: State, event: Arrived, now: float) -> State:
-    """Note that a process of a member has left the current epoch."""
+    """Note that a process of a member has left the current epoch, or one of a late member an earlier one."""
+    if event.id in state.elastic.late:
+        return _return(state, event.id) if event.complete else state
     current = state.membership is not None and event.epoch == state.membership.epoch
     if not current or event.id not in list_members(state) or find_agent(state, event.id) is None:
         return state  # it has left an earlier epoch, or counts as lost
@@ -57,6 +63,11 @@ def arrive(state: State, event: Arrived, now: float) -> State:
         left_since=now if elastic.left_since is None else elastic.left_since,
     )
     return replace(state, elastic=changed)
+
+
+def _return(state: State, id_: MemberId) -> State:
+    late = {known: since for known, since in state.elastic.late.items() if known != id_}
+    return replace(state, elastic=replace(state.elastic, late=late, returned=state.elastic.returned | {id_}))
 
 
 def leave(run: Run, state: State, event: Left, now: float) -> State:
@@ -74,13 +85,19 @@ def leave(run: Run, state: State, event: Left, now: float) -> State:
 
 def advance(run: Run, state: State, now: float) -> tuple[State, tuple[Order, ...]]:
     """Determine the result of the run if possible; begin or announce the next epoch."""
-    state = judge(run, lose_hanging(run, lose_silent(run, state, now), now), now)
+    state = lose_late(run, lose_hanging(run, lose_silent(run, state, now), now), now)
+    state = judge(run, state, now)
     alive = find_alive(state)
     if state.membership is not None:
         state = _judge_end(run, state, alive)
         if state.ended or (any(agent.ended for agent in alive.values()) and not is_recalled(run, state)):
             return state, ()
     left = bool(alive) and state.elastic.arrived.issuperset(alive) and not state.elastic.broken
+    if late := _find_late(run, state, alive, now):
+        following = _decide(run, state, True, now, late).membership
+        # at least one of those who have the state; the current membership if there are too few
+        if following and following != state.membership and not state.elastic.arrived.isdisjoint(following.members):
+            return _begin(run, state, following, dict.fromkeys(late, now))
     decision = _decide(run, state, left, now)
     since = state.elastic.short_since if state.elastic.short_since is not None else now
     state = replace(state, elastic=replace(state.elastic, short_since=since if decision.short else None))
@@ -114,11 +131,27 @@ def _judge_end(run: Run, state: State, alive: dict[MemberId, Agent]) -> State:
     return replace(state, phase="Succeeded") if all(agent.succeeded for agent in alive.values()) else state
 
 
-def _decide(run: Run, state: State, left: bool, now: float) -> Decision:
+def _find_late(run: Run, state: State, alive: Collection[MemberId], now: float) -> frozenset[MemberId]:
+    """Return the members that have not left the current epoch in time after others, who may go on without them.
+
+    What holds them up in the framework may be the very processes that have left, until these begin another epoch.
+    """
+    elastic = state.elastic
+    told = elastic.announced is not None and elastic.lost_since is None
+    if run.backend.restarts or told or elastic.left_since is None or not elastic.arrived.intersection(alive):
+        return frozenset()
+    if now - max(elastic.left_since, state.facts.resumed) < _LATE_SECONDS:
+        return frozenset()
+    return frozenset(alive) - elastic.arrived
+
+
+def _decide(run: Run, state: State, left: bool, now: float, late: Collection[MemberId] = frozenset()) -> Decision:
     # processes that have left their epoch wait: newcomers are not waited for
     bounds = replace(run.bounds, settle=0) if left else run.bounds
     wanted = run.workers if state.membership is None else run.bounds.most
-    observed = Observed(list_candidates(state), wanted, state.elastic.failed, _short_since(state))
+    hanging = state.elastic.late.keys() | late
+    candidates = tuple(candidate for candidate in list_candidates(state) if candidate.id not in hanging)
+    observed = Observed(candidates, wanted, state.elastic.failed, _short_since(state))
     return plan_membership(bounds, state.membership, observed, now)
 
 
@@ -130,8 +163,12 @@ def _short_since(state: State) -> float | None:
     return facts.failed if facts.first is None and facts.failures else facts.first
 
 
-def _begin(run: Run, state: State, membership: Membership) -> tuple[State, tuple[Order, ...]]:
+def _begin(
+    run: Run, state: State, membership: Membership, late: Mapping[MemberId, float] | None = None
+) -> tuple[State, tuple[Order, ...]]:
     """Begin the next epoch; of the same workers if they have left the last one for another reason."""
+    late = {**state.elastic.late, **(late or {})}
+    returned = state.elastic.returned.difference(membership.members)
     if state.membership is not None and membership.members == state.membership.members:
         membership = Membership(state.membership.epoch + 1, membership.members)
     members = tuple(state.facts.agents[member.worker].member for member in membership.members)
@@ -144,16 +181,20 @@ def _begin(run: Run, state: State, membership: Membership) -> tuple[State, tuple
         announced=None,
         recalled_since=None,
         unreported=run.backend.restarts,
-        reason=_explain(state, membership),
+        late=late,
+        returned=returned,
+        reason=_explain(state, membership, late),
     )
-    return replace(state, membership=membership, slots=None, elastic=elastic), (Assign(membership, members),)
+    agents = (find_agent(state, id_) for id_ in sorted(late.keys() | returned))
+    held = tuple(agent.member for agent in agents if agent is not None and not agent.leaving)
+    return replace(state, membership=membership, slots=None, elastic=elastic), (Assign(membership, members, held),)
 
 
-def _explain(state: State, following: Membership) -> ResizeReason | None:
+def _explain(state: State, following: Membership, late: Collection[MemberId]) -> ResizeReason | None:
     before, after = set(list_members(state)), set(following.members)
     if state.membership is None:
         return None
-    if any(find_agent(state, member) is None for member in before):
+    if any(member in late or find_agent(state, member) is None for member in before):
         return "WorkersLost"
     if before - after:
         return "WorkersLeft"

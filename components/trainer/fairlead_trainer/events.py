@@ -103,6 +103,8 @@ class Assign:
 
     membership: Membership
     members: tuple[Member, ...]
+    held: tuple[Member, ...] = ()
+    """The other workers whose processes may join a later epoch, once they have left an earlier one."""
 
 
 @dataclass(frozen=True)

@@ -126,7 +126,7 @@ def _obey(order: Order, rendezvous: Rendezvous, coordinator: Coordinator) -> Non
             log.info("another epoch waits for the next commit of workers %s", names)
         rendezvous.announce(order.members, order.since)
         return
-    slots = rendezvous.assign(order.members, order.membership.epoch)
+    slots = rendezvous.assign(order.members, order.membership.epoch, order.held)
     coordinator.assigned(Assigned(order.membership, slots))
     log.info("epoch=%d begins with workers %s", order.membership.epoch, names)
 

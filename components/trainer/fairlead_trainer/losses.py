@@ -92,6 +92,16 @@ def lose_hanging(run: Run, state: State, now: float) -> State:
     return state
 
 
+def lose_late(run: Run, state: State, now: float) -> State:
+    """Lose the workers whose processes still hang in an earlier epoch after the framework's own limit."""
+    limit = run.timing.leave + run.backend.notice_seconds
+    for id_, since in state.elastic.late.items():
+        if now - max(since, state.facts.resumed) > limit:
+            failure = describe_loss(id_.worker, f"did not leave an earlier epoch within {limit:g} s")
+            state = _remove(state, id_.worker, failure, now, follows=True)
+    return state
+
+
 def _remove(state: State, worker: int, failure: Failure, now: float, *, follows: bool = False) -> State:
     """Remove a worker's agent; what becomes of one that does not train is no failure of the run.
 
@@ -99,19 +109,22 @@ def _remove(state: State, worker: int, failure: Failure, now: float, *, follows:
     """
     agent = state.facts.agents.get(worker)
     trained = agent is not None and MemberId(worker, agent.instance) in list_members(state)
-    if trained or state.membership is None:
+    late = agent is not None and MemberId(worker, agent.instance) in state.elastic.late
+    if trained or late or state.membership is None:
         state = add_failure(state, failure, now, first=follows)
     if agent is None:
         return state
     left = {index: other for index, other in state.facts.agents.items() if index != worker}
     elastic, id_ = state.elastic, MemberId(worker, agent.instance)
+    others = {known: since for known, since in elastic.late.items() if known != id_}
+    lost = elastic.lost_workers + (trained or late)
+    elastic = replace(elastic, late=others, returned=elastic.returned - {id_}, lost_workers=lost)
     if trained:
         elastic = replace(
             elastic,
             waiting=elastic.waiting - {id_},
             arrived=elastic.arrived - {id_},
             broken=tuple(known for known in elastic.broken if known.id != id_),
-            lost_workers=elastic.lost_workers + 1,
             lost_since=now,
         )
     return replace(state, facts=replace(state.facts, agents=left), elastic=elastic)

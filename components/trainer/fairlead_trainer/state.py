@@ -88,6 +88,10 @@ class Elastic:
     short_since: float | None = None
     """Since when too few workers have been there."""
     announced: Announcement | None = None
+    late: Mapping[MemberId, float] = field(default_factory=dict)
+    """The workers with processes that hang in an earlier epoch, and since when the others go on without them."""
+    returned: frozenset[MemberId] = frozenset()
+    """Those whose processes have left it since, and wait for an epoch of which they are members."""
     recalled_since: float | None = None
     """Since when agents are told to stop the processes of the current epoch, which they start anew for the next one."""
     broken: tuple[Breakdown, ...] = ()

@@ -120,13 +120,16 @@ def test_a_silent_worker_is_lost(life: Life) -> None:
     assert life.epochs[1:] == [[1, 2]]
 
 
-def test_a_worker_that_others_seem_to_have_lost_is_lost_after_a_shorter_silence(life: Life) -> None:
+def test_a_worker_that_others_seem_to_have_lost_is_lost_after_a_shorter_silence() -> None:
+    life = Life(build_run(least=3))
+    for worker in range(3):
+        life.add(worker)
     life.kill(0)
     life.leave_epoch(1, 2)
     life.pass_time(SILENCE_AFTER_FAILURE - 1)
-    assert len(life.epochs) == 1
+    assert len(life.state.facts.agents) == 3
     life.pass_time(2)
-    assert life.epochs[1:] == [[1, 2]]
+    assert sorted(life.state.facts.agents) == [1, 2]
 
 
 def test_a_worker_that_is_started_again_is_not_waited_for_in_silence(life: Life) -> None:
@@ -139,21 +142,89 @@ def test_a_worker_that_hangs_is_not_waited_for_without_end(life: Life) -> None:
     life.fail(1)
     life.leave_epoch(0)
     life.pass_time(LEAVE - 1)
+    assert 2 in life.state.facts.agents
+    life.pass_time(2)
+    with pytest.raises(Rejected):
+        life.do(Beat(MemberId(2, "agent-3")))  # so that its agent stops its processes
+    life.add(1)
+    assert life.epochs[1:] == [[0, 1]]
+
+
+def test_one_process_of_a_worker_that_waits_while_another_does_not_is_not_waited_for_without_end(life: Life) -> None:
+    life.leave_epoch(0)
+    life.leave_epoch(2, complete=False)
+    life.pass_time(LEAVE - 1)
     assert len(life.epochs) == 1
     life.add(1)
     life.pass_time(2)
     assert life.epochs[1:] == [[0, 1]]
-    with pytest.raises(Rejected):
-        life.do(Beat(MemberId(2, "agent-3")))  # so that its agent stops its processes
 
 
-def test_one_process_of_a_worker_that_waits_while_another_does_not_is_not_waited_for_without_end(life: Life) -> None:
-    life.leave_epoch(0, 1)
-    life.leave_epoch(2, complete=False)
-    life.pass_time(LEAVE - 1)
-    assert len(life.epochs) == 1
+def test_if_enough_have_left_their_epoch_they_go_on_and_one_that_is_late_joins_them_when_it_leaves(life: Life) -> None:
+    life.add(3)
+    life.pass_time(6)
+    life.leave_epoch(0, 1, 2)
+    assert life.epochs[1:] == [[0, 1, 2, 3]]
+    life.fail(0)
+    life.leave_epoch(1, 3)
+    life.pass_time(1)
+    assert len(life.epochs) == 2
     life.pass_time(2)
+    assert life.epochs[2:] == [[1, 3]]
+    assert (life.state.elastic.reason, life.state.elastic.lost_workers) == ("WorkersLost", 1)
+    life.pass_time(LEAVE)
+    assert life.state.elastic.announced is None  # it cannot join yet
+    life.do(Arrived(life.id(2), 1, complete=True))
+    life.leave_epoch(1, 3)
+    assert life.epochs[3:] == [[1, 3, 2]]
+    assert (life.state.elastic.reason, life.state.elastic.lost_workers) == ("WorkersJoined", 1)
+    assert (life.state.elastic.late, life.state.elastic.returned) == ({}, frozenset())
+
+
+def test_a_late_worker_has_the_time_of_the_frameworks_own_limit(life: Life) -> None:
+    life.leave_epoch(0, 1)
+    life.pass_time(3)
     assert life.epochs[1:] == [[0, 1]]
+    life.pass_time(life.run.backend.notice_seconds + LEAVE - 2)
+    assert 2 in life.state.facts.agents
+    life.pass_time(3)
+    assert 2 not in life.state.facts.agents
+    assert life.state.elastic.lost_workers == 1
+
+
+def test_a_dead_worker_that_was_late_is_a_loss_and_ends_no_epoch(life: Life) -> None:
+    life.kill(2)
+    life.leave_epoch(0, 1)
+    life.pass_time(3)
+    assert life.epochs[1:] == [[0, 1]]
+    life.add(2)
+    assert (life.state.elastic.lost_workers, life.state.elastic.lost_since) == (1, None)
+    life.pass_time(6)
+    life.leave_epoch(0, 1)
+    assert life.epochs[2:] == [[0, 1, 2]]
+
+
+def test_those_that_should_leave_do_not_hand_their_epoch_to_newcomers_while_others_are_late() -> None:
+    life = Life(build_run(workers=2, least=1))
+    life.add(0)
+    life.add(1)
+    life.pass_time(1, 0)
+    life.kill(1)
+    life.add(2)
+    life.leave_epoch(0)
+    life.now += 3
+    life.do(Beat(life.id(0), leaving=True))
+    life.do(Tick())
+    assert life.epochs == [[0, 1]]
+
+
+def test_workers_that_leave_after_their_next_commit_are_all_waited_for(life: Life) -> None:
+    life.add(3)
+    life.pass_time(6)
+    assert life.state.elastic.announced is not None
+    life.leave_epoch(0, 1)
+    life.pass_time(5)
+    assert len(life.epochs) == 1
 
 
 def test_survivors_that_all_hang_are_lost_one_at_a_time_until_another_one_notices(life: Life) -> None:

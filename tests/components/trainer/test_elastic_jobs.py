@@ -100,14 +100,27 @@ def test_a_stopped_worker_leaves_after_the_next_commit_and_nothing_is_lost(new_j
     assert steps == sorted(set(steps))
 
 
-def test_a_survivor_that_hangs_is_ended_and_the_others_go_on(new_job: NewJob) -> None:
+def test_a_survivor_that_hangs_holds_up_nobody_and_is_stopped_at_the_end(new_job: NewJob) -> None:
     job = start(new_job, 3, 1, 3, STEPS="150", PAUSE="0.05", FAIRLEAD_LEAVE_SECONDS="3")
     job.until(lambda: reached(job, 30, 3), START)
     os.kill(training_process(job, 2), signal.SIGSTOP)
     job.agents[1].send_signal(signal.SIGKILL)
     assert job.wait(END) == [0, 0, -9, 143], job.logs()
     assert reached(job, 150, 1)
-    assert "worker 2 did not leave its epoch within 3 s" in job.log("launcher")
+    assert "lost worker 2" not in job.log("launcher")
+
+
+def test_of_four_workers_one_is_killed_and_no_survivor_is_replaced(new_job: NewJob) -> None:
+    job = start(new_job, 4, 2, 4, STEPS="400", PAUSE="0.1")
+    job.until(lambda: reached(job, 30, 4), START)
+    job.agents[2].send_signal(signal.SIGKILL)
+    job.until(lambda: bool(re.search(r"epoch=\d+ begins with workers (?!.*2=)", job.log("launcher"))), START)
+    job.until(lambda: reached(job, 60, 3), START)
+    add(job, 2)
+    assert job.wait(END) == [0, 0, 0, 0, 0], job.logs()
+    assert re.findall(r"lost worker (\d)", job.log("launcher")) == ["2"], job.logs()
+    steps = [int(step) for step in re.findall(r"step (\d+)/400", job.logs())]
+    assert len(steps) - len(set(steps)) <= 1, "more was done again than the steps since the last commit"
 
 
 def test_a_loss_after_the_training_of_rank_0_has_ended_fails_the_run(new_job: NewJob, tmp_path: Path) -> None:

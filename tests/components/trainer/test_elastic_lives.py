@@ -26,7 +26,9 @@ class Worker:
 
     id: MemberId
     process: str = "none"
-    """none, training, waiting (for the next epoch), hanging, removed, ended."""
+    """none, training, waiting (for the next epoch), held_up (until others begin one), hanging, removed, ended."""
+    epoch: int = -1
+    """The epoch of which its process is a part."""
     leaving: int | None = None
     """The seconds until its pod is killed."""
     reported: bool = False
@@ -55,12 +57,27 @@ class World:
         self.state = begin(self.run, self.now)
 
     def do(self, event: Event) -> None:
-        self.state, orders = step(self.run, self.state, event, self.now)
+        before = self.state
+        self.state, orders = step(self.run, before, event, self.now)
+        self.check_losses(before)
         for order in orders:
             if isinstance(order, Announce):
                 self.told = self.told or self.rng.random() < 0.8  # it may not listen yet
             if isinstance(order, Assign):
                 self.begin(order)
+
+    def check_losses(self, before: State) -> None:
+        """A worker that is only held up is not lost if enough others had left their epoch to free it."""
+        elastic = before.elastic
+        for pod in self.pods.values():
+            if pod.process != "held_up" or pod.silent or self.knows(self.state, pod) or not self.knows(before, pod):
+                continue
+            assert len(elastic.arrived) < self.run.bounds.least or pod.leaving is not None, f"{pod} is lost"
+
+    @staticmethod
+    def knows(state: State, pod: Worker) -> bool:
+        agent = state.facts.agents.get(pod.id.worker)
+        return agent is not None and agent.instance == pod.id.instance
 
     def begin(self, order: Assign) -> None:
         """Begin an epoch: the processes that wait go on, new ones start."""
@@ -69,12 +86,13 @@ class World:
         assert len({member.worker for member in following}) == len(following)
         assert not self.members or set(following) & set(self.members), "nobody has the state"
         assert not self.members or following[0] in self.members, "a newcomer would overwrite the state of the others"
+        held = {(member.worker, member.instance) for member in order.held}
         for pod in self.pods.values():
-            if pod.process == "waiting":
-                pod.process = "training" if pod.id in following else "removed"
-            elif pod.id in following:
-                assert pod.process == "none"
-                pod.process = "training"
+            if pod.id in following:
+                assert pod.process in ("none", "waiting"), f"{pod} begins an epoch before it has left another"
+                pod.process, pod.epoch = "training", order.membership.epoch
+            elif pod.process == "waiting" and (pod.id.worker, pod.id.instance) not in held:
+                pod.process = "removed"
         self.members, self.told, self.done = following, False, self.committed
         slots = {member.worker: [Slot(rank, {})] for rank, member in enumerate(order.members)}
         self.do(Assigned(order.membership, slots))
@@ -83,6 +101,7 @@ class World:
         """Let a second pass."""
         self.now += 1
         self.operate()
+        self.free()
         self.train()
         for pod in list(self.pods.values()):
             self.beat(pod)
@@ -126,17 +145,24 @@ class World:
             return
         for pod in training:
             if self.rng.random() < 0.5:
-                if self.rng.random() < 0.15:
+                chance = self.rng.random()
+                if chance < 0.05:
                     pod.process = "hanging"
+                elif chance < 0.4:
+                    pod.process = "held_up"
                 else:
                     self.leave([pod])
 
+    def free(self) -> None:
+        """Let processes that waited for others go, which have begun another epoch."""
+        current = self.state.membership.epoch if self.state.membership else -1
+        self.leave([pod for pod in self.pods.values() if pod.process == "held_up" and pod.epoch < current])
+
     def leave(self, pods: list[Worker]) -> None:
-        epoch = self.state.membership.epoch if self.state.membership else 0
         for pod in pods:
             pod.process = "waiting"
         for pod in pods:
-            self.do(Arrived(pod.id, epoch, complete=True))
+            self.do(Arrived(pod.id, pod.epoch, complete=True))
 
     def beat(self, pod: Worker) -> None:
         """Let an agent do what it does each second; it ends if the launcher does not know it."""

@@ -50,8 +50,11 @@ class Launch:
 class Rendezvous(Protocol):
     """What a backend runs in the launcher while the workers train, so that their processes find each other."""
 
-    def assign(self, members: Sequence[Member], epoch: int) -> dict[int, list[Slot]]:
-        """Return each worker's processes in an epoch; rank 0 is the first of the first member."""
+    def assign(self, members: Sequence[Member], epoch: int, held: Sequence[Member] = ()) -> dict[int, list[Slot]]:
+        """Return each worker's processes in an epoch; rank 0 is the first of the first member.
+
+        Processes of the workers that are held wait for a later one; those of others that were members have no place.
+        """
 
     def announce(self, members: Sequence[Member], since: float) -> None:
         """Tell the processes of these members, the first of them at least, to leave their epoch after a commit.

@@ -38,7 +38,7 @@ class _HorovodRendezvous:
         self._thread: threading.Thread | None = None
         self._notice: threading.Thread | None = None
 
-    def assign(self, members: Sequence[Member], epoch: int) -> dict[int, list[Slot]]:
+    def assign(self, members: Sequence[Member], epoch: int, held: Sequence[Member] = ()) -> dict[int, list[Slot]]:
         """Assign ranks in the order of the members; Horovod's server starts on a free port for the first epoch."""
         # Imported lazily: agents and most tests do not need Horovod.
         from horovod.runner.common.util.hosts import HostInfo, get_host_assignments  # type: ignore
@@ -46,7 +46,7 @@ class _HorovodRendezvous:
 
         hosts = [HostInfo(f"worker-{member.worker}", member.slots) for member in members]
         assignments = get_host_assignments(hosts, sum(member.slots for member in members))
-        self._serve(members, assignments, epoch)
+        self._serve(members, assignments, epoch, held)
         slots: dict[int, list[Slot]] = {}
         for member in members:
             common = _build_environment(member, self._launch, self._server.server_port)
@@ -77,18 +77,18 @@ class _HorovodRendezvous:
             self._server.server_close()
             self._thread.join()
 
-    def _serve(self, members: Sequence[Member], assignments: Sequence[Any], epoch: int) -> None:
+    def _serve(self, members: Sequence[Member], assignments: Sequence[Any], epoch: int, held: Sequence[Member]) -> None:
         if self._server is None:
             from .horovod_elastic import ElasticServer
             from .horovod_server import BoundedServer
 
             kind = ElasticServer if self._launch.elastic else BoundedServer
             self._server = kind(self._launch.bind_address, self._launch.arrived)
-            self._server.begin(members, assignments, epoch)
+            self._server.begin(members, assignments, epoch, held)
             self._thread = threading.Thread(target=self._server.serve_forever, name="rendezvous", daemon=True)
             self._thread.start()
         elif self._launch.elastic:
-            self._server.begin(members, assignments, epoch)
+            self._server.begin(members, assignments, epoch, held)
         else:
             raise ValueError(f"epoch: got {epoch}, expected 0: a run of a fixed size has one epoch")
 

@@ -43,21 +43,26 @@ class ElasticServer(BoundedServer):
         self._epoch = -1
         self._slots: dict[tuple[int, int], SlotInfo] = {}
         self._members: dict[int, Member] = {}
+        self._held: dict[int, Member] = {}
+        """The workers without a place in this epoch whose processes may wait for a later one."""
         self._waiting: set[tuple[int, int]] = set()
         self._listeners: dict[int, Listener] = {}
         self._stopped = False
 
-    def begin(self, members: Sequence[Member], assignments: Sequence[Any], epoch: int) -> None:
-        """Begin an epoch: answer the processes that wait for it."""
+    def begin(
+        self, members: Sequence[Member], assignments: Sequence[Any], epoch: int, held: Sequence[Member] = ()
+    ) -> None:
+        """Begin an epoch: answer the processes that wait for it, unless they are held for a later one."""
         with self._changed:
             staying = {m.worker for m in members if self._find(m.worker, m.instance) is not None}
             self._listeners = {worker: known for worker, known in self._listeners.items() if worker in staying}
             self._members = {member.worker: member for member in members}
             self._slots = {(_index(info), info.local_rank): info for info in assignments}
             # a process learns its rank after the values of the last epoch have gone
-            super().begin(members, assignments, epoch)
+            super().begin(members, assignments, epoch, held)
             self._epoch = epoch
-            self._waiting.clear()
+            self._held = {member.worker: member for member in held}
+            self._waiting = {(worker, slot) for worker, slot in self._waiting if worker in self._held}
             self._changed.notify_all()
 
     def await_next(self, worker: int, slot: int, source: str) -> SlotInfo:
@@ -67,7 +72,7 @@ class ElasticServer(BoundedServer):
         another pod has taken the worker's number over.
         """
         with self._changed:
-            member, left = self._members.get(worker), self._epoch
+            member, left = self._members.get(worker) or self._held.get(worker), self._epoch
             if member is None or slot >= member.slots or source not in (member.address, member.peer):
                 return INVALID_SLOT_INFO
             self._waiting.add((worker, slot))
@@ -75,7 +80,7 @@ class ElasticServer(BoundedServer):
         # not under the lock: the launcher holds its own one when it begins an epoch
         self.arrived(MemberId(worker, member.instance), left, complete)
         with self._changed:
-            self._changed.wait_for(lambda: self._stopped or self._epoch > left)
+            self._changed.wait_for(lambda: self._stopped or (self._epoch > left and not self._is_held(member)))
             known = self._find(worker, member.instance)
             return INVALID_SLOT_INFO if known is None else self._slots.get((worker, slot), INVALID_SLOT_INFO)
 
@@ -110,6 +115,10 @@ class ElasticServer(BoundedServer):
         with self._changed:
             if worker in self._members:
                 self._listeners[worker] = listener
+
+    def _is_held(self, member: Member) -> bool:
+        held = self._held.get(member.worker)
+        return held is not None and held.instance == member.instance
 
     def _find(self, worker: int, instance: str) -> Member | None:
         member = self._members.get(worker)

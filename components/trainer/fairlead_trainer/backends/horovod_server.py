@@ -91,11 +91,17 @@ class BoundedServer(RendezvousHTTPServer):  # type: ignore[misc, unused-ignore]
         self._current: frozenset[str] = frozenset()
         self._warned: set[str] = set()
 
-    def begin(self, members: Sequence[Member], assignments: Sequence[Any], epoch: int) -> None:  # noqa: ARG002
+    def begin(
+        self,
+        members: Sequence[Member],
+        assignments: Sequence[Any],
+        epoch: int,  # noqa: ARG002
+        held: Sequence[Member] = (),
+    ) -> None:
         """Begin an epoch of these members; all values of the last one are removed."""
         ranks = len(assignments)
         self.value_limit, self.total_limit = value_limit(ranks), total_limit(ranks)
-        current = frozenset(address for member in members for address in (member.address, member.peer))
+        current = frozenset(address for member in (*members, *held) for address in (member.address, member.peer))
         self._workers, self._current = self._current | current, current
         self.init(assignments)
         self.used = 0

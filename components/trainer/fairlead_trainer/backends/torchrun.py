@@ -43,7 +43,12 @@ class _TorchRendezvous:
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
 
-    def assign(self, members: Sequence[Member], epoch: int) -> dict[int, list[Slot]]:
+    def assign(
+        self,
+        members: Sequence[Member],
+        epoch: int,
+        held: Sequence[Member] = (),  # noqa: ARG002
+    ) -> dict[int, list[Slot]]:
         """Assign ranks in the order of the members."""
         size = sum(member.slots for member in members)
         shared = {
