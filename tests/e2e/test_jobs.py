@@ -26,7 +26,7 @@ def wait_until_finished(kubectl: Kubectl, name: str) -> Object:
     return dict(wait_for(ended, f"{name} to end", 180))
 
 
-@pytest.mark.parametrize("example", ["plain-horovod", "plain-torchrun"])
+@pytest.mark.parametrize("example", ["plain-horovod", "plain-torchrun", "elastic-torchrun"])
 def test_plain_script_runs_unmodified(kubectl: Kubectl, operator: None, example: str) -> None:
     kubectl("apply", "-k", str(CHECKOUT / "examples" / example), "-n", NAMESPACE)
     job = wait_until_finished(kubectl, example)

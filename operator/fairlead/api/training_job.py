@@ -157,7 +157,8 @@ class TrainingJobSpec(ApiModel):
     workers: Workers
     """The worker pods."""
     elastic: Elastic | None = None
-    """The bounds of an elastic job; omit it for a fixed number of workers."""
+    """The bounds of an elastic job; omit it for a fixed number of workers. With launcher Torchrun, each change of the
+    workers starts all processes anew, and the script must go on from its own snapshots or checkpoints."""
     dataset: Dataset | None = None
     """The dataset to train on. Workers download and verify it before the training command starts."""
     model: ModelOutput | None = None

@@ -344,3 +344,49 @@ def test_an_elastic_run_that_has_begun_waits_for_nobody(elastic: Coordinator) ->
     elastic.finish(identity(1) | {"failure": failure(1, "exit")})
     status = elastic.status()
     assert (status["phase"], status["waiting"], status["workers"]["desired"]) == ("Running", None, 2)
+
+
+@pytest.fixture
+def restarting(clock: Clock) -> Coordinator:
+    """Return a running elastic torchrun job of two workers."""
+    bounds = Bounds(1, 2, settle=5, patience=600)
+    coordinator = Coordinator(Run(2, 1, 0, BACKENDS["torchrun"], Timing(1, SILENCE, 5), bounds), clock)
+    for worker in range(2):
+        coordinator.register(identity(worker) | ADDRESS)
+    assign(coordinator)
+    return coordinator
+
+
+def assign(coordinator: Coordinator) -> None:
+    order = coordinator.decide()
+    assert isinstance(order, Assign)
+    slots = {member.worker: [Slot(rank, {})] for rank, member in enumerate(order.members)}
+    coordinator.assigned(Assigned(order.membership, slots))
+
+
+def test_agents_learn_by_their_heartbeats_that_an_epoch_has_ended_and_get_their_place_in_the_next(
+    restarting: Coordinator,
+) -> None:
+    assert "leave" not in restarting.heartbeat(identity(1) | {"epoch": 0})
+    restarting.finish(identity(0) | {"stopped": "stopped by a signal"})
+    assert restarting.heartbeat(identity(1) | {"epoch": 0})["leave"] == 0
+    left = identity(1) | {"epoch": 0, "port": 4711}
+    assert restarting.leave(left) == {"state": "wait", "epoch": 1}  # its processes are not assigned yet
+    assign(restarting)
+    assert restarting.leave(left) == {"state": "run", "epoch": 1, "slots": [{"rank": 0, "environment": {}}]}
+    assert "leave" not in restarting.heartbeat(identity(1) | {"epoch": 1})
+
+
+def test_a_heartbeat_of_an_earlier_epoch_learns_nothing_of_the_end(restarting: Coordinator) -> None:
+    assert restarting.heartbeat(identity(0) | {"epoch": 0, "ended": True})["allEnded"] is False
+    assert restarting.heartbeat(identity(1) | {"epoch": 0, "ended": True})["allEnded"] is True
+    assert "allEnded" not in restarting.heartbeat(identity(1) | {"epoch": 7, "ended": True})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("epoch", -1), ("epoch", "0"), ("epoch", 1 << 53), ("epoch", True), ("port", 65536), ("port", None)],
+)
+def test_what_a_departure_says_is_checked(restarting: Coordinator, field: str, value: object) -> None:
+    with pytest.raises(Rejected, match=f"{field}: got"):
+        restarting.leave(identity(0) | {"epoch": 0, "port": 4711, field: value})

@@ -111,7 +111,7 @@ def test_a_survivor_that_hangs_holds_up_nobody_and_is_stopped_at_the_end(new_job
 
 
 def test_of_four_workers_one_is_killed_and_no_survivor_is_replaced(new_job: NewJob) -> None:
-    job = start(new_job, 4, 2, 4, STEPS="400", PAUSE="0.1")
+    job = start(new_job, 4, 1, 4, STEPS="400", PAUSE="0.1")
     job.until(lambda: reached(job, 30, 4), START)
     job.agents[2].send_signal(signal.SIGKILL)
     job.until(lambda: bool(re.search(r"epoch=\d+ begins with workers (?!.*2=)", job.log("launcher"))), START)

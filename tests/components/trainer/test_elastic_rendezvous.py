@@ -45,8 +45,8 @@ class Server:
     def member(self, worker: int, life: int = 1) -> Member:
         return Member(worker, f"{self.network}.{10 + worker}", "lo", self.slots, "", instance=f"agent-{worker}-{life}")
 
-    def begin(self, epoch: int, *members: Member) -> None:
-        slots = self.rendezvous.assign(members, epoch)
+    def begin(self, epoch: int, *members: Member, held: tuple[Member, ...] = ()) -> None:
+        slots = self.rendezvous.assign(members, epoch, held)
         self.port = int(slots[members[0].worker][0].environment["HOROVOD_GLOO_RENDEZVOUS_PORT"])
 
     def ask(self, worker: int, slot: int = 0, host: int | None = None) -> "queue.SimpleQueue[str]":
@@ -96,6 +96,23 @@ def test_processes_wait_for_the_next_epoch_and_keep_their_order(server: Server) 
     assert second.empty()
     server.begin(1, server.member(0), server.member(1), server.member(2))
     assert [rank(first), rank(second)] == [0, 1]
+
+
+def test_a_process_that_leaves_its_epoch_late_waits_for_the_next_epoch_that_has_a_place_for_it() -> None:
+    server = Server(slots=2)
+    server.begin(0, *(server.member(worker) for worker in range(3)))
+    early = server.ask(2, 0)
+    server.begin(1, server.member(0), held=(server.member(1), server.member(2)))
+    late = server.ask(2, 1)
+    assert server.arrived[-1] == (MemberId(2, "agent-2-1"), 1, True)
+    assert early.empty()
+    assert late.empty()
+    server.begin(2, server.member(0), server.member(2), held=(server.member(1),))
+    assert [rank(early), rank(late)] == [2, 3]
+    never = server.ask(1)
+    server.begin(3, server.member(0))
+    assert rank(never) == -1
+    server.rendezvous.stop()
 
 
 def test_a_member_has_arrived_once_all_its_processes_have() -> None:
