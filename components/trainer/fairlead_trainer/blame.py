@@ -10,8 +10,9 @@ their script has an error.
 
 from dataclasses import replace
 
+from .elastic_state import Breakdown
 from .losses import fail, find_alive
-from .state import Breakdown, Run, State
+from .state import Run, State
 from .verdict import is_consequence
 
 _SETTLE_SECONDS = 1.0

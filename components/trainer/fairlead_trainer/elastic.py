@@ -13,6 +13,7 @@ from fairlead_contracts.launcher_status import ResizeReason
 from fairlead_contracts.termination import Failure
 
 from .blame import judge
+from .elastic_state import Announcement, Breakdown
 from .events import Announce, Arrived, Assign, Left, Order, Registered
 from .losses import (
     describe_loss,
@@ -27,7 +28,7 @@ from .losses import (
     lose_silent,
 )
 from .membership import Decision, MemberId, Membership, Observed, plan_membership
-from .state import Announcement, Breakdown, Run, State, add_agent, hear_left, list_candidates
+from .state import Run, State, add_agent, hear_left, list_candidates
 from .verdict import Agent, find_root, lost_launcher
 
 __all__ = ["advance", "arrive", "fail", "leave", "register"]

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fairlead_contracts.launcher_status import Phase, ResizeReason
+from fairlead_contracts.launcher_status import Phase
 from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure, PublishedModel
 
 from .backends.base import Backend, Slot
+from .elastic_state import Elastic
 from .eta import Eta
 from .events import Beat, Finished, Left, Registered
 from .membership import Bounds, Candidate, MemberId, Membership
@@ -42,64 +43,6 @@ class Run:
     def elastic(self) -> bool:
         """Return whether the run goes on without workers that it loses, and with new ones."""
         return self.bounds.least < self.bounds.most
-
-
-@dataclass(frozen=True)
-class Announcement:
-    """An epoch that the processes were told of."""
-
-    members: tuple[MemberId, ...]
-    since: float
-    """When they were first told."""
-    told: float
-    """When they were last told."""
-
-
-@dataclass(frozen=True)
-class Breakdown:
-    """A member whose processes have failed in the current epoch, for a reason that is not known yet."""
-
-    id: MemberId
-    failure: Failure
-    at: float
-    """When its agent reported it."""
-
-
-@dataclass(frozen=True)
-class Elastic:
-    """The state that only runs of a variable size have."""
-
-    waiting: frozenset[MemberId] = frozenset()
-    """The members with a process that has left the current epoch and waits for the next one."""
-    arrived: frozenset[MemberId] = frozenset()
-    """Those of whom all processes do."""
-    left_since: float | None = None
-    """When the first process left the current epoch."""
-    lost_since: float | None = None
-    """When a member of the current epoch was last lost."""
-    failed: Mapping[str, float] = field(default_factory=dict)
-    """When a worker last failed on a host."""
-    lost_workers: int = 0
-    """How many workers were lost while they trained."""
-    lost_steps: int = 0
-    """How many steps were done again after losses."""
-    reason: ResizeReason | None = None
-    """Why the current epoch began; None for the first one."""
-    short_since: float | None = None
-    """Since when too few workers have been there."""
-    announced: Announcement | None = None
-    late: Mapping[MemberId, float] = field(default_factory=dict)
-    """The workers with processes that hang in an earlier epoch, and since when the others go on without them."""
-    returned: frozenset[MemberId] = frozenset()
-    """Those whose processes have left it since, and wait for an epoch of which they are members."""
-    recalled_since: float | None = None
-    """Since when agents are told to stop the processes of the current epoch, which they start anew for the next one."""
-    broken: tuple[Breakdown, ...] = ()
-    """The members whose processes have failed in the current epoch, in the order of their reports."""
-    setback: int | None = None
-    """The step at which processes last failed although no worker was lost; None if they never did."""
-    unreported: bool = False
-    """Whether the processes that were started anew for the current epoch have not reported any progress yet."""
 
 
 @dataclass(frozen=True)
