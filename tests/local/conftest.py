@@ -1,22 +1,12 @@
 """A local cluster shared by these tests, with its state in a temporary FAIRLEAD_HOME."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.local.cluster import down, up
 
-from tests.local.support import LocalCluster
-
-# stops a cluster when the test run ends, however it ends: the pipe is then closed
-_GUARD = (
-    "import sys, pathlib; from fairlead_cluster.local.cluster import down; "
-    "sys.stdin.read(); down(pathlib.Path(sys.argv[1]), purge=True)"
-)
+from tests.local.support import LocalCluster, guard_cluster, prepare_home
 
 
 @pytest.fixture(scope="session")
@@ -25,19 +15,9 @@ def make_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[],
     guards = []
 
     def make() -> Path:
-        home = Home(tmp_path_factory.mktemp("a home with spaces"))
-        built = Home(default_home())
-        if not built.kube.exists():
-            pytest.fail(f"{built.kube}: no such file, expected the Kubernetes binary; run `fairlead setup`")
-        home.bin.mkdir()
-        for name in ("kube", "kubectl"):
-            (home.bin / name).symlink_to(built.bin / name)
-        (home.root / "images.json").write_text(json.dumps({"fairlead/test": sys.prefix}))
-        guard = subprocess.Popen(
-            [sys.executable, "-c", _GUARD, home.root], stdin=subprocess.PIPE, start_new_session=True
-        )
-        guards.append(guard)
-        return home.root
+        home = prepare_home(tmp_path_factory.mktemp("a home with spaces"))
+        guards.append(guard_cluster(home))
+        return home
 
     yield make
     for guard in guards:

@@ -2,14 +2,39 @@
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fairlead_cluster.base.home import Home, default_home
+
 Object = dict[str, Any]
 IMAGE = "fairlead/test:1"
+# stops a cluster when the test run ends, however it ends: the pipe is then closed
+_GUARD = (
+    "import sys, pathlib; from fairlead_cluster.local.cluster import down; "
+    "sys.stdin.read(); down(pathlib.Path(sys.argv[1]), purge=True)"
+)
+
+
+def prepare_home(folder: Path) -> Path:
+    """Make a folder a FAIRLEAD_HOME that shares the Kubernetes binary; raise AssertionError if there is none."""
+    home, built = Home(folder), Home(default_home())
+    if not built.kube.exists():
+        raise AssertionError(f"{built.kube}: no such file, expected the Kubernetes binary; run `fairlead setup`")
+    home.bin.mkdir()
+    for name in ("kube", "kubectl"):
+        (home.bin / name).symlink_to(built.bin / name)
+    (home.root / "images.json").write_text(json.dumps({"fairlead/test": sys.prefix}))
+    return home.root
+
+
+def guard_cluster(home: Path) -> "subprocess.Popen[bytes]":
+    """Start a process that stops the cluster of a home when this process ends, or when it is told so (communicate)."""
+    return subprocess.Popen([sys.executable, "-c", _GUARD, home], stdin=subprocess.PIPE, start_new_session=True)
 
 
 @dataclass(frozen=True)
@@ -34,6 +59,10 @@ class LocalCluster:
     def get(self, kind: str, name: str) -> Object:
         """Return an object."""
         return dict(json.loads(self.kubectl("get", kind, name, "-o", "json")))
+
+    def list(self, kind: str, labels: str) -> "list[Object]":
+        """Return the objects of a kind that have these labels."""
+        return list(json.loads(self.kubectl("get", kind, "-l", labels, "-o", "json"))["items"])
 
     def wait(self, pod: str, holds: Callable[[Object], bool], seconds: float = 60) -> Object:
         """Wait until `holds` returns True for a pod and return it."""

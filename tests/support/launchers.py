@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from fairlead_contracts.environment import LAUNCHER_PORT
-from fairlead_contracts.launcher_status import PATH, LauncherStatus, ReadyWorkers, Registration
+from fairlead_contracts.launcher_status import PATH, ElasticRun, LauncherStatus, ReadyWorkers, Registration
+from fairlead_contracts.progress import ProgressReport
 
 STARTED = "2026-03-01T12:00:00Z"
 
@@ -22,6 +23,8 @@ class SimulatedLaunchers(ThreadingHTTPServer):
         self.workers = workers
         self.missing: tuple[int, ...] = ()
         """The workers that have not registered."""
+        self.elastic: ElasticRun | None = None
+        self.progress: ProgressReport | None = None
 
     @property
     def address(self) -> str:
@@ -36,6 +39,8 @@ class SimulatedLaunchers(ThreadingHTTPServer):
             phase="Waiting" if self.missing else "Running",
             workers=ReadyWorkers(ready=registered, desired=self.workers, registered=registered),
             waiting=Registration.model_validate_json(json.dumps(waiting)) if self.missing else None,
+            progress=self.progress,
+            elastic=self.elastic,
         )
 
 

@@ -22,7 +22,8 @@ from rich.table import Table
 from tests.chaos.operator.cluster import Outcome, started_campaign
 from tests.chaos.operator.faults import API_FAULTS, EVENT_FAULTS, KILLS, STALLS, Fault
 from tests.chaos.operator.leaders import pause_leader
-from tests.chaos.operator.lives import LIVES, Life
+from tests.chaos.operator.lives import LIVES
+from tests.chaos.operator.stage import Life
 
 Object = dict[str, Any]
 _AT_ONCE = 4

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from fairlead.kube.client import KubeClient
 from fairlead.kube.config import load_config
 from fairlead.kube.kinds import LEASE, NAMESPACE, TRAINING_JOB
 
+from tests.chaos.operator.end_state import read_end_state
 from tests.chaos.operator.faults import Fault
 from tests.chaos.operator.kubelet import Kubelet
-from tests.chaos.operator.lives import Life, Stage, Unfinished, publish_models, read_end_state
+from tests.chaos.operator.lives import publish_models
 from tests.chaos.operator.proxy import FaultProxy, Injection
+from tests.chaos.operator.stage import Life, Stage, Unfinished
 from tests.support.api_server import OPERATOR_NAMESPACE, Kubectl, operator_kubeconfig, started_api_server
+from tests.support.launchers import SimulatedLaunchers, serving_launchers
 
 Object = dict[str, Any]
 TERMINAL = ("Succeeded", "Failed")
@@ -105,22 +108,30 @@ class Campaign:
         self.kube, self.kubelet, self.proxy = kube, kubelet, proxy
         self.operator, self.spare = operator, spare
         self._models = models
-        self._count = 0
+        self._count = self._addresses = 0
         self._statuses: dict[str, list[Object]] = {}
 
-    async def open_stage(self, life: Life, fault: Fault) -> Stage:
-        """Create a namespace for one life with one fault."""
+    async def open_stage(self, life: Life, fault: Fault, launcher: SimulatedLaunchers | None = None) -> Stage:
+        """Create a namespace for one life with one fault; `launcher` is the one of this life alone, if it has one."""
         self._count += 1
         namespace = f"{life.name.replace(' ', '-')}-{self._count}"
         await self._create_namespace(namespace)
-        stage = Stage(self.kube, namespace, life.script(), self._models)
+        script = life.script()
+        if launcher is not None:
+            script.address = launcher.address
+        stage = Stage(self.kube, namespace, script, self._models, self.kubelet, launcher)
         self.kubelet.scripts[namespace] = stage.script
         self.proxy.injections[namespace] = Injection(fault, self.operator.restart)
         return stage
 
     async def run(self, life: Life, fault: Fault) -> Outcome:
         """Run one life with one fault."""
-        stage = await self.open_stage(life, fault)
+        self._addresses += 1
+        address = f"127.201.{self._addresses // 250}.{2 + self._addresses % 250}"
+        with serving_launchers(address) if life.reports else nullcontext() as launcher:
+            return await self._run(life, fault, await self.open_stage(life, fault, launcher))
+
+    async def _run(self, life: Life, fault: Fault, stage: Stage) -> Outcome:
         injection = self.proxy.injections[stage.namespace]
         began, problem = time.monotonic(), ""
         try:

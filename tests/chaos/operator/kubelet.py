@@ -17,11 +17,9 @@ from fairlead_contracts.termination import Failure, FailureReport, StoppedReport
 from tests.support.launchers import serving_launchers
 
 Object = dict[str, Any]
-PODS = 3
-"""The pods of every job here: a launcher and two workers."""
 _WORK_SECONDS = 0.4
 _ADDRESS = "127.200.0.2"
-"""Of every pod."""
+"""Of every pod whose script has no other one."""
 
 
 @dataclass
@@ -32,6 +30,12 @@ class Script:
     """The worker that fails in an attempt."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
     """Pods run until this is set."""
+    workers: int = 2
+    """How many workers the job has."""
+    address: str = _ADDRESS
+    """The address of the pods, at which their launcher answers."""
+    progress: ProgressReport = field(default_factory=lambda: ProgressReport(step=10, total_steps=10))
+    """With which the job succeeds."""
 
 
 class Kubelet:
@@ -47,8 +51,16 @@ class Kubelet:
 
     async def run(self) -> None:
         """Run until cancelled."""
-        with serving_launchers(_ADDRESS, PODS - 1):
+        with serving_launchers(_ADDRESS):
             await self._run()
+
+    async def fail_worker(self, namespace: str, worker: int) -> None:
+        """Let a worker's process be killed."""
+        failure = FailureReport(failure=Failure(worker=worker, rank=worker, exit_code=137, signal=9, reason="Killed"))
+        for pod in list(self._pods.values()):
+            meta, chosen = pod["metadata"], {names.ROLE: names.WORKER, names.WORKER_INDEX: str(worker)}
+            if meta["namespace"] == namespace and chosen.items() <= meta.get("labels", {}).items():
+                await self._set(pod, "Failed", code=137, message=encode_report(failure).decode())
 
     async def _run(self) -> None:
         try:
@@ -84,10 +96,11 @@ class Kubelet:
     async def _wait_for_all(self, pod: Object) -> None:
         """Wait until all pods of the attempt run."""
         mine, uid = _attempt(pod), pod["metadata"]["uid"]
+        script = self.scripts[pod["metadata"]["namespace"]]
 
         def done() -> bool:
             phases = [other["status"]["phase"] for other in self._pods.values() if _attempt(other) == mine]
-            return (len(phases) == PODS and "Pending" not in phases) or uid not in self._pods
+            return (len(phases) > script.workers and "Pending" not in phases) or uid not in self._pods
 
         async with self._changed:
             await self._changed.wait_for(done)
@@ -99,7 +112,7 @@ class Kubelet:
         role, index = labels[names.ROLE], int(labels[names.WORKER_INDEX])
         failing = script.failures.get(int(labels[names.ATTEMPT]))
         if failing is None:
-            report = SuccessReport(progress=ProgressReport(step=10, total_steps=10))
+            report = SuccessReport(progress=script.progress)
             message = encode_report(report).decode() if role == names.LAUNCHER else ""
             await self._set(pod, "Succeeded", code=0, message=message)
             return
@@ -123,8 +136,9 @@ class Kubelet:
              "restartCount": 0, "state": state}
             for container in pod["spec"]["containers"]
         ]  # fmt: skip
+        address = self.scripts[meta["namespace"]].address if meta["namespace"] in self.scripts else _ADDRESS
         status = {
-            "phase": phase, "podIP": _ADDRESS, "podIPs": [{"ip": _ADDRESS}], "startTime": now,
+            "phase": phase, "podIP": address, "podIPs": [{"ip": address}], "startTime": now,
             "conditions": [{"type": "Ready", "status": str(ready)}], "containerStatuses": containers,
         }  # fmt: skip
         try:

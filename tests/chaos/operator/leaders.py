@@ -8,7 +8,8 @@ from fairlead.kube.kinds import POD, TRAINING_JOB
 
 from tests.chaos.operator.cluster import Campaign, OperatorProcess, Outcome, wait_for_leader
 from tests.chaos.operator.faults import Fault
-from tests.chaos.operator.lives import LIVES, Stage, Unfinished, build_job, has_phase
+from tests.chaos.operator.lives import LIVES, build_job
+from tests.chaos.operator.stage import Stage, Unfinished, has_phase
 
 _LEASE_SECONDS = 15.0
 _EXIT_SECONDS = 30.0

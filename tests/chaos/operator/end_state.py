@@ -1,0 +1,41 @@
+"""The end state of a life: what must not depend on faults."""
+
+import re
+from typing import Any
+
+from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, EVENT, POD, SECRET, SERVICE, Kind
+
+from tests.chaos.operator.stage import NAME, Stage
+
+Object = dict[str, Any]
+CHILDREN = (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT)
+_HASH = re.compile(r"(-[0-9a-f]{8,10}(-[0-9a-z]{5})?)+$")
+"""The parts of names that depend on the namespace, and the random ones of a ReplicaSet's pods."""
+
+
+async def read_end_state(stage: Stage, kind: Kind) -> Object:
+    """Return what must not depend on faults: status without times, children by name, events by reason."""
+    obj = await stage.kube.find(kind, NAME, stage.namespace)
+    status = obj.get("status", {}) if obj else {}
+    conditions = {c["type"]: f"{c['status']} {c['reason']}" for c in status.get("conditions", [])}
+    keys = ("phase", "workers", "elastic", "resumedFromStep", "replicas", "predictors", "observedGeneration")
+    events = await stage.kube.list(EVENT, stage.namespace)
+    children: dict[str, Object] = {}
+    for child_kind in CHILDREN:
+        for child in await stage.children(child_kind):
+            facts = {"phase": child.get("status", {}).get("phase", "")} if child_kind is POD else {}
+            if child_kind is CONFIG_MAP:
+                facts = {"models": sorted(set(re.findall(r"sha256:[0-9a-f]{64}", child["data"]["graph.json"])))}
+            name = _HASH.sub("-…", child["metadata"]["name"])
+            found = children.setdefault(f"{child_kind.kind} {name}", {"count": 0, **facts})
+            found["count"] += 1
+    return {
+        "exists": obj is not None,
+        **{key: status[key] for key in keys if key in status},
+        "conditions": conditions,
+        "times": sorted(key for key in ("startTime", "completionTime") if key in status),
+        "provenance": [item["name"] for item in status.get("provenance", [])],
+        "step": status.get("progress", {}).get("step"),
+        "children": children,
+        "events": sorted({e["reason"] for e in events if e.get("reportingController") == "fairlead.dev/operator"}),
+    }

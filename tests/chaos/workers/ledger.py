@@ -1,0 +1,103 @@
+"""What the trainings' own logs of their steps say: how many steps were done again, and whether anything was lost."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.workers.steps import Kind
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of one process."""
+
+    time: float
+    kind: Kind
+    step: int
+    rank: int
+    size: int
+    process: str
+
+
+@dataclass(frozen=True)
+class Account:
+    """The whole training."""
+
+    steps: int
+    """The last step that was done."""
+    repeated: int
+    """How many steps were done again."""
+    begins: int
+    """How often the training went on from a commit, its start included."""
+    problems: tuple[str, ...]
+
+
+def read_entries(folder: Path) -> list[Entry]:
+    """Return all lines of all processes in the order of their times."""
+    entries = []
+    for file in folder.glob("*.jsonl"):
+        # a line that is being written has no end yet
+        lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        entries += [Entry(process=file.stem, **json.loads(line)) for line in lines]
+    return sorted(entries, key=lambda entry: entry.time)
+
+
+def audit(entries: Sequence[Entry], least: int, most: int, total: int | None = None) -> Account:
+    """Account for a training of at least `least` and at most `most` processes, and of `total` steps if it has ended."""
+    lead = [entry for entry in entries if entry.rank == 0]
+    problems: list[str] = []
+    done = committed = repeated = 0
+    for entry in lead:
+        where = f"step {entry.step} of {entry.process}"
+        if entry.kind == "begin":
+            if entry.step < committed:
+                problems.append(f"{where}: went on from there, though step {committed} was committed")
+            if entry.step > done:
+                problems.append(f"{where}: went on from there, though only step {done} was done")
+            repeated += max(done - entry.step, 0)
+            done = entry.step
+        elif entry.kind == "step":
+            if entry.step != done + 1:
+                problems.append(f"{where}: followed step {done}")
+            done = entry.step
+        elif entry.kind == "commit":
+            committed = max(committed, entry.step)
+    problems += _check_sizes(entries, least, most) + _check_twins(entries)
+    if total is not None and (done != total or not any(entry.kind == "end" for entry in lead)):
+        problems.append(f"ended after step {done}, expected {total}")
+    begins = sum(entry.kind == "begin" for entry in lead)
+    return Account(max((entry.step for entry in entries), default=0), repeated, begins, tuple(problems))
+
+
+def _check_sizes(entries: Iterable[Entry], least: int, most: int) -> list[str]:
+    wrong = sorted({entry.size for entry in entries if not least <= entry.size <= most})
+    return [f"trained with {size} processes, expected {least} to {most}" for size in wrong]
+
+
+def _check_twins(entries: Sequence[Entry]) -> list[str]:
+    """Find steps that two processes did as the same rank though the training had not begun again in between."""
+    begins = [entry.time for entry in entries if entry.kind == "begin" and entry.rank == 0]
+    seen: defaultdict[tuple[int, int], list[Entry]] = defaultdict(list)
+    problems = []
+    for entry in entries:
+        if entry.kind != "step":
+            continue
+        for other in seen[entry.rank, entry.step][-1:]:
+            if not any(other.time < began < entry.time for began in begins):
+                names = f"{other.process} and {entry.process}"
+                problems.append(f"step {entry.step} was done twice as rank {entry.rank}, by {names}")
+        seen[entry.rank, entry.step].append(entry)
+    return problems
+
+
+def find_recovery(entries: Iterable[Entry], since: float) -> float | None:
+    """Return the seconds from a loss to the first step after the training has begun again; None if it has not."""
+    begun = False
+    for entry in entries:
+        if entry.rank == 0 and entry.time > since:
+            begun = begun or entry.kind == "begin"
+            if begun and entry.kind == "step":
+                return entry.time - since
+    return None
