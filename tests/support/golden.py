@@ -22,6 +22,11 @@ def render_plan(plan: Plan) -> str:
     content: dict[str, Any] = {
         "status": plan.status.model_dump(mode="json", by_alias=True, exclude_none=True),
         "delete": [f"{deletion.kind}/{deletion.name} {deletion.uid}" for deletion in plan.delete],
+        **(
+            {"deleteCounted": [f"{gone.kind}/{gone.name} {gone.uid}" for gone in plan.delete_counted]}
+            if plan.delete_counted
+            else {}
+        ),
         "events": [f"{event.type} {event.reason} ({event.action}): {event.message}" for event in plan.events],
         "requeueAfter": plan.requeue_after,
         **({"expired": True} if plan.expired else {}),

@@ -1,14 +1,14 @@
 """An in-memory cluster for simulated runs of a TrainingJob: it applies plans and runs scripted pods."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from fairlead.api.training_job import TrainingJob
 from fairlead.api.training_job_status import TrainingJobStatus
 from fairlead.core import names
-from fairlead.core.plan import Plan
+from fairlead.core.plan import Deletion, Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.observed import Gate, Launcher, LauncherReport, ObservedJob
 from fairlead.core.training_job.plan import plan_training_job
@@ -77,19 +77,15 @@ class SimulatedCluster:
         """Reconcile and step until the job has finished and nothing is left to do."""
         for _ in range(steps):
             plan = self.reconcile()
-            waits = plan.requeue_after is not None or plan.delete or any(pod.deleting for pod in self.pods.values())
+            deletes = plan.delete or plan.delete_counted
+            waits = plan.requeue_after is not None or deletes or any(pod.deleting for pod in self.pods.values())
             if self.job.status.completion_time and not waits:
                 return
             self.step()
         raise AssertionError(f"not finished after {steps} steps: {self.job.status}")
 
     def _execute(self, plan: Plan) -> None:
-        for deletion in plan.delete:
-            if deletion.kind != "Pod":
-                self.kinds.discard(deletion.kind)
-            pod = self.pods.get(deletion.name)
-            if pod and pod.uid == deletion.uid:
-                self.pods[deletion.name] = replace(pod, deleting=True)
+        self._delete(plan.delete)
         for obj in plan.apply:
             self.kinds.add(obj["kind"])
             if obj["kind"] == "Pod":
@@ -101,6 +97,15 @@ class SimulatedCluster:
         if plan.status != self.job.status:
             self.status_writes += 1
             self.job = self.job.model_copy(update={"status": plan.status})
+        self._delete(plan.delete_counted)
+
+    def _delete(self, deletions: Iterable[Deletion]) -> None:
+        for deletion in deletions:
+            if deletion.kind != "Pod":
+                self.kinds.discard(deletion.kind)
+            pod = self.pods.get(deletion.name)
+            if pod and pod.uid == deletion.uid:
+                self.pods[deletion.name] = replace(pod, deleting=True)
 
     def _create(self, obj: dict[str, object]) -> None:
         meta: dict[str, dict[str, str]] = obj["metadata"]  # type: ignore[assignment]

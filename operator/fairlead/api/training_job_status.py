@@ -70,6 +70,8 @@ class ReplacedWorker(StatusModel):
     """The worker's index."""
     times: int
     """How many times it was replaced since it last ran for long."""
+    uid: str | None = None
+    """The uid of the last pod that was counted."""
 
 
 class ElasticStatus(StatusModel):

@@ -32,11 +32,13 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a reconcile does, in this order: delete, apply, events, status, the resource itself."""
+    """Everything that a reconcile does, in this order: delete, apply, events, status, delete what it counts, itself."""
 
     status: StatusModel
     apply: tuple[Object, ...] = ()
     delete: tuple[Deletion, ...] = ()
+    delete_counted: tuple[Deletion, ...] = ()
+    """What is deleted after the status that counts it was written: a crash must not lose the count."""
     events: tuple[Event, ...] = ()
     expired: bool = False
     """Whether to delete the resource itself, unless it has changed meanwhile."""

@@ -42,7 +42,9 @@ class Writer:
     _unsent: dict[Key, tuple[Event, ...]] = field(default_factory=dict)
 
     async def execute(self, stored: StoredResource, resource: Resource, kind: Kind, plan: Plan) -> int:
-        """Delete, create or apply, send the events, write the status if it changed, delete an expired resource.
+        """Delete, create or apply, send the events, write the status if it changed, delete what it counts.
+
+        An expired resource is deleted last.
 
         Events precede the status, from which the next plan derives that they were sent: a crash in between repeats
         them. An event that cannot be sent is kept for the next call and does not hold up the status. Returns the
@@ -56,11 +58,13 @@ class Writer:
             await self._run_all(self._write_child(resource, child) for child in step)
         unsent = await self._send_events(resource, kind, plan)
         written = await self.write_status(kind, stored, resource.status, plan.status)
+        await self._run_all(self._delete(deletion, namespace) for deletion in plan.delete_counted)
         if unsent:
             raise unsent
         if plan.expired:
             await self._delete_expired(kind, stored)
-        return len(plan.delete) + len(plan.apply) + written + len(plan.events) + plan.expired
+        deleted = len(plan.delete) + len(plan.delete_counted)
+        return deleted + len(plan.apply) + written + len(plan.events) + plan.expired
 
     def forget(self, key: Key) -> None:
         """Drop the unsent events of a deleted resource."""

@@ -29,6 +29,8 @@ async def read_end_state(stage: Stage, kind: Kind) -> Object:
             name = _HASH.sub("-…", child["metadata"]["name"])
             found = children.setdefault(f"{child_kind.kind} {name}", {"count": 0, **facts})
             found["count"] += 1
+    for replaced in status.get("elastic", {}).get("replaced", []):
+        replaced.pop("uid", None)
     return {
         "exists": obj is not None,
         **{key: status[key] for key in keys if key in status},

@@ -62,6 +62,17 @@ def test_a_failed_worker_is_replaced_after_a_while(
     assert later.failed == (failed,)
 
 
+def test_a_worker_whose_replacement_is_counted_is_only_deleted() -> None:
+    failed = worker(1, phase="Failed", exit_code=3, ended=ago(30))
+    first = plan_workers(job(1, cooldown=10), (worker(0), failed), Settings(), NOW)
+    assert (first.failed, first.counted) == ((failed,), (failed,))
+    after = make_job({"elastic": {"replaced": first.replaced}}, **{"spec__elastic": job().spec.elastic})
+    # the operator was killed before it deleted the pod, or before the API server's answer
+    again = plan_workers(after, (worker(0), failed), Settings(), NOW)
+    assert (again.failed, again.counted, again.replaced) == ((failed,), (), first.replaced)
+    assert [(known.worker, known.times, known.uid) for known in again.replaced] == [(1, 2, "uid-1")]
+
+
 def test_what_is_remembered_of_replaced_workers_is_bounded() -> None:
     failed = tuple(worker(index, phase="Failed") for index in range(100))
     plan = plan_workers(job(7, replicas=100), failed, Settings(), NOW)
@@ -74,7 +85,7 @@ def test_many_workers_that_fail_at_once_are_all_replaced_with_few_events() -> No
     pods = (launcher, *(worker(index, phase="Failed") for index in range(100)))
     observed = ObservedJob(pods, service_uid="service", launcher=Launcher(LauncherReport(100, 100)))
     plan = plan_training_job(job(replicas=100), observed, Settings(), NOW, key="ab" * 32)
-    assert len(plan.delete) == 100
+    assert len(plan.delete_counted) == 100
     assert len(plan.events) == MAX_REPLACED
 
 

@@ -143,6 +143,16 @@ async def test_an_event_is_sent_before_the_status_that_says_it_was() -> None:
     assert kinds_of_writes(api) == ["event", "status"]
 
 
+async def test_what_a_status_counts_is_deleted_after_the_status_was_written() -> None:
+    api = ScriptedApi(writes=[WRITTEN, {}])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        plan = Plan(FAILED_STATUS, delete_counted=(Deletion("Pod", "digits-worker-1", "uid-1"),))
+        await writer.execute(store(), JOB, TRAINING_JOB, plan)
+    assert [method for method, _, _ in api.requests if method != "GET"][-1] == "DELETE"
+    assert len(kinds_of_writes(api)) == 2
+
+
 async def test_an_event_that_cannot_be_sent_holds_up_no_status_and_is_sent_later() -> None:
     denied = status(401, "Unauthorized")  # no rejection of the event, and not retried by the client
     api = ScriptedApi(writes=[denied, WRITTEN])

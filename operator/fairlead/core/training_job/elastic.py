@@ -39,7 +39,9 @@ class Workers:
     surplus: tuple[PodView, ...] = ()
     """Pods to delete because the job asks for fewer."""
     failed: tuple[PodView, ...] = ()
-    """Pods to delete because other ones replace them."""
+    """Pods to delete because other ones replace them, once the status counts them."""
+    counted: tuple[PodView, ...] = ()
+    """Those of them that the status does not count yet."""
     replaced: tuple[ReplacedWorker, ...] = ()
     """The workers that have been replaced, these included; the last ones come last."""
     again: float | None = None
@@ -71,15 +73,18 @@ def plan_workers(job: TrainingJob, pods: tuple[PodView, ...], settings: Settings
         return Workers(replaced=replaced)  # the job is about to end
     times = {known.worker: known.times for known in replaced}
     failed = [pod for pod in workers if pod.index < wanted and pod.phase == "Failed" and not pod.deleting]
-    waits = {pod.name: _seconds_left(job, pod, times.get(pod.index, 0), now) for pod in failed}
-    due = tuple(pod for pod in failed if waits[pod.name] <= 0)
+    known = [pod for pod in failed if is_counted(job, pod)]
+    waits = {pod.name: _seconds_left(job, pod, times.get(pod.index, 0), now) for pod in failed if pod not in known}
+    due = tuple(pod for pod in failed if waits.get(pod.name, 0) <= 0)
+    counted = tuple(pod for pod in due if pod not in known)
     existing = {pod.index for pod in workers}
     missing = [index for index in range(wanted) if index not in existing]
     return Workers(
         create=tuple(build_worker(job, index, job.status.workers.restarts, settings) for index in missing),
         surplus=tuple(pod for pod in workers if pod.index >= wanted),
         failed=due,
-        replaced=_count(replaced, due),
+        counted=counted,
+        replaced=_count(replaced, counted),
         again=min((seconds for seconds in waits.values() if seconds > 0), default=None),
     )
 
@@ -122,14 +127,21 @@ def _seconds_left(job: TrainingJob, pod: PodView, times: int, now: datetime) -> 
     return (pod.ended + timedelta(seconds=delay) - now).total_seconds()
 
 
+def is_counted(job: TrainingJob, pod: PodView) -> bool:
+    """Return whether the status counts the replacement of this pod: only its deletion is left to do."""
+    replaced = job.status.elastic.replaced if job.status.elastic else ()
+    return any((known.worker, known.uid) == (pod.index, pod.uid) for known in replaced)
+
+
 def _count(replaced: tuple[ReplacedWorker, ...], due: tuple[PodView, ...]) -> tuple[ReplacedWorker, ...]:
     """Return what was replaced with what is replaced now."""
-    times = {known.worker: known.times for known in replaced}
+    workers = {known.worker: known for known in replaced}
     for pod in due:
         # it becomes the last one
-        before = times.pop(pod.index, 0)
-        times[pod.index] = 1 + (0 if _ran_long(pod) else before)
-    return tuple(ReplacedWorker(worker=worker, times=count) for worker, count in times.items())[-MAX_REPLACED:]
+        before = workers.pop(pod.index, None)
+        times = before.times if before and not _ran_long(pod) else 0
+        workers[pod.index] = ReplacedWorker(worker=pod.index, times=1 + times, uid=pod.uid)
+    return tuple(workers.values())[-MAX_REPLACED:]
 
 
 def _ran_long(pod: PodView) -> bool:

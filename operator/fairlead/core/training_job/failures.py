@@ -14,6 +14,7 @@ from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
 from fairlead.core.conditions import Finding
 from fairlead.core.training_job.checks import LOST, AttemptFailure, describe_pod, explain_failure, find_missing_pod
+from fairlead.core.training_job.elastic import is_counted
 from fairlead.core.training_job.images import INCOMPLETE
 from fairlead.core.training_job.registration import NOT_FINISHED
 from fairlead.core.views import PodView
@@ -63,7 +64,7 @@ def check_beginning(job: TrainingJob, pods: Iterable[PodView], begun: bool) -> F
     replaced = job.status.elastic.replaced if job.status.elastic else ()
     times, limit = {known.worker: known.times for known in replaced}, job.spec.run_policy.backoff_limit
     for pod in _failed_workers(job, () if begun else pods):
-        if (count := times.get(pod.index, 0)) >= limit:
+        if (count := times.get(pod.index, 0)) >= limit and not is_counted(job, pod):
             failure = explain_failure(pod)
             before = f"{describe_pod(pod)} was replaced {count} times before. " if count else ""
             return replace(failure, message=before + failure.message)

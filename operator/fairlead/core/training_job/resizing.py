@@ -39,15 +39,16 @@ def plan_resizing(
         seconds_to_deadline(job, status, now),
         seconds_to_progress(job, observed, status, settings, now) if begun else None,
     )
-    if workers.failed:
+    if workers.counted:
         elastic = (status.elastic or ElasticStatus()).model_copy(update={"replaced": workers.replaced})
         status = status.model_copy(update={"elastic": elastic})
     return Plan(
         status,
         apply=workers.create if begun and not observed.rejection else (),
-        delete=delete_pods((*workers.surplus, *workers.failed)),
+        delete=delete_pods(workers.surplus),
+        delete_counted=delete_pods(workers.failed),
         events=(
-            *(_replacement(job, pod, workers) for pod in workers.failed[-MAX_REPLACED:]),
+            *(_replacement(job, pod, workers) for pod in workers.counted[-MAX_REPLACED:]),
             *warn_of_tracking(job, status),
         ),
         requeue_after=least(again),
