@@ -13,8 +13,9 @@ from fairlead.core import names
 
 from tests.chaos.workers.job import LEAST, NAME, WORKERS, build_job, count_steps
 from tests.chaos.workers.kills import WAYS, list_pod_processes
-from tests.chaos.workers.ledger import Account, Entry, audit, read_entries
+from tests.chaos.workers.ledger import Account, audit
 from tests.local.support import LocalCluster, ready
+from tests.support.trainings.steps import Entry, read_entries
 
 Object = dict[str, Any]
 _START_SECONDS, _FINISH_SECONDS, _REPORT_SECONDS, _POLL_SECONDS = 300.0, 900.0, 15.0, 1.0

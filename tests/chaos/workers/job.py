@@ -7,13 +7,13 @@ from typing import Any
 
 from fairlead.api.group import API_VERSION
 
-from tests.chaos.workers.steps import FOLDER
+from tests.support.trainings.steps import ELASTIC_HOROVOD, ELASTIC_TORCHRUN, FOLDER
 
 Object = dict[str, Any]
 NAME = "survivor"
 WORKERS, LEAST = 4, 2
 COMMIT_STEPS = 10
-_SCRIPTS = {"Horovod": "train_horovod.py", "Torchrun": "train_torchrun.py"}
+_SCRIPTS = {"Horovod": ELASTIC_HOROVOD, "Torchrun": ELASTIC_TORCHRUN}
 LAUNCHERS = tuple(_SCRIPTS)
 
 
@@ -31,11 +31,10 @@ def build_job(options: Namespace, folder: Path) -> Object:
         "PAUSE": str(options.pause),
         "OMP_NUM_THREADS": "1",
     }
-    script = Path(__file__).with_name(_SCRIPTS[options.launcher])
     trainer = {
         "name": "trainer",
         "image": "fairlead/trainer:0.1.0",
-        "command": ["python3", str(script)],
+        "command": ["python3", str(_SCRIPTS[options.launcher])],
         "env": _list_variables(variables),
     }
     spec: Object = {

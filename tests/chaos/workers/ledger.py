@@ -1,24 +1,10 @@
 """What the trainings' own logs of their steps say: how many steps were done again, and whether anything was lost."""
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from tests.chaos.workers.steps import Kind
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of one process."""
-
-    time: float
-    kind: Kind
-    step: int
-    rank: int
-    size: int
-    process: str
+from tests.support.trainings.steps import Entry
 
 
 @dataclass(frozen=True)
@@ -32,16 +18,6 @@ class Account:
     begins: int
     """How often the training went on from a commit, its start included."""
     problems: tuple[str, ...]
-
-
-def read_entries(folder: Path) -> list[Entry]:
-    """Return all lines of all processes in the order of their times."""
-    entries = []
-    for file in folder.glob("*.jsonl"):
-        # a line that is being written has no end yet
-        lines = [line for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
-        entries += [Entry(process=file.stem, **json.loads(line)) for line in lines]
-    return sorted(entries, key=lambda entry: entry.time)
 
 
 def audit(entries: Sequence[Entry], least: int, most: int, total: int | None = None) -> Account:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.workers.ledger import Entry, audit, find_recovery, read_entries
+from tests.chaos.workers.ledger import audit, find_recovery
+from tests.support.trainings.steps import Entry, read_entries
 
 
 def log(*lines: str) -> list[Entry]:
