@@ -44,22 +44,27 @@ def restore(
     if set(others) != set(state["others"]):
         raise ValueError(f"others: got {sorted(others)}, expected those of the checkpoint, {sorted(state['others'])}")
     if _is_distributed():
-        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
-
-        optimizers = optimizer if optimizer is not None else ()
-        set_state_dict(
-            model,
-            optimizers,
-            model_state_dict=state["model"],
-            optim_state_dict=state["optimizer"],
-            options=StateDictOptions(full_state_dict=True),
-        )
+        _restore_distributed(state, model, optimizer)
     else:
         model.load_state_dict(state["model"])
         if optimizer is not None:
             optimizer.load_state_dict(state["optimizer"])
     for name, other in others.items():
         other.load_state_dict(state["others"][name])
+
+
+def _restore_distributed(state: State, model: torch.nn.Module, optimizer: torch.optim.Optimizer | None) -> None:
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_model_state_dict, set_state_dict
+
+    weights, steps, options = state["model"], state["optimizer"], StateDictOptions(full_state_dict=True)
+    if optimizer is None or any(value is not None for own in steps["state"].values() for value in own.values()):
+        optimizers = optimizer if optimizer is not None else ()
+        set_state_dict(model, optimizers, model_state_dict=weights, optim_state_dict=steps, options=options)
+        return
+    # torch cannot restore an optimizer without tensors, such as SGD without momentum
+    set_model_state_dict(model, weights, options=options)
+    for group, saved in zip(optimizer.param_groups, steps["param_groups"], strict=True):
+        group.update({name: value for name, value in saved.items() if name != "params"})
 
 
 def capture_random() -> State:

@@ -54,6 +54,11 @@ TORCH = {
     "wrap": "model = torch.nn.parallel.DistributedDataParallel(model)\n"
     "optimizer = torch.optim.Adam(model.parameters(), lr=0.01)",
 }
+STATELESS = {
+    "setup": TORCH["setup"],
+    "wrap": "model = torch.nn.parallel.DistributedDataParallel(model)\n"
+    "optimizer = torch.optim.SGD(model.parameters(), lr=0.05)",
+}
 FSDP = {
     "setup": TORCH["setup"],
     "wrap": "from torch.distributed.fsdp import fully_shard\n"
@@ -75,8 +80,8 @@ def read_losses(file: Path, rank: int) -> dict[int, float]:
 
 @pytest.mark.parametrize(
     ("backend", "parts"),
-    [("torchrun", TORCH), ("torchrun", FSDP), ("horovod", HOROVOD)],
-    ids=["ddp", "fsdp", "horovod"],
+    [("torchrun", TORCH), ("torchrun", STATELESS), ("torchrun", FSDP), ("horovod", HOROVOD)],
+    ids=["ddp", "ddp, an optimizer without state", "fsdp", "horovod"],
 )
 def test_a_resumed_training_equals_an_uninterrupted_one(
     new_job: NewJob, tmp_path: Path, backend: str, parts: dict[str, str]
