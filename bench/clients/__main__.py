@@ -11,12 +11,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fairlead_cluster.base.home import CHECKOUT, default_home
+from fairlead_cluster.base.home import CHECKOUT
 from fairlead_cluster.local.control_plane import ControlPlane
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench.environment import make_environment
 from bench.figures import median, ratios
 
 ROUNDS, WRITES, AT_ONCE = 7, 400, 8
@@ -41,18 +42,6 @@ def main() -> None:
         writes, mib = median(results[name], "writes"), median(results[name], "mib")
         table.add_row(name, f"{writes:.0f}", faster, f"{mib:.0f}", more)
     console.print(table)
-
-
-def make_environment() -> Path:
-    """Return the Python of an environment with the other clients."""
-    folder = default_home() / "envs" / "bench"
-    if not (folder / "bin" / "python").exists():
-        uv = [sys.executable, "-m", "uv"]
-        subprocess.run([*uv, "venv", "--quiet", folder], check=True)
-        requirements = CHECKOUT / "bench" / "requirements.txt"
-        pip = [*uv, "pip", "install", "--quiet", "--python", folder / "bin" / "python"]
-        subprocess.run([*pip, "--require-hashes", "-r", requirements], check=True)
-    return folder / "bin" / "python"
 
 
 def run(python: Path, name: str, kubeconfig: Path) -> dict[str, float]:

@@ -4,12 +4,14 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fairlead_cluster.base.home import Home, default_home
+from fairlead_cluster.local.cluster import down, up
 
 Object = dict[str, Any]
 IMAGE = "fairlead/test:1"
@@ -30,6 +32,21 @@ def prepare_home(folder: Path) -> Path:
         (home.bin / name).symlink_to(built.bin / name)
     (home.root / "images.json").write_text(json.dumps({"fairlead/test": sys.prefix}))
     return home.root
+
+
+@contextmanager
+def started_cluster(folder: Path) -> "Iterator[LocalCluster]":
+    """Run a local cluster with the operator and the components' environments in a new folder during the block."""
+    folder.mkdir()
+    home = Home(prepare_home(folder))
+    home.envs.symlink_to(Home(default_home()).envs)
+    guard = guard_cluster(home.root)
+    try:
+        up(home.root)
+        yield LocalCluster(home.root)
+    finally:
+        down(home.root, purge=True)
+        guard.communicate(timeout=60)
 
 
 def guard_cluster(home: Path) -> "subprocess.Popen[bytes]":

@@ -13,18 +13,13 @@ import signal
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-
-from fairlead_cluster.base.home import Home, default_home
-from fairlead_cluster.local.cluster import down, up
 
 from tests.chaos.workers.campaign import Campaign
 from tests.chaos.workers.job import LAUNCHERS
 from tests.chaos.workers.kills import WAYS
 from tests.chaos.workers.ledger import Account, find_recovery
-from tests.local.support import LocalCluster, guard_cluster, prepare_home
+from tests.local.support import LocalCluster, started_cluster
 
 
 def main() -> int:
@@ -48,7 +43,10 @@ def main() -> int:
     code = 1
     try:
         with started_cluster(folder / "home") as cluster:
-            code = run(Campaign(cluster, folder, options))
+            try:
+                code = run(Campaign(cluster, folder, options))
+            finally:
+                keep_logs(cluster, folder)
     finally:
         if code == 0 and not options.keep:
             shutil.rmtree(folder)
@@ -57,24 +55,13 @@ def main() -> int:
     return code
 
 
-@contextmanager
-def started_cluster(folder: Path) -> Iterator[LocalCluster]:
-    """Start a local cluster with the operator; its logs and those of its pods stay in the folder."""
-    folder.mkdir()
-    home = Home(prepare_home(folder))
-    home.envs.symlink_to(Home(default_home()).envs)
-    guard = guard_cluster(home.root)
-    try:
-        up(home.root)
-        yield LocalCluster(home.root)
-    finally:
-        shutil.copytree(home.cluster, folder.with_name("logs"), ignore=_keep_logs, dirs_exist_ok=True)
-        down(home.root, purge=True)
-        guard.communicate(timeout=60)
+def keep_logs(cluster: LocalCluster, folder: Path) -> None:
+    """Copy the logs of the cluster and of its pods, which end with it."""
 
+    def others(path: str, names: list[str]) -> list[str]:
+        return [name for name in names if not Path(path, name).is_dir() and not name.endswith(".log")]
 
-def _keep_logs(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if not Path(folder, name).is_dir() and not name.endswith(".log")]
+    shutil.copytree(cluster.home / "cluster", folder / "logs", ignore=others)
 
 
 def run(campaign: Campaign) -> int:

@@ -1,0 +1,1 @@
+"""The loss of a job that is suspended and resumed: `make bench BENCH=resume` draws docs/resumed-loss.svg."""

@@ -1,0 +1,1 @@
+"""Images per second of two ranks under fairlead, horovodrun and torchrun: `make bench BENCH=training`."""
