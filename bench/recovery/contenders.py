@@ -28,6 +28,10 @@ def _fairlead_horovod(folder: Path, environment: Mapping[str, str]) -> Processes
     return start_job(folder, "horovod", 2, [sys.executable, str(ELASTIC_HOROVOD)], {**environment, **_ELASTIC})
 
 
+def _fairlead_torchrun(folder: Path, environment: Mapping[str, str]) -> Processes:
+    return start_job(folder, "torchrun", 2, [sys.executable, str(ELASTIC_TORCHRUN)], {**environment, **_ELASTIC})
+
+
 def _horovodrun(folder: Path, environment: Mapping[str, str]) -> Processes:
     # two names of this machine: horovodrun wants two hosts, and starts processes on its own without SSH
     hosts = f"localhost:1,{socket.gethostname()}:1"
@@ -56,6 +60,7 @@ def _spawn(
 CONTENDERS = (
     Contender("fairlead, Horovod", _fairlead_horovod),
     Contender("horovodrun", _horovodrun),
+    Contender("fairlead, Torchrun", _fairlead_torchrun),
     Contender("torchrun", _torchrun),
 )
 PEERS = ("horovodrun", "torchrun")
