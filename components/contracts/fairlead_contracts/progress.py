@@ -34,6 +34,8 @@ class ProgressReport(Sparse):
     """Its size."""
     resumed_from_step: int | None = Field(None, ge=0, le=_LARGEST)
     """The step of the checkpoint from which this attempt continued."""
+    repeated_steps: int | None = Field(None, ge=0, le=_LARGEST)
+    """The steps that this process has done again, because it went on from an earlier one."""
     samples_per_second: float | None = None
     """Training throughput over all workers."""
     eta_seconds: int | None = Field(None, ge=0, le=_LARGEST)
@@ -77,6 +79,7 @@ _OPTIONAL = {
     "checkpoint_step": "checkpointStep",
     "checkpoint_bytes": "checkpointBytes",
     "resumed_from_step": "resumedFromStep",
+    "repeated_steps": "repeatedSteps",
 }
 """The optional counts of a report, and their names in documents."""
 

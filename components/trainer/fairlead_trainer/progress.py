@@ -34,22 +34,26 @@ class Progress:
         self._checkpoint_bytes: int | None = None
         self.resumed_from_step: int | None = None
         """The step of the checkpoint from which the training continued."""
+        self._step = self._repeated = 0
         self._recent: deque[tuple[float, int]] = deque()
         self._samples = 0
 
     def update(self, step: int, *, epoch: int | None = None, samples: int = 0, **metrics: float) -> None:
         """Report a finished step, the samples that all workers processed in it, and any metrics.
 
-        The last step is always written; others at most once per `min_interval` seconds.
+        The last step is always written; others at most once per `min_interval` seconds. A script that goes on from an
+        earlier step, as elastic ones do, reports that step first, so that the repeated ones are counted.
         """
         if self._file is None:
             return
+        falls, self._repeated = step < self._step, self._repeated + max(self._step - step, 0)
+        self._step = step
         now = time.monotonic()
         self._samples += samples
         self._recent.append((now, self._samples))
         while now - self._recent[0][0] > _WINDOW:
             self._recent.popleft()
-        if now - self._written < self._min_interval and step != self._total_steps:
+        if now - self._written < self._min_interval and step != self._total_steps and not falls:
             return
         self._written = now
         document: dict[str, Any] = {"step": int(step), "metrics": {key: float(value) for key, value in metrics.items()}}
@@ -64,6 +68,8 @@ class Progress:
             document["checkpointBytes"] = self._checkpoint_bytes
         if self.resumed_from_step is not None:
             document["resumedFromStep"] = self.resumed_from_step
+        if self._repeated:
+            document["repeatedSteps"] = self._repeated
         rate = self._rate()
         if rate is not None:
             document["samplesPerSecond"] = round(rate, 1)

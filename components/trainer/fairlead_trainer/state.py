@@ -161,18 +161,36 @@ def with_agent(state: State, worker: int, agent: Agent) -> State:
 
 
 def with_progress(state: State, id_: MemberId, progress: ProgressReport | None, now: float) -> State:
-    """Record the progress that the holder of rank 0 reports."""
-    if progress is None or not (state.membership is None or state.is_first(id_)):
+    """Record the progress that the holder of rank 0 reports, and what each worker says of the steps it repeated."""
+    if progress is None:
+        return state
+    state, again = _note_repeated(state, id_, progress.repeated_steps or 0)
+    if not (state.membership is None or state.is_first(id_)):
         return state
     elastic, from_ = state.elastic, progress.step
     if elastic.unreported:
         elastic = replace(elastic, unreported=False)
         from_ = progress.step if progress.resumed_from_step is None else progress.resumed_from_step
-    again = max(state.progress.step - from_, 0) if state.progress else 0
+    if progress.repeated_steps is None and state.progress:
+        again = max(state.progress.step - from_, 0)
     eta = state.eta.record(progress, now)
     estimated = progress.model_copy(update={"eta_seconds": eta.estimate(progress, now)})
     elastic = replace(elastic, lost_steps=min(elastic.lost_steps + again, _MAX_STEPS)) if again else elastic
     return replace(state, eta=eta, progress=estimated, elastic=elastic)
+
+
+def _note_repeated(state: State, id_: MemberId, repeated: int) -> tuple[State, int]:
+    """Note how many steps a worker's process has repeated; return how many more than before.
+
+    All processes of an epoch repeat the same steps, so that only the holder of rank 0 is counted. It may have held
+    another rank when it said so last.
+    """
+    if not is_known(state, id_):
+        return state, 0
+    agent = state.facts.agents[id_.worker]
+    if agent.repeated == repeated:
+        return state, 0
+    return with_agent(state, id_.worker, replace(agent, repeated=repeated)), max(repeated - agent.repeated, 0)
 
 
 def find(state: State, id_: MemberId) -> Agent:

@@ -30,6 +30,8 @@ class Agent:
     """Whether it has reported that."""
     leaving: bool = False
     """Whether it will be stopped soon."""
+    repeated: int = 0
+    """How many steps its first process has done again, as it last said."""
 
 
 @dataclass(frozen=True)

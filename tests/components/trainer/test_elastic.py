@@ -419,6 +419,25 @@ def test_a_failure_after_the_first_success_fails_the_run(life: Life) -> None:
     assert life.state.cause.worker == 1
 
 
+def test_repeated_steps_are_those_that_the_processes_count_whoever_holds_rank_0(life: Life) -> None:
+    def report(worker: int, step: int, repeated: int | None) -> None:
+        life.do(Beat(life.id(worker), ProgressReport(step=step, repeated_steps=repeated)))
+
+    report(0, 55, None)  # it was at step 57 when worker 2 was lost, and has gone on from step 50
+    life.fail(2)
+    life.leave_epoch(0, 1)
+    for worker in (0, 1):
+        report(worker, 53, 7)
+    assert life.state.elastic.lost_steps == 7
+    life.fail(0)
+    life.leave_epoch(1)
+    life.add(3)
+    report(1, 61, 10)  # 3 more
+    report(3, 61, None)
+    report(1, 70, 10)
+    assert (life.epochs[-1], life.state.elastic.lost_steps) == ([1, 3], 10)
+
+
 def test_progress_is_the_first_ranks_and_repeated_steps_are_counted(life: Life) -> None:
     life.do(Beat(life.id(1), ProgressReport(step=99)))
     assert life.state.progress is None

@@ -63,3 +63,16 @@ def test_many_metrics_are_cut_so_that_the_message_fits(file: Path) -> None:
     progress = read_progress(file)
     assert progress is not None
     assert len(progress.metrics) == 20
+
+
+def test_a_script_that_goes_on_from_an_earlier_step_says_at_once_how_many_it_repeats(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRLEAD_PROGRESS_FILE", str(file))
+    progress, said = Progress(total_steps=90, min_interval=1000), []
+    for step in (1, 57, 50, 51, 53, 50):
+        progress.update(step)
+        report = read_progress(file)
+        assert report is not None
+        said.append((report.step, report.repeated_steps))
+    assert said == [(1, None), (1, None), (50, 7), (50, 7), (50, 7), (50, 10)]

@@ -33,7 +33,7 @@ optimizer = hvd.DistributedOptimizer(
 def train(state):
     """Train from the last commit."""
     log.write("begin", state.step, hvd.rank(), hvd.size())
-    progress.update(state.step)
+    progress.update(state.step)  # what was done after it is done again
     while state.step < STEPS:
         generator = torch.Generator().manual_seed(state.step)
         batch = torch.randint(SAMPLES, (BATCH,), generator=generator)[hvd.rank() :: hvd.size()]
