@@ -17,9 +17,7 @@ def kill_process(cluster: LocalCluster, pod: str) -> None:
 
 def kill_agent(cluster: LocalCluster, pod: str) -> None:
     """Kill the agent; the kernel ends its processes with it, and nobody reports the loss."""
-    _kill(
-        cluster, pod, lambda command, variables: b"fairlead-agent" in command and b"FAIRLEAD_MODEL_DIR" not in variables
-    )
+    _kill(cluster, pod, lambda command, trains: b"fairlead-agent" in command and not trains)
 
 
 def delete_pod(cluster: LocalCluster, pod: str) -> None:
