@@ -19,7 +19,8 @@ LAUNCHERS = tuple(_SCRIPTS)
 
 def count_steps(options: Namespace) -> int:
     """Return how many steps the training has: so many that it lasts longer than workers are killed."""
-    return math.ceil(options.minutes * 60 / options.pause / COMMIT_STEPS + 1) * COMMIT_STEPS
+    commits: int = math.ceil(options.minutes * 60 / options.pause / COMMIT_STEPS)
+    return (commits + 1) * COMMIT_STEPS
 
 
 def build_job(options: Namespace, folder: Path) -> Object:
