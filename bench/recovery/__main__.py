@@ -100,7 +100,8 @@ def _end(processes: "Iterable[subprocess.Popen[bytes]]", folder: Path) -> None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    for pid in {entry.pid for entry in read_entries(folder / "steps")}:
+    # also those that have logged nothing yet
+    for pid in {int(log.stem.rpartition("-")[2]) for log in (folder / "steps").glob("*.jsonl")}:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
 
