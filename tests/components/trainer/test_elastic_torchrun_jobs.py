@@ -131,3 +131,44 @@ def test_rank_0_of_the_last_epoch_publishes_the_model(new_job: NewJob, tmp_path:
     job.agents[0].send_signal(signal.SIGTERM)
     assert job.wait(END) == [0, 143, 0], job.logs()
     assert job.message("launcher")["model"]["version"] == "v1"
+
+
+CHECKPOINTED = """
+import time, torch, torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from fairlead_trainer import Progress
+from fairlead_trainer.checkpoint import Checkpoints
+dist.init_process_group("gloo")
+torch.set_num_threads(1)
+model = DistributedDataParallel(torch.nn.Linear(8, 1))
+optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+progress = Progress(total_steps=60, min_interval=0)
+checkpoints = Checkpoints(model, optimizer, progress=progress)
+for step in range(checkpoints.restore() + 1, 61):
+    optimizer.zero_grad()
+    model(torch.ones(4, 8)).pow(2).mean().backward()
+    optimizer.step()
+    checkpoints.update(step)
+    progress.update(step)
+    print(f"step {step}/60 size {dist.get_world_size()}", flush=True)
+    time.sleep(0.2)
+checkpoints.close()
+dist.destroy_process_group()
+"""
+
+
+def test_checkpoints_in_a_store_serve_whoever_is_left(new_job: NewJob, tmp_path: Path) -> None:
+    variables = {"FAIRLEAD_CHECKPOINT_URI": (tmp_path / "checkpoints").as_uri(), "FAIRLEAD_CHECKPOINT_STEPS": "5"}
+    job = start(new_job, 2, 1, 2, CHECKPOINTED, **variables)
+    job.until(lambda: (tmp_path / "checkpoints" / "step-000000010" / "manifest.json").exists(), START)
+    job.agents[0].send_signal(signal.SIGKILL)
+    job.until(lambda: (job.status().get("progress") or {}).get("resumedFromStep") is not None, START)
+    status = job.status()
+    assert job.wait(END) == [0, -9, 0], job.logs()
+    resumed = status["progress"]["resumedFromStep"]
+    assert resumed >= 10
+    assert resumed % 5 == 0
+    assert (status["elastic"]["epoch"], status["elastic"]["lostWorkers"]) == (1, 1)
+    trained = max(int(step) for step in re.findall(r"step (\d+)/60 size 2", job.log("worker-0")))
+    assert 0 <= status["elastic"]["lostSteps"] <= trained - resumed
+    assert "step 60/60 size 1" in job.log("worker-1")
