@@ -89,7 +89,7 @@ def running_operator(
             env=os.environ | settings | environment, stdout=log, stderr=log,
         )  # fmt: skip
         try:
-            wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "the operator's /healthz", 20)
+            wait_for(lambda: answers(f"http://127.0.0.1:{port}/healthz"), "the operator's /healthz", 60)
             yield process
         finally:
             process.terminate()
