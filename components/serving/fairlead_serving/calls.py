@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,8 +23,10 @@ class Call:
     reply: asyncio.Future[Reply]
     deadline: float
     """When it has to be answered, in the event loop's time."""
+    limit: float
+    """Until when the process may work on it, which is later if its client waits for less than the server allows."""
     late: bool = False
-    """Whether the process did not stop working on it after its deadline."""
+    """Whether the process did not stop working on it after its limit."""
     timer: asyncio.TimerHandle | None = None
 
     @property
@@ -56,6 +59,12 @@ class Calls:
     def is_in_flight(self, call: Call) -> bool:
         """Return True if the process works on the request."""
         return call in self._in_flight.values()
+
+    def forget(self, call: Call) -> None:
+        """Drop a request that waits for its turn, with its body: its client is gone."""
+        for queue in (self._suspects, self._waiting):
+            with suppress(ValueError):
+                queue.remove(call)
 
     def take(self) -> tuple[int, Call] | None:
         """Return the next request that may be sent, with its id, or None.

@@ -68,16 +68,18 @@ class ModelProcess:
             raise ShuttingDown
         if self.facts is None:
             raise NotReady(f"not ready: {self.unready}")
-        limit = self._limits.run_timeout_seconds
-        deadline = self._loop.time() + (limit if seconds is None else max(min(seconds, limit), 0))
-        call = Call(head, body, self._loop.create_future(), deadline)
+        now, limit = self._loop.time(), self._limits.run_timeout_seconds
+        deadline = now + (limit if seconds is None else max(min(seconds, limit), 0))
+        call = Call(head, body, self._loop.create_future(), deadline, now + limit)
         call.timer = self._loop.call_at(deadline, self._expire, call)
         self._calls.add(call)
         self._dispatch()
         try:
             head, content = await call.reply
-        finally:
-            call.timer.cancel()
+        except (asyncio.CancelledError, ServingError):
+            self._leave(call)
+            raise
+        call.timer.cancel()
         if head.get("memory"):
             raise MemoryExceeded(self._limits.model_bytes)
         if head.get("failed"):
@@ -178,16 +180,26 @@ class ModelProcess:
             seconds = max(call.deadline - self._loop.time(), 0.001)
             process.send({"event": "call", **call.head, "id": number, "seconds": seconds}, call.body)
 
+    def _leave(self, call: Call) -> None:
+        """Note that nobody waits for a request any more; the process has to stop working on it all the same."""
+        if call.timer is not None:
+            call.timer.cancel()
+        self._calls.forget(call)
+        if self._calls.is_in_flight(call):
+            call.timer = self._loop.call_at(call.limit + _OVERDUE_SECONDS, self._end, call)
+
     def _expire(self, call: Call) -> None:
-        """End a request at its deadline, and the process if it does not stop working on it."""
+        """End a request at its deadline."""
         if self._calls.is_in_flight(call):
             # The process knows the deadline, too, and is about to answer.
-            call.timer = self._loop.call_later(_OVERDUE_SECONDS, self._give_up, call)
+            call.timer = self._loop.call_later(_OVERDUE_SECONDS, call.fail, TooLate())
+        elif call.deadline < call.limit:
+            call.fail(TooLate())
         else:
             call.fail(Overloaded(f"the request waited {self._limits.run_timeout_seconds:g} s for its turn"))
 
-    def _give_up(self, call: Call) -> None:
-        call.fail(TooLate())
+    def _end(self, call: Call) -> None:
+        """End the process if it still works on a request."""
         if self._calls.is_in_flight(call) and self._process is not None:
             call.late = True
             self._process.kill(f"did not end a request within {self._limits.run_timeout_seconds:g} s")

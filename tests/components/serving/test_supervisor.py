@@ -1,9 +1,11 @@
 """The supervised model process: what ends it is named, costs what it must and no more, and it is started again."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 from fairlead_serving.errors import (
+    Code,
     Crashed,
     MemoryExceeded,
     NotReady,
@@ -38,9 +41,11 @@ class Supervised:
     process: ModelProcess = field(init=False)
     task: "asyncio.Task[None]" = field(init=False)
 
-    async def ask(self, body: bytes = b"x", **head: Any) -> tuple[dict[str, Any], bytes]:
+    async def ask(
+        self, body: bytes = b"x", seconds: float | None = None, **head: Any
+    ) -> tuple[dict[str, Any], bytes]:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            return await self.process.call(head, body)
+            return await self.process.call(head, body, seconds)
 
     async def wait(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -206,7 +211,7 @@ async def test_an_error_in_the_program_is_not_told_to_the_client(supervise: Supe
     it = await (await supervise()).ready()
     with pytest.raises(ServingError) as caught:
         await it.ask(do="raise")
-    assert (caught.value.status, str(caught.value)) == (500, "internal error; see the server's log")
+    assert (caught.value.code, str(caught.value)) == (Code.INTERNAL, "internal error; see the server's log")
     assert (await it.ask())[1] == b"x"
 
 
@@ -245,6 +250,48 @@ async def test_a_request_whose_client_is_gone_holds_up_nobody(supervise: Supervi
     assert (await it.ask(bytes(8 * KIB)))[1] == bytes(8 * KIB)
     assert (await slow)[1] == bytes(8 * KIB)
     assert it.causes == []
+
+
+async def test_a_request_without_end_is_ended_with_the_process_when_its_client_is_gone(supervise: Supervise) -> None:
+    it = await (await supervise(Limits(run_timeout_seconds=1))).ready()
+    gone = asyncio.create_task(it.ask(do="hang"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await it.wait(lambda: bool(it.causes))
+    assert it.causes == ["did not end a request within 1 s"]
+
+
+async def test_a_client_that_waits_for_less_than_the_server_allows_ends_no_process(supervise: Supervise) -> None:
+    it = await (await supervise()).ready()
+    before = (await it.ask())[0]["pid"]
+    with pytest.raises(TooLate):
+        await it.ask(do="wait", seconds=0.01)
+    assert (await it.ask())[0]["pid"] == before
+    assert it.causes == []
+
+
+async def test_what_waited_for_its_turn_is_forgotten_with_its_client(supervise: Supervise) -> None:
+    it = await (await supervise(Limits(max_body_bytes=8 * KIB))).ready()
+    slow = asyncio.create_task(it.ask(bytes(8 * KIB), do="wait"))
+    await asyncio.sleep(0)
+    bodies = []
+    for _ in range(3):
+        body = Body(8 * KIB)
+        bodies.append(weakref.ref(body))
+        gone = asyncio.create_task(it.ask(body))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        del body, gone
+    await asyncio.sleep(0)
+    gc.collect()
+    assert [body() for body in bodies] == [None] * 3
+    slow.cancel()
+    await asyncio.gather(slow, return_exceptions=True)
+
+
+class Body(bytearray):
+    """A body that can be watched: bytes have no weak references."""
 
 
 # The end
