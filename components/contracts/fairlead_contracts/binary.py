@@ -12,7 +12,7 @@ import numpy as np
 
 from .errors import ContractError, Words
 from .signature import MAX_DIMS
-from .tensors import DTYPES, Array
+from .tensors import DTYPES, Array, reshape
 
 _LENGTH = struct.Struct("<I")
 
@@ -23,14 +23,14 @@ def read_tensor(data: memoryview, shape: Sequence[int], datatype: str, at: str) 
         raise ContractError(at, Words(f"{len(shape)} dimensions"), f"at most {MAX_DIMS}")
     count, dtype = math.prod(shape), DTYPES[datatype]
     if datatype == "BYTES":
-        return np.array(_read_texts(data, count, at), dtype=object).reshape(shape)
+        return reshape(np.array(_read_texts(data, count, at), dtype=object), shape, at)
     if len(data) != count * dtype.itemsize:
         expected = f"{count * dtype.itemsize}, for {datatype} of shape {list(shape)}"
         raise ContractError(at, Words(f"{len(data)} bytes"), expected)
     if datatype == "BOOL" and (np.frombuffer(data, np.uint8) > 1).any():
         raise ContractError(at, Words("a byte over 1"), "0 or 1 for each BOOL")
     # ONNX Runtime reads whole values, which the bytes of a request need not be aligned for.
-    return np.require(np.frombuffer(data, dtype.newbyteorder("<")), dtype, "A").reshape(shape)
+    return reshape(np.require(np.frombuffer(data, dtype.newbyteorder("<")), dtype, "A"), shape, at)
 
 
 def write_tensor(array: Array) -> bytes:

@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import ContractError, Words
 from .signature import MAX_DIMS
-from .tensors import DTYPES, Array
+from .tensors import DTYPES, Array, reshape
 
 _ALLOWED: dict[str, tuple[frozenset[type], str]] = {
     "b": (frozenset((bool,)), "true or false"),
@@ -54,10 +54,7 @@ def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str,
     if array is None or (finite and dtype.kind == "f" and not np.isfinite(array).all()):
         index = next(index for index, value in enumerate(values) if not _fits(value, dtype))
         raise ContractError(f"{at}[{index}]", values[index], f"a number that {datatype} can hold")
-    try:
-        return array.reshape(shape)
-    except (ValueError, OverflowError) as error:
-        raise ContractError(at, Words(f"shape of {len(shape)} dimensions"), f"a valid shape ({error})") from None
+    return reshape(array, shape, at)
 
 
 def _fits(value: Any, dtype: np.dtype[Any]) -> bool:

@@ -41,6 +41,14 @@ def datatype_of(array: Array) -> str:
     return _NAMES.get(array.dtype, "BYTES")
 
 
+def reshape(array: Array, shape: Sequence[int], at: str) -> Array:
+    """Return an array in a shape of as many values; raise ContractError if no array can have it, such as (0, 2**63)."""
+    try:
+        return array.reshape(shape)
+    except (ValueError, OverflowError) as error:
+        raise ContractError(at, Words(f"shape of {len(shape)} dimensions"), f"a valid shape ({error})") from None
+
+
 def check_tensor(
     spec: TensorSpec, datatype: str, shape: Sequence[int], where: str, symbols: dict[str, tuple[int, str]]
 ) -> None:

@@ -37,6 +37,9 @@ REJECTED = [
     (b"\0\0\0\0\0", (1,), "BYTES", "x: got 5 bytes, expected 4, for 1 texts"),
     (b"\0\0\0\0", (2**40,), "BYTES", "x: got 4 bytes, expected 1099511627776 texts"),
     (b"\x01\0\0\0abc\0", (2,), "BYTES", r"x\[1\]: got the end of the data, expected the length of a text"),
+    (b"", (0, 2**62), "FP32", "x: got shape of 2 dimensions, expected a valid shape"),
+    (b"", (0, 2**62), "BYTES", "x: got shape of 2 dimensions, expected a valid shape"),
+    (b"", (0, 2**64 - 1), "BOOL", "x: got shape of 2 dimensions, expected a valid shape"),
     (b"", (1,) * 33, "FP32", "x: got 33 dimensions, expected at most 32"),
 ]
 
