@@ -6,6 +6,7 @@ client needs it.
 
 import json
 import os
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -145,7 +146,8 @@ def _authorize(environment: Mapping[str, str]) -> dict[str, str]:
         return {"Authorization": f"Bearer {token}"}
     user, password = environment.get("MLFLOW_TRACKING_USERNAME"), environment.get("MLFLOW_TRACKING_PASSWORD")
     if user and password:
-        return {"Authorization": urllib3.make_headers(basic_auth=f"{user}:{password}")["authorization"]}
+        # in UTF-8, as MLflow's own client: urllib3's make_headers has no other characters than Latin-1's
+        return {"Authorization": f"Basic {b64encode(f'{user}:{password}'.encode(errors='surrogateescape')).decode()}"}
     return {}
 
 

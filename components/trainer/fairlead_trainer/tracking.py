@@ -137,7 +137,7 @@ class Tracker:
         if run is None:
             tags = {_UID_TAG: uid, "fairlead.namespace": str(settings.namespace), "fairlead.job": settings.job}
             run = self._server.create_run(experiment, settings.job, tags, _now())
-        if not re.match(RUN_ID, run.id):
+        if not re.fullmatch(RUN_ID, run.id):
             raise MlflowError("the server returned a run whose ID is not 32 hexadecimal digits")
         # parameters never change: those of the first attempt stay
         params = {key: value for key, value in _parameters(settings).items() if key not in run.params}

@@ -287,6 +287,10 @@ ODD = {
     "endless": (200, b'"' + b"x" * (4 << 20)),
     "another place": (302, b""),
     "a run that is a path": (200, b'{"experiment": {"experiment_id": "1"}, "runs": [{"info": {"run_id": "../x"}}]}'),
+    "a run that ends in a newline": (
+        200,
+        b'{"experiment": {"experiment_id": "1"}, "runs": [{"info": {"run_id": "0123456789abcdef0123456789abcdef\\n"}}]}',
+    ),
     "no run": (200, b'{"experiment": {"experiment_id": "1"}, "runs": [7]}'),
     "no experiment": (200, b'{"experiment": 7}'),
     "runs that are none": (200, b'{"experiment": {"experiment_id": "1"}, "runs": 7}'),
@@ -346,6 +350,7 @@ def test_a_server_that_never_answers_costs_no_job(new_job: NewJob) -> None:
     [
         ({"MLFLOW_TRACKING_TOKEN": SECRET}, f"Bearer {SECRET}"),
         ({"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "p"}, "Basic bWU6cA=="),
+        ({"MLFLOW_TRACKING_USERNAME": "me", "MLFLOW_TRACKING_PASSWORD": "€"}, "Basic bWU64oKs"),
         ({}, None),
     ],
 )
