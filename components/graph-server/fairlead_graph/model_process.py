@@ -8,7 +8,7 @@ import orjson
 import uvloop
 from fairlead_contracts.graph import FILE, GraphDocument
 from fairlead_serving.child import LoadFailed, Reply, Report, run_child
-from fairlead_serving.compression import MIN_BYTES, choose, compress, decompress
+from fairlead_serving.compression import MIN_BYTES, choose, compress
 from fairlead_serving.errors import Code, ServingError
 
 from .errors import InvalidGraph, NodeFailed
@@ -18,6 +18,7 @@ from .protocols.codecs import PROTOCOLS
 from .protocols.v2 import describe_model
 from .service import Service, start_run
 from .settings import NodeSettings
+from .unpacking import Unpacker
 
 _INLINE_BYTES = 1 << 14
 """What is shorter is compressed in the event loop: a change of threads takes longer."""
@@ -27,13 +28,16 @@ class GraphModel:
     """A graph as a model process serves it."""
 
     _service: Service
+    _unpacker: Unpacker
 
     def load(self, config: dict[str, Any], body: bytes, report: Report) -> Reply:
         """Load the graph; return its metadata and the images of its nodes."""
         spec = GraphDocument.parse_json(body, FILE)
         models = {name: ModelFile.from_json(model) for name, model in config["models"].items()}
+        settings = NodeSettings.from_json(config["settings"])
+        self._unpacker = Unpacker(settings.max_body_bytes)
         try:
-            self._service = Service(spec, config["version"], NodeSettings.from_json(config["settings"]), models, report)
+            self._service = Service(spec, config["version"], settings, models, report)
         except InvalidGraph as error:
             raise LoadFailed(error.at, error.problem) from None
         graph = self._service.graph
@@ -57,20 +61,12 @@ class GraphModel:
         """Answer a request in the words of its protocol."""
         run = start_run(head["seconds"], head.get("puid", ""))
         try:
-            body = await self._unpack(body, head.get("content_encoding", ""))
-            reply, content = await PROTOCOLS[head["protocol"]](self._service, head, body, run)
+            async with self._unpacker.open(body, head.get("content_encoding", ""), run.context.deadline) as unpacked:
+                reply, content = await PROTOCOLS[head["protocol"]](self._service, head, unpacked, run)
             content, reply["content_encoding"] = await _pack(content, head.get("accept_encoding", ""))
         except ServingError as error:
             reply, content = {"code": error.code, "reason": error.reason, "error": str(error)}, b""
         return {"code": Code.OK, **reply, "calls": run.calls}, content
-
-    async def _unpack(self, body: bytes, encoding: str) -> bytes:
-        if not encoding:
-            return body
-        limit = self._service.settings.max_body_bytes
-        if len(body) < _INLINE_BYTES:
-            return decompress(body, encoding, limit)
-        return await asyncio.to_thread(decompress, body, encoding, limit)
 
     async def close(self) -> None:
         """Close the graph's connections and threads."""

@@ -41,9 +41,7 @@ class Supervised:
     process: ModelProcess = field(init=False)
     task: "asyncio.Task[None]" = field(init=False)
 
-    async def ask(
-        self, body: bytes = b"x", seconds: float | None = None, **head: Any
-    ) -> tuple[dict[str, Any], bytes]:
+    async def ask(self, body: bytes = b"x", seconds: float | None = None, **head: Any) -> tuple[dict[str, Any], bytes]:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             return await self.process.call(head, body, seconds)
 

@@ -289,7 +289,7 @@ ODD = {
     "a run that is a path": (200, b'{"experiment": {"experiment_id": "1"}, "runs": [{"info": {"run_id": "../x"}}]}'),
     "a run that ends in a newline": (
         200,
-        b'{"experiment": {"experiment_id": "1"}, "runs": [{"info": {"run_id": "0123456789abcdef0123456789abcdef\\n"}}]}',
+        b'{"experiment": {"experiment_id": "1"}, "runs": [{"info": {"run_id": "%s\\n"}}]}' % (b"0" * 32),
     ),
     "no run": (200, b'{"experiment": {"experiment_id": "1"}, "runs": [7]}'),
     "no experiment": (200, b'{"experiment": 7}'),
