@@ -121,11 +121,16 @@ def check_size(outputs: Mapping[str, Array], max_bytes: int) -> None:
         raise AnswerError("outputs", Words(f"{size} bytes"), f"at most {max_bytes}")
 
 
-def check_answer(outputs: Mapping[str, Array], max_bytes: int) -> None:
-    """Raise AnswerError unless JSON of at most about `max_bytes` can hold the outputs."""
+def check_count(outputs: Mapping[str, Array], max_bytes: int) -> None:
+    """Raise AnswerError if the outputs have more values than are converted one by one for an answer of `max_bytes`."""
     count = sum(array.size for array in outputs.values())
     if count > max_bytes // _MIN_VALUE_BYTES:
         raise AnswerError("outputs", Words(f"{count} values"), f"at most {max_bytes // _MIN_VALUE_BYTES}")
+
+
+def check_answer(outputs: Mapping[str, Array], max_bytes: int) -> None:
+    """Raise AnswerError unless JSON of at most about `max_bytes` can hold the outputs."""
+    check_count(outputs, max_bytes)
     text = sum(len(value) for array in outputs.values() if array.dtype == object for value in array.flat)
     if text > max_bytes:
         raise AnswerError("outputs", Words(f"{text} characters of text"), f"at most {max_bytes}")

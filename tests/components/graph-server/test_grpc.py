@@ -169,6 +169,23 @@ def test_texts_and_integers_pass_in_both_forms(serve: Callable[..., Client]) -> 
     assert caught.value.details() == "inputs[0].contents[0]: got bytes, expected UTF-8"
 
 
+def test_an_answer_over_the_limit_is_said_by_its_size_as_it_is_sent(serve: Callable[..., Client]) -> None:
+    client = serve("small", onnx.identity("INT8", ["n"]), FAIRLEAD_MAX_RESPONSE_BYTES="1024")
+
+    def ask(count: int) -> Any:
+        contents = {"int_contents": [-1] * count}  # of ten bytes each, for one in the model
+        return client.ModelInfer(
+            model_name="digits", inputs=[{"name": "x", "datatype": "INT8", "shape": [count], "contents": contents}]
+        )
+
+    assert len(ask(90).outputs[0].contents.int_contents) == 90
+    for count, reason in ((200, "the response has 20"), (500, "outputs: got 500 values, expected at most 256")):
+        with pytest.raises(grpc.RpcError) as caught:
+            ask(count)
+        assert caught.value.code() is grpc.StatusCode.FAILED_PRECONDITION
+        assert caught.value.details().startswith(reason)
+
+
 def test_a_message_over_the_limit_ends_only_its_call(client: Client) -> None:
     rows = np.zeros((1 << 20, 3), np.float32)
     with pytest.raises(grpc.RpcError) as caught:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from fairlead_contracts.binary import read_tensor, write_tensor
 from fairlead_contracts.errors import ContractError, Words
-from fairlead_contracts.inference import AnswerError, check_size, choose_outputs
+from fairlead_contracts.inference import AnswerError, check_count, check_size, choose_outputs
 from fairlead_contracts.json_arrays import parse_array
 from fairlead_contracts.request_tensors import MAX_NAME, RequestTensors
 from fairlead_contracts.tensors import Array, TensorSpec, datatype_of
@@ -54,13 +54,14 @@ async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run
         tensors = _read_inputs(request, graph.inputs)
         output = await service.infer(Message(tensors), run)
         chosen = choose_outputs(output.tensors, [item.name for item in request.outputs])
-        check_size(chosen, limit)
+        response = ModelInferResponse(model_name=request.model_name, model_version=service.version, id=request.id)
+        _write_outputs(response, chosen, bool(request.raw_input_contents), limit)
     except AnswerError as error:
         raise Unprocessable(str(error)) from None
     except ContractError as error:
         raise RequestRejected.from_contract(error) from None
-    response = ModelInferResponse(model_name=request.model_name, model_version=service.version, id=request.id)
-    _write_outputs(response, chosen, raw=bool(request.raw_input_contents))
+    if (size := response.ByteSize()) > limit:
+        raise Unprocessable(f"the response has {size} bytes, expected at most {limit}")
     return {}, response.SerializeToString()
 
 
@@ -105,9 +106,12 @@ def _decode(value: bytes, at: str) -> str:
         raise ContractError(at, Words("bytes"), "UTF-8") from None
 
 
-def _write_outputs(response: ModelInferResponse, outputs: Mapping[str, Array], raw: bool) -> None:
-    """Add the outputs in the form of the inputs; types that have no field make all of them raw."""
+def _write_outputs(response: ModelInferResponse, outputs: Mapping[str, Array], raw: bool, limit: int) -> None:
+    """Add the outputs in the form of the inputs; types that have no field make all of them raw. Raise AnswerError."""
     raw = raw or any(datatype_of(array) not in _CONTENTS for array in outputs.values())
+    check_size(outputs, limit)
+    if not raw:  # a negative INT8 has ten bytes as contents, and more as an object before
+        check_count(outputs, limit)
     for name, array in outputs.items():
         datatype = datatype_of(array)
         tensor = response.outputs.add(name=name, datatype=datatype, shape=array.shape)
