@@ -24,6 +24,7 @@ from pathlib import Path
 
 from .artifact import read_manifest
 from .errors import ArtifactError, CacheUnusable, LocalFileError
+from .file_lock import PAUSE, FileLock
 from .manifest import MANIFEST_NAME, MAX_BYTES, Manifest, parse_manifest
 from .regular import open_regular
 from .stores import open_store
@@ -32,10 +33,12 @@ from .uri import parse_digest, parse_uri
 
 log = logging.getLogger(__name__)
 
-_PAUSE, _LOG_SECONDS = 0.2, 30.0
+_LOG_SECONDS = 30.0
+_STALLED_SECONDS = 900.0
+"""How long another worker may hold a lock without fetching a byte, which verifying what is there needs, too."""
 _DAMAGED_SECONDS = 5.0
 """How long to wait for others that hold a damaged entry: they may just be finding out, too."""
-_FOLDER_MODE, _FILE_MODE, _LOCK_MODE = 0o775, 0o444, 0o664
+_FOLDER_MODE, _FILE_MODE = 0o775, 0o444
 """Pods of other users evict as members of the volume's group (`fsGroup`). Files are read in place, never written."""
 
 
@@ -45,7 +48,7 @@ class CachedArtifact:
 
     folder: Path
     manifest: Manifest
-    _lock: "_Lock"
+    _lock: FileLock
 
     def close(self) -> None:
         """Allow it to be evicted."""
@@ -67,7 +70,7 @@ class Cache:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             entry = _Entry(self._folder, digest)
-            lock = _Lock(entry.lock)
+            lock = FileLock(entry.lock)
             try:
                 return CachedArtifact(entry.files, self._find(uri, entry, lock), lock)
             except BaseException:
@@ -76,9 +79,9 @@ class Cache:
         except (OSError, LocalFileError) as error:
             raise CacheUnusable(str(self._folder), str(error)) from None
 
-    def _find(self, uri: str, entry: "_Entry", lock: "_Lock") -> Manifest:
+    def _find(self, uri: str, entry: "_Entry", lock: FileLock) -> Manifest:
         """Return the manifest of an entry that is complete, with the lock held shared."""
-        logged, damaged, fetched = time.monotonic(), None, False
+        wait, damaged, fetched = _Wait(uri, entry), None, False
         while True:
             if lock.take(fcntl.LOCK_SH):
                 # what this process has just fetched could only be evicted since, or replaced as a whole
@@ -96,12 +99,9 @@ class Cache:
                 continue
             if damaged is not None and time.monotonic() - damaged > _DAMAGED_SECONDS:
                 raise CacheUnusable(str(entry.folder), "is damaged, and used by another worker")
-            if time.monotonic() - logged > _LOG_SECONDS:
-                logged = time.monotonic()
-                log.info("waiting for another worker that fetches %s", uri)
-            time.sleep(_PAUSE)
+            wait.pause()
 
-    def _fill(self, uri: str, entry: "_Entry", lock: "_Lock") -> None:
+    def _fill(self, uri: str, entry: "_Entry", lock: FileLock) -> None:
         """Fetch an entry, or what is missing of it; the lock is held exclusively."""
         manifest = read_manifest(uri, entry.digest)
         _remove(entry.folder)
@@ -123,8 +123,11 @@ class Cache:
         """Evict what was used least recently until there is space, and reserve it by the manifest of the entry."""
         if manifest.size > self._max_bytes:
             raise CacheUnusable(str(self._folder), f"holds {self._max_bytes} bytes, expected {manifest.size} or more")
-        with closing(_Lock(self._folder / "lock")) as lock:
-            lock.wait()
+        with closing(FileLock(self._folder / "lock")) as lock:
+            if not lock.wait(_STALLED_SECONDS):
+                raise CacheUnusable(
+                    str(self._folder), f"another worker makes space for more than {_STALLED_SECONDS:g} s"
+                )
             others = [other for other in self._entries() if other.digest != entry.digest]
             sizes = {other.digest: other.size() for other in others}
             others.sort(key=_Entry.last_used)
@@ -140,7 +143,8 @@ class Cache:
 
     def _entries(self) -> "Iterator[_Entry]":
         """Yield the entries, also those that are not complete."""
-        names = {path.name.removesuffix(".part") for path in self._folder.iterdir() if path.is_dir()}
+        folders = (path for path in self._folder.iterdir() if path.is_dir() and not path.is_symlink())
+        names = {path.name.removesuffix(".part") for path in folders}
         yield from (_Entry(self._folder, f"sha256:{name}") for name in sorted(names) if len(name) == 64)
 
 
@@ -186,7 +190,7 @@ class _Entry:
         for folder in (self.folder, self.part):
             if manifest := self.read("cache", folder):
                 return manifest.size
-        return sum(path.stat().st_size for folder in (self.folder, self.part) for path in folder.rglob("*"))
+        return _count_bytes(self.folder) + _count_bytes(self.part)
 
     def last_used(self) -> float:
         """Return when it was last used."""
@@ -194,7 +198,7 @@ class _Entry:
 
     def evict(self) -> bool:
         """Remove it unless it is in use; return whether it is gone."""
-        with closing(_Lock(self.lock)) as lock:
+        with closing(FileLock(self.lock)) as lock:
             evicted = lock.take(fcntl.LOCK_EX)
             if evicted:
                 log.info("evicting %s", self.folder.name)
@@ -203,43 +207,40 @@ class _Entry:
         return evicted and not self.folder.exists() and not self.part.exists()
 
 
-class _Lock:
-    """A lock on a file, which several open files share or exclude each other from."""
+class _Wait:
+    """The wait for another worker that fetches an entry, as long as it goes on: it may hang, and so does its lock."""
 
-    def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, _LOCK_MODE)
-        with suppress(PermissionError):
-            os.fchmod(self._descriptor, _LOCK_MODE)  # whatever the umask
+    def __init__(self, uri: str, entry: _Entry) -> None:
+        self._uri, self._entry = uri, entry
+        self._logged = self._moved = time.monotonic()
+        self._begun: int | None = None
 
-    def take(self, kind: int) -> bool:
-        """Take the lock if that is possible at once."""
-        try:
-            fcntl.flock(self._descriptor, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def wait(self) -> None:
-        """Take the lock exclusively."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-
-    def touch(self) -> None:
-        """Note that the entry is used now."""
-        with suppress(PermissionError):
-            os.utime(self._descriptor)
-
-    def release(self) -> None:
-        """Release the lock."""
-        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Release the lock and close the file."""
-        os.close(self._descriptor)
+    def pause(self) -> None:
+        """Wait a moment; raise CacheUnusable if nothing has been fetched for long."""
+        now = time.monotonic()
+        if now - self._logged > _LOG_SECONDS:
+            self._logged = now
+            log.info("waiting for another worker that fetches %s", self._uri)
+            if (begun := _count_bytes(self._entry.part)) != self._begun:
+                self._begun, self._moved = begun, now
+            elif now - self._moved > _STALLED_SECONDS:
+                raise CacheUnusable(str(self._entry.lock), f"its holder fetched nothing for {_STALLED_SECONDS:g} s")
+        time.sleep(PAUSE)
 
 
 def _protect(folder: Path) -> None:
     for path in (folder, *folder.rglob("*")):
         path.chmod(_FOLDER_MODE if path.is_dir() else _FILE_MODE)
+
+
+def _count_bytes(folder: Path) -> int:
+    """Return the size of the files in a folder, which others may change and remove."""
+    total = 0
+    for root, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += Path(root, name).lstat().st_size
+    return total
 
 
 def _remove(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import multiprocessing
 import os
 import shutil
@@ -272,6 +273,33 @@ def test_a_damaged_entry_that_another_worker_uses_is_left_to_it(
     assert content(cache.open(uri, published.digest).folder) == content(tmp_path / "source-a")
 
 
+@pytest.mark.parametrize("name", ["lock", "entry"])
+def test_a_worker_that_hangs_with_a_lock_holds_up_nobody_for_ever(
+    tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(module, "_LOG_SECONDS", 0)
+    monkeypatch.setattr(module, "_STALLED_SECONDS", 0.5)
+    uri, published = publish_dataset(tmp_path, "a", 1000)
+    (tmp_path / "cache").mkdir()
+    file = tmp_path / "cache" / ("lock" if name == "lock" else f"{published.digest.removeprefix('sha256:')}.lock")
+    with file.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(CacheUnusable, match=r"for (more than )?0\.5 s"):
+            cache.open(uri, published.digest)
+    assert cache.open(uri, published.digest).manifest == published
+
+
+def test_what_is_no_entry_is_not_counted(tmp_path: Path, cache: Cache) -> None:
+    uri, published = publish_dataset(tmp_path, "a", 9 * MIB)
+    large, broken = tmp_path / "large", tmp_path / "cache" / ("b" * 64)
+    large.mkdir()
+    (large / "file").write_bytes(bytes(9 * MIB))
+    broken.mkdir(parents=True)
+    (broken / "leads nowhere").symlink_to("/nowhere")
+    (tmp_path / "cache" / ("a" * 64)).symlink_to(large)
+    assert cache.open(uri, published.digest).manifest == published
+
+
 def entries(cache: Cache) -> int:
     return sum(len(path.name) == 64 for path in cache._folder.iterdir() if path.is_dir())
 
@@ -311,8 +339,8 @@ def test_what_others_have_begun_to_fetch_counts(tmp_path: Path, cache: Cache) ->
     _, published = publish_dataset(tmp_path, "a", 6 * MIB)
     entry = module._Entry(cache._folder, published.digest)
     cache._folder.mkdir()
-    lock = module._Lock(entry.lock)
-    assert lock.take(module.fcntl.LOCK_EX)
+    lock = module.FileLock(entry.lock)
+    assert lock.take(fcntl.LOCK_EX)
     cache._reserve(entry, published)
     other = publish_dataset(tmp_path, "b", 6 * MIB)
     with pytest.raises(CacheUnusable, match="are in use"):
