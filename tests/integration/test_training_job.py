@@ -82,7 +82,7 @@ def test_job_succeeds_with_at_most_nine_writes(kubectl: Kubectl, operator: Opera
     pods = wait_for_pods(kubectl, "counted")
     assert pods["worker-1"]["spec"]["securityContext"]["runAsNonRoot"] is True
     run_pods(kubectl, "counted")
-    # Secret, NetworkPolicy, Service, launcher, two workers, one status; a slow start adds statuses, one a second at most
+    # Secret, NetworkPolicy, Service, launcher, two workers, one status; a slow start adds one a second at most
     most = 7 + int(time.monotonic() - start)
     wait_for_condition(kubectl, "counted", "Running")
     assert count_requests(operator.port).writes - before.writes <= most
