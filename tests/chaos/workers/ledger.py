@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from tests.support.trainings.steps import Entry
 
+HEARD_SECONDS = 2.0
+"""A step is written for the agent within 0.5 s, and said with its next heartbeat within about a second."""
+
 
 @dataclass(frozen=True)
 class Account:
@@ -15,6 +18,8 @@ class Account:
     """The last step that was done."""
     repeated: int
     """How many steps were done again."""
+    unheard: int
+    """How many of them were done so shortly before a loss that no heartbeat can have said so."""
     begins: int
     """How often the training went on from a commit, its start included."""
     problems: tuple[str, ...]
@@ -24,7 +29,9 @@ def audit(entries: Sequence[Entry], least: int, most: int, total: int | None = N
     """Account for a training of at least `least` and at most `most` processes, and of `total` steps if it has ended."""
     lead = [entry for entry in entries if entry.rank == 0]
     problems: list[str] = []
-    done = committed = repeated = 0
+    done = committed = repeated = unheard = 0
+    times: dict[int, float] = {}
+    """When each step since the last begin was done."""
     for entry in lead:
         where = f"step {entry.step} of {entry.process}"
         if entry.kind == "begin":
@@ -33,18 +40,21 @@ def audit(entries: Sequence[Entry], least: int, most: int, total: int | None = N
             if entry.step > done:
                 problems.append(f"{where}: went on from there, though only step {done} was done")
             repeated += max(done - entry.step, 0)
-            done = entry.step
+            last = max(times.values(), default=0.0)
+            unheard += sum(step > entry.step and time > last - HEARD_SECONDS for step, time in times.items())
+            done, times = entry.step, {}
         elif entry.kind == "step":
             if entry.step != done + 1:
                 problems.append(f"{where}: followed step {done}")
             done = entry.step
+            times[done] = entry.time
         elif entry.kind == "commit":
             committed = max(committed, entry.step)
     problems += _check_sizes(entries, least, most) + _check_twins(entries)
     if total is not None and (done != total or not any(entry.kind == "end" for entry in lead)):
         problems.append(f"ended after step {done}, expected {total}")
     begins = sum(entry.kind == "begin" for entry in lead)
-    return Account(max((entry.step for entry in entries), default=0), repeated, begins, tuple(problems))
+    return Account(max((entry.step for entry in entries), default=0), repeated, unheard, begins, tuple(problems))
 
 
 def _check_sizes(entries: Iterable[Entry], least: int, most: int) -> list[str]:

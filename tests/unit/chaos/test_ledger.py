@@ -39,7 +39,8 @@ def test_an_undisturbed_training_repeats_nothing() -> None:
 
 def test_steps_since_the_last_commit_are_repeated_after_a_loss() -> None:
     account = audit(log(*LOST), 1, 2, total=4)
-    assert (account.steps, account.repeated, account.begins, account.problems) == (4, 2, 2, ())
+    assert (account.steps, account.repeated, account.unheard, account.begins) == (4, 2, 1, 2)
+    assert account.problems == ()
 
 
 @pytest.mark.parametrize(
