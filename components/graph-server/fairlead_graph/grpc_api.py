@@ -53,7 +53,7 @@ class GrpcServer:
             ],
             maximum_concurrent_rpcs=settings.max_calls,
         )
-        self._server.add_generic_rpc_handlers((build_handlers(plane),))
+        self._server.add_generic_rpc_handlers((build_handlers(plane, limits.body_timeout_seconds),))
         address = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
         try:
             self._server.add_insecure_port(address)
@@ -67,15 +67,22 @@ class GrpcServer:
         await self._server.stop(self._grace)
 
 
-def build_handlers(plane: DataPlane) -> grpc.GenericRpcHandler:
-    """Return the methods of the service; inference passes bytes on, all others are answered here."""
+def build_handlers(plane: DataPlane, body_seconds: float) -> grpc.GenericRpcHandler:
+    """Return the methods of the service; inference passes bytes on, all others are answered here.
+
+    A request has to be there within some seconds: gRPC itself waits for ever, and the call keeps its place.
+    """
 
     async def infer(body: bytes, context: Context) -> bytes:
         _, content = await plane.infer("grpc", {}, body, context.time_remaining())
         return content
 
     methods = {"ModelInfer": infer, **{name: _decoded(kind, answer) for name, kind, answer in _methods(plane)}}
-    handlers = {name: grpc.unary_unary_rpc_method_handler(_guarded(method)) for name, method in methods.items()}
+    handlers = {
+        # a stream of one message, which is the same to clients, is one that can be waited for with a limit
+        name: grpc.stream_unary_rpc_method_handler(_guarded(method, body_seconds))
+        for name, method in methods.items()
+    }
     return grpc.method_handlers_generic_handler(_SERVICE, handlers)
 
 
@@ -134,10 +141,19 @@ def _decoded(kind: type[Message], answer: Callable[[Any], Message]) -> Callable[
     return method
 
 
-def _guarded(method: Callable[[bytes, Context], Awaitable[bytes]]) -> Callable[[bytes, Context], Awaitable[bytes]]:
-    """Say errors in gRPC's words."""
+def _guarded(
+    method: Callable[[bytes, Context], Awaitable[bytes]], body_seconds: float
+) -> Callable[[Any, Context], Awaitable[bytes]]:
+    """Receive the request in time, and say errors in gRPC's words."""
 
-    async def answer(body: bytes, context: Context) -> bytes:
+    async def answer(_: Any, context: Context) -> bytes:
+        try:
+            async with asyncio.timeout(body_seconds):
+                body = await context.read()
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"message: got none within {body_seconds:g} s")
+        if body is grpc.aio.EOF:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "message: got none, expected one")
         try:
             return await method(body, context)
         except ServingError as error:

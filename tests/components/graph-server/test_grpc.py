@@ -2,7 +2,8 @@
 
 import contextlib
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
@@ -217,6 +218,30 @@ def test_connections_without_calls_are_bounded_in_number_and_time(serve: Callabl
                 while connection.recv(1 << 16):  # what the server says first
                     pass
     assert client.ServerLive().live
+
+
+def test_a_call_without_a_message_loses_its_place(serve: Callable[..., Client]) -> None:
+    limits = {"FAIRLEAD_BODY_TIMEOUT_SECONDS": "1", "FAIRLEAD_MAX_GRPC_CALLS": "2"}
+    client, over = serve("waiting", onnx.scale(2.0, ["n", 3]), **limits), threading.Event()
+
+    def nothing() -> Iterator[bytes]:
+        over.wait(60)
+        yield from ()
+
+    with contextlib.ExitStack() as stack:
+        stack.callback(over.set)
+        calls = []
+        for number in range(2):
+            options = [("grpc.use_local_subchannel_pool", 1), ("number", number)]
+            channel = stack.enter_context(grpc.insecure_channel(f"127.0.0.1:{client.port}", options=options))
+            method = channel.stream_unary("/inference.GRPCInferenceService/ModelInfer")
+            calls.append(method.future(nothing(), timeout=50))
+        for call in calls:
+            assert call.exception(40).details() == "message: got none within 1 s"
+        with pytest.raises(grpc.RpcError) as caught:
+            method(iter(()), timeout=20)
+        assert (caught.value.code(), caught.value.details()) == (INVALID, "message: got none, expected one")
+        assert client.ServerLive().live
 
 
 def test_a_stopping_server_finishes_calls_and_exits(serve: Callable[..., Client]) -> None:
