@@ -93,6 +93,8 @@ REJECTIONS = (
          spec__tracking={"mlflow": {"uri": "http://mlflow:5000", "experiment": ""}}),
     _job("an experiment of two lines", ("mlflow", "experiment"),
          spec__tracking={"mlflow": {"uri": "http://mlflow:5000", "experiment": "a\nb"}}),
+    _job("an experiment that no environment can hold", ("mlflow", "experiment"),
+         spec__tracking={"mlflow": {"uri": "http://mlflow:5000", "experiment": "a\ufffe"}}),
     _job("an unsupported URI scheme", ("uri",), '"ftp://a/b"', spec__dataset={"uri": "ftp://a/b"}),
     _job("a URI with an empty segment", ("uri",), "file:////etc", spec__dataset={"uri": "file:////etc"}),
     _job("a URI without a path", ("uri",), "s3://bucket", spec__model={"uri": "s3://bucket"}),

@@ -1,5 +1,6 @@
 """Where a TrainingJob is recorded."""
 
+from fairlead_contracts.base import PRINTABLE
 from pydantic import Field
 
 from fairlead.api.base import ApiModel, StatusModel
@@ -13,7 +14,7 @@ class Mlflow(ApiModel):
 
     uri: str = Field(max_length=1024, pattern=_URL)
     """The URL of the tracking server. Credentials are variables of the launcher's container, from a Secret."""
-    experiment: str = Field(min_length=1, max_length=250, pattern=r"^[^\p{Cc}]+$")
+    experiment: str = Field(min_length=1, max_length=250, pattern=PRINTABLE)
     """The name of the experiment, which is created if it does not exist."""
 
 
