@@ -13,11 +13,9 @@ the digest, so that what is found needs no request to the store.
 import fcntl
 import hashlib
 import logging
-import os
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +25,7 @@ from .errors import ArtifactError, CacheUnusable, LocalFileError
 from .file_lock import PAUSE, FileLock
 from .manifest import MANIFEST_NAME, MAX_BYTES, Manifest, parse_manifest
 from .regular import open_regular
+from .shared_folders import count_bytes, make_folder, protect, remove
 from .stores import open_store
 from .streams import Source, read_entry, resume_verified
 from .uri import parse_digest, parse_uri
@@ -38,8 +37,6 @@ _STALLED_SECONDS = 900.0
 """How long another worker may hold a lock without fetching a byte, which verifying what is there needs, too."""
 _DAMAGED_SECONDS = 5.0
 """How long to wait for others that hold a damaged entry: they may just be finding out, too."""
-_FOLDER_MODE, _FILE_MODE = 0o775, 0o444
-"""Pods of other users evict as members of the volume's group (`fsGroup`). Files are read in place, never written."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class Cache:
         """
         digest = f"sha256:{parse_digest(digest)}" if digest else read_manifest(uri).digest
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
             entry = _Entry(self._folder, digest)
             lock = FileLock(entry.lock)
             try:
@@ -104,7 +101,7 @@ class Cache:
     def _fill(self, uri: str, entry: "_Entry", lock: FileLock) -> None:
         """Fetch an entry, or what is missing of it; the lock is held exclusively."""
         manifest = read_manifest(uri, entry.digest)
-        _remove(entry.folder)
+        remove(entry.folder)
         lock.touch()
         self._reserve(entry, manifest)
         location = parse_uri(uri)
@@ -112,11 +109,12 @@ class Cache:
         try:
             for file in manifest.files:
                 target = entry.part_files / file.path
+                make_folder(target.parent)
                 resume_verified(location.uri, target, file, partial(store.open_file, location, file.path))
-        except LocalFileError:
-            _remove(entry.part)  # such as a full volume: what is there would only use its space
+        except (OSError, LocalFileError):
+            remove(entry.part)  # such as a full volume: what is there would only use its space
             raise
-        _protect(entry.part)
+        protect(entry.part)
         entry.part.rename(entry.folder)
 
     def _reserve(self, entry: "_Entry", manifest: Manifest) -> None:
@@ -138,7 +136,7 @@ class Cache:
             if (used := sum(sizes.values())) + manifest.size > self._max_bytes:
                 text = f"{used} of {self._max_bytes} bytes are in use, expected {manifest.size} to be free"
                 raise CacheUnusable(str(self._folder), text)
-            entry.part_files.mkdir(parents=True, exist_ok=True)
+            make_folder(entry.part_files)
             (entry.part / MANIFEST_NAME).write_bytes(manifest.content)
 
     def _entries(self) -> "Iterator[_Entry]":
@@ -190,7 +188,7 @@ class _Entry:
         for folder in (self.folder, self.part):
             if manifest := self.read("cache", folder):
                 return manifest.size
-        return _count_bytes(self.folder) + _count_bytes(self.part)
+        return count_bytes(self.folder) + count_bytes(self.part)
 
     def last_used(self) -> float:
         """Return when it was last used."""
@@ -202,8 +200,8 @@ class _Entry:
             evicted = lock.take(fcntl.LOCK_EX)
             if evicted:
                 log.info("evicting %s", self.folder.name)
-                _remove(self.folder)
-                _remove(self.part)
+                remove(self.folder)
+                remove(self.part)
         return evicted and not self.folder.exists() and not self.part.exists()
 
 
@@ -221,28 +219,8 @@ class _Wait:
         if now - self._logged > _LOG_SECONDS:
             self._logged = now
             log.info("waiting for another worker that fetches %s", self._uri)
-            if (begun := _count_bytes(self._entry.part)) != self._begun:
+            if (begun := count_bytes(self._entry.part)) != self._begun:
                 self._begun, self._moved = begun, now
             elif now - self._moved > _STALLED_SECONDS:
                 raise CacheUnusable(str(self._entry.lock), f"its holder fetched nothing for {_STALLED_SECONDS:g} s")
         time.sleep(PAUSE)
-
-
-def _protect(folder: Path) -> None:
-    for path in (folder, *folder.rglob("*")):
-        path.chmod(_FOLDER_MODE if path.is_dir() else _FILE_MODE)
-
-
-def _count_bytes(folder: Path) -> int:
-    """Return the size of the files in a folder, which others may change and remove."""
-    total = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):
-                total += Path(root, name).lstat().st_size
-    return total
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder as far as its owner allows."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -156,6 +156,7 @@ def test_an_interrupted_fetch_is_continued(
     tmp_path: Path, cache: Cache, reads: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     uri, published = publish_dataset(tmp_path, "a", 1000, 2000)
+    tmp_path.chmod(0o2775)  # as Kubernetes prepares a volume for a group
     original = LocalStore.open_file
 
     def fail(self: LocalStore, location: Location, path: str, offset: int = 0) -> AbstractContextManager[Readable]:
@@ -166,6 +167,10 @@ def test_an_interrupted_fetch_is_continued(
     monkeypatch.setattr(LocalStore, "open_file", fail)
     with pytest.raises(StoreUnavailable):
         cache.open(uri, published.digest)
+    folders = [tmp_path / "cache", *(path for path in (tmp_path / "cache").rglob("*") if path.is_dir())]
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folders}
+    assert set(modes.values()) == {0o2775}, "pods of other users may remove it"
+    assert "sub" in modes
     monkeypatch.setattr(LocalStore, "open_file", original)
     reads.clear()
     assert cache.open(uri, published.digest).manifest == published
