@@ -67,6 +67,21 @@ def test_an_output_says_for_itself_how_it_is_sent(server: Any) -> None:
     assert read(answer)[1] == struct.pack("<3f", 2, 4, 6)
 
 
+def test_a_response_is_bounded_with_its_header_and_bytes_together(
+    start: Callable[..., Any], publish_model: Callable[..., str]
+) -> None:
+    graph = {"name": "echo", "type": "MODEL", "modelUri": publish_model("echo", onnx.identity("INT8", ["n"]))}
+    server = start(graph, FAIRLEAD_MAX_RESPONSE_BYTES="400").wait_ready()
+
+    def ask(count: int) -> Any:
+        value = tensor(count, datatype="INT8", shape=[count])
+        return post(server, {"inputs": [value], "parameters": {"binary_data_output": True}}, bytes(count))
+
+    assert len(read(ask(200))[1]) == 200
+    answer = ask(390)
+    assert (answer.status, answer.json["error"][:16]) == (422, "the response has")
+
+
 def test_bytes_carry_what_json_cannot(server: Any) -> None:
     values = np.array([[np.nan, np.inf, -np.inf]], np.float32)
     header = {"inputs": [tensor(12, shape=[1, 3])], "parameters": {"binary_data_output": True}}

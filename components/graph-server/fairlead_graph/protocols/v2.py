@@ -33,7 +33,10 @@ async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run
     content = dump_json(response.document, limit)
     if not response.binary:
         return {}, content
-    return {"header_bytes": len(content)}, b"".join((content, *response.binary))
+    answer = b"".join((content, *response.binary))
+    if len(answer) > limit:
+        raise Unprocessable(f"the response has {len(answer)} bytes, expected at most {limit}")
+    return {"header_bytes": len(content)}, answer
 
 
 def describe_model(model: str, graph: Graph, version: str) -> dict[str, Any]:
