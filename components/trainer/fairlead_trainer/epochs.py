@@ -132,7 +132,7 @@ class EpochWorker(Worker):
                 return True
             if ended or self._processes.running():
                 continue
-            if not self._processes.succeeded():
+            if not self._processes.succeeded(self._ranks):
                 return False
             ended = True
             self._heartbeat.end()

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 _LINE_LIMIT = 8192
@@ -159,9 +159,9 @@ class ProcessSet:
         """Return whether a process is running."""
         return any(process.running for process in self._processes.values())
 
-    def succeeded(self) -> bool:
-        """Return whether all processes have exited with 0."""
-        return all(process.code == 0 for process in self._processes.values())
+    def succeeded(self, ranks: Collection[int]) -> bool:
+        """Return whether the processes of all these ranks were started, and have exited with 0."""
+        return all(rank in self._processes and self._processes[rank].code == 0 for rank in ranks)
 
     def terminate(self) -> list[Process]:
         """Send SIGTERM to all running processes; return them."""

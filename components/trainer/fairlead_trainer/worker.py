@@ -126,7 +126,7 @@ class Worker:
             self._next_event(0.1)
         if self._processes.running():
             return self._abort()
-        if self._processes.succeeded():
+        if self._processes.succeeded(self._ranks):
             return self._conclude()  # the training has ended meanwhile
         self._finish({"stopped": self._stopped_text()}, seconds=0, timeout=1)
         return Outcome(STOPPED_CODE)
