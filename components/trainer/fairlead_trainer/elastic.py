@@ -88,6 +88,8 @@ def advance(run: Run, state: State, now: float) -> tuple[State, tuple[Order, ...
     """Determine the result of the run if possible; begin or announce the next epoch."""
     state = lose_late(run, lose_hanging(run, lose_silent(run, state, now), now), now)
     state = judge(run, state, now)
+    if state.ended:
+        return state, ()
     alive = find_alive(state)
     if state.membership is not None:
         state = _judge_end(run, state, alive)

@@ -31,6 +31,18 @@ class Breakdown:
 
 
 @dataclass(frozen=True)
+class Setback:
+    """Processes have failed although no worker was lost."""
+
+    step: int
+    """How far the run had come at most by then."""
+    at: float
+    """When that was judged."""
+    times: int = 1
+    """How many times in a row, without having come further in between."""
+
+
+@dataclass(frozen=True)
 class Elastic:
     """The state that only runs of a variable size have."""
 
@@ -61,7 +73,7 @@ class Elastic:
     """Since when agents are told to stop the processes of the current epoch, which they start anew for the next one."""
     broken: tuple[Breakdown, ...] = ()
     """The members whose processes have failed in the current epoch, in the order of their reports."""
-    setback: int | None = None
-    """The step at which processes last failed although no worker was lost; None if they never did."""
+    setback: Setback | None = None
+    """The last time that processes failed although no worker was lost; None if they never did."""
     unreported: bool = False
     """Whether the processes that were started anew for the current epoch have not reported any progress yet."""

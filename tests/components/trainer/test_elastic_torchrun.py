@@ -144,6 +144,36 @@ def test_processes_that_lose_their_peers_again_and_again_are_not_started_without
     assert life.epochs[1:] == [[0, 1, 2], [1, 2]]
 
 
+@pytest.mark.parametrize("text", [PEER_LOST, OWN])
+def test_a_run_that_never_comes_further_fails_although_its_workers_are_replaced(text: str) -> None:
+    life = Life(build_run(workers=4, least=1, backend="torchrun"))
+    for worker in range(4):
+        life.add(worker)
+    for _ in range(5):
+        assert life.state.phase == "Running"
+        first, *others = life.epochs[-1]
+        life.do(Beat(life.id(first), ProgressReport(step=40), epoch=len(life.epochs) - 1))
+        life.stop(first, text=text)  # as if only rank 0 could not do what comes next
+        life.stop(*others, text=PEER_LOST)
+        life.pass_time(2)
+        for worker in set(range(4)) - set(life.agents):
+            life.add(worker)
+        if life.state.phase == "Running" and len(life.epochs[-1]) < 4:
+            life.pass_time(6)
+            life.stop(*life.epochs[-1])
+    assert life.state.phase == "Failed"
+    assert life.state.cause is not None
+    assert (life.state.cause.worker, life.state.cause.log_tail) == (first, text)
+
+
+def test_a_run_that_reports_no_progress_and_goes_on_for_long_is_judged_anew(life: Life) -> None:
+    for _ in range(5):
+        life.stop(0, 1, 2, text=PEER_LOST)
+        life.pass_time(2)
+        life.pass_time(700)
+    assert (life.epochs[1:], lost(life)) == ([[0, 1, 2]] * 5, 0)
+
+
 def test_an_agent_that_does_not_stop_its_processes_is_lost(life: Life) -> None:
     life.fail(1)
     life.stop(0)
