@@ -174,7 +174,7 @@ class TimingEnvironment(Environment):
     `preRunningDeadlineSeconds`, if it has one, of which MAX_SECONDS are used at most."""
     leave_seconds: Seconds = Field(30.0, alias="FAIRLEAD_LEAVE_SECONDS")
     """Time in which a worker of an elastic job must stop training with a lost or changed set of workers, after another
-    one has; a worker that does not counts as lost."""
+    one has; a worker that does not counts as lost. Processes that are started anew have stop_grace_seconds, too."""
 
 
 class CacheEnvironment(Environment):

@@ -72,7 +72,7 @@ def lose_hanging(run: Run, state: State, now: float) -> State:
 
     While none has left, they wait for each other in the framework: one at a time is lost, so that the others notice.
     The last one may hold the only state, and has the time of the framework's own limit. Agents that must stop the
-    processes do so in time, or are lost.
+    processes do so in time, which includes the grace period of these, or are lost.
     """
     elastic, alive = state.elastic, list(find_alive(state))
     since = elastic.lost_since if elastic.left_since is None else elastic.left_since
@@ -81,7 +81,9 @@ def lose_hanging(run: Run, state: State, now: float) -> State:
     if since is None or not alive:
         return state
     late, limit = [id_ for id_ in alive if id_ not in elastic.arrived], run.timing.leave
-    if elastic.left_since is None and not run.backend.restarts:
+    if run.backend.restarts:
+        limit += run.timing.stop_grace  # which the processes may use up
+    elif elastic.left_since is None:
         late = alive[-1:]
         limit += run.backend.notice_seconds if len(alive) == 1 else 0
     if now - max(since, state.facts.resumed) <= limit:

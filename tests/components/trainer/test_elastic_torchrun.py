@@ -177,7 +177,7 @@ def test_a_run_that_reports_no_progress_and_goes_on_for_long_is_judged_anew(life
 def test_an_agent_that_does_not_stop_its_processes_is_lost(life: Life) -> None:
     life.fail(1)
     life.stop(0)
-    life.pass_time(LEAVE - 1)
+    life.pass_time(LEAVE + life.run.timing.stop_grace - 1)
     assert len(life.epochs) == 1
     life.pass_time(2)
     assert life.epochs[1:] == [[0]]
