@@ -85,7 +85,7 @@ def derive_changes(job: TrainingJob, after: TrainingJobStatus) -> Changes:
         failures=max(workers.failures - known.failures, 0),
         disruptions=max(workers.disruptions - known.disruptions, 0),
         result=result if finished else None,
-        # the launcher of an elastic job counts these itself
+        # the launcher of an elastic job counts these itself; what a restart costs such a job is not known
         lost_steps=max(new.lost_steps - old.lost_steps, 0) if elastic else _lost_steps(before.progress, after.progress),
         lost_workers=max(new.lost_workers - old.lost_workers, 0),
         epochs={new.reason or "Unknown": epochs} if epochs else None,
