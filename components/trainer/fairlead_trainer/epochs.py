@@ -109,6 +109,8 @@ class EpochWorker(Worker):
 
     def _leave(self) -> Outcome:
         """Wait until the launcher ends the epoch, and until the next one has begun without this worker."""
+        if self._success is not None:
+            return self._conclude()  # the signal may have interrupted the report
         end = time.monotonic() + LEAVE_SECONDS
         self._heartbeat.leave()
         try:

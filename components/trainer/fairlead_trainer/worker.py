@@ -85,11 +85,17 @@ class Worker:
         return self._register()
 
     def _conclude(self) -> Outcome:
-        """Report that all processes have exited with 0; the holder of rank 0 publishes the model before."""
+        """Report that all processes have exited with 0; the holder of rank 0 publishes the model before.
+
+        Raises RequestRejected if the launcher does not count this worker among the others any more.
+        """
         if self._success is None:
             model = self._publish_model() if self._settings.model_uri is not None else None
             self._success = {"exitCodes": [0] * len(self._ranks), "model": model and model.to_json()}
-        self._finish(self._success, seconds=_REPORT_SECONDS)
+        try:
+            self._send_end(self._success, seconds=_REPORT_SECONDS)
+        except ChannelError as error:
+            log.warning("cannot report the success to the launcher: %s", error)
         return Outcome(0)
 
     def _report_end_of(self, work: Callable[[], Outcome]) -> Outcome:
@@ -283,13 +289,16 @@ class Worker:
         return self._timing.registration if failure.reason == "InvalidDataset" else _REPORT_SECONDS
 
     def _finish(self, message: dict[str, Any], *, seconds: float, timeout: float = 20) -> dict[str, Any] | None:
-        progress = self._heartbeat.stop(timeout)
-        body = {**self._identity, **message, "progress": progress}
         try:
-            return retry(lambda: self._client.post("/v1/finish", body, timeout=timeout), seconds=seconds)
+            return self._send_end(message, seconds=seconds, timeout=timeout)
         except (ChannelError, RequestRejected) as error:
             log.warning("cannot report the result to the launcher: %s", error)
             return None
+
+    def _send_end(self, message: dict[str, Any], *, seconds: float, timeout: float = 20) -> dict[str, Any]:
+        progress = self._heartbeat.stop(timeout)
+        body = {**self._identity, **message, "progress": progress}
+        return retry(lambda: self._client.post("/v1/finish", body, timeout=timeout), seconds=seconds)
 
     def _failure(
         self, reason: Reason, code: int, tail: str, *, rank: int | None = None, signal: int | None = None
