@@ -22,7 +22,7 @@ from fairlead_artifacts import (
     publish,
     retry_unavailable,
 )
-from fairlead_contracts.environment import CheckpointEnvironment
+from fairlead_contracts.environment import CheckpointEnvironment, ProcessEnvironment
 
 from .capture import Copier, State, Stateful, capture, capture_random, restore, restore_random
 from .data import FETCH_SECONDS, PRODUCER
@@ -64,6 +64,9 @@ class Checkpoints:
         **others: Stateful,
     ) -> None:
         self._settings = CheckpointEnvironment.from_environment(os.environ)
+        model_folder = ProcessEnvironment.from_environment(os.environ).model_folder
+        self._scratch = Path(model_folder).parent if model_folder else None
+        """The agent's folder, which it empties when it starts processes anew: a killed one does not clean up."""
         self._model, self._optimizer, self._others, self._progress = model, optimizer, others, progress
         self._group: Group = find_group()
         self._schedule = Schedule(self._settings.every_steps, self._settings.every_seconds, time.monotonic())
@@ -81,7 +84,7 @@ class Checkpoints:
         places: list[_Place] = self._group.broadcast(found)
         problem: ArtifactError | None = None
         for place in places:
-            with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
+            with tempfile.TemporaryDirectory(prefix="checkpoint-", dir=self._scratch) as folder:
                 problem = _fetch(place, Path(folder, "content"))
                 # all processes download at once, and take the same one
                 if any(self._group.gather(problem is not None)):
@@ -134,7 +137,7 @@ class Checkpoints:
     def _write(self, state: State, step: int) -> None:
         uri, started = str(self._settings.uri), time.monotonic()
         try:
-            with tempfile.TemporaryDirectory(prefix="checkpoint-") as folder:
+            with tempfile.TemporaryDirectory(prefix="checkpoint-", dir=self._scratch) as folder:
                 torch.save(state, Path(folder, _FILE))
                 manifest = publish(
                     folder,

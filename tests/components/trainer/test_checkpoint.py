@@ -108,6 +108,28 @@ def test_a_resumed_training_equals_an_uninterrupted_one(
     assert (progress["resumedFromStep"], progress["step"]) == (30, 60)
 
 
+def test_what_a_killed_process_leaves_of_a_checkpoint_is_in_its_agents_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: list[Path] = []
+
+    def note(folder: str, *_: object, **__: object) -> None:
+        folders.append(Path(folder))
+        raise ArtifactError("file:///store", "noted")
+
+    monkeypatch.setattr("fairlead_trainer.checkpoint.publish", note)
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_URI", (tmp_path / "checkpoints").as_uri())
+    monkeypatch.setenv("FAIRLEAD_CHECKPOINT_STEPS", "1")
+    model_folder = tmp_path / "epoch-3" / "model-0"
+    model_folder.mkdir(parents=True)
+    monkeypatch.setenv("FAIRLEAD_MODEL_DIR", str(model_folder))
+    checkpoints = Checkpoints(torch.nn.Linear(2, 2))
+    checkpoints.update(1)
+    checkpoints.close()
+    # the agent removes it with the epoch
+    assert [folder.parent for folder in folders] == [tmp_path / "epoch-3"]
+
+
 @pytest.fixture
 def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Configure checkpoints after every second step."""
