@@ -1,5 +1,6 @@
 """Statistics of all benchmarks: medians, and ratios within a round with their spread."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -12,8 +13,13 @@ def median(rounds: Sequence[Round], key: str) -> float:
 
 
 def ratios(over: Sequence[Round], under: Sequence[Round], key: str) -> str:
-    """Return the median, minimum and maximum of the rounds' ratios; either side may have had fewer rounds."""
-    found = [a[key] / b[key] for a, b in zip(over, under, strict=False)]
+    """Return the median, minimum and maximum of the rounds' ratios; either side may have had fewer rounds.
+
+    A round that has ended on neither side, so that both figures are infinite, has none.
+    """
+    pairs = ((a[key], b[key]) for a, b in zip(over, under, strict=False))
+    if not (found := [a / b for a, b in pairs if not math.isinf(a) or not math.isinf(b)]):
+        return "none"
     return f"{statistics.median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
 
 
