@@ -39,6 +39,18 @@ REMOTE = make_deployment(
     **{f"{NODE}modelUri": ..., "spec__predictors__0__componentSpecs": [NODE_CONTAINER], "spec__replicas": 2}
 )
 
+RATIO = [{"name": "ratioA", "value": "0.2", "type": "FLOAT"}]
+BUILT_IN = make_deployment(
+    spec__predictors__0__graph={
+        "name": "split", "implementation": "RANDOM_ABTEST", "parameters": RATIO,
+        "children": [
+            {"name": "scaler", "modelUri": "s3://models/scaler/v1"},
+            {"name": "classifier", "parameters": [{"name": "factor", "value": "2", "type": "INT"}]},
+        ],
+    },
+    spec__predictors__0__componentSpecs=[NODE_CONTAINER],
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Case:
@@ -93,6 +105,8 @@ CASES = {
     "new": Case("everything is created", GOOD, ObservedDeployment(artifacts=ARTIFACTS)),
     "new-remote-node": Case("a container gets a port, the graph its endpoint", REMOTE,
                             ObservedDeployment(artifacts=ARTIFACTS)),
+    "new-built-in": Case("a router of the graph server's own, and a container with parameters", BUILT_IN,
+                         ObservedDeployment(artifacts=ARTIFACTS)),
     "new-with-secret": Case("the store's credentials come from a Secret, by reference",
                             make_deployment(spec__predictors__0__graph__envSecretRefName="store"),
                             ObservedDeployment(artifacts=ARTIFACTS)),
@@ -166,6 +180,9 @@ CASES = {
                                           "spec__predictors__0__componentSpecs": [NODE_CONTAINER]}),
     "router-with-a-model": wrong(**{f"{NODE}type": "ROUTER",
                                     f"{NODE}children": [{"name": "a", "modelUri": "s3://models/a/1"}]}),
+    "built-in-of-another-type": wrong(**{f"{NODE}modelUri": ..., f"{NODE}type": "MODEL",
+                                         f"{NODE}implementation": "SIMPLE_ROUTER"}),
+    "built-in-with-a-model": wrong(**{f"{NODE}implementation": "SIMPLE_MODEL"}),
     "model-with-two-children": wrong(
         spec__predictors__0__graph__children=[
             {"name": "a", "modelUri": "s3://models/a/1"}, {"name": "b", "modelUri": "s3://models/b/1"}

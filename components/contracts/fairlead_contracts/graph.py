@@ -12,6 +12,18 @@ from .errors import Words
 FILE = "graph.json"
 MAX_DEPTH, MAX_CHILDREN, MAX_NODES = 8, 16, 256
 NodeType = Literal["MODEL", "TRANSFORMER", "OUTPUT_TRANSFORMER", "ROUTER", "COMBINER"]
+Implementation = Literal[
+    "SIMPLE_MODEL", "SIMPLE_ROUTER", "RANDOM_ABTEST", "EPSILON_GREEDY", "THOMPSON_SAMPLING", "AVERAGE_COMBINER"
+]
+IMPLEMENTATIONS: dict[Implementation, NodeType] = {
+    "SIMPLE_MODEL": "MODEL",
+    "SIMPLE_ROUTER": "ROUTER",
+    "RANDOM_ABTEST": "ROUTER",
+    "EPSILON_GREEDY": "ROUTER",
+    "THOMPSON_SAMPLING": "ROUTER",
+    "AVERAGE_COMBINER": "COMBINER",
+}
+"""The built-in nodes, and the type of each."""
 CHILDREN: dict[NodeType, tuple[int, int]] = {
     "MODEL": (0, 1),
     "TRANSFORMER": (0, 1),
@@ -22,6 +34,7 @@ CHILDREN: dict[NodeType, tuple[int, int]] = {
 """The minimum and maximum number of children of a node."""
 SOURCES: dict[str, tuple[NodeType, ...]] = {
     "model_uri": ("MODEL", "TRANSFORMER", "OUTPUT_TRANSFORMER"),
+    "implementation": tuple(dict.fromkeys(IMPLEMENTATIONS.values())),
     "endpoint": tuple(CHILDREN),
 }
 """The fields that say what runs a node, of which it has one, and the types of node that each can run."""
@@ -38,8 +51,19 @@ class Endpoint(Contract):
     """The protocol."""
 
 
+class Parameter(Contract):
+    """A parameter of a node, as in Seldon Core v1."""
+
+    name: str = Field(min_length=1, max_length=63)
+    """Its name."""
+    value: str = Field(max_length=1024)
+    """Its value as text."""
+    type: Literal["INT", "FLOAT", "DOUBLE", "STRING", "BOOL"]
+    """What the value is."""
+
+
 class GraphNode(Sparse):
-    """One node: a model that runs in the graph server (model_uri), or a microservice (endpoint)."""
+    """One node: a model (model_uri) or built-in (implementation) of the graph server, or a microservice (endpoint)."""
 
     # An unknown field is most likely a misspelling: report it with the list of known fields.
     model_config = ConfigDict(extra="allow")
@@ -52,6 +76,10 @@ class GraphNode(Sparse):
     """An onnx-model artifact, or one .onnx file of it."""
     digest: str | None = Field(None, pattern=DIGEST)
     """The required digest of the artifact."""
+    implementation: Implementation | None = None
+    """The built-in that runs it."""
+    parameters: tuple[Parameter, ...] | None = Field(None, max_length=32)
+    """The built-in's parameters."""
     endpoint: Endpoint | None = None
     """The endpoint of its microservice."""
     children: tuple["GraphNode", ...] = Field((), max_length=MAX_CHILDREN)
@@ -90,6 +118,9 @@ class GraphNode(Sparse):
         if self.type not in SOURCES[self.source]:
             expected = f"one of {', '.join(SOURCES[self.source])}"
             raise problem("type", Words(f"{self.type} with a {given[0]}"), expected)
+        if self.implementation and self.type != IMPLEMENTATIONS[self.implementation]:
+            expected = f"{IMPLEMENTATIONS[self.implementation]} for {self.implementation}"
+            raise problem("type", self.type, expected)
         return self
 
 

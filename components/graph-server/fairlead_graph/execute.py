@@ -1,15 +1,16 @@
 """Execute a graph: pass a message down through the nodes, route or combine at branches, and return it upward."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 from fairlead_serving.errors import Code, ServingError
 
-from .errors import NodeFailed
+from .errors import NodeFailed, RequestRejected
 from .graph import GraphNode
-from .nodes import Context
+from .nodes import Context, Feedback
 from .roles import Method
 from .tensors import Message
 
@@ -43,6 +44,18 @@ async def execute(node: GraphNode, message: Message, run: Run) -> Message:
     return message
 
 
+async def send_feedback(node: GraphNode, feedback: Feedback, run: Run) -> None:
+    """Tell a node about an earlier response, and those below it that had a part in it; raise ServingError."""
+    chosen = feedback.routing.get(node.name, _ALL_CHILDREN) if node.role.choose else _ALL_CHILDREN
+    if not _ALL_CHILDREN <= chosen < len(node.children):
+        expected = f"-1 to {len(node.children) - 1}, the children of {node.name}"
+        raise RequestRejected(f"response.meta.routing.{node.name}", chosen, expected)
+    async with _record(node, "send-feedback", run):
+        await node.node.send_feedback(feedback, run.context)
+    children = node.children if chosen == _ALL_CHILDREN else [node.children[chosen]]
+    await asyncio.gather(*(send_feedback(child, feedback, run) for child in children))
+
+
 async def _choose(node: GraphNode, message: Message, run: Run) -> Sequence[GraphNode]:
     if not node.role.choose:
         return node.children
@@ -65,14 +78,21 @@ async def _execute_all(children: Sequence[GraphNode], message: Message, run: Run
 
 
 async def _call(node: GraphNode, method: Method, messages: Sequence[Message], run: Run) -> Message:
+    async with _record(node, method, run):
+        output = await node.node.call(method, messages, run.context)
+    run.path[node.name] = node.node.image[0]
+    return output
+
+
+@contextlib.asynccontextmanager
+async def _record(node: GraphNode, method: Method, run: Run) -> AsyncIterator[None]:
+    """Record what became of a call to a node, and its time."""
     start, code = time.perf_counter(), Code.INTERNAL
     try:
-        output = await node.node.call(method, messages, run.context)
+        yield
         code = Code.OK
     except ServingError as error:
         code = error.code
         raise
     finally:
         run.calls.append((node.name, method, code, time.perf_counter() - start))
-    run.path[node.name] = node.node.image[0]
-    return output

@@ -12,7 +12,12 @@ from .metrics import CONTENT_TYPE, Metrics
 from .protocols.failures import build_failure
 
 _SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": ["binary_tensor_data"]}
-_PREDICTIONS = ("/api/v1.0/predictions", "/api/v0.1/predictions")
+_SELDON = {
+    f"/api/{version}/{path}": protocol
+    for version in ("v1.0", "v0.1")
+    for path, protocol in (("predictions", "seldon"), ("feedback", "seldon-feedback"))
+}
+"""The protocol of each of Seldon's paths."""
 
 
 _HEADER_BYTES = "Inference-Header-Content-Length"
@@ -66,7 +71,7 @@ class App:
         return json_response(document) if reason is None else json_response({**document, "reason": reason}, 503)
 
     async def _post(self, request: Request) -> Response:
-        protocol = "seldon" if request.path in _PREDICTIONS else "v2"
+        protocol = _SELDON.get(request.path, "v2")
         try:
             head, content = await self._plane.infer(protocol, self._read_head(request, protocol), request.body)
         except ServingError as error:
@@ -80,7 +85,7 @@ class App:
             "content_encoding": _text(request.header(b"content-encoding")).strip().lower(),
             "accept_encoding": _text(request.header(b"accept-encoding")),
         }
-        if protocol == "seldon":
+        if protocol != "v2":
             puid = _text(request.header(b"seldon-puid")[:128])
             return {**head, "puid": puid if puid.isascii() and puid.isprintable() else ""}
         if (action := self._split(request.path)) != "infer":

@@ -14,6 +14,9 @@ _SERVER = ("deployment_name", "predictor_name", "predictor_version", "service", 
 _CLIENT = (*_SERVER, "model_name", "model_image", "model_version")
 
 
+_SERVICES = {"seldon": "predictions", "seldon-feedback": "feedback"}
+
+
 class Metrics:
     """Latencies of requests (server) and of calls to nodes (client)."""
 
@@ -36,7 +39,7 @@ class Metrics:
 
     def observe_request(self, protocol: str, code: Code, seconds: float) -> None:
         """Record a request to this server."""
-        service = "predictions" if protocol == "seldon" else "infer"
+        service = _SERVICES.get(protocol, "infer")
         labels = (*self._names, service, "post", str(HTTP_STATUS[code]))
         self._observe(self._server, self._server_summary, labels, seconds)
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from fairlead_contracts.graph import NodeType
 
-Method = Literal["predict", "transform-input", "transform-output", "route", "aggregate"]
+Method = Literal["predict", "transform-input", "transform-output", "route", "aggregate", "send-feedback"]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from fairlead_contracts.errors import ContractError, Words, shorten
 from fairlead_contracts.json_arrays import flatten_json, parse_array
 from fairlead_contracts.tensors import Array
 
+from .nodes.base import Feedback
 from .tensors import Message
 
 _PUID_LENGTH, _MAX_TAG_DEPTH = 128, 32
@@ -36,7 +37,7 @@ def parse_meta(document: dict[str, Any], at: str = "") -> dict[str, Any]:
     meta = document.get("meta") or {}
     if not isinstance(meta, dict):
         raise ContractError(f"{at}meta", meta, "an object")
-    for key, kind in (("tags", dict), ("requestPath", dict), ("puid", str)):
+    for key, kind in (("tags", dict), ("requestPath", dict), ("routing", dict), ("puid", str)):
         if key in meta and not isinstance(meta[key], kind):
             raise ContractError(f"{at}meta.{key}", meta[key], "an object" if kind is dict else "a string")
     if not _is_shallow(meta.get("tags")):
@@ -46,6 +47,28 @@ def parse_meta(document: dict[str, Any], at: str = "") -> dict[str, Any]:
         # The puid is repeated in a response header.
         raise ContractError(f"{at}meta.puid", puid, f"up to {_PUID_LENGTH} printable ASCII characters")
     return meta
+
+
+def parse_feedback(document: Any) -> Feedback:
+    """Parse Seldon's feedback; raise ContractError naming the field."""
+    if not isinstance(document, dict):
+        raise ContractError("body", document, "a JSON object")
+    reward = document.get("reward", 0.0)
+    if type(reward) not in (int, float):
+        raise ContractError("reward", reward, "a number")
+    response = document.get("response") or {}
+    if not isinstance(response, dict):
+        raise ContractError("response", response, "an object")
+    routing = parse_meta(response, "response.").get("routing", {})
+    for node, branch in routing.items():
+        if type(branch) is not int:
+            raise ContractError(f"response.meta.routing.{node[:63]}", branch, "the index of a child")
+    rows = 1
+    if request := document.get("request"):
+        message, _ = parse_message(request, "request.")
+        (array,) = message.tensors.values()
+        rows = array.shape[0] if array.ndim else 1
+    return Feedback(float(reward), routing, rows, document)
 
 
 def _is_shallow(value: object) -> bool:

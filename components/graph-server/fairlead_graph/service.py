@@ -13,10 +13,10 @@ from fairlead_serving.child import NotYet
 from fairlead_serving.errors import Code, ServingError
 
 from .errors import NodeFailed, NodeTooLate
-from .execute import Run, execute
+from .execute import Run, execute, send_feedback
 from .graph import Graph, build_graph
 from .models import ModelFile
-from .nodes import Context, Resources
+from .nodes import Context, Feedback, Resources
 from .settings import NodeSettings
 from .tensors import Message
 
@@ -45,6 +45,10 @@ class Service:
     async def infer(self, message: Message, run: Run) -> Message:
         """Run a message through the graph, and return its output; raise ServingError."""
         return await execute(self.graph.root, message, run)
+
+    async def send_feedback(self, feedback: Feedback, run: Run) -> None:
+        """Tell the nodes about an earlier response; raise ServingError."""
+        await send_feedback(self.graph.root, feedback, run)
 
     async def warm_up(self, attempt: int) -> tuple[str | None, Run]:
         """Send made-up input through the graph; return what is wrong with it, or None. Raise NotYet.

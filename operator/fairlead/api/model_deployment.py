@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from fairlead_contracts.graph import MAX_CHILDREN, SOURCES, NodeType
+from fairlead_contracts.graph import IMPLEMENTATIONS, MAX_CHILDREN, SOURCES, Implementation, NodeType
 from pydantic import Field
 
 from fairlead.api.base import (
@@ -26,17 +26,32 @@ MAX_PREDICTOR_NAME = 12
 """Both limits together leave room for the hashes that a Deployment appends within a 63-character label."""
 
 
+class NodeParameter(ApiModel):
+    """A parameter of a node, as in Seldon Core v1."""
+
+    name: str = Field(min_length=1, max_length=63)
+    """The name of the parameter."""
+    value: str = Field(max_length=1024)
+    """The value as text."""
+    type: Literal["INT", "FLOAT", "DOUBLE", "STRING", "BOOL"]
+    """The type of the value."""
+
+
 class GraphNode(ApiModel):
     """A node of an inference graph, as in Seldon Core v1."""
 
     name: str = Field(max_length=63, pattern=DNS_LABEL)
     """The name of the node, unique in the graph; also the name of its container, unless modelUri is set."""
     type: NodeType | None = None
-    """The type of the node, which determines how it handles requests; MODEL if omitted."""
+    """The type of the node, which determines how it handles requests; its implementation's or MODEL if omitted."""
     model_uri: str | None = Field(None, max_length=1024, pattern=ARTIFACT_URI)
     """An ONNX artifact to run inside the graph server; omit it for nodes that are served by a container."""
     digest: str | None = Field(None, max_length=71, pattern=DIGEST)
     """The expected SHA-256 digest of the artifact."""
+    implementation: Implementation | None = None
+    """A built-in that runs inside the graph server; omit it for nodes with a modelUri or a container."""
+    parameters: list[NodeParameter] = Field([], max_length=32, json_schema_extra=LIST_MAP_BY_NAME)
+    """Parameters of the built-in, or of the container, which gets them as PREDICTIVE_UNIT_PARAMETERS."""
     env_secret_ref_name: str | None = Field(None, max_length=253)
     """The name of a Secret with the environment variables for reading modelUri, such as AWS_ACCESS_KEY_ID."""
     children: list["GraphNode"] = Field([], max_length=MAX_CHILDREN)
@@ -45,7 +60,7 @@ class GraphNode(ApiModel):
     @property
     def role(self) -> NodeType:
         """Return the type of the node."""
-        return self.type or "MODEL"
+        return self.type or (IMPLEMENTATIONS[self.implementation] if self.implementation else "MODEL")
 
     @classmethod
     def all_sources(cls) -> list[str]:

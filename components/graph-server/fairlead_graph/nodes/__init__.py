@@ -2,8 +2,8 @@
 
 from fairlead_contracts.graph import GraphNode as NodeSpec
 
-from . import onnx
-from .base import Context, Node, NodeKind, Resources
+from . import builtin, onnx
+from .base import Context, Feedback, Node, NodeKind, Resources
 
 
 def _load_remote(spec: NodeSpec, at: str, resources: Resources) -> Node:
@@ -14,7 +14,8 @@ def _load_remote(spec: NodeSpec, at: str, resources: Resources) -> Node:
 
 KINDS: dict[str, NodeKind] = {
     "model_uri": onnx.KIND,
+    "implementation": builtin.KIND,
     "endpoint": NodeKind(_load_remote),
 }
 
-__all__ = ["KINDS", "Context", "Node", "NodeKind", "Resources"]
+__all__ = ["KINDS", "Context", "Feedback", "Node", "NodeKind", "Resources"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from fairlead_contracts.graph import GraphNode as NodeSpec
 
@@ -22,6 +22,19 @@ class Context:
     """When the request has to be answered, in the event loop's time."""
 
 
+@dataclass(frozen=True)
+class Feedback:
+    """What a client says about the response to an earlier request."""
+
+    reward: float
+    routing: Mapping[str, int]
+    """The child that each router chose, as the response said it."""
+    rows: int
+    """The rows of the request, each of which is rewarded."""
+    document: Mapping[str, Any]
+    """Seldon's message, for remote nodes."""
+
+
 class Node(Protocol):
     """One node of a graph, ready to be called."""
 
@@ -35,6 +48,9 @@ class Node(Protocol):
 
     async def call(self, method: Method, messages: Sequence[Message], context: Context) -> Message:
         """Call one of Seldon's methods; `aggregate` accepts several messages, all others one."""
+
+    async def send_feedback(self, feedback: Feedback, context: Context) -> None:
+        """Tell the node about an earlier response; raise ServingError."""
 
     async def check(self) -> None:
         """Raise NodeFailed unless the node responds."""

@@ -20,7 +20,7 @@ from ..models import ModelFile
 from ..onnx_file import NotOnnx, OnnxFacts, inspect_onnx
 from ..roles import Method
 from ..tensors import Message, Signature, bind
-from .base import Context, NodeKind, Resources
+from .base import Context, Feedback, NodeKind, Resources
 
 # ONNX Runtime's exceptions have no common base except Exception.
 _ORT_ERRORS = (
@@ -62,6 +62,9 @@ class OnnxNode:
     def _answer(self, message: Message, outputs: list[Array]) -> Message:
         tensors = {spec.name: output for spec, output in zip(self.signature.outputs, outputs, strict=True)}
         return Message(tensors, tags=message.tags)
+
+    async def send_feedback(self, feedback: Feedback, context: Context) -> None:
+        """Do nothing: a model does not learn while it serves."""
 
     async def check(self) -> None:
         """Do nothing: a loaded model is always available."""

@@ -16,7 +16,7 @@ from ..roles import Method
 from ..seldon_message import NDARRAY, TENSOR, build_data, describe_failure, parse_message
 from ..settings import NodeSettings
 from ..tensors import Message, Signature
-from .base import Context, NodeKind, Resources
+from .base import Context, Feedback, NodeKind, Resources
 
 _HEADERS = {"Content-Type": "application/json"}
 # The wrapper's server closes idle connections after 2 s; this client must close them first.
@@ -40,16 +40,18 @@ class SeldonNode:
         """Send a Seldon message and return the one in the response; raise NodeFailed or RequestRejected."""
         bodies = [_build_message(message, context.puid) for message in messages]
         document = {"seldonMessages": bodies} if method == "aggregate" else bodies[0]
-        body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+        answer = await self._send(method, document, context)
         try:
-            async with asyncio.timeout_at(context.deadline):
-                status, content = await self._post(f"{self.url}/{method}", body)
-        except TimeoutError:
-            problem = f"no response to /{method} within {self.settings.node_timeout_seconds:g} s"
-            raise NodeFailed(self.name, problem, Code.TOO_LATE) from None
-        except aiohttp.ClientError as error:
-            raise NodeFailed(self.name, f"/{method} at {self.url} failed: {error}", Code.BAD_NODE) from None
-        return self._read_response(method, status, content, messages[0])
+            message, _ = parse_message(answer)
+        except ContractError as error:
+            problem = f"/{method} did not answer with a Seldon message: {error}"
+            raise NodeFailed(self.name, problem, Code.BAD_NODE) from None
+        sent = messages[0]
+        return Message(message.tensors, message.columns, typed=False, tags={**sent.tags, **message.tags})
+
+    async def send_feedback(self, feedback: Feedback, context: Context) -> None:
+        """Pass the message on; raise NodeFailed."""
+        await self._send("send-feedback", feedback.document, context)
 
     async def check(self) -> None:
         """Ping the microservice; any response except 5xx means that it is ready."""
@@ -67,6 +69,19 @@ class SeldonNode:
         """Close the connections."""
         if self._session is not None:
             await self._session.close()
+
+    async def _send(self, method: Method, document: Any, context: Context) -> Any:
+        """Send a document and return the one in the response; raise NodeFailed."""
+        body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+        try:
+            async with asyncio.timeout_at(context.deadline):
+                status, content = await self._post(f"{self.url}/{method}", body)
+        except TimeoutError:
+            problem = f"no response to /{method} within {self.settings.node_timeout_seconds:g} s"
+            raise NodeFailed(self.name, problem, Code.TOO_LATE) from None
+        except aiohttp.ClientError as error:
+            raise NodeFailed(self.name, f"/{method} at {self.url} failed: {error}", Code.BAD_NODE) from None
+        return self._read_response(method, status, content)
 
     async def _post(self, url: str, body: bytes) -> tuple[int, bytes]:
         for last_try in (False, True):
@@ -87,7 +102,7 @@ class SeldonNode:
             self._session = aiohttp.ClientSession(connector=connector, timeout=timeout)
         return self._session
 
-    def _read_response(self, method: Method, status: int, content: bytes, sent: Message) -> Message:
+    def _read_response(self, method: Method, status: int, content: bytes) -> Any:
         try:
             document = orjson.loads(content)
         except orjson.JSONDecodeError:
@@ -96,13 +111,7 @@ class SeldonNode:
         if status != 200:
             problem = f"/{method} answered {status}: {describe_failure(document, 'no reason given')}"
             raise NodeFailed(self.name, problem, Code.INVALID if status == 400 else Code.BAD_NODE)
-        try:
-            message, _ = parse_message(document)
-        except ContractError as error:
-            raise NodeFailed(
-                self.name, f"/{method} did not answer with a Seldon message: {error}", Code.BAD_NODE
-            ) from None
-        return Message(message.tensors, message.columns, typed=False, tags={**sent.tags, **message.tags})
+        return document
 
 
 def _build_message(message: Message, puid: str) -> dict[str, Any]:

@@ -15,4 +15,9 @@ Codec = Callable[[Service, Mapping[str, Any], bytes, Run], Awaitable[Reply]]
 It returns what the protocol has to say outside of the response's body, and the body; it raises ServingError.
 """
 
-PROTOCOLS: Mapping[str, Codec] = {"v2": v2.infer, "grpc": grpc_v2.infer, "seldon": seldon.predict}
+PROTOCOLS: Mapping[str, Codec] = {
+    "v2": v2.infer,
+    "grpc": grpc_v2.infer,
+    "seldon": seldon.predict,
+    "seldon-feedback": seldon.send_feedback,
+}

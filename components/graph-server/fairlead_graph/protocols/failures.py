@@ -10,7 +10,7 @@ from fairlead_serving.messages import HTTP_STATUS
 def build_failure(protocol: str, error: ServingError) -> bytes:
     """Build the response's body: Seldon's failure message, or V2's error."""
     document: dict[str, Any] = {"error": str(error)}
-    if protocol == "seldon":
+    if protocol.startswith("seldon"):
         status = {"code": HTTP_STATUS[error.code], "info": str(error), "reason": error.reason, "status": "FAILURE"}
         document = {"status": status}
     return orjson.dumps(document)

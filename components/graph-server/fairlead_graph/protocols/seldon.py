@@ -1,4 +1,4 @@
-"""Seldon's external protocol over REST: POST /api/v1.0/predictions."""
+"""Seldon's external protocol over REST: POST /api/v1.0/predictions and /api/v1.0/feedback."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from fairlead_serving.errors import Code, Unprocessable
 from ..errors import NodeFailed, RequestRejected
 from ..execute import Run
 from ..nodes import Context
-from ..seldon_message import build_data, parse_message, parse_meta
+from ..seldon_message import build_data, parse_feedback, parse_message, parse_meta
 from ..service import Service
 from ..tensors import Message
 
@@ -45,6 +45,16 @@ async def predict(service: Service, head: Mapping[str, Any], body: bytes, run: R
         },
     }
     return {"puid": run.context.puid}, dump_json(response, limit)
+
+
+async def send_feedback(service: Service, head: Mapping[str, Any], body: bytes, run: Run) -> Reply:  # noqa: ARG001
+    """Pass feedback on; raise ServingError."""
+    try:
+        feedback = parse_feedback(parse_json(body))
+    except ContractError as error:
+        raise RequestRejected.from_contract(error) from None
+    await service.send_feedback(feedback, run)
+    return {}, dump_json({"meta": {"puid": run.context.puid}}, service.settings.max_response_bytes)
 
 
 def _only_tensor(service: Service, message: Message) -> Any:

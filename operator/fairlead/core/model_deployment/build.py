@@ -1,11 +1,12 @@
 """The children of a ModelDeployment: graph, Deployment, Service."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from fairlead_contracts.environment import GraphServerEnvironment
 from fairlead_contracts.graph import FILE as GRAPH_FILE
-from fairlead_contracts.graph import Endpoint, GraphDocument
+from fairlead_contracts.graph import Endpoint, GraphDocument, Parameter
 from fairlead_contracts.graph import GraphNode as ServedNode
 from fairlead_contracts.termination import limit_for
 
@@ -60,9 +61,14 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
     components = [component.spec.to_dict() for component in predictor.component_specs]
     merged: dict[str, Any] = {key: value for component in components for key, value in component.items()}
     ports = _ports(predictor)
+    parameters = {node.name: [item.model_dump() for item in node.parameters] for node in predictor.graph.walk()}
     merged["containers"] = [
         _build_graph_server(predictor, settings),
-        *(_build_node_container(c, ports[c["name"]]) for component in components for c in component["containers"]),
+        *(
+            _build_node_container(container, ports[container["name"]], parameters.get(container["name"], []))
+            for component in components
+            for container in component["containers"]
+        ),
     ]
     if init := [container for component in components for container in component.get("initContainers", [])]:
         merged["initContainers"] = init
@@ -121,9 +127,14 @@ def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str,
         type=node.role,
         **{name: getattr(node, name) for name in node.sources},
         digest=node.digest or digests.get(node.model_uri) if node.model_uri else None,
+        parameters=_build_parameters(node) if node.implementation else None,
         endpoint=None if node.sources else Endpoint(host="127.0.0.1", port=ports[node.name]),
         children=tuple(_build_node(child, digests, ports) for child in node.children),
     )
+
+
+def _build_parameters(node: GraphNode) -> tuple[Parameter, ...] | None:
+    return tuple(Parameter(**item.model_dump()) for item in node.parameters) or None
 
 
 def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, Any]:
@@ -166,12 +177,12 @@ def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, A
     }  # fmt: skip
 
 
-def _build_node_container(container: dict[str, Any], port: int) -> dict[str, Any]:
-    """Set the environment variables from which Seldon's wrapper reads its name and port."""
+def _build_node_container(container: dict[str, Any], port: int, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+    """Set the environment variables from which Seldon's wrapper reads its name, port and parameters."""
     ours = {
         "PREDICTIVE_UNIT_ID": container["name"],
         "PREDICTIVE_UNIT_HTTP_SERVICE_PORT": str(port),
         "PREDICTIVE_UNIT_SERVICE_PORT": str(port),
-    }
+    } | ({"PREDICTIVE_UNIT_PARAMETERS": json.dumps(parameters)} if parameters else {})
     kept = [variable for variable in container.get("env", []) if variable["name"] not in ours]
     return container | {"env": kept + [{"name": name, "value": value} for name, value in ours.items()]}

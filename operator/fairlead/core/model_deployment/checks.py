@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from fairlead_contracts.graph import CHILDREN, MAX_NODES, SOURCES
+from fairlead_contracts.graph import CHILDREN, IMPLEMENTATIONS, MAX_NODES, SOURCES
 from fairlead_contracts.termination import GraphFailureReport, read_report
 
 from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
@@ -87,6 +87,8 @@ def _check_sources(predictor: Predictor, path: str) -> str | None:
         if other := next((name for name in node.sources if node.role not in SOURCES[name]), None):
             types = ", ".join(SOURCES[other])
             return f"{path}: {node.role} {node.name!r} has a {given[0]}, expected one only on a node of type {types}."
+        if node.implementation and node.role != (expected := IMPLEMENTATIONS[node.implementation]):
+            return f"{path}: {node.role} {node.name!r} has a {node.implementation}, which is a {expected}."
     nodes = {node.name for node in predictor.graph.walk()}
     if unused := next((name for name in containers if name not in nodes), None):
         return f"{path}: container {unused!r} of componentSpecs does not match any node of the graph."
