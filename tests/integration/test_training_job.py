@@ -199,7 +199,8 @@ def test_an_elastic_job_replaces_and_scales_its_workers_while_it_runs(kubectl: K
     wait_for(lambda: set(pods_of(kubectl, "elastic")) == {"launcher", "worker-0"}, "two workers to leave")
     status = kubectl.get("tj", "elastic")["status"]
     assert (status["phase"], status["workers"]["restarts"]) == ("Running", 0)
-    assert status["elastic"]["replaced"] == [{"worker": 1, "times": 1}]
+    (replaced,) = status["elastic"]["replaced"]
+    assert (replaced["worker"], replaced["times"]) == (1, 1)
     events = [event for event in kubectl.list("events") if event["involvedObject"]["name"] == "elastic"]
     assert "WorkerReplaced" in [event["reason"] for event in events]
 

@@ -178,7 +178,10 @@ GRAPHS = [
     ("{", "got invalid JSON"),
     ({**MODEL, "type": "MODELL"}, "graph.type: got 'MODELL', expected one of MODEL, TRANSFORMER"),
     ({**MODEL, "name": ""}, "graph.name: got '', expected a string that is not empty"),
-    ({"name": "m", "type": "MODEL"}, "graph: got {'modelUri': None, 'endpoint': None}, expected exactly one of them"),
+    (
+        {"name": "m", "type": "MODEL"},
+        "graph: got {'modelUri': None, 'implementation': None, 'endpoint': None}, expected exactly one of them",
+    ),
     ({**MODEL, "digest": "sha256:12"}, "graph.digest: got 'sha256:12', expected sha256: and 64"),
     ({**MODEL, "modelURI": "x"}, "graph.modelURI: got 'x', expected one of the fields children, digest"),
     ({**MODEL, "children": [MODEL]}, "graph: got 2 nodes named m, expected unique names"),

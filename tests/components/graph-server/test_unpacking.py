@@ -1,8 +1,11 @@
 """Compressed bodies use no more memory together than is allowed, however small they are."""
 
 import asyncio
+import functools
 import zlib
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 from fairlead_graph.unpacking import Unpacker
@@ -12,10 +15,21 @@ LIMIT = 1 << 20
 LARGE, SMALL = zlib.compress(bytes(LIMIT)), zlib.compress(bytes(LIMIT // 8))
 
 
+def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run a test in an event loop: the components' environments have no plugin for that."""
+
+    @functools.wraps(test)
+    def run(**fixtures: Any) -> None:
+        asyncio.run(test(**fixtures))
+
+    return run
+
+
 def soon(seconds: float = 0.05) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
+@in_a_loop
 async def test_bodies_in_use_are_bounded_by_their_size_after_decompression() -> None:
     unpacker = Unpacker(LIMIT)
     async with AsyncExitStack() as stack:
@@ -33,6 +47,7 @@ async def test_bodies_in_use_are_bounded_by_their_size_after_decompression() -> 
         assert len(await waiting) == LIMIT // 8
 
 
+@in_a_loop
 async def test_small_bodies_are_in_use_together() -> None:
     unpacker = Unpacker(LIMIT)
     async with AsyncExitStack() as stack:
@@ -43,6 +58,7 @@ async def test_small_bodies_are_in_use_together() -> None:
 
 
 @pytest.mark.parametrize("body", [b"no deflate", zlib.compress(bytes(LIMIT + 1)), LARGE[:-1]])
+@in_a_loop
 async def test_what_fails_leaves_its_space(body: bytes) -> None:
     unpacker = Unpacker(LIMIT)
     for _ in range(3):
