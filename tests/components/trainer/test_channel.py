@@ -113,7 +113,7 @@ def server() -> Iterator[LauncherServer]:
 
 def test_an_agent_with_the_key_registers(server: LauncherServer) -> None:
     client = LauncherClient("127.0.0.1", server.server_port, KEY)
-    assert client.post("/v1/register", REGISTER) == {"state": "wait"}
+    assert client.post("/v1/register", REGISTER) == {"state": "wait", "epoch": 0}
     assert server.coordinator.status()["workers"] == {"ready": 1, "desired": 1, "registered": 1}
 
 
@@ -228,7 +228,7 @@ def test_a_digest_for_another_body_is_rejected_and_the_body_is_not_used(server: 
 def test_clients_without_the_key_cannot_keep_agents_out(server: LauncherServer) -> None:
     silent = [connect(server) for _ in range(200)]
     client = LauncherClient("127.0.0.1", server.server_port, KEY)
-    assert client.post("/v1/register", REGISTER) == {"state": "wait"}
+    assert client.post("/v1/register", REGISTER) == {"state": "wait", "epoch": 0}
     for each in silent:
         assert each.recv(1) == b""  # closed after the time that a header may take
         each.close()
