@@ -18,10 +18,8 @@ from .events import Announce, Arrived, Assign, Left, Order, Registered
 from .losses import (
     describe_loss,
     fail,
-    find_agent,
     find_alive,
     is_recalled,
-    list_members,
     lose,
     lose_hanging,
     lose_late,
@@ -43,7 +41,7 @@ def register(run: Run, state: State, event: Registered, now: float) -> State:  #
     """Add an agent; a second agent of a worker means that the first one is gone."""
     known = state.facts.agents.get(event.id.worker)
     # what has succeeded is part of the result
-    done = known is not None and known.finished and MemberId(event.id.worker, known.instance) in list_members(state)
+    done = known is not None and known.finished and state.trains(MemberId(event.id.worker, known.instance))
     if known is not None and known.instance != event.id.instance and not done:
         state = lose(state, event.id.worker, "was started again", now)
     return add_agent(state, event, now)
@@ -54,7 +52,7 @@ def arrive(state: State, event: Arrived, now: float) -> State:
     if event.id in state.elastic.late:
         return _return(state, event.id) if event.complete else state
     current = state.membership is not None and event.epoch == state.membership.epoch
-    if not current or event.id not in list_members(state) or find_agent(state, event.id) is None:
+    if not current or not state.trains(event.id) or state.agent_of(event.id) is None:
         return state  # it has left an earlier epoch, or counts as lost
     elastic = state.elastic
     changed = replace(
@@ -75,7 +73,7 @@ def leave(run: Run, state: State, event: Left, now: float) -> State:
     """Note that the processes of a member have been stopped, or have failed; raise Rejected if it counts as lost."""
     state = hear_left(state, event, now)
     known = event.id in state.elastic.arrived
-    if known or event.id not in list_members(state) or not state.is_current(event.epoch):
+    if known or not state.trains(event.id) or not state.is_current(event.epoch):
         return state
     state = arrive(state, Arrived(event.id, event.epoch, complete=True), now)
     if event.failure is None or is_recalled(run, state):
@@ -127,7 +125,7 @@ def _judge_end(run: Run, state: State, alive: dict[MemberId, Agent]) -> State:
         return _fail_run(run, state)  # nobody has the state any more
     if not any(agent.succeeded if run.backend.restarts else agent.ended for agent in alive.values()):
         return state
-    if len(alive) < len(list_members(state)):
+    if len(alive) < len(state.members):
         return _fail_run(run, state)
     if late := min(state.elastic.waiting, default=None):
         return _fail_run(run, state, describe_loss(late.worker, "left its epoch after another worker had finished"))
@@ -188,16 +186,16 @@ def _begin(
         returned=returned,
         reason=_explain(state, membership, late),
     )
-    agents = (find_agent(state, id_) for id_ in sorted(late.keys() | returned))
+    agents = (state.agent_of(id_) for id_ in sorted(late.keys() | returned))
     held = tuple(agent.member for agent in agents if agent is not None and not agent.leaving)
     return replace(state, membership=membership, slots=None, elastic=elastic), (Assign(membership, members, held),)
 
 
 def _explain(state: State, following: Membership, late: Collection[MemberId]) -> ResizeReason | None:
-    before, after = set(list_members(state)), set(following.members)
+    before, after = set(state.members), set(following.members)
     if state.membership is None:
         return None
-    if any(member in late or find_agent(state, member) is None for member in before):
+    if any(member in late or state.agent_of(member) is None for member in before):
         return "WorkersLost"
     if before - after:
         return "WorkersLeft"
@@ -206,8 +204,8 @@ def _explain(state: State, following: Membership, late: Collection[MemberId]) ->
 
 def _announce(state: State, membership: Membership, now: float) -> tuple[State, tuple[Order, ...]]:
     """Tell the processes of a change. A loss they notice themselves, and they cannot be told while they hang."""
-    current = list_members(state)
-    if set(current) == set(membership.members) or any(find_agent(state, member) is None for member in current):
+    current = state.members
+    if set(current) == set(membership.members) or any(state.agent_of(member) is None for member in current):
         return state, ()
     known = state.elastic.announced
     again = known is not None and known.members == membership.members

@@ -9,20 +9,9 @@ from .state import Run, State, add_failure
 from .verdict import Agent, is_consequence
 
 
-def list_members(state: State) -> tuple[MemberId, ...]:
-    """Return the members of the current epoch."""
-    return state.membership.members if state.membership else ()
-
-
-def find_agent(state: State, id_: MemberId) -> Agent | None:
-    """Return the agent of a member; None if it is lost."""
-    agent = state.facts.agents.get(id_.worker)
-    return agent if agent is not None and agent.instance == id_.instance else None
-
-
 def find_alive(state: State) -> dict[MemberId, Agent]:
     """Return the members of the current epoch that are not lost."""
-    return {id_: agent for id_ in list_members(state) if (agent := find_agent(state, id_)) is not None}
+    return {id_: agent for id_ in state.members if (agent := state.agent_of(id_)) is not None}
 
 
 def is_recalled(run: Run, state: State) -> bool:
@@ -110,7 +99,7 @@ def _remove(state: State, worker: int, failure: Failure, now: float, *, follows:
     `follows` is whether the failure follows from those before, which explain more.
     """
     agent = state.facts.agents.get(worker)
-    trained = agent is not None and MemberId(worker, agent.instance) in list_members(state)
+    trained = agent is not None and state.trains(MemberId(worker, agent.instance))
     late = agent is not None and MemberId(worker, agent.instance) in state.elastic.late
     if trained or late or state.membership is None:
         state = add_failure(state, failure, now, first=follows)

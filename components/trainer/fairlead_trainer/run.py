@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from . import elastic, fixed
 from .events import Arrived, Assigned, Beat, Closed, Event, Finished, Left, Order, Registered, Resumed, Tick
-from .state import Run, State, add_agent, finish, hear, is_known
+from .state import Run, State, add_agent, finish, hear
 
 
 def step(run: Run, state: State, event: Event, now: float) -> tuple[State, tuple[Order, ...]]:
@@ -17,7 +17,7 @@ def step(run: Run, state: State, event: Event, now: float) -> tuple[State, tuple
         case Beat():
             # the most frequent event by far; silence is noticed by ticks
             return hear(state, event, now), ()
-        case Registered() if is_known(state, event.id):
+        case Registered() if state.agent_of(event.id) is not None:
             # one that waits for its epoch registers again and again
             return add_agent(state, event, now), ()
         case Registered():

@@ -67,13 +67,23 @@ class State:
         """Return whether the run has a result."""
         return self.phase in ("Succeeded", "Failed")
 
+    @property
+    def members(self) -> tuple[MemberId, ...]:
+        """The members of the current epoch; the first one holds rank 0."""
+        return self.membership.members if self.membership else ()
+
+    def agent_of(self, id_: MemberId) -> Agent | None:
+        """Return the agent of a member; None if it is lost, or another one has taken the worker's place."""
+        agent = self.facts.agents.get(id_.worker)
+        return agent if agent is not None and agent.instance == id_.instance else None
+
     def trains(self, id_: MemberId) -> bool:
         """Return whether a worker is a member of the current epoch."""
-        return self.membership is not None and id_ in self.membership.members
+        return id_ in self.members
 
     def is_first(self, id_: MemberId) -> bool:
         """Return whether a worker holds rank 0 in the current epoch."""
-        return self.membership is not None and self.membership.members[0] == id_
+        return self.members[:1] == (id_,)
 
     def is_current(self, epoch: int | None) -> bool:
         """Return whether an epoch is the current one; None is, of processes that go on from one epoch to the next."""
@@ -81,19 +91,12 @@ class State:
 
     def others_finished(self, id_: MemberId) -> bool:
         """Return whether all other members of the current epoch have succeeded."""
-        members = self.membership.members if self.membership else ()
-        return bool(members) and all(id_ == other or self._has_succeeded(other) for other in members)
+        agents = [self.agent_of(other) for other in self.members if other != id_]
+        return bool(self.members) and all(agent is not None and agent.succeeded for agent in agents)
 
     def all_ended(self) -> bool:
         """Return whether the processes of all members of the current epoch have exited with 0."""
-        agents = self.facts.agents
-        members = self.membership.members if self.membership else ()
-        known = ((agents.get(id_.worker), id_.instance) for id_ in members)
-        return all(agent is not None and agent.instance == instance and agent.ended for agent, instance in known)
-
-    def _has_succeeded(self, id_: MemberId) -> bool:
-        agent = self.facts.agents.get(id_.worker)
-        return agent is not None and agent.instance == id_.instance and agent.succeeded
+        return all((agent := self.agent_of(id_)) is not None and agent.ended for id_ in self.members)
 
 
 def begin(run: Run, now: float) -> State:
@@ -185,27 +188,19 @@ def _note_repeated(state: State, id_: MemberId, repeated: int) -> tuple[State, i
     All processes of an epoch repeat the same steps, so that only the holder of rank 0 is counted. It may have held
     another rank when it said so last.
     """
-    if not is_known(state, id_):
-        return state, 0
-    agent = state.facts.agents[id_.worker]
-    if agent.repeated == repeated:
+    agent = state.agent_of(id_)
+    if agent is None or agent.repeated == repeated:
         return state, 0
     return with_agent(state, id_.worker, replace(agent, repeated=repeated)), max(repeated - agent.repeated, 0)
 
 
 def find(state: State, id_: MemberId) -> Agent:
     """Return the agent of a member; raise Rejected if the worker has another one, or none."""
-    agent = state.facts.agents.get(id_.worker)
-    if agent is None or agent.instance != id_.instance:
-        known = "another agent" if agent else "no agent"
+    agent = state.agent_of(id_)
+    if agent is None:
+        known = "another agent" if id_.worker in state.facts.agents else "no agent"
         raise Rejected(f"worker {id_.worker} is registered by {known}")
     return agent
-
-
-def is_known(state: State, id_: MemberId) -> bool:
-    """Return whether a worker's agent is this one."""
-    agent = state.facts.agents.get(id_.worker)
-    return agent is not None and agent.instance == id_.instance
 
 
 def list_candidates(state: State) -> tuple[Candidate, ...]:
