@@ -59,7 +59,7 @@ def parse_request(
     if "id" in document and not (isinstance(request_id, str) and len(request_id) <= MAX_NAME):
         raise ContractError("id", request_id, f"a string of at most {MAX_NAME} characters")
     as_binary = _parse_flag(document, _ALL_AS_BINARY, "")
-    requested, formats = _parse_outputs(document.get("outputs", []), outputs)
+    requested, formats = parse_outputs(document.get("outputs", []), outputs)
     if binary is None and (as_binary or any(formats.values())):
         raise ContractError("parameters", Words("outputs as binary data"), "outputs as JSON")
     tensors = _parse_inputs(document.get("inputs"), inputs, binary)
@@ -97,11 +97,9 @@ def build_response(
 
 def choose_outputs(outputs: Mapping[str, Array], names: Sequence[str]) -> dict[str, Array]:
     """Return the outputs of these names, or all if there are none; raise ContractError."""
-    for index, name in enumerate(names):
+    for name in names:
         if name not in outputs:
             raise ContractError("outputs", name, f"one of {', '.join(outputs)}")
-        if name in names[:index]:
-            raise ContractError(f"outputs[{index}].name", name, "unique names")
     return {name: outputs[name] for name in names or outputs}
 
 
@@ -163,7 +161,7 @@ def _parse_flag(value: Mapping[str, Any], name: str, at: str) -> bool | None:
     return flag
 
 
-def _parse_outputs(outputs: Any, known: Sequence[str] | None) -> tuple[list[str], dict[str, bool]]:
+def parse_outputs(outputs: Any, known: Sequence[str] | None) -> tuple[list[str], dict[str, bool]]:
     """Return the names of the requested outputs, and which are wanted as bytes, or not, by name."""
     if not isinstance(outputs, list) or len(outputs) > MAX_TENSORS:
         raise ContractError("outputs", outputs, f"a list of at most {MAX_TENSORS}")

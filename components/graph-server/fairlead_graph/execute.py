@@ -1,10 +1,10 @@
 """Execute a graph: pass a message down through the nodes, route or combine at branches, and return it upward."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from fairlead_serving.errors import Code, ServingError
 
@@ -14,6 +14,7 @@ from .nodes import Context, Feedback
 from .roles import Method
 from .tensors import Message
 
+_Output = TypeVar("_Output")
 _ALL_CHILDREN = -1
 
 
@@ -50,8 +51,7 @@ async def send_feedback(node: GraphNode, feedback: Feedback, run: Run) -> None:
     if not _ALL_CHILDREN <= chosen < len(node.children):
         expected = f"-1 to {len(node.children) - 1}, the children of {node.name}"
         raise RequestRejected(f"response.meta.routing.{node.name}", chosen, expected)
-    async with _record(node, "send-feedback", run):
-        await node.node.send_feedback(feedback, run.context)
+    await _record(node, "send-feedback", node.node.send_feedback(feedback, run.context), run)
     children = node.children if chosen == _ALL_CHILDREN else [node.children[chosen]]
     await asyncio.gather(*(send_feedback(child, feedback, run) for child in children))
 
@@ -78,19 +78,18 @@ async def _execute_all(children: Sequence[GraphNode], message: Message, run: Run
 
 
 async def _call(node: GraphNode, method: Method, messages: Sequence[Message], run: Run) -> Message:
-    async with _record(node, method, run):
-        output = await node.node.call(method, messages, run.context)
+    output = await _record(node, method, node.node.call(method, messages, run.context), run)
     run.path[node.name] = node.node.image[0]
     return output
 
 
-@contextlib.asynccontextmanager
-async def _record(node: GraphNode, method: Method, run: Run) -> AsyncIterator[None]:
-    """Record what became of a call to a node, and its time."""
+async def _record(node: GraphNode, method: Method, call: Awaitable[_Output], run: Run) -> _Output:
+    """Await a call to a node, and record what became of it and its time."""
     start, code = time.perf_counter(), Code.INTERNAL
     try:
-        yield
+        output = await call
         code = Code.OK
+        return output
     except ServingError as error:
         code = error.code
         raise

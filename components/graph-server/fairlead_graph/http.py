@@ -18,8 +18,6 @@ _SELDON = {
     for path, protocol in (("predictions", "seldon"), ("feedback", "seldon-feedback"))
 }
 """The protocol of each of Seldon's paths."""
-
-
 _HEADER_BYTES = "Inference-Header-Content-Length"
 
 

@@ -1,27 +1,25 @@
 """The model process of the graph server: `python -m fairlead_graph.model_process FD`, started by the HTTP process."""
 
-import asyncio
 import sys
 from typing import Any
 
 import orjson
 import uvloop
+from fairlead_contracts.errors import ContractError
 from fairlead_contracts.graph import FILE, GraphDocument
+from fairlead_contracts.inference import AnswerError
 from fairlead_serving.child import LoadFailed, Reply, Report, run_child
-from fairlead_serving.compression import MIN_BYTES, choose, compress
-from fairlead_serving.errors import Code, ServingError
+from fairlead_serving.errors import Code, ServingError, Unprocessable
 
-from .errors import InvalidGraph, NodeFailed
+from .compressed import Unpacker, pack
+from .errors import InvalidGraph, NodeFailed, RequestRejected
+from .execute import Run
 from .logs import configure_logs
 from .models import ModelFile
 from .protocols.codecs import PROTOCOLS
 from .protocols.v2 import describe_model
 from .service import Service, start_run
 from .settings import NodeSettings
-from .unpacking import Unpacker
-
-_INLINE_BYTES = 1 << 14
-"""What is shorter is compressed in the event loop: a change of threads takes longer."""
 
 
 class GraphModel:
@@ -61,26 +59,27 @@ class GraphModel:
         """Answer a request in the words of its protocol."""
         run = start_run(head["seconds"], head.get("puid", ""))
         try:
-            async with self._unpacker.open(body, head.get("content_encoding", ""), run.context.deadline) as unpacked:
-                reply, content = await PROTOCOLS[head["protocol"]](self._service, head, unpacked, run)
-            content, reply["content_encoding"] = await _pack(content, head.get("accept_encoding", ""))
+            reply, content = await self._answer(head, body, run)
         except ServingError as error:
             reply, content = {"code": error.code, "reason": error.reason, "error": str(error)}, b""
         return {"code": Code.OK, **reply, "calls": run.calls}, content
 
+    async def _answer(self, head: dict[str, Any], body: bytes, run: Run) -> Reply:
+        """Answer a request; raise ServingError."""
+        answer = PROTOCOLS[head["protocol"]]
+        try:
+            async with self._unpacker.open(body, head.get("content_encoding", ""), run.context.deadline) as unpacked:
+                reply, content = await answer(self._service, head, unpacked, run)
+        except AnswerError as error:
+            raise Unprocessable(str(error)) from None
+        except ContractError as error:
+            raise RequestRejected.from_contract(error) from None
+        content, encoding = await pack(content, head.get("accept_encoding", ""))
+        return {**reply, "content_encoding": encoding}, content
+
     async def close(self) -> None:
         """Close the graph's connections and threads."""
         await self._service.close()
-
-
-async def _pack(content: bytes, accepted: str) -> tuple[bytes, str]:
-    """Return a response's body, compressed where the client accepts that and it pays, and its encoding."""
-    encoding = choose(accepted) if accepted and len(content) >= MIN_BYTES else ""
-    if not encoding:
-        return content, ""
-    if len(content) < _INLINE_BYTES:
-        return compress(content, encoding), encoding
-    return await asyncio.to_thread(compress, content, encoding), encoding
 
 
 if __name__ == "__main__":

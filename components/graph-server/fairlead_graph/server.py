@@ -70,7 +70,7 @@ async def _run_models(
             }
             body = spec.to_text().encode()
             plane.process = ModelProcess(
-                _COMMAND, config, body, settings.limits, metrics.observe_restart, plane.observe_warm_up
+                _COMMAND, config, body, settings.limits, metrics.observe_restart, plane.observe_reply
             )
             await plane.process.run()
     except CannotServe as error:

@@ -28,6 +28,11 @@ def dump_json(document: Any, max_bytes: int) -> bytes:
         content = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError as error:
         raise Unprocessable(f"the response cannot be encoded as JSON: {error}") from None
-    if len(content) > max_bytes:
-        raise Unprocessable(f"the response has {len(content)} bytes, expected at most {max_bytes}")
+    check_length(len(content), max_bytes)
     return content
+
+
+def check_length(count: int, max_bytes: int) -> None:
+    """Raise Unprocessable if a response is longer than `max_bytes`."""
+    if count > max_bytes:
+        raise Unprocessable(f"the response has {count} bytes, expected at most {max_bytes}")

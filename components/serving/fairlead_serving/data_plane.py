@@ -8,7 +8,7 @@ import logging
 import time
 from typing import Any, Protocol
 
-from .errors import Code, Crashed, Failed, NotReady, Overloaded, ServingError, UnknownModel
+from .errors import Code, Crashed, Failed, NotReady, Overloaded, ServingError, check_served
 from .supervisor import ModelProcess, Reply
 
 _log = logging.getLogger(__name__)
@@ -48,14 +48,14 @@ class DataPlane:
 
     def describe(self) -> bytes:
         """Return the model's metadata, in V2's JSON; raise NotReady."""
-        return self._facts()[1]
+        if self.process is None or self.process.facts is None:
+            raise NotReady("not ready: the models are loading")
+        return self.process.facts[1]
 
     def check_model(self, model: str, version: str = "") -> None:
         """Raise UnknownModel unless this model, and this version if one is named, is served."""
-        if model != self.model:
-            raise UnknownModel(f"model: got {model[:100]!r}, expected {self.model!r}")
-        if version and version != self.version:
-            raise UnknownModel(f"version: got {version[:100]!r}, expected {self.version!r}")
+        check_served("model", model, self.model)
+        check_served("version", version or self.version, self.version)
 
     async def infer(self, protocol: str, head: dict[str, Any], body: bytes, seconds: float | None = None) -> Reply:
         """Answer a request in the words of a protocol that the model process knows; raise ServingError.
@@ -71,9 +71,10 @@ class DataPlane:
         self._observe(protocol, Code.OK, start)
         return reply
 
-    def observe_warm_up(self, head: dict[str, Any]) -> None:
-        """Record what the model process says about its warm-up."""
-        self._observe_reply(head)
+    def observe_reply(self, head: dict[str, Any]) -> None:
+        """Record what the model process says about a request, or its warm-up."""
+        if self._observer is not None and self.process is not None and self.process.facts is not None:
+            self._observer.observe_reply(self.process.facts[0], head)
 
     def drain(self) -> None:
         """Become unready."""
@@ -92,7 +93,7 @@ class DataPlane:
             reply, content = await self._call(head, body, seconds)
         finally:
             self._count(-1)
-        self._observe_reply(reply)
+        self.observe_reply(reply)
         if (code := Code(reply["code"])) is not Code.OK:
             raise Failed(code, reply["reason"], reply["error"])
         return reply, content
@@ -114,12 +115,3 @@ class DataPlane:
         self._in_flight += change
         if self._observer is not None:
             self._observer.observe_in_flight(self._in_flight)
-
-    def _observe_reply(self, head: dict[str, Any]) -> None:
-        if self._observer is not None and self.process is not None and self.process.facts is not None:
-            self._observer.observe_reply(self.process.facts[0], head)
-
-    def _facts(self) -> Reply:
-        if self.process is None or self.process.facts is None:
-            raise NotReady("not ready: the models are loading")
-        return self.process.facts

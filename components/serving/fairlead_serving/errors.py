@@ -44,6 +44,12 @@ class UnknownModel(ServingError):
     reason = "MODEL_NOT_FOUND"
 
 
+def check_served(at: str, got: str, expected: str) -> None:
+    """Raise UnknownModel unless a request names what is served."""
+    if got != expected:
+        raise UnknownModel(f"{at}: got {got[:100]!r}, expected {expected!r}")
+
+
 class BadRequest(ServingError):
     """The client's request is invalid."""
 

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from fairlead_graph.unpacking import Unpacker
+from fairlead_graph.compressed import Unpacker
 from fairlead_serving.errors import BadRequest, TooLate
 
 LIMIT = 1 << 20

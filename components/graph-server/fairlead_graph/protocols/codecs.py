@@ -12,7 +12,8 @@ from . import grpc_v2, seldon, v2
 Codec = Callable[[Service, Mapping[str, Any], bytes, Run], Awaitable[Reply]]
 """Answers a request: the service, what the protocol says outside of the body, the body, and the run.
 
-It returns what the protocol has to say outside of the response's body, and the body; it raises ServingError.
+It returns what the protocol has to say outside of the response's body, and the body. It raises ServingError, or
+ContractError for what the caller says in a request's words.
 """
 
 PROTOCOLS: Mapping[str, Codec] = {

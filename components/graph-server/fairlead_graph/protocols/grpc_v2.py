@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 from fairlead_contracts.binary import read_tensor, write_tensor
 from fairlead_contracts.errors import ContractError, Words
-from fairlead_contracts.inference import AnswerError, check_count, check_size, choose_outputs
+from fairlead_contracts.inference import check_count, check_size, choose_outputs, parse_outputs
 from fairlead_contracts.json_arrays import parse_array
 from fairlead_contracts.request_tensors import MAX_NAME, RequestTensors
 from fairlead_contracts.tensors import Array, TensorSpec, datatype_of
+from fairlead_serving.bodies import check_length
 from fairlead_serving.child import Reply
-from fairlead_serving.errors import UnknownModel, Unprocessable
+from fairlead_serving.errors import check_served
 from google.protobuf.message import DecodeError
 
 from ..errors import RequestRejected
@@ -38,30 +39,23 @@ _CONTENTS = {
 
 
 async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run) -> Reply:  # noqa: ARG001
-    """Answer a ModelInfer request; raise ServingError."""
+    """Answer a ModelInfer request; raise ServingError or ContractError."""
     graph, limit = service.graph, service.settings.max_response_bytes
     try:
         request = ModelInferRequest.FromString(body)
     except DecodeError:
         raise RequestRejected("message", body[:20], "a ModelInferRequest") from None
-    if request.model_name != service.spec.deployment:
-        raise UnknownModel(f"model_name: got {request.model_name[:100]!r}, expected {service.spec.deployment!r}")
-    if request.model_version not in ("", service.version):
-        raise UnknownModel(f"model_version: got {request.model_version[:100]!r}, expected {service.version!r}")
-    try:
-        if len(request.id) > MAX_NAME:
-            raise ContractError("id", request.id, f"at most {MAX_NAME} characters")
-        tensors = _read_inputs(request, graph.inputs)
-        output = await service.infer(Message(tensors), run)
-        chosen = choose_outputs(output.tensors, [item.name for item in request.outputs])
-        response = ModelInferResponse(model_name=request.model_name, model_version=service.version, id=request.id)
-        _write_outputs(response, chosen, bool(request.raw_input_contents), limit)
-    except AnswerError as error:
-        raise Unprocessable(str(error)) from None
-    except ContractError as error:
-        raise RequestRejected.from_contract(error) from None
-    if (size := response.ByteSize()) > limit:
-        raise Unprocessable(f"the response has {size} bytes, expected at most {limit}")
+    check_served("model_name", request.model_name, service.spec.deployment)
+    check_served("model_version", request.model_version or service.version, service.version)
+    if len(request.id) > MAX_NAME:
+        raise ContractError("id", request.id, f"at most {MAX_NAME} characters")
+    names, _ = parse_outputs([item.name for item in request.outputs], None)
+    tensors = _read_inputs(request, graph.inputs)
+    output = await service.infer(Message(tensors), run)
+    chosen = choose_outputs(output.tensors, names)
+    response = ModelInferResponse(model_name=request.model_name, model_version=service.version, id=request.id)
+    _write_outputs(response, chosen, bool(request.raw_input_contents), limit)
+    check_length(response.ByteSize(), limit)
     return {}, response.SerializeToString()
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead_contracts.errors import ContractError, Words
-from fairlead_contracts.inference import AnswerError, check_answer
+from fairlead_contracts.errors import Words
+from fairlead_contracts.inference import check_answer
 from fairlead_serving.bodies import dump_json, parse_json
 from fairlead_serving.child import Reply
-from fairlead_serving.errors import Code, Unprocessable
+from fairlead_serving.errors import Code
 
 from ..errors import NodeFailed, RequestRejected
 from ..execute import Run
@@ -18,23 +18,18 @@ from ..tensors import Message
 
 
 async def predict(service: Service, head: Mapping[str, Any], body: bytes, run: Run) -> Reply:  # noqa: ARG001
-    """Answer a prediction request; raise ServingError."""
+    """Answer a prediction request; raise ServingError or ContractError."""
     inputs, limit = service.graph.inputs, service.settings.max_response_bytes
     document = parse_json(body)
     if inputs is not None and len(inputs) != 1:
         names = ", ".join(spec.name for spec in inputs)
         raise RequestRejected("data", Words("one tensor"), f"the inputs {names}: use /v2/models for such a graph")
-    try:
-        message, form = parse_message(document)
-        meta = parse_meta(document)
-        if puid := meta.get("puid"):
-            run.context = Context(puid, run.context.deadline)
-        output = await service.infer(message, run)
-        check_answer(output.tensors, limit)
-    except AnswerError as error:
-        raise Unprocessable(str(error)) from None
-    except ContractError as error:
-        raise RequestRejected.from_contract(error) from None
+    message, form = parse_message(document)
+    meta = parse_meta(document)
+    if puid := meta.get("puid"):
+        run.context = Context(puid, run.context.deadline)
+    output = await service.infer(message, run)
+    check_answer(output.tensors, limit)
     response = {
         "data": build_data(_only_tensor(service, output), output.columns, form),
         "meta": {
@@ -48,12 +43,8 @@ async def predict(service: Service, head: Mapping[str, Any], body: bytes, run: R
 
 
 async def send_feedback(service: Service, head: Mapping[str, Any], body: bytes, run: Run) -> Reply:  # noqa: ARG001
-    """Pass feedback on; raise ServingError."""
-    try:
-        feedback = parse_feedback(parse_json(body))
-    except ContractError as error:
-        raise RequestRejected.from_contract(error) from None
-    await service.send_feedback(feedback, run)
+    """Pass feedback on; raise ServingError or ContractError."""
+    await service.send_feedback(parse_feedback(parse_json(body)), run)
     return {}, dump_json({"meta": {"puid": run.context.puid}}, service.settings.max_response_bytes)
 
 

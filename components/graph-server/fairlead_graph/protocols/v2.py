@@ -4,13 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlead_contracts.binary import split_body
-from fairlead_contracts.errors import ContractError
-from fairlead_contracts.inference import AnswerError, build_response, parse_request
-from fairlead_serving.bodies import dump_json, parse_json
+from fairlead_contracts.inference import build_response, parse_request
+from fairlead_serving.bodies import check_length, dump_json, parse_json
 from fairlead_serving.child import Reply
-from fairlead_serving.errors import Unprocessable
 
-from ..errors import RequestRejected
 from ..execute import Run
 from ..graph import Graph
 from ..service import Service
@@ -18,24 +15,18 @@ from ..tensors import Message
 
 
 async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run) -> Reply:
-    """Answer an inference request; raise ServingError."""
+    """Answer an inference request; raise ServingError or ContractError."""
     graph, limit = service.graph, service.settings.max_response_bytes
     outputs = None if graph.outputs is None else [spec.name for spec in graph.outputs]
-    try:
-        header, binary = split_body(body, head.get("header_bytes"))
-        request = parse_request(parse_json(header), graph.inputs, outputs, binary)
-        output = await service.infer(Message(request.tensors), run)
-        response = build_response(service.spec.deployment, output.tensors, request, limit)
-    except AnswerError as error:
-        raise Unprocessable(str(error)) from None
-    except ContractError as error:
-        raise RequestRejected.from_contract(error) from None
+    header, binary = split_body(body, head.get("header_bytes"))
+    request = parse_request(parse_json(header), graph.inputs, outputs, binary)
+    output = await service.infer(Message(request.tensors), run)
+    response = build_response(service.spec.deployment, output.tensors, request, limit)
     content = dump_json(response.document, limit)
     if not response.binary:
         return {}, content
     answer = b"".join((content, *response.binary))
-    if len(answer) > limit:
-        raise Unprocessable(f"the response has {len(answer)} bytes, expected at most {limit}")
+    check_length(len(answer), limit)
     return {"header_bytes": len(content)}, answer
 
 

@@ -1,14 +1,16 @@
-"""Compressed bodies in the model process: what they are after decompression is bounded over all requests."""
+"""Compressed bodies in the model process: what requests are after decompression is bounded over all of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Concatenate, ParamSpec
 
-from fairlead_serving.compression import decompress
+from fairlead_serving.compression import MIN_BYTES, choose, compress, decompress
 from fairlead_serving.errors import TooLate
 
+_P = ParamSpec("_P")
 _INLINE_BYTES = 1 << 14
-"""What is shorter is unpacked in the event loop: a change of threads takes longer."""
+"""What is shorter is converted in the event loop: a change of threads takes longer."""
 
 
 class Unpacker:
@@ -33,10 +35,7 @@ class Unpacker:
         reserved = self._max_bytes
         await self._reserve(reserved, deadline)
         try:
-            if len(body) < _INLINE_BYTES:
-                content = decompress(body, encoding, self._max_bytes)
-            else:
-                content = await asyncio.to_thread(decompress, body, encoding, self._max_bytes)
+            content = await _convert(decompress, body, encoding, self._max_bytes)
             await self._release(reserved - len(content))
             reserved = len(content)
             yield content
@@ -55,3 +54,17 @@ class Unpacker:
         async with self._freed:
             self._free += count
             self._freed.notify_all()
+
+
+async def pack(content: bytes, accepted: str) -> tuple[bytes, str]:
+    """Return a response's body, compressed where the client accepts that and it pays, and its encoding."""
+    encoding = choose(accepted) if accepted and len(content) >= MIN_BYTES else ""
+    return (await _convert(compress, content, encoding), encoding) if encoding else (content, "")
+
+
+async def _convert(
+    convert: Callable[Concatenate[bytes, _P], bytes], content: bytes, *args: _P.args, **kwargs: _P.kwargs
+) -> bytes:
+    if len(content) < _INLINE_BYTES:
+        return convert(content, *args, **kwargs)
+    return await asyncio.to_thread(convert, content, *args, **kwargs)
