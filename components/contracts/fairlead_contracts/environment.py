@@ -1,13 +1,13 @@
 """The environment variables of a training job's pods, of its processes, and of a graph server's container."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError
 
 from .base import DIGEST, PRINTABLE, URI, Contract, explain
 from .errors import ContractError, Words
+from .variables import parse_host_port, parse_integer, parse_quantity, parse_seconds
 
 LAUNCHER_PORT = 7070
 """The port where the launcher listens for agents and the operator."""
@@ -16,46 +16,7 @@ MAX_SECONDS = 86399
 """The longest time that a variable can set."""
 _MAX_NAME, _MAX_PATH = 253, 4096
 
-
-def _integer(least: int, most: int) -> Callable[[object], object]:
-    def parse(value: object) -> object:
-        number = int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else value
-        if type(number) is not int or not least <= number <= most:
-            raise ValueError(f"an integer of at least {least} and at most {most}")
-        return number
-
-    return parse
-
-
-def _seconds(value: object) -> object:
-    try:
-        number = float(value) if isinstance(value, str | int) else value
-    except ValueError:
-        number = None
-    if not isinstance(number, float) or not 0 < number < 86400:
-        raise ValueError("a number of seconds above 0 and below one day")
-    return number
-
-
-_UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
-
-
-def _quantity(value: object) -> object:
-    match = re.fullmatch("([0-9]{1,15})(|Ki|Mi|Gi|Ti)", value) if isinstance(value, str) else None
-    number = int(match[1]) * _UNITS[match[2]] if match else value
-    if type(number) is not int or not 0 < number < 1 << 60:
-        raise ValueError("a number of bytes, such as 50Gi")
-    return number
-
-
-def _host_port(value: object) -> object:
-    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
-    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:
-        raise ValueError("host:port")
-    return value
-
-
-Seconds = Annotated[float, BeforeValidator(_seconds)]
+Seconds = Annotated[float, BeforeValidator(parse_seconds)]
 
 
 class Environment(Contract):
@@ -86,29 +47,29 @@ class JobEnvironment(Environment):
 
     job: str = Field(alias="FAIRLEAD_JOB", max_length=_MAX_NAME)
     """The job's name."""
-    attempt: Annotated[int, BeforeValidator(_integer(0, 1_000_000))] = Field(alias="FAIRLEAD_ATTEMPT")
+    attempt: Annotated[int, BeforeValidator(parse_integer(0, 1_000_000))] = Field(alias="FAIRLEAD_ATTEMPT")
     """0, 1, … up to the sum of `backoffLimit` and `disruptionLimit`."""
     key_file: str = Field(alias="FAIRLEAD_KEY_FILE", max_length=_MAX_PATH)
     """Path of the job's key file."""
     termination_log: str = Field(alias="FAIRLEAD_TERMINATION_LOG", max_length=_MAX_PATH)
     """Path of the termination report."""
-    termination_bytes: Annotated[int, BeforeValidator(_integer(256, 4096))] = Field(
+    termination_bytes: Annotated[int, BeforeValidator(parse_integer(256, 4096))] = Field(
         4096, alias="FAIRLEAD_TERMINATION_BYTES"
     )
     """Maximum size of the report in bytes; less than the default if the pod has many containers."""
-    workers: Annotated[int, BeforeValidator(_integer(1, MAX_WORKERS))] = Field(alias="FAIRLEAD_WORKERS")
+    workers: Annotated[int, BeforeValidator(parse_integer(1, MAX_WORKERS))] = Field(alias="FAIRLEAD_WORKERS")
     """Number of workers."""
-    min_workers: Annotated[int, BeforeValidator(_integer(1, MAX_WORKERS))] | None = Field(
+    min_workers: Annotated[int, BeforeValidator(parse_integer(1, MAX_WORKERS))] | None = Field(
         None, alias="FAIRLEAD_MIN_WORKERS"
     )
     """The least number of workers of an elastic job; absent for a fixed size."""
-    max_workers: Annotated[int, BeforeValidator(_integer(1, MAX_WORKERS))] | None = Field(
+    max_workers: Annotated[int, BeforeValidator(parse_integer(1, MAX_WORKERS))] | None = Field(
         None, alias="FAIRLEAD_MAX_WORKERS"
     )
     """The largest number of workers of an elastic job, and one more than their highest index."""
     host_cooldown_seconds: Seconds | None = Field(None, alias="FAIRLEAD_HOST_COOLDOWN_SECONDS")
     """How long an elastic job does without a worker that has failed; absent for no such time."""
-    slots: Annotated[int, BeforeValidator(_integer(1, MAX_SLOTS))] = Field(alias="FAIRLEAD_SLOTS")
+    slots: Annotated[int, BeforeValidator(parse_integer(1, MAX_SLOTS))] = Field(alias="FAIRLEAD_SLOTS")
     """Processes per worker."""
     backend: str = Field(alias="FAIRLEAD_BACKEND", max_length=63)
     """A backend of the trainer, such as `horovod`."""
@@ -121,13 +82,13 @@ class CheckpointEnvironment(Environment):
 
     uri: str | None = Field(None, alias="FAIRLEAD_CHECKPOINT_URI", max_length=2048, pattern=URI)
     """URI below which this job's checkpoints are published; none are if it is absent."""
-    every_steps: Annotated[int, BeforeValidator(_integer(1, 999_999_999))] | None = Field(
+    every_steps: Annotated[int, BeforeValidator(parse_integer(1, 999_999_999))] | None = Field(
         None, alias="FAIRLEAD_CHECKPOINT_STEPS"
     )
     """Save after this number of steps, and each multiple of it."""
     every_seconds: Seconds | None = Field(None, alias="FAIRLEAD_CHECKPOINT_SECONDS")
     """Save when about this time has passed since the last checkpoint."""
-    keep: Annotated[int, BeforeValidator(_integer(1, 1000))] = Field(3, alias="FAIRLEAD_CHECKPOINT_KEEP")
+    keep: Annotated[int, BeforeValidator(parse_integer(1, 1000))] = Field(3, alias="FAIRLEAD_CHECKPOINT_KEEP")
     """How many checkpoints of this job are kept."""
     restore_from: str | None = Field(None, alias="FAIRLEAD_CHECKPOINT_RESTORE", max_length=2048, pattern=URI)
     """URI of a checkpoint, or of a folder of them, with which a job that has none of its own begins."""
@@ -136,9 +97,9 @@ class CheckpointEnvironment(Environment):
 class WorkerEnvironment(Environment):
     """The variables that the operator sets for a worker in addition to the job's."""
 
-    worker: Annotated[int, BeforeValidator(_integer(0, MAX_WORKERS - 1))] = Field(alias="FAIRLEAD_WORKER_INDEX")
+    worker: Annotated[int, BeforeValidator(parse_integer(0, MAX_WORKERS - 1))] = Field(alias="FAIRLEAD_WORKER_INDEX")
     """0 … workers-1."""
-    launcher: Annotated[str, BeforeValidator(_host_port)] = Field(alias="FAIRLEAD_LAUNCHER", max_length=512)
+    launcher: Annotated[str, BeforeValidator(parse_host_port)] = Field(alias="FAIRLEAD_LAUNCHER", max_length=512)
     """Where the launcher listens, as host:port."""
     dataset_uri: str | None = Field(None, alias="FAIRLEAD_DATASET_URI", max_length=2048, pattern=URI)
     """URI of the dataset, which the agent fetches and verifies before the command starts."""
@@ -182,7 +143,7 @@ class CacheEnvironment(Environment):
 
     dataset_cache: str | None = Field(None, alias="FAIRLEAD_DATASET_CACHE", max_length=_MAX_PATH)
     """Path of a folder on that volume; absent: each worker fetches the dataset for itself."""
-    dataset_cache_bytes: Annotated[int, BeforeValidator(_quantity)] | None = Field(
+    dataset_cache_bytes: Annotated[int, BeforeValidator(parse_quantity)] | None = Field(
         None, alias="FAIRLEAD_DATASET_CACHE_BYTES"
     )
     """The most that the datasets there may use together, such as 50Gi; the least recently used ones are evicted."""
@@ -247,11 +208,11 @@ class GraphServerEnvironment(Environment):
 
     termination_log: str | None = Field(None, alias="FAIRLEAD_TERMINATION_LOG", max_length=_MAX_PATH)
     """Path of the termination report."""
-    termination_bytes: Annotated[int, BeforeValidator(_integer(256, 4096))] = Field(
+    termination_bytes: Annotated[int, BeforeValidator(parse_integer(256, 4096))] = Field(
         4096, alias="FAIRLEAD_TERMINATION_BYTES"
     )
     """Maximum size of the report in bytes; less than the default if the pod has many containers."""
     bind_address: str = Field("0.0.0.0", alias="FAIRLEAD_BIND_ADDRESS", max_length=64)
     """The address that the server binds."""
-    grpc_port: Annotated[int | None, BeforeValidator(_integer(1, 65535))] = Field(None, alias="FAIRLEAD_GRPC_PORT")
+    grpc_port: Annotated[int | None, BeforeValidator(parse_integer(1, 65535))] = Field(None, alias="FAIRLEAD_GRPC_PORT")
     """The port of the Open Inference Protocol over gRPC; no gRPC without it."""

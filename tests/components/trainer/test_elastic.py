@@ -65,7 +65,7 @@ class Life:
             self.do(Tick())
 
     def stop(self, *workers: int, text: str | None = None, code: int = 1, epoch: int | None = None) -> None:
-        """Let agents say that they have stopped their processes, or that they failed with these last words."""
+        """Let agents say that they have stopped their processes, or that they failed and said this at last."""
         assert self.state.membership is not None
         epoch = self.state.membership.epoch if epoch is None else epoch
         for worker in workers:
