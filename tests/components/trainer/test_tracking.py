@@ -65,8 +65,10 @@ class Server:
         runs: list[Any] = self.call("runs/search", {"experiment_ids": [found]}).get("runs", [])
         return runs
 
-    def history(self, run: str, metric: str) -> dict[int, float]:
-        """Return a metric by step."""
+    def history(self, run: str | None, metric: str) -> dict[int, float]:
+        """Return a metric by step; nothing if there is no run yet."""
+        if run is None:
+            return {}
         found = self.call(f"metrics/get-history?run_id={run}&metric_key={metric}").get("metrics", [])
         return {int(value["step"]): value["value"] for value in found}
 
@@ -169,7 +171,8 @@ def test_a_job_is_recorded_with_parameters_progress_and_the_model(
         "FAIRLEAD_MODEL_URI": model, "FAIRLEAD_MODEL_VERSION": "v1", "HOLD": str(tmp_path / "hold"),
     }  # fmt: skip
     job = new_job(environment=environment).start(*train())
-    job.until(lambda: bool((job.status().get("tracking") or {}).get("runId")), 120)
+    # the run can exist before the script has said anything
+    job.until(lambda: 1 in server.history((job.status().get("tracking") or {}).get("runId"), "loss"), 120)
     (tmp_path / "hold").touch()
     assert job.wait(90) == [0, 0, 0], job.logs()
     message = job.message("launcher")
@@ -215,6 +218,7 @@ def test_what_could_not_be_sent_during_an_outage_is_sent_later(new_job: NewJob, 
     def record() -> dict[str, str]:
         return job.status().get("tracking") or {}
 
+    job.until(lambda: (job.status().get("progress") or {}).get("step") == 1, 120)
     job.until(lambda: "does not answer" in record().get("problem", ""), 120)
     with relay(port, server.url):
         job.until(lambda: "runId" in record() and "problem" not in record(), 120)
