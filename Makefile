@@ -12,6 +12,7 @@ COMPONENTS := $(shell $(LIST) tested)
 ifneq ($(.SHELLSTATUS),0)
 $(error the components cannot be listed, see above; Python 3.11 or newer is required (set PYTHON))
 endif
+COMPONENT_TESTS := $(addprefix test-,$(COMPONENTS))
 # what `make test-pure` runs of the components without an environment of their own
 PURE := $(shell $(LIST) pure)
 # every distribution's folder, as a PYTHONPATH
@@ -37,8 +38,9 @@ setup: $(READY) ## Build and install everything that the tests and the demo need
 
 .PHONY: test
 test: setup ## Unit, golden, simulation, integration and local end-to-end tests
+	@# the longest first, so that none of them is left over when the others have ended
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going \
-	    test-integration test-local $(addprefix test-,$(COMPONENTS)) test-pure
+	    $(filter test-trainer,$(COMPONENT_TESTS)) test-local test-integration $(COMPONENT_TESTS) test-pure
 
 .PHONY: test-pure
 test-pure: # tests without a cluster, in the operator's environment
@@ -51,8 +53,8 @@ test-integration: # the operator against a real API server
 test-local: # pods on local clusters
 	$(VENV)/python -m pytest tests/local
 
-.PHONY: $(addprefix test-,$(COMPONENTS))
-$(addprefix test-,$(COMPONENTS)): test-%: # a component, in its own environment
+.PHONY: $(COMPONENT_TESTS)
+$(COMPONENT_TESTS): test-%: # a component, in its own environment
 	PATH="$(FAIRLEAD_HOME)/bin:$$PATH" "$(FAIRLEAD_HOME)/envs/$*/bin/python" -m pytest tests/components/$*
 
 .PHONY: fresh
