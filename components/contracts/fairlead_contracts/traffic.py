@@ -18,6 +18,10 @@ from .errors import Words
 FILE, PATH = "traffic.json", "/fairlead/v1/traffic"
 SIGNATURE = "Fairlead-Signature"
 """The header with the signature of a PUT."""
+FORWARDED = "Fairlead-Forwarded"
+"""The header, or metadata of gRPC, of a request that a server has forwarded or copied: it is not forwarded again."""
+ROUTED = "Fairlead-Route"
+"""The header, or metadata of gRPC, of an answer: the route that gave it, or the revision of the server itself."""
 MAX_ROUTES = 16
 _FIRST_BOUND, _GROWTH, _BOUNDS = 1e-4, 1.1, 150
 BOUNDS = tuple(_FIRST_BOUND * _GROWTH**index for index in range(_BOUNDS))
@@ -89,12 +93,12 @@ class TrafficDocument(Contract):
 
 
 class Counts(Contract):
-    """Requests in a window."""
+    """Predictions in a window; feedback is not counted."""
 
     requests: Count = 0
-    """All that ended, but for those that the client ended or got wrong (4xx)."""
+    """All that ended, but for those that the client ended or got wrong (4xx, except 422)."""
     errors: Count = 0
-    """Those of them that failed: an answer of 5xx, or none."""
+    """Those of them that failed: no answer, or one of 5xx, or of 422, which is an answer that cannot be sent."""
     latency: Annotated[tuple[Count, ...], Field(min_length=_BOUNDS + 1, max_length=_BOUNDS + 1, strict=False)] = (
         0,
     ) * (_BOUNDS + 1)
@@ -107,9 +111,9 @@ class Agreement(Contract):
     compared: Count = 0
     """Requests that both answered; a failure of the mirrored one alone counts here as different."""
     agreed: Count = 0
-    """Those of them with the same answer: the same classes or values."""
+    """Those of them with the same answer: the same classes (the largest of each row of floats) or the same values."""
     dropped: Count = 0
-    """Copies that were not sent, because too many were on their way."""
+    """Copies that were not sent, or not compared: too many were on their way, or the live answer was too large."""
     max_distance: float = Field(0, ge=0)
     """The largest absolute difference between two numbers of two answers."""
 
