@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from . import __version__
 from .protocols import open_inference_pb2 as pb
 from .settings import GrpcSettings
+from .traffic.grpc_side import GrpcTraffic
 
 _SERVICE = "inference.GRPCInferenceService"
 STATUS: dict[Code, grpc.StatusCode] = {
@@ -34,9 +35,11 @@ Context = Any  # grpc.aio.ServicerContext; grpc has no types
 class GrpcServer:
     """The gRPC server."""
 
-    def __init__(self, plane: DataPlane, limits: Limits, settings: GrpcSettings, host: str) -> None:
+    def __init__(
+        self, plane: DataPlane, limits: Limits, settings: GrpcSettings, host: str, traffic: GrpcTraffic | None = None
+    ) -> None:
         """Listen at the port; raise OSError if it is taken."""
-        self._grace = limits.grace_seconds
+        self._grace, self._traffic = limits.grace_seconds, traffic
         self._server = grpc.aio.server(
             options=[
                 ("grpc.so_reuseport", 0),
@@ -53,7 +56,7 @@ class GrpcServer:
             ],
             maximum_concurrent_rpcs=settings.max_calls,
         )
-        self._server.add_generic_rpc_handlers((build_handlers(plane, limits.body_timeout_seconds),))
+        self._server.add_generic_rpc_handlers((build_handlers(plane, limits.body_timeout_seconds, traffic),))
         address = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
         try:
             self._server.add_insecure_port(address)
@@ -65,17 +68,22 @@ class GrpcServer:
         await self._server.start()
         await stopping.wait()
         await self._server.stop(self._grace)
+        if self._traffic is not None:
+            await self._traffic.close()
 
 
-def build_handlers(plane: DataPlane, body_seconds: float) -> grpc.GenericRpcHandler:
+def build_handlers(plane: DataPlane, body_seconds: float, traffic: GrpcTraffic | None = None) -> grpc.GenericRpcHandler:
     """Return the methods of the service; inference passes bytes on, all others are answered here.
 
     A request has to be there within some seconds: gRPC itself waits for ever, and the call keeps its place.
     """
 
     async def infer(body: bytes, context: Context) -> bytes:
-        _, content = await plane.infer("grpc", {}, body, context.time_remaining())
-        return content
+        async def answer() -> bytes:
+            _, content = await plane.infer("grpc", {}, body, context.time_remaining())
+            return content
+
+        return await (answer() if traffic is None else traffic.answer(body, context, answer))
 
     methods = {"ModelInfer": infer, **{name: _decoded(kind, answer) for name, kind, answer in _methods(plane)}}
     handlers = {

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fairlead_contracts.traffic import PATH as TRAFFIC_PATH
+from fairlead_contracts.traffic import ROUTED
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.errors import Code, ServingError, UnknownModel
 from fairlead_serving.messages import HTTP_STATUS, JSON, RETRY_AFTER, Request, Response, json_response
@@ -10,6 +12,9 @@ from . import __version__
 from .errors import RequestRejected
 from .metrics import CONTENT_TYPE, Metrics
 from .protocols.failures import build_failure
+from .traffic.control import Control
+from .traffic.flight import RouteFailed
+from .traffic.http_side import HttpTraffic
 
 _SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": ["binary_tensor_data"]}
 _SELDON = {
@@ -24,13 +29,19 @@ _HEADER_BYTES = "Inference-Header-Content-Length"
 class App:
     """The HTTP application."""
 
-    def __init__(self, plane: DataPlane, metrics: Metrics) -> None:
+    def __init__(
+        self, plane: DataPlane, metrics: Metrics, traffic: HttpTraffic | None = None, control: Control | None = None
+    ) -> None:
+        """Serve a data plane; without `traffic` and `control`, it answers all requests itself."""
         self._plane, self._metrics = plane, metrics
+        self._traffic, self._control = traffic, control
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
         if request.method == "POST":
             return await self._post(request)
+        if self._control is not None and request.path == TRAFFIC_PATH:
+            return await self._control.answer(request)
         if request.method in ("GET", "HEAD"):
             return self._get(request.path)
         problem = {"error": f"method {request.method}: expected GET, HEAD or POST"}
@@ -43,6 +54,8 @@ class App:
     def give_up(self) -> None:
         """Fail the requests in flight."""
         self._plane.give_up()
+        if self._traffic is not None:
+            self._traffic.give_up()
 
     def _get(self, path: str) -> Response:
         try:
@@ -70,12 +83,20 @@ class App:
 
     async def _post(self, request: Request) -> Response:
         protocol = _SELDON.get(request.path, "v2")
+
+        async def infer(head: dict[str, Any]) -> Response:
+            return _build_response(*await self._plane.infer(protocol, head, request.body))
+
         try:
-            head, content = await self._plane.infer(protocol, self._read_head(request, protocol), request.body)
+            head = self._read_head(request, protocol)
+            if self._traffic is None:
+                return await infer(head)
+            return await self._traffic.answer(request, protocol, head, infer)
         except ServingError as error:
             headers = [RETRY_AFTER] if error.code is Code.UNAVAILABLE else []
+            if isinstance(error, RouteFailed):
+                headers.append((ROUTED, error.route))
             return Response(build_failure(protocol, error), HTTP_STATUS[error.code], headers=headers)
-        return _build_response(head, content)
 
     def _read_head(self, request: Request, protocol: str) -> dict[str, Any]:
         """Return what the path and the headers say; raise UnknownModel or RequestRejected."""

@@ -21,19 +21,20 @@ class Metrics:
     """Latencies of requests (server) and of calls to nodes (client)."""
 
     def __init__(self, spec: GraphDocument) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        self.registry = CollectorRegistry()
+        """What is rendered."""
+        ProcessCollector(registry=self.registry)
         self._names = (spec.deployment, spec.predictor, "")
         name, text = "seldon_api_executor_server_requests_seconds", "Latency of requests to the graph server"
-        self._server = Histogram(name, text, _SERVER, registry=self._registry, buckets=_BUCKETS)
-        self._server_summary = Summary(f"{name}_summary", text, _SERVER, registry=self._registry)
+        self._server = Histogram(name, text, _SERVER, registry=self.registry, buckets=_BUCKETS)
+        self._server_summary = Summary(f"{name}_summary", text, _SERVER, registry=self.registry)
         name, text = "seldon_api_executor_client_requests_seconds", "Latency of the graph server's calls to nodes"
-        self._client = Histogram(name, text, _CLIENT, registry=self._registry, buckets=_BUCKETS)
-        self._client_summary = Summary(f"{name}_summary", text, _CLIENT, registry=self._registry)
-        self._in_flight = Gauge("fairlead_graph_requests_in_flight", "Requests in flight", registry=self._registry)
+        self._client = Histogram(name, text, _CLIENT, registry=self.registry, buckets=_BUCKETS)
+        self._client_summary = Summary(f"{name}_summary", text, _CLIENT, registry=self.registry)
+        self._in_flight = Gauge("fairlead_graph_requests_in_flight", "Requests in flight", registry=self.registry)
         self._restarts = Counter(
             "fairlead_graph_model_process_restarts", "Replacements of a model process that died, by cause", ["cause"],
-            registry=self._registry,
+            registry=self.registry,
         )  # fmt: skip
         self._cache: dict[tuple[Any, ...], tuple[Any, Any]] = {}
 
@@ -60,7 +61,7 @@ class Metrics:
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        return generate_latest(self.registry)
 
     def _observe(self, histogram: Histogram, summary: Summary, labels: tuple[str, ...], seconds: float) -> None:
         key = (histogram, labels)

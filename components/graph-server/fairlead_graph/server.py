@@ -21,6 +21,7 @@ from .metrics import Metrics
 from .models import fetch_models
 from .settings import Settings
 from .spec import load_spec
+from .traffic.parts import TrafficParts, build_traffic
 
 _log = logging.getLogger(__name__)
 _COMMAND = (sys.executable, "-m", "fairlead_graph.model_process")
@@ -31,13 +32,15 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> None:
     spec = load_spec(graph_file)
     version = hashlib.sha256(spec.to_text().encode()).hexdigest()[:12]
     metrics = Metrics(spec)
-    plane = DataPlane(spec.deployment, version, settings.limits.max_in_flight, metrics)
-    server = Server(App(plane, metrics), settings.limits)
-    others = _build_others(plane, settings, server)
+    traffic = await build_traffic(settings, metrics)
+    plane = DataPlane(spec.deployment, version, settings.limits.max_in_flight, traffic.observer)
+    server = Server(App(plane, metrics, traffic.http, traffic.control), settings.limits)
+    others = _build_others(plane, settings, server, traffic)
     loading = asyncio.create_task(_run_models(spec, settings, plane, metrics, server))
     try:
         await asyncio.gather(server.serve(settings.nodes.bind_address, port), *others)
     finally:
+        await traffic.close()
         failure = loading.exception() if loading.done() and not loading.cancelled() else None
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
@@ -45,13 +48,15 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> None:
         raise failure
 
 
-def _build_others(plane: DataPlane, settings: Settings, server: Server) -> list[Coroutine[Any, Any, None]]:
+def _build_others(
+    plane: DataPlane, settings: Settings, server: Server, traffic: TrafficParts
+) -> list[Coroutine[Any, Any, None]]:
     """Return the servers of other protocols, which end with the HTTP server; raise OSError if a port is taken."""
     if settings.grpc.port is None:
         return []
     from .grpc_api import GrpcServer  # 25 MiB that a server without gRPC has no use for
 
-    grpc = GrpcServer(plane, settings.limits, settings.grpc, settings.nodes.bind_address)
+    grpc = GrpcServer(plane, settings.limits, settings.grpc, settings.nodes.bind_address, traffic.grpc)
     return [grpc.serve(server.stopping)]
 
 

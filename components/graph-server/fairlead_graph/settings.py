@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Self
 
 from fairlead_contracts.environment import GraphServerEnvironment
@@ -11,6 +12,8 @@ from fairlead_contracts.termination import LIMIT
 from fairlead_serving.limits import InvalidSetting, Limits, read_number
 
 from .errors import InvalidGraph
+
+_MAX_KEY_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,18 @@ class GrpcSettings:
 
 
 @dataclass(frozen=True)
+class TrafficSettings:
+    """The settings of a server whose traffic the operator splits."""
+
+    revision: str
+    """The revision that it serves."""
+    key: bytes = field(repr=False)
+    """The key that signs traffic documents."""
+    file: Path | None
+    """The document at start, if it exists."""
+
+
+@dataclass(frozen=True)
 class Settings:
     """All settings of a server."""
 
@@ -60,6 +75,8 @@ class Settings:
     """Path of the termination log, for the reason that a graph is invalid."""
     termination_bytes: int = LIMIT
     """Maximum size of the report in bytes."""
+    traffic: TrafficSettings | None = None
+    """None for a server that answers all requests itself."""
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -89,4 +106,20 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         raise InvalidGraph(error.name, f"got {error.got!r}, expected {error.expected}") from None
     except ContractError as error:
         raise InvalidGraph.from_contract(error) from None
-    return Settings(limits, nodes, grpc, contract.termination_log, contract.termination_bytes)
+    traffic = _read_traffic(contract)
+    return Settings(limits, nodes, grpc, contract.termination_log, contract.termination_bytes, traffic)
+
+
+def _read_traffic(contract: GraphServerEnvironment) -> TrafficSettings | None:
+    """Return the settings of traffic if there are a revision and a key; raise InvalidGraph if there is no key in it."""
+    if contract.revision is None or contract.key_file is None:
+        return None
+    name = contract.variable("key_file")
+    try:
+        with Path(contract.key_file).open("rb") as file:
+            key = file.read(_MAX_KEY_BYTES + 1)
+    except OSError as error:
+        raise InvalidGraph(name, f"{contract.key_file}: cannot be read: {error.strerror}") from None
+    if not 0 < len(key) <= _MAX_KEY_BYTES:
+        raise InvalidGraph(name, f"{contract.key_file}: got {len(key)} bytes, expected 1 to {_MAX_KEY_BYTES}")
+    return TrafficSettings(contract.revision, key, Path(contract.traffic_file) if contract.traffic_file else None)

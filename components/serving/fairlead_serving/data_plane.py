@@ -4,6 +4,7 @@ A protocol checks the request's path or method, passes the body on, and says the
 The model process decodes and encodes bodies.
 """
 
+import asyncio
 import logging
 import time
 from typing import Any, Protocol
@@ -13,6 +14,8 @@ from .supervisor import ModelProcess, Reply
 
 _log = logging.getLogger(__name__)
 _FETCHING = "the models are being fetched"
+_DEADLINE_ERROR_SECONDS = 0.01
+"""How much earlier than at its deadline a request may be ended."""
 
 
 class Observer(Protocol):
@@ -68,6 +71,10 @@ class DataPlane:
         except ServingError as error:
             self._observe(protocol, error.code, start)
             raise
+        except asyncio.CancelledError:
+            if has_passed(seconds, start):
+                self._observe(protocol, Code.TOO_LATE, start)
+            raise
         self._observe(protocol, Code.OK, start)
         return reply
 
@@ -115,3 +122,11 @@ class DataPlane:
         self._in_flight += change
         if self._observer is not None:
             self._observer.observe_in_flight(self._in_flight)
+
+
+def has_passed(seconds: float | None, start: float) -> bool:
+    """Return True if a request that began at `start` was ended because its client waited for no longer.
+
+    gRPC ends calls at their deadline as if the client had: but one says that the server is slow, the other nothing.
+    """
+    return seconds is not None and time.perf_counter() - start >= seconds - _DEADLINE_ERROR_SECONDS

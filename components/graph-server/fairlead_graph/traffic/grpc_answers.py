@@ -1,0 +1,45 @@
+"""Answers over gRPC as tensors, so that they can be compared."""
+
+from typing import Any
+
+from fairlead_contracts.binary import read_tensor
+from fairlead_contracts.errors import ContractError, Words
+from fairlead_contracts.json_arrays import parse_array
+from fairlead_contracts.tensors import Array
+from google.protobuf.message import DecodeError
+
+from ..protocols.open_inference_pb2 import ModelInferResponse
+from .answers import Answered, Body, check_type
+
+
+def read_grpc(body: Body, max_bytes: int) -> Answered:
+    """Read a ModelInferResponse; raise ContractError."""
+    if len(body.content) > max_bytes:
+        raise ContractError("message", Words(f"{len(body.content)} bytes"), f"at most {max_bytes}")
+    try:
+        response = ModelInferResponse.FromString(body.content)
+    except DecodeError:
+        raise ContractError("message", body.content[:20], "a ModelInferResponse") from None
+    raw, tensors = response.raw_output_contents, {}
+    if not response.outputs or (raw and len(raw) != len(response.outputs)):
+        raise ContractError("outputs", Words(f"{len(response.outputs)} and {len(raw)} as bytes"), "at least one")
+    for index, output in enumerate(response.outputs):
+        at = f"outputs[{index}]"
+        datatype, shape = check_type(output.datatype, list(output.shape), at)
+        if output.name in tensors:
+            raise ContractError(f"{at}.name", output.name, "unique names")
+        if raw:
+            tensors[output.name] = read_tensor(memoryview(raw[index]), shape, datatype, at)
+        else:
+            tensors[output.name] = _read_contents(output.contents, datatype, shape, at)
+    return Answered(tensors)
+
+
+def _read_contents(contents: Any, datatype: str, shape: list[int], at: str) -> Array:
+    fields = contents.ListFields()
+    if len(fields) > 1:
+        raise ContractError(f"{at}.contents", Words(f"{len(fields)} fields"), "one")
+    values = list(fields[0][1]) if fields else []
+    if datatype == "BYTES":
+        values = [value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in values]
+    return parse_array(values, shape, datatype, at, finite=False)

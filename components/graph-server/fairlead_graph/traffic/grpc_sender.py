@@ -1,0 +1,101 @@
+"""Requests to routes over gRPC."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from fairlead_contracts.traffic import FORWARDED, Route, TrafficDocument
+from fairlead_serving.errors import Code, Failed
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+METHOD = "/inference.GRPCInferenceService/ModelInfer"
+_CHANNELS = 4
+"""Connections to each route: a Service chooses a pod for each connection, not for each call."""
+_IDLE_MS = 60_000
+_CODES = {
+    grpc.StatusCode.INVALID_ARGUMENT: Code.INVALID,
+    grpc.StatusCode.NOT_FOUND: Code.NOT_FOUND,
+    grpc.StatusCode.FAILED_PRECONDITION: Code.UNPROCESSABLE,
+    grpc.StatusCode.INTERNAL: Code.INTERNAL,
+    grpc.StatusCode.UNAVAILABLE: Code.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Code.TOO_LATE,
+}
+"""What a graph server says; all else is no answer of one."""
+
+
+@dataclass(frozen=True)
+class GrpcAnswer:
+    """A route's answer."""
+
+    content: bytes
+    code: Code = Code.OK
+
+
+class GrpcSender:
+    """Sends calls over a few connections to each route."""
+
+    def __init__(self, max_message_bytes: int, grace_seconds: float) -> None:
+        """Answers are bounded as messages are: all of those that gRPC holds have to fit into memory."""
+        self._options = [
+            ("grpc.max_receive_message_length", max_message_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.client_idle_timeout_ms", _IDLE_MS),
+            # A route that is back is used again soon.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.min_reconnect_backoff_ms", 1000),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+        ]
+        self._grace_seconds = grace_seconds
+        self._channels: dict[str, list[Any]] = {}
+        self._methods: dict[str, Iterator[Any]] = {}
+        self._document: TrafficDocument | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def send(self, route: Route, body: bytes, metadata: Metadata, seconds: float | None) -> GrpcAnswer:
+        """Return the route's answer within some seconds; raise Failed with what it says."""
+        method = next(self._open(_address(route)))
+        try:
+            content = await method(body, timeout=seconds, metadata=[*metadata, (FORWARDED.lower(), "1")])
+        except grpc.aio.AioRpcError as error:
+            code = _CODES.get(error.code(), Code.BAD_NODE)
+            raise Failed(code, "ROUTE_FAILED", f"{error.details()}") from None
+        return GrpcAnswer(content)
+
+    def retain(self, document: TrafficDocument | None) -> None:
+        """Close the connections to routes that a new document has not; calls on their way may end."""
+        if document is self._document:
+            return
+        self._document = document
+        kept = {_address(route) for route in document.routes} if document else set()
+        for address in self._channels.keys() - kept:
+            del self._methods[address]
+            for channel in self._channels.pop(address):
+                task = asyncio.create_task(channel.close(self._grace_seconds))
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for task in self._closing:
+            task.cancel()
+        await asyncio.gather(*self._closing, return_exceptions=True)
+        for channels in self._channels.values():
+            for channel in channels:
+                await channel.close()
+
+    def _open(self, address: str) -> Iterator[Any]:
+        if address not in self._methods:
+            channels = [grpc.aio.insecure_channel(address, options=self._options) for _ in range(_CHANNELS)]
+            self._channels[address] = channels
+            self._methods[address] = itertools.cycle([channel.unary_unary(METHOD) for channel in channels])
+        return self._methods[address]
+
+
+def _address(route: Route) -> str:
+    return f"[{route.host}]:{route.grpc_port}" if ":" in route.host else f"{route.host}:{route.grpc_port}"

@@ -1,0 +1,139 @@
+"""Traffic over HTTP: which requests are split, and which revision gets feedback about an earlier answer."""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from fairlead_contracts.traffic import FORWARDED, ROUTED, Route, Sticky
+from fairlead_serving.compression import decompress
+from fairlead_serving.errors import BadRequest
+from fairlead_serving.limits import KIB
+from fairlead_serving.messages import Request, Response
+
+from .flight import Passage
+from .mirror import Copy
+from .split import Traffic
+
+if TYPE_CHECKING:
+    from .http_sender import HttpAnswer, HttpSender
+
+_FEEDBACK, _SELDON = "seldon-feedback", "seldon"
+_PUID, _FORWARDED = "Seldon-Puid", FORWARDED.lower().encode()
+_FEEDBACK_BYTES = 256 * KIB
+"""Feedback up to this size is searched for the answer's puid: nothing else happens while JSON is parsed."""
+_OWN_PUID = re.compile(r"[0-9a-f]{32}-(.+)")
+
+Head = dict[str, Any]
+Own = Callable[[Head], Awaitable[Response]]
+"""Answers a request with this head here."""
+
+
+class HttpTraffic:
+    """Splits requests over HTTP."""
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self._sender: HttpSender | None = None
+
+    async def answer(self, request: Request, protocol: str, head: Head, own: Own) -> Response:
+        """Answer a valid path's request here or by a route, and say which; raise ServingError."""
+        traffic = self._traffic
+        if not traffic.active or request.header(_FORWARDED) or "/versions/" in request.path:
+            return await own(head)
+        route = self._find_answerer(request) if protocol == _FEEDBACK else traffic.choose(self._client(request))
+        if protocol == _SELDON and not head["puid"]:
+            head["puid"] = f"{secrets.token_hex(16)}-{route.name if route else traffic.revision}"
+        if route is not None:
+            changes = {_PUID: head["puid"]} if "puid" in head else {}
+            send = self._build_send(request, changes, repeatable=protocol != _FEEDBACK)
+            answer = await traffic.forward(route, send, len(request.body), counted=protocol != _FEEDBACK)
+            return answer.response
+        response = await own(head)
+        if protocol != _FEEDBACK:
+            self._mirror(request, protocol, response)
+        return replace(response, headers=[*response.headers, (ROUTED, traffic.revision)])
+
+    def give_up(self) -> None:
+        """End what is on its way to routes: the server exits."""
+        self._traffic.give_up()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._sender is not None:
+            await self._sender.close()
+
+    def _client(self, request: Request) -> bytes:
+        """Return what the client is known by; nothing if it is not."""
+        sticky = self._traffic.sticky
+        return find_client(sticky, request.header) if sticky is not None else b""
+
+    def _find_answerer(self, request: Request) -> Route | None:
+        """Return the route whose answer feedback is about; None for this server, also if nothing says so."""
+        name = request.header(ROUTED.lower().encode()).decode("ascii", "replace") or _read_answerer(request)
+        if name:
+            return self._traffic.find(name)
+        client = self._client(request)
+        return self._traffic.choose(client) if client else None
+
+    def _mirror(self, request: Request, protocol: str, live: Response) -> None:
+        if not self._traffic.mirrors:
+            return
+        from .answers import Body  # loaded before there are mirrors, see loading.py
+        from .compare import READERS, compare, unpack
+
+        body, read = Body.from_response(live), READERS[protocol]
+        changes = {_PUID: dict(live.headers).get(_PUID, ""), "Accept-Encoding": ""}
+
+        async def prepare() -> None:
+            nonlocal body
+            body = await unpack(body)
+
+        async def judge(answer: "HttpAnswer") -> tuple[bool, float]:
+            return await compare(read, body, Body.from_response(answer.response))
+
+        send = self._build_send(request, changes, repeatable=False)
+        self._traffic.mirror(Copy(send, len(request.body), len(live.body), prepare, judge))
+
+    def _build_send(
+        self, request: Request, changes: dict[str, str], repeatable: bool
+    ) -> "Callable[[Route, Passage], Awaitable[HttpAnswer]]":
+        if self._sender is None:
+            from .http_sender import HttpSender  # loaded before there are routes, see loading.py
+
+            self._sender = HttpSender()
+        sender = self._sender
+
+        async def send(route: Route, passage: Passage) -> "HttpAnswer":
+            return await sender.send(route, passage, request, changes.items(), repeatable)
+
+        return send
+
+
+def find_client(sticky: Sticky, header: Callable[[bytes], bytes]) -> bytes:
+    """Return the value that keeps a client at a route; nothing if it has sent none."""
+    if sticky.header is not None:
+        return header(sticky.header.lower().encode())
+    assert sticky.cookie is not None
+    wanted = sticky.cookie.encode()
+    for part in header(b"cookie").split(b";"):
+        name, _, value = part.strip().partition(b"=")
+        if name == wanted:
+            return value
+    return b""
+
+
+def _read_answerer(request: Request) -> str:
+    """Return the name that a server has put into the puid of the answer that feedback is about; empty if none has."""
+    encoding = request.header(b"content-encoding").decode("ascii", "replace").strip().lower()
+    try:
+        body = decompress(request.body, encoding, _FEEDBACK_BYTES) if encoding else request.body
+        document = orjson.loads(body) if len(body) <= _FEEDBACK_BYTES else None
+    except (BadRequest, orjson.JSONDecodeError):
+        return ""  # whoever answers says what is wrong
+    for key in ("response", "meta", "puid"):
+        document = document.get(key) if isinstance(document, dict) else None
+    found = _OWN_PUID.fullmatch(document) if isinstance(document, str) else None
+    return found[1] if found else ""
