@@ -96,9 +96,9 @@ class Counts(Contract):
     """Predictions in a window; feedback is not counted."""
 
     requests: Count = 0
-    """All that ended, but for those that the client ended or got wrong (4xx, except 422)."""
+    """All that ended, but for those that the client ended or got wrong (400, and 404 of its own)."""
     errors: Count = 0
-    """Those of them that failed: no answer, or one of 5xx, or of 422, which is an answer that cannot be sent."""
+    """Those of them that failed: no answer, or any other status, also 422, which is an answer that cannot be sent."""
     latency: Annotated[tuple[Count, ...], Field(min_length=_BOUNDS + 1, max_length=_BOUNDS + 1, strict=False)] = (
         0,
     ) * (_BOUNDS + 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import grpc
@@ -79,11 +80,13 @@ def build_handlers(plane: DataPlane, body_seconds: float, traffic: GrpcTraffic |
     """
 
     async def infer(body: bytes, context: Context) -> bytes:
-        async def answer() -> bytes:
-            _, content = await plane.infer("grpc", {}, body, context.time_remaining())
-            return content
+        if traffic is not None and traffic.active:
+            return await traffic.answer(body, context, partial(answer, body, context))
+        return await answer(body, context)
 
-        return await (answer() if traffic is None else traffic.answer(body, context, answer))
+    async def answer(body: bytes, context: Context) -> bytes:
+        _, content = await plane.infer("grpc", {}, body, context.time_remaining())
+        return content
 
     methods = {"ModelInfer": infer, **{name: _decoded(kind, answer) for name, kind, answer in _methods(plane)}}
     handlers = {

@@ -1,5 +1,7 @@
 """HTTP: the paths of the Open Inference Protocol v2 and of Seldon, in front of the data plane."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from fairlead_contracts.traffic import PATH as TRAFFIC_PATH
@@ -83,20 +85,23 @@ class App:
 
     async def _post(self, request: Request) -> Response:
         protocol = _SELDON.get(request.path, "v2")
-
-        async def infer(head: dict[str, Any]) -> Response:
-            return _build_response(*await self._plane.infer(protocol, head, request.body))
-
         try:
             head = self._read_head(request, protocol)
-            if self._traffic is None:
-                return await infer(head)
-            return await self._traffic.answer(request, protocol, head, infer)
+            if self._traffic is not None and self._traffic.active:
+                return await self._traffic.answer(request, protocol, head, partial(self._infer, protocol, request.body))
+            return await self._infer(protocol, request.body, head)
         except ServingError as error:
             headers = [RETRY_AFTER] if error.code is Code.UNAVAILABLE else []
             if isinstance(error, RouteFailed):
                 headers.append((ROUTED, error.route))
             return Response(build_failure(protocol, error), HTTP_STATUS[error.code], headers=headers)
+
+    async def _infer(
+        self, protocol: str, body: bytes, head: dict[str, Any], more: Sequence[tuple[str, str]] = ()
+    ) -> Response:
+        """Answer a request here, with more headers; raise ServingError."""
+        head, content = await self._plane.infer(protocol, head, body)
+        return _build_response(head, content, more)
 
     def _read_head(self, request: Request, protocol: str) -> dict[str, Any]:
         """Return what the path and the headers say; raise UnknownModel or RequestRejected."""
@@ -128,9 +133,9 @@ class App:
         return action
 
 
-def _build_response(head: dict[str, Any], content: bytes) -> Response:
+def _build_response(head: dict[str, Any], content: bytes, more: Sequence[tuple[str, str]]) -> Response:
     """Build the response from what the model process says about its body."""
-    headers, content_type = [], JSON
+    headers, content_type = [*more], JSON
     if "puid" in head:
         headers.append(("Seldon-Puid", head["puid"]))
     if "header_bytes" in head:

@@ -55,6 +55,15 @@ def test_a_refused_connection_is_503(server: Any, split: Split, free_port_of: Ca
     assert (counts.requests, counts.errors) == (2, 2)
 
 
+@pytest.mark.parametrize("host", ["a..b", ":", "-", "x" * 253, "1.2.3.4.5", "::g", "none.invalid"])
+def test_a_host_that_is_none_is_503(server: Any, split: Split, host: str) -> None:
+    split.set(route(80, percent=100) | {"host": host})
+    status, error = fail(server)
+    assert status == 503
+    assert error.startswith("route candidate: no connection")
+    assert split.counts().errors == 1
+
+
 def test_a_hanging_route_is_504_and_costs_only_its_share(server: Any, split: Split, hanging: int) -> None:
     split.set(route(hanging, percent=100))
     with ThreadPoolExecutor(6) as pool:

@@ -188,6 +188,14 @@ def test_a_refused_connection_is_unavailable_and_soon_forgotten(
     assert servers[0].infer()[1] == "candidate"
 
 
+@pytest.mark.parametrize("host", ["a..b", ":", "-", "x" * 253, "::g"])
+def test_a_host_that_is_none_is_unavailable(servers: Any, split: Split, candidate: Any, host: str) -> None:
+    split.set(candidate(percent=100) | {"host": host})
+    code, _, name = servers[0].fail()
+    assert (code, name) == (grpc.StatusCode.UNAVAILABLE, "candidate")
+    assert split.counts().errors == 1
+
+
 def test_a_hanging_route_ends_at_the_deadline(servers: Any, split: Split, candidate: Any, hanging: int) -> None:
     split.set(candidate(percent=100) | {"grpcPort": hanging})
     code, _, _ = servers[0].fail()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fairlead_contracts.traffic import BOUNDS, Agreement, Counts, RouteFacts
 from fairlead_serving.errors import Code
 
+_OK = Code.OK
 CLIENTS_FAULT = frozenset((Code.INVALID, Code.NOT_FOUND))
 """What says nothing about the server."""
 
@@ -14,24 +15,23 @@ CLIENTS_FAULT = frozenset((Code.INVALID, Code.NOT_FOUND))
 class Counting:
     """Requests, errors and latencies."""
 
-    __slots__ = ("_errors", "_latency", "_requests")
+    __slots__ = ("_errors", "_latency")
 
     def __init__(self) -> None:
-        self._requests = self._errors = 0
+        self._errors = 0
         self._latency = [0] * (len(BOUNDS) + 1)
 
     def observe(self, code: Code, seconds: float) -> None:
         """Count a request that has ended, unless it was wrong."""
-        if code in CLIENTS_FAULT:
-            return
-        self._requests += 1
-        if code is not Code.OK:
+        if code is not _OK:
+            if code in CLIENTS_FAULT:
+                return
             self._errors += 1
         self._latency[bisect_left(BOUNDS, seconds)] += 1
 
     def to_contract(self) -> Counts:
         """Return the counts so far."""
-        return Counts(requests=self._requests, errors=self._errors, latency=tuple(self._latency))
+        return Counts(requests=sum(self._latency), errors=self._errors, latency=tuple(self._latency))
 
 
 @dataclass

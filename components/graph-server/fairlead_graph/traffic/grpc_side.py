@@ -23,11 +23,14 @@ class GrpcTraffic:
     def __init__(self, traffic: Traffic, sender: GrpcSender) -> None:
         self._traffic, self._sender = traffic, sender
 
+    @property
+    def active(self) -> bool:
+        """Return True if there are routes."""
+        return self._traffic.active
+
     async def answer(self, body: bytes, context: Context, own: Callable[[], Awaitable[bytes]]) -> bytes:
         """Answer a call here or by a route, and say which in the trailing metadata; raise ServingError."""
         traffic = self._traffic
-        if not traffic.active:
-            return await own()
         received = context.invocation_metadata()
         values = dict(received)
         if FORWARDED.lower() in values or names_version(body):

@@ -58,7 +58,8 @@ class HttpSender:
                 if not repeatable:
                     raise
                 return await self._post(route, passage, request, headers)
-        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError) as error:
+        except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, ValueError) as error:
+            # ValueError: no name of a host, such as a..b
             raise RouteFailed(route.name, f"no connection: {error}", Code.UNAVAILABLE) from None
         except aiohttp.ClientError as error:
             problem = f"no answer in HTTP: {type(error).__name__}"

@@ -2,8 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -27,8 +26,8 @@ _FEEDBACK_BYTES = 256 * KIB
 _OWN_PUID = re.compile(r"[0-9a-f]{32}-(.+)")
 
 Head = dict[str, Any]
-Own = Callable[[Head], Awaitable[Response]]
-"""Answers a request with this head here."""
+Own = Callable[[Head, Sequence[tuple[str, str]]], Awaitable[Response]]
+"""Answers a request with this head here, with more headers."""
 
 
 class HttpTraffic:
@@ -36,25 +35,32 @@ class HttpTraffic:
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
+        self._own_headers = ((ROUTED, traffic.revision),)
         self._sender: HttpSender | None = None
+
+    @property
+    def active(self) -> bool:
+        """Return True if there are routes."""
+        return self._traffic.active
 
     async def answer(self, request: Request, protocol: str, head: Head, own: Own) -> Response:
         """Answer a valid path's request here or by a route, and say which; raise ServingError."""
         traffic = self._traffic
-        if not traffic.active or request.header(_FORWARDED) or "/versions/" in request.path:
-            return await own(head)
-        route = self._find_answerer(request) if protocol == _FEEDBACK else traffic.choose(self._client(request))
+        if "/versions/" in request.path or is_forwarded(request):
+            return await own(head, ())
+        is_feedback = protocol == _FEEDBACK
+        route = self._find_answerer(request) if is_feedback else traffic.choose(self._client(request))
         if protocol == _SELDON and not head["puid"]:
             head["puid"] = f"{secrets.token_hex(16)}-{route.name if route else traffic.revision}"
-        if route is not None:
-            changes = {_PUID: head["puid"]} if "puid" in head else {}
-            send = self._build_send(request, changes, repeatable=protocol != _FEEDBACK)
-            answer = await traffic.forward(route, send, len(request.body), counted=protocol != _FEEDBACK)
-            return answer.response
-        response = await own(head)
-        if protocol != _FEEDBACK:
-            self._mirror(request, protocol, response)
-        return replace(response, headers=[*response.headers, (ROUTED, traffic.revision)])
+        if route is None:
+            response = await own(head, self._own_headers)
+            if traffic.mirrors and not is_feedback:
+                self._mirror(request, protocol, response)
+            return response
+        changes = {_PUID: head["puid"]} if "puid" in head else {}
+        send = self._build_send(request, changes, repeatable=not is_feedback)
+        answer = await traffic.forward(route, send, len(request.body), counted=not is_feedback)
+        return answer.response
 
     def give_up(self) -> None:
         """End what is on its way to routes: the server exits."""
@@ -79,8 +85,6 @@ class HttpTraffic:
         return self._traffic.choose(client) if client else None
 
     def _mirror(self, request: Request, protocol: str, live: Response) -> None:
-        if not self._traffic.mirrors:
-            return
         from .answers import Body  # loaded before there are mirrors, see loading.py
         from .compare import READERS, compare, unpack
 
@@ -110,6 +114,14 @@ class HttpTraffic:
             return await sender.send(route, passage, request, changes.items(), repeatable)
 
         return send
+
+
+def is_forwarded(request: Request) -> bool:
+    """Return True if another server has sent the request on."""
+    for name, _ in request.headers:  # noqa: SIM110 - a generator takes three times as long, for each request
+        if name == _FORWARDED:
+            return True
+    return False
 
 
 def find_client(sticky: Sticky, header: Callable[[bytes], bytes]) -> bytes:

@@ -48,7 +48,7 @@ class _Observer:
     def observe_request(self, protocol: str, code: Code, seconds: float) -> None:
         self._metrics.observe_request(protocol, code, seconds)
         if protocol != "seldon-feedback":
-            self._traffic.observe_own(code, seconds)
+            self._traffic.own.observe(code, seconds)
 
 
 async def build_traffic(settings: Settings, metrics: Metrics) -> TrafficParts:

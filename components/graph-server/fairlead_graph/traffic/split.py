@@ -32,9 +32,14 @@ class Traffic:
         self.revision = revision
         self.document: TrafficDocument | None = None
         """The document in force."""
+        self.active = self.mirrors = False
+        """Whether there are routes, and whether one gets copies; attributes, because each request reads them."""
+        self.sticky: Sticky | None = None
+        """What keeps a client at a route."""
+        self.own = Counting()
+        """The predictions that this server answered."""
         self._limits, self._metrics = limits, metrics
         self._server = secrets.token_hex(8)
-        self._own = Counting()
         self._targets: dict[str, Target] = {}
         self._table = Table(())
         self._rotation = Rotation(random.random())
@@ -42,21 +47,6 @@ class Traffic:
         self._mirror = Mirror(self._clock, metrics)
 
     # The document
-
-    @property
-    def active(self) -> bool:
-        """Return True if there are routes."""
-        return bool(self._targets)
-
-    @property
-    def mirrors(self) -> bool:
-        """Return True if a route gets copies."""
-        return bool(self._table.mirrors)
-
-    @property
-    def sticky(self) -> Sticky | None:
-        """Return what keeps a client at a route."""
-        return self.document.sticky if self.document else None
 
     @property
     def generation(self) -> int:
@@ -78,12 +68,13 @@ class Traffic:
                 raise Conflict(f"generation: got {document.generation} and other content than in force, expected more")
             return
         fresh, before, count = document.window != self._window, self._targets, len(document.routes)
-        self._own = Counting() if fresh else self._own
+        self.own = Counting() if fresh else self.own
         self._targets = {
             route.name: build_target(route, count, self._limits, before.get(route.name), fresh)
             for route in document.routes
         }
-        self.document, self._table = document, Table(document.routes)
+        self.document, self._table, self.sticky = document, Table(document.routes), document.sticky
+        self.active, self.mirrors = bool(count), bool(self._table.mirrors)
         self._metrics.set_document(document, before.keys() - self._targets.keys())
         shares = {route.name: [route.percent, route.mirror_percent] for route in document.routes}
         _log.info("traffic", extra={"generation": document.generation, "window": document.window, "routes": shares})
@@ -95,15 +86,11 @@ class Traffic:
             revision=self.revision,
             generation=self.generation,
             window=self._window,
-            own=self._own.to_contract(),
+            own=self.own.to_contract(),
             routes=tuple(target.counting.to_contract(name) for name, target in self._targets.items()),
         )
 
     # Requests
-
-    def observe_own(self, code: Code, seconds: float) -> None:
-        """Count a prediction that this server answered."""
-        self._own.observe(code, seconds)
 
     def choose(self, client: bytes) -> Route | None:
         """Return the route that answers a client or, if it is empty, the next request; None for this server."""
