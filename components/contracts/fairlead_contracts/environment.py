@@ -221,4 +221,4 @@ class GraphServerEnvironment(Environment):
     traffic_file: str | None = Field(None, alias="FAIRLEAD_TRAFFIC_FILE", max_length=_MAX_PATH)
     """Path of traffic.json, read once at start; the file may be missing."""
     key_file: str | None = Field(None, alias="FAIRLEAD_KEY_FILE", max_length=_MAX_PATH)
-    """Path of the key that signs traffic documents."""
+    """Path of the key that signs traffic documents, in hexadecimal digits."""

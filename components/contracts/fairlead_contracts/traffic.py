@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from .base import Contract, Sparse, problem
-from .errors import Words
+from .errors import ContractError, Words
 
 FILE, PATH = "traffic.json", "/fairlead/v1/traffic"
 SIGNATURE = "Fairlead-Signature"
@@ -26,6 +26,7 @@ MAX_ROUTES = 16
 _FIRST_BOUND, _GROWTH, _BOUNDS = 1e-4, 1.1, 150
 BOUNDS = tuple(_FIRST_BOUND * _GROWTH**index for index in range(_BOUNDS))
 """The upper bounds of the latency buckets in seconds, from 0.1 ms to 147 s; each is 10 % above the one before."""
+_MIN_KEY_BYTES = 16
 _LARGEST = (1 << 53) - 1
 _NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 _HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
@@ -174,6 +175,17 @@ def quantile(counts: Counts, share: float) -> float | None:
         if seen >= wanted:
             return bound
     return float("inf")
+
+
+def parse_key(content: bytes, at: str) -> bytes:
+    """Return the key in the content of a key file, hexadecimal digits; raise ContractError, which never contains it."""
+    try:
+        key = bytes.fromhex(content.decode("ascii").strip())
+    except ValueError:
+        raise ContractError(at, Words("something else"), "a key in hexadecimal digits") from None
+    if len(key) < _MIN_KEY_BYTES:
+        raise ContractError(at, Words(f"a key of {len(key)} bytes"), f"at least {_MIN_KEY_BYTES}")
+    return key
 
 
 def sign(key: bytes, body: bytes) -> str:

@@ -16,6 +16,7 @@ from fairlead_contracts.traffic import (
     TrafficFacts,
     add_counts,
     is_signed,
+    parse_key,
     quantile,
     sign,
 )
@@ -89,3 +90,11 @@ def test_a_document_counts_only_with_the_signature_of_its_key() -> None:
     assert not is_signed(b"other", b"body", signature)
     assert not is_signed(b"key", b"body2", signature)
     assert not is_signed(b"key", b"body", "é")
+
+
+def test_a_key_is_hexadecimal_digits_and_never_in_an_error() -> None:
+    assert parse_key(b"0123456789abcdef0123456789ABCDEF\n", "key") == bytes.fromhex("0123456789abcdef" * 2)
+    for content, words in ((b"secret", "something else"), (b"\xff", "something else"), (b"0123", "a key of 2 bytes")):
+        with pytest.raises(ContractError, match=f"^key: got {words}, expected ") as caught:
+            parse_key(content, "key")
+        assert "secret" not in str(caught.value)
