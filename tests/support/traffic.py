@@ -17,7 +17,7 @@ KEY = b"the key of the tests"
 def environment(folder: Path, revision: str, **more: str) -> dict[str, str]:
     """Return the variables of a server that serves a revision."""
     key = folder / "traffic.key"
-    key.write_bytes(KEY)
+    key.write_text(KEY.hex())
     return {"FAIRLEAD_REVISION": revision, "FAIRLEAD_KEY_FILE": str(key), **more}
 
 

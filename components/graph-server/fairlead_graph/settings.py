@@ -9,6 +9,7 @@ from typing import Any, Self
 from fairlead_contracts.environment import GraphServerEnvironment
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.termination import LIMIT
+from fairlead_contracts.traffic import parse_key
 from fairlead_serving.limits import InvalidSetting, Limits, read_number
 
 from .errors import InvalidGraph
@@ -111,15 +112,15 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _read_traffic(contract: GraphServerEnvironment) -> TrafficSettings | None:
-    """Return the settings of traffic if there are a revision and a key; raise InvalidGraph if there is no key in it."""
+    """Return the settings of traffic if there are a revision and a key; raise InvalidGraph if it is none."""
     if contract.revision is None or contract.key_file is None:
         return None
-    name = contract.variable("key_file")
+    name, path = contract.variable("key_file"), Path(contract.key_file)
     try:
-        with Path(contract.key_file).open("rb") as file:
-            key = file.read(_MAX_KEY_BYTES + 1)
+        with path.open("rb") as file:
+            key = parse_key(file.read(_MAX_KEY_BYTES), str(path))
     except OSError as error:
-        raise InvalidGraph(name, f"{contract.key_file}: cannot be read: {error.strerror}") from None
-    if not 0 < len(key) <= _MAX_KEY_BYTES:
-        raise InvalidGraph(name, f"{contract.key_file}: got {len(key)} bytes, expected 1 to {_MAX_KEY_BYTES}")
+        raise InvalidGraph(name, f"{path}: cannot be read: {error.strerror}") from None
+    except ContractError as error:
+        raise InvalidGraph(name, str(error)) from None
     return TrafficSettings(contract.revision, key, Path(contract.traffic_file) if contract.traffic_file else None)

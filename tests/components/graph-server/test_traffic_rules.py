@@ -24,7 +24,7 @@ from fairlead_graph.traffic.http_sender import build_headers
 from fairlead_graph.traffic.http_side import find_client
 from fairlead_graph.traffic.metrics import RouteMetrics
 from fairlead_graph.traffic.mirror import COMPARED_BYTES, Incomparable
-from fairlead_graph.traffic.split import Traffic
+from fairlead_graph.traffic.split import Conflict, Traffic
 from fairlead_graph.traffic.table import Rotation, Table
 from fairlead_serving.errors import Code
 from fairlead_serving.limits import Limits
@@ -300,12 +300,13 @@ def test_traffic_needs_a_revision_and_a_key(tmp_path: Path) -> None:
     found = read_settings(variables).traffic
     assert found == TrafficSettings("stable", KEY, Path("/t.json"))
     assert KEY.decode() not in repr(found)
+    assert KEY.hex() not in repr(found)
     for missing in ("FAIRLEAD_REVISION", "FAIRLEAD_KEY_FILE"):
         assert read_settings({key: value for key, value in variables.items() if key != missing}).traffic is None
 
 
 @pytest.mark.parametrize(
-    ("content", "words"), [(None, "cannot be read"), (b"", "got 0 bytes"), (b"k" * 4097, "got 4097")]
+    ("content", "words"), [(None, "cannot be read"), (b"", "a key of 0 bytes"), (b"x" * 5000, "got something else")]
 )
 def test_a_key_that_is_none_is_an_error_at_start(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "other.key"
@@ -359,3 +360,16 @@ def test_a_route_that_is_gone_has_no_series() -> None:
     assert {name for _, name in series} == {"a", None}
     assert ("fairlead_graph_route_requests_seconds_count", "a") in series
     assert registry.get_sample_value("fairlead_graph_traffic_generation") == 2
+
+
+def test_what_the_operator_says_replaces_what_a_file_said() -> None:
+    traffic = build_traffic()
+    first = TrafficDocument(revision="stable", generation=3, routes=(route("a", 10),))
+    traffic.replace(first, provisional=True)
+    traffic.replace(other := TrafficDocument(revision="stable", generation=3, window=5))
+    assert (traffic.document, traffic.active) == (other, False)
+    traffic.replace(other)
+    with pytest.raises(Conflict, match="generation: got 3 and other content"):
+        traffic.replace(first)
+    with pytest.raises(Conflict, match="generation: got 2, expected at least 3"):
+        traffic.replace(first.model_copy(update={"generation": 2}))

@@ -31,13 +31,16 @@ class Control:
         return json_response(problem, 405, [("Allow", "GET, HEAD, PUT")])
 
     async def read(self, path: Path) -> None:
-        """Put the document in a file in force, if it is one for this server: without it, no request goes elsewhere."""
+        """Put the document in a file in force, if it is one for this server: without it, no request goes elsewhere.
+
+        The kubelet may have kept an older one, or one without the window, so that what the operator says counts more.
+        """
         try:
             with path.open("rb") as file:
                 content = file.read(TrafficDocument.max_bytes + 1)
             document = TrafficDocument.parse_json(content, FILE)
             await self._prepare(document)
-            self._traffic.replace(document)
+            self._traffic.replace(document, provisional=True)
         except FileNotFoundError:
             return
         except (OSError, ContractError, Conflict) as error:

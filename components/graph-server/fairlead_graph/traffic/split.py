@@ -38,6 +38,7 @@ class Traffic:
         """What keeps a client at a route."""
         self.own = Counting()
         """The predictions that this server answered."""
+        self._provisional = False
         self._limits, self._metrics = limits, metrics
         self._server = secrets.token_hex(8)
         self._targets: dict[str, Target] = {}
@@ -57,16 +58,17 @@ class Traffic:
     def _window(self) -> int:
         return self.document.window if self.document else 0
 
-    def replace(self, document: TrafficDocument) -> None:
-        """Put a document in force; raise Conflict."""
+    def replace(self, document: TrafficDocument, provisional: bool = False) -> None:
+        """Put a document in force; raise Conflict. A provisional one gives way to another of its generation, too."""
         if document.revision != self.revision:
             raise Conflict(f"revision: got {document.revision!r}, expected {self.revision!r}")
         if document.generation < self.generation:
             raise Conflict(f"generation: got {document.generation}, expected at least {self.generation}")
-        if document.generation == self.generation:
+        if document.generation == self.generation and not self._provisional:
             if document != self.document:
                 raise Conflict(f"generation: got {document.generation} and other content than in force, expected more")
             return
+        self._provisional = provisional
         fresh, before, count = document.window != self._window, self._targets, len(document.routes)
         self.own = Counting() if fresh else self.own
         self._targets = {
