@@ -64,11 +64,12 @@ class GrpcServer:
         except RuntimeError as error:
             raise OSError(f"{address}: {error}") from None
 
-    async def serve(self, stopping: asyncio.Event) -> None:
-        """Answer until the event; then accept no more calls, and wait for those in flight within the grace."""
+    async def serve(self, stopping: asyncio.Event, stopped: asyncio.Event) -> None:
+        """Answer until the event; then accept no more calls, wait for those in flight within the grace, and say so."""
         await self._server.start()
         await stopping.wait()
         await self._server.stop(self._grace)
+        stopped.set()
         if self._traffic is not None:
             await self._traffic.close()
 

@@ -57,7 +57,9 @@ def _build_others(
     from .grpc_api import GrpcServer  # 25 MiB that a server without gRPC has no use for
 
     grpc = GrpcServer(plane, settings.limits, settings.grpc, settings.nodes.bind_address, traffic.grpc)
-    return [grpc.serve(server.stopping)]
+    stopped = asyncio.Event()
+    server.others.append(stopped)
+    return [grpc.serve(server.stopping, stopped)]
 
 
 async def _run_models(

@@ -6,6 +6,7 @@ import logging
 import resource
 import signal
 from collections import Counter
+from collections.abc import Callable
 
 from .connection import Connection
 from .limits import Limits
@@ -28,6 +29,8 @@ class Server:
         self._buffered = self._unsent = 0
         self.stopping = asyncio.Event()
         """Set when no more requests are accepted."""
+        self.others: list[asyncio.Event] = []
+        """Set when the application's servers of other protocols have answered what they had accepted before."""
         self._signals = 0
 
     async def serve(self, host: str, port: int) -> None:
@@ -117,20 +120,26 @@ class Server:
         """Close idle connections, wait for requests in flight within the grace, and close the rest."""
         for connection in list(self._connections):
             connection.close_if_idle()
-        if not await self._wait_closed(self.limits.grace_seconds):
+        if not await self._wait(self._is_idle, self.limits.grace_seconds):
             _log.warning("requests are not finished within the grace", extra={"connections": len(self._connections)})
         self._app.give_up()
-        if not await self._wait_closed(_LAST_RESPONSES_SECONDS):
+        if not await self._wait(self._is_closed, _LAST_RESPONSES_SECONDS):
             for connection in list(self._connections):
                 connection.abort()
-            await self._wait_closed(_LAST_RESPONSES_SECONDS)
+            await self._wait(self._is_closed, _LAST_RESPONSES_SECONDS)
 
-    async def _wait_closed(self, seconds: float) -> bool:
+    async def _wait(self, holds: Callable[[], bool], seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._connections and self._signals < 2:  # noqa: ASYNC110 - two conditions
+                while not holds() and self._signals < 2:  # noqa: ASYNC110 - two conditions
                     await asyncio.sleep(_POLL_SECONDS)
+        return holds()
+
+    def _is_closed(self) -> bool:
         return not self._connections
+
+    def _is_idle(self) -> bool:
+        return not self._connections and all(other.is_set() for other in self.others)
 
 
 def _raise_open_files() -> None:

@@ -89,3 +89,19 @@ async def test_a_second_signal_ends_drain_and_grace(start: Start) -> None:
     signal.raise_signal(signal.SIGTERM)
     assert await busy.read_until_closed() == b""
     await finish(running)
+
+
+async def test_requests_over_other_protocols_are_waited_for_within_the_grace(start: Start) -> None:
+    running, other = await start(grace_seconds=LONG), asyncio.Event()
+    running.server.others.append(other)
+    await terminate(running)
+    await wait_until(running.server.stopping.is_set)
+    await asyncio.sleep(0.2)
+    assert not running.app.gave_up
+    other.set()
+    await finish(running)
+    hasty = await start(grace_seconds=0.1)
+    hasty.server.others.append(asyncio.Event())
+    await terminate(hasty)
+    await finish(hasty)
+    assert hasty.app.gave_up
