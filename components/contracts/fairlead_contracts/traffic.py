@@ -99,7 +99,10 @@ class Counts(Contract):
     requests: Count = 0
     """All that ended, but for those that the client ended or got wrong (400, and 404 of its own)."""
     errors: Count = 0
-    """Those of them that failed: no answer, or any other status, also 422, which is an answer that cannot be sent."""
+    """Those of them that failed: no answer, or any other status, also 422, which is an answer that cannot be sent.
+
+    A route's 400 is one of them if the server itself accepts the request.
+    """
     latency: Annotated[tuple[Count, ...], Field(min_length=_BOUNDS + 1, max_length=_BOUNDS + 1, strict=False)] = (
         0,
     ) * (_BOUNDS + 1)

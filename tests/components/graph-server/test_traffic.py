@@ -1,24 +1,19 @@
-"""Split traffic over HTTP between real servers: shares, clients, feedback, versions, documents, drain."""
+"""Split traffic over HTTP between real servers: shares, clients, feedback, versions, rejections."""
 
 import gzip
-import http.client
-import itertools
 import json
 import re
-import signal
-import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fairlead_contracts.traffic import MAX_ROUTES, PATH, TrafficDocument
 
 from tests.support import onnx_models as onnx
-from tests.support.traffic import RawServer, Split, environment, http_answer, route
+from tests.support.traffic import Split, environment, route
 
 ROW = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]}
 INFER = "/v2/models/digits/infer"
@@ -46,13 +41,6 @@ def servers(serve: Callable[..., Any]) -> tuple[Any, Any]:
 def split(servers: tuple[Any, Any]) -> Split:
     """Return the traffic of the stable server."""
     return Split(servers[0])
-
-
-@pytest.fixture
-def slow() -> Iterator[RawServer]:
-    """Return a server that answers only when it is told to."""
-    with RawServer() as server:
-        yield server
 
 
 @pytest.fixture
@@ -181,6 +169,26 @@ def test_an_answer_that_cannot_be_sent_is_an_error_of_its_route(servers: Any, sp
     assert (counts.requests, counts.errors) == (1, 1)
 
 
+def test_a_rejection_is_an_error_of_its_route_if_this_server_accepts_the_request(
+    start: Any, servers: Any, split: Split, publish_model: Any, folder: Path
+) -> None:
+    uri = publish_model("wide", onnx.scale(3.0, ["n", 4]))
+    wide = start({"name": "wide", "type": "MODEL", "modelUri": uri}, **environment(folder, "wide")).wait_ready()
+    split.set(route(wide.port, percent=100))
+    assert servers[0].infer(ROW | {"shape": [3], "data": [1, 2, 4]}).status == 400
+    for _ in range(3):
+        answer = servers[0].infer(ROW)
+        assert (answer.status, answer.headers["fairlead-route"]) == (400, "candidate")
+    servers[0].wait(lambda: split.counts().errors == 3, 30)
+    assert split.counts().requests == 3
+    for message in ({"data": {"ndarray": [[1, 2, 4]]}}, {"data": {"ndarray": [["a"]]}}):
+        assert servers[0].predict(message).status == 400
+    servers[0].wait(lambda: split.counts().errors == 4, 30)
+    feedback = servers[0].post("/api/v1.0/feedback", b"nothing", {"Fairlead-Route": "candidate"})
+    assert feedback.status == 400
+    assert split.counts().requests == 4
+
+
 # Feedback
 
 
@@ -219,144 +227,3 @@ def test_feedback_goes_to_the_revision_that_answered(start: Any, folder: Path) -
     named = stable.post("/api/v1.0/feedback", {"reward": 1.0}, {"Fairlead-Route": "candidate"})
     assert named.headers["fairlead-route"] == "candidate"
     assert stable.post("/api/v1.0/feedback", b"nothing").status == 400
-
-
-# Documents
-
-
-def test_a_document_is_accepted_once_and_in_order(servers: Any, split: Split, candidate: Any) -> None:
-    facts = split.set(candidate(percent=10))
-    document = {
-        "revision": "stable", "generation": facts.generation, "window": facts.window, "routes": [candidate(percent=10)]
-    }  # fmt: skip
-    servers[0].infer(ROW)
-    assert split.put(document).status == 200
-    assert split.facts().own.requests + split.counts().requests == 1  # nothing was reset
-    other = split.put(document | {"routes": []})
-    assert (other.status, other.json["generation"]) == (409, facts.generation)
-    assert "generation: got" in other.json["error"]
-    older = split.put(document | {"generation": facts.generation - 1})
-    assert (older.status, older.json["generation"]) == (409, facts.generation)
-    stranger = split.put(document | {"generation": facts.generation + 1, "revision": "next"})
-    assert (stranger.status, stranger.json["error"]) == (409, "revision: got 'next', expected 'stable'")
-    assert split.facts().generation == facts.generation
-
-
-def test_counts_are_kept_in_a_window_and_begin_with_the_next(servers: Any, split: Split, candidate: Any) -> None:
-    window = split.set(candidate(percent=100)).window
-    servers[0].infer(ROW)
-    split.set(candidate(percent=100), window=window)
-    servers[0].infer(ROW)
-    assert split.counts().requests == 2
-    facts = split.set(candidate(percent=100))
-    assert (facts.window, facts.routes[0].counts.requests) == (facts.generation, 0)
-
-
-def test_only_the_signature_of_the_key_counts(servers: Any, split: Split, candidate: Any) -> None:
-    document = {"revision": "stable", "generation": 1000, "routes": [candidate(percent=100)]}
-    before = split.facts()
-    for signature in ("", "0" * 64, "é"):
-        answer = split.put(document, signature)
-        assert answer.status == 403
-        assert answer.json == {"error": "header Fairlead-Signature: expected the signature of the body"}
-    assert split.facts() == before
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "words"),
-    [
-        (b"nothing", 400, "traffic.json: got invalid JSON"),
-        (b"{}", 400, "revision: got nothing, expected a value"),
-        ({"revision": "stable", "generation": 5000, "routes": [route(0)]}, 400, "routes[0].port: got 0, expected at"),
-        ({"revision": "stable", "generation": 5000, "routes": [route(1)] * (MAX_ROUTES + 1)}, 400, "routes: got"),
-        (b" " * (TrafficDocument.max_bytes + 1), 413, "body: got 65537 bytes, expected at most 65536"),
-    ],
-)
-def test_an_invalid_document_is_rejected(split: Split, body: Any, status: int, words: str) -> None:
-    before = split.facts()
-    answer = split.put(body)
-    assert answer.status == status
-    assert answer.json["error"].startswith(words)
-    assert split.facts() == before
-
-
-def test_other_methods_are_rejected_at_the_path(servers: Any, split: Split) -> None:
-    assert servers[0].request("DELETE", PATH, None).status == 405
-    assert servers[0].post(PATH, {}).status == 404
-
-
-def test_a_server_without_a_key_has_no_such_path(start: Any, folder: Path) -> None:
-    server = start(LEAF, FAIRLEAD_REVISION="stable").wait_ready()
-    assert server.get(PATH).status == 404
-    assert Split(server).put({"revision": "stable", "generation": 1}).status == 405
-
-
-def test_a_document_is_in_force_from_the_start(servers: Any, serve: Any, folder: Path, candidate: Any) -> None:
-    file = folder / "traffic.json"
-    document = {"revision": "late", "generation": 7, "window": 3, "routes": [candidate(percent=100)]}
-    file.write_text(json.dumps(document))
-    server = serve("late", 5.0, FAIRLEAD_TRAFFIC_FILE=str(file)).wait_ready()
-    facts = Split(server, "late").facts()
-    assert (facts.generation, facts.window, facts.routes[0].name) == (7, 3, "candidate")
-    assert factor_of(server.infer(ROW)) == 3.0
-
-
-# Drain
-
-
-def test_no_request_is_lost_while_the_candidate_drains_and_another_comes(
-    serve: Any, servers: Any, split: Split
-) -> None:
-    leaving, staying = serve("leaving", 4.0, FAIRLEAD_DRAIN_SECONDS="1").wait_ready(), servers[1]
-    split.set(route(leaving.port, percent=100))
-    over = threading.Event()
-
-    def ask() -> list[tuple[int, float]]:
-        connection, found = http.client.HTTPConnection("127.0.0.1", servers[0].port, timeout=30), []
-        while not over.is_set():
-            connection.request("POST", INFER, json.dumps({"inputs": [ROW]}))
-            response = connection.getresponse()
-            found.append((response.status, json.loads(response.read())["outputs"][0]["data"][0]))
-        return found
-
-    with ThreadPoolExecutor(4) as pool:
-        running = [pool.submit(ask) for _ in range(4)]
-        try:
-            leaving.wait(lambda: split.counts().requests > 50)
-            leaving.process.send_signal(signal.SIGTERM)
-            split.set(route(staying.port, percent=100))
-            staying.wait(lambda: split.counts().requests > 50 and leaving.process.poll() is not None)
-        finally:
-            over.set()
-        answers = list(itertools.chain.from_iterable(future.result() for future in running))
-    assert {status for status, _ in answers} == {200}
-    assert {factor for _, factor in answers} == {3.0, 4.0}
-    assert leaving.process.wait(30) == 0
-    assert split.counts().errors == 0
-
-
-def test_a_forwarded_request_is_finished_before_the_server_exits(serve: Any, slow: RawServer) -> None:
-    server = serve("exiting", 2.0).wait_ready()
-    Split(server, "exiting").set(route(slow.port, percent=100))
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(server.infer, ROW)
-        slow.wait_asked()
-        server.process.send_signal(signal.SIGTERM)
-        server.wait(lambda: server.get("/v2/health/ready").status == 503)
-        slow.release(http_answer(b'{"late": true}'))
-        answer = waiting.result(30)
-    assert (answer.status, answer.json) == (200, {"late": True})
-    assert server.process.wait(30) == 0
-
-
-def test_a_hanging_route_does_not_hold_the_exit_beyond_the_grace(serve: Any, slow: RawServer) -> None:
-    server = serve("impatient", 2.0, FAIRLEAD_GRACE_SECONDS="0.5").wait_ready()
-    split = Split(server, "impatient")
-    split.set(route(slow.port, percent=100))
-    with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(server.infer, ROW)
-        slow.wait_asked()
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(30) == 0
-        answer = waiting.result(30)
-    assert (answer.status, answer.json["error"]) == (503, "the server is shutting down; retry")

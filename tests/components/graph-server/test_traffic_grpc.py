@@ -138,6 +138,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
+        self.code = grpc.StatusCode.DATA_LOSS
         self.gate = threading.Event()
         handler = grpc.unary_unary_rpc_method_handler(self._answer)
         self.server = grpc.server(ThreadPoolExecutor(4))
@@ -152,7 +153,7 @@ class Recorder:
         for key, value in context.invocation_metadata():
             self.seen[-1].setdefault(key, []).append(value)
         self.gate.wait(60)
-        return context.abort(grpc.StatusCode.DATA_LOSS, "own words")
+        return context.abort(self.code, "own words")
 
 
 @pytest.fixture
@@ -175,6 +176,18 @@ def test_metadata_is_passed_on_and_words_of_others_are_not_ours(
     assert (found["x-id"], found["trace-bin"], found["fairlead-forwarded"]) == (["7", "8"], [b"\0\1"], ["1"])
     assert "fairlead-route" not in found
     assert split.counts().errors == 1
+
+
+def test_a_rejection_is_an_error_of_its_route_if_this_server_accepts_the_call(
+    servers: Any, split: Split, candidate: Any, recorder: Recorder
+) -> None:
+    recorder.gate.set()
+    recorder.code = grpc.StatusCode.INVALID_ARGUMENT
+    split.set(candidate(percent=100) | {"grpcPort": recorder.port})
+    assert servers[0].fail(model_name="other") == (recorder.code, "own words", "candidate")
+    assert servers[0].fail() == (recorder.code, "own words", "candidate")
+    servers[0].http.wait(lambda: split.counts().errors == 1, 30)
+    assert split.counts().requests == 1
 
 
 def test_a_refused_connection_is_unavailable_and_soon_forgotten(

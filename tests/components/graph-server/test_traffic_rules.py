@@ -1,11 +1,8 @@
-"""The rules of split traffic, without servers: percentages, clients, counts, comparisons, bounds."""
+"""The rules of split traffic, without servers: percentages, clients, counts, bounds, settings."""
 
 import asyncio
-import gzip
-import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +10,13 @@ from fairlead_contracts.traffic import BOUNDS, Route, Sticky, TrafficDocument
 from fairlead_graph.errors import InvalidGraph
 from fairlead_graph.protocols import open_inference_pb2 as pb
 from fairlead_graph.settings import TrafficSettings, read_settings
-from fairlead_graph.traffic.answers import Body, read_seldon, read_v2
-from fairlead_graph.traffic.compare import compare_arrays, compare_now
 from fairlead_graph.traffic.control import Control
 from fairlead_graph.traffic.counting import Comparisons, Counting
 from fairlead_graph.traffic.flight import Flight, Passage, RouteFailed
-from fairlead_graph.traffic.grpc_answers import read_grpc
 from fairlead_graph.traffic.grpc_side import names_version
 from fairlead_graph.traffic.http_sender import build_headers
 from fairlead_graph.traffic.http_side import find_client
 from fairlead_graph.traffic.metrics import RouteMetrics
-from fairlead_graph.traffic.mirror import COMPARED_BYTES, Incomparable
 from fairlead_graph.traffic.split import Conflict, Traffic
 from fairlead_graph.traffic.table import Rotation, Table
 from fairlead_serving.errors import Code
@@ -132,114 +125,6 @@ def test_distances_without_a_number_are_none() -> None:
     for distance in (0.5, float("inf"), float("nan"), 0.25):
         comparisons.observe(True, distance)
     assert comparisons.to_contract().max_distance == 0.5
-
-
-NAN = float("nan")
-COMPARED: list[tuple[str, Any, Any, bool, float]] = [
-    ("the same classes", [[0.1, 0.9], [0.8, 0.2]], [[0.4, 0.6], [0.9, 0.1]], True, 0.3),
-    ("another class in one row", [[0.1, 0.9], [0.8, 0.2]], [[0.1, 0.9], [0.4, 0.6]], False, 0.4),
-    ("one column, but for rounding", [[1.0], [2.0]], [[1.0], [2.000001]], True, 0.000001),
-    ("one column", [[1.0], [2.0]], [[1.0], [2.5]], False, 0.5),
-    ("one dimension", [1.0, 3.0], [2.0, 3.0], False, 1.0),
-    ("integers", [[1, 5]], [[2, 5]], False, 1.0),
-    ("equal integers", [[1, 5]], [[1, 5]], True, 0.0),
-    ("texts", ["cat"], ["dog"], False, 0.0),
-    ("equal texts", ["cat"], ["cat"], True, 0.0),
-    ("booleans", [True], [False], False, 0.0),
-    ("another shape", [[1.0, 2.0]], [[1.0], [2.0]], False, 0.0),
-    ("another type", [1.0], [1], False, 0.0),
-    ("not-a-number on one side", [[NAN, NAN]], [[0.9, 0.1]], False, 0.0),
-    ("not-a-number on both", [NAN], [NAN], True, 0.0),
-    ("nothing", [], [], True, 0.0),
-]
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "agreed", "distance"), [row[1:] for row in COMPARED], ids=[row[0] for row in COMPARED]
-)
-def test_tensors_agree_by_classes_or_values(one: Any, other: Any, agreed: bool, distance: float) -> None:
-    arrays = [np.array(value, object if value and isinstance(value[0], str) else None) for value in (one, other)]
-    found, measured = compare_arrays(*arrays)
-    assert (found, measured) == (agreed, pytest.approx(distance))
-
-
-def v2(*outputs: dict[str, Any], **more: Any) -> bytes:
-    return json.dumps({"model_name": "m", "outputs": outputs, **more}).encode()
-
-
-def output(**changes: Any) -> dict[str, Any]:
-    return {"name": "y", "datatype": "FP32", "shape": [1, 2], "data": [0.25, 0.75], **changes}
-
-
-def binary(*values: float) -> Body:
-    data = np.array(values, "<f4").tobytes()
-    parameters = {"binary_data_size": len(data)}
-    header = v2({"name": "y", "datatype": "FP32", "shape": [1, len(values)], "parameters": parameters})
-    return Body(header + data, len(header))
-
-
-def grpc_answer(raw: bool = True, values: tuple[float, ...] = (0.25, 0.75), **more: Any) -> Body:
-    tensor: dict[str, Any] = {"name": "y", "datatype": "FP32", "shape": [1, len(values)]}
-    if raw:
-        more["raw_output_contents"] = [np.array(values, "<f4").tobytes()]
-    else:
-        tensor["contents"] = {"fp32_contents": values}
-    return Body(pb.ModelInferResponse(outputs=[tensor], **more).SerializeToString())
-
-
-def test_the_form_of_an_answer_makes_no_difference() -> None:
-    plain = Body(v2(output(), id="1"))
-    packed = Body(gzip.compress(plain.content), encoding="gzip")
-    for one in (plain, packed, binary(0.25, 0.75)):
-        assert compare_now(read_v2, one, Body(v2(output(), id="2"))) == (True, 0.0)
-        assert compare_now(read_v2, one, binary(0.5, 0.75)) == (True, 0.25)
-        assert compare_now(read_v2, one, binary(0.75, 0.25)) == (False, 0.5)
-    for one in (grpc_answer(), grpc_answer(raw=False)):
-        assert compare_now(read_grpc, one, grpc_answer(model_version="2", id="3")) == (True, 0.0)
-        assert compare_now(read_grpc, one, grpc_answer(raw=False, values=(1.25, 0.75))) == (False, 1.0)
-
-
-def seldon(data: Any = None, **more: Any) -> Body:
-    return Body(json.dumps({"meta": {"puid": "x"}, **({"data": data} if data else {}), **more}).encode())
-
-
-def test_messages_of_seldon_are_compared_without_their_meta() -> None:
-    live = seldon({"names": ["a", "b"], "ndarray": [[0.25, 0.75]]})
-    tensor = {"names": ["a", "b"], "tensor": {"shape": [1, 2], "values": [0.5, 0.75]}}
-    assert compare_now(read_seldon, live, seldon(tensor, meta={"puid": "y"})) == (True, 0.25)
-    assert compare_now(read_seldon, live, seldon({"names": ["a", "c"], "ndarray": [[0.25, 0.75]]})) == (False, 0.0)
-    assert compare_now(read_seldon, seldon(strData="x"), seldon(strData="x")) == (True, 0.0)
-    assert compare_now(read_seldon, seldon(strData="x"), seldon(strData="z")) == (False, 0.0)
-    deep = Body(b'{"jsonData": ' + b"[" * 1000 + b"]" * 1000 + b"}")
-    assert compare_now(read_seldon, deep, deep)[1] == 0.0  # Python may compare less deep lists than JSON holds
-
-
-UNREADABLE = [
-    b"", b"nothing", b"[]", b"{}", b"[" * 2000, b'{"outputs": 1}', b'{"outputs": []}', b'{"outputs": [1]}',
-    v2(output(), output()), v2(*[output()] * 300), v2(output(name=7)),
-    v2(output(datatype="FP31")), v2(output(datatype=["FP32"])),
-    v2(output(shape=[1, -2])), v2(output(shape=[2, 2])), v2(output(shape=[1 << 62] * 2)), v2(output(shape=[2] * 64)),
-    v2(output(data=["a", "b"])), v2(output(data=None)), v2(output(data=[[1, 2], [3]])),
-    v2(output(parameters={"binary_data_size": 8})), v2(output(parameters={"binary_data_size": "8"})),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("content", UNREADABLE)
-def test_what_cannot_be_read_differs_or_is_not_compared(content: bytes) -> None:
-    good = Body(v2(output()))
-    for length in (None, 3, 1 << 40):
-        assert compare_now(read_v2, good, Body(content, length)) == (False, 0.0)
-    with pytest.raises(Incomparable):
-        compare_now(read_v2, Body(content), good)
-    assert compare_now(read_seldon, seldon({"ndarray": [1]}), Body(content)) == (False, 0.0)
-    assert compare_now(read_grpc, grpc_answer(), Body(content)) == (False, 0.0)
-
-
-def test_a_small_answer_that_becomes_large_is_not_compared() -> None:
-    bomb = Body(gzip.compress(b" " * (4 * COMPARED_BYTES)), encoding="gzip")
-    assert compare_now(read_v2, Body(v2(output())), bomb) == (False, 0.0)
-    with pytest.raises(Incomparable):
-        compare_now(read_v2, bomb, Body(v2(output())))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from fairlead_serving.errors import Code
 
 _OK = Code.OK
 CLIENTS_FAULT = frozenset((Code.INVALID, Code.NOT_FOUND))
-"""What says nothing about the server."""
+"""What says nothing about the server that says so, unless another one says otherwise."""
 
 
 class Counting:

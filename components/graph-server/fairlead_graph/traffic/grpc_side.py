@@ -45,7 +45,7 @@ class GrpcTraffic:
                 self._mirror(body, metadata, content)
             return content
         seconds = context.time_remaining()
-        answer = await traffic.forward(route, self._build_send(body, metadata, seconds), len(body), seconds)
+        answer = await traffic.forward(route, self._build_send(body, metadata, seconds), len(body), own, seconds)
         return answer.content
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -59,7 +60,7 @@ class HttpTraffic:
             return response
         changes = {_PUID: head["puid"]} if "puid" in head else {}
         send = self._build_send(request, changes, repeatable=not is_feedback)
-        answer = await traffic.forward(route, send, len(request.body), counted=not is_feedback)
+        answer = await traffic.forward(route, send, len(request.body), None if is_feedback else partial(own, head, ()))
         return answer.response
 
     def give_up(self) -> None:

@@ -5,13 +5,15 @@ import logging
 import random
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 
 from fairlead_contracts.traffic import Route, Sticky, TrafficDocument, TrafficFacts
 from fairlead_serving.data_plane import has_passed
 from fairlead_serving.errors import Code, ServingError, ShuttingDown
 from fairlead_serving.limits import Limits
 
-from .counting import Counting
+from .counting import CLIENTS_FAULT, Counting
+from .doubts import Doubts
 from .flight import Passage, RouteFailed
 from .metrics import RouteMetrics
 from .mirror import Copy, Mirror
@@ -45,7 +47,7 @@ class Traffic:
         self._table = Table(())
         self._rotation = Rotation(random.random())
         self._clock = Clock(limits.run_timeout_seconds)
-        self._mirror = Mirror(self._clock, metrics)
+        self._mirror, self._doubts = Mirror(self._clock, metrics), Doubts()
 
     # The document
 
@@ -104,11 +106,13 @@ class Traffic:
         return target.route if target else None
 
     async def forward(
-        self, route: Route, send: Send[AnswerT], size: int, seconds: float | None = None, counted: bool = True
-    ) -> AnswerT:
+        self, route: Route, send: Send[AnswerT], size: int, own: Callable[[], Awaitable[object]] | None,
+        seconds: float | None = None,
+    ) -> AnswerT:  # fmt: skip
         """Return a route's answer to a request of so many bytes; raise ServingError.
 
-        `seconds` is for how long the client waits, if it says so. Feedback is not counted.
+        `own` answers a prediction here; None for feedback, which is not counted. `seconds` is for how long the client
+        waits, if it says so.
         """
         target, start, code = self._targets[route.name], time.perf_counter(), None
         try:
@@ -122,10 +126,12 @@ class Traffic:
             code = Code.TOO_LATE if has_passed(seconds, start) else None
             raise
         finally:
-            if counted and code is not None:  # else its client, or this server, has ended it
+            if own is not None and code is not None:  # else its client, or this server, has ended it
                 elapsed = time.perf_counter() - start
                 target.counting.live.observe(code, elapsed)
                 self._metrics.observe_request(route.name, code, elapsed)
+                if code in CLIENTS_FAULT:
+                    self._doubts.add(target.counting.live, own, elapsed)
 
     def mirror(self, copy: Copy[AnswerT]) -> None:
         """Send a request that this server has answered to the routes whose turn it is."""
@@ -139,6 +145,7 @@ class Traffic:
     async def close(self) -> None:
         """End the copies that are on their way."""
         await self._mirror.close()
+        await self._doubts.close()
 
     async def _forward(self, target: Target, send: Send[AnswerT], size: int) -> AnswerT:
         flight, name = target.live, target.route.name
