@@ -20,6 +20,7 @@ PYDANTIC_MODULES = {
         "progress",
         "termination",
         "tracking",
+        "traffic",
         "validation",
     )
 }
