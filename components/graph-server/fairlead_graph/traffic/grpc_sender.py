@@ -10,6 +10,8 @@ import grpc
 from fairlead_contracts.traffic import FORWARDED, Route, TrafficDocument
 from fairlead_serving.errors import Code, Failed
 
+from ..resolving import resolve_target
+
 Metadata = Sequence[tuple[str, str | bytes]]
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -59,7 +61,10 @@ class GrpcSender:
 
     async def send(self, route: Route, body: bytes, metadata: Metadata, seconds: float | None) -> GrpcAnswer:
         """Return the route's answer within some seconds; raise Failed with what it says."""
-        method = next(self._open(_address(route)))
+        try:
+            method = next(await self._open(route))
+        except OSError as error:
+            raise Failed(Code.UNAVAILABLE, "ROUTE_FAILED", f"{route.host}: {error}") from None
         try:
             content = await method(body, timeout=seconds, metadata=[*metadata, (FORWARDED.lower(), "1")])
         except grpc.aio.AioRpcError as error:
@@ -89,13 +94,17 @@ class GrpcSender:
             for channel in channels:
                 await channel.close()
 
-    def _open(self, address: str) -> Iterator[Any]:
+    async def _open(self, route: Route) -> Iterator[Any]:
+        """Return the methods of a route's connections, in turn; raise OSError if its name is not known."""
+        address = _address(route)
         if address not in self._methods:
-            channels = [grpc.aio.insecure_channel(address, options=self._options) for _ in range(_CHANNELS)]
-            self._channels[address] = channels
-            self._methods[address] = itertools.cycle([channel.unary_unary(METHOD) for channel in channels])
+            target = await resolve_target(route.host, route.grpc_port)
+            if address not in self._methods:
+                channels = [grpc.aio.insecure_channel(target, options=self._options) for _ in range(_CHANNELS)]
+                self._channels[address] = channels
+                self._methods[address] = itertools.cycle([channel.unary_unary(METHOD) for channel in channels])
         return self._methods[address]
 
 
 def _address(route: Route) -> str:
-    return f"[{route.host}]:{route.grpc_port}" if ":" in route.host else f"{route.host}:{route.grpc_port}"
+    return f"{route.host} {route.grpc_port}"

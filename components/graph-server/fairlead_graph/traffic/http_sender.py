@@ -8,6 +8,7 @@ from fairlead_contracts.traffic import FORWARDED, ROUTED, Route
 from fairlead_serving.errors import Code
 from fairlead_serving.messages import JSON, Request, Response
 
+from ..resolving import open_connector
 from .flight import Passage, RouteFailed
 
 Headers = Sequence[tuple[str, str]]
@@ -85,7 +86,7 @@ class HttpSender:
     def _open(self) -> aiohttp.ClientSession:
         """Return the session, which belongs to the running event loop."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS)
+            connector = open_connector(limit=0, keepalive_seconds=_KEEPALIVE_SECONDS)
             timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=timeout, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
