@@ -18,6 +18,8 @@ _UNUSED = {
     "get modeldeployments.fairlead.dev", "get trainingjobs.fairlead.dev",
     # after a graph changes or a predictor is removed
     "delete configmaps", "delete deployments.apps",
+    # for deployments with spec.rollout
+    "create controllerrevisions.apps", "delete controllerrevisions.apps", "get controllerrevisions.apps",
     # for jobs with spec.runPolicy.schedulingPolicy.coscheduling, where its plugin is installed
     "create podgroups.scheduling.x-k8s.io", "get podgroups.scheduling.x-k8s.io",
     "patch podgroups.scheduling.x-k8s.io",

@@ -14,16 +14,20 @@ from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact, ObservedDeployment, ServiceAnswer
 from fairlead.core.model_deployment.plan import _plan_serving, plan_model_deployment
+from fairlead.core.model_deployment.revision_plan import _act, plan_revisions
+from fairlead.core.model_deployment.revision_status import explain
 from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.views import ChildView, PodView
 from fairlead_contracts.termination import GraphFailure, GraphFailureReport, encode_report
 
+from tests.golden.rollout_states import STATES
 from tests.support.golden import check_golden
 from tests.support.resources import DIGEST, NODE_CONTAINER, make_deployment
 from tests.support.returns import recorded_lines, return_lines
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+KEY = "ab" * 32
 ARTIFACTS = Artifacts(
     (
         NodeArtifact("scaler", "s3://models/scaler/v1", ArtifactFacts("s3://models/scaler/v1", DIGEST)),
@@ -59,6 +63,7 @@ class Case:
     reason: str
     deployment: ModelDeployment
     observed: ObservedDeployment
+    now: datetime = NOW
 
 
 def applied(deployment: ModelDeployment, ready: int = 1) -> ObservedDeployment:
@@ -101,7 +106,7 @@ REJECTED = encode_report(
     GraphFailureReport(failure=GraphFailure(at="node classifier", message="node classifier: is not a model"))
 ).decode()
 
-CASES = {
+PLAIN = {
     "new": Case("everything is created", GOOD, ObservedDeployment(artifacts=ARTIFACTS)),
     "new-remote-node": Case("a container gets a port, the graph its endpoint", REMOTE,
                             ObservedDeployment(artifacts=ARTIFACTS)),
@@ -199,9 +204,12 @@ CASES = {
     ),
 }  # fmt: skip
 
+ROLLOUTS = {name: Case(state.reason, state.deployment, state.observed, state.now) for name, state in STATES.items()}
+CASES = PLAIN | ROLLOUTS
+
 
 def plan(case: Case) -> Plan:
-    return plan_model_deployment(case.deployment, case.observed, Settings(), NOW)
+    return plan_model_deployment(case.deployment, case.observed, Settings(), case.now, KEY)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -211,7 +219,7 @@ def test_plan_matches_the_golden_file(name: str, request: pytest.FixtureRequest)
 
 
 def test_every_decision_has_a_case() -> None:
-    for decide in (plan_model_deployment, _plan_serving):
+    for decide in (plan_model_deployment, _plan_serving, plan_revisions, _act, explain):
         with recorded_lines(decide) as lines:
             for case in CASES.values():
                 plan(case)

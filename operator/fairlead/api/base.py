@@ -92,6 +92,7 @@ class ObjectMeta(OpenModel):
     namespace: str = "default"
     uid: str = ""
     labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
     generation: int = 0
     creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None

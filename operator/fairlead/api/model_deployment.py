@@ -20,6 +20,7 @@ from fairlead.api.base import (
 )
 from fairlead.api.group import API_VERSION
 from fairlead.api.pod_template import PodTemplate
+from fairlead.api.rollout import Rollout, RolloutStatus
 
 MAX_NAME = 40
 MAX_PREDICTOR_NAME = 12
@@ -117,6 +118,8 @@ class ModelDeploymentSpec(ApiModel):
     """The default number of pods per predictor."""
     predictors: list[Predictor] = Field(min_length=1, max_length=8, json_schema_extra=LIST_MAP_BY_NAME)
     """The predictors that share the traffic."""
+    rollout: Rollout | None = None
+    """How a changed predictor takes over. If unset, its pods are replaced one by one, whatever they answer."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -125,6 +128,12 @@ class ModelDeploymentSpec(ApiModel):
             lambda spec: _traffic_sum(spec.predictors) == 100,
             f"'predictors: traffic sums to %d, expected 100'.format([{_TRAFFIC_SUM}])",
             field=".predictors",
+        ),
+        Rule(
+            "!has(self.rollout) || size(self.predictors) == 1",
+            "rollout: expected exactly one predictor",
+            lambda spec: spec.rollout is None or len(spec.predictors) == 1,
+            field=".rollout",
         ),
     )
 
@@ -157,6 +166,12 @@ class ModelDeploymentStatus(StatusModel):
     """The label selector of the pods, for `kubectl scale` and autoscalers."""
     predictors: tuple[PredictorStatus, ...] = Field((), json_schema_extra=LIST_MAP_BY_NAME)
     """The observed state of each predictor."""
+    stable_revision: str | None = None
+    """With spec.rollout: the revision whose pods the Service selects."""
+    candidate_revision: str | None = None
+    """The revision that may become the stable one."""
+    rollout: RolloutStatus | None = None
+    """Where the rollout is, and how the last one ended."""
     provenance: tuple[ArtifactRef, ...] = ()
     """The artifacts that are served and the artifacts they were produced from."""
 

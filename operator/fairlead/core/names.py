@@ -14,11 +14,15 @@ OPERATOR = "fairlead"
 JOB = "fairlead.dev/job"
 DEPLOYMENT = "fairlead.dev/deployment"
 PREDICTOR = "fairlead.dev/predictor"
+REVISION = "fairlead.dev/revision"
 ROLE = "fairlead.dev/role"
 WORKER_INDEX = "fairlead.dev/worker-index"
 ATTEMPT = "fairlead.dev/attempt"
 APPLIED_HASH = "fairlead.dev/applied-hash"
 """The hash of what was last applied: an equal hash saves a write."""
+
+ROLLOUT_COMMAND = "fairlead.dev/rollout-command"
+"""The annotation by which users pause, resume, promote, abort or retry a rollout."""
 
 POD_GROUP = "scheduling.x-k8s.io/pod-group"
 """The label by which the coscheduling plugin finds the pods of a PodGroup."""
@@ -40,6 +44,7 @@ SCOPE_LEASE = "fairlead-scope"
 
 KEY_FOLDER = "/etc/fairlead/key"
 GRAPH_FOLDER = "/etc/fairlead/graph"
+TRAFFIC_FOLDER = "/etc/fairlead/traffic"
 WORK_FOLDER = "/fairlead/work"
 """Scratch space of a training container, used as TMPDIR and HOME."""
 TERMINATION_LOG = "/dev/termination-log"
@@ -127,6 +132,36 @@ def predictor_name(deployment: ModelDeployment, predictor: Predictor) -> str:
 def graph_config_name(deployment: ModelDeployment, predictor: Predictor, graph: str) -> str:
     """Return the name of a predictor's ConfigMap; it includes the graph's hash, so that old pods keep their graph."""
     return f"{predictor_name(deployment, predictor)}-{short_hash(graph)}"
+
+
+def revision_labels(deployment: ModelDeployment, revision: str) -> dict[str, str]:
+    """Return the labels by which the pods of a revision are found."""
+    return deployment_labels(deployment) | {REVISION: revision}
+
+
+def revision_name(deployment: ModelDeployment, revision: str) -> str:
+    """Return the name of a revision's Deployment, Service and record."""
+    return f"{deployment.metadata.name}-{revision}"
+
+
+def revision_config_name(deployment: ModelDeployment, revision: str, graph: str) -> str:
+    """Return the name of the ConfigMap with a revision's graph; it includes the graph's hash, as without revisions."""
+    return f"{revision_name(deployment, revision)}-{short_hash(graph)}"
+
+
+def traffic_config_name(deployment: ModelDeployment, revision: str) -> str:
+    """Return the name of the ConfigMap with a revision's traffic document."""
+    return f"{revision_name(deployment, revision)}-traffic"
+
+
+def traffic_key_name(deployment: ModelDeployment) -> str:
+    """Return the name of the Secret that signs traffic documents. No Secret of a TrainingJob ends so."""
+    return f"{deployment.metadata.name}-traffic"
+
+
+def revision_host(deployment: ModelDeployment, revision: str) -> str:
+    """Return the host name of a revision's Service."""
+    return f"{revision_name(deployment, revision)}.{deployment.metadata.namespace}.svc"
 
 
 def serving_url(deployment: ModelDeployment) -> str:

@@ -175,6 +175,41 @@ SERVING: dict[str, Runbook] = {
     "ModelNotFound": Runbook("There is no model at a node's `modelUri`.", "Publish it, or correct the URI."),
     "InvalidModel": Runbook("What is at a node's `modelUri` is no model.", "Publish it again, or correct the URI."),
     "StoreUnavailable": Runbook("The artifact store does not answer; what serves goes on.", _STORE),
+    "RolloutProgressing": Runbook(
+        "A candidate starts or is measured; the stable revision serves the others.", "`fairlead rollout status NAME`."
+    ),
+    "RolloutPaused": Runbook(
+        "A candidate stays at its step.",
+        "`fairlead rollout resume NAME`, or remove `spec.rollout.paused`.",
+    ),
+    "RolledBack": Runbook(
+        "The candidate failed, and the stable revision serves. The spec is not tried again until it changes.",
+        "The message has the figures. Correct the spec or take it back; `fairlead rollout retry NAME` tries it again.",
+    ),
+    "RolloutRemoved": Runbook("`spec.rollout` was removed, and pods without revisions take over.", ""),
+    "RolloutStarted": Runbook("An event: a changed spec became the candidate.", ""),
+    "StepStarted": Runbook("An event: the candidate has the share of a step.", ""),
+    "StepPassed": Runbook("An event: the candidate has passed a step, and gets pods for the next one.", ""),
+    "RolloutPromoting": Runbook("An event: the candidate gets all its pods, and then the Service.", ""),
+    "Promoted": Runbook("An event: the candidate is the stable revision.", ""),
+    "RolloutResumed": Runbook("An event: a user has resumed a rollout.", ""),
+    "CandidateRemoved": Runbook("An event: the spec is that of the stable revision again.", ""),
+    "RolloutHeld": Runbook(
+        "An event: the step's time is over, and what was measured is not conclusive yet.",
+        "Wait for more requests, copy more of them (`mirrorPercent`), or allow more (the message has the bounds).",
+    ),
+    "VerdictFailed": Runbook("An event: a verdict has failed, and `failureLimit` tolerates it.", ""),
+    "AnalysisFailed": Runbook(
+        "An event: the candidate exceeded a limit and was rolled back.", "Look at the figures, and at its model."
+    ),
+    "CandidateFailing": Runbook(
+        "An event: the candidate's pods crash, and it was rolled back.", "The message has the graph server's report."
+    ),
+    "RolloutDeadlineExceeded": Runbook(
+        "An event: the candidate was not ready or not shown to be good in time, and was rolled back.",
+        "Send more requests or copies of them, raise `progressDeadlineSeconds`, or allow more.",
+    ),
+    "Aborted": Runbook("An event: a user has aborted the rollout.", ""),
     "URINotAllowed": TRAINING["URINotAllowed"],
     "ServiceAccountNotAllowed": TRAINING["ServiceAccountNotAllowed"],
     "Rejected": TRAINING["Rejected"],

@@ -35,6 +35,10 @@ class PodView:
     """Why the cluster ends or ended it, such as `PreemptionByScheduler: …`; empty if it does not."""
     restarts: int = 0
     created: datetime | None = None
+    revision: str = ""
+    """The revision of a ModelDeployment's pod."""
+    ready: bool = False
+    """Whether it is ready; only for the pods of revisions."""
 
     @property
     def finished(self) -> bool:
@@ -59,3 +63,15 @@ class ChildView:
     """Whether its spec is no longer what the operator applied."""
     settled: bool = False
     """Whether the rollout is complete: no pod of an older template is left (Deployments)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionView:
+    """A ControllerRevision."""
+
+    name: str
+    uid: str
+    number: int
+    """Its place in the order of creation."""
+    data: str
+    """What it keeps, as JSON; anyone who may change it may have written it."""

@@ -29,6 +29,7 @@ from fairlead.kube.kinds import Key, Kind
 from fairlead.kube.observe import Sources
 from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
+from fairlead.kube.traffic import TrafficServers
 
 _log = logging.getLogger(__name__)
 
@@ -94,7 +95,8 @@ def _build_context(
     reports = Reports(http, queue.add, rates)
     store = Inquiries(queue.add, settings.store_seconds)
     answers = Inquiries(queue.add, _ANSWER_SECONDS, per_namespace=16, source="the Service")
-    sources = Sources(children, reports, store, answers, http, settings)
+    traffic = TrafficServers(http, kube, queue.add)
+    sources = Sources(children, reports, store, answers, traffic, http, settings)
     return Context(Writer(kube, children), ResourceCache(queue.add), sources)
 
 

@@ -61,7 +61,7 @@ async def _plan_deployment(
     sources: Sources, deployment: ModelDeployment, now: datetime, rejection: Finding | None
 ) -> Plan:
     observed = observe_deployment(sources, deployment, rejection)
-    return plan_model_deployment(deployment, observed, sources.settings, now)
+    return plan_model_deployment(deployment, observed, sources.settings, now, secrets.token_hex(32))
 
 
 RECONCILERS = {
@@ -77,6 +77,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
         context.sources.reports.drop(key)
         context.sources.store.forget(key)
         context.sources.answers.forget(key)
+        context.sources.traffic.forget(key)
         context.writer.forget(key)
         return None  # garbage collection deletes its children
     reconciler = RECONCILERS[key.kind]

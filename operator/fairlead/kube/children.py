@@ -1,21 +1,23 @@
-"""The cache of children: pods, Services, ConfigMaps and Deployments with our label, indexed by owner uid."""
+"""The cache of children: pods, Services, ConfigMaps, Deployments and revisions with our label, by owner uid."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from fairlead.core import names
-from fairlead.core.views import ChildView, PodView
+from fairlead.core.views import ChildView, PodView, RevisionView
 from fairlead.kube.cache import Cache, Entry
 from fairlead.kube.client import FIELD_MANAGER
-from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, POD, SERVICE, WATCHED, Key, Kind
+from fairlead.kube.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, POD, SERVICE, WATCHED, Key, Kind
 from fairlead.kube.transport import Object
-from fairlead.kube.views import hash_spec, view_child, view_pod
+from fairlead.kube.views import hash_spec, view_child, view_pod, view_revision
 
-CHILDREN = ((POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False))
+CHILDREN = (
+    (POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False), (CONTROLLER_REVISION, False),
+)  # fmt: skip
 """The watched kinds, and whether only their metadata is read.
 
-Secrets are not watched: a job's key is created without reading it, so the operator holds no secret data.
+Secrets are not watched: a job's key is created without reading it, and that of a rollout's traffic is read by name.
 """
 SELECTOR = names.selector({names.MANAGED_BY: names.OPERATOR})
 
@@ -35,7 +37,7 @@ class Child(Entry):
     """The name of its controller."""
     key: Key | None
     """The resource to reconcile when it changes: its owner, or the resource in its labels."""
-    view: PodView | ChildView
+    view: PodView | ChildView | RevisionView
     spec_hash: str = ""
     """The hash of the spec, for kinds that are repaired."""
 
@@ -101,7 +103,7 @@ class ChildCache(Cache[Child]):
             owner=owner.get("uid", ""),
             controller=owner.get("name", ""),
             key=_find_key(meta, owner),
-            view=view_pod(obj) if kind is POD else view_child(obj, changed),
+            view=_view(kind, obj, changed),
             spec_hash=spec_hash,
         )
 
@@ -123,6 +125,12 @@ class ChildCache(Cache[Child]):
                 group.pop(child.uid, None)
                 if not group:
                     del index[index_key]
+
+
+def _view(kind: Kind, obj: Object, changed: bool) -> PodView | ChildView | RevisionView:
+    if kind is CONTROLLER_REVISION:
+        return view_revision(obj)
+    return view_pod(obj) if kind is POD else view_child(obj, changed)
 
 
 def controller_of(meta: Object) -> dict[str, str]:

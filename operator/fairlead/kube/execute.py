@@ -15,10 +15,24 @@ from fairlead.kube.children import ChildCache, controller_of
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import KIND_MISSING, NAME_TAKEN, ApiError, StatusConflict
 from fairlead.kube.events import send_event
-from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, POD, POD_GROUP, SECRET, SERVICE, Key, Kind
+from fairlead.kube.kinds import (
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    NETWORK_POLICY,
+    POD,
+    POD_GROUP,
+    SECRET,
+    SERVICE,
+    Key,
+    Kind,
+)
 from fairlead.kube.resources import StoredResource
 
-CHILD_KINDS = {kind.kind: kind for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, NETWORK_POLICY, POD_GROUP)}
+CHILD_KINDS = {
+    kind.kind: kind
+    for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, CONTROLLER_REVISION, NETWORK_POLICY, POD_GROUP)
+}
 _NOT_WATCHED = (SECRET, NETWORK_POLICY, POD_GROUP)
 _OPTIONAL = (POD_GROUP,)
 """Kinds that not every cluster has."""
@@ -140,8 +154,8 @@ class Writer:
     async def _create(self, resource: Resource, kind: Kind, child: Object) -> Object:
         """Create an immutable child; one that exists is accepted if we own it."""
         try:
-            # nothing but metadata is needed of a child that was just created
-            return await self.kube.create(kind, child, metadata_only=True)
+            # nothing but metadata is needed of a child that was just created, except of one that is read later
+            return await self.kube.create(kind, child, metadata_only=kind is not CONTROLLER_REVISION)
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise

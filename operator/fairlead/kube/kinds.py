@@ -53,6 +53,9 @@ SERVICE = Kind("", "v1", "services", "Service", verbs=(*_WATCH, "create", "patch
 SECRET = Kind("", "v1", "secrets", "Secret", verbs=("get", "create"))
 CONFIG_MAP = Kind("", "v1", "configmaps", "ConfigMap", verbs=(*_WATCH, "create", "patch", "delete"))
 DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment", verbs=(*_WATCH, "create", "patch", "delete"))
+CONTROLLER_REVISION = Kind(
+    "apps", "v1", "controllerrevisions", "ControllerRevision", verbs=(*_WATCH, "create", "delete")
+)
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", verbs=("get", "create"))
 POD_GROUP = Kind("scheduling.x-k8s.io", "v1alpha1", "podgroups", "PodGroup", verbs=("get", "create", "patch"))
 EVENT = Kind("events.k8s.io", "v1", "events", "Event", verbs=("create",))
@@ -72,6 +75,7 @@ OPERATOR_KINDS = (
     SECRET,
     CONFIG_MAP,
     DEPLOYMENT,
+    CONTROLLER_REVISION,
     NETWORK_POLICY,
     POD_GROUP,
     EVENT,

@@ -14,12 +14,13 @@ from fairlead.core.model_deployment.observed import Artifacts, ObservedDeploymen
 from fairlead.core.settings import Settings
 from fairlead.core.tenants import is_allowed_uri
 from fairlead.core.training_job.observed import Gate, Launcher, ObservedJob
-from fairlead.core.views import ChildView, PodView
+from fairlead.core.views import ChildView, PodView, RevisionView
 from fairlead.kube.children import Child, ChildCache
 from fairlead.kube.gates import ask_artifacts, ask_gate
 from fairlead.kube.inquiries import Inquiries, Question
 from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE, Key, Kind
 from fairlead.kube.reports import Reports, url_host
+from fairlead.kube.traffic import TrafficServers
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
 """For a Service that does not respond; the next reconcile retries."""
@@ -38,6 +39,7 @@ class Sources:
     store: Inquiries
     answers: Inquiries
     """The responses of deployments' Services."""
+    traffic: TrafficServers
     http: aiohttp.ClientSession
     settings: Settings
 
@@ -66,14 +68,17 @@ def observe_deployment(
     owned = sources.children.owned_by(meta.uid)
     deployments, services = _views(owned, DEPLOYMENT), _views(owned, SERVICE)
     replicas = sources.children.replicas_of(key, {view.name for view in deployments})
+    pods = tuple(child.view for child in replicas if isinstance(child.view, PodView))
     # without a ready pod the Service cannot respond, and its address may not be routed yet
     ready = any(view.ready for view in deployments)
-    address = next((service.cluster_ip for service in services if ready), None)
+    address = next((service.cluster_ip for service in services if ready and service.name == meta.name), None)
     return ObservedDeployment(
         deployments=deployments,
         services=services,
         config_maps=_views(owned, CONFIG_MAP),
-        pods=tuple(child.view for child in replicas if isinstance(child.view, PodView)),
+        pods=pods,
+        revisions=tuple(child.view for child in owned if isinstance(child.view, RevisionView)),
+        traffic=sources.traffic.observe(key, deployment, pods),
         artifacts=_observe_artifacts(sources, key, deployment),
         answer=_observe_answer(sources, key, address),
         rejection=rejection,

@@ -152,7 +152,7 @@ class Reports:
                 auto_decompress=False,
                 headers={"Accept-Encoding": "identity"},
             ) as response:
-                report: LauncherReport | None = parse_report(await _read_bounded(response))
+                report: LauncherReport | None = parse_report(await read_bounded(response, LauncherStatus.max_bytes))
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             _log.debug("%s %s/%s: no report from %s: %s", *key, url, error)
             report = None
@@ -214,10 +214,11 @@ def url_host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Return a response's body; raises ValueError if its status is not 200 or it is longer than `limit` bytes."""
     if response.status != 200:
         raise ValueError(f"got status {response.status}, expected 200")
-    limit, body = LauncherStatus.max_bytes, b""
+    body = b""
     while len(body) <= limit and (chunk := await response.content.read(limit + 1 - len(body))):
         body += chunk
     if len(body) > limit:

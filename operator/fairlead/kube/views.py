@@ -8,7 +8,7 @@ import orjson
 
 from fairlead.core import names
 from fairlead.core.pod_status import find_unscheduled, find_waiting
-from fairlead.core.views import ChildView, PodView
+from fairlead.core.views import ChildView, PodView, RevisionView
 
 Object = dict[str, Any]
 
@@ -48,6 +48,8 @@ def view_pod(pod: Object) -> PodView:
         disruption=_disruption(status),
         restarts=sum(container.get("restartCount", 0) for container in containers),
         created=_time(meta.get("creationTimestamp")),
+        revision=(revision := labels.get(names.REVISION, "")),
+        ready=bool(revision) and _is_ready(status),
     )
 
 
@@ -72,6 +74,12 @@ def view_child(obj: Object, changed: bool = False) -> ChildView:
     )
 
 
+def view_revision(obj: Object) -> RevisionView:
+    """Return the view of a ControllerRevision."""
+    data = orjson.dumps(obj.get("data")).decode()
+    return RevisionView(obj["metadata"]["name"], obj["metadata"]["uid"], int(obj.get("revision", 0)), data)
+
+
 def hash_spec(obj: Object) -> str:
     """Return a hash of an object's spec, as stored; equal specs have equal hashes."""
     return hashlib.sha256(orjson.dumps(obj.get("spec"), option=orjson.OPT_SORT_KEYS)).hexdigest()
@@ -84,6 +92,10 @@ def _number(label: str) -> int:
 
 def _time(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
+
+
+def _is_ready(status: Object) -> bool:
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", []))
 
 
 def _find(statuses: list[Object], name: str) -> Object:

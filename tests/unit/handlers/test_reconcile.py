@@ -15,6 +15,7 @@ from fairlead.kube.kinds import POD, TRAINING_JOB, Key
 from fairlead.kube.observe import Sources
 from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
+from fairlead.kube.traffic import TrafficServers
 from prometheus_client import REGISTRY
 
 from tests.support.resources import TRAINING_JOB as JOB
@@ -31,9 +32,8 @@ async def context_of(api: ScriptedApi) -> AsyncIterator[Context]:
     async with scripted_client(api) as kube, aiohttp.ClientSession() as http:
         children = ChildCache(lambda _: None)
         inquiries = Inquiries(lambda _: None, 1.0)
-        sources = Sources(
-            children, Reports(http, lambda _: None, Rates(1, 1, 1, 1)), inquiries, inquiries, http, Settings()
-        )
+        reports, traffic = Reports(http, lambda _: None, Rates(1, 1, 1, 1)), TrafficServers(http, kube, lambda _: None)
+        sources = Sources(children, reports, inquiries, inquiries, traffic, http, Settings())
         yield Context(Writer(kube, children), ResourceCache(lambda _: None), sources)
 
 

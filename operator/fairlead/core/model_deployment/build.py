@@ -94,12 +94,16 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
 def build_service(deployment: ModelDeployment) -> Object:
     """Return the Service in front of a deployment's pods."""
     head = build_owned(deployment, "v1", "Service", deployment.metadata.name, names.deployment_labels(deployment))
-    ports = [
+    return head | {"spec": {"selector": names.deployment_labels(deployment), "ports": build_ports()}}
+
+
+def build_ports() -> list[dict[str, Any]]:
+    """Return the ports of a Service."""
+    return [
         {"name": "http", "port": names.SERVING_PORT, "targetPort": "http"},
         # HTTP/2 without TLS, as gateways have to know
         {"name": "grpc", "port": names.GRPC_PORT, "targetPort": "grpc", "appProtocol": "kubernetes.io/h2c"},
     ]
-    return head | {"spec": {"selector": names.deployment_labels(deployment), "ports": ports}}
 
 
 def _labels(deployment: ModelDeployment, predictor: Predictor) -> dict[str, str]:

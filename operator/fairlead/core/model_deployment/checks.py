@@ -4,6 +4,7 @@ from collections import Counter
 
 from fairlead_contracts.graph import CHILDREN, IMPLEMENTATIONS, MAX_NODES, SOURCES
 from fairlead_contracts.termination import GraphFailureReport, read_report
+from pydantic import ValidationError
 
 from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
 from fairlead.core.conditions import Finding
@@ -35,6 +36,12 @@ def check_pods(pods: tuple[PodView, ...]) -> Finding | None:
         if (pod.waiting or pod.restarts) and (reason := _describe_failure(pod) or pod.waiting):
             return Finding("PodsFailing", f"Pod {pod.name} is failing: {reason}")
     return None
+
+
+def describe_problem(error: ValidationError) -> Finding:
+    """Return the first reason for which the contract of the graph server rejects a graph."""
+    problem = error.errors()[0]
+    return Finding("InvalidGraph", f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}.")
 
 
 def check_answer(answer: ServiceAnswer | None) -> Finding | None:

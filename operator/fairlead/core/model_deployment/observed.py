@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from fairlead_contracts.traffic import TrafficFacts
+
 from fairlead.api.base import ArtifactRef
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
-from fairlead.core.views import ChildView, PodView
+from fairlead.core.views import ChildView, PodView, RevisionView
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,28 @@ class ServiceAnswer:
 
 
 @dataclass(frozen=True)
+class ServerReading:
+    """What a graph server of the stable revision has said about its traffic."""
+
+    pod: str
+    """The uid of its pod."""
+    facts: TrafficFacts | None = None
+    """None if it could not be read."""
+    error: str = ""
+    """Why it could not be read, or not be told what to do."""
+
+
+@dataclass(frozen=True)
+class ObservedTraffic:
+    """What the ready graph servers of the stable revision have said."""
+
+    servers: tuple[ServerReading, ...] = ()
+    """Empty if they have not been asked yet."""
+    key_missing: bool = False
+    """Whether the Secret that signs their documents does not exist."""
+
+
+@dataclass(frozen=True)
 class ObservedDeployment:
     """The observed state of a ModelDeployment."""
 
@@ -59,3 +83,5 @@ class ObservedDeployment:
     """None if no pod is ready, so no request was sent."""
     rejection: Finding | None = None
     """Why the API server has just rejected a child."""
+    revisions: tuple[RevisionView, ...] = ()
+    traffic: ObservedTraffic = ObservedTraffic()

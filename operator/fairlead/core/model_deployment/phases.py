@@ -23,6 +23,8 @@ PROGRESSING = Phase(frozenset({"Reconciling", "Progressing"}))
 FAULTY = Phase(frozenset({"Reconciling", "Degraded"}))
 """A fault that the operator keeps trying to overcome, such as pods that crash or a model that is not there yet."""
 INVALID = Phase(frozenset({"Stalled", "Degraded"}))
+ROLLED_BACK = INVALID
+"""The stable revision serves, and the spec is that of one that failed."""
 
 
 def build_conditions(phase: Phase, finding: Finding) -> list[DesiredCondition]:

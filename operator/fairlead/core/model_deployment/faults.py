@@ -1,0 +1,43 @@
+"""Faults of a ModelDeployment's spec and models, for which nothing new is served."""
+
+from dataclasses import dataclass
+
+from fairlead.api.model_deployment import ModelDeployment
+from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment import phases
+from fairlead.core.model_deployment.artifacts import check_allowed_uris, check_artifacts
+from fairlead.core.model_deployment.checks import check_graphs
+from fairlead.core.model_deployment.observed import Artifacts
+from fairlead.core.settings import Settings
+from fairlead.core.tenants import check_service_accounts
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why nothing new is served."""
+
+    phase: phases.Phase
+    finding: Finding
+    requeue_after: float | None = None
+    """When to look again; None if only a new spec helps."""
+
+
+def find_fault(deployment: ModelDeployment, artifacts: Artifacts, settings: Settings) -> Fault | None:
+    """Find what is wrong with the spec, or else with the models; nothing is while these are still being read."""
+    if finding := check_graphs(deployment) or check_allowed(deployment, settings):
+        return Fault(phases.INVALID, finding)
+    if finding := check_artifacts(artifacts):
+        phase = phases.PROGRESSING if finding.reason == "StoreUnavailable" else phases.FAULTY
+        return Fault(phase, finding, settings.gate_seconds)
+    return None
+
+
+def check_allowed(deployment: ModelDeployment, settings: Settings) -> Finding | None:
+    """Find a service account or model that the administrator does not allow the deployment's namespace."""
+    pods = (
+        (f"spec.predictors[{index}].componentSpecs[{number}].spec", component.spec)
+        for index, predictor in enumerate(deployment.spec.predictors)
+        for number, component in enumerate(predictor.component_specs)
+    )
+    namespace = deployment.metadata.namespace
+    return check_service_accounts(settings, namespace, pods) or check_allowed_uris(deployment, settings)

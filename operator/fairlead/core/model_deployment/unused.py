@@ -1,0 +1,39 @@
+"""Which of the children that exist are applied as they should be, and which are not needed any more."""
+
+from collections.abc import Iterable, Iterator
+
+from fairlead.core import names
+from fairlead.core.children import Object
+from fairlead.core.model_deployment.observed import ObservedDeployment
+from fairlead.core.plan import Deletion
+from fairlead.core.views import ChildView
+
+
+def is_applied(child: Object, observed: ObservedDeployment) -> bool:
+    """Return whether a child exists as it was last applied, and nobody has changed it since."""
+    views = {
+        "Deployment": observed.deployments, "Service": observed.services, "ConfigMap": observed.config_maps,
+    }[child["kind"]]  # fmt: skip
+    meta = child["metadata"]
+    digest = meta["annotations"][names.APPLIED_HASH]
+    return any(view.name == meta["name"] and view.applied_hash == digest and not view.changed for view in views)
+
+
+def find_unused(
+    children: Iterable[Object], observed: ObservedDeployment, keep: Iterable[str] = ()
+) -> tuple[Deletion, ...]:
+    """Return the children that are neither built any more nor have a name that begins like one to keep."""
+    kept = {(child["kind"], child["metadata"]["name"]) for child in children}
+    prefixes = tuple(keep)
+    return tuple(
+        Deletion(kind, view.name, view.uid)
+        for kind, view in _list_existing(observed)
+        if (kind, view.name) not in kept and not view.name.startswith(prefixes)
+    )
+
+
+def _list_existing(observed: ObservedDeployment) -> Iterator[tuple[str, ChildView]]:
+    """Yield the kind and the view of the children, Services last: pods drain while they still have a name."""
+    yield from (("Deployment", view) for view in observed.deployments)
+    yield from (("ConfigMap", view) for view in observed.config_maps)
+    yield from (("Service", view) for view in observed.services)

@@ -1,0 +1,88 @@
+"""Verdicts: what a candidate's requests show, with bounds that do not take noise for evidence.
+
+Each limit is one on the share of bad requests: failed ones (maxErrorRate), ones that took longer than maxP99Seconds (at
+most 1 %), copies with another answer (1 - minAgreement). Such a share is judged by the one-sided bounds of the Wilson
+score interval with 95 % confidence (E. B. Wilson, JASA 22, 1927):
+
+    passed         the upper bound is at most the limit
+    failed         the lower bound is above the limit
+    inconclusive   else, and with fewer than minRequests requests
+
+For example, none of 100 failed: the upper bound is 2.6 %, so a limit of 1 % is not shown yet; with 268 it is. 5 of 100
+failed: the lower bound is 2.5 %, which exceeds 1 %. Inconclusive requests are kept, so that evidence adds up.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from fairlead.api.rollout import Analysis
+
+Result = Literal["Passed", "Failed", "Inconclusive"]
+_Z = 1.6448536269514722
+"""The 95 % quantile of the normal distribution."""
+_SLOW_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was counted in a window, over all servers."""
+
+    requests: int = 0
+    errors: int = 0
+    slow: int = 0
+    """Requests that took longer than maxP99Seconds."""
+    p99_seconds: float | None = None
+    compared: int = 0
+    agreed: int = 0
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A result, and the figures it rests on."""
+
+    result: Result
+    message: str
+
+
+def judge(analysis: Analysis, evidence: Evidence) -> Judgement:
+    """Judge the evidence of a window by all limits: one failure fails it, and all must be shown to pass it."""
+    parts = list(_judge_all(analysis, evidence))
+    results = {part.result for part in parts}
+    result: Result = "Failed" if "Failed" in results else "Passed" if results == {"Passed"} else "Inconclusive"
+    return Judgement(result, "; ".join(part.message for part in parts))
+
+
+def bound_share(bad: int, total: int) -> tuple[float, float]:
+    """Return the lower and the upper bound of a share, each with 95 % confidence."""
+    if not total:
+        return 0.0, 1.0
+    share, square = bad / total, _Z * _Z / total
+    middle = (share + square / 2) / (1 + square)
+    half = _Z * math.sqrt(share * (1 - share) / total + square / (4 * total)) / (1 + square)
+    # at the ends the bounds are exact, which floating-point numbers only almost are
+    return (max(0.0, middle - half) if bad else 0.0), (min(1.0, middle + half) if bad < total else 1.0)
+
+
+def _judge_all(analysis: Analysis, evidence: Evidence) -> Iterator[Judgement]:
+    least, total = analysis.min_requests, evidence.requests
+    if analysis.max_error_rate is not None:
+        yield _judge_share("failed", evidence.errors, total, analysis.max_error_rate, least)
+    if analysis.max_p99_seconds is not None:
+        words = f"took longer than {analysis.max_p99_seconds:g} s"
+        yield _judge_share(words, evidence.slow, total, _SLOW_SHARE, least)
+    if analysis.min_agreement is not None:
+        different, limit = evidence.compared - evidence.agreed, 1 - analysis.min_agreement
+        yield _judge_share("compared differ", different, evidence.compared, limit, least)
+
+
+def _judge_share(what: str, bad: int, total: int, limit: float, least: int) -> Judgement:
+    figures = f"{bad} of {total} {what}"
+    if total < least:
+        return Judgement("Inconclusive", f"{figures}, expected at least {least} requests")
+    lower, upper = bound_share(bad, total)
+    bounds = f"{figures} ({100 * lower:.2g} to {100 * upper:.2g} %, at most {100 * limit:.4g} % allowed)"
+    if lower > limit:
+        return Judgement("Failed", bounds)
+    return Judgement("Passed" if upper <= limit else "Inconclusive", bounds)
