@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, Object, change
+from tests.support.resources import MODEL_DEPLOYMENT, ROLLOUT, TRAINING_JOB, Object, change
 
 UPPER_CASE = "sha256:" + "AB" * 32
 _POD = "spec__workers__template__spec__"
@@ -54,6 +54,11 @@ def _job(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -
 
 def _deployment(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -> Rejection:
     return Rejection(reason, change(MODEL_DEPLOYMENT, **changes), words, at_server)
+
+
+def _rollout(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -> Rejection:
+    valid = change(MODEL_DEPLOYMENT, spec__rollout=ROLLOUT)
+    return Rejection(f"a rollout with {reason}", change(valid, **changes), words, at_server)
 
 
 REJECTIONS = (
@@ -169,4 +174,19 @@ REJECTIONS = (
                 ]),
     _deployment("an invalid digest", ("digest",), f'"{UPPER_CASE}"',
                 spec__predictors__0__graph__digest=UPPER_CASE),
+    _rollout("no steps", ("steps",), spec__rollout__steps=[]),
+    _rollout("more than all traffic", ("traffic", "100"), "101", spec__rollout__steps__0__traffic=101),
+    _rollout("a share that falls", ("expected traffic that does not fall",), spec__rollout__steps__0__traffic=60),
+    _rollout("a step without requests", ("a candidate without requests shows nothing",),
+             spec__rollout__steps__0__traffic=0),
+    _rollout("an analysis of nothing", ("expected maxErrorRate, maxP99Seconds or minAgreement",),
+             spec__rollout__analysis__maxErrorRate=...),
+    _rollout("agreement without copies", ("expected mirrorPercent",), spec__rollout__analysis__minAgreement=0.9),
+    _rollout("no error at all", ("maxErrorRate", "0.0001"), "Invalid value", spec__rollout__analysis__maxErrorRate=0),
+    _rollout("full agreement", ("minAgreement", "0.9999"), "Invalid value",
+             spec__rollout__analysis__minAgreement=1, spec__rollout__analysis__mirrorPercent=1),
+    _rollout("an interval of no time", ("intervalSeconds",), "Invalid value",
+             spec__rollout__analysis__intervalSeconds=0),
+    _rollout("two predictors", ("rollout: expected exactly one predictor",), spec__predictors=[
+        _PREDICTOR | {"name": "a", "traffic": 50}, _PREDICTOR | {"name": "b", "traffic": 50}]),
 )  # fmt: skip

@@ -46,6 +46,11 @@ MODEL_DEPLOYMENT: Object = {
     },
 }
 
+ROLLOUT: Object = {
+    "steps": [{"traffic": 10, "seconds": 20}, {"traffic": 50, "seconds": 20}],
+    "analysis": {"intervalSeconds": 10, "minRequests": 100, "failureLimit": 0, "maxErrorRate": 0.01},
+}
+
 NODE_CONTAINER: Object = {"spec": {"containers": [{"name": "classifier", "image": "example/node:1"}]}}
 
 

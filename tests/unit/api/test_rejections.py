@@ -6,7 +6,7 @@ from fairlead.api.training_job import TrainingJob
 from pydantic import ValidationError
 
 from tests.support.rejections import REJECTIONS, Rejection
-from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB
+from tests.support.resources import MODEL_DEPLOYMENT, ROLLOUT, TRAINING_JOB, change
 
 MODELS = {"TrainingJob": TrainingJob, "ModelDeployment": ModelDeployment}
 
@@ -19,7 +19,11 @@ def test_invalid_resource_is_rejected_with_what_was_expected(rejection: Rejectio
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("resource", [TRAINING_JOB, MODEL_DEPLOYMENT], ids=lambda resource: resource["kind"])
+@pytest.mark.parametrize(
+    "resource",
+    [TRAINING_JOB, MODEL_DEPLOYMENT, change(MODEL_DEPLOYMENT, spec__rollout=ROLLOUT)],
+    ids=["job", "deployment", "rollout"],
+)
 def test_valid_resource_survives_a_round_trip(resource: dict[str, object]) -> None:
     model = MODELS[str(resource["kind"])].model_validate(resource)
     assert MODELS[str(resource["kind"])].model_validate(model.model_dump(by_alias=True, exclude_unset=True)) == model

@@ -12,7 +12,6 @@ from fairlead.core.model_deployment.transitions import (
     describe_last,
     enter,
     event,
-    is_paused,
     number,
     roll_back,
     step_of,
@@ -20,11 +19,10 @@ from fairlead.core.model_deployment.transitions import (
 from fairlead.core.model_deployment.verdicts import Evidence, Judgement, judge
 
 
-def check(policy: Rollout, before: Revisions, evidence: Evidence, replicas: int, now: datetime) -> Transition:
-    """Judge the interval that has ended, and count its time."""
+def check(policy: Rollout, before: Revisions, evidence: Evidence, held: bool, now: datetime) -> Transition:
+    """Judge the interval that has ended, and count its time, unless the rollout is held."""
     rollout, interval = before.rollout, policy.analysis.interval_seconds
     waited = (now - rollout.checked_at).total_seconds() if rollout.checked_at else 0.0
-    held = is_paused(policy, rollout) or not replicas
     counted = 0.0 if held else min(max(waited, 0.0), interval)
     rollout = change(rollout, checked_at=now, elapsed_seconds=round(rollout.elapsed_seconds + counted, 3))
     state = replace(before, rollout=rollout)

@@ -82,8 +82,8 @@ def advance(policy: Rollout, before: Revisions, facts: Facts, now: datetime) -> 
     if facts.crashed:
         return roll_back(before, "CandidateFailing", facts.crashed, now)
     if seconds_to_check(policy, before.rollout, now) <= 0:
-        return check(policy, before, facts.evidence, facts.replicas, now)
-    return _grow(policy, before, facts, now)
+        return check(policy, before, facts.evidence, _is_held(policy, before, facts), now)
+    return Transition(before) if _is_held(policy, before, facts) else _grow(policy, before, facts, now)
 
 
 def leave(before: Revisions, ready: bool, now: datetime) -> Transition:
@@ -177,11 +177,14 @@ def _find_excess(policy: Rollout, before: Revisions) -> Revisions | None:
     return replace(before, rollout=change(rollout, weight=weight, mirror=mirror, **counted))
 
 
+def _is_held(policy: Rollout, before: Revisions, facts: Facts) -> bool:
+    """Return whether the candidate may go back, but not on: paused, without pods, or while the spec is not known."""
+    return is_paused(policy, before.rollout) or not facts.replicas or facts.desired is None
+
+
 def _grow(policy: Rollout, before: Revisions, facts: Facts, now: datetime) -> Transition:
     """Give the candidate its next share, or the Service, once it has the pods for it."""
     rollout = before.rollout
-    if is_paused(policy, rollout) or not facts.replicas:
-        return Transition(before)
     if rollout.phase in (None, "Measuring") or facts.ready < candidate_replicas(policy, rollout, facts.replicas):
         return Transition(before)
     assert before.candidate is not None

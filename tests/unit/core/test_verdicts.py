@@ -1,0 +1,107 @@
+"""Verdicts: a limit is exceeded, kept, or neither is shown."""
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+from fairlead.api.rollout import Analysis
+from fairlead.core.model_deployment.observed import ServerReading
+from fairlead.core.model_deployment.traffic import read_evidence
+from fairlead.core.model_deployment.verdicts import Evidence, bound_share, judge
+from fairlead_contracts.traffic import BOUNDS, Agreement, Counts, RouteFacts, TrafficFacts
+
+from tests.support.resources import make_deployment
+
+
+def analysis(**limits: Any) -> Analysis:
+    return Analysis(interval_seconds=10, min_requests=100, failure_limit=0, mirror_percent=10, **limits)
+
+
+@pytest.mark.parametrize(
+    ("bad", "total", "lower", "upper"),
+    [(0, 100, 0, 0.0263), (5, 100, 0.0245, 0.0992), (50, 100, 0.4188, 0.5812), (100, 100, 0.9737, 1), (0, 0, 0, 1)],
+)
+def test_the_bounds_are_those_of_the_wilson_score(bad: int, total: int, lower: float, upper: float) -> None:
+    assert bound_share(bad, total) == pytest.approx((lower, upper), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("errors", "requests", "result", "reason"),
+    [
+        (0, 99, "Inconclusive", "fewer than minRequests"),
+        (99, 99, "Inconclusive", "fewer than minRequests, however bad"),
+        (0, 100, "Inconclusive", "2.6 % could fail"),
+        (0, 268, "Passed", "at most 1 % fail"),
+        (5, 100, "Failed", "at least 2.5 % fail"),
+        (2, 100, "Inconclusive", "noise"),
+        (20, 1_000, "Failed", "at least 1.4 % fail"),
+        (50, 10_000, "Passed", "at most 0.6 % fail"),
+    ],
+)
+def test_errors_are_judged_by_their_bounds(errors: int, requests: int, result: str, reason: str) -> None:
+    found = judge(analysis(max_error_rate=0.01), Evidence(requests=requests, errors=errors))
+    assert found.result == result, reason
+    assert f"{errors} of {requests} failed" in found.message
+
+
+def test_one_exceeded_limit_fails_and_all_must_be_kept_to_pass() -> None:
+    limits = analysis(max_error_rate=0.01, max_p99_seconds=0.5, min_agreement=0.95)
+    good = Evidence(requests=1000, compared=1000, agreed=1000)
+    assert judge(limits, good).result == "Passed"
+    assert judge(limits, Evidence(requests=1000, compared=50, agreed=50)).result == "Inconclusive"
+    assert judge(limits, Evidence(requests=1000, slow=100, compared=50, agreed=50)).result == "Failed"
+    assert judge(limits, Evidence(requests=1000, compared=1000, agreed=800)).result == "Failed"
+
+
+def test_a_share_at_the_limit_is_rarely_judged_wrong() -> None:
+    chance, limits = random.Random(1), analysis(max_error_rate=0.05)
+    counted = {"Passed": 0, "Failed": 0, "Inconclusive": 0}
+    for _ in range(2000):
+        errors = sum(chance.random() < 0.05 for _ in range(300))
+        counted[judge(limits, Evidence(requests=300, errors=errors)).result] += 1
+    # each side errs with 5 %
+    assert counted["Passed"] < 140
+    assert counted["Failed"] < 140
+
+
+STABLE = {"stableRevision": "aaaaaaaa", "candidateRevision": "bbbbbbbb", "rollout": {"generation": 3, "window": 2}}
+
+
+def reading(counts: Counts, agreement: Agreement | None = None, **changes: Any) -> ServerReading:
+    route = RouteFacts(name="bbbbbbbb", counts=counts, agreement=agreement or Agreement())
+    facts: dict[str, Any] = {"server": "s", "revision": "aaaaaaaa", "generation": 3, "window": 2, "routes": (route,)}
+    return ServerReading("uid", TrafficFacts(**facts | changes))
+
+
+def latency(bucket: int, count: int) -> tuple[int, ...]:
+    return tuple(count if index == bucket else 0 for index in range(len(BOUNDS) + 1))
+
+
+def test_the_counts_of_servers_in_the_current_window_are_added() -> None:
+    status = make_deployment(STABLE).status
+    counts = Counts(requests=10, errors=1, latency=latency(40, 10))
+    slow = Counts(requests=10, errors=0, latency=latency(120, 10))
+    others = [reading(counts, **{name: 9}) for name in ("generation", "window")]
+    others += [reading(counts, revision="cccccccc"), ServerReading("uid", error="silent")]
+    found = read_evidence(status, [reading(counts), reading(slow, Agreement(compared=5, agreed=4)), *others], 1.0)
+    assert (found.requests, found.errors, found.slow, found.compared, found.agreed) == (20, 1, 10, 5, 4)
+    assert found.p99_seconds == BOUNDS[120]
+
+
+def test_a_request_counts_as_slow_only_if_it_surely_was() -> None:
+    status = make_deployment(STABLE).status
+    bucket = next(index for index, bound in enumerate(BOUNDS) if bound > 1.0)
+    for offset, slow in ((-1, 0), (0, 0), (1, 7)):
+        counts = Counts(requests=7, latency=latency(bucket + offset, 7))
+        assert read_evidence(status, [reading(counts)], 1.0).slow == slow
+
+
+def test_counts_that_lie_have_no_effect_beyond_their_own_deployment() -> None:
+    status = make_deployment(STABLE).status
+    most = (1 << 53) - 1
+    lie = Counts(requests=1, errors=most, latency=(most,) * (len(BOUNDS) + 1))
+    found = read_evidence(status, [reading(lie, Agreement(compared=1, agreed=most)), reading(lie)], 1.0)
+    assert (found.requests, found.errors, found.slow, found.compared, found.agreed) == (2, 2, 2, 1, 1)
+    for limits in itertools.chain([analysis(max_error_rate=0.5)], [analysis(min_agreement=0.5)]):
+        assert judge(limits, found).result == "Inconclusive"
