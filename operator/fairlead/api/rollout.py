@@ -9,8 +9,9 @@ from fairlead.api.base import ApiModel, Rule, StatusModel
 
 MAX_STEPS, MAX_VERDICTS = 16, 10
 _MAX_SECONDS = 7 * 86400
-Share = Annotated[float, Field(ge=0.0001, le=0.9999)]
-"""0 and 1 are excluded: no number of requests shows that none at all fails."""
+Share = Annotated[float, Field(gt=0, lt=1)]
+"""0 and 1 are excluded: no number of requests shows that none at all fails. They are excluded as such and not by a
+least value, because the API server compares a whole number with the whole part of a limit."""
 RolloutPhase = Literal["Scaling", "Measuring", "Promoting", "Promoted", "RolledBack"]
 
 
@@ -51,7 +52,7 @@ class Analysis(ApiModel):
     """The number of failed verdicts that the rollout tolerates; one more, and it is rolled back."""
     max_error_rate: Share | None = None
     """The largest share of failed requests (5xx or no answer), such as 0.01. Not judged if unset."""
-    max_p99_seconds: float | None = Field(None, ge=0.001, le=120)
+    max_p99_seconds: float | None = Field(None, gt=0, le=120)
     """The time within which 99 % of the requests must end, measured where they are forwarded. Not judged if unset."""
     min_agreement: Share | None = None
     """The least share of copied requests with the same answer as the stable revision's. Not judged if unset."""

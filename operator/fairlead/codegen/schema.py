@@ -12,6 +12,7 @@ Schema = dict[str, Any]
 
 _DROPPED = ("title", "additionalProperties")
 _FORMATS = ("integer", "number")
+_EXCLUSIVE = (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum"))
 _INT32 = 2**31 - 1
 
 
@@ -58,6 +59,10 @@ def _inline(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], p
         # a default inside a list looks like drift to GitOps tools
         result["items"] = _without_defaults(_inline(node["items"], definitions, rules, path))
         result.setdefault("x-kubernetes-list-type", "atomic")
+    for exclusive, limit in _EXCLUSIVE:
+        if exclusive in result:
+            # OpenAPI 3.0, unlike pydantic, says by a boolean whether a limit is excluded
+            result |= {limit: result[exclusive], exclusive: True}
     if node.get("type") in _FORMATS:
         result.setdefault("format", _find_format(node))
     if node.get("title") in rules and rules[node["title"]]:

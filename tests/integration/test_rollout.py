@@ -1,0 +1,151 @@
+"""Rollouts on a real API server: the operator is a process, the graph servers are scripted, and no kubelet runs."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fairlead_artifacts import publish
+from fairlead_contracts.traffic import BOUNDS, Counts
+
+from tests.integration.conftest import POD_ADDRESS, Operator
+from tests.support.api_server import Kubectl, condition, wait_for
+from tests.support.graph_servers import ScriptedServer, serving_graphs
+from tests.support.resources import MODEL_DEPLOYMENT, ROLLOUT, Object, change
+
+NAME = "rolled"
+LABELS = f"fairlead.dev/deployment={NAME}"
+FAST = {
+    "spec__rollout__steps": [{"traffic": 10, "seconds": 0}, {"traffic": 50, "seconds": 1}],
+    "spec__rollout__analysis__intervalSeconds": 1,
+    "spec__rollout__analysis__maxErrorRate": 0.2,
+}
+
+
+@pytest.fixture
+def servers(kubectl: Kubectl) -> Iterator[ScriptedServer]:
+    """The graph servers of the stable revision: all pods have one address."""
+
+    def key() -> bytes:
+        data = kubectl.get("secret", f"{NAME}-traffic")["data"]
+        return bytes.fromhex(base64.b64decode(data["key"]).decode())
+
+    with serving_graphs(POD_ADDRESS, 8080, key) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_deployment_is_left(kubectl: Kubectl) -> Iterator[None]:
+    yield
+    kubectl("delete", "mdep", NAME, "--ignore-not-found")
+    wait_for(lambda: not kubectl.list("pods", labels=LABELS), "no pods", 30)
+
+
+def publish_model(folder: Path, version: str) -> str:
+    source = folder / version
+    source.mkdir()
+    (source / "model.onnx").write_bytes(version.encode())
+    uri = f"file://{folder}/store/{version}"
+    publish(source, uri, kind="onnx-model", producer="test/1")
+    return uri
+
+
+def apply(kubectl: Kubectl, uri: str, rollout: bool = True, **changes: Any) -> None:
+    graph = {"name": "model", "modelUri": uri}
+    obj = change(MODEL_DEPLOYMENT, metadata__name=NAME, spec__predictors__0__graph=graph)
+    if rollout:
+        obj = change(change(obj, spec__rollout=ROLLOUT), **FAST)
+    kubectl.apply(change(obj, **changes))
+
+
+def status_of(kubectl: Kubectl) -> Object:
+    return dict(kubectl.get("mdep", NAME).get("status") or {})
+
+
+def run_pods(kubectl: Kubectl) -> Object:
+    """Do what kubelets do, and return the deployment's status."""
+    for pod in kubectl.list("pods", labels=LABELS):
+        if not condition(pod, "Ready") and not pod["metadata"].get("deletionTimestamp"):
+            ready = [{"type": "Ready", "status": "True"}]
+            known = {"phase": "Running", "conditions": ready, "podIP": POD_ADDRESS, "podIPs": [{"ip": POD_ADDRESS}]}
+            kubectl.patch_status("pod", pod["metadata"]["name"], known)
+    return status_of(kubectl)
+
+
+def wait_for_stable(kubectl: Kubectl, servers: ScriptedServer, other_than: str = "") -> str:
+    def look() -> str:
+        revision = str(run_pods(kubectl).get("stableRevision", ""))
+        return revision if revision != other_than else ""
+
+    servers.revision = wait_for(look, "a stable revision", 60)
+    return servers.revision
+
+
+def deployments(kubectl: Kubectl) -> set[str]:
+    return {item["metadata"]["name"] for item in kubectl.list("deployments", labels=LABELS)}
+
+
+def events(kubectl: Kubectl) -> dict[str, str]:
+    found = kubectl.list("events.events.k8s.io")
+    return {event["reason"]: event["note"] for event in found if event["regarding"].get("name") == NAME}
+
+
+def test_a_good_candidate_becomes_the_stable_revision(
+    kubectl: Kubectl, operator: Operator, servers: ScriptedServer, tmp_path: Path
+) -> None:
+    servers.counts = Counts(requests=200, latency=(200, *(0 for _ in BOUNDS)))
+    apply(kubectl, publish_model(tmp_path, "v1"))
+    first = wait_for_stable(kubectl, servers)
+    apply(kubectl, publish_model(tmp_path, "v2"))
+    second = wait_for_stable(kubectl, servers, first)
+    service = kubectl.get("service", NAME)
+    wait_for(lambda: kubectl.get("service", NAME)["spec"]["selector"]["fairlead.dev/revision"] == second, "the Service")
+    wait_for(lambda: run_pods(kubectl) and deployments(kubectl) == {f"{NAME}-{second}"}, "the earlier one to go", 45)
+    assert service["spec"]["clusterIP"] == kubectl.get("service", NAME)["spec"]["clusterIP"]
+    assert {item["metadata"]["name"] for item in kubectl.list("services", labels=LABELS)} == {NAME, f"{NAME}-{second}"}
+    records = kubectl.list("controllerrevisions", labels=LABELS)
+    assert {item["metadata"]["name"]: item["revision"] for item in records} == {
+        f"{NAME}-{first}": 1, f"{NAME}-{second}": 2,
+    }  # fmt: skip
+    assert "0 of 200 failed" in events(kubectl)["Promoted"]
+    wait_for(lambda: servers.document and not servers.document.routes, "no routes")
+    assert kubectl.get("mdep", NAME)["spec"]["predictors"][0]["graph"]["modelUri"].endswith("v2")
+
+
+def test_a_bad_candidate_is_rolled_back_and_the_spec_stays(
+    kubectl: Kubectl, operator: Operator, servers: ScriptedServer, tmp_path: Path
+) -> None:
+    servers.counts = Counts(requests=200, errors=100, latency=(200, *(0 for _ in BOUNDS)))
+    apply(kubectl, publish_model(tmp_path, "v1"))
+    first = wait_for_stable(kubectl, servers)
+    apply(kubectl, publish_model(tmp_path, "v2"))
+    failed = wait_for(lambda: run_pods(kubectl).get("rollout", {}).get("failedRevision"), "a rollback", 60)
+    wait_for(lambda: deployments(kubectl) == {f"{NAME}-{first}"}, "the candidate to go", 45)
+    found = kubectl.get("mdep", NAME)
+    assert found["status"]["stableRevision"] == first
+    assert found["spec"]["predictors"][0]["graph"]["modelUri"].endswith("v2")
+    assert condition(found, "Stalled")["status"] == "True"
+    assert condition(found, "Ready")["reason"] == "RolledBack"
+    assert "100 of 200 failed" in events(kubectl)["AnalysisFailed"]
+    assert kubectl.get("service", NAME)["spec"]["selector"]["fairlead.dev/revision"] == first
+    # a user tries it again, and it is good now
+    servers.counts = Counts(requests=200, latency=(200, *(0 for _ in BOUNDS)))
+    kubectl("annotate", "mdep", NAME, f"fairlead.dev/rollout-command=retry {failed} once")
+    assert wait_for_stable(kubectl, servers, first) == failed
+
+
+def test_a_deployment_from_before_is_adopted(
+    kubectl: Kubectl, operator: Operator, servers: ScriptedServer, tmp_path: Path
+) -> None:
+    uri = publish_model(tmp_path, "v1")
+    apply(kubectl, uri, rollout=False)
+    ready = f"{NAME}-main"
+    wait_for(
+        lambda: run_pods(kubectl) and kubectl.get("deployment", ready).get("status", {}).get("readyReplicas"), "pods"
+    )
+    apply(kubectl, uri)
+    revision = wait_for_stable(kubectl, servers)
+    wait_for(lambda: deployments(kubectl) == {f"{NAME}-{revision}"}, "the earlier one to go", 45)
+    selector = kubectl.get("service", NAME)["spec"]["selector"]
+    assert selector["fairlead.dev/revision"] == revision
