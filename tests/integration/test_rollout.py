@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fairlead.client import FairleadClient
 from fairlead_artifacts import publish
 from fairlead_contracts.traffic import BOUNDS, Counts
 
@@ -131,7 +132,7 @@ def test_a_bad_candidate_is_rolled_back_and_the_spec_stays(
     assert kubectl.get("service", NAME)["spec"]["selector"]["fairlead.dev/revision"] == first
     # a user tries it again, and it is good now
     servers.counts = Counts(requests=200, latency=(200, *(0 for _ in BOUNDS)))
-    kubectl("annotate", "mdep", NAME, f"fairlead.dev/rollout-command=retry {failed} once")
+    assert FairleadClient("default", kubeconfig=kubectl.kubeconfig).command_rollout(NAME, "retry") == failed
     assert wait_for_stable(kubectl, servers, first) == failed
 
 

@@ -29,6 +29,8 @@ class ScriptedApi:
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     """(method, path, query) of all requests."""
 
+    accepted: list[str] = field(default_factory=list)
+    """What requests other than GET accept."""
     bodies: list[Object] = field(default_factory=list)
     """Bodies of requests other than GET."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -43,6 +45,7 @@ class ScriptedApi:
         query = dict(request.query)
         self.requests.append((request.method, request.path, query))
         if request.method != "GET":
+            self.accepted.append(request.headers.get("Accept", ""))
             self.bodies.append(await request.json())
             return await self._respond(request, _next(self.writes))
         if "watch" in query:

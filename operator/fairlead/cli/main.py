@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 import typer
 
 from fairlead import __version__
-from fairlead.cli import doctor, logs, predict, resources
+from fairlead.cli import doctor, logs, predict, resources, rollout
 from fairlead.cli.console import err, escape
 
 PLUGINS = "fairlead.commands"
@@ -30,6 +30,7 @@ def build_app() -> typer.Typer:
     logs.register(app)
     doctor.register(app)
     predict.register(app)
+    rollout.register(app)
     app.command()(version)
     return app
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from fairlead.api.base import Resource
-from fairlead.client import inference, pods
+from fairlead.client import inference, pods, rollouts
 from fairlead.client.connection import connect
 from fairlead.client.diagnosis import ClusterFacts, ResourceFacts, gather_cluster, gather_resource
 from fairlead.client.logs import LogLine, follow_logs, read_logs
@@ -170,6 +170,13 @@ class FairleadClient:
         """Return the facts by which `fairlead doctor` judges a resource; raises NotFound."""
         kind = canonical_kind(kind)
         return gather_resource(self.objects, kind, name, lambda: pods.list_pods(self.objects, kind, name))
+
+    def command_rollout(self, name: str, word: str, *, seconds: float = 30.0) -> str:
+        """Pause, resume, promote, abort or retry the rollout of a model deployment; return the revision it is about.
+
+        Returns when the operator has obeyed. Raises Rejected if there is no such revision, NotFound and WaitTimeout.
+        """
+        return rollouts.command_rollout(self.objects, name, word, seconds)
 
     def predict(self, name: str, inputs: Object | Sequence[Any]) -> Object:
         """Send a V2 request, or rows of values for a model with one input; return the V2 response.

@@ -20,6 +20,8 @@ _REQUEST_SECONDS = 30.0
 _APPLY = "application/apply-patch+yaml; charset=utf-8"
 """With a character set: earlier versions of the client encode the body of the bare type once more."""
 
+_MERGE_PATCH = "application/merge-patch+json"
+
 _KNOWN = {
     "TrainingJob": ("apis", GROUP, VERSION, "trainingjobs"),
     "ModelDeployment": ("apis", GROUP, VERSION, "modeldeployments"),
@@ -80,6 +82,14 @@ class Objects:
             # items of a list have no apiVersion and kind
             head = {"apiVersion": found["apiVersion"], "kind": resource.kind}
             return [head | item for item in found["items"]]
+
+    def annotate(self, kind: str, name: str, annotations: Mapping[str, str]) -> Object:
+        """Set annotations of an object and return it; raises NotFound."""
+        with translated(f"{kind} {name}"):
+            resource = self._resource(kind)
+            path = resource.path(name=name, namespace=self._namespace_for(resource))
+            body = {"metadata": {"annotations": dict(annotations)}}
+            return self._request("PATCH", path, body=body, field_manager=self._field_manager, content_type=_MERGE_PATCH)
 
     def delete(self, kind: str, name: str, namespace: str | None = None, api_version: str | None = None) -> None:
         """Delete an object and, in the background, its dependents; raises NotFound."""

@@ -57,6 +57,8 @@ RESOURCES = (
             ("Ready", "string", _condition("Ready")),
             ("Reason", "string", _condition("Ready", "reason")),
             ("Replicas", "integer", ".status.replicas"),
+            ("Rollout", "string", ".status.rollout.phase"),
+            ("Weight", "integer", ".status.rollout.weight"),
             ("URL", "string", ".status.url"),
             ("Age", "date", ".metadata.creationTimestamp"),
         ),

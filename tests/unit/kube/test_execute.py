@@ -2,10 +2,12 @@
 
 import pytest
 from fairlead.core.model_deployment.build import build_children
+from fairlead.core.model_deployment.revisions import build_record, build_revision, read_revisions
 from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.build import build_key_secret, build_launcher, build_service, build_worker
 from fairlead.core.training_job.scheduling import build_groups
+from fairlead.core.views import RevisionView
 from fairlead.kube.children import ChildCache
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import NAME_TAKEN, ApiError, StatusConflict
@@ -95,6 +97,22 @@ async def test_no_pod_is_created_if_the_key_is_not_ours() -> None:
         with pytest.raises(ApiError, match="Secret digits-key exists"):
             await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=children))
     assert [path for method, path, _ in api.requests if method == "POST"] == ["/api/v1/namespaces/default/secrets"]
+
+
+async def test_a_record_of_a_revision_is_cached_with_its_data() -> None:
+    deployment, settings = make_deployment(), Settings()
+    revision = build_revision(deployment.spec.predictors[0], {}, settings)
+    record = build_record(deployment, revision, ())
+    meta = record["metadata"] | {"uid": "u", "resourceVersion": "41"}
+    api = ScriptedApi(writes=[record | {"metadata": meta}])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        stored = store(MODEL_DEPLOYMENT, deployment.metadata.uid)
+        await writer.execute(stored, deployment, MODEL_DEPLOYMENT, Plan(deployment.status, apply=(record,)))
+        (child,) = writer.children.owned_by(deployment.metadata.uid)
+    assert api.accepted == ["application/json"]
+    assert isinstance(child.view, RevisionView)
+    assert read_revisions([child.view]) == {revision.name: revision}
 
 
 async def test_a_change_is_applied_to_the_observed_object() -> None:

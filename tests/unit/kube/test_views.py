@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fairlead.kube.views import view_child, view_pod
+from fairlead.kube.views import view_child, view_pod, view_revision
 
 
 def make_pod(**status: Any) -> dict[str, Any]:
@@ -118,3 +118,17 @@ def test_the_end_is_that_of_our_own_container() -> None:
     pod = make_pod(containerStatuses=[{"name": "proxy", "state": later}, {"name": "trainer", "state": state}])
     assert view_pod(pod).ended == datetime(2026, 3, 1, 12, tzinfo=UTC)
     assert view_pod(make_pod(phase="Failed", reason="Evicted")).ended is None
+
+
+@pytest.mark.parametrize(("ready", "expected"), [("True", True), ("False", False)])
+def test_a_pod_of_a_revision_is_ready_by_its_condition_and_others_never(ready: str, expected: bool) -> None:
+    pod = make_pod(conditions=[{"type": "Ready", "status": ready}])
+    assert not view_pod(pod).ready
+    pod["metadata"]["labels"] = {"fairlead.dev/revision": "aaaaaaaa"}
+    assert (view_pod(pod).revision, view_pod(pod).ready) == ("aaaaaaaa", expected)
+
+
+def test_a_revision_keeps_its_number_and_its_data() -> None:
+    view = view_revision({"metadata": {"name": "d-1", "uid": "u"}, "revision": 3, "data": {"image": "x"}})
+    assert (view.name, view.number, view.data) == ("d-1", 3, '{"image":"x"}')
+    assert view_revision({"metadata": {"name": "d-1", "uid": "u"}}).data == "null"
