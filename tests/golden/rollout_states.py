@@ -7,7 +7,7 @@ from typing import Any
 
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core.conditions import Finding
-from fairlead.core.model_deployment.observed import ObservedDeployment, ServiceAnswer
+from fairlead.core.model_deployment.observed import Artifacts, ObservedDeployment, ServiceAnswer
 
 from tests.support.rollouts import URI, Behaviour, RolloutCluster, start_cluster
 
@@ -91,6 +91,8 @@ def _build_states() -> dict[str, State]:
         "rollout-ready": _snap(ready, "the stable revision serves, and its servers are asked now and then"),
         "rollout-not-answering": _snap(ready, "ready pods are not enough", answer=ServiceAnswer(503)),
         "rollout-not-asked-yet": _snap(ready, "nothing is said yet", answer=ServiceAnswer(pending=True)),
+        "rollout-changed-and-not-read-yet": _snap(asked, "conditions are those of the earlier spec until it is known",
+                                                  artifacts=Artifacts(pending=True)),
         "rollout-changed": _snap(asked, "a changed spec becomes the candidate: only the status is written"),
         "rollout-scaling": _snap(_at("Scaling"), "the candidate's children are created beside the others"),
         "rollout-rejected": _snap(_at("Scaling"), "what the API server rejects is reported, and not sent again at once",

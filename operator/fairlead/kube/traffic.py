@@ -59,7 +59,7 @@ class TrafficServers:
         port: int = names.SERVING_PORT,
     ) -> None:
         self._http, self._kube, self._port = http, kube, port
-        self._readings = Inquiries(answered, _READ_SECONDS, source="the graph servers")
+        self._readings = Inquiries(answered, _READ_SECONDS, per_namespace=16, source="the graph servers")
         self._keys: dict[Key, tuple[str, bytes]] = {}
         """The uid and the key of each deployment that has been told something."""
 

@@ -80,14 +80,14 @@ def _act(scene: Scene, settings: Settings, now: datetime, key: str) -> Plan:
     deployment, observed, state = scene.deployment, scene.observed, scene.state
     children = _build_children(scene, settings)
     changed = tuple(child for child in children if not is_applied(child, observed))
-    phase, finding = explain(scene, state)
-    if changed and observed.rejection:
-        phase, finding = phases.FAULTY, observed.rejection
-        events = warn(deployment, phase, finding)
-        return Plan(derive_revisions(scene, state, phase, finding, now), events=events, requeue_after=_POLL_SECONDS)
     apply = (*_build_records(scene), *changed)
     if observed.traffic.key_missing or any(_is_new_deployment(child, scene) for child in changed):
         apply = (build_traffic_key(deployment, key), *apply)
+    phase, finding = explain(scene, state)
+    if apply and observed.rejection:
+        phase, finding = phases.FAULTY, observed.rejection
+        events = warn(deployment, phase, finding)
+        return Plan(derive_revisions(scene, state, phase, finding, now), events=events, requeue_after=_POLL_SECONDS)
     delete, draining = _find_unused(scene, children, now)
     status = derive_revisions(scene, state, phase, finding, now)
     if phase is phases.READY and observed.answer and observed.answer.pending:

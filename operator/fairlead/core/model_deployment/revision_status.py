@@ -47,7 +47,11 @@ def derive_revisions(
     scene: Scene, state: Revisions, phase: phases.Phase, finding: Finding, now: datetime
 ) -> ModelDeploymentStatus:
     """Return the status with a state of the rollout; `finding` explains its phase."""
-    status = derive(scene.deployment, scene.observed, phase, finding, now, state.stable or scene.desired)
+    deployment, observed = scene.deployment, scene.observed
+    known = state.stable or scene.desired
+    # until the models are read, nothing is known about the spec, and conditions stay those of the earlier one
+    unread = observed.artifacts.pending and not scene.fault
+    status = deployment.status if unread else derive(deployment, observed, phase, finding, now, known)
     rollout = _with_servers(scene, state.rollout, now) if state.stable else None
     return status.model_copy(
         update={"stable_revision": state.stable, "candidate_revision": state.candidate, "rollout": rollout}
