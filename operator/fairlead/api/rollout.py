@@ -128,6 +128,8 @@ class RolloutStatus(StatusModel):
     """The percentage of requests that the candidate answers."""
     mirror: int = 0
     """The percentage of the other requests of which it gets a copy."""
+    address: str | None = Field(None, max_length=64)
+    """The address of the candidate's Service, to which servers forward."""
     since: datetime | None = None
     """When the phase began."""
     elapsed_seconds: float = 0

@@ -159,11 +159,6 @@ def traffic_key_name(deployment: ModelDeployment) -> str:
     return f"{deployment.metadata.name}-traffic"
 
 
-def revision_host(deployment: ModelDeployment, revision: str) -> str:
-    """Return the host name of a revision's Service."""
-    return f"{revision_name(deployment, revision)}.{deployment.metadata.namespace}.svc"
-
-
 def serving_url(deployment: ModelDeployment) -> str:
     """Return the URL of a deployment inside the cluster."""
     return f"http://{deployment.metadata.name}.{deployment.metadata.namespace}.svc:{SERVING_PORT}"

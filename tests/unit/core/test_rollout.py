@@ -30,7 +30,7 @@ def measuring(**changes: Any) -> Revisions:
 
 
 def step(before: Revisions, seconds: float = 10, of: Rollout | None = None, **facts: Any) -> Transition:
-    known = Facts(**{"desired": "new", "replicas": 4, "ready": 4, **facts})
+    known = Facts(**{"desired": "new", "replicas": 4, "ready": 4, "address": "10.1.1.1", **facts})
     return advance(of or policy(), before, known, NOW + timedelta(seconds=seconds))
 
 
@@ -72,6 +72,16 @@ def test_the_share_grows_only_with_the_pods_for_it() -> None:
     assert step(scaling, seconds=1, ready=1).after == scaling
     grown = step(scaling, seconds=1, ready=2).after.rollout
     assert (grown.phase, grown.weight, grown.generation, grown.window) == ("Measuring", 50, 6, 4)
+
+
+def test_a_share_needs_an_address_and_follows_it() -> None:
+    scaling = measuring(phase="Scaling", weight=0)
+    assert step(scaling, seconds=1, address="").after == scaling
+    grown = step(scaling, seconds=1).after
+    assert grown.rollout.address == "10.1.1.1"
+    assert step(grown, seconds=1, address="").after == grown
+    moved = step(grown, seconds=1, address="10.1.1.2").after.rollout
+    assert (moved.address, moved.generation) == ("10.1.1.2", grown.rollout.generation + 1)
 
 
 def test_failures_are_tolerated_up_to_the_limit() -> None:

@@ -36,6 +36,7 @@ def secret(key: bytes = KEY, owner: str = "4d3c2b1a-0000-4000-8000-000000000000"
 
 def deployment(weight: int = 10, generation: int = 3, window: int = 2) -> ModelDeployment:
     rollout = {"phase": "Measuring", "weight": weight, "generation": generation, "window": window}
+    rollout["address"] = "10.1.1.1"
     known = {"stableRevision": "aaaaaaaa", "candidateRevision": "bbbbbbbb", "rollout": rollout}
     return make_deployment(known, spec__rollout=POLICY)
 
@@ -77,7 +78,7 @@ async def test_a_server_is_told_what_the_status_says_and_then_only_read() -> Non
         assert document is not None
         assert (document.generation, document.window) == (3, 2)
         (route,) = document.routes
-        assert (route.name, route.host, route.percent) == ("bbbbbbbb", "digits-bbbbbbbb.default.svc", 10)
+        assert (route.name, route.host, route.percent) == ("bbbbbbbb", "10.1.1.1", 10)
         found = await scene.wait(of=deployment(weight=50, generation=4, window=3))
         assert found.servers[0].facts is not None
         assert (found.servers[0].facts.generation, scene.graph.document.routes[0].percent) == (4, 50)  # type: ignore[union-attr]

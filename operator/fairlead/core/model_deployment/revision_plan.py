@@ -68,6 +68,7 @@ def _advance(scene: Scene, now: datetime) -> Transition:
         desired=scene.desired,
         replicas=scene.replicas,
         ready=scene.ready(state.candidate or scene.desired),
+        address=scene.address(state.candidate),
         crashed=crashed.message if crashed else "",
         evidence=read_evidence(deployment.status, observed.traffic.servers, limit),
         command=read_command(deployment),

@@ -61,6 +61,8 @@ class Facts:
     """The number of pods that the stable revision should have."""
     ready: int = 0
     """The ready pods of the candidate; without a stable revision, of the desired one."""
+    address: str = ""
+    """The address of the candidate's Service; empty if it has none yet."""
     crashed: str = ""
     """How the candidate's pods crash; empty if they do not."""
     evidence: Evidence = field(default_factory=Evidence)
@@ -77,8 +79,8 @@ def advance(policy: Rollout, before: Revisions, facts: Facts, now: datetime) -> 
         return _follow_spec(policy, before, facts, command, now)
     if command:
         return _obey(policy, before, command, now)
-    if over := _find_excess(policy, before):
-        return Transition(over)
+    if corrected := _correct(policy, before, facts.address):
+        return Transition(corrected)
     if facts.crashed:
         return roll_back(before, "CandidateFailing", facts.crashed, now)
     if seconds_to_check(policy, before.rollout, now) <= 0:
@@ -166,15 +168,19 @@ def _obey(policy: Rollout, before: Revisions, command: Command, now: datetime) -
     return Transition(after, (event("RolloutPaused" if paused else "RolloutResumed", message, after.rollout),))
 
 
-def _find_excess(policy: Rollout, before: Revisions) -> Revisions | None:
-    """Return the state with what a change of the policy takes away from the candidate; None if it takes nothing."""
+def _correct(policy: Rollout, before: Revisions, address: str) -> Revisions | None:
+    """Return the state with what a change of the policy takes from the candidate, and with its Service's new address.
+
+    None if nothing has changed.
+    """
     rollout = before.rollout
     weight = min(rollout.weight, step_of(policy, rollout).traffic)
     mirror = min(rollout.mirror, policy.analysis.mirror_percent or 0)
-    if (weight, mirror) == (rollout.weight, rollout.mirror):
+    known = (rollout.address and address) or rollout.address
+    if (weight, mirror, known) == (rollout.weight, rollout.mirror, rollout.address):
         return None
     counted = {"generation": rollout.generation + 1, "window": rollout.window + 1}
-    return replace(before, rollout=change(rollout, weight=weight, mirror=mirror, **counted))
+    return replace(before, rollout=change(rollout, weight=weight, mirror=mirror, address=known, **counted))
 
 
 def _is_held(policy: Rollout, before: Revisions, facts: Facts) -> bool:
@@ -192,6 +198,8 @@ def _grow(policy: Rollout, before: Revisions, facts: Facts, now: datetime) -> Tr
         message = f"Revision {before.candidate} is the stable one now. {describe_last(rollout)}"
         after = move_to(before, before.candidate, describe_last(rollout), now)
         return Transition(after, (event("Promoted", message, rollout),))
+    if not facts.address:
+        return Transition(before)
     step = step_of(policy, rollout)
     after = replace(
         before,
@@ -201,6 +209,7 @@ def _grow(policy: Rollout, before: Revisions, facts: Facts, now: datetime) -> Tr
             now,
             weight=step.traffic,
             mirror=policy.analysis.mirror_percent or 0,
+            address=facts.address,
             window=rollout.window + 1,
             generation=rollout.generation + 1,
         ),

@@ -46,6 +46,11 @@ class Scene:
         view = self.view(revision)
         return view.ready if view else 0
 
+    def address(self, revision: str | None) -> str:
+        """Return the address of a revision's Service; empty if it has none."""
+        name = names.revision_name(self.deployment, revision) if revision else ""
+        return next((view.cluster_ip or "" for view in self.observed.services if view.name == name), "")
+
     def pods(self, revision: str | None) -> tuple[PodView, ...]:
         """Return a revision's pods that are not being deleted."""
         return tuple(pod for pod in self.observed.pods if pod.revision == revision and not pod.deleting)

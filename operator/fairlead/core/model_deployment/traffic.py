@@ -98,11 +98,12 @@ def read_command(deployment: ModelDeployment) -> Command | None:
 
 def _build_routes(deployment: ModelDeployment) -> tuple[Route, ...]:
     status, rollout = deployment.status, deployment.status.rollout
-    if status.candidate_revision is None or rollout is None or not (rollout.weight or rollout.mirror):
+    if status.candidate_revision is None or rollout is None or not rollout.address:
         return ()
+    # an address and no name, which would have to be resolved for each connection, or kept for longer than it holds
     route = Route(
         name=status.candidate_revision,
-        host=names.revision_host(deployment, status.candidate_revision),
+        host=rollout.address,
         port=names.SERVING_PORT,
         grpc_port=names.GRPC_PORT,
         percent=rollout.weight,

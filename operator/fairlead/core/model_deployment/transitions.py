@@ -108,9 +108,22 @@ def event(reason: str, message: str, rollout: RolloutStatus, type_: str = "Norma
 
 
 def _without_candidate(rollout: RolloutStatus, now: datetime, **changes: Any) -> RolloutStatus:
-    kept = {"weight": 0, "mirror": 0, "step": 0, "passed": False, "paused": False, "moved_at": now}
-    counted = {"generation": rollout.generation + 1, "window": rollout.window + 1}
-    return change(rollout, since=now, elapsed_seconds=0, checked_at=None, **kept, **counted, **changes)
+    return change(
+        rollout,
+        step=0,
+        weight=0,
+        mirror=0,
+        address=None,
+        since=now,
+        elapsed_seconds=0,
+        checked_at=None,
+        passed=False,
+        generation=rollout.generation + 1,
+        window=rollout.window + 1,
+        moved_at=now,
+        paused=False,
+        **changes,
+    )
 
 
 def _quote(rollout: RolloutStatus) -> str:

@@ -82,7 +82,7 @@ def _judge_share(what: str, bad: int, total: int, limit: float, least: int) -> J
     if total < least:
         return Judgement("Inconclusive", f"{figures}, expected at least {least} requests")
     lower, upper = bound_share(bad, total)
-    bounds = f"{figures} ({100 * lower:.2g} to {100 * upper:.2g} %, at most {100 * limit:.4g} % allowed)"
+    bounds = f"{figures} ({100 * lower:.3g} to {100 * upper:.3g} %, at most {100 * limit:.4g} % allowed)"
     if lower > limit:
         return Judgement("Failed", bounds)
     return Judgement("Passed" if upper <= limit else "Inconclusive", bounds)
