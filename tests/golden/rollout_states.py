@@ -107,6 +107,9 @@ def _build_states() -> dict[str, State]:
         "rollout-invalid-edit": _snap(invalid, "a rollout goes on, but no further, while the spec is invalid"),
         "rollout-removed": _snap(removed, "pods without revisions start while the stable revision serves"),
         "rollout-scaled-to-zero": _snap(empty, "without replicas it is as desired"),
+        "rollout-record-lost-of-another-spec": _snap(
+            _at("Measuring"), "its pods stay as they are beside the candidate, and are not deleted", revisions=()
+        ),
         "rollout-record-lost": _snap(unknown, "a revision whose record is gone goes on as it is", revisions=()),
     }  # fmt: skip
 
