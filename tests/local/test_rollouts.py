@@ -1,0 +1,196 @@
+"""Rollouts on the local cluster under load: a good candidate is promoted; wrong, slow, broken ones are rolled back."""
+
+import http.client
+import json
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fairlead_artifacts import publish
+from fairlead_cluster.base.home import Home, default_home
+from fairlead_cluster.local.cluster import down, up
+
+from tests.local.support import IMAGE, LocalCluster
+from tests.support import onnx_models as onnx
+from tests.support.api_server import condition, wait_for
+from tests.support.resources import MODEL_DEPLOYMENT, Object, change
+
+GRAPH, COMPONENTS = "spec__predictors__0__graph", "spec__predictors__0__componentSpecs"
+STEPS = [{"traffic": 20, "seconds": 2}, {"traffic": 50, "seconds": 2}]
+ANALYSIS = {"intervalSeconds": 2, "minRequests": 20, "failureLimit": 0}
+QUALITY = ANALYSIS | {"maxErrorRate": 0.2, "minAgreement": 0.8, "mirrorPercent": 50}
+SPEED = ANALYSIS | {"maxP99Seconds": 0.5, "minRequests": 5}
+SLOW = """
+import http.server, json, os, time
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def answer(self, body):
+        self.send_response(200); self.send_header("Content-Length", str(len(body))); self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.answer(b"{}")
+    def do_POST(self):
+        message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        time.sleep(1.5)
+        tensor = message["data"]["tensor"]
+        tensor["values"] = [2 * value for value in tensor["values"]]
+        self.answer(json.dumps({"data": {"tensor": tensor}}).encode())
+address = os.environ["FAIRLEAD_BIND_ADDRESS"], int(os.environ["PREDICTIVE_UNIT_HTTP_SERVICE_PORT"])
+http.server.ThreadingHTTPServer(address, Handler).serve_forever()
+"""
+"""A Seldon microservice that answers rightly, but slowly."""
+
+
+class Clients:
+    """Clients that send requests to a deployment's Service until they are stopped, about 40 a second."""
+
+    def __init__(self, address: str, name: str) -> None:
+        self.answers: Counter[str] = Counter()
+        """How often each answer came; errors by their text."""
+        self.failed: list[str] = []
+        """When, by which revision and how requests failed."""
+        self._address, self._path = address, f"/v2/models/{name}/infer"
+        self._over = threading.Event()
+        self._threads = [threading.Thread(target=self._run) for _ in range(8)]
+
+    def __enter__(self) -> "Clients":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        values = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]}
+        body = json.dumps({"inputs": [values]})
+        while not self._over.wait(0.2):
+            connection = http.client.HTTPConnection(self._address, 8080, timeout=30)
+            try:
+                connection.request("POST", self._path, body, {"Content-Type": "application/json"})
+                response = connection.getresponse()
+                content = response.read()
+                if response.status == 200:
+                    self.answers[str(json.loads(content)["outputs"][0]["data"])] += 1
+                else:
+                    self._note(f"{response.status} of {response.headers.get('Fairlead-Route')}: {content[:200]!r}")
+            except OSError as error:
+                self._note(repr(error))
+            finally:
+                connection.close()
+
+    def _note(self, problem: str) -> None:
+        self.failed.append(f"{datetime.now(UTC):%H:%M:%S.%f} {problem}")
+
+
+@pytest.fixture(scope="module")
+def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
+    """A local cluster with the operator and the components' environments."""
+    home, built = Home(make_home()), Home(default_home())
+    home.envs.symlink_to(built.envs)
+    up(home.root)
+    try:
+        yield LocalCluster(home.root)
+    finally:
+        down(home.root, purge=True)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bytes], str]:
+    """Publish models."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def run(name: str, model: bytes) -> str:
+        source = folder / f"{name}-source"
+        source.mkdir()
+        (source / "model.onnx").write_bytes(model)
+        uri = f"file://{folder}/store/{name}"
+        publish(source, uri, kind="onnx-model", producer="test/1")
+        return uri
+
+    return run
+
+
+def serve(cluster: LocalCluster, name: str, uri: str | None, analysis: Object, **more: object) -> None:
+    """Apply a deployment with a model, or with the slow microservice."""
+    graph = {"name": "model", "type": "MODEL"} | ({"modelUri": uri} if uri else {})
+    container = {"name": "model", "image": IMAGE, "command": [sys.executable, "-u", "-c", SLOW]}
+    components = [] if uri else [{"spec": {"containers": [container]}}]
+    rollout = {"steps": STEPS, "analysis": analysis, "progressDeadlineSeconds": 60} | more
+    cluster.apply(change(
+        MODEL_DEPLOYMENT, metadata__name=name, spec__rollout=rollout, **{GRAPH: graph, COMPONENTS: components},
+    ))  # fmt: skip
+
+
+def wait_for_end(cluster: LocalCluster, name: str, phase: str, before: str) -> Object:
+    """Wait until a rollout has ended in a phase and return the deployment's status."""
+
+    def ended() -> Object:
+        status = cluster.get("mdep", name)["status"]
+        stable, rollout = status.get("stableRevision"), status.get("rollout", {})
+        moved = stable != before if phase == "Promoted" else rollout.get("failedRevision")
+        over = rollout.get("phase") == phase and moved and not status.get("candidateRevision")
+        return status if over else {}
+
+    try:
+        return dict(wait_for(ended, f"{name} to be {phase}", 60))
+    except AssertionError:
+        print(cluster.kubectl("describe", "mdep", name))
+        print(cluster.kubectl("get", "pods", "-o", "wide"))
+        raise
+
+
+def events(cluster: LocalCluster, name: str) -> dict[str, str]:
+    """Return the messages of a deployment's events by reason."""
+    items = json.loads(cluster.kubectl("get", "events", "-o", "json"))["items"]
+    return {item["reason"]: item["message"] for item in items if item["involvedObject"]["name"] == name}
+
+
+def test_candidates_are_promoted_or_rolled_back_by_what_their_requests_show(
+    fairlead: LocalCluster, store: Callable[[str, bytes], str]
+) -> None:
+    name = "scaled"
+    serve(fairlead, name, store("v1", onnx.scale(2.0, ["n", 3])), QUALITY)
+
+    def is_ready() -> bool:
+        status = fairlead.get("mdep", name).get("status", {})
+        return bool(status.get("stableRevision")) and condition({"status": status}, "Ready").get("status") == "True"
+
+    wait_for(is_ready, f"{name} to be ready", 120)
+    first = fairlead.get("mdep", name)["status"]["stableRevision"]
+    with Clients(fairlead.get("service", name)["spec"]["clusterIP"], name) as clients:
+        serve(fairlead, name, store("good", onnx.scale(2.0, ["n", 3], opset=18)), QUALITY)
+        status = wait_for_end(fairlead, name, "Promoted", first)
+        good = status["stableRevision"]
+        assert {verdict["result"] for verdict in status["rollout"]["verdicts"]} <= {"Passed", "Inconclusive"}
+        assert clients.answers.keys() == {"[2.0, 4.0, 8.0]"}
+
+        serve(fairlead, name, store("wrong", onnx.scale(-1.0, ["n", 3])), QUALITY)
+        status = wait_for_end(fairlead, name, "RolledBack", good)
+        assert (status["stableRevision"], status["rollout"]["reason"]) == (good, "AnalysisFailed")
+        assert "differ" in events(fairlead, name)["AnalysisFailed"]
+        right, wrong = clients.answers["[2.0, 4.0, 8.0]"], clients.answers["[-1.0, -2.0, -4.0]"]
+        assert wrong < right / 2, "it never gets more than its step's share"
+
+        serve(fairlead, name, None, SPEED)
+        status = wait_for_end(fairlead, name, "RolledBack", good)
+        assert status["rollout"]["reason"] == "AnalysisFailed"
+        assert "took longer than 0.5 s" in status["rollout"]["message"]
+
+        serve(fairlead, name, store("broken", b"\x08\x07\x12"), QUALITY, progressDeadlineSeconds=15)
+        status = wait_for_end(fairlead, name, "RolledBack", good)
+        assert status["rollout"]["reason"] in ("RolloutDeadlineExceeded", "CandidateFailing")
+        time.sleep(1)
+    assert clients.failed == [], fairlead.kubectl("get", "mdep", name, "-o", "yaml")
+    assert clients.answers.keys() == {"[2.0, 4.0, 8.0]", "[-1.0, -2.0, -4.0]"}
+    revisions = {
+        item["metadata"]["name"] for item in fairlead.list("controllerrevisions", f"fairlead.dev/deployment={name}")
+    }
+    assert f"{name}-{good}" in revisions
