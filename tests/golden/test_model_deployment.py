@@ -132,6 +132,13 @@ PLAIN = {
                                      replace(SERVING, artifacts=UNREADABLE)),
     "changed-by-somebody-else": Case("a child that somebody changed is applied again", GOOD, replace(
         SERVING, services=tuple(replace(each, changed=True) for each in SERVING.services))),
+    "provenance-incomplete": Case(
+        "a model whose origin is not known is not served, if the deployment asks for it",
+        make_deployment(spec__requireProvenance={}),
+        ObservedDeployment(artifacts=replace(ARTIFACTS, nodes=tuple(
+            replace(node, artifact=replace(node.artifact, kind="onnx-model")) for node in ARTIFACTS.nodes
+        ))),
+    ),
     "rejected": Case("a rejected child is reported", GOOD, ObservedDeployment(
         artifacts=ARTIFACTS, rejection=Finding("Rejected", "Service digits exists and has another owner"))),
     "scaled-to-zero": Case("without replicas it is as desired, and not polled", EMPTY, replace(

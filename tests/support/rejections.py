@@ -156,6 +156,7 @@ REJECTIONS = (
     _job("an invalid scheduler", ("schedulerName",), '"My Scheduler"',
          spec__runPolicy={"schedulingPolicy": {"coscheduling": {"schedulerName": "My Scheduler"}}}),
     _deployment("no predictors", ("predictors",), spec__predictors=[]),
+    _deployment("a suite that is no digest", ("suite",), spec__requireProvenance={"suite": "pixels"}),
     _deployment("traffic that does not sum to 100", ("traffic", "100"), "sums to 60",
                 spec__predictors__0__traffic=60),
     _deployment("two predictors with all the traffic each", ("traffic", "100"), "sums to 200",

@@ -109,6 +109,14 @@ def _traffic_sum(predictors: list[Predictor]) -> int:
     return sum(predictor.traffic or 0 for predictor in predictors)
 
 
+class ProvenanceGate(ApiModel):
+    """What must be known of each model: that it was converted with figures of its parity, from a model that was trained
+    on a dataset, and that this dataset has passed its validation. Everything must still be there to be read."""
+
+    suite: str | None = Field(None, max_length=71, pattern=DIGEST)
+    """The digest of the expectations that the datasets must have met; any if unset."""
+
+
 class ModelDeploymentSpec(ApiModel):
     """The desired state of the deployment."""
 
@@ -120,6 +128,10 @@ class ModelDeploymentSpec(ApiModel):
     """The predictors that share the traffic."""
     rollout: Rollout | None = None
     """How a changed predictor takes over. If unset, its pods are replaced one by one, whatever they answer."""
+
+    require_provenance: ProvenanceGate | None = None
+    """Serve only models of nodes of type MODEL whose origin can be shown, by the manifests of their artifacts. What
+    serves already goes on if that changes. The manifests prove no authorship: who may write them, may invent them."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(

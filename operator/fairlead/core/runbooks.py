@@ -20,6 +20,18 @@ _STORE = (
 _ADMIN = "Ask the administrator, or name something that the message allows."
 _VALIDATE = "Run `fairlead-data-validation --dataset URI --digest sha256:… --suite FILE`."
 
+VALIDATION: dict[str, Runbook] = {
+    "ValidationMissing": Runbook("Nobody has validated this dataset, and it is required.", _VALIDATE),
+    "ValidationFailed": Runbook(
+        "The dataset has been validated and does not meet the expectations that the message names.",
+        "Mend the data and publish them at a new URI, or correct the expectations and validate again.",
+    ),
+    "ValidationUnreadable": Runbook("The validation result cannot be read.", _STORE),
+    "InvalidValidationResult": Runbook("What is at the result's URI is no validation of this dataset.", _VALIDATE),
+    "OtherSuiteValidated": Runbook("The dataset was validated with other expectations than `suite` names.", _VALIDATE),
+}
+"""For datasets, wherever they are judged."""
+
 TRAINING: dict[str, Runbook] = {
     # waiting
     "DatasetNotFound": Runbook(
@@ -31,14 +43,7 @@ TRAINING: dict[str, Runbook] = {
         "The dataset at the URI is another one than `spec.dataset.digest` names.",
         "Create the job with the digest that `fairlead dataset publish` printed, or with the URI of the right version.",
     ),
-    "ValidationMissing": Runbook("Nobody has validated this dataset, and the job requires it.", _VALIDATE),
-    "ValidationFailed": Runbook(
-        "The dataset has been validated and does not meet the expectations that the message names.",
-        "Mend the data and publish them at a new URI, or correct the expectations and validate again.",
-    ),
-    "ValidationUnreadable": Runbook("The validation result cannot be read.", _STORE),
-    "InvalidValidationResult": Runbook("What is at the result's URI is no validation of this dataset.", _VALIDATE),
-    "OtherSuiteValidated": Runbook("The dataset was validated with other expectations than `suite` names.", _VALIDATE),
+    **VALIDATION,
     "URINotAllowed": Runbook("The administrator does not allow this URI to the namespace.", _ADMIN),
     "ServiceAccountNotAllowed": Runbook("The administrator does not allow this service account.", _ADMIN),
     "Suspended": Runbook("The job is suspended.", "Set `spec.runPolicy.suspend: false` to resume it."),
@@ -175,6 +180,11 @@ SERVING: dict[str, Runbook] = {
     "ModelNotFound": Runbook("There is no model at a node's `modelUri`.", "Publish it, or correct the URI."),
     "InvalidModel": Runbook("What is at a node's `modelUri` is no model.", "Publish it again, or correct the URI."),
     "StoreUnavailable": Runbook("The artifact store does not answer; what serves goes on.", _STORE),
+    "ProvenanceIncomplete": Runbook(
+        "The origin of a model cannot be shown, and `spec.requireProvenance` asks for it.",
+        "Convert it from a TrainingJob's model with `fairlead-onnx-converter`, and keep its ancestors where they are.",
+    ),
+    **VALIDATION,
     "RolloutProgressing": Runbook(
         "A candidate starts or is measured; the stable revision serves the others.", "`fairlead rollout status NAME`."
     ),

@@ -42,8 +42,8 @@ def ask_artifacts(deployment: ModelDeployment, allowed: Allowed) -> Question[Art
     """Ask for the manifests of all models and of those ancestors that may be read."""
     nodes = [node for predictor in deployment.spec.predictors for node in predictor.graph.walk() if node.model_uri]
     return Question(
-        [(node.name, node.model_uri, node.digest) for node in nodes],
-        lambda: _read_artifacts(nodes, allowed),
+        (deployment.spec.require_provenance is not None, [(node.name, node.model_uri, node.digest) for node in nodes]),
+        lambda: _read_artifacts(nodes, allowed, deployment.spec.require_provenance is not None),
         lambda problem: Artifacts(
             tuple(
                 NodeArtifact(node.name, node.model_uri, _unavailable(node.model_uri, problem))
@@ -61,20 +61,26 @@ def _read_gate(dataset: Dataset) -> Gate:
     return Gate(found, _read(validation_uri(dataset.uri, found.digest)))
 
 
-def _read_artifacts(nodes: Iterable[GraphNode], allowed: Allowed) -> Artifacts:
+def _read_artifacts(nodes: Iterable[GraphNode], allowed: Allowed, validations: bool) -> Artifacts:
+    """Read the manifests of models and their ancestors, and of the datasets' validation results if they are needed."""
     found: list[NodeArtifact] = []
     chain: dict[tuple[str, str], ArtifactRef] = {}
+    ancestors: list[ArtifactFacts] = []
     for node in nodes:
         if node.model_uri:
             facts = _read_model(node.model_uri, node.digest)
             found.append(NodeArtifact(node.name, node.model_uri, facts))
             if facts.digest:
                 chain[facts.uri, facts.digest] = ArtifactRef(name=node.name, uri=facts.uri, digest=facts.digest)
-            _follow(facts, chain, allowed)
-    return Artifacts(tuple(found), tuple(chain.values())[:_CHAIN_LIMIT])
+            _follow(facts, chain, ancestors, allowed)
+    datasets = [facts for facts in ancestors if facts.kind == "dataset"] if validations else []
+    results = {(facts.uri, facts.digest): _read(validation_uri(facts.uri, facts.digest)) for facts in datasets}
+    return Artifacts(tuple(found), tuple(chain.values())[:_CHAIN_LIMIT], tuple(ancestors), results)
 
 
-def _follow(artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef], allowed: Allowed) -> None:
+def _follow(
+    artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef], ancestors: list[ArtifactFacts], allowed: Allowed
+) -> None:
     """Add an artifact's ancestors. One that is deleted or not allowed is recorded too, but its own are unknown."""
     for parent in artifact.parents:
         key = (parent.uri, parent.digest)
@@ -82,7 +88,8 @@ def _follow(artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef], 
             continue
         chain[key] = parent
         if parent.uri and allowed(parent.uri):
-            _follow(_read(parent.uri, parent.digest), chain, allowed)
+            ancestors.append(facts := _read(parent.uri, parent.digest))
+            _follow(facts, chain, ancestors, allowed)
 
 
 def _read(uri: str, digest: str | None = None) -> ArtifactFacts:

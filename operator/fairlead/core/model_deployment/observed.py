@@ -1,6 +1,7 @@
 """The observed state of a ModelDeployment, the input of its planner."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from fairlead_contracts.traffic import TrafficFacts
 
@@ -27,6 +28,10 @@ class Artifacts:
     """In the order of the nodes."""
     chain: tuple[ArtifactRef, ...] = ()
     """The models that could be read and the artifacts they were produced from."""
+    ancestors: tuple[ArtifactFacts, ...] = ()
+    """The artifacts that they were produced from, as far as these may be read and the deployment asks for them."""
+    validations: Mapping[tuple[str, str], ArtifactFacts] = field(default_factory=dict)
+    """The validation results of the datasets among them, by the dataset's URI and digest."""
     pending: bool = False
     """They are still being read; the deployment is reconciled again afterwards."""
 

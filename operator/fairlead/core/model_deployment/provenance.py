@@ -1,0 +1,78 @@
+"""The gate of a ModelDeployment: where its models come from must be known, down to a validated dataset."""
+
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.parity import ConversionTable
+
+from fairlead.api.base import ArtifactRef
+from fairlead.api.model_deployment import ModelDeployment
+from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.observed import Artifacts
+from fairlead.core.validation import check_validation
+
+
+def check_provenance(deployment: ModelDeployment, artifacts: Artifacts) -> Finding | None:
+    """Find the first model whose origin is not known, if the deployment asks for it.
+
+    A model that the store cannot be asked for now, but which was served before, has been judged then: it has no kind.
+    """
+    gate = deployment.spec.require_provenance
+    if gate is None:
+        return None
+    types = {node.name: node.role for predictor in deployment.spec.predictors for node in predictor.graph.walk()}
+    for node in artifacts.nodes:
+        model = node.artifact
+        if not model.kind:
+            continue
+        known = _Known(artifacts, gate.suite)
+        finding = known.check_model(model) if types[node.node] == "MODEL" else known.check_ancestors(model)
+        if finding:
+            return Finding(finding.reason, f"Node {node.node}: {finding.message}")
+    return None
+
+
+class _Known:
+    """What is known of the ancestors."""
+
+    def __init__(self, artifacts: Artifacts, suite: str | None) -> None:
+        self._ancestors = {(facts.uri, facts.digest): facts for facts in artifacts.ancestors}
+        self._failed = {facts.uri: facts for facts in artifacts.ancestors if facts.error}
+        self._validations, self._suite = artifacts.validations, suite
+
+    def check_model(self, model: ArtifactFacts) -> Finding | None:
+        """Find what is missing between a converted model and its dataset."""
+        try:
+            ConversionTable.parse(dict(model.parameters), "parameters")
+        except ContractError as error:
+            return Finding("ProvenanceIncomplete", f"{model.uri} has no figures of a conversion: {error}.")
+        trained = [facts for parent in model.parents if (facts := self._find(parent)) and facts.kind == "model"]
+        if finding := self.check_ancestors(model):
+            return finding
+        if not trained:
+            return Finding("ProvenanceIncomplete", f"{model.uri} names no model from which it was converted.")
+        for facts in trained:
+            if not any((found := self._find(parent)) and found.kind == "dataset" for parent in facts.parents):
+                return Finding("ProvenanceIncomplete", f"{facts.uri} names no dataset on which it was trained.")
+        return None
+
+    def check_ancestors(self, artifact: ArtifactFacts) -> Finding | None:
+        """Find an ancestor that cannot be read, or a dataset that has not passed its validation."""
+        for parent in artifact.parents:
+            if (facts := self._find(parent)) is None:
+                return self._explain(parent)
+            result = self._validations.get((facts.uri, facts.digest))
+            if result and (finding := check_validation(result, facts.digest, self._suite)):
+                return finding
+            if finding := self.check_ancestors(facts):
+                return finding
+        return None
+
+    def _find(self, parent: ArtifactRef) -> ArtifactFacts | None:
+        return self._ancestors.get((parent.uri, parent.digest))
+
+    def _explain(self, parent: ArtifactRef) -> Finding:
+        name = f"{parent.name or 'an ancestor'} ({parent.digest})"
+        if failed := self._failed.get(parent.uri):
+            reason = "StoreUnavailable" if failed.unavailable else "ProvenanceIncomplete"
+            return Finding(reason, f"{name} cannot be read: {failed.error}")
+        return Finding("ProvenanceIncomplete", f"{name} cannot be read at {parent.uri or 'an unknown place'}.")
