@@ -92,7 +92,7 @@ verify: setup ## Lint, types, layers, generated files
 generate: $(READY) ## Regenerate CRDs, RBAC, compiled pipelines and protocol buffers, the table of components
 	@$(VENV)/python -m fairlead.codegen
 	@$(LIST) document
-	@cd $(PROTOCOLS) && "$(CURDIR)/$(VENV)/python" -m grpc_tools.protoc -I. --python_out=. open_inference.proto
+	@cd $(PROTOCOLS) && "$(CURDIR)/$(VENV)/python" -m grpc_tools.protoc -I. --python_out=. open_inference.proto seldon_prediction.proto
 	@"$(FAIRLEAD_HOME)/bin/fairlead-pipelines" compile --out manifests/pipelines
 
 .PHONY: golden

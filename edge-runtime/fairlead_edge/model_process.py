@@ -43,6 +43,10 @@ class BundleModel:
         """Return None: a loaded model is always available."""
         return None
 
+    def changed(self) -> Reply | None:
+        """Return None: a bundle stays as it is."""
+        return None
+
     async def warm_up(self, attempt: int) -> tuple[str | None, dict[str, Any]]:
         """Run the model on made-up input."""
         return await asyncio.to_thread(self._runtime.warm_up, 0 if attempt else 1), {}

@@ -10,7 +10,7 @@ class DataType:
     name: str
     """The name in V2, signatures and graphs."""
     numpy: str | None
-    """numpy's type string; None if numpy has no such type. BYTES are str objects."""
+    """numpy's type string; None if numpy itself has no such type. BYTES are str objects."""
     onnx: str
     """ONNX Runtime's name."""
     torch: str | None
@@ -34,7 +34,7 @@ _TABLE = (
     DataType("BYTES", "O", "tensor(string)", None),
 )
 DATATYPES = {datatype.name: datatype for datatype in _TABLE}
-BY_ONNX = {datatype.onnx: datatype.name for datatype in _TABLE if datatype.numpy}
-"""ONNX Runtime's name -> V2's, for the types that arrays support."""
+BY_ONNX = {datatype.onnx: datatype.name for datatype in _TABLE}
+"""ONNX Runtime's name -> V2's."""
 BY_TORCH = {datatype.torch: datatype.name for datatype in _TABLE if datatype.torch}
 """torch's name -> V2's."""

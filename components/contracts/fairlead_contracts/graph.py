@@ -40,15 +40,21 @@ SOURCES: dict[str, tuple[NodeType, ...]] = {
 """The fields that say what runs a node, of which it has one, and the types of node that each can run."""
 
 
+Protocol = Literal["seldon", "v2"]
+"""What a remote node speaks: Seldon's microservice API, or the Open Inference Protocol v2; in Seldon Core's words."""
+MAX_TIMEOUT_SECONDS, MAX_RETRIES = 3600, 10
+MAX_BATCH_SIZE, MAX_BATCH_DELAY = 4096, 1000
+
+
 class Endpoint(Contract):
-    """The endpoint of a Seldon microservice."""
+    """The endpoint of a remote node."""
 
     host: str = Field(min_length=1, max_length=253)
     """A host name or address; 127.0.0.1 for the same pod."""
     port: int = Field(ge=1, le=65535)
     """Its port."""
-    type: Literal["REST"] = "REST"
-    """The protocol."""
+    type: Literal["REST", "GRPC"] = "REST"
+    """How its protocol is carried."""
 
 
 class Parameter(Contract):
@@ -81,7 +87,15 @@ class GraphNode(Sparse):
     parameters: tuple[Parameter, ...] | None = Field(None, max_length=32)
     """The built-in's parameters."""
     endpoint: Endpoint | None = None
-    """The endpoint of its microservice."""
+    """The endpoint of its server."""
+    protocol: Protocol | None = None
+    """What this server speaks; Seldon's microservice API if omitted."""
+    model_name: str | None = Field(None, min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._-]+$")
+    """The model's name there, for v2; the node's name if omitted."""
+    timeout_seconds: float | None = Field(None, ge=0.001, le=MAX_TIMEOUT_SECONDS)
+    """Timeout of one call to it, retries included; the graph server's setting if omitted."""
+    retries: int | None = Field(None, ge=0, le=MAX_RETRIES)
+    """How often a call is repeated of which nothing was sent, because no connection could be made; none if omitted."""
     children: tuple["GraphNode", ...] = Field((), max_length=MAX_CHILDREN)
     """The nodes that receive this node's output."""
 
@@ -121,10 +135,30 @@ class GraphNode(Sparse):
         if self.implementation and self.type != IMPLEMENTATIONS[self.implementation]:
             expected = f"{IMPLEMENTATIONS[self.implementation]} for {self.implementation}"
             raise problem("type", self.type, expected)
+        self._check_remote()
         return self
 
+    def _check_remote(self) -> None:
+        """Reject fields that have no effect on this node."""
+        for name in ("protocol", "timeout_seconds", "retries"):
+            if self.endpoint is None and getattr(self, name) is not None:
+                raise problem(str(type(self).model_fields[name].alias), getattr(self, name), "a node with an endpoint")
+        if self.model_name is not None and self.protocol != "v2":
+            raise problem("modelName", self.model_name, "a node whose protocol is v2")
+        if self.protocol == "v2" and self.type in ("ROUTER", "COMBINER"):
+            raise problem("type", Words(f"{self.type} with protocol v2"), "a node with one input message, and no route")
 
-class GraphDocument(Contract):
+
+class Batching(Contract):
+    """How requests to a model are run together."""
+
+    max_batch_size: int = Field(ge=2, le=MAX_BATCH_SIZE)
+    """The most rows in a run."""
+    max_delay_milliseconds: float = Field(ge=0, le=MAX_BATCH_DELAY)
+    """How long a request waits for others at most, while the model is not busy with earlier ones."""
+
+
+class GraphDocument(Sparse):
     """The whole file."""
 
     max_bytes: ClassVar[int] = 1 << 20
@@ -138,6 +172,8 @@ class GraphDocument(Contract):
     """The deployment's namespace."""
     graph: GraphNode
     """The root."""
+    batching: Batching | None = None
+    """How requests to its models are run together; one by one if omitted. Readers may ignore it."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -149,6 +185,8 @@ class GraphDocument(Contract):
         for name in names:
             if (count := names.count(name)) > 1:
                 raise problem("graph", Words(f"{count} nodes named {name}"), "unique names")
+        if self.batching and not any(node.model_uri for node in self.graph.walk()):
+            raise problem("batching", Words("batching"), "none in a graph without a modelUri")
         return self
 
     def to_text(self) -> str:

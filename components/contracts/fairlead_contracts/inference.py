@@ -14,7 +14,7 @@ from .binary import BinaryData, read_tensor, write_tensor
 from .errors import ContractError, Words
 from .json_arrays import flatten_json, parse_array
 from .request_tensors import MAX_NAME, MAX_TENSORS, RequestTensors
-from .tensors import Array, TensorSpec, datatype_of
+from .tensors import Array, TensorSpec, datatype_of, is_float, widen
 
 _BINARY, _AS_BINARY, _ALL_AS_BINARY = "binary_data_size", "binary_data", "binary_data_output"
 _MIN_VALUE_BYTES = 4
@@ -62,10 +62,17 @@ def parse_request(
     requested, formats = parse_outputs(document.get("outputs", []), outputs)
     if binary is None and (as_binary or any(formats.values())):
         raise ContractError("parameters", Words("outputs as binary data"), "outputs as JSON")
-    tensors = _parse_inputs(document.get("inputs"), inputs, binary)
+    tensors = _parse_tensors(document.get("inputs"), inputs, binary)
     if binary is not None:
         binary.check_end()
     return InferenceRequest(tensors, requested, request_id, bool(as_binary), formats)
+
+
+def parse_answer(document: Any, outputs: Sequence[TensorSpec] | None) -> Mapping[str, Array]:
+    """Parse another server's answer, whose outputs are these, or None if unknown; raise ContractError."""
+    if not isinstance(document, dict):
+        raise ContractError("body", document, "a JSON object with outputs")
+    return _parse_tensors(document.get("outputs"), outputs, None, "outputs")
 
 
 class AnswerError(ContractError):
@@ -73,22 +80,26 @@ class AnswerError(ContractError):
 
 
 def build_response(
-    model: str, outputs: Mapping[str, Array], request: InferenceRequest, max_bytes: int = 64 << 20
+    model: str,
+    outputs: Mapping[str, Array],
+    request: InferenceRequest,
+    max_bytes: int = 64 << 20,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> InferenceResponse:
     """Return the response to a request, with `data` as flat arrays or lists of str; raise ContractError or AnswerError.
 
     `outputs` are all outputs of the model; a requested output that is not among them is an error of the request.
+    `parameters` are those of outputs, by name.
     """
     chosen = choose_outputs(outputs, request.outputs)
     raw = {name for name in chosen if request.formats.get(name, request.binary)}
     check_answer({name: array for name, array in chosen.items() if name not in raw}, max_bytes)
     binary = _encode({name: array for name, array in chosen.items() if name in raw}, max_bytes)
-    tensors = [
-        describe_tensor(name, array) | {"parameters": {_BINARY: len(binary[name])}}
-        if name in raw
-        else build_tensor(name, array)
-        for name, array in chosen.items()
-    ]
+    tensors = []
+    for name, array in chosen.items():
+        tensor = describe_tensor(name, array) if name in raw else build_tensor(name, array)
+        own = {**(parameters or {}).get(name, {}), **({_BINARY: len(binary[name])} if name in raw else {})}
+        tensors.append(tensor | {"parameters": own} if own else tensor)
     response: dict[str, Any] = {"model_name": model, "outputs": tensors}
     if request.id is not None:
         response["id"] = request.id
@@ -133,7 +144,7 @@ def check_answer(outputs: Mapping[str, Array], max_bytes: int) -> None:
     if text > max_bytes:
         raise AnswerError("outputs", Words(f"{text} characters of text"), f"at most {max_bytes}")
     for name, array in outputs.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if is_float(array.dtype) and not np.isfinite(array).all():
             index = int(np.flatnonzero(~np.isfinite(array))[0])
             at = f"output {name}[{index}]"
             raise AnswerError(at, Words(array.flat[index]), "a finite number: JSON has no others")
@@ -141,7 +152,7 @@ def check_answer(outputs: Mapping[str, Array], max_bytes: int) -> None:
 
 def build_tensor(name: str, array: Array) -> dict[str, Any]:
     """Return a tensor in V2's format, with flat `data`."""
-    data: Any = array.ravel().tolist() if array.dtype == object else array.ravel()
+    data: Any = array.ravel().tolist() if array.dtype == object else widen(array).ravel()
     return {**describe_tensor(name, array), "data": data}
 
 
@@ -178,12 +189,14 @@ def parse_outputs(outputs: Any, known: Sequence[str] | None) -> tuple[list[str],
     return names, formats
 
 
-def _parse_inputs(inputs: Any, specs: Sequence[TensorSpec] | None, binary: BinaryData | None) -> dict[str, Array]:
-    if not isinstance(inputs, list) or not inputs:
-        raise ContractError("inputs", inputs, "a list of at least one tensor")
-    tensors = RequestTensors(len(inputs), specs)
-    for index, value in enumerate(inputs):
-        at = f"inputs[{index}]"
+def _parse_tensors(
+    values: Any, specs: Sequence[TensorSpec] | None, binary: BinaryData | None, side: str = "inputs"
+) -> dict[str, Array]:
+    if not isinstance(values, list) or not values:
+        raise ContractError(side, values, "a list of at least one tensor")
+    tensors = RequestTensors(len(values), specs, side)
+    for index, value in enumerate(values):
+        at = f"{side}[{index}]"
         if not isinstance(value, dict):
             raise ContractError(at, value, "an object with name, datatype, shape and data")
         name = tensors.check_name(value.get("name"), f"{at}.name")

@@ -9,7 +9,7 @@ import numpy as np
 
 from .errors import ContractError, Words
 from .signature import MAX_DIMS
-from .tensors import DTYPES, Array, reshape
+from .tensors import DTYPES, Array, is_float, largest, reshape
 
 _ALLOWED: dict[str, tuple[frozenset[type], str]] = {
     "b": (frozenset((bool,)), "true or false"),
@@ -42,23 +42,24 @@ def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str,
         raise ContractError(at, Words(f"{len(shape)} dimensions"), f"at most {MAX_DIMS}")
     if len(values) != math.prod(shape):
         raise ContractError(at, Words(f"{len(values)} values"), f"{math.prod(shape)}, for shape {list(shape)}")
-    allowed, expected = _ALLOWED[dtype.kind]
+    allowed, expected = _ALLOWED["f" if is_float(dtype) else dtype.kind]
     if not allowed.issuperset(map(type, values)):
         index = next(index for index, value in enumerate(values) if type(value) not in allowed)
         raise ContractError(f"{at}[{index}]", values[index], f"{expected} ({datatype})")
     try:
         with np.errstate(over="ignore"):
-            array = np.array(values, dtype=dtype)
+            # BF16 does not convert large integers, and raises another error for them than numpy's types.
+            array = np.array(values, dtype=np.float64).astype(dtype) if dtype.kind == "V" else np.array(values, dtype)
     except OverflowError:
         array = None
-    if array is None or (finite and dtype.kind == "f" and not np.isfinite(array).all()):
+    if array is None or (finite and is_float(dtype) and not np.isfinite(array).all()):
         index = next(index for index, value in enumerate(values) if not _fits(value, dtype))
         raise ContractError(f"{at}[{index}]", values[index], f"a number that {datatype} can hold")
     return reshape(array, shape, at)
 
 
 def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
-    if dtype.kind == "f":
-        return bool(abs(value) <= float(np.finfo(dtype).max))
+    if is_float(dtype):
+        return bool(abs(value) <= largest(dtype))
     limits = np.iinfo(dtype)
     return bool(limits.min <= value <= limits.max)

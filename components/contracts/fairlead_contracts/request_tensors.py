@@ -1,4 +1,4 @@
-"""The input tensors of a request, each checked against the model's signature before its data is read."""
+"""The tensors of a request or an answer, each checked against the model's signature before its data is read."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,13 @@ MAX_TENSORS, MAX_NAME = 256, 1024
 
 
 class RequestTensors:
-    """Collects the inputs of one request."""
+    """Collects the inputs of one request, or the outputs of one answer."""
 
-    def __init__(self, count: int, specs: Sequence[TensorSpec] | None) -> None:
-        """Expect `count` tensors for a model with these inputs, or None if unknown; raise ContractError."""
+    def __init__(self, count: int, specs: Sequence[TensorSpec] | None, side: str = "inputs") -> None:
+        """Expect `count` tensors of a model with these inputs, or None if unknown; raise ContractError."""
+        self._side = side
         if count > MAX_TENSORS:
-            raise ContractError("inputs", Words(f"{count} tensors"), f"at most {MAX_TENSORS}")
+            raise ContractError(side, Words(f"{count} tensors"), f"at most {MAX_TENSORS}")
         self._known = {spec.name: spec for spec in specs} if specs is not None else None
         self._symbols: dict[str, tuple[int, str]] = {}
         self._tensors: dict[str, Array] = {}
@@ -50,8 +51,9 @@ class RequestTensors:
 
     def finish(self) -> dict[str, Array]:
         """Return all tensors by name; raise ContractError if the model has an input that is not among them."""
-        for name in self._known or ():
-            if name not in self._tensors:
+        for name, spec in (self._known or {}).items():
+            if name not in self._tensors and not spec.optional:
                 got = Words(f"{len(self._tensors)} without {name}")
-                raise ContractError("inputs", got, f"all of {', '.join(self._known or ())}")
+                required = (spec.name for spec in (self._known or {}).values() if not spec.optional)
+                raise ContractError(self._side, got, f"all of {', '.join(required)}")
         return self._tensors

@@ -1,7 +1,7 @@
 """Tensors of the Open Inference Protocol v2 as numpy arrays, and checks against their specification."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,19 @@ from numpy.typing import NDArray
 from .datatypes import DATATYPES
 from .errors import ContractError, Words
 
+try:
+    import ml_dtypes
+except ImportError:  # without it BF16 is an unknown data type, as on devices
+    ml_dtypes = None  # type: ignore[assignment]
+
 Array = NDArray[Any]
 
 DTYPES: dict[str, np.dtype[Any]] = {name: np.dtype(kind.numpy) for name, kind in DATATYPES.items() if kind.numpy}
 """V2's data type -> numpy's."""
+_BF16 = np.dtype(ml_dtypes.bfloat16) if ml_dtypes else None
+if _BF16 is not None:
+    DTYPES["BF16"] = _BF16
+_LARGEST_BF16 = (2 - 2**-7) * 2.0**127
 
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
@@ -24,12 +33,15 @@ class TensorSpec:
 
     name: str
     datatype: str
-    dims: tuple[int | str | None, ...]
+    dims: tuple[int | str | None, ...] | None
+    """Its dimensions; None if their number is free, too."""
+    optional: bool = field(default=False, kw_only=True)
+    """Whether the model has a value of its own for an input that is not sent."""
 
     @property
     def shape(self) -> list[int]:
-        """Return the shape in V2's format: -1 for a free dimension."""
-        return [dim if isinstance(dim, int) else -1 for dim in self.dims]
+        """Return the shape in V2's format: -1 for a free dimension. V2 has no words for a free number of them: []."""
+        return [dim if isinstance(dim, int) else -1 for dim in self.dims or ()]
 
     def describe(self) -> dict[str, Any]:
         """Return the tensor's metadata in V2's format."""
@@ -39,6 +51,21 @@ class TensorSpec:
 def datatype_of(array: Array) -> str:
     """Return the V2 data type of an array."""
     return _NAMES.get(array.dtype, "BYTES")
+
+
+def is_float(dtype: np.dtype[Any]) -> bool:
+    """Return whether an array's numbers are floating-point ones, BF16 included."""
+    return dtype.kind == "f" or dtype == _BF16
+
+
+def largest(dtype: np.dtype[Any]) -> float:
+    """Return the largest finite number of a floating-point type."""
+    return _LARGEST_BF16 if dtype == _BF16 else float(np.finfo(dtype).max)
+
+
+def widen(array: Array) -> Array:
+    """Return an array in a type that JSON libraries know: BF16 as FP32, which has all of its values."""
+    return array.astype(np.float32) if array.dtype == _BF16 else array
 
 
 def reshape(array: Array, shape: Sequence[int], at: str) -> Array:
@@ -58,6 +85,8 @@ def check_tensor(
     """
     if datatype != spec.datatype:
         raise ContractError(f"{where}datatype", datatype, spec.datatype)
+    if spec.dims is None:
+        return
     fits = len(shape) == len(spec.dims)
     if not fits or any(isinstance(dim, int) and dim != size for dim, size in zip(spec.dims, shape, strict=True)):
         raise ContractError(f"{where}shape", list(shape), f"{spec.shape} (-1: any size)")
@@ -77,7 +106,7 @@ def cast(array: Array, datatype: str, where: str) -> Array:
         raise ContractError(f"{where} datatype", Words("text" if array.dtype == object else "numbers"), datatype)
     with np.errstate(all="ignore"):
         converted = array.astype(target)
-        kept = np.isfinite(converted) == np.isfinite(array) if target.kind == "f" else converted == array
+        kept = np.isfinite(converted) == np.isfinite(array) if is_float(target) else converted == array
     if not kept.all():
         value = array[~kept].flat[0]
         raise ContractError(where, value.item(), f"values that {datatype} can hold")

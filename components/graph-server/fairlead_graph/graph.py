@@ -1,7 +1,7 @@
 """Build a graph: load its nodes, and check each node's outputs against the next node's inputs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fairlead_contracts.graph import GraphNode as NodeSpec
 from fairlead_contracts.tensors import TensorSpec
@@ -47,9 +47,12 @@ class Graph:
 
 def build_graph(spec: NodeSpec, resources: Resources) -> Graph:
     """Load all nodes and check that they fit together; raise InvalidGraph naming the node. This call blocks."""
-    root = _load(spec, resources)
-    inputs, outputs = _derive_signature(root)
-    return Graph(root, inputs, outputs)
+    return check_graph(_load(spec, resources))
+
+
+def check_graph(root: GraphNode) -> Graph:
+    """Return the graph of loaded nodes, as far as their signatures are known; raise InvalidGraph if they do not fit."""
+    return Graph(root, *_derive_signature(root))
 
 
 def _load(spec: NodeSpec, resources: Resources) -> GraphNode:
@@ -72,7 +75,40 @@ def _derive_signature(node: GraphNode) -> tuple[Specs, Specs]:
         for child, _, child_outputs in below:
             _check_fit(child, child_outputs, node, own.inputs if own else None)
         return (inputs if below else own.inputs if own else None), (own.outputs if own else None)
-    return inputs, (None if node.role.join else outputs)
+    if node.role.join:
+        outputs = _average_outputs(node, [child_outputs for *_, child_outputs in below]) if own is None else own.outputs
+    return inputs, outputs
+
+
+def _average_outputs(node: GraphNode, outputs: list[Specs]) -> Specs:
+    """Return what a combiner of ours makes of its children's outputs, if it is known; raise InvalidGraph."""
+    if node.spec.implementation != "AVERAGE_COMBINER":
+        return None
+    known = [(child, specs) for child, specs in zip(node.children, outputs, strict=True) if specs is not None]
+    for child, specs in known:
+        first, expected = known[0]
+        alone = len(specs) == len(expected) == 1
+        pairs = zip(_by_name(specs), _by_name(expected), strict=False)
+        fits = len(specs) == len(expected) and all(
+            (alone or one.name == other.name)
+            and _shapes_fit(one, other)
+            and "BYTES" not in (one.datatype, other.datatype)
+            for one, other in pairs
+        )
+        if not fits:
+            text = f"returns {_describe(specs)}, expected numbers in the shapes of its sibling {first.name}"
+            raise InvalidGraph(f"node {child.name}", f"{text}, {_describe(expected)}: node {node.name} averages them")
+    merged = _merge_outputs(outputs)
+    return tuple(_average_spec(spec) for spec in merged) if merged is not None else None
+
+
+def _by_name(specs: tuple[TensorSpec, ...]) -> list[TensorSpec]:
+    return sorted(specs, key=lambda spec: spec.name)
+
+
+def _average_spec(spec: TensorSpec) -> TensorSpec:
+    """Return the mean's specification: integers become FP64."""
+    return spec if spec.datatype in ("FP16", "BF16", "FP32", "FP64") else replace(spec, datatype="FP64")
 
 
 def _check_fit(source: GraphNode, outputs: Specs, target: GraphNode, inputs: Specs) -> None:
@@ -80,19 +116,26 @@ def _check_fit(source: GraphNode, outputs: Specs, target: GraphNode, inputs: Spe
     if outputs is None or inputs is None:
         return
     named = {spec.name: spec for spec in outputs}
+    required = [spec for spec in inputs if not spec.optional]
     for spec in inputs:
-        output = outputs[0] if len(outputs) == len(inputs) == 1 else named.get(spec.name)
+        alone = len(outputs) == len(required) == 1 and not spec.optional
+        output = outputs[0] if alone else named.get(spec.name)
         at = f"node {target.name}: input {spec.name}"
+        if output is None and spec.optional:
+            continue
         if output is None:
             raise InvalidGraph(at, f"node {source.name} returns {', '.join(named)}, expected {spec.name} among them")
         if output.datatype != spec.datatype:
             raise InvalidGraph(at, f"node {source.name} returns {output.datatype}, expected {spec.datatype}")
-        if not _shapes_fit(output.shape, spec.shape):
+        if not _shapes_fit(output, spec):
             raise InvalidGraph(at, f"node {source.name} returns shape {output.shape}, expected {spec.shape}")
 
 
-def _shapes_fit(one: list[int], other: list[int]) -> bool:
-    return len(one) == len(other) and all(-1 in pair or pair[0] == pair[1] for pair in zip(one, other, strict=True))
+def _shapes_fit(one: TensorSpec, other: TensorSpec) -> bool:
+    if one.dims is None or other.dims is None:
+        return True
+    pairs = zip(one.shape, other.shape, strict=False)
+    return len(one.dims) == len(other.dims) and all(-1 in pair or pair[0] == pair[1] for pair in pairs)
 
 
 def _merge_inputs(node: GraphNode, inputs: list[Specs]) -> Specs:

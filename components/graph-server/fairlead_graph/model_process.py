@@ -14,6 +14,7 @@ from fairlead_serving.errors import Code, ServingError, Unprocessable
 from .compressed import Unpacker, pack
 from .errors import InvalidGraph, NodeFailed, RequestRejected
 from .execute import Run
+from .graph import Graph
 from .logs import configure_logs
 from .models import ModelFile
 from .protocols.codecs import PROTOCOLS
@@ -27,6 +28,7 @@ class GraphModel:
 
     _service: Service
     _unpacker: Unpacker
+    _described: Graph
 
     def load(self, config: dict[str, Any], body: bytes, report: Report) -> Reply:
         """Load the graph; return its metadata and the images of its nodes."""
@@ -35,18 +37,28 @@ class GraphModel:
         settings = NodeSettings.from_json(config["settings"])
         self._unpacker = Unpacker(settings.max_body_bytes)
         try:
-            self._service = Service(spec, config["version"], settings, models, report)
+            self._service = Service(spec, config["version"], settings, models, report, config.get("state"))
         except InvalidGraph as error:
             raise LoadFailed(error.at, error.problem) from None
-        graph = self._service.graph
+        return self._describe()
+
+    def changed(self) -> Reply | None:
+        """Return the metadata and images again if remote nodes have said something new."""
+        if self._service.graph is self._described:
+            return None
+        return self._describe()
+
+    def _describe(self) -> Reply:
+        service = self._service
+        graph = self._described = service.graph
         images = {node.name: node.node.image for node in graph.root.walk()}
-        return {"images": images}, orjson.dumps(describe_model(spec.deployment, graph, config["version"]))
+        return {"images": images}, orjson.dumps(describe_model(service.spec.deployment, graph, service.version))
 
     async def check(self) -> str | None:
         """Return why a node does not respond, or None."""
         try:
             await self._service.check()
-        except NodeFailed as error:
+        except (InvalidGraph, NodeFailed) as error:
             return str(error)
         return None
 
@@ -62,6 +74,8 @@ class GraphModel:
             reply, content = await self._answer(head, body, run)
         except ServingError as error:
             reply, content = {"code": error.code, "reason": error.reason, "error": str(error)}, b""
+        if head["protocol"] == "seldon-feedback":
+            reply["state"] = self._service.state()
         return {"code": Code.OK, **reply, "calls": run.calls}, content
 
     async def _answer(self, head: dict[str, Any], body: bytes, run: Run) -> Reply:

@@ -3,13 +3,16 @@
 Files that are not ONNX, are truncated or keep data outside their folder are rejected with a reason.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import onnx
 from google.protobuf.message import DecodeError, Message
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
+
+from .class_maps import find_class_maps
+from .tensors import Labels
 
 _PICKLE_PROTOCOLS = {bytes((0x80, version)) for version in range(2, 6)}
 _MAX_DEPTH, _MAX_MESSAGES = 64, 1_000_000
@@ -27,6 +30,10 @@ class OnnxFacts:
 
     ir_version: int
     opsets: dict[str, int]
+    shapeless: frozenset[str] = frozenset()
+    """The inputs and outputs without a shape, which may have any number of dimensions."""
+    class_maps: Mapping[str, Labels] = field(default_factory=dict)
+    """The outputs that ZipMap makes, with their classes."""
 
     def describe_opsets(self) -> str:
         """Return the opsets as text: `ai.onnx 18, com.microsoft 1`."""
@@ -51,7 +58,10 @@ def inspect_onnx(path: Path, folder: Path) -> OnnxFacts:
     try:
         for tensor in _find_tensors(model):
             _check_external(tensor, path.parent, folder)
-        return OnnxFacts(model.ir_version, {entry.domain: entry.version for entry in model.opset_import})
+        opsets = {entry.domain: entry.version for entry in model.opset_import}
+        ports = (*model.graph.input, *model.graph.output)
+        shapeless = frozenset(port.name for port in ports if not port.type.tensor_type.HasField("shape"))
+        return OnnxFacts(model.ir_version, opsets, shapeless, find_class_maps(model.graph))
     except UnicodeDecodeError:
         raise NotOnnx("is not ONNX: a name in it is not UTF-8") from None
 
@@ -82,13 +92,13 @@ def _find_tensors(model: ModelProto) -> Iterator[TensorProto]:
 
 def _children(message: Message) -> Iterator[Message]:
     """Yield the messages in a message that can hold tensors."""
-    for field in message.DESCRIPTOR.fields:
-        if field.message_type is None or field.message_type.name not in _HOLDERS:
+    for part in message.DESCRIPTOR.fields:
+        if part.message_type is None or part.message_type.name not in _HOLDERS:
             continue
-        value = getattr(message, field.name)
-        if field.is_repeated:
+        value = getattr(message, part.name)
+        if part.is_repeated:
             yield from value
-        elif message.HasField(field.name):
+        elif message.HasField(part.name):
             yield value
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from fairlead_contracts.errors import ContractError, Words, shorten
 from fairlead_contracts.json_arrays import flatten_json, parse_array
-from fairlead_contracts.tensors import Array
+from fairlead_contracts.tensors import Array, widen
 
 from .nodes.base import Feedback
 from .tensors import Message
@@ -86,7 +86,7 @@ def _is_shallow(value: object) -> bool:
 
 def build_data(array: Array, columns: Sequence[str], form: str) -> dict[str, Any]:
     """Build a message's `data`; text has no tensor form and is sent as ndarray."""
-    names = list(columns) or default_columns(array)
+    names, array = list(columns) or default_columns(array), widen(array)
     if form == TENSOR and array.dtype != object:
         return {"names": names, TENSOR: {"shape": list(array.shape), "values": array.ravel()}}
     return {"names": names, NDARRAY: array.tolist() if array.dtype == object else np.ascontiguousarray(array)}

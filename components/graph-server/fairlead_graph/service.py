@@ -14,14 +14,16 @@ from fairlead_serving.errors import Code, ServingError
 
 from .errors import NodeFailed, NodeTooLate
 from .execute import Run, execute, send_feedback
-from .graph import Graph, build_graph
+from .graph import Graph, build_graph, check_graph
 from .models import ModelFile
 from .nodes import Context, Feedback, Resources
+from .nodes.builtin import BuiltIn
 from .settings import NodeSettings
-from .tensors import Message
+from .tensors import Message, Signature
 
 _log = logging.getLogger(__name__)
 _WARM_UP_SECONDS = 30.0
+State = dict[str, list[list[float]]]
 
 
 class Service:
@@ -29,18 +31,26 @@ class Service:
 
     def __init__(
         self, spec: GraphDocument, version: str, settings: NodeSettings, models: Mapping[str, ModelFile],
-        report: Callable[[str, str], None],
+        report: Callable[[str, str], None], state: State | None = None,
     ) -> None:  # fmt: skip
-        """Load the graph; raise InvalidGraph if it cannot be served. This call blocks."""
+        """Load the graph, with the state of an earlier process; raise InvalidGraph. This call blocks."""
         self.spec, self.version = spec, version
         self.settings = settings
         self._pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="onnx")
-        self.graph: Graph = build_graph(spec.graph, Resources(settings, self._pool, models, report))
+        resources = Resources(settings, self._pool, models, report, spec.batching)
+        self.graph: Graph = build_graph(spec.graph, resources)
+        self._known = self._signatures()
+        for node in self.graph.root.walk():
+            if isinstance(node.node, BuiltIn) and node.name in (state or {}):
+                node.node.restore((state or {})[node.name])
         _log.info("graph loaded", extra={"nodes": [node.name for node in self.graph.root.walk()]})
 
     async def check(self) -> None:
-        """Raise NodeFailed unless every node responds."""
+        """Raise NodeFailed unless every node responds, and InvalidGraph if what remote ones say does not fit."""
         await asyncio.gather(*(node.node.check() for node in self.graph.root.walk()))
+        if (signatures := self._signatures()) != self._known:
+            self.graph = check_graph(self.graph.root)
+            self._known = signatures
 
     async def infer(self, message: Message, run: Run) -> Message:
         """Run a message through the graph, and return its output; raise ServingError."""
@@ -50,6 +60,11 @@ class Service:
         """Tell the nodes about an earlier response; raise ServingError."""
         await send_feedback(self.graph.root, feedback, run)
 
+    def state(self) -> State:
+        """Return what the nodes have learned, by node, for the process that comes after this one."""
+        nodes = ((node.name, node.node) for node in self.graph.root.walk())
+        return {name: state for name, node in nodes if isinstance(node, BuiltIn) and (state := node.state())}
+
     async def warm_up(self, attempt: int) -> tuple[str | None, Run]:
         """Send made-up input through the graph; return what is wrong with it, or None. Raise NotYet.
 
@@ -58,7 +73,8 @@ class Service:
         """
         specs = self.graph.inputs or self._guess_inputs()
         value = 0 if attempt else 1
-        message = Message({spec.name: _fill(spec, value) for spec in specs}, typed=self.graph.inputs is not None)
+        tensors = {spec.name: _fill(spec, value) for spec in specs if not spec.optional}
+        message = Message(tensors, typed=self.graph.inputs is not None)
         run = start_run(_WARM_UP_SECONDS, "warm-up")
         try:
             await self.infer(message, run)
@@ -75,6 +91,10 @@ class Service:
         for node in self.graph.root.walk():
             await node.node.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _signatures(self) -> list[Signature | None]:
+        """Return what the nodes accept and return; remote ones are known only when they respond, and may change."""
+        return [node.node.signature for node in self.graph.root.walk()]
 
     def _guess_inputs(self) -> tuple[TensorSpec, ...]:
         """Return the inputs of the first node that knows its own: the nodes above it often keep the shape."""

@@ -10,6 +10,8 @@ from fairlead_contracts.tensors import Array, TensorSpec, cast, check_tensor, da
 from .errors import RequestRejected
 
 Tensors = Mapping[str, Array]
+Labels = tuple[str, ...] | tuple[int, ...]
+"""Names of classes."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +32,30 @@ class Message:
     typed: bool = True
     """False for numbers from plain JSON: the receiving node determines their type."""
     tags: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, Labels] = field(default_factory=dict)
+    """The classes that the last dimension of a tensor stands for, by the tensor's name."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return Seldon's `names`: those that a node gave, or the classes of the only tensor."""
+        return self.columns or tuple(str(label) for name in self.tensors for label in self.labels.get(name, ()))
 
 
 def bind(specs: Sequence[TensorSpec], message: Message, where: str) -> dict[str, Array]:
     """Return the message's tensors by the names of a node's inputs; raise RequestRejected if they do not match.
 
     A node with one input accepts its parent's single tensor under any name; several tensors are matched by name.
+    Optional inputs do not count.
     """
-    tensors = message.tensors
-    if len(specs) == 1 and len(tensors) == 1:
-        tensors = {specs[0].name: next(iter(tensors.values()))}
+    tensors, required = message.tensors, [spec for spec in specs if not spec.optional]
+    if len(required) == 1 and len(tensors) == 1:
+        tensors = {required[0].name: next(iter(tensors.values()))}
     symbols: dict[str, tuple[int, str]] = {}
     feeds: dict[str, Array] = {}
     for spec in specs:
         if spec.name not in tensors:
+            if spec.optional:
+                continue
             raise RequestRejected(f"{where} {spec.name}", Words("nothing"), f"{spec.datatype} of shape {spec.shape}")
         array = tensors[spec.name]
         try:

@@ -40,6 +40,9 @@ class Model(Protocol):
     async def check(self) -> str | None:
         """Return why the model cannot serve now, or None; called every few seconds."""
 
+    def changed(self) -> Reply | None:
+        """Return what `load` would return now, if that has changed; called after each check that found nothing."""
+
     async def warm_up(self, attempt: int) -> tuple[str | None, dict[str, Any]]:
         """Send made-up input through the model, which differs between attempts; raise NotYet if it cannot be tried now.
 
@@ -47,7 +50,10 @@ class Model(Protocol):
         """
 
     async def call(self, head: dict[str, Any], body: bytes) -> Reply:
-        """Answer a request; raise nothing but MemoryError."""
+        """Answer a request; raise nothing but MemoryError.
+
+        A `state` in the head is kept for the next process, which gets the last one with its `config`.
+        """
 
     async def close(self) -> None:
         """Release the model's resources."""
@@ -140,6 +146,8 @@ class _Child:
         warm = bool(self._config["warm"])
         while True:
             problem = await self._model.check()
+            if problem is None and (facts := self._model.changed()) is not None:
+                self._stream.send({"event": "facts", **facts[0]}, facts[1])
             if problem is None and not warm:
                 try:
                     await self._warm_up(attempt)

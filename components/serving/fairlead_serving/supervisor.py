@@ -53,6 +53,8 @@ class ModelProcess:
         self._process: Process | None = None
         self._step = ("process", "start")
         self._failure: CannotServe | None = None
+        self._state: Any = None
+        """What the last process wanted the next one to know."""
 
     async def run(self) -> None:
         """Keep a model process running; raise CannotServe."""
@@ -106,7 +108,7 @@ class ModelProcess:
         self._begin("process", "start")
         self._process.send({
             "event": "config", **self._config, "model_bytes": self._limits.model_bytes,
-            "attempt": self._attempt, "warm": self._warm,
+            "attempt": self._attempt, "warm": self._warm, "state": self._state,
         }, self._body)  # fmt: skip
         try:
             cause = await self._process.wait()
@@ -137,6 +139,7 @@ class ModelProcess:
         """Handle a frame of the process."""
         event = head.pop("event")
         if event == "reply":
+            self._state = head.pop("state", self._state)
             self._calls.finish(head.pop("id"), (head, body))
             self._dispatch()
         elif event == "step":
@@ -145,6 +148,8 @@ class ModelProcess:
             self._begin("", "")
             self.facts, self._loaded = (head, body), True
             self._dispatch()
+        elif event == "facts":
+            self.facts = (head, body)
         elif event == "warm":
             self._begin("", "")
             self._warm = True

@@ -144,12 +144,13 @@ def seldon(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
     with ExitStack() as stack:
 
         def run(
-            kind: str = "MODEL", factor: float = 2.0, port: int | None = None, address: str = "127.0.0.1"
-        ) -> dict[str, Any]:
-            port = port or free_port()
+            kind: str = "MODEL", factor: float = 2.0, port: int | None = None, address: str = "127.0.0.1",
+            transport: str = "REST",
+        ) -> dict[str, Any]:  # fmt: skip
+            port, grpc_port = port or free_port(), free_port()
             parameters = json.dumps([{"name": "factor", "value": str(factor), "type": "FLOAT"}])
             arguments = ["Affine", "--service-type", kind, "--http-port", str(port), "--parameters", parameters]
-            arguments += ["--grpc-port", str(free_port()), "--metrics-port", str(free_port())]
+            arguments += ["--grpc-port", str(grpc_port), "--metrics-port", str(free_port())]
             environment = os.environ | {
                 "FAIRLEAD_BIND_ADDRESS": address,
                 "PYTHONPATH": str(_ROOT / "tests" / "seldon"),
@@ -160,7 +161,7 @@ def seldon(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
                     [command, *arguments], env=environment, stdout=log, stderr=log, start_new_session=True
                 )
             stack.callback(_kill_group, process)
-            return {"host": "127.0.0.1", "port": port, "type": "REST"}
+            return {"host": "127.0.0.1", "port": port if transport == "REST" else grpc_port, "type": transport}
 
         yield run
 
@@ -208,3 +209,9 @@ def hanging() -> Iterator[int]:
     """Return the port of a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         yield int(server.getsockname()[1])
+
+
+@pytest.fixture
+def as_document() -> Callable[[Any], bytes]:
+    """Return a function that makes the content of graph.json of a whole document."""
+    return lambda document: json.dumps(document).encode()

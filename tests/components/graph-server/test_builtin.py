@@ -53,12 +53,12 @@ def test_equal_seeds_route_alike() -> None:
 def test_a_router_finds_the_best_of_three_branches(implementation: str) -> None:
     rates, world = (0.2, 0.8, 0.5), random.Random(3)
     node = load(implementation, children=3, seed=5)
-    assert node.learn is not None
+    assert node.branches is not None
     chosen = []
     for _ in range(2000):
         branch = route(node)
         chosen.append(branch)
-        node.learn(branch, float(world.random() < rates[branch]), 1)
+        node.branches.learn(branch, float(world.random() < rates[branch]), 1)
     assert chosen[-500:].count(1) > 400
     assert set(chosen) == {0, 1, 2}
 
@@ -150,6 +150,41 @@ def test_a_router_learns_from_the_feedback_of_its_clients(start: Callable[..., A
         assert (answer.status, answer.json["status"]["info"]) == (400, reason)
     metrics = server.get("/metrics").body.decode()
     assert 'service="feedback"' in metrics
+
+
+@pytest.mark.parametrize("implementation", ["EPSILON_GREEDY", "THOMPSON_SAMPLING"])
+def test_what_a_router_has_learned_outlives_its_process(
+    start: Callable[..., Any], publish_model: Callable[..., str], implementation: str
+) -> None:
+    divide = onnx.model(
+        [onnx.node("Div", ["x", "d"], ["y"])], [("x", "INT32", ["n"]), ("d", "INT32", ["n"])], [("y", "INT32", ["n"])]
+    )
+    children = [{"name": f"m{index}", "type": "MODEL", "modelUri": publish_model("div", divide)} for index in range(2)]
+    parameters = [{"name": "epsilon", "value": "0", "type": "FLOAT"}] if implementation == "EPSILON_GREEDY" else []
+    graph = {"name": "bandit", "type": "ROUTER", "implementation": implementation, "children": children}
+    server = start({**graph, "parameters": [*parameters, {"name": "seed", "value": "1", "type": "INT"}]}).wait_ready()
+
+    def ask(x: int, d: int) -> Any:
+        tensors = (("x", x), ("d", d))
+        return server.infer(
+            *({"name": name, "datatype": "INT32", "shape": [1], "data": [value]} for name, value in tensors)
+        )
+
+    def taken() -> int:
+        """Return how many requests the second child has had."""
+        lines = server.get("/metrics").body.decode().splitlines()
+        name = "seldon_api_executor_client_requests_seconds_count"
+        return int(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name) and '"m1"' in line))
+
+    for branch, reward in ((0, 0.0), (1, 1.0)):
+        for _ in range(40):
+            feedback = {"response": {"meta": {"routing": {"bandit": branch}}}, "reward": reward}
+            assert server.post("/api/v1.0/feedback", feedback).status == 200
+    assert ask(-(2**31), -1).json["error"].startswith("the model process was ended by SIGFPE")
+    server.wait_ready()
+    before = taken()
+    assert all(ask(8, 2).json["outputs"][0]["data"] == [4] for _ in range(20))
+    assert taken() - before == 20
 
 
 def test_feedback_reaches_a_microservice(start: Callable[..., Any], seldon: Callable[..., dict[str, Any]]) -> None:

@@ -1,28 +1,17 @@
 """Compressed bodies use no more memory together than is allowed, however small they are."""
 
 import asyncio
-import functools
 import zlib
-from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Any
 
 import pytest
 from fairlead_graph.compressed import Unpacker
 from fairlead_serving.errors import BadRequest, TooLate
 
+from tests.support.loops import in_a_loop
+
 LIMIT = 1 << 20
 LARGE, SMALL = zlib.compress(bytes(LIMIT)), zlib.compress(bytes(LIMIT // 8))
-
-
-def in_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test in an event loop: the components' environments have no plugin for that."""
-
-    @functools.wraps(test)
-    def run(**fixtures: Any) -> None:
-        asyncio.run(test(**fixtures))
-
-    return run
 
 
 def soon(seconds: float = 0.05) -> float:

@@ -172,6 +172,30 @@ def test_a_parent_whose_outputs_do_not_fit_its_child_is_rejected(
     )
 
 
+def mean(*uris: str) -> dict[str, Any]:
+    children = [{"name": f"m{index}", "type": "MODEL", "modelUri": uri} for index, uri in enumerate(uris)]
+    return {"name": "mean", "type": "COMBINER", "implementation": "AVERAGE_COMBINER", "children": children}
+
+
+def test_outputs_that_cannot_be_averaged_are_rejected(publish_model: Callable[..., str], tmp_path: Path) -> None:
+    def scorer(name: str, columns: int, datatype: str = "FP32") -> str:
+        node = onnx.node("Expand", ["x", "shape"], ["y"])
+        if datatype == "BYTES":
+            return publish_model(name, onnx.identity("BYTES", ["n", 1]))
+        shape = onnx.tensor("shape", np.array([1, columns], np.int64))
+        return publish_model(
+            name, onnx.model([node], [("x", "FP32", ["n", 1])], [("y", "FP32", ["n", columns])], [shape])
+        )
+
+    three, four = scorer("three", 3), scorer("four", 4)
+    assert rejection(tmp_path, mean(three, four)) == (
+        "node m1: returns y FP32 [-1, 4], expected numbers in the shapes of its sibling m0, y FP32 [-1, 3]: "
+        "node mean averages them"
+    )
+    texts = scorer("texts", 1, "BYTES")
+    assert "node m0: returns y BYTES [-1, 1], expected numbers" in rejection(tmp_path, mean(texts, texts))
+
+
 MODEL = {"name": "m", "type": "MODEL", "modelUri": "file:///m"}
 REMOTE = {"name": "r", "type": "ROUTER", "endpoint": {"host": "127.0.0.1", "port": 9000, "type": "REST"}}
 GRAPHS = [
@@ -188,7 +212,10 @@ GRAPHS = [
     ({**MODEL, "children": [MODEL, {**MODEL, "name": "n"}]}, "graph.children: got 2 children, expected at most 1"),
     (REMOTE, "graph.children: got 0 children, expected at least 1 below a ROUTER"),
     ({**REMOTE, "endpoint": {"host": "h", "port": 0}, "children": [MODEL]}, "graph.endpoint.port: got 0"),
-    ({**REMOTE, "endpoint": {"host": "h", "port": 1, "type": "GRPC"}, "children": [MODEL]}, "graph.endpoint.type: got"),
+    ({**REMOTE, "endpoint": {"host": "h", "port": 1, "type": "SOAP"}, "children": [MODEL]}, "graph.endpoint.type: got"),
+    ({**REMOTE, "protocol": "v2", "children": [MODEL]}, "graph.type: got ROUTER with protocol v2, expected a node"),
+    ({**MODEL, "retries": 1}, "graph.retries: got 1, expected a node with an endpoint"),
+    ({**REMOTE, "type": "MODEL", "modelName": "m"}, "graph.modelName: got 'm', expected a node whose protocol is v2"),
     (
         {**MODEL, "type": "ROUTER", "children": [{**MODEL, "name": "n"}]},
         "graph.type: got ROUTER with a modelUri, expected one of MODEL, TRANSFORMER, OUTPUT_TRANSFORMER",

@@ -328,3 +328,21 @@ async def test_a_process_that_is_killed_while_idle_is_replaced(supervise: Superv
     await it.wait(lambda: bool(it.causes))
     assert it.causes == ["was ended by SIGKILL (perhaps for memory)"]
     assert (await it.ask())[0]["pid"] != before
+
+
+async def test_what_a_process_wants_to_be_known_reaches_the_next_one(supervise: Supervise) -> None:
+    supervised = await (await supervise()).ready()
+    assert (await supervised.ask(do="recall"))[1] == b"None"
+    await supervised.ask(b"what was learned", do="remember")
+    with pytest.raises(Crashed):
+        await supervised.ask(do="crash")
+    assert (await supervised.ask(do="recall"))[1] == b"what was learned"
+
+
+async def test_facts_that_change_are_those_of_the_process(supervise: Supervise, tmp_path: Path) -> None:
+    supervised = await supervise(facts=str(tmp_path / "new"), needs=str(tmp_path / "new"))
+    await supervised.wait(lambda: supervised.process.facts is not None)
+    assert supervised.process.facts == ({"fact": 1}, b"model")
+    (tmp_path / "new").touch()
+    await supervised.ready()
+    assert supervised.process.facts == ({"fact": 2}, b"changed")

@@ -27,6 +27,10 @@ class TinyModel:
     async def check(self) -> str | None:
         return self._find_missing("needs")
 
+    def changed(self) -> Reply | None:
+        file = Path(self._config.get("facts", "/nowhere"))
+        return ({"fact": 2}, b"changed") if file.exists() else None
+
     async def warm_up(self, attempt: int) -> tuple[str | None, dict[str, Any]]:
         if missing := self._find_missing("warm_up_needs"):
             raise NotYet(f"the warm-up has to wait: {missing}")
@@ -38,6 +42,10 @@ class TinyModel:
             await asyncio.sleep(FOREVER)
         await asyncio.sleep(0 if head["alone"] else head.get("sleep", 0))
         fail(head.get("do", ""))
+        if head.get("do") == "remember":
+            return {"state": body.decode()}, b""
+        if head.get("do") == "recall":
+            return {"state": self._config["state"]}, str(self._config["state"]).encode()
         return {"pid": os.getpid(), "alone": head["alone"]}, body
 
     async def close(self) -> None:

@@ -7,7 +7,12 @@ from .base import Context, Feedback, Node, NodeKind, Resources
 
 
 def _load_remote(spec: NodeSpec, at: str, resources: Resources) -> Node:
-    from . import seldon  # most graphs have no remote node, and its HTTP client takes a quarter of a second to import
+    # most graphs have no remote node, and the HTTP client takes a quarter of a second to import
+    if spec.protocol == "v2":
+        from . import open_inference
+
+        return open_inference.KIND.load(spec, at, resources)
+    from . import seldon
 
     return seldon.KIND.load(spec, at, resources)
 

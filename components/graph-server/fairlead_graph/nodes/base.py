@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from fairlead_contracts.graph import Batching
 from fairlead_contracts.graph import GraphNode as NodeSpec
 
 from ..models import ModelFile
@@ -69,6 +70,8 @@ class Resources:
     """The models by node."""
     report: Callable[[str, str], None]
     """Reports the step that begins: where, and what is done there. It may end the process."""
+    batching: Batching | None = None
+    """How models run requests together, if they do."""
 
 
 @dataclass(frozen=True)

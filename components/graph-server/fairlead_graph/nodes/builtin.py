@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from fairlead_contracts.graph import GraphNode as NodeSpec
 from fairlead_contracts.graph import Implementation, Parameter
-from fairlead_contracts.tensors import Array
+from fairlead_contracts.tensors import Array, is_float
 
 from ..errors import InvalidGraph, NodeFailed, RequestRejected
 from ..roles import Method
@@ -25,8 +25,8 @@ class BuiltIn:
     name: str
     image: tuple[str, str]
     run: Callable[[Sequence[Message]], Message]
-    learn: Callable[[int, float, int], None] | None = None
-    """Learns from the branch that was taken, the reward of each row, and the number of rows."""
+    branches: "Branches | None" = None
+    """What it has learned; None if it does not learn."""
     signature: Signature | None = None
     """What it accepts and returns is only known with its neighbours."""
 
@@ -36,11 +36,20 @@ class BuiltIn:
 
     async def send_feedback(self, feedback: Feedback, context: Context) -> None:  # noqa: ARG002
         """Learn from the reward of a request that it has routed; raise RequestRejected."""
-        if self.learn is None or (branch := feedback.routing.get(self.name)) is None or branch < 0:
+        if self.branches is None or (branch := feedback.routing.get(self.name)) is None or branch < 0:
             return
         if not 0 <= feedback.reward <= 1:
             raise RequestRejected("reward", feedback.reward, f"0 to 1, from which {self.image[0]} learns")
-        self.learn(branch, feedback.reward, feedback.rows)
+        self.branches.learn(branch, feedback.reward, feedback.rows)
+
+    def state(self) -> list[list[float]] | None:
+        """Return what it has learned, for `restore`; None if it does not learn."""
+        return [self.branches.successes, self.branches.failures] if self.branches else None
+
+    def restore(self, state: list[list[float]]) -> None:
+        """Go on from what the same node had learned in a process before this one."""
+        if self.branches is not None:
+            self.branches.successes[:], self.branches.failures[:] = state
 
     async def check(self) -> None:
         """Do nothing: it is always available."""
@@ -114,7 +123,7 @@ class _Build:
     random: Random
 
 
-Built = tuple[Callable[[Sequence[Message]], Message], Callable[[int, float, int], None] | None]
+Built = tuple[Callable[[Sequence[Message]], Message], Branches | None]
 
 
 def _route_to(choose: Callable[[], int]) -> Callable[[Sequence[Message]], Message]:
@@ -149,7 +158,7 @@ def _epsilon_greedy(build: _Build) -> Built:
         others = [branch for branch in range(build.children) if branch != best]
         return build.random.choice(others) if others and build.random.random() < epsilon else best
 
-    return _route_to(choose), branches.learn
+    return _route_to(choose), branches
 
 
 def _thompson_sampling(build: _Build) -> Built:
@@ -159,7 +168,7 @@ def _thompson_sampling(build: _Build) -> Built:
     def draw(branch: int) -> float:
         return build.random.betavariate(1 + branches.successes[branch], 1 + branches.failures[branch])
 
-    return _route_to(lambda: max(range(build.children), key=draw)), branches.learn
+    return _route_to(lambda: max(range(build.children), key=draw)), branches
 
 
 def _average_combiner(build: _Build) -> Built:
@@ -188,32 +197,37 @@ def _average(name: str, messages: Sequence[Message]) -> Message:
             found = f"{sorted(first.tensors)} and {sorted(different.tensors)}"
             raise NodeFailed(name, f"its children return {found}, expected the same tensors of all")
         groups = {key: [message.tensors[key] for message in messages] for key in first.tensors}
+    if different := next((other for other in others if other.names != first.names and first.labels), None):
+        found = f"{list(first.names)} and {list(different.names)}"
+        raise NodeFailed(name, f"its children return the classes {found}, expected the same in the same order")
     tags: dict[str, Any] = {key: value for message in messages for key, value in message.tags.items()}
     tensors = {key: _mean(name, key, arrays) for key, arrays in groups.items()}
-    return Message(tensors, first.columns, first.typed, tags)
+    return Message(tensors, first.columns, first.typed, tags, first.labels)
 
 
 def _mean(name: str, key: str, arrays: Sequence[Array]) -> Array:
-    if any(array.dtype.kind not in "iuf" for array in arrays):
+    if any(array.dtype.kind not in "iuf" and not is_float(array.dtype) for array in arrays):
         raise NodeFailed(name, f"tensor {key} of a child is not of numbers, expected numbers to average")
     if different := next((array for array in arrays if array.shape != arrays[0].shape), None):
         shapes = f"{list(arrays[0].shape)} and {list(different.shape)}"
         raise NodeFailed(name, f"tensor {key} has the shapes {shapes}, expected the same of all children")
     dtype = np.result_type(*arrays)
-    total = np.zeros(arrays[0].shape, dtype if dtype.kind == "f" else np.float64)
+    dtype = dtype if is_float(dtype) else np.dtype(np.float64)
+    # half precision would lose what the sum needs more of
+    total = np.zeros(arrays[0].shape, np.float32 if dtype.itemsize == 2 else dtype)
     with np.errstate(all="ignore"):
         for array in arrays:
-            total += array
-        return np.asarray(total / len(arrays), total.dtype)
+            total += array.astype(total.dtype, copy=False)
+        return np.asarray(total / len(arrays), dtype)
 
 
 def _load(spec: NodeSpec, at: str, resources: Resources) -> BuiltIn:  # noqa: ARG001
     assert spec.implementation is not None
     parameters = Parameters(at, spec.parameters or ())
     build = _Build(spec.name, at, len(spec.children), parameters, Random(parameters.seed()))
-    run, learn = _BUILDERS[spec.implementation](build)
+    run, branches = _BUILDERS[spec.implementation](build)
     parameters.finish()
-    return BuiltIn(spec.name, (spec.implementation, ""), run, learn)
+    return BuiltIn(spec.name, (spec.implementation, ""), run, branches)
 
 
 KIND = NodeKind(_load)

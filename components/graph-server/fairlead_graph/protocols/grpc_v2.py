@@ -20,6 +20,7 @@ from ..execute import Run
 from ..service import Service
 from ..tensors import Message
 from .open_inference_pb2 import InferTensorContents, ModelInferRequest, ModelInferResponse
+from .v2 import dump_labels
 
 _CONTENTS = {
     "BOOL": "bool_contents",
@@ -50,41 +51,47 @@ async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run
     if len(request.id) > MAX_NAME:
         raise ContractError("id", request.id, f"at most {MAX_NAME} characters")
     names, _ = parse_outputs([item.name for item in request.outputs], None)
-    tensors = _read_inputs(request, graph.inputs)
+    tensors = read_tensors(request.inputs, request.raw_input_contents, graph.inputs)
     output = await service.infer(Message(tensors), run)
     chosen = choose_outputs(output.tensors, names)
     response = ModelInferResponse(model_name=request.model_name, model_version=service.version, id=request.id)
     _write_outputs(response, chosen, bool(request.raw_input_contents), limit)
+    for tensor in response.outputs:
+        if labels := output.labels.get(tensor.name):
+            tensor.parameters["labels"].string_param = dump_labels(labels)
     check_length(response.ByteSize(), limit)
     return {}, response.SerializeToString()
 
 
-def _read_inputs(request: ModelInferRequest, specs: Sequence[TensorSpec] | None) -> dict[str, Array]:
-    raw, count = request.raw_input_contents, len(request.inputs)
+def read_tensors(
+    values: Sequence[Any], raw: Sequence[bytes], specs: Sequence[TensorSpec] | None, side: str = "input"
+) -> dict[str, Array]:
+    """Return the inputs of a request, or the outputs of another server's answer; raise ContractError."""
+    count, raw_field = len(values), f"raw_{side}_contents"
     if not count:
-        raise ContractError("inputs", Words("none"), "at least one tensor")
+        raise ContractError(f"{side}s", Words("none"), "at least one tensor")
     if raw and len(raw) != count:
-        raise ContractError("raw_input_contents", Words(f"{len(raw)} of them"), f"{count}, one per input, or none")
-    tensors = RequestTensors(count, specs)
-    for index, value in enumerate(request.inputs):
-        at = f"inputs[{index}]"
+        raise ContractError(raw_field, Words(f"{len(raw)} of them"), f"{count}, one per {side}, or none")
+    tensors = RequestTensors(count, specs, f"{side}s")
+    for index, value in enumerate(values):
+        at = f"{side}s[{index}]"
         name, shape = tensors.check_name(value.name, f"{at}.name"), list(value.shape)
         tensors.check_type(name, value.datatype, shape, at)
         if not raw:
-            array = _read_contents(value.contents, value.datatype, shape, f"{at}.contents")
+            array = _read_contents(value.contents, value.datatype, shape, f"{at}.contents", raw_field)
         elif value.HasField("contents"):
-            raise ContractError(f"{at}.contents", Words("values"), "none next to raw_input_contents")
+            raise ContractError(f"{at}.contents", Words("values"), f"none next to {raw_field}")
         else:
-            array = read_tensor(memoryview(raw[index]), shape, value.datatype, f"raw_input_contents[{index}]")
+            array = read_tensor(memoryview(raw[index]), shape, value.datatype, f"{raw_field}[{index}]")
         tensors.add(name, array)
     return tensors.finish()
 
 
-def _read_contents(contents: InferTensorContents, datatype: str, shape: list[int], at: str) -> Array:
+def _read_contents(contents: InferTensorContents, datatype: str, shape: list[int], at: str, raw_field: str) -> Array:
     """Return the values of the one field that belongs to the data type."""
     field = _CONTENTS.get(datatype)
     if field is None:
-        raise ContractError(at, Words("values"), f"raw_input_contents: {datatype} has no other form")
+        raise ContractError(at, Words("values"), f"{raw_field}: {datatype} has no other form")
     if other := [set_.name for set_, _ in contents.ListFields() if set_.name != field]:
         raise ContractError(at, other[0], f"{field} for {datatype}")
     values = list(getattr(contents, field))

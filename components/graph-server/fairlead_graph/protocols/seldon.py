@@ -20,9 +20,10 @@ from ..tensors import Message
 async def predict(service: Service, head: Mapping[str, Any], body: bytes, run: Run) -> Reply:  # noqa: ARG001
     """Answer a prediction request; raise ServingError or ContractError."""
     inputs, limit = service.graph.inputs, service.settings.max_response_bytes
+    required = [spec for spec in inputs or () if not spec.optional]
     document = parse_json(body)
-    if inputs is not None and len(inputs) != 1:
-        names = ", ".join(spec.name for spec in inputs)
+    if inputs is not None and len(required) != 1:
+        names = ", ".join(spec.name for spec in required)
         raise RequestRejected("data", Words("one tensor"), f"the inputs {names}: use /v2/models for such a graph")
     message, form = parse_message(document)
     meta = parse_meta(document)
@@ -31,7 +32,7 @@ async def predict(service: Service, head: Mapping[str, Any], body: bytes, run: R
     output = await service.infer(message, run)
     check_answer(output.tensors, limit)
     response = {
-        "data": build_data(_only_tensor(service, output), output.columns, form),
+        "data": build_data(_only_tensor(service, output), output.names, form),
         "meta": {
             "puid": run.context.puid,
             "tags": dict(output.tags),

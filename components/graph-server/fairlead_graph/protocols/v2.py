@@ -1,5 +1,6 @@
 """Open Inference Protocol v2 over REST, with tensors as JSON or as bytes after it."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from fairlead_serving.child import Reply
 from ..execute import Run
 from ..graph import Graph
 from ..service import Service
-from ..tensors import Message
+from ..tensors import Labels, Message
 
 
 async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run) -> Reply:
@@ -21,7 +22,8 @@ async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run
     header, binary = split_body(body, head.get("header_bytes"))
     request = parse_request(parse_json(header), graph.inputs, outputs, binary)
     output = await service.infer(Message(request.tensors), run)
-    response = build_response(service.spec.deployment, output.tensors, request, limit)
+    labels = {name: {"labels": dump_labels(labels)} for name, labels in output.labels.items()}
+    response = build_response(service.spec.deployment, output.tensors, request, limit, labels)
     content = dump_json(response.document, limit)
     if not response.binary:
         return {}, content
@@ -30,12 +32,17 @@ async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run
     return {"header_bytes": len(content)}, answer
 
 
+def dump_labels(labels: Labels) -> str:
+    """Return class labels as the protocol can say them: parameters are texts, numbers or booleans, not lists."""
+    return json.dumps(list(labels), ensure_ascii=False)
+
+
 def describe_model(model: str, graph: Graph, version: str) -> dict[str, Any]:
     """Build the metadata of the whole graph as one model."""
     return {
         "name": model,
         "versions": [version],
         "platform": "fairlead_graph",
-        "inputs": [spec.describe() for spec in graph.inputs or ()],
+        "inputs": [spec.describe() for spec in graph.inputs or () if not spec.optional],
         "outputs": [spec.describe() for spec in graph.outputs or ()],
     }

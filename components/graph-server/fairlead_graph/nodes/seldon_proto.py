@@ -1,0 +1,94 @@
+"""Seldon's messages as protocol buffers: from the documents that its JSON has, and to them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from fairlead_contracts.errors import ContractError, Words
+from fairlead_contracts.tensors import Array, cast
+from google.protobuf.json_format import MessageToDict, ParseDict
+from google.protobuf.json_format import ParseError as JsonError
+from google.protobuf.message import DecodeError, Message
+
+from ..protocols.seldon_prediction_pb2 import Feedback, SeldonMessage, SeldonMessageList
+from ..roles import Method
+from ..seldon_message import NDARRAY, TENSOR
+
+_METHODS: dict[Method, str] = {
+    "predict": "Model/Predict",
+    "transform-input": "Generic/TransformInput",
+    "transform-output": "Generic/TransformOutput",
+    "route": "Generic/Route",
+    "aggregate": "Generic/Aggregate",
+    "send-feedback": "Generic/SendFeedback",
+}
+
+
+def action(method: Method) -> str:
+    """Return the gRPC method of one of Seldon's methods."""
+    return f"/seldon.protos.{_METHODS[method]}"
+
+
+def encode(method: Method, document: Mapping[str, Any]) -> bytes:
+    """Encode a message of a method; raise ContractError if a message cannot hold it."""
+    if method == "aggregate":
+        messages = [_build(item) for item in document["seldonMessages"]]
+        return bytes(SeldonMessageList(seldonMessages=messages).SerializeToString())
+    if method == "send-feedback":
+        return bytes(_parse(document, Feedback(), "feedback").SerializeToString())
+    return bytes(_build(document).SerializeToString())
+
+
+def decode(content: bytes) -> dict[str, Any]:
+    """Decode a message into the document that it would be in JSON; raise ContractError."""
+    try:
+        message = SeldonMessage.FromString(content)
+    except DecodeError:
+        raise ContractError("message", content[:80], "a SeldonMessage") from None
+    data = message.data
+    kind = data.WhichOneof("data_oneof")
+    document: dict[str, Any] = {"data": {"names": list(data.names)}}
+    if kind == TENSOR:
+        values = list(data.tensor.values)
+        document["data"][TENSOR] = {"shape": list(data.tensor.shape), "values": values}
+    elif kind == NDARRAY:
+        document["data"][NDARRAY] = _to_json(data.ndarray, "data.ndarray")
+    elif message.WhichOneof("data_oneof"):
+        document = {message.WhichOneof("data_oneof"): None}
+    document["meta"] = _to_json(message.meta, "meta")
+    return document
+
+
+def _build(document: Mapping[str, Any]) -> Any:
+    data = document["data"]
+    message = SeldonMessage(meta=_parse(document["meta"], SeldonMessage().meta, "meta"))
+    message.data.names.extend(data["names"])
+    if TENSOR in data:
+        _fill_tensor(message.data, data[TENSOR])
+    else:
+        values = data[NDARRAY]
+        ParseDict(values.tolist() if isinstance(values, np.ndarray) else values, message.data.ndarray)
+        message.data.ndarray.SetInParent()
+    return message
+
+
+def _fill_tensor(data: Any, tensor: Mapping[str, Any]) -> None:
+    values: Array = tensor["values"]
+    # doubles are all that Seldon's tensor has
+    data.tensor.values.extend(cast(values, "FP64", "the tensor of Seldon's message").tolist())
+    data.tensor.shape.extend(tensor["shape"])
+    data.tensor.SetInParent()
+
+
+def _parse(document: Any, message: Message, at: str) -> Any:
+    try:
+        return ParseDict(document, message, ignore_unknown_fields=True)
+    except JsonError as error:
+        raise ContractError(at, Words("a message"), f"one that Seldon's protocol can hold ({error})") from None
+
+
+def _to_json(message: Message, at: str) -> Any:
+    try:
+        return MessageToDict(message, preserving_proto_field_name=True)
+    except (JsonError, ValueError) as error:
+        raise ContractError(at, Words("a value"), f"one that JSON can hold ({error})") from None
