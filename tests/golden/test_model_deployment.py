@@ -55,6 +55,24 @@ BUILT_IN = make_deployment(
     spec__predictors__0__componentSpecs=[NODE_CONTAINER],
 )  # fmt: skip
 
+FAR = {"service_host": "far.other.svc", "service_port": 8001, "type": "GRPC"}
+SERVERS = make_deployment(
+    spec__predictors__0__graph={
+        "name": "mean", "implementation": "AVERAGE_COMBINER",
+        "children": [
+            {"name": "scaler", "modelUri": "s3://models/scaler/v1"},
+            {"name": "far", "endpoint": FAR, "protocol": "v2", "modelName": "digits", "timeoutSeconds": 2.5,
+             "retries": 2},
+            {"name": "classifier", "endpoint": {"type": "GRPC"}},
+            {"name": "triton", "endpoint": {"type": "REST", "service_port": 8000}, "protocol": "v2"},
+        ],
+    },
+    spec__predictors__0__componentSpecs=[
+        {"spec": {"containers": [*NODE_CONTAINER["spec"]["containers"], {"name": "triton", "image": "example/v2:1"}]}}
+    ],
+    spec__predictors__0__batching={"maxBatchSize": 16, "maxDelayMilliseconds": 2.5},
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Case:
@@ -112,6 +130,8 @@ PLAIN = {
                             ObservedDeployment(artifacts=ARTIFACTS)),
     "new-built-in": Case("a router of the graph server's own, and a container with parameters", BUILT_IN,
                          ObservedDeployment(artifacts=ARTIFACTS)),
+    "new-remote-server": Case("servers elsewhere and in the pod, over gRPC and REST, and models in batches", SERVERS,
+                              ObservedDeployment(artifacts=ARTIFACTS)),
     "new-with-secret": Case("the store's credentials come from a Secret, by reference",
                             make_deployment(spec__predictors__0__graph__envSecretRefName="store"),
                             ObservedDeployment(artifacts=ARTIFACTS)),
@@ -195,6 +215,19 @@ PLAIN = {
     "built-in-of-another-type": wrong(**{f"{NODE}modelUri": ..., f"{NODE}type": "MODEL",
                                          f"{NODE}implementation": "SIMPLE_ROUTER"}),
     "built-in-with-a-model": wrong(**{f"{NODE}implementation": "SIMPLE_MODEL"}),
+    "host-without-port": wrong(**{f"{NODE}modelUri": ..., f"{NODE}endpoint": {"service_host": "far.other.svc"}}),
+    "timeout-of-a-model": wrong(**{f"{NODE}timeoutSeconds": 2.5}),
+    "model-name-without-v2": wrong(**{f"{NODE}modelUri": ..., f"{NODE}endpoint": FAR, f"{NODE}modelName": "digits"}),
+    "router-with-v2": wrong(**{
+        f"{NODE}modelUri": ..., f"{NODE}endpoint": FAR, f"{NODE}protocol": "v2", f"{NODE}type": "ROUTER",
+        f"{NODE}children": [{"name": "a", "modelUri": "s3://models/a/1"}],
+    }),
+    "batching-without-a-model": wrong(
+        spec__predictors__0__graph={"name": "m", "implementation": "SIMPLE_MODEL"},
+        spec__predictors__0__batching={"maxBatchSize": 8, "maxDelayMilliseconds": 2},
+    ),
+    "port-of-the-graph-server": wrong(**{f"{NODE}modelUri": ..., f"{NODE}endpoint": {"service_port": 8081},
+                                         "spec__predictors__0__componentSpecs": [NODE_CONTAINER]}),
     "model-with-two-children": wrong(
         spec__predictors__0__graph__children=[
             {"name": "a", "modelUri": "s3://models/a/1"}, {"name": "b", "modelUri": "s3://models/b/1"}

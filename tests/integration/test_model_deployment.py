@@ -38,7 +38,7 @@ def make_models(folder: Path) -> dict[str, Any]:
     ("name", "changes", "words"),
     [
         ("twins", {f"{NODE}name": "scaler"}, "got 2 nodes named 'scaler', expected unique names"),
-        ("sourceless", {f"{NODE}modelUri": ...}, "has no modelUri, no implementation and no container"),
+        ("sourceless", {f"{NODE}modelUri": ...}, "has no modelUri, no implementation, no endpoint and no container"),
         (
             "childless",
             {f"{NODE}modelUri": ..., f"{NODE}type": "ROUTER", "spec__predictors__0__componentSpecs": [NODE_CONTAINER]},

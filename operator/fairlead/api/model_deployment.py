@@ -2,7 +2,18 @@
 
 from typing import ClassVar, Literal
 
-from fairlead_contracts.graph import IMPLEMENTATIONS, MAX_CHILDREN, SOURCES, Implementation, NodeType
+from fairlead_contracts.graph import (
+    IMPLEMENTATIONS,
+    MAX_BATCH_DELAY,
+    MAX_BATCH_SIZE,
+    MAX_CHILDREN,
+    MAX_RETRIES,
+    MAX_TIMEOUT_SECONDS,
+    SOURCES,
+    Implementation,
+    NodeType,
+    Protocol,
+)
 from pydantic import Field
 
 from fairlead.api.base import (
@@ -38,6 +49,17 @@ class NodeParameter(ApiModel):
     """The type of the value."""
 
 
+class NodeEndpoint(ApiModel):
+    """Where a node's server listens, as in Seldon Core v1."""
+
+    type: Literal["REST", "GRPC"] = "REST"
+    """How the protocol of the node is carried."""
+    service_host: str | None = Field(None, alias="service_host", max_length=253, pattern=r"^[A-Za-z0-9.:-]+$")
+    """The host name or address of a server outside of the pod; omit it for the node's container in componentSpecs."""
+    service_port: int | None = Field(None, alias="service_port", ge=1, le=65535)
+    """The port. The container of a node that omits it is told its port, as Seldon's wrapper expects it."""
+
+
 class GraphNode(ApiModel):
     """A node of an inference graph, as in Seldon Core v1."""
 
@@ -53,6 +75,16 @@ class GraphNode(ApiModel):
     """A built-in that runs inside the graph server; omit it for nodes with a modelUri or a container."""
     parameters: list[NodeParameter] = Field([], max_length=32, json_schema_extra=LIST_MAP_BY_NAME)
     """Parameters of the built-in, or of the container, which gets them as PREDICTIVE_UNIT_PARAMETERS."""
+    endpoint: NodeEndpoint | None = None
+    """Where the container or server of a node is called; over REST at a port of our choice if omitted."""
+    protocol: Protocol | None = None
+    """Its protocol: seldon, the microservice API, or v2, the Open Inference Protocol; seldon if omitted."""
+    model_name: str | None = Field(None, min_length=1, max_length=253, pattern=r"^[A-Za-z0-9._-]+$")
+    """The name of the model there, if the protocol is v2; the name of the node if omitted."""
+    timeout_seconds: float | None = Field(None, ge=0.001, le=MAX_TIMEOUT_SECONDS)
+    """The timeout of a call there, in seconds and with its retries; 5 if omitted."""
+    retries: int | None = Field(None, ge=0, le=MAX_RETRIES)
+    """The number of retries of calls of which nothing was sent, because the connection failed; none if omitted."""
     env_secret_ref_name: str | None = Field(None, max_length=253)
     """The name of a Secret with the environment variables for reading modelUri, such as AWS_ACCESS_KEY_ID."""
     children: list["GraphNode"] = Field([], max_length=MAX_CHILDREN)
@@ -65,13 +97,15 @@ class GraphNode(ApiModel):
 
     @classmethod
     def all_sources(cls) -> list[str]:
-        """Return the fields that say what runs a node inside the graph server."""
+        """Return the fields that say what runs a node: all but the container of the same name."""
         return [name for name in SOURCES if name in cls.model_fields]
 
     @property
     def sources(self) -> list[str]:
         """Return those of these fields that are set; a node without any is served by a container."""
-        return [name for name in self.all_sources() if getattr(self, name) is not None]
+        in_pod = self.endpoint is not None and self.endpoint.service_host is None
+        given = [name for name in self.all_sources() if getattr(self, name) is not None]
+        return [name for name in given if not (name == "endpoint" and in_pod)]
 
     def walk(self) -> list["GraphNode"]:
         """Return this node and its descendants, parents first."""
@@ -80,6 +114,15 @@ class GraphNode(ApiModel):
 
 class ComponentSpec(PodTemplate):
     """A PodTemplateSpec whose containers are Seldon microservices; each serves the graph node of the same name."""
+
+
+class Batching(ApiModel):
+    """How the models of a graph run requests together."""
+
+    max_batch_size: int = Field(ge=2, le=MAX_BATCH_SIZE)
+    """The maximum number of rows in a run."""
+    max_delay_milliseconds: float = Field(ge=0, le=MAX_BATCH_DELAY)
+    """The maximum time that a request waits for others, in milliseconds."""
 
 
 class Predictor(ApiModel):
@@ -93,6 +136,8 @@ class Predictor(ApiModel):
     """The percentage of requests; the sum over all predictors must be 100. A single predictor may omit it."""
     graph: GraphNode
     """The root node of the graph."""
+    batching: Batching | None = None
+    """Runs requests to the graph's models together; they need a first dimension of any size. One by one if omitted."""
     component_specs: list[ComponentSpec] = Field([], max_length=4)
     """Pod templates with the containers for nodes without modelUri."""
 

@@ -38,6 +38,8 @@ MAIN_CONTAINERS = {LAUNCHER: LAUNCHER, WORKER: TRAINER}
 """The container that decides about a job's pod, by its role; others may be injected."""
 FIRST_NODE_PORT = 9001
 """The first port of a pod's Seldon microservices."""
+GRPC_NODE_PORTS = 100
+"""The distance of such a microservice's port of HTTP from that of gRPC, if gRPC is what it is called over."""
 
 SCOPE_LEASE = "fairlead-scope"
 """The Lease of the installation that works on a cluster or namespace."""

@@ -6,14 +6,14 @@ from typing import Any
 
 from fairlead_contracts.environment import GraphServerEnvironment
 from fairlead_contracts.graph import FILE as GRAPH_FILE
-from fairlead_contracts.graph import Endpoint, GraphDocument, Parameter
+from fairlead_contracts.graph import Batching, Endpoint, GraphDocument, Parameter
 from fairlead_contracts.graph import GraphNode as ServedNode
 from fairlead_contracts.termination import limit_for
 
 from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned, with_hash
-from fairlead.core.model_deployment.checks import count_containers
+from fairlead.core.model_deployment.checks import assign_ports, count_containers
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 from fairlead.core.settings import Settings
 
@@ -35,12 +35,13 @@ def build_children(deployment: ModelDeployment, digests: Mapping[str, str], sett
 
 def build_graph(deployment: ModelDeployment, predictor: Predictor, digests: Mapping[str, str]) -> str:
     """Return the graph document that the graph server reads, as JSON."""
-    ports = _ports(predictor)
+    ports = assign_ports(predictor)
     document = GraphDocument(
         deployment=deployment.metadata.name,
         namespace=deployment.metadata.namespace,
         predictor=predictor.name,
         graph=_build_node(predictor.graph, digests, ports),
+        batching=Batching(**predictor.batching.model_dump()) if predictor.batching else None,
     )
     return document.to_text()
 
@@ -60,12 +61,12 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
     config = names.graph_config_name(deployment, predictor, graph)
     components = [component.spec.to_dict() for component in predictor.component_specs]
     merged: dict[str, Any] = {key: value for component in components for key, value in component.items()}
-    ports = _ports(predictor)
-    parameters = {node.name: [item.model_dump() for item in node.parameters] for node in predictor.graph.walk()}
+    ports = assign_ports(predictor)
+    nodes = {node.name: node for node in predictor.graph.walk()}
     merged["containers"] = [
         _build_graph_server(predictor, settings),
         *(
-            _build_node_container(container, ports[container["name"]], parameters.get(container["name"], []))
+            _build_node_container(container, ports[container["name"]], nodes.get(container["name"]))
             for component in components
             for container in component["containers"]
         ),
@@ -119,22 +120,31 @@ def _build_metadata(predictor: Predictor, labels: dict[str, str]) -> dict[str, A
     return metadata | ({"annotations": annotations} if annotations else {})
 
 
-def _ports(predictor: Predictor) -> dict[str, int]:
-    """Assign a port to each remote node's container, since all share one pod."""
-    containers = [c.name for component in predictor.component_specs for c in component.spec.containers]
-    return {name: names.FIRST_NODE_PORT + index for index, name in enumerate(containers)}
-
-
 def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str, int]) -> ServedNode:
     return ServedNode(
         name=node.name,
         type=node.role,
-        **{name: getattr(node, name) for name in node.sources},
+        model_uri=node.model_uri,
+        implementation=node.implementation,
         digest=node.digest or digests.get(node.model_uri) if node.model_uri else None,
         parameters=_build_parameters(node) if node.implementation else None,
-        endpoint=None if node.sources else Endpoint(host="127.0.0.1", port=ports[node.name]),
+        endpoint=_build_endpoint(node, ports),
+        protocol=node.protocol,
+        model_name=node.model_name,
+        timeout_seconds=node.timeout_seconds,
+        retries=node.retries,
         children=tuple(_build_node(child, digests, ports) for child in node.children),
     )
+
+
+def _build_endpoint(node: GraphNode, ports: Mapping[str, int]) -> Endpoint | None:
+    """Return where a remote node is called: at the host that it names, or at its container in the same pod."""
+    if node.model_uri or node.implementation:
+        return None
+    named, kind = node.endpoint, node.endpoint.type if node.endpoint else "REST"
+    if named and named.service_host and named.service_port:
+        return Endpoint(host=named.service_host, port=named.service_port, type=kind)
+    return Endpoint(host="127.0.0.1", port=ports[node.name], type=kind)
 
 
 def _build_parameters(node: GraphNode) -> tuple[Parameter, ...] | None:
@@ -181,12 +191,20 @@ def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, A
     }  # fmt: skip
 
 
-def _build_node_container(container: dict[str, Any], port: int, parameters: list[dict[str, Any]]) -> dict[str, Any]:
+def _build_node_container(container: dict[str, Any], port: int, node: GraphNode | None) -> dict[str, Any]:
     """Set the environment variables from which Seldon's wrapper reads its name, port and parameters."""
+    parameters = [item.model_dump() for item in node.parameters] if node else []
+    by_grpc = node is not None and node.endpoint is not None and node.endpoint.type == "GRPC"
+    # the wrapper listens at both, and containers of one pod cannot share a port
+    http_port = port + names.GRPC_NODE_PORTS if by_grpc else port
     ours = {
         "PREDICTIVE_UNIT_ID": container["name"],
-        "PREDICTIVE_UNIT_HTTP_SERVICE_PORT": str(port),
+        "PREDICTIVE_UNIT_HTTP_SERVICE_PORT": str(http_port),
         "PREDICTIVE_UNIT_SERVICE_PORT": str(port),
-    } | ({"PREDICTIVE_UNIT_PARAMETERS": json.dumps(parameters)} if parameters else {})
+    }
+    if by_grpc:
+        ours["PREDICTIVE_UNIT_GRPC_SERVICE_PORT"] = str(port)
+    if parameters:
+        ours["PREDICTIVE_UNIT_PARAMETERS"] = json.dumps(parameters)
     kept = [variable for variable in container.get("env", []) if variable["name"] not in ours]
     return container | {"env": kept + [{"name": name, "value": value} for name, value in ours.items()]}

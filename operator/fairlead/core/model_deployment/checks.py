@@ -7,6 +7,7 @@ from fairlead_contracts.termination import GraphFailureReport, read_report
 from pydantic import ValidationError
 
 from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
+from fairlead.core import names
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.observed import ServiceAnswer
 from fairlead.core.views import PodView
@@ -19,7 +20,7 @@ def check_graphs(deployment: ModelDeployment) -> Finding | None:
     """Find the first invalid graph, or more predictors than this version supports."""
     for index, predictor in enumerate(deployment.spec.predictors):
         path = f"spec.predictors[{index}].graph"
-        for check in (_check_names, _check_children, _check_containers, _check_sources):
+        for check in (_check_names, _check_children, _check_containers, _check_sources, _check_remote):
             if message := check(predictor, path):
                 return Finding("InvalidGraph", message)
     if len(deployment.spec.predictors) > 1:
@@ -100,6 +101,43 @@ def _check_sources(predictor: Predictor, path: str) -> str | None:
     if unused := next((name for name in containers if name not in nodes), None):
         return f"{path}: container {unused!r} of componentSpecs does not match any node of the graph."
     return None
+
+
+def _check_remote(predictor: Predictor, path: str) -> str | None:
+    """Find fields that have no effect where they are."""
+    for node in predictor.graph.walk():
+        remote = node.sources in ([], ["endpoint"])
+        fields = ("protocol", "timeout_seconds", "retries", "model_name")
+        given = [name for name in fields if getattr(node, name) is not None]
+        if given and not remote:
+            return f"{path}: node {node.name!r} has a {_alias(given[0])}, but no container or endpoint."
+        if node.endpoint and node.endpoint.service_host and not node.endpoint.service_port:
+            return f"{path}: node {node.name!r} has a service_host, expected a service_port with it."
+        if node.model_name and node.protocol != "v2":
+            return f"{path}: node {node.name!r} has a modelName, expected one only with protocol v2."
+        if node.protocol == "v2" and node.role in ("ROUTER", "COMBINER"):
+            return f"{path}: {node.role} {node.name!r} has protocol v2, which has no such nodes."
+    if port := next((port for port, count in Counter(list_ports(predictor)).items() if count > 1), None):
+        return f"{path}: port {port} is used {Counter(list_ports(predictor))[port]} times in the pod, expected once."
+    if predictor.batching and not any(node.model_uri for node in predictor.graph.walk()):
+        return f"{path.removesuffix('graph')}batching: expected a node with a modelUri, which batching is for."
+    return None
+
+
+def list_ports(predictor: Predictor) -> list[int]:
+    """Return the ports of a predictor's pod: the graph server's, and those of its containers."""
+    by_grpc = [node.name for node in predictor.graph.walk() if node.endpoint and node.endpoint.type == "GRPC"]
+    ports = assign_ports(predictor)
+    others = [port + names.GRPC_NODE_PORTS for name, port in ports.items() if name in by_grpc]
+    return [names.SERVING_PORT, names.GRPC_PORT, *ports.values(), *others]
+
+
+def assign_ports(predictor: Predictor) -> dict[str, int]:
+    """Assign a port to each remote node's container, since all share one pod, unless the node names the port."""
+    containers = [c.name for component in predictor.component_specs for c in component.spec.containers]
+    endpoints = {node.name: node.endpoint for node in predictor.graph.walk() if node.endpoint}
+    named = {name: endpoint.service_port for name, endpoint in endpoints.items() if endpoint.service_port}
+    return {name: named.get(name) or names.FIRST_NODE_PORT + index for index, name in enumerate(containers)}
 
 
 def _alias(name: str) -> str:
