@@ -29,12 +29,14 @@ class GraphModel:
     _service: Service
     _unpacker: Unpacker
     _described: Graph
+    _was_ready = False
 
     def load(self, config: dict[str, Any], body: bytes, report: Report) -> Reply:
         """Load the graph; return its metadata and the images of its nodes."""
         spec = GraphDocument.parse_json(body, FILE)
         models = {name: ModelFile.from_json(model) for name, model in config["models"].items()}
         settings = NodeSettings.from_json(config["settings"])
+        self._was_ready = bool(config["warm"])
         self._unpacker = Unpacker(settings.max_body_bytes)
         try:
             self._service = Service(spec, config["version"], settings, models, report, config.get("state"))
@@ -55,11 +57,17 @@ class GraphModel:
         return {"images": images}, orjson.dumps(describe_model(service.spec.deployment, graph, service.version))
 
     async def check(self) -> str | None:
-        """Return why a node does not respond, or None."""
+        """Return why a node does not respond, or None; raise LoadFailed if the graph turns out to be invalid."""
         try:
             await self._service.check()
-        except (InvalidGraph, NodeFailed) as error:
+        except NodeFailed as error:
             return str(error)
+        except InvalidGraph as error:
+            if not self._was_ready:
+                raise LoadFailed(error.at, error.problem) from None
+            # what has served may serve again, once a server elsewhere is what it was
+            return str(error)
+        self._was_ready = True
         return None
 
     async def warm_up(self, attempt: int) -> tuple[str | None, dict[str, Any]]:

@@ -38,7 +38,7 @@ class Model(Protocol):
         """Load everything, and return what the HTTP process has to know; raise LoadFailed. May block."""
 
     async def check(self) -> str | None:
-        """Return why the model cannot serve now, or None; called every few seconds."""
+        """Return why the model cannot serve now, or None; asked every few seconds. Raise LoadFailed if it never can."""
 
     def changed(self) -> Reply | None:
         """Return what `load` would return now, if that has changed; called after each check that found nothing."""
@@ -145,7 +145,11 @@ class _Child:
         attempt, reason = int(self._config["attempt"]), "loading"
         warm = bool(self._config["warm"])
         while True:
-            problem = await self._model.check()
+            try:
+                problem = await self._model.check()
+            except LoadFailed as error:
+                self._stream.send({"event": "failed", "at": error.at, "problem": error.problem})
+                await asyncio.Event().wait()  # the other process ends this one
             if problem is None and (facts := self._model.changed()) is not None:
                 self._stream.send({"event": "facts", **facts[0]}, facts[1])
             if problem is None and not warm:

@@ -161,6 +161,8 @@ class ModelProcess:
             self.unready = head["reason"]
         elif event == "failed":
             self._failure = CannotServe(head["at"], head["problem"])
+            if self._loaded and self._process is not None:
+                self._process.kill()
         else:
             raise FrameError(event)
 

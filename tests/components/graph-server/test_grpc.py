@@ -10,6 +10,7 @@ import grpc
 import numpy as np
 import pytest
 from fairlead_graph.protocols import open_inference_pb2 as pb
+from onnx import TensorProto, helper
 
 from tests.support import onnx_models as onnx
 
@@ -168,6 +169,37 @@ def test_texts_and_integers_pass_in_both_forms(serve: Callable[..., Client]) -> 
     with pytest.raises(grpc.RpcError) as caught:
         client.ModelInfer(model_name="digits", inputs=[{**request, "contents": {"bytes_contents": [b"\xff"] * 3}}])
     assert caught.value.details() == "inputs[0].contents[0]: got bytes, expected UTF-8"
+
+
+@pytest.mark.parametrize(("datatype", "dtype"), [("FP16", "float16"), ("BF16", "bfloat16")])
+def test_half_precision_passes_as_raw_bytes_only(serve: Callable[..., Client], datatype: str, dtype: str) -> None:
+    import ml_dtypes  # noqa: F401 - tells numpy of bfloat16
+
+    client, values = serve(f"half-{dtype}", onnx.identity(datatype, ["n"])), np.array([0.1, -np.inf, 3]).astype(dtype)
+    request = {"name": "x", "datatype": datatype, "shape": [3]}
+    answer = client.ModelInfer(model_name="digits", inputs=[request], raw_input_contents=[values.tobytes()])
+    assert (answer.outputs[0].datatype, answer.raw_output_contents[0]) == (datatype, values.tobytes())
+    with pytest.raises(grpc.RpcError) as caught:
+        client.ModelInfer(model_name="digits", inputs=[{**request, "contents": {"fp32_contents": [1, 2, 3]}}])
+    reason = f"inputs[0].contents: got values, expected raw_input_contents: {datatype} has no other form"
+    assert caught.value.details() == reason
+    with pytest.raises(grpc.RpcError) as caught:
+        client.ModelInfer(model_name="digits", inputs=[request], raw_input_contents=[bytes(12)])
+    assert caught.value.details() == f"raw_input_contents[0]: got 12 bytes, expected 6, for {datatype} of shape [3]"
+
+
+def test_classes_are_a_parameter_of_their_output(serve: Callable[..., Client]) -> None:
+    maps = helper.make_sequence_type_proto(
+        helper.make_map_type_proto(TensorProto.INT64, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    )
+    node = helper.make_node("ZipMap", ["x"], ["p"], domain="ai.onnx.ml", classlabels_int64s=[3, 5])
+    ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])], [helper.make_value_info("p", maps)]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+    model = helper.make_model(helper.make_graph([node], "g", *ports), opset_imports=opsets, ir_version=8)
+    client = serve("classes", model.SerializeToString())
+    answer = client.ModelInfer(model_name="digits", inputs=[tensor(shape=[3, 2])])
+    assert answer.outputs[0].parameters["labels"].string_param == "[3, 5]"
+    assert list(client.ModelMetadata(name="digits").outputs[0].shape) == [-1, 2]
 
 
 def test_an_answer_over_the_limit_is_said_by_its_size_as_it_is_sent(serve: Callable[..., Client]) -> None:

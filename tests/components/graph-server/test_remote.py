@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -110,14 +111,15 @@ def test_requests_to_a_remote_model_are_checked_before_it_sees_them(
 
 @pytest.mark.parametrize("transport", ["REST", "GRPC"])
 def test_a_remote_model_that_does_not_fit_its_parent_is_never_ready(
-    start: Callable[..., Any], open_server: Any, publish_model: Callable[..., str], transport: str
+    start: Callable[..., Any], open_server: Any, publish_model: Callable[..., str], transport: str, tmp_path: Path
 ) -> None:
     node = far(open_server(onnx.scale(2.0, ["n", 4]), transport), protocol="v2", modelName="digits")
     first = {"name": "first", "type": "TRANSFORMER", "modelUri": publish_model("s", onnx.scale(5.0, ["n", 3]))}
-    server = start({**first, "children": [node]})
+    report = tmp_path / "report"
+    server = start({**first, "children": [node]}, FAIRLEAD_TERMINATION_LOG=str(report))
+    assert server.process.wait(60) == 1
     expected = "node far: input x: node first returns shape [-1, 3], expected [-1, 4]"
-    server.wait(lambda: reason(server) == expected)
-    assert server.get("/v2/health/ready").status == 503
+    assert json.loads(report.read_text())["failure"]["message"] == expected
 
 
 def test_a_model_that_the_server_does_not_have_is_named(start: Callable[..., Any], open_server: Any) -> None:
@@ -241,6 +243,18 @@ def test_metadata_that_nobody_can_read_are_named(start: Callable[..., Any], stub
     for metadata, text in METADATA_LIES:
         remote.answers["/v2/models/far"] = metadata
         server.wait(lambda text=text: f"node far: the metadata of model far: {text}" in reason(server))
+    remote.answers["/v2/models/far"] = METADATA
+    server.wait_ready()
+
+
+def test_a_graph_that_served_waits_for_a_server_that_fits_again(
+    start: Callable[..., Any], stub: Callable[..., Stub], publish_model: Callable[..., str]
+) -> None:
+    remote = stub(infer=GOOD)
+    first = {"name": "first", "type": "TRANSFORMER", "modelUri": publish_model("s", onnx.scale(5.0, ["n", 3]))}
+    server = start({**first, "children": [far(remote.endpoint, protocol="v2")]}).wait_ready()
+    remote.answers["/v2/models/far"] = {**METADATA, "inputs": [{"name": "x", "datatype": "INT64", "shape": [-1, 3]}]}
+    server.wait(lambda: reason(server) == "node far: input x: node first returns FP32, expected INT64")
     remote.answers["/v2/models/far"] = METADATA
     server.wait_ready()
 

@@ -103,6 +103,7 @@ async def test_a_loaded_process_reports_its_facts_and_replies(supervise: Supervi
     ("config", "at", "problem"),
     [
         ({"invalid": "is no model"}, "part b", "is no model"),
+        ({"never": "does not fit"}, "part c", "does not fit"),
         ({"load": "crash"}, "part a", f"the model process {SIGFPE} during the step `load`"),
         ({"load": "allocate"}, "part a", f"needs more memory than the models' limit of {2 * GIB // 4 * 3} bytes"),
         ({"load": "raise"}, "part a", "the model process exited with status 1 during the step `load`"),

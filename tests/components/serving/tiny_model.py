@@ -25,6 +25,8 @@ class TinyModel:
         return {"fact": 1}, body
 
     async def check(self) -> str | None:
+        if reason := self._config.get("never"):
+            raise LoadFailed("part c", reason)
         return self._find_missing("needs")
 
     def changed(self) -> Reply | None:

@@ -52,6 +52,8 @@ class Session:
     signature: Signature
     labels: Mapping[str, Labels] = field(default_factory=dict)
     """The classes of outputs that were maps from class to probability."""
+    as_values: bool = False
+    """Whether tensors are passed as ONNX Runtime's values, because there are some of BF16."""
 
     def run(self, feeds: Mapping[str, Array], options: ort.RunOptions) -> list[Array]:
         """Run the model; raise RequestRejected or NodeFailed."""
@@ -73,8 +75,7 @@ class Session:
         return outputs
 
     def _run(self, feeds: Mapping[str, Array], options: ort.RunOptions) -> list[Array]:
-        specs = (*self.signature.inputs, *self.signature.outputs)
-        if not any(spec.datatype == "BF16" for spec in specs):
+        if not self.as_values:
             return list(self.session.run(None, feeds, options))
         values = {name: _to_value(array) for name, array in feeds.items()}
         names = [spec.name for spec in self.signature.outputs]
@@ -113,8 +114,10 @@ def open_session(
     except UnicodeDecodeError:
         raise source.reject("the name of an input or output is not UTF-8") from None
     signature = Signature((*inputs, *given), tuple(outputs))
-    _check_kinds(signature, source)
-    return Session(node, session, signature, labels)
+    kinds = {spec.datatype for spec in (*signature.inputs, *signature.outputs)}
+    if "BF16" in kinds and "BYTES" in {spec.datatype for spec in signature.inputs}:
+        raise source.reject("has inputs of texts and tensors of BF16, which ONNX Runtime's Python API cannot run")
+    return Session(node, session, signature, labels, "BF16" in kinds)
 
 
 def _open(model: ModelFile, facts: OnnxFacts, source: Source, threads: int) -> ort.InferenceSession:
@@ -154,13 +157,6 @@ def _describe_type(kind: str) -> str:
     if not kind.startswith("tensor("):
         return f"{text}: export the model without it, or with an operator that makes a tensor of it"
     return text
-
-
-def _check_kinds(signature: Signature, source: Source) -> None:
-    """Reject texts next to BF16: ONNX Runtime accepts BF16 only in a form in which it accepts no texts."""
-    kinds = {spec.datatype for spec in (*signature.inputs, *signature.outputs)}
-    if "BF16" in kinds and "BYTES" in {spec.datatype for spec in signature.inputs}:
-        raise source.reject("has inputs of texts and tensors of BF16, which ONNX Runtime's Python API cannot run")
 
 
 def _to_value(array: Array) -> Any:
