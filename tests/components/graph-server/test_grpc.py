@@ -78,6 +78,8 @@ def test_raw_inputs_are_answered_raw_and_others_with_contents(client: Client) ->
     (output,) = answer.outputs
     assert (output.name, output.datatype, list(output.shape)) == ("scaled", "FP32", [2, 3])
     np.testing.assert_array_equal(np.frombuffer(answer.raw_output_contents[0], "<f4").reshape(2, 3), VALUES * 2)
+    empty = client.ModelInfer(model_name="digits", inputs=[raw(contents={})], raw_input_contents=[VALUES.tobytes()])
+    assert empty.raw_output_contents == answer.raw_output_contents
     answer = client.ModelInfer(model_name="digits", inputs=[tensor()])
     assert not answer.raw_output_contents
     assert list(answer.outputs[0].contents.fp32_contents) == (VALUES * 2).ravel().tolist()

@@ -79,7 +79,7 @@ def read_tensors(
         tensors.check_type(name, value.datatype, shape, at)
         if not raw:
             array = _read_contents(value.contents, value.datatype, shape, f"{at}.contents", raw_field)
-        elif value.HasField("contents"):
+        elif value.contents.ListFields():  # MLServer sets it, without values
             raise ContractError(f"{at}.contents", Words("values"), f"none next to {raw_field}")
         else:
             array = read_tensor(memoryview(raw[index]), shape, value.datatype, f"{raw_field}[{index}]")
