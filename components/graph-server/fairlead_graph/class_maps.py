@@ -38,6 +38,9 @@ def without_class_maps(path: Path, class_maps: Mapping[str, Labels]) -> bytes:
         if port.name in class_maps:
             port.type.Clear()
             port.type.tensor_type.elem_type = TensorProto.FLOAT
+            # ONNX Runtime infers no shape behind scikit-learn's operators; ZipMap has a row for each map
+            port.type.tensor_type.shape.dim.add()
+            port.type.tensor_type.shape.dim.add(dim_value=len(class_maps[port.name]))
     return bytes(model.SerializeToString())
 
 

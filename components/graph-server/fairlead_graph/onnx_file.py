@@ -61,7 +61,8 @@ def inspect_onnx(path: Path, folder: Path) -> OnnxFacts:
         opsets = {entry.domain: entry.version for entry in model.opset_import}
         ports = (*model.graph.input, *model.graph.output)
         shapeless = frozenset(port.name for port in ports if not port.type.tensor_type.HasField("shape"))
-        return OnnxFacts(model.ir_version, opsets, shapeless, find_class_maps(model.graph))
+        class_maps = find_class_maps(model.graph)
+        return OnnxFacts(model.ir_version, opsets, shapeless - class_maps.keys(), class_maps)
     except UnicodeDecodeError:
         raise NotOnnx("is not ONNX: a name in it is not UTF-8") from None
 

@@ -81,6 +81,37 @@ def test_maps_from_class_to_probability_are_a_tensor_with_labels(
     assert "label, probability" in server.predict({"data": {"ndarray": _PROBABILITIES}}).json["status"]["info"]
 
 
+def logistic_regression() -> bytes:
+    """Return a logistic regression with the operators that skl2onnx uses: ONNX Runtime infers no shape behind them."""
+    classes = {"classlabels_strings": ["no", "yes"]}
+    nodes = [
+        helper.make_node(
+            "LinearClassifier", ["x"], ["label", "scores"], domain="ai.onnx.ml", coefficients=[-1.0, 0.5, 1.0, -0.5],
+            intercepts=[0.25, -0.25], post_transform="SOFTMAX", multi_class=1, **classes,
+        ),
+        helper.make_node("ZipMap", ["scores"], ["probability"], domain="ai.onnx.ml", **classes),
+    ]  # fmt: skip
+    outputs = [port("label", TensorProto.STRING, ["n"]), maps("probability", TensorProto.STRING)]
+    return build(nodes, [port("x", TensorProto.FLOAT, ["n", 2])], outputs)
+
+
+def test_a_classifier_of_scikit_learn_has_columns_for_its_classes_and_may_be_batched(
+    start: Callable[..., Any], publish_model: Callable[..., str]
+) -> None:
+    node = {"name": "m", "type": "MODEL", "modelUri": publish_model("logistic", logistic_regression())}
+    batching = {"maxBatchSize": 4, "maxDelayMilliseconds": 1.0}
+    document = {"deployment": "digits", "predictor": "main", "graph": node, "batching": batching}
+    server = start(json.dumps(document).encode()).wait_ready()
+    assert server.get("/v2/models/digits").json["outputs"][1]["shape"] == [-1, 2]
+    label, probability = ask(server, [2, 2], [1.0, 0.0, -1.0, 0.0]).json["outputs"]
+    assert label["data"] == ["yes", "no"]
+    scores = np.exp(np.array([[-0.75, 0.75], [1.25, -1.25]]))
+    np.testing.assert_allclose(
+        np.reshape(probability["data"], (2, 2)), scores / scores.sum(axis=1, keepdims=True), rtol=1e-5
+    )
+    assert probability["parameters"] == {"labels": '["no", "yes"]'}
+
+
 def test_class_maps_alone_are_seldons_names(start: Callable[..., Any], publish_model: Callable[..., str]) -> None:
     node = helper.make_node("ZipMap", ["x"], ["p"], domain="ai.onnx.ml", classlabels_int64s=[7, -1])
     model = build([node], [port("x", TensorProto.FLOAT, ["n", 2])], [maps("p", TensorProto.INT64)])
