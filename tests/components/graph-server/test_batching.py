@@ -156,6 +156,35 @@ async def test_a_batch_that_runs_too_long_is_not_repeated() -> None:
     assert issubclass(NodeTooLate, NodeFailed)
 
 
+@in_a_loop
+async def test_a_batch_without_memory_is_run_request_by_request() -> None:
+    model = Model(size=2)
+    double = model._run
+
+    async def run(feeds: dict[str, Array], deadline: float) -> list[Array]:
+        if len(feeds["x"]) > 1:
+            raise MemoryError
+        return await double(feeds, deadline)
+
+    model.batcher._run = run
+    results = await asyncio.gather(model.ask([1, 2]), model.ask([3, 4]))
+    assert [result[0].tolist() for result in results] == [[[2, 4]], [[6, 8]]]
+
+
+@in_a_loop
+async def test_an_error_in_the_program_leaves_no_request_waiting() -> None:
+    model = Model(size=2)
+
+    async def run(feeds: dict[str, Array], deadline: float) -> list[Array]:
+        raise KeyError("an error in the program")
+
+    model.batcher._run = run
+    failed = await asyncio.gather(model.ask([1, 2]), model.ask([3, 4]), return_exceptions=True)
+    assert [str(error) for error in failed] == ["node m: its batch was not run to the end"] * 2
+    model.batcher._run = model._run
+    assert (await asyncio.gather(model.ask([1, 2]), model.ask([3, 4])))[1][0].tolist() == [[6, 8]]
+
+
 def wrap(graph: dict[str, Any], **batching: Any) -> dict[str, Any]:
     return {"deployment": "digits", "predictor": "main", "graph": graph, "batching": {**BATCHING, **batching}}
 

@@ -16,7 +16,7 @@ from fairlead_contracts.graph import Batching
 from fairlead_contracts.tensors import Array
 from fairlead_serving.errors import Code, ServingError
 
-from ..errors import InvalidGraph, NodeTooLate
+from ..errors import InvalidGraph, NodeFailed, NodeTooLate
 from ..tensors import Signature
 
 _log = logging.getLogger(__name__)
@@ -143,28 +143,38 @@ class Batcher:
         if not entries:
             return
         start = time.perf_counter()
+        try:
+            await self._answer(entries)
+        finally:
+            # an error in the program is in the log, and must not leave requests without an answer
+            for entry in entries:
+                _fail(entry, NodeFailed(self._node, "its batch was not run to the end"))
+        self._seconds = time.perf_counter() - start
+
+    async def _answer(self, entries: Sequence[_Entry]) -> None:
         outputs = await self._run_together(entries) if len(entries) > 1 else None
         if outputs is None:
             for entry in entries:
                 await self._run_alone(entry)
-        else:
-            place = 0
-            for entry in entries:
-                if not entry.outputs.done():
-                    entry.outputs.set_result([output[place : place + entry.rows] for output in outputs])
-                place += entry.rows
-        self._seconds = time.perf_counter() - start
+            return
+        place = 0
+        for entry in entries:
+            if not entry.outputs.done():
+                entry.outputs.set_result([output[place : place + entry.rows] for output in outputs])
+            place += entry.rows
 
     async def _run_together(self, entries: Sequence[_Entry]) -> list[Array] | None:
         """Return the outputs of all requests; None if they have to be run alone."""
-        feeds = {name: np.concatenate([entry.feeds[name] for entry in entries]) for name in entries[0].feeds}
         rows = sum(entry.rows for entry in entries)
         try:
+            feeds = {name: np.concatenate([entry.feeds[name] for entry in entries]) for name in entries[0].feeds}
             outputs = await self._run(feeds, max(entry.deadline for entry in entries))
         except ServingError as error:
             if error.code is Code.TOO_LATE:
                 for entry in entries:
                     _fail(entry, error)
+            return None
+        except MemoryError:
             return None
         if all(output.ndim and output.shape[0] == rows for output in outputs):
             return outputs

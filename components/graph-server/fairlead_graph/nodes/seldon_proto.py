@@ -5,15 +5,16 @@ from typing import Any
 
 import numpy as np
 from fairlead_contracts.errors import ContractError, Words
-from fairlead_contracts.tensors import Array, cast
+from fairlead_contracts.tensors import Array
+from google.protobuf.json_format import Error as JsonError
 from google.protobuf.json_format import MessageToDict, ParseDict
-from google.protobuf.json_format import ParseError as JsonError
 from google.protobuf.message import DecodeError, Message
 
 from ..protocols.seldon_prediction_pb2 import Feedback, SeldonMessage, SeldonMessageList
 from ..roles import Method
 from ..seldon_message import NDARRAY, TENSOR
 
+_LARGEST = (1 << 53) - 1
 _METHODS: dict[Method, str] = {
     "predict": "Model/Predict",
     "transform-input": "Generic/TransformInput",
@@ -74,8 +75,9 @@ def _build(document: Mapping[str, Any]) -> Any:
 
 def _fill_tensor(data: Any, tensor: Mapping[str, Any]) -> None:
     values: Array = tensor["values"]
-    # doubles are all that Seldon's tensor has
-    data.tensor.values.extend(cast(values, "FP64", "the tensor of Seldon's message").tolist())
+    if values.dtype.kind in "iu" and (large := values[np.abs(values.astype(np.float64)) > _LARGEST]).size:
+        raise ContractError("the tensor of Seldon's message", int(large[0]), f"integers up to {_LARGEST}, as doubles")
+    data.tensor.values.extend(values.astype(np.float64).ravel().tolist())
     data.tensor.shape.extend(tensor["shape"])
     data.tensor.SetInParent()
 
