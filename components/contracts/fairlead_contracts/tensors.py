@@ -10,16 +10,18 @@ from numpy.typing import NDArray
 from .datatypes import DATATYPES
 from .errors import ContractError, Words
 
+_BF16: np.dtype[Any] | None = None
 try:
     import ml_dtypes
+
+    _BF16 = np.dtype(ml_dtypes.bfloat16)
 except ImportError:  # without it BF16 is an unknown data type, as on devices
-    ml_dtypes = None  # type: ignore[assignment]
+    pass
 
 Array = NDArray[Any]
 
 DTYPES: dict[str, np.dtype[Any]] = {name: np.dtype(kind.numpy) for name, kind in DATATYPES.items() if kind.numpy}
 """V2's data type -> numpy's."""
-_BF16 = np.dtype(ml_dtypes.bfloat16) if ml_dtypes else None
 if _BF16 is not None:
     DTYPES["BF16"] = _BF16
 _LARGEST_BF16 = (2 - 2**-7) * 2.0**127
@@ -53,19 +55,23 @@ def datatype_of(array: Array) -> str:
     return _NAMES.get(array.dtype, "BYTES")
 
 
+def _is_bf16(dtype: np.dtype[Any]) -> bool:
+    return _BF16 is not None and dtype == _BF16
+
+
 def is_float(dtype: np.dtype[Any]) -> bool:
     """Return whether an array's numbers are floating-point ones, BF16 included."""
-    return dtype.kind == "f" or dtype == _BF16
+    return dtype.kind == "f" or _is_bf16(dtype)
 
 
 def largest(dtype: np.dtype[Any]) -> float:
     """Return the largest finite number of a floating-point type."""
-    return _LARGEST_BF16 if dtype == _BF16 else float(np.finfo(dtype).max)
+    return _LARGEST_BF16 if _is_bf16(dtype) else float(np.finfo(dtype).max)
 
 
 def widen(array: Array) -> Array:
     """Return an array in a type that JSON libraries know: BF16 as FP32, which has all of its values."""
-    return array.astype(np.float32) if array.dtype == _BF16 else array
+    return array.astype(np.float32) if _is_bf16(array.dtype) else array
 
 
 def reshape(array: Array, shape: Sequence[int], at: str) -> Array:

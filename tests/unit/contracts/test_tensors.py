@@ -99,3 +99,10 @@ def test_numbers_without_a_type_are_cast_unless_their_meaning_changes() -> None:
 def test_a_shape_of_many_dimensions_is_rejected_before_it_is_multiplied() -> None:
     with pytest.raises(ContractError, match="200000 dimensions, expected at most 32"):
         parse_array([1.0], [10**15] * 200_000, "FP32", "data.tensor.shape")
+
+
+@pytest.mark.parametrize("name", ["FP16", "FP32", "FP64"])
+def test_numbers_are_widened_only_where_json_libraries_need_it(name: str) -> None:
+    # numpy reads a comparison of a data type with None as one with FP64, where ml_dtypes is missing
+    data = build_tensor("x", np.zeros(1, DTYPES[name]))["data"]
+    assert data.dtype == DTYPES[name]
