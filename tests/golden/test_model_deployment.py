@@ -132,6 +132,11 @@ PLAIN = {
                          ObservedDeployment(artifacts=ARTIFACTS)),
     "new-remote-server": Case("servers elsewhere and in the pod, over gRPC and REST, and models in batches", SERVERS,
                               ObservedDeployment(artifacts=ARTIFACTS)),
+    "new-learning-router": Case("a router that learns keeps what it has learned in the pod's working folder",
+                                make_deployment(spec__predictors__0__graph={
+                                    "name": "choose", "implementation": "EPSILON_GREEDY",
+                                    "children": [{"name": "scaler", "modelUri": "s3://models/scaler/v1"}],
+                                }), ObservedDeployment(artifacts=ARTIFACTS)),
     "new-with-secret": Case("the store's credentials come from a Secret, by reference",
                             make_deployment(spec__predictors__0__graph__envSecretRefName="store"),
                             ObservedDeployment(artifacts=ARTIFACTS)),

@@ -24,6 +24,8 @@ IMPLEMENTATIONS: dict[Implementation, NodeType] = {
     "AVERAGE_COMBINER": "COMBINER",
 }
 """The built-in nodes, and the type of each."""
+LEARNING: tuple[Implementation, ...] = ("EPSILON_GREEDY", "THOMPSON_SAMPLING")
+"""Those that learn from feedback."""
 CHILDREN: dict[NodeType, tuple[int, int]] = {
     "MODEL": (0, 1),
     "TRANSFORMER": (0, 1),

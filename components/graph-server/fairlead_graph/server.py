@@ -6,6 +6,7 @@ import logging
 import sys
 import tempfile
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from .metrics import Metrics
 from .models import fetch_models
 from .settings import Settings
 from .spec import load_spec
+from .state import StateFile
 from .traffic.parts import TrafficParts, build_traffic
 
 _log = logging.getLogger(__name__)
@@ -68,8 +70,8 @@ async def _run_models(
     """Fetch the models, and keep a model process running with them; raise InvalidGraph."""
     try:
         # The files are kept, so that a model process can be replaced when the store cannot be reached.
-        with tempfile.TemporaryDirectory(prefix="fairlead-models-") as folder:
-            models = await asyncio.to_thread(fetch_models, spec.graph, Path(folder))
+        with tempfile.TemporaryDirectory(prefix="fairlead-models-") as place, ExitStack() as stack:
+            models = await asyncio.to_thread(fetch_models, spec.graph, Path(place))
             config = {
                 "settings": settings.nodes.to_json(),
                 "models": {name: model.to_json() for name, model in models.items()},
@@ -79,6 +81,10 @@ async def _run_models(
             plane.process = ModelProcess(
                 _COMMAND, config, body, settings.limits, metrics.observe_restart, plane.observe_reply
             )
+            if folder := settings.nodes.state_folder:
+                state = StateFile(Path(folder), plane.version)
+                plane.process.keep_state(state.read(), state.keep)
+                stack.callback(state.write)
             await plane.process.run()
     except CannotServe as error:
         raise InvalidGraph(error.at, error.problem) from None

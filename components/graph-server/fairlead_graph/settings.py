@@ -28,6 +28,8 @@ class NodeSettings:
     """ONNX Runtime's threads per operator."""
     node_timeout_seconds: float = 5.0
     """Timeout of one call to a remote node."""
+    state_folder: str | None = None
+    """The folder that keeps what routers have learned."""
     max_body_bytes: int = 16 * 2**20
     max_response_bytes: int = 64 * 2**20
 
@@ -95,6 +97,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
             worker_threads=int(number("FAIRLEAD_WORKER_THREADS", len(os.sched_getaffinity(0)), True)),
             intra_op_threads=int(number("FAIRLEAD_INTRA_OP_THREADS", NodeSettings.intra_op_threads, True)),
             node_timeout_seconds=number("FAIRLEAD_NODE_TIMEOUT_SECONDS", NodeSettings.node_timeout_seconds, False),
+            state_folder=contract.state_folder,
             max_body_bytes=limits.max_body_bytes,
             max_response_bytes=limits.max_response_bytes,
         )

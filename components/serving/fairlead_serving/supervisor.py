@@ -55,6 +55,11 @@ class ModelProcess:
         self._failure: CannotServe | None = None
         self._state: Any = None
         """What the last process wanted the next one to know."""
+        self._keep: Callable[[Any], None] = lambda _: None
+
+    def keep_state(self, state: Any, keep: Callable[[Any], None]) -> None:
+        """Begin with a state that was kept earlier; `keep` gets each later one."""
+        self._state, self._keep = state, keep
 
     async def run(self) -> None:
         """Keep a model process running; raise CannotServe."""
@@ -139,7 +144,9 @@ class ModelProcess:
         """Handle a frame of the process."""
         event = head.pop("event")
         if event == "reply":
-            self._state = head.pop("state", self._state)
+            if "state" in head:
+                self._state = head.pop("state")
+                self._keep(self._state)
             self._calls.finish(head.pop("id"), (head, body))
             self._dispatch()
         elif event == "step":

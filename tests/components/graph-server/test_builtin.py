@@ -187,6 +187,37 @@ def test_what_a_router_has_learned_outlives_its_process(
     assert taken() - before == 20
 
 
+def test_what_a_router_has_learned_outlives_the_server(
+    start: Callable[..., Any], uris: tuple[str, str], tmp_path: Path
+) -> None:
+    parameters = [{"name": "epsilon", "value": "0", "type": "FLOAT"}]
+    graph = {"name": "r", "type": "ROUTER", "implementation": "EPSILON_GREEDY", "parameters": parameters}
+    graph["children"] = models(uris)  # type: ignore[assignment]
+    request = {"data": {"ndarray": [[1, 2, 3]]}}
+
+    def route(server: Any) -> int:
+        return int(server.predict(request).json["meta"]["routing"]["r"])
+
+    def begin(nodes: Any) -> Any:
+        return start(nodes, FAIRLEAD_STATE_FOLDER=str(tmp_path)).wait_ready()
+
+    first = begin(graph)
+    assert route(first) == 0
+    feedback = {"response": {"meta": {"routing": {"r": 1}}}, "reward": 1.0}
+    assert first.post("/api/v1.0/feedback", feedback).status == 200
+    assert first.stop() == 0
+    second = begin(graph)
+    assert route(second) == 1
+    assert second.post("/api/v1.0/feedback", {**feedback, "reward": 0.0}).status == 200
+    second.wait(lambda: "[[0.0,1.0],[0.0,1.0]]" in (tmp_path / "routers.json").read_text())
+    second.process.kill()
+    assert route(begin({**graph, "parameters": [{**parameters[0], "value": "0.0"}]})) == 0  # another graph
+    (tmp_path / "routers.json").write_text('{"version": "x", "nodes": {"r": NaN}}')
+    last = begin(graph)
+    assert route(last) == 0
+    assert "what routers have learned cannot be read" in last.log.read_text()
+
+
 def test_feedback_reaches_a_microservice(start: Callable[..., Any], seldon: Callable[..., dict[str, Any]]) -> None:
     server = start({"name": "remote", "type": "MODEL", "endpoint": seldon()}).wait_ready()
     body = {"request": {"data": {"ndarray": [[1, 2, 3]]}}, "response": {"meta": {}}, "reward": 1.0}

@@ -6,7 +6,7 @@ from typing import Any
 
 from fairlead_contracts.environment import GraphServerEnvironment
 from fairlead_contracts.graph import FILE as GRAPH_FILE
-from fairlead_contracts.graph import Batching, Endpoint, GraphDocument, Parameter
+from fairlead_contracts.graph import LEARNING, Batching, Endpoint, GraphDocument, Parameter
 from fairlead_contracts.graph import GraphNode as ServedNode
 from fairlead_contracts.termination import limit_for
 
@@ -154,9 +154,11 @@ def _build_parameters(node: GraphNode) -> tuple[Parameter, ...] | None:
 def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, Any]:
     secrets = sorted({node.env_secret_ref_name for node in predictor.graph.walk() if node.env_secret_ref_name})
     limit = limit_for(count_containers(predictor))
+    learns = any(node.implementation in LEARNING for node in predictor.graph.walk())
     environment = GraphServerEnvironment(
-        termination_log=names.TERMINATION_LOG, termination_bytes=limit, grpc_port=names.GRPC_PORT
-    )
+        termination_log=names.TERMINATION_LOG, termination_bytes=limit, grpc_port=names.GRPC_PORT,
+        state_folder=names.WORK_FOLDER if learns else None,
+    )  # fmt: skip
     health = {"path": "/v2/health/live", "port": "http"}
     return {
         "name": names.GRAPH_SERVER,
