@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fairlead_contracts.tensors import DTYPES
 from fairlead_graph.protocols import open_inference_pb2 as pb
 from fairlead_graph.traffic.answers import Body, read_seldon, read_v2
 from fairlead_graph.traffic.compare import compare_arrays, compare_now
@@ -39,6 +40,13 @@ def test_tensors_agree_by_classes_or_values(one: Any, other: Any, agreed: bool, 
     arrays = [np.array(value, object if value and isinstance(value[0], str) else None) for value in (one, other)]
     found, measured = compare_arrays(*arrays)
     assert (found, measured) == (agreed, pytest.approx(distance))
+
+
+def test_short_floats_agree_by_their_classes_too() -> None:
+    one, other = (np.array(row, DTYPES["BF16"]) for row in ([[0.1, 0.9]], [[0.25, 0.75]]))
+    found, measured = compare_arrays(one, other)
+    assert (found, measured) == (True, pytest.approx(0.15, abs=0.01))
+    assert compare_arrays(one, one[:, ::-1].copy())[0] is False
 
 
 def v2(*outputs: dict[str, Any], **more: Any) -> bytes:

@@ -3,6 +3,7 @@
 import aiohttp
 from fairlead_serving.errors import Code
 
+from ..resolving import open_connector
 from .remote import Answer, Broken, Unreachable
 
 # A compressed answer could be any length after decompression: none is asked for, and none is understood.
@@ -54,7 +55,7 @@ class RestTransport:
     def _pool(self) -> aiohttp.ClientSession:
         """Return the session, opened on first use because it belongs to the running event loop."""
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_KEEPALIVE_SECONDS)
+            connector = open_connector(limit=_CONNECTIONS, keepalive_seconds=_KEEPALIVE_SECONDS)
             self._session = aiohttp.ClientSession(
                 connector=connector, timeout=aiohttp.ClientTimeout(total=None), auto_decompress=False
             )

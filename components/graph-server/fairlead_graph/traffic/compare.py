@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from fairlead_contracts.errors import ContractError
-from fairlead_contracts.tensors import Array
+from fairlead_contracts.tensors import Array, widen
 from fairlead_serving.compression import decompress
 from fairlead_serving.errors import BadRequest
 
@@ -71,6 +71,7 @@ def compare_arrays(one: Array, other: Array) -> tuple[bool, float]:
     """
     if one.dtype != other.dtype or one.shape != other.shape:
         return False, 0.0
+    one, other = widen(one), widen(other)
     if one.dtype.kind in "bO" or not one.size:
         return bool((one == other).all()), 0.0
     distance = _measure(one, other)
