@@ -109,6 +109,17 @@ SERVING = applied(GOOD)
 CRASHING = PodView("digits-main-x", "u", waiting="container graph-server: CrashLoopBackOff", restarts=3,
                    termination_message="node classifier: model.onnx is truncated")  # fmt: skip
 
+SERVER = {
+    "resources": {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"memory": "4Gi"}},
+    "env": [{"name": "FAIRLEAD_MAX_BODY_BYTES", "value": "33554432"}],
+    "template": {
+        "metadata": {"labels": {"team": "vision", "fairlead.dev/deployment": "other"}, "annotations": {"note": "a"}},
+        "spec": {
+            "nodeSelector": {"disk": "fast"}, "tolerations": [{"key": "serving", "operator": "Exists"}],
+            "volumes": [{"name": "cache", "emptyDir": {}}], "imagePullSecrets": [{"name": "registry"}],
+        },
+    },
+}  # fmt: skip
 EMPTY = make_deployment(spec__replicas=0)
 KNOWN = make_deployment({"provenance": [
     {"name": "scaler", "uri": "s3://models/scaler/v1", "digest": DIGEST},
@@ -157,6 +168,20 @@ PLAIN = {
                                      replace(SERVING, artifacts=UNREADABLE)),
     "changed-by-somebody-else": Case("a child that somebody changed is applied again", GOOD, replace(
         SERVING, services=tuple(replace(each, changed=True) for each in SERVING.services))),
+    "new-with-server": Case(
+        "the user's resources, variables and scheduling of the pods",
+        make_deployment(spec__predictors__0__server=SERVER), ObservedDeployment(artifacts=ARTIFACTS),
+    ),
+    "server-with-our-variable": Case(
+        "what the operator sets cannot be changed",
+        make_deployment(spec__predictors__0__server={"env": [{"name": "FAIRLEAD_GRPC_PORT", "value": "1"}]}),
+        ObservedDeployment(),
+    ),
+    "server-with-a-service-account": Case(
+        "the pods of the graph server may use no service account that the administrator does not allow",
+        make_deployment(spec__predictors__0__server={"template": {"spec": {"serviceAccountName": "admin"}}}),
+        ObservedDeployment(),
+    ),
     "provenance-incomplete": Case(
         "a model whose origin is not known is not served, if the deployment asks for it",
         make_deployment(spec__requireProvenance={}),

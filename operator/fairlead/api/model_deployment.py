@@ -32,6 +32,7 @@ from fairlead.api.base import (
 from fairlead.api.group import API_VERSION
 from fairlead.api.pod_template import PodTemplate
 from fairlead.api.rollout import Rollout, RolloutStatus
+from fairlead.api.serving_pod import Server, ServerPodSpec
 
 MAX_NAME = 40
 MAX_PREDICTOR_NAME = 12
@@ -138,8 +139,15 @@ class Predictor(ApiModel):
     """The root node of the graph."""
     batching: Batching | None = None
     """Runs requests to the graph's models together; they need a first dimension of any size. One by one if omitted."""
+    server: Server | None = None
+    """The graph server and its pods."""
     component_specs: list[ComponentSpec] = Field([], max_length=4)
     """Pod templates with the containers for nodes without modelUri."""
+
+    @property
+    def server_spec(self) -> ServerPodSpec | None:
+        """Return what the graph server's template says of the pods."""
+        return self.server.template.spec if self.server and self.server.template else None
 
 
 _TRAFFIC_SUM = (

@@ -171,6 +171,9 @@ SERVING: dict[str, Runbook] = {
         "A graph server fails; the message has its report.",
         "Most often the model or the graph: `fairlead logs mdep/NAME`.",
     ),
+    "InvalidServer": Runbook(
+        "`server` of a predictor sets what the operator sets.", "Remove the variable that the message names."
+    ),
     "InvalidGraph": Runbook("The graph is not valid.", "Change the field that the message names."),
     "NoEndpoints": Runbook("The Service has no ready pod.", ""),
     "NotAnswering": Runbook(

@@ -11,6 +11,7 @@ from fairlead_contracts.graph import GraphNode as ServedNode
 from fairlead_contracts.termination import limit_for
 
 from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
+from fairlead.api.serving_pod import Server
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned, with_hash
 from fairlead.core.model_deployment.checks import assign_ports, count_containers
@@ -60,7 +61,8 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
     head = build_owned(deployment, "apps/v1", "Deployment", names.predictor_name(deployment, predictor), labels)
     config = names.graph_config_name(deployment, predictor, graph)
     components = [component.spec.to_dict() for component in predictor.component_specs]
-    merged: dict[str, Any] = {key: value for component in components for key, value in component.items()}
+    users = [*components, *([predictor.server_spec.to_dict()] if predictor.server_spec else [])]
+    merged: dict[str, Any] = {key: value for user in users for key, value in user.items()}
     ports = assign_ports(predictor)
     nodes = {node.name: node for node in predictor.graph.walk()}
     merged["containers"] = [
@@ -71,10 +73,10 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
             for container in component["containers"]
         ),
     ]
-    if init := [container for component in components for container in component.get("initContainers", [])]:
+    if init := [container for user in users for container in user.get("initContainers", [])]:
         merged["initContainers"] = init
     merged["volumes"] = [
-        *(volume for component in components for volume in component.get("volumes", [])),
+        *(volume for user in users for volume in user.get("volumes", [])),
         {"name": "fairlead-graph", "configMap": {"name": config}},
         {"name": "fairlead-work", "emptyDir": {}},
     ]
@@ -112,8 +114,9 @@ def _labels(deployment: ModelDeployment, predictor: Predictor) -> dict[str, str]
 
 
 def _build_metadata(predictor: Predictor, labels: dict[str, str]) -> dict[str, Any]:
-    """Return the metadata of a predictor's pods: what componentSpecs add, but no label of ours."""
-    users = [component.metadata.to_dict() for component in predictor.component_specs if component.metadata]
+    """Return the metadata of a predictor's pods: what componentSpecs and the template add, but no label of ours."""
+    templates = [*predictor.component_specs, *([predictor.server.template] if predictor.server else [])]
+    users = [template.metadata.to_dict() for template in templates if template and template.metadata]
     added = {key: value for user in users for key, value in user.get("labels", {}).items()}
     annotations = {key: value for user in users for key, value in user.get("annotations", {}).items()}
     metadata: dict[str, Any] = {"labels": names.without_reserved(added) | labels}
@@ -159,6 +162,7 @@ def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, A
         termination_log=names.TERMINATION_LOG, termination_bytes=limit, grpc_port=names.GRPC_PORT,
         state_folder=names.WORK_FOLDER if learns else None,
     )  # fmt: skip
+    server = predictor.server or Server()
     health = {"path": "/v2/health/live", "port": "http"}
     return {
         "name": names.GRAPH_SERVER,
@@ -176,13 +180,14 @@ def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, A
             pod_ip_variable(),
             {"name": "TMPDIR", "value": names.WORK_FOLDER},
             *({"name": name, "value": value} for name, value in environment.to_environment().items()),
+            *(variable.to_dict() for variable in server.env or ()),
         ],
         "envFrom": [{"secretRef": {"name": name}} for name in secrets],
         "volumeMounts": [
             {"name": "fairlead-graph", "mountPath": names.GRAPH_FOLDER, "readOnly": True},
             {"name": "fairlead-work", "mountPath": names.WORK_FOLDER},
         ],
-        "resources": _GRAPH_SERVER_RESOURCES,
+        "resources": _GRAPH_SERVER_RESOURCES if server.resources is None else server.resources,
         "terminationMessagePath": names.TERMINATION_LOG,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "startupProbe": {"httpGet": health, "periodSeconds": 1, "failureThreshold": 120},

@@ -2,6 +2,7 @@
 
 from collections import Counter
 
+from fairlead_contracts.environment import GraphServerEnvironment
 from fairlead_contracts.graph import CHILDREN, IMPLEMENTATIONS, MAX_NODES, SOURCES
 from fairlead_contracts.termination import GraphFailureReport, read_report
 from pydantic import ValidationError
@@ -23,6 +24,8 @@ def check_graphs(deployment: ModelDeployment) -> Finding | None:
         for check in (_check_names, _check_children, _check_containers, _check_sources, _check_remote):
             if message := check(predictor, path):
                 return Finding("InvalidGraph", message)
+        if message := _check_server(predictor, f"spec.predictors[{index}].server"):
+            return Finding("InvalidServer", message)
     if len(deployment.spec.predictors) > 1:
         count = len(deployment.spec.predictors)
         return Finding(
@@ -146,12 +149,23 @@ def _alias(name: str) -> str:
 
 def count_containers(predictor: Predictor) -> int:
     """Return the number of containers of a predictor's pod, the graph server included."""
-    specs = [component.spec for component in predictor.component_specs]
-    return 1 + sum(len(spec.containers) + len(spec.init_containers or ()) for spec in specs)
+    specs = [*(component.spec for component in predictor.component_specs), predictor.server_spec]
+    return 1 + sum(len(spec.containers or ()) + len(spec.init_containers or ()) for spec in specs if spec)
 
 
 def _check_containers(predictor: Predictor, path: str) -> str | None:
     """Find more containers than a pod's termination messages have room for."""
     if (count := count_containers(predictor)) > MAX_CONTAINERS:
         return f"{path}: got {count} containers in the pod, expected at most {MAX_CONTAINERS}."
+    return None
+
+
+def _check_server(predictor: Predictor, path: str) -> str | None:
+    """Find a variable of the graph server that is the operator's, or is set twice."""
+    variables = [variable.name for variable in (predictor.server and predictor.server.env) or ()]
+    ours = {"POD_IP", "TMPDIR"} | {
+        GraphServerEnvironment.variable(name) for name in GraphServerEnvironment.model_fields
+    }
+    if reserved := next((name for name in variables if name in ours), None):
+        return f"{path}.env: got {reserved}, expected none of the variables that the operator sets."
     return None

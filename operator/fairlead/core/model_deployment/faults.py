@@ -35,10 +35,14 @@ def find_fault(deployment: ModelDeployment, artifacts: Artifacts, settings: Sett
 
 def check_allowed(deployment: ModelDeployment, settings: Settings) -> Finding | None:
     """Find a service account or model that the administrator does not allow the deployment's namespace."""
-    pods = (
-        (f"spec.predictors[{index}].componentSpecs[{number}].spec", component.spec)
-        for index, predictor in enumerate(deployment.spec.predictors)
+    predictors = [(f"spec.predictors[{index}]", each) for index, each in enumerate(deployment.spec.predictors)]
+    components = (
+        (f"{path}.componentSpecs[{number}].spec", component.spec)
+        for path, predictor in predictors
         for number, component in enumerate(predictor.component_specs)
     )
+    servers = ((f"{path}.server.template.spec", predictor.server_spec) for path, predictor in predictors)
     namespace = deployment.metadata.namespace
-    return check_service_accounts(settings, namespace, pods) or check_allowed_uris(deployment, settings)
+    return check_service_accounts(settings, namespace, [*components, *servers]) or check_allowed_uris(
+        deployment, settings
+    )
