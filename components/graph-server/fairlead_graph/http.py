@@ -1,4 +1,4 @@
-"""HTTP: the paths of the Open Inference Protocol v2 and of Seldon, in front of the data plane."""
+"""HTTP: the paths of the Open Inference Protocol v2, of Seldon and of TensorFlow Serving, before the data plane."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -23,8 +23,14 @@ _SELDON = {
     f"/api/{version}/{path}": protocol
     for version in ("v1.0", "v0.1")
     for path, protocol in (("predictions", "seldon"), ("feedback", "seldon-feedback"))
-}
-"""The protocol of each of Seldon's paths."""
+} | {
+    "/predict": "seldon", "/transform-input": "seldon", "/transform-output": "seldon",
+    "/send-feedback": "seldon-feedback",
+}  # fmt: skip
+"""The protocol of each of Seldon's paths: those for clients, and those of a microservice in another graph."""
+_READY = ("/v2/health/ready", "/health/ping", "/health/status")
+"""V2's path of readiness, and those of a Seldon microservice."""
+_TENSORFLOW, _PREDICT = "/v1/models/", ":predict"
 _HEADER_BYTES = "Inference-Header-Content-Length"
 
 
@@ -67,8 +73,10 @@ class App:
                 return json_response(_SERVER)
             if path == "/v2/health/live":
                 return json_response({"live": True})
-            if path == "/v2/health/ready":
+            if path in _READY:
                 return self._ready({})
+            if path.startswith(_TENSORFLOW):
+                return self._describe_tensorflow(path)
             action = self._split(path)
             if action == "ready":
                 return self._ready({"name": self._plane.model})
@@ -84,7 +92,7 @@ class App:
         return json_response(document) if reason is None else json_response({**document, "reason": reason}, 503)
 
     async def _post(self, request: Request) -> Response:
-        protocol = _SELDON.get(request.path, "v2")
+        protocol = _SELDON.get(request.path) or ("tensorflow" if request.path.startswith(_TENSORFLOW) else "v2")
         try:
             head = self._read_head(request, protocol)
             if self._traffic is not None and self._traffic.active:
@@ -109,6 +117,9 @@ class App:
             "content_encoding": _text(request.header(b"content-encoding")).strip().lower(),
             "accept_encoding": _text(request.header(b"accept-encoding")),
         }
+        if protocol == "tensorflow":
+            self._check_tensorflow(request.path)
+            return head
         if protocol != "v2":
             puid = _text(request.header(b"seldon-puid")[:128])
             return {**head, "puid": puid if puid.isascii() and puid.isprintable() else ""}
@@ -119,6 +130,24 @@ class App:
                 raise RequestRejected(f"header {_HEADER_BYTES}", _text(length), "a number of bytes")
             head["header_bytes"] = int(length)
         return head
+
+    def _check_tensorflow(self, path: str) -> None:
+        """Raise UnknownModel unless a path is /v1/models/{model}[/versions/{version}]:predict of this model."""
+        if not path.endswith(_PREDICT):
+            raise UnknownModel(f"path {path}: expected {_TENSORFLOW}{self._plane.model}{_PREDICT} for POST")
+        model, _, version = path.removeprefix(_TENSORFLOW).removesuffix(_PREDICT).partition("/versions/")
+        self._plane.check_model(model, version)
+
+    def _describe_tensorflow(self, path: str) -> Response:
+        """Return the state of the model, as TensorFlow Serving says it; raise UnknownModel."""
+        model, _, version = path.removeprefix(_TENSORFLOW).partition("/versions/")
+        self._plane.check_model(model, version)
+        reason = self._plane.unready
+        code, state = ("OK", "AVAILABLE") if reason is None else ("UNAVAILABLE", "LOADING")
+        status = {"error_code": code, "error_message": reason or ""}
+        return json_response(
+            {"model_version_status": [{"version": self._plane.version, "state": state, "status": status}]}
+        )
 
     def _split(self, path: str) -> str:
         """Return the action of /v2/models/{model}[/versions/{version}][/{action}]; raise UnknownModel."""

@@ -14,7 +14,7 @@ _SERVER = ("deployment_name", "predictor_name", "predictor_version", "service", 
 _CLIENT = (*_SERVER, "model_name", "model_image", "model_version")
 
 
-_SERVICES = {"seldon": "predictions", "seldon-feedback": "feedback"}
+_SERVICES = {"seldon": "predictions", "seldon-feedback": "feedback", "tensorflow": "predictions"}
 
 
 class Metrics:

@@ -25,7 +25,11 @@ def parse_message(document: Any, at: str = "") -> tuple[Message, str]:
         got = data if "data" in document else sorted(document)
         raise ContractError(f"{at}data", got, "data.ndarray or data.tensor")
     form = TENSOR if TENSOR in data else NDARRAY
-    array = _parse_tensor(data[TENSOR], f"{at}data.tensor") if form == TENSOR else _parse_ndarray(data, at)
+    array = (
+        _parse_tensor(data[TENSOR], f"{at}data.tensor")
+        if form == TENSOR
+        else parse_nested(data[NDARRAY], f"{at}data.ndarray")
+    )
     names = data.get("names") or []
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ContractError(f"{at}data.names", names, "a list of strings")
@@ -97,9 +101,10 @@ def default_columns(array: Array) -> list[str]:
     return [f"t:{index}" for index in range(array.shape[1])] if array.ndim > 1 else []
 
 
-def _parse_ndarray(data: dict[str, Any], at: str) -> Array:
-    values, shape = flatten_json(data[NDARRAY], f"{at}data.ndarray")
-    return _parse_values(values, shape, f"{at}data.ndarray")
+def parse_nested(value: Any, at: str) -> Array:
+    """Return nested lists as an array of the narrowest type for all values; raise ContractError."""
+    values, shape = flatten_json(value, at)
+    return _parse_values(values, shape, at)
 
 
 def _parse_tensor(value: Any, at: str) -> Array:

@@ -105,6 +105,25 @@ def test_a_remote_transformer_feeds_a_local_model(
     ]
 
 
+def test_a_graph_server_is_a_microservice_of_another_graph(
+    start: Callable[..., Any], publish_model: Callable[..., str]
+) -> None:
+    leaf = start({"name": "twice", "type": "MODEL", "modelUri": publish_model("leaf", onnx.scale(2.0, ["n", 3]))})
+    leaf.wait_ready()
+    assert (leaf.get("/health/ping").status, leaf.get("/health/status").status) == (200, 200)
+    message = {"data": {"names": ["a", "b", "c"], "ndarray": ROWS}, "meta": {"tags": {"k": "v"}}}
+    for path in ("/predict", "/transform-input", "/transform-output"):
+        assert leaf.post(path, message).json["data"]["ndarray"] == [[2.0, 4.0, 8.0], [6.0, 1.0, 0.0]]
+    endpoint = {"host": "127.0.0.1", "port": leaf.port}
+    child = {"name": "twice", "type": "MODEL", "endpoint": endpoint}
+    root = start({"name": "again", "type": "TRANSFORMER", "endpoint": endpoint, "children": [child]}).wait_ready()
+    answer = root.predict(message)
+    assert answer.json["data"]["ndarray"] == [[4.0, 8.0, 16.0], [12.0, 2.0, 0.0]]
+    assert answer.json["meta"]["tags"] == {"k": "v"}
+    feedback = root.post("/api/v1.0/feedback", {"request": message, "response": answer.json, "reward": 1.0})
+    assert feedback.status == 200
+
+
 def test_a_remote_model_below_a_local_one_and_an_output_transformer(
     start: Callable[..., Any], seldon: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:

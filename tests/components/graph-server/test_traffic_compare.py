@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fairlead_contracts.tensors import DTYPES
 from fairlead_graph.protocols import open_inference_pb2 as pb
-from fairlead_graph.traffic.answers import Body, read_seldon, read_v2
+from fairlead_graph.traffic.answers import Body, read_seldon, read_tensorflow, read_v2
 from fairlead_graph.traffic.compare import compare_arrays, compare_now
 from fairlead_graph.traffic.grpc_answers import read_grpc
 from fairlead_graph.traffic.mirror import COMPARED_BYTES, Incomparable
@@ -40,6 +40,24 @@ def test_tensors_agree_by_classes_or_values(one: Any, other: Any, agreed: bool, 
     arrays = [np.array(value, object if value and isinstance(value[0], str) else None) for value in (one, other)]
     found, measured = compare_arrays(*arrays)
     assert (found, measured) == (agreed, pytest.approx(distance))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "agreed"),
+    [
+        ({"predictions": [[0.1, 0.9]]}, {"predictions": [[0.4, 0.6]]}, True),
+        ({"predictions": [[0.1, 0.9]]}, {"predictions": [[0.9, 0.1]]}, False),
+        ({"predictions": [{"a": 1, "b": "x"}]}, {"predictions": [{"a": 1, "b": "x"}]}, True),
+        ({"predictions": [{"a": 1, "b": "x"}]}, {"predictions": [{"a": 2, "b": "x"}]}, False),
+        ({"outputs": {"a": [1.0]}}, {"outputs": {"a": [1.0]}}, True),
+        ({"outputs": 6.0}, {"outputs": 7.0}, False),
+        ({"outputs": 6.0}, {"error": "no"}, False),
+        ({"outputs": 6.0}, [], False),
+    ],
+)
+def test_answers_of_tensorflow_serving_compare(one: Any, other: Any, agreed: bool) -> None:
+    bodies = [Body(json.dumps(value).encode()) for value in (one, other)]
+    assert compare_now(read_tensorflow, *bodies)[0] is agreed
 
 
 def test_short_floats_agree_by_their_classes_too() -> None:

@@ -7,7 +7,7 @@ from fairlead_serving.child import Reply
 
 from ..execute import Run
 from ..service import Service
-from . import grpc_v2, seldon, v2
+from . import grpc_v2, seldon, tensorflow, v2
 
 Codec = Callable[[Service, Mapping[str, Any], bytes, Run], Awaitable[Reply]]
 """Answers a request: the service, what the protocol says outside of the body, the body, and the run.
@@ -21,4 +21,5 @@ PROTOCOLS: Mapping[str, Codec] = {
     "grpc": grpc_v2.infer,
     "seldon": seldon.predict,
     "seldon-feedback": seldon.send_feedback,
+    "tensorflow": tensorflow.predict,
 }

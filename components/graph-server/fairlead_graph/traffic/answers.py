@@ -93,6 +93,24 @@ def read_seldon(body: Body, max_bytes: int) -> Answered:
     return Answered({"data": _read_numbers(values, shape, "data.ndarray")}, rest)
 
 
+def read_tensorflow(body: Body, max_bytes: int) -> Answered:
+    """Read an answer of TensorFlow Serving's REST API; raise ContractError or BadRequest."""
+    document = parse_json(decompress(body.content, body.encoding, max_bytes))
+    if not isinstance(document, dict):
+        raise ContractError("body", document, "a JSON object")
+    value = document.get("predictions", document.get("outputs"))
+    if isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
+        value = {name: [row.get(name) for row in value] for name in value[0]}
+    columns = value if isinstance(value, dict) else {"data": value}
+    if len(columns) > _MAX_TENSORS:
+        raise ContractError("outputs", len(columns), f"at most {_MAX_TENSORS} tensors")
+    tensors = {}
+    for name, column in columns.items():
+        values, shape = flatten_json(column if isinstance(column, list) else [column], "outputs")
+        tensors[name] = _read_numbers(values, shape, "outputs")
+    return Answered(tensors)
+
+
 def _read_numbers(values: Any, shape: Sequence[int], at: str) -> Array:
     """Return an array of the narrowest type for all values."""
     if not isinstance(values, list):

@@ -10,14 +10,14 @@ from fairlead_contracts.tensors import Array, widen
 from fairlead_serving.compression import decompress
 from fairlead_serving.errors import BadRequest
 
-from .answers import Answered, Body, read_seldon, read_v2
+from .answers import Answered, Body, read_seldon, read_tensorflow, read_v2
 from .mirror import COMPARED_BYTES, Incomparable
 
 _INLINE_BYTES = 1 << 14
 """What is shorter is compared in the event loop: a change of threads takes longer."""
 
 Read = Callable[[Body, int], Answered]
-READERS: Mapping[str, Read] = {"v2": read_v2, "seldon": read_seldon}
+READERS: Mapping[str, Read] = {"v2": read_v2, "seldon": read_seldon, "tensorflow": read_tensorflow}
 """How the answers of a protocol are read."""
 
 
