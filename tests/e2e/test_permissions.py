@@ -20,6 +20,11 @@ _UNUSED = {
     "delete configmaps", "delete deployments.apps",
     # for deployments with spec.rollout
     "create controllerrevisions.apps", "delete controllerrevisions.apps", "get controllerrevisions.apps",
+    # for deployments with spec.autoscaling or spec.disruptionBudget
+    "create horizontalpodautoscalers.autoscaling", "delete horizontalpodautoscalers.autoscaling",
+    "get horizontalpodautoscalers.autoscaling", "patch horizontalpodautoscalers.autoscaling",
+    "create poddisruptionbudgets.policy", "delete poddisruptionbudgets.policy",
+    "get poddisruptionbudgets.policy", "patch poddisruptionbudgets.policy",
     # for jobs with spec.runPolicy.schedulingPolicy.coscheduling, where its plugin is installed
     "create podgroups.scheduling.x-k8s.io", "get podgroups.scheduling.x-k8s.io",
     "patch podgroups.scheduling.x-k8s.io",

@@ -120,6 +120,12 @@ SERVER = {
         },
     },
 }  # fmt: skip
+SCALED = {
+    "spec__autoscaling": {
+        "minReplicas": 2, "maxReplicas": 8, "targetUtilizationPercentage": 70, "targetConcurrency": 20,
+    },
+    "spec__disruptionBudget": {"maxUnavailable": 1},
+}  # fmt: skip
 EMPTY = make_deployment(spec__replicas=0)
 KNOWN = make_deployment({"provenance": [
     {"name": "scaler", "uri": "s3://models/scaler/v1", "digest": DIGEST},
@@ -168,6 +174,14 @@ PLAIN = {
                                      replace(SERVING, artifacts=UNREADABLE)),
     "changed-by-somebody-else": Case("a child that somebody changed is applied again", GOOD, replace(
         SERVING, services=tuple(replace(each, changed=True) for each in SERVING.services))),
+    "new-with-autoscaling": Case(
+        "an autoscaler of the deployment's own scale, and a budget for its pods",
+        make_deployment(**SCALED), ObservedDeployment(artifacts=ARTIFACTS),
+    ),
+    "scaling-no-longer-asked-for": Case(
+        "an autoscaler and a budget of an earlier spec are deleted", GOOD,
+        replace(SERVING, autoscalers=(ChildView("digits", "uid-a"),), budgets=(ChildView("digits", "uid-b"),)),
+    ),
     "new-with-server": Case(
         "the user's resources, variables and scheduling of the pods",
         make_deployment(spec__predictors__0__server=SERVER), ObservedDeployment(artifacts=ARTIFACTS),

@@ -95,6 +95,28 @@ def test_scale_reaches_the_deployment(kubectl: Kubectl, operator: Operator, tmp_
     wait_for(lambda: kubectl.get("deployment", "scaled-main")["spec"]["replicas"] == 3, "three replicas")
 
 
+def test_an_autoscaler_and_a_disruption_budget_follow_the_spec(
+    kubectl: Kubectl, operator: Operator, tmp_path: Path
+) -> None:
+    models = make_models(tmp_path)
+    scaling = {"minReplicas": 2, "maxReplicas": 4, "targetUtilizationPercentage": 70, "targetConcurrency": 8}
+    create_deployment(
+        kubectl, "elastic", **models, spec__autoscaling=scaling, spec__disruptionBudget={"minAvailable": 1}
+    )
+    hpa = dict(wait_for(lambda: kubectl.get("hpa", "elastic"), "the autoscaler"))["spec"]
+    target = {"apiVersion": "fairlead.dev/v1alpha1", "kind": "ModelDeployment", "name": "elastic"}
+    assert (hpa["scaleTargetRef"], hpa["minReplicas"], hpa["maxReplicas"]) == (target, 2, 4)
+    assert {metric["type"] for metric in hpa["metrics"]} == {"Resource", "Pods"}
+    budget = dict(wait_for(lambda: kubectl.get("pdb", "elastic"), "the budget"))["spec"]
+    assert budget["minAvailable"] == 1
+    pods = kubectl.get("deployment", "elastic-main")["spec"]["template"]["metadata"]["labels"]
+    assert budget["selector"]["matchLabels"].items() <= pods.items()
+    kubectl("patch", "mdep", "elastic", "--type=merge", "-p", '{"spec": {"autoscaling": {"maxReplicas": 6}}}')
+    wait_for(lambda: kubectl.get("hpa", "elastic")["spec"]["maxReplicas"] == 6, "the new maximum")
+    # kube-controller-manager's autoscaler reads the scale: its minimum is above the one replica that there is
+    wait_for(lambda: kubectl.get("mdep", "elastic")["spec"]["replicas"] == 2, "the autoscaler's minimum", 60)
+
+
 def test_service_of_another_owner_is_left_alone(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
     ports = [{"port": 80}]
     spec = {"selector": {"app": "other"}, "ports": ports}

@@ -32,6 +32,7 @@ from fairlead.api.base import (
 from fairlead.api.group import API_VERSION
 from fairlead.api.pod_template import PodTemplate
 from fairlead.api.rollout import Rollout, RolloutStatus
+from fairlead.api.scaling import Autoscaling, DisruptionBudget
 from fairlead.api.serving_pod import Server, ServerPodSpec
 
 MAX_NAME = 40
@@ -182,6 +183,10 @@ class ModelDeploymentSpec(ApiModel):
     rollout: Rollout | None = None
     """How a changed predictor takes over. If unset, its pods are replaced one by one, whatever they answer."""
 
+    autoscaling: Autoscaling | None = None
+    """A HorizontalPodAutoscaler for the pods. If unset, there is none, and spec.replicas is what you set."""
+    disruption_budget: DisruptionBudget | None = None
+    """A PodDisruptionBudget for the pods. If unset, there is none."""
     require_provenance: ProvenanceGate | None = None
     """Serve only models of nodes of type MODEL whose origin can be shown, by the manifests of their artifacts. What
     serves already goes on if that changes. The manifests prove no authorship: who may write them, may invent them."""

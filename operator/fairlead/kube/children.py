@@ -1,4 +1,4 @@
-"""The cache of children: pods, Services, ConfigMaps, Deployments and revisions with our label, by owner uid."""
+"""The cache of children, such as pods, Services and Deployments, with our label, by owner uid."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,12 +8,24 @@ from fairlead.core import names
 from fairlead.core.views import ChildView, PodView, RevisionView
 from fairlead.kube.cache import Cache, Entry
 from fairlead.kube.client import FIELD_MANAGER
-from fairlead.kube.kinds import CONFIG_MAP, CONTROLLER_REVISION, DEPLOYMENT, POD, SERVICE, WATCHED, Key, Kind
+from fairlead.kube.kinds import (
+    AUTOSCALER,
+    CONFIG_MAP,
+    CONTROLLER_REVISION,
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    POD,
+    SERVICE,
+    WATCHED,
+    Key,
+    Kind,
+)
 from fairlead.kube.transport import Object
 from fairlead.kube.views import hash_spec, view_child, view_pod, view_revision
 
 CHILDREN = (
     (POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False), (CONTROLLER_REVISION, False),
+    (AUTOSCALER, True), (DISRUPTION_BUDGET, True),
 )  # fmt: skip
 """The watched kinds, and whether only their metadata is read.
 

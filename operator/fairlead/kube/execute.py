@@ -16,9 +16,11 @@ from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import KIND_MISSING, NAME_TAKEN, ApiError, StatusConflict
 from fairlead.kube.events import send_event
 from fairlead.kube.kinds import (
+    AUTOSCALER,
     CONFIG_MAP,
     CONTROLLER_REVISION,
     DEPLOYMENT,
+    DISRUPTION_BUDGET,
     NETWORK_POLICY,
     POD,
     POD_GROUP,
@@ -31,8 +33,11 @@ from fairlead.kube.resources import StoredResource
 
 CHILD_KINDS = {
     kind.kind: kind
-    for kind in (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, CONTROLLER_REVISION, NETWORK_POLICY, POD_GROUP)
-}
+    for kind in (
+        POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, CONTROLLER_REVISION, AUTOSCALER, DISRUPTION_BUDGET,
+        NETWORK_POLICY, POD_GROUP,
+    )
+}  # fmt: skip
 _NOT_WATCHED = (SECRET, NETWORK_POLICY, POD_GROUP)
 _OPTIONAL = (POD_GROUP,)
 """Kinds that not every cluster has."""

@@ -56,6 +56,13 @@ DEPLOYMENT = Kind("apps", "v1", "deployments", "Deployment", verbs=(*_WATCH, "cr
 CONTROLLER_REVISION = Kind(
     "apps", "v1", "controllerrevisions", "ControllerRevision", verbs=(*_WATCH, "create", "delete")
 )
+AUTOSCALER = Kind(
+    "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler",
+    verbs=(*_WATCH, "create", "patch", "delete"),
+)  # fmt: skip
+DISRUPTION_BUDGET = Kind(
+    "policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", verbs=(*_WATCH, "create", "patch", "delete")
+)
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", verbs=("get", "create"))
 POD_GROUP = Kind("scheduling.x-k8s.io", "v1alpha1", "podgroups", "PodGroup", verbs=("get", "create", "patch"))
 EVENT = Kind("events.k8s.io", "v1", "events", "Event", verbs=("create",))
@@ -76,6 +83,8 @@ OPERATOR_KINDS = (
     CONFIG_MAP,
     DEPLOYMENT,
     CONTROLLER_REVISION,
+    AUTOSCALER,
+    DISRUPTION_BUDGET,
     NETWORK_POLICY,
     POD_GROUP,
     EVENT,

@@ -18,7 +18,7 @@ from fairlead.core.views import ChildView, PodView, RevisionView
 from fairlead.kube.children import Child, ChildCache
 from fairlead.kube.gates import ask_artifacts, ask_gate
 from fairlead.kube.inquiries import Inquiries, Question
-from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, SERVICE, Key, Kind
+from fairlead.kube.kinds import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, SERVICE, Key, Kind
 from fairlead.kube.reports import Reports, url_host
 from fairlead.kube.traffic import TrafficServers
 
@@ -76,6 +76,8 @@ def observe_deployment(
         deployments=deployments,
         services=services,
         config_maps=_views(owned, CONFIG_MAP),
+        autoscalers=_views(owned, AUTOSCALER),
+        budgets=_views(owned, DISRUPTION_BUDGET),
         pods=pods,
         revisions=tuple(child.view for child in owned if isinstance(child.view, RevisionView)),
         traffic=sources.traffic.observe(key, deployment, pods),

@@ -90,3 +90,5 @@ class ObservedDeployment:
     """Why the API server has just rejected a child."""
     revisions: tuple[RevisionView, ...] = ()
     traffic: ObservedTraffic = ObservedTraffic()
+    autoscalers: tuple[ChildView, ...] = ()
+    budgets: tuple[ChildView, ...] = ()

@@ -15,6 +15,7 @@ from fairlead.core.model_deployment.checks import check_answer, check_pods, desc
 from fairlead.core.model_deployment.faults import find_fault
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.model_deployment.revision_plan import plan_revisions
+from fairlead.core.model_deployment.scaling import build_scaling
 from fairlead.core.model_deployment.status import count_desired, derive, warn
 from fairlead.core.model_deployment.unused import find_unused, is_applied
 from fairlead.core.plan import Deletion, Plan
@@ -39,7 +40,7 @@ def plan_model_deployment(
     if artifacts.pending:
         return Plan(deployment.status)
     try:
-        children = build_children(deployment, artifacts.digests, settings)
+        children = [*build_children(deployment, artifacts.digests, settings), *build_scaling(deployment)]
     except ValidationError as error:
         return _report(deployment, observed, phases.INVALID, describe_problem(error), now, None)
     if changed := tuple(child for child in children if not is_applied(child, observed)):

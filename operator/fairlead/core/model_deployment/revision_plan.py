@@ -23,6 +23,7 @@ from fairlead.core.model_deployment.revision_children import (
 from fairlead.core.model_deployment.revision_status import derive_revisions, explain
 from fairlead.core.model_deployment.revisions import build_record, find_old
 from fairlead.core.model_deployment.rollout import Facts, advance, candidate_replicas, leave
+from fairlead.core.model_deployment.scaling import build_scaling
 from fairlead.core.model_deployment.scene import Scene, count_confirmed, list_servers, set_scene
 from fairlead.core.model_deployment.status import warn
 from fairlead.core.model_deployment.traffic import build_first_document, poll_seconds, read_command, read_evidence
@@ -128,7 +129,7 @@ def _build_children(scene: Scene, settings: Settings) -> list[Object]:
     if policy is None and scene.desired:
         *plain, _ = build_children(deployment, scene.known[scene.desired].digests, settings)
         children += plain
-    return children
+    return [*children, *build_scaling(deployment)]
 
 
 def _build_records(scene: Scene) -> tuple[Object, ...]:

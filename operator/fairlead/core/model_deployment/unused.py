@@ -13,6 +13,7 @@ def is_applied(child: Object, observed: ObservedDeployment) -> bool:
     """Return whether a child exists as it was last applied, and nobody has changed it since."""
     views = {
         "Deployment": observed.deployments, "Service": observed.services, "ConfigMap": observed.config_maps,
+        "HorizontalPodAutoscaler": observed.autoscalers, "PodDisruptionBudget": observed.budgets,
     }[child["kind"]]  # fmt: skip
     meta = child["metadata"]
     digest = meta["annotations"][names.APPLIED_HASH]
@@ -36,4 +37,6 @@ def _list_existing(observed: ObservedDeployment) -> Iterator[tuple[str, ChildVie
     """Yield the kind and the view of the children, Services last: pods drain while they still have a name."""
     yield from (("Deployment", view) for view in observed.deployments)
     yield from (("ConfigMap", view) for view in observed.config_maps)
+    yield from (("HorizontalPodAutoscaler", view) for view in observed.autoscalers)
+    yield from (("PodDisruptionBudget", view) for view in observed.budgets)
     yield from (("Service", view) for view in observed.services)
