@@ -46,7 +46,7 @@ def build_model_deployment(deployment: Deployment) -> Object:
         "apiVersion": API_VERSION,
         "kind": _KIND,
         "metadata": {"name": deployment.name},
-        "spec": {"predictors": [predictor]},
+        "spec": {"requireProvenance": {}, "predictors": [predictor]},
     }
 
 
