@@ -137,7 +137,7 @@ class RolloutStatus(StatusModel):
     checked_at: datetime | None = None
     """When the candidate was last judged."""
     passed: bool = False
-    """Whether the step's last conclusive verdict was passed."""
+    """Whether the last conclusive verdict was passed; while a step is measured, only verdicts of that step count."""
     failures: int = 0
     """How many verdicts have failed."""
     verdicts: tuple[Verdict, ...] = Field((), max_length=MAX_VERDICTS)

@@ -68,7 +68,7 @@ def test_each_conclusive_verdict_begins_a_window_and_others_go_on_counting() -> 
 
 
 def test_the_share_grows_only_with_the_pods_for_it() -> None:
-    scaling = measuring(phase="Scaling", step=1)
+    scaling = measuring(phase="Scaling", step=1, passed=True)
     assert step(scaling, seconds=1, ready=1).after == scaling
     grown = step(scaling, seconds=1, ready=2).after.rollout
     assert (grown.phase, grown.weight, grown.generation, grown.window) == ("Measuring", 50, 6, 4)
@@ -145,7 +145,7 @@ def test_an_unknown_spec_lets_a_rollout_go_back_but_starts_nothing() -> None:
 
 
 def test_an_unknown_spec_lets_no_rollout_go_on() -> None:
-    ready = measuring(phase="Promoting")
+    ready = measuring(phase="Promoting", passed=True)
     assert step(ready, seconds=1, desired=None).after == ready
 
 
@@ -173,3 +173,27 @@ def test_a_rollout_without_pods_takes_over_at_once() -> None:
 )
 def test_a_command_is_parsed_or_ignored(text: str, expected: Command | None) -> None:
     assert read_command(make_deployment(metadata__annotations={names.ROLLOUT_COMMAND: text})) == expected
+
+
+TOLERANT = policy(analysis=ANALYSIS | {"failureLimit": 3})
+
+
+def test_a_candidate_that_fails_while_its_pods_start_gets_no_larger_share() -> None:
+    scaling = measuring(passed=True, elapsed_seconds=20.0)
+    scaling = step(scaling, of=TOLERANT, evidence=GOOD).after
+    assert (scaling.rollout.phase, scaling.rollout.weight) == ("Scaling", 10)
+    failed = step(scaling, seconds=20, of=TOLERANT, evidence=BAD, ready=1).after
+    assert failed.rollout.failures == 1
+    assert step(failed, seconds=21, of=TOLERANT).after == failed  # its pods are ready, it is not
+    passed = step(failed, seconds=30, of=TOLERANT, evidence=GOOD).after
+    assert step(passed, seconds=31, of=TOLERANT).after.rollout.weight == 50
+
+
+def test_a_candidate_that_fails_at_the_end_is_not_promoted() -> None:
+    last = measuring(step=1, weight=50, passed=True)
+    promoting = step(last, of=TOLERANT, evidence=GOOD).after
+    assert promoting.rollout.phase == "Promoting"
+    failed = step(promoting, seconds=20, of=TOLERANT, evidence=BAD, ready=2).after
+    assert step(failed, seconds=21, of=TOLERANT).after.candidate == "new"
+    passed = step(failed, seconds=30, of=TOLERANT, evidence=GOOD, ready=2).after
+    assert step(passed, seconds=31, of=TOLERANT).after.stable == "new"

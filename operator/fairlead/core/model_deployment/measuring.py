@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 from datetime import datetime
 
-from fairlead.api.rollout import MAX_VERDICTS, Rollout, RolloutStatus, Verdict
+from fairlead.api.rollout import MAX_VERDICTS, Rollout, RolloutPhase, RolloutStatus, Verdict
 from fairlead.core.model_deployment.transitions import (
     Revisions,
     Transition,
@@ -12,6 +12,7 @@ from fairlead.core.model_deployment.transitions import (
     describe_last,
     enter,
     event,
+    has_failed,
     number,
     roll_back,
     step_of,
@@ -85,14 +86,15 @@ def _move_on(policy: Rollout, state: Revisions, elapsed_before: float, now: date
     if over and rollout.passed:
         last = number(policy, rollout) == len(policy.steps)
         changes = {} if last else {"step": rollout.step + 1}
-        after = replace(state, rollout=enter(rollout, "Promoting" if last else "Scaling", now, **changes))
+        phase: RolloutPhase = "Promoting" if last else "Scaling"
+        after = replace(state, rollout=enter(rollout, phase, now, passed=True, **changes))
         words = "all steps and gets all its pods" if last else f"step {number(policy, rollout)}"
         message = f"Revision {state.candidate} has passed {words}. {describe_last(rollout)}"
         reason = "RolloutPromoting" if last else "StepPassed"
         return Transition(after, (event(reason, message, after.rollout),))
     allowed = policy.progress_deadline_seconds + (step.seconds if measuring else 0)
     if rollout.elapsed_seconds >= allowed:
-        waited = "a passed verdict" if measuring else "its pods to become ready"
+        waited = "a passed verdict" if measuring or has_failed(rollout) else "its pods to become ready"
         return roll_back(
             state,
             "RolloutDeadlineExceeded",

@@ -11,8 +11,8 @@ is killed anywhere goes on from there.
 
 For example with steps of 10 and 50 %, and 4 replicas: 1 pod (Scaling), 10 % (Measuring), 2 pods while 10 % go on
 (Scaling), 50 % (Measuring), 4 pods (Promoting), and the Service moves (Promoted). A candidate with any share is judged
-in all of these phases. Only verdicts promote, never time: of the time between two checks no more than an interval
-counts, and nothing if the clock went back.
+in all of these phases, and gets no more of it while its last verdict is a failed one. Only verdicts promote, never
+time: of the time between two checks no more than an interval counts, and nothing if the clock went back.
 """
 
 import math
@@ -30,6 +30,7 @@ from fairlead.core.model_deployment.transitions import (
     enter,
     event,
     forget_failure,
+    has_failed,
     is_paused,
     move_to,
     remove,
@@ -159,7 +160,7 @@ def _obey(policy: Rollout, before: Revisions, command: Command, now: datetime) -
     if command.word == "abort":
         return roll_back(obeyed, "Aborted", "a user has aborted it", now)
     if command.word == "promote":
-        after = replace(obeyed, rollout=enter(obeyed.rollout, "Promoting", now, paused=False))
+        after = replace(obeyed, rollout=enter(obeyed.rollout, "Promoting", now, passed=True, paused=False))
         message = f"A user promotes revision {before.candidate}. {describe_last(before.rollout)}"
         return Transition(after, (event("RolloutPromoting", message, after.rollout),))
     paused = command.word == "pause"
@@ -191,7 +192,9 @@ def _is_held(policy: Rollout, before: Revisions, facts: Facts) -> bool:
 def _grow(policy: Rollout, before: Revisions, facts: Facts, now: datetime) -> Transition:
     """Give the candidate its next share, or the Service, once it has the pods for it."""
     rollout = before.rollout
-    if rollout.phase in (None, "Measuring") or facts.ready < candidate_replicas(policy, rollout, facts.replicas):
+    if rollout.phase in (None, "Measuring") or has_failed(rollout):
+        return Transition(before)
+    if facts.ready < candidate_replicas(policy, rollout, facts.replicas):
         return Transition(before)
     assert before.candidate is not None
     if rollout.phase == "Promoting":

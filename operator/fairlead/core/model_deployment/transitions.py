@@ -101,6 +101,11 @@ def is_paused(policy: Rollout, rollout: RolloutStatus) -> bool:
     return policy.paused or rollout.paused
 
 
+def has_failed(rollout: RolloutStatus) -> bool:
+    """Return whether a candidate with requests has failed since it passed a step, so that it gets no more of them."""
+    return bool(rollout.weight or rollout.mirror) and not rollout.passed
+
+
 def event(reason: str, message: str, rollout: RolloutStatus, type_: str = "Normal") -> Event:
     """Return the event of a transition."""
     # the generation tells a repetition from the same event that is sent again after a crash
