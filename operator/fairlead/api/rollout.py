@@ -143,7 +143,7 @@ class RolloutStatus(StatusModel):
     verdicts: tuple[Verdict, ...] = Field((), max_length=MAX_VERDICTS)
     """The last verdicts, oldest first."""
     generation: int = 0
-    """The generation of the servers' traffic document."""
+    """The generation of the servers' traffic document. It begins with the time in seconds."""
     window: int = 0
     """The window in which they count."""
     servers: int = 0

@@ -18,7 +18,8 @@ _KIND = "ModelDeployment"
 def command_rollout(objects: Objects, name: str, word: str, seconds: float) -> str:
     """Ask for a command about the current candidate, or the failed revision, and wait until the operator has obeyed.
 
-    Returns the revision. Raises Rejected if there is none, NotFound, and WaitTimeout.
+    Returns the revision. Raises Rejected if there is none, or it no longer was one when the operator read the command;
+    NotFound, and WaitTimeout.
     """
     if word not in COMMANDS:
         raise Rejected(f"{_KIND} {name}: got the command {word!r}, expected one of {', '.join(COMMANDS)}")
@@ -34,5 +35,15 @@ def command_rollout(objects: Objects, name: str, word: str, seconds: float) -> s
     def is_obeyed(obj: Object) -> bool:
         return bool(obj.get("status", {}).get("rollout", {}).get("command") == token)
 
-    wait_until(lambda: objects.get(_KIND, name), is_obeyed, f"{_KIND} {name}: {word}", seconds)
+    found = wait_until(lambda: objects.get(_KIND, name), is_obeyed, f"{_KIND} {name}: {word}", seconds)
+    if not _has_effect(found.get("status", {}), word, revision):
+        raise Rejected(f"{_KIND} {name}: {word} came too late for revision {revision}: the rollout has gone on")
     return str(revision)
+
+
+def _has_effect(status: Object, word: str, revision: str) -> bool:
+    """Return whether a command that the operator has read can have done something to its revision."""
+    if word == "abort":
+        return bool(status.get("rollout", {}).get("failedRevision") == revision)
+    serving = (status.get("stableRevision"),) if word in ("promote", "retry") else ()
+    return revision in (status.get("candidateRevision"), *serving)

@@ -1,5 +1,6 @@
 """How rollouts are shown, and commands about them are given."""
 
+import copy
 import io
 from typing import Any, cast
 
@@ -63,10 +64,10 @@ def test_a_line_tells_the_last_verdict() -> None:
 
 
 class FakeObjects:
-    """A cluster whose operator obeys at once."""
+    """A cluster whose operator obeys at once; with `ended`, the rollout had ended when it read the command."""
 
-    def __init__(self, obj: Object, obeys: bool = True) -> None:
-        self.obj, self.obeys, self.commands = obj, obeys, list[str]()
+    def __init__(self, obj: Object, obeys: bool = True, ended: bool = False) -> None:
+        self.obj, self.obeys, self.ended, self.commands = copy.deepcopy(obj), obeys, ended, list[str]()
 
     def get(self, _kind: str, _name: str) -> Object:
         return self.obj
@@ -75,7 +76,15 @@ class FakeObjects:
         (command,) = annotations.values()
         self.commands.append(command)
         if self.obeys:
-            self.obj["status"]["rollout"]["command"] = command.split()[-1]
+            word, revision, token = command.split()
+            rollout = self.obj["status"]["rollout"]
+            rollout["command"] = token
+            if word == "abort":
+                rollout["failedRevision"] = revision
+            if word == "retry":
+                self.obj["status"]["candidateRevision"] = revision
+            if self.ended:
+                del self.obj["status"]["candidateRevision"]
 
 
 def give(objects: FakeObjects, word: str) -> str:
@@ -89,6 +98,12 @@ def test_a_command_names_the_candidate_and_is_given_once(word: str) -> None:
     assert give(objects, word) == "bbbbbbbb"
     assert [command.split()[:2] for command in objects.commands] == [[word, "bbbbbbbb"]] * 2
     assert len(set(objects.commands)) == 2
+
+
+@pytest.mark.parametrize("word", ["pause", "promote"])
+def test_a_command_that_came_too_late_is_said_to_have_had_no_effect(word: str) -> None:
+    with pytest.raises(Rejected, match=f"{word} came too late for revision bbbbbbbb"):
+        give(FakeObjects(deployment(), ended=True), word)
 
 
 def test_a_retry_names_the_failed_revision() -> None:

@@ -132,7 +132,8 @@ def test_a_command_about_another_candidate_has_no_effect() -> None:
 def test_a_failed_revision_is_tried_again_only_when_a_user_says_so() -> None:
     failed = Revisions("stable", None, RolloutStatus(phase="RolledBack", failed_revision="new", command="1"))
     assert step(failed).after == failed
-    assert step(failed, command=Command("retry", "other", "2")).after == failed
+    assert step(failed, command=Command("retry", "other", "2")).after.candidate is None
+    assert step(failed, desired=None, command=Command("retry", "new", "2")).after == failed
     again = step(failed, command=Command("retry", "new", "2"))
     assert (again.after.candidate, again.after.rollout.command) == ("new", "2")
     assert step(failed, desired="stable").after.rollout.failed_revision is None
@@ -197,3 +198,41 @@ def test_a_candidate_that_fails_at_the_end_is_not_promoted() -> None:
     assert step(failed, seconds=21, of=TOLERANT).after.candidate == "new"
     passed = step(failed, seconds=30, of=TOLERANT, evidence=GOOD, ready=2).after
     assert step(passed, seconds=31, of=TOLERANT).after.stable == "new"
+
+
+def test_a_command_that_came_too_late_is_not_obeyed_at_the_next_try() -> None:
+    late = Command("promote", "new", "late")
+    failed = Revisions("stable", None, RolloutStatus(phase="RolledBack", failed_revision="new"))
+    dropped = step(failed, command=late).after
+    assert dropped.rollout.command == "late"
+    taken_back = step(dropped, desired="stable", command=late).after
+    again = step(taken_back, command=late).after
+    assert (again.candidate, again.rollout.phase) == ("new", "Scaling")
+    assert step(again, seconds=11, ready=0, command=late).after.rollout.phase == "Scaling"
+
+
+def test_a_command_from_before_the_rollout_is_not_obeyed() -> None:
+    old = Command("promote", "new", "old")
+    first = step(Revisions(), desired="stable", command=old).after
+    assert (first.stable, first.rollout.command) == ("stable", "old")
+
+
+def test_the_documents_of_a_second_life_are_newer_than_those_of_the_first() -> None:
+    # servers of the same revision refuse all that is older, and rollouts may be removed, or status lost and set again
+    first = step(Revisions()).after.rollout.generation
+    later = step(Revisions(), seconds=3600).after.rollout.generation
+    assert later > first + 1000
+
+
+@pytest.mark.parametrize("phase", ["Scaling", "Measuring", "Promoting"])
+def test_a_rollout_scaled_to_zero_has_no_pods_and_goes_on_with_fresh_ones(phase: str) -> None:
+    before = measuring(phase=phase, passed=True, step=1, weight=50)
+    zero = step(before, seconds=1, replicas=0, ready=0).after
+    assert candidate_replicas(policy(), zero.rollout, 0) == 0
+    assert (zero.candidate, zero.rollout.weight, zero.rollout.generation) == ("new", 0, 6)
+    assert step(zero, seconds=2, replicas=0, ready=0).after == zero
+    starts = step(zero, seconds=3, ready=0).after
+    assert (starts.candidate, starts.rollout.weight) == ("new", 0)  # none is ready: it gets no requests yet
+    back = step(starts, seconds=4).after
+    assert (back.candidate, back.stable) == (("new", "stable") if phase != "Promoting" else (None, "new"))
+    assert back.rollout.weight == (50 if phase != "Promoting" else 0)

@@ -80,6 +80,8 @@ def advance(policy: Rollout, before: Revisions, facts: Facts, now: datetime) -> 
         return _follow_spec(policy, before, facts, command, now)
     if command:
         return _obey(policy, before, command, now)
+    if not facts.replicas and (before.rollout.weight or before.rollout.mirror):
+        return Transition(_empty(before, now))
     if corrected := _correct(policy, before, facts.address):
         return Transition(corrected)
     if facts.crashed:
@@ -98,7 +100,7 @@ def leave(before: Revisions, ready: bool, now: datetime) -> Transition:
 
 def candidate_replicas(policy: Rollout, rollout: RolloutStatus, replicas: int) -> int:
     """Return the number of pods that the candidate needs: its share of the stable revision's, copies included."""
-    if rollout.phase == "Promoting":
+    if rollout.phase == "Promoting" or not replicas:
         return replicas
     step = step_of(policy, rollout)
     copied = (100 - step.traffic) * (policy.analysis.mirror_percent or 0) / 100
@@ -109,7 +111,11 @@ def _begin(before: Revisions, facts: Facts, now: datetime) -> Transition:
     """Make the first revision the stable one once its pods are ready; nothing else can serve."""
     if facts.desired is None or facts.ready < facts.replicas:
         return Transition(before)
-    rollout = RolloutStatus(generation=1, moved_at=now)
+    # servers of the same revision may have documents of a rollout that was removed, or whose status was lost, and
+    # refuse older ones; and a command about it is over
+    number = max(1, int(now.timestamp()))
+    token = facts.command.token if facts.command else None
+    rollout = RolloutStatus(generation=number, window=number, moved_at=now, command=token)
     return Transition(Revisions(facts.desired, None, rollout))
 
 
@@ -118,10 +124,13 @@ def _follow_spec(
 ) -> Transition:
     """Start or replace the candidate when the spec has changed; remove it when the spec is the stable one's again."""
     desired, failed = facts.desired, before.rollout.failed_revision
+    if command and not _may_retry(before, desired, command):
+        # else a later candidate of the same revision would be given what was meant for this one
+        return Transition(replace(before, rollout=change(before.rollout, command=command.token)))
     if desired in (None, before.stable, failed):
         if before.candidate:
             return remove(before, f"the spec is that of revision {desired} again", now)
-        if desired == failed and desired and command and (command.word, command.revision) == ("retry", desired):
+        if desired and command:
             return _start(policy, before, desired, command.token, now)
         if failed and desired == before.stable:
             # the spec was taken back: there is nothing left to report
@@ -133,6 +142,12 @@ def _follow_spec(
         message = f"Revision {desired} is the stable one now: spec.replicas is 0."
         return Transition(after, (event("Promoted", message, after.rollout),))
     return _start(policy, before, desired, None, now)
+
+
+def _may_retry(before: Revisions, desired: str | None, command: Command) -> bool:
+    """Return whether a command is to try the failed revision again, which may have to wait until the spec is known."""
+    failed = before.rollout.failed_revision
+    return not before.candidate and (command.word, command.revision) == ("retry", failed) and desired in (None, failed)
 
 
 def _start(policy: Rollout, before: Revisions, desired: str, token: str | None, now: datetime) -> Transition:
@@ -182,6 +197,19 @@ def _correct(policy: Rollout, before: Revisions, address: str) -> Revisions | No
         return None
     counted = {"generation": rollout.generation + 1, "window": rollout.window + 1}
     return replace(before, rollout=change(rollout, weight=weight, mirror=mirror, address=known, **counted))
+
+
+def _empty(before: Revisions, now: datetime) -> Revisions:
+    """Return the state of a candidate without pods, because spec.replicas is 0: it needs some before it gets requests.
+
+    One that has failed in the meantime begins with the step that it passed before.
+    """
+    rollout, failed = before.rollout, has_failed(before.rollout) and before.rollout.phase != "Measuring"
+    changes = {"weight": 0, "mirror": 0, "generation": rollout.generation + 1, "window": rollout.window + 1}
+    if rollout.phase == "Promoting" and not failed:
+        return replace(before, rollout=enter(rollout, "Promoting", now, passed=True, **changes))
+    step = max(0, rollout.step - 1) if failed and rollout.phase == "Scaling" else rollout.step
+    return replace(before, rollout=enter(rollout, "Scaling", now, step=step, **changes))
 
 
 def _is_held(policy: Rollout, before: Revisions, facts: Facts) -> bool:
