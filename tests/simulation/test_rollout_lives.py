@@ -207,3 +207,18 @@ def test_a_deployment_from_before_is_adopted_and_given_back_without_losing_a_req
     selector = cluster.children["Service", "digits"]["spec"]["selector"]
     assert selector[names.REVISION] == cluster.status.stable_revision
     assert cluster.lost == 0
+
+
+def test_a_clock_that_goes_back_deletes_no_candidate_that_still_gets_requests() -> None:
+    cluster = start_cluster(1, {NEW: BAD["erring"]})
+    cluster.edit(**{URI: NEW, "spec__replicas": 3})
+    while not (cluster.status.rollout and cluster.status.rollout.failed_revision):
+        cluster.step(1)
+        cluster.reconcile()
+    cluster.deaf = 1.0  # before servers are told
+    cluster.now -= timedelta(hours=5)
+    run(cluster, 20)
+    assert cluster.lost == 0
+    cluster.deaf = 0.0
+    run(cluster, 20)
+    assert in_use(cluster) == {f"digits-{cluster.status.stable_revision}"}

@@ -168,9 +168,10 @@ def _is_drained(scene: Scene, now: datetime) -> bool:
     """Return whether no server forwards requests to what is not used any more."""
     moved = scene.state.rollout.moved_at
     waited = (now - moved).total_seconds() if moved else _MAX_DRAIN_SECONDS
-    if not 0 <= waited < _MAX_DRAIN_SECONDS:
+    if waited >= _MAX_DRAIN_SECONDS:
         return True
-    return waited >= _DRAIN_SECONDS and count_confirmed(scene) >= len(list_servers(scene))
+    # if the clock has gone back, only what servers say is known
+    return not 0 <= waited < _DRAIN_SECONDS and count_confirmed(scene) >= len(list_servers(scene))
 
 
 def _is_plain_ready(scene: Scene) -> bool:
