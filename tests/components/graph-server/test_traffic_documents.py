@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,29 @@ def test_counts_are_kept_in_a_window_and_begin_with_the_next(server: Any, split:
     assert split.counts().requests == 2
     facts = split.set(candidate(percent=100))
     assert (facts.window, facts.routes[0].counts.requests) == (facts.generation, 0)
+
+
+def test_a_request_that_outlives_its_window_is_counted_in_the_next(server: Any, split: Split) -> None:
+    # else a candidate that hangs for longer than an interval would have no errors at all
+    with RawServer() as slow, ThreadPoolExecutor(1) as pool:
+        split.set(route(slow.port, percent=100))
+        waiting = pool.submit(server.predict, MESSAGE)
+        slow.wait_asked()
+        split.set(route(slow.port, percent=100))
+        slow.release(http_answer(b"{}", "500 Error"))
+        assert waiting.result().status == 500
+    assert (split.counts().requests, split.counts().errors) == (1, 1)
+
+
+def test_a_copy_that_outlives_its_window_is_counted_in_the_next(server: Any, split: Split) -> None:
+    with RawServer() as slow:
+        split.set(route(slow.port, mirrorPercent=100))
+        server.predict(MESSAGE)
+        slow.wait_asked()
+        split.set(route(slow.port, mirrorPercent=100))
+        slow.release(http_answer(b"{}", "500 Error"))
+        server.wait(lambda: split.facts_of().mirrored.errors == 1)
+    assert split.facts_of().agreement.compared == 1
 
 
 def test_only_the_signature_of_the_key_counts(server: Any, split: Split, candidate: Any) -> None:

@@ -18,6 +18,10 @@ class Counting:
     __slots__ = ("_errors", "_latency")
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin with zero."""
         self._errors = 0
         self._latency = [0] * (len(BOUNDS) + 1)
 
@@ -64,6 +68,12 @@ class RouteCounting:
     live: Counting = field(default_factory=Counting)
     copies: Counting = field(default_factory=Counting)
     comparisons: Comparisons = field(default_factory=Comparisons)
+
+    def reset(self) -> None:
+        """Begin with zero. What is on its way counts when it ends: else hanging beyond a window is no error."""
+        self.live.reset()
+        self.copies.reset()
+        self.comparisons = Comparisons()
 
     def to_contract(self, name: str) -> RouteFacts:
         """Return the facts of the route of this name."""

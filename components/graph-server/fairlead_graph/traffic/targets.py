@@ -53,8 +53,9 @@ def build_target(route: Route, routes: int, limits: Limits, before: Target | Non
         live, copies = Flight(max(limits.max_in_flight // 4, 1), live_bytes), Flight(_MAX_COPIES, copies_bytes)
         return Target(route, RouteCounting(), live, copies, Rotation(random.random()))
     before.live.max_bytes, before.copies.max_bytes = live_bytes, copies_bytes
-    counting = RouteCounting() if fresh else before.counting
-    return Target(route, counting, before.live, before.copies, before.rotation)
+    if fresh:
+        before.counting.reset()
+    return Target(route, before.counting, before.live, before.copies, before.rotation)
 
 
 class Clock:
