@@ -43,24 +43,35 @@ def fail(server: Any, path: str = INFER, body: Any = None) -> tuple[int, str]:
     return answer.status, answer.json["status"]["info"]
 
 
-def test_a_refused_connection_is_503(server: Any, split: Split, free_port_of: Callable[[], int]) -> None:
+def test_a_request_whose_connection_is_refused_is_answered_here(
+    server: Any, split: Split, free_port_of: Callable[[], int]
+) -> None:
     split.set(route(free_port_of(), percent=100))
-    status, error = fail(server)
-    assert status == 503
-    assert error.startswith("route candidate: no connection")
-    status, error = fail(server, "/api/v1.0/predictions", {"data": {"ndarray": [[1, 2, 4]]}})
-    assert status == 503
-    assert error.startswith("route candidate: no connection")
+    answer = server.infer(ROW)
+    assert (answer.status, answer.headers["fairlead-route"]) == (200, "stable")
+    answer = server.post("/api/v1.0/predictions", {"data": {"ndarray": [[1, 2, 4]]}})
+    assert (answer.status, answer.headers["fairlead-route"]) == (200, "stable")
+    assert answer.json["meta"]["puid"].endswith("-stable")  # and so does its feedback go here
     counts = split.counts()
     assert (counts.requests, counts.errors) == (2, 2)
+    assert split.facts().own.requests == 2
+
+
+def test_feedback_whose_connection_is_refused_is_503(
+    server: Any, split: Split, free_port_of: Callable[[], int]
+) -> None:
+    split.set(route(free_port_of(), percent=100))
+    response = {"meta": {"puid": f"{'0' * 32}-candidate"}}
+    answer = server.post("/api/v1.0/feedback", {"response": response, "reward": 1.0})
+    assert answer.status == 503
+    assert answer.json["status"]["info"].startswith("route candidate: no connection")
 
 
 @pytest.mark.parametrize("host", ["a..b", ":", "-", "x" * 253, "1.2.3.4.5", "::g", "none.invalid"])
-def test_a_host_that_is_none_is_503(server: Any, split: Split, host: str) -> None:
+def test_requests_for_a_host_that_is_none_are_answered_here(server: Any, split: Split, host: str) -> None:
     split.set(route(80, percent=100) | {"host": host})
-    status, error = fail(server)
-    assert status == 503
-    assert error.startswith("route candidate: no connection")
+    answer = server.infer(ROW)
+    assert (answer.status, answer.headers["fairlead-route"]) == (200, "stable")
     assert split.counts().errors == 1
 
 
@@ -86,7 +97,7 @@ def test_a_hanging_route_is_504_and_costs_only_its_share(server: Any, split: Spl
     assert facts.routes[0].counts.errors == facts.routes[0].counts.requests
 
 
-def test_connections_that_are_never_accepted_end_in_503(server: Any, split: Split) -> None:
+def test_requests_whose_connection_is_never_accepted_are_answered_here(server: Any, split: Split) -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -94,9 +105,9 @@ def test_connections_that_are_never_accepted_end_in_503(server: Any, split: Spli
             other.setblocking(False)
             other.connect_ex(full.getsockname())  # the kernel's queue is full
             split.set(route(full.getsockname()[1], percent=100))
-            status, error = fail(server)
-    assert status == 503
-    assert error.startswith("route candidate: no connection")
+            answer = server.infer(ROW)
+    assert (answer.status, answer.headers["fairlead-route"]) == (200, "stable")
+    assert split.counts().errors == 1
 
 
 GARBAGE = [

@@ -13,6 +13,13 @@ class RouteFailed(ServingError):
         self.route, self.code = route, code
 
 
+class NotSent(RouteFailed):
+    """There was no connection to a route, so that nothing was sent: this server can answer instead."""
+
+    def __init__(self, route: str, problem: object) -> None:
+        super().__init__(route, f"no connection: {problem}", Code.UNAVAILABLE)
+
+
 class Flight:
     """The requests on their way to one route, with the bytes that they and their answers have so far."""
 

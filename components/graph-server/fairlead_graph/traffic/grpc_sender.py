@@ -11,6 +11,7 @@ from fairlead_contracts.traffic import FORWARDED, Route, TrafficDocument
 from fairlead_serving.errors import Code, Failed
 
 from ..resolving import resolve_target
+from .flight import NotSent
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -27,6 +28,8 @@ _CODES = {
     grpc.StatusCode.DEADLINE_EXCEEDED: Code.TOO_LATE,
 }
 """What a graph server says; all else is no answer of one."""
+_NO_CONNECTION = "failed to connect"
+"""What gRPC says if it has sent nothing. A route that says so, too, gets no answer of its own to the client."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +63,16 @@ class GrpcSender:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def send(self, route: Route, body: bytes, metadata: Metadata, seconds: float | None) -> GrpcAnswer:
-        """Return the route's answer within some seconds; raise Failed with what it says."""
+        """Return the route's answer within some seconds; raise Failed with what it says, or NotSent."""
         try:
             method = next(await self._open(route))
         except OSError as error:
-            raise Failed(Code.UNAVAILABLE, "ROUTE_FAILED", f"{route.host}: {error}") from None
+            raise NotSent(route.name, f"{route.host}: {error}") from None
         try:
             content = await method(body, timeout=seconds, metadata=[*metadata, (FORWARDED.lower(), "1")])
         except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNAVAILABLE and f"{error.details()}".startswith(_NO_CONNECTION):
+                raise NotSent(route.name, error.details()) from None
             code = _CODES.get(error.code(), Code.BAD_NODE)
             raise Failed(code, "ROUTE_FAILED", f"{error.details()}") from None
         return GrpcAnswer(content)

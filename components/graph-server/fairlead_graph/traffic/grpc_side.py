@@ -5,7 +5,7 @@ from typing import Any
 
 from fairlead_contracts.traffic import FORWARDED, ROUTED, Route
 
-from .flight import Passage
+from .flight import NotSent, Passage
 from .grpc_sender import GrpcAnswer, GrpcSender, Metadata
 from .http_side import find_client
 from .mirror import Copy
@@ -45,7 +45,12 @@ class GrpcTraffic:
                 self._mirror(body, metadata, content)
             return content
         seconds = context.time_remaining()
-        answer = await traffic.forward(route, self._build_send(body, metadata, seconds), len(body), own, seconds)
+        send = self._build_send(body, metadata, seconds)
+        try:
+            answer = await traffic.forward(route, send, len(body), own, seconds)
+        except NotSent:
+            context.set_trailing_metadata(((ROUTED.lower(), traffic.revision),))
+            return await own()
         return answer.content
 
     async def close(self) -> None:

@@ -9,7 +9,7 @@ from fairlead_serving.errors import Code
 from fairlead_serving.messages import JSON, Request, Response
 
 from ..resolving import open_connector
-from .flight import Passage, RouteFailed
+from .flight import NotSent, Passage, RouteFailed
 
 Headers = Sequence[tuple[str, str]]
 
@@ -47,7 +47,10 @@ class HttpSender:
     async def send(
         self, route: Route, passage: Passage, request: Request, changes: Iterable[tuple[str, str]], repeatable: bool
     ) -> HttpAnswer:
-        """Return the route's answer to a request with changed headers; raise RouteFailed."""
+        """Return the route's answer to a request with changed headers; raise RouteFailed, or NotSent.
+
+        After a broken connection a prediction counts as not sent, too: it may be asked for again.
+        """
         headers = build_headers(request, changes)
         try:
             try:
@@ -61,7 +64,7 @@ class HttpSender:
                 return await self._post(route, passage, request, headers)
         except (aiohttp.ClientConnectorError, aiohttp.ServerTimeoutError, ValueError) as error:
             # ValueError: no name of a host, such as a..b
-            raise RouteFailed(route.name, f"no connection: {error}", Code.UNAVAILABLE) from None
+            raise NotSent(route.name, error) from None
         except aiohttp.ClientError as error:
             problem = f"no answer in HTTP: {type(error).__name__}"
             raise RouteFailed(route.name, problem, Code.BAD_NODE) from None

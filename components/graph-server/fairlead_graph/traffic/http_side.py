@@ -13,7 +13,7 @@ from fairlead_serving.errors import BadRequest
 from fairlead_serving.limits import KIB
 from fairlead_serving.messages import Request, Response
 
-from .flight import Passage
+from .flight import NotSent, Passage
 from .mirror import Copy
 from .split import Traffic
 
@@ -51,8 +51,9 @@ class HttpTraffic:
             return await own(head, ())
         is_feedback = protocol == _FEEDBACK
         route = self._find_answerer(request) if is_feedback else traffic.choose(self._client(request))
-        if protocol == _SELDON and not head["puid"]:
-            head["puid"] = f"{secrets.token_hex(16)}-{route.name if route else traffic.revision}"
+        makes_puid = protocol == _SELDON and not head["puid"]
+        if makes_puid:
+            head["puid"] = _make_puid(route.name if route else traffic.revision)
         if route is None:
             response = await own(head, self._own_headers)
             if traffic.mirrors and not is_feedback:
@@ -60,8 +61,14 @@ class HttpTraffic:
             return response
         changes = {_PUID: head["puid"]} if "puid" in head else {}
         send = self._build_send(request, changes, repeatable=not is_feedback)
-        answer = await traffic.forward(route, send, len(request.body), None if is_feedback else partial(own, head, ()))
-        return answer.response
+        if is_feedback:
+            return (await traffic.forward(route, send, len(request.body), None)).response
+        try:
+            return (await traffic.forward(route, send, len(request.body), partial(own, head, ()))).response
+        except NotSent:
+            if makes_puid:
+                head["puid"] = _make_puid(traffic.revision)
+            return await own(head, self._own_headers)
 
     def give_up(self) -> None:
         """End what is on its way to routes: the server exits."""
@@ -115,6 +122,11 @@ class HttpTraffic:
             return await sender.send(route, passage, request, changes.items(), repeatable)
 
         return send
+
+
+def _make_puid(revision: str) -> str:
+    """Return a puid that says who answers, so that feedback finds it."""
+    return f"{secrets.token_hex(16)}-{revision}"
 
 
 def is_forwarded(request: Request) -> bool:
