@@ -65,6 +65,8 @@ class TrafficSettings:
     """The key that signs traffic documents."""
     file: Path | None
     """The document at start, if it exists."""
+    key_file: Path | None = None
+    """Where the key was read, and is read again if a signature is not its own: the operator may have made a new one."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,16 @@ def _read_traffic(contract: GraphServerEnvironment) -> TrafficSettings | None:
         return None
     name, path = contract.variable("key_file"), Path(contract.key_file)
     try:
-        with path.open("rb") as file:
-            key = parse_key(file.read(_MAX_KEY_BYTES), str(path))
+        key = read_key(path)
     except OSError as error:
         raise InvalidGraph(name, f"{path}: cannot be read: {error.strerror}") from None
     except ContractError as error:
         raise InvalidGraph(name, str(error)) from None
-    return TrafficSettings(contract.revision, key, Path(contract.traffic_file) if contract.traffic_file else None)
+    file = Path(contract.traffic_file) if contract.traffic_file else None
+    return TrafficSettings(contract.revision, key, file, path)
+
+
+def read_key(path: Path) -> bytes:
+    """Return the key in a file; raise OSError, or ContractError if it is none."""
+    with path.open("rb") as file:
+        return parse_key(file.read(_MAX_KEY_BYTES), str(path))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fairlead_contracts.traffic import MAX_ROUTES, PATH, TrafficDocument
+from fairlead_contracts.traffic import MAX_ROUTES, PATH, TrafficDocument, sign
 
 from tests.support.traffic import RawServer, Split, environment, http_answer, route
 
@@ -94,6 +94,19 @@ def test_only_the_signature_of_the_key_counts(server: Any, split: Split, candida
         assert answer.status == 403
         assert answer.json == {"error": "header Fairlead-Signature: expected the signature of the body"}
     assert split.facts() == before
+
+
+def test_a_new_key_in_the_file_is_accepted_without_a_restart(start: Any, tmp_path: Path) -> None:
+    variables = environment(tmp_path, "stable")
+    server = start(LEAF, **variables).wait_ready()
+    body, new = json.dumps({"revision": "stable", "generation": 1}).encode(), b"a key that was made later"
+    signature = sign(new, body)
+    assert Split(server).put(body, signature).status == 403
+    (tmp_path / "traffic.key").write_text("nothing")
+    assert Split(server).put(body, signature).status == 403
+    (tmp_path / "traffic.key").write_text(new.hex())
+    assert Split(server).put(body, signature).status == 200
+    assert Split(server).put(body).status == 403  # the old key is none any more
 
 
 @pytest.mark.parametrize(

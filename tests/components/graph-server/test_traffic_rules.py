@@ -183,7 +183,7 @@ def test_a_flight_is_bounded_in_number_and_bytes() -> None:
 def test_traffic_needs_a_revision_and_a_key(tmp_path: Path) -> None:
     variables = environment(tmp_path, "stable", FAIRLEAD_TRAFFIC_FILE="/t.json")
     found = read_settings(variables).traffic
-    assert found == TrafficSettings("stable", KEY, Path("/t.json"))
+    assert found == TrafficSettings("stable", KEY, Path("/t.json"), tmp_path / "traffic.key")
     assert KEY.decode() not in repr(found)
     assert KEY.hex() not in repr(found)
     for missing in ("FAIRLEAD_REVISION", "FAIRLEAD_KEY_FILE"):
@@ -225,7 +225,7 @@ def test_a_file_that_is_not_for_the_server_is_not_used(
     path, traffic = tmp_path / "traffic.json", build_traffic()
     if content is not None:
         path.write_text(content)
-    asyncio.run(Control(traffic, KEY, prepare).read(path))
+    asyncio.run(Control(traffic, TrafficSettings("stable", KEY, path), prepare).read(path))
     assert traffic.generation == generation
     assert ("the traffic file is not used" in caplog.text) is (not generation and content is not None)
 

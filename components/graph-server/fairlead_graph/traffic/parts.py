@@ -61,7 +61,7 @@ async def build_traffic(settings: Settings, metrics: Metrics) -> TrafficParts:
         await load_code(document, has_grpc)
 
     traffic = Traffic(settings.traffic.revision, settings.limits, RouteMetrics(metrics.registry))
-    control = Control(traffic, settings.traffic.key, prepare)
+    control = Control(traffic, settings.traffic, prepare)
     if settings.traffic.file is not None:
         await control.read(settings.traffic.file)
     grpc = _build_grpc(traffic, settings) if has_grpc else None

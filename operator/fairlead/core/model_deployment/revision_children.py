@@ -38,10 +38,13 @@ def build_traffic_config(deployment: ModelDeployment, document: TrafficDocument)
 
 
 def build_traffic_key(deployment: ModelDeployment, key: str) -> Object:
-    """Return the Secret that signs the traffic documents of a deployment."""
+    """Return the Secret that signs the traffic documents of a deployment.
+
+    It is not immutable: the kubelet would not bring servers the one that is made if it is deleted.
+    """
     labels = names.deployment_labels(deployment)
     head = build_owned(deployment, "v1", "Secret", names.traffic_key_name(deployment), labels)
-    return head | {"type": "Opaque", "immutable": True, "stringData": {KEY: key}}
+    return head | {"type": "Opaque", "stringData": {KEY: key}}
 
 
 def build_stable_service(deployment: ModelDeployment, stable: str) -> Object:
