@@ -14,7 +14,8 @@ from fairlead_artifacts import (
 )
 
 from fairlead.api.base import ArtifactRef
-from fairlead.api.model_deployment import GraphNode, ModelDeployment
+from fairlead.api.graph import GraphNode
+from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import Dataset
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact

@@ -10,7 +10,8 @@ from fairlead_contracts.graph import LEARNING, Batching, Endpoint, GraphDocument
 from fairlead_contracts.graph import GraphNode as ServedNode
 from fairlead_contracts.termination import limit_for
 
-from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
+from fairlead.api.graph import GraphNode
+from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.api.serving_pod import Server
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned, with_hash

@@ -7,7 +7,8 @@ from fairlead_contracts.graph import CHILDREN, IMPLEMENTATIONS, MAX_NODES, SOURC
 from fairlead_contracts.termination import GraphFailureReport, read_report
 from pydantic import ValidationError
 
-from fairlead.api.model_deployment import GraphNode, ModelDeployment, Predictor
+from fairlead.api.graph import GraphNode
+from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.core import names
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.observed import ServiceAnswer
