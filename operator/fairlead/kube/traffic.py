@@ -7,7 +7,9 @@ server refuses what an operator that no longer leads may still send.
 
 import asyncio
 import base64
+import contextlib
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +38,8 @@ _READ_SECONDS = 30.0
 _MAX_CONCURRENT = 16
 """Servers of a deployment that are asked at a time."""
 _DENIED = (401, 403)
+_KEY_SECONDS = 60.0
+"""How long a key is used before its Secret is read again: a pod that starts without the Secret would wait for ever."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,12 @@ class TrafficServers:
         kube: KubeClient,
         answered: Callable[[Key], None],
         port: int = names.SERVING_PORT,
+        key_seconds: float = _KEY_SECONDS,
     ) -> None:
-        self._http, self._kube, self._port = http, kube, port
+        self._http, self._kube, self._port, self._key_seconds = http, kube, port, key_seconds
         self._readings = Inquiries(answered, _READ_SECONDS, per_namespace=16, source="the graph servers")
-        self._keys: dict[Key, tuple[str, bytes]] = {}
-        """The uid and the key of each deployment that has been told something."""
+        self._keys: dict[Key, tuple[str, bytes, float]] = {}
+        """The uid and the key of each deployment, and when its Secret was read."""
 
     def observe(self, key: Key, deployment: ModelDeployment, pods: tuple[PodView, ...]) -> ObservedTraffic:
         """Return what the ready servers of the stable revision have last said, and ask them again if that is old."""
@@ -100,6 +105,9 @@ class TrafficServers:
                 return await self._read(deployment, document, server)
 
         try:
+            # also if nobody has to be told anything: pods that start need the Secret
+            with contextlib.suppress(aiohttp.ClientError, ApiError, TimeoutError, ValueError):
+                await self._read_key(deployment)
             return ObservedTraffic(tuple(await asyncio.gather(*map(read, servers))))
         except _KeyMissing:
             return ObservedTraffic(key_missing=True)
@@ -148,17 +156,17 @@ class TrafficServers:
             raise ValueError(f"got status {status} for generation {document.generation}, expected success")
 
     async def _read_key(self, deployment: ModelDeployment) -> bytes:
-        """Return the key, which is read once. A Secret that somebody else owns is none."""
-        meta = deployment.metadata
-        uid, known = self._keys.get(_key_of(deployment), ("", b""))
-        if uid == meta.uid:
+        """Return the key, which is read once a minute. A Secret that somebody else owns is none."""
+        meta, now = deployment.metadata, time.monotonic()
+        uid, known, read_at = self._keys.get(_key_of(deployment), ("", b"", 0.0))
+        if uid == meta.uid and now - read_at < self._key_seconds:
             return known
         secret = await self._kube.find(SECRET, names.traffic_key_name(deployment), meta.namespace)
         if secret is None or controller_of(secret["metadata"]).get("uid") != meta.uid:
             raise _KeyMissing
         encoded = secret.get("data", {}).get(KEY, "")
         key = bytes.fromhex(base64.b64decode(encoded).decode("ascii", "replace").strip())
-        self._keys[_key_of(deployment)] = (meta.uid, key)
+        self._keys[_key_of(deployment)] = (meta.uid, key, now)
         return key
 
 

@@ -62,12 +62,12 @@ class Scene:
 
 
 @asynccontextmanager
-async def asking(*secrets: Any, key: bytes = KEY) -> AsyncIterator[Scene]:
+async def asking(*secrets: Any, key: bytes = KEY, key_seconds: float = 60.0) -> AsyncIterator[Scene]:
     api = ScriptedApi(lists=list(secrets) or [secret()])
     with serving_graphs("127.0.0.1", 0, lambda: key) as graph:
         graph.revision = "aaaaaaaa"
         async with scripted_client(api) as kube, aiohttp.ClientSession() as http:
-            yield Scene(TrafficServers(http, kube, lambda _: None, graph.server_address[1]), graph, api)
+            yield Scene(TrafficServers(http, kube, lambda _: None, graph.server_address[1], key_seconds), graph, api)
 
 
 async def test_a_server_is_told_what_the_status_says_and_then_only_read() -> None:
@@ -82,7 +82,7 @@ async def test_a_server_is_told_what_the_status_says_and_then_only_read() -> Non
         found = await scene.wait(of=deployment(weight=50, generation=4, window=3))
         assert found.servers[0].facts is not None
         assert (found.servers[0].facts.generation, scene.graph.document.routes[0].percent) == (4, 50)  # type: ignore[union-attr]
-    # the key is read once
+    # the key is read once a minute
     assert [path for _, path, _ in scene.api.requests] == ["/api/v1/namespaces/default/secrets/digits-traffic"]
 
 
@@ -116,6 +116,13 @@ async def test_a_key_that_is_not_accepted_is_read_again() -> None:
         (reading,) = (await scene.wait()).servers
         assert reading.facts is not None
         assert (scene.graph.denied, reading.facts.generation) == (1, 3)
+
+
+async def test_a_key_that_is_deleted_is_noticed_although_nobody_has_to_be_told_anything() -> None:
+    async with asking(secret(), secret(), status(404, "NotFound"), key_seconds=0.0) as scene:
+        first = await scene.wait()
+        assert (first.key_missing, scene.graph.denied) == (False, 0)
+        await wait_until(lambda: scene.observe().key_missing, 30)
 
 
 @pytest.mark.parametrize("missing", [status(404, "NotFound"), secret(owner="somebody else's")])
