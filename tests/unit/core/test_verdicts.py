@@ -105,3 +105,11 @@ def test_counts_that_lie_have_no_effect_beyond_their_own_deployment() -> None:
     assert (found.requests, found.errors, found.slow, found.compared, found.agreed) == (2, 2, 2, 1, 1)
     for limits in itertools.chain([analysis(max_error_rate=0.5)], [analysis(min_agreement=0.5)]):
         assert judge(limits, found).result == "Inconclusive"
+
+
+def test_sums_of_counts_that_lie_fit_into_a_status() -> None:
+    most = (1 << 53) - 1
+    lie = Counts(requests=most, errors=most, latency=(0,) * (len(BOUNDS) + 1))
+    readings = [reading(lie, Agreement(compared=most, agreed=most))] * 2000
+    found = read_evidence(make_deployment(STABLE).status, readings, 1.0)
+    assert max(found.requests, found.errors, found.compared, found.agreed) < 1 << 63

@@ -12,6 +12,7 @@ from fairlead.core.model_deployment.rollout import Command
 from fairlead.core.model_deployment.verdicts import Evidence
 
 BUSY_SECONDS, _IDLE_SECONDS = 2.0, 60.0
+_LARGEST = (1 << 53) - 1
 _COMMAND = re.compile(r"(pause|resume|promote|abort|retry) ([0-9a-f]{8}) ([A-Za-z0-9-]{1,64})")
 
 
@@ -65,7 +66,7 @@ def read_evidence(
 ) -> Evidence:
     """Add up what the servers have counted of the candidate in the current window.
 
-    They are a tenant's pods: sums are those of integers of any size, and no part is larger than its whole.
+    They are a tenant's pods: sums are bounded by what a status can hold, and no part is larger than its whole.
     """
     found = [
         route
@@ -76,8 +77,8 @@ def read_evidence(
     ]
     counts = [each for route in found for each in (route.counts, route.mirrored)]
     latency = [sum(column) for column in zip(*(each.latency for each in counts), strict=True)]
-    requests = sum(each.requests for each in counts)
-    compared = sum(route.agreement.compared for route in found)
+    requests = min(_LARGEST, sum(each.requests for each in counts))
+    compared = min(_LARGEST, sum(route.agreement.compared for route in found))
     p99 = quantile(Counts.model_construct(latency=tuple(latency)), 0.99) if latency else None
     return Evidence(
         requests=requests,
