@@ -75,7 +75,7 @@ with open(os.environ["LOSSES"], "a") as losses:
         checkpoints.update(step)
         if step == 25 and os.environ["FAIRLEAD_ATTEMPT"] == os.environ.get("CRASH"):
             checkpoints.close()
-            sys.exit(9)
+            os._exit(9)  # torch's threads may abort a process whose interpreter ends
 checkpoints.close()
 dist.destroy_process_group()
 """
