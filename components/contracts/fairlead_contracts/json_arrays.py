@@ -19,6 +19,8 @@ _ALLOWED: dict[str, tuple[frozenset[type], str]] = {
     "O": (frozenset((str,)), "a string"),
 }
 
+_UNTYPED: dict[type, str] = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
+
 
 def flatten_json(data: Any, at: str) -> tuple[list[Any], list[int]]:
     """Flatten nested lists of equal lengths; return the values and the shape."""
@@ -56,6 +58,17 @@ def parse_array(values: list[Any], shape: Sequence[int], datatype: str, at: str,
         index = next(index for index, value in enumerate(values) if not _fits(value, dtype))
         raise ContractError(f"{at}[{index}]", values[index], f"a number that {datatype} can hold")
     return reshape(array, shape, at)
+
+
+def parse_untyped(values: list[Any], shape: Sequence[int], at: str) -> Array:
+    """Build an array of the narrowest type for all values: BOOL, INT64, FP64 or BYTES; FP64 if there are none."""
+    kinds = set(map(type, values))
+    if kinds == {int, float}:
+        kinds = {float}
+    if len(kinds) > 1 or not kinds <= _UNTYPED.keys():
+        found = ", ".join(sorted("null" if kind is type(None) else kind.__name__ for kind in kinds))
+        raise ContractError(at, Words(f"values of types {found}"), "numbers only or strings only")
+    return parse_array(values, shape, _UNTYPED[next(iter(kinds), float)], at)
 
 
 def _fits(value: Any, dtype: np.dtype[Any]) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from fairlead_contracts.errors import ContractError, Words, shorten
-from fairlead_contracts.json_arrays import flatten_json, parse_array
+from fairlead_contracts.json_arrays import flatten_json, parse_untyped
 from fairlead_contracts.tensors import Array, widen
 
 from .nodes.base import Feedback
@@ -13,7 +13,6 @@ from .tensors import Message
 
 _PUID_LENGTH, _MAX_TAG_DEPTH = 128, 32
 TENSOR, NDARRAY = "tensor", "ndarray"
-_VALUE_DTYPES = {bool: np.bool_, int: np.int64, float: np.float64, str: np.object_}
 
 
 def parse_message(document: Any, at: str = "") -> tuple[Message, str]:
@@ -104,7 +103,7 @@ def default_columns(array: Array) -> list[str]:
 def parse_nested(value: Any, at: str) -> Array:
     """Return nested lists as an array of the narrowest type for all values; raise ContractError."""
     values, shape = flatten_json(value, at)
-    return _parse_values(values, shape, at)
+    return parse_untyped(values, shape, at)
 
 
 def _parse_tensor(value: Any, at: str) -> Array:
@@ -113,19 +112,7 @@ def _parse_tensor(value: Any, at: str) -> Array:
     shape = value.get("shape")
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise ContractError(f"{at}.shape", shape, "a list of sizes")
-    return _parse_values(value["values"], shape, f"{at}.values")
-
-
-def _parse_values(values: list[Any], shape: Sequence[int], at: str) -> Array:
-    """Build an array of the narrowest type for all values: BOOL, INT64, FP64 or text."""
-    kinds = set(map(type, values))
-    if kinds == {int, float}:
-        kinds = {float}
-    if len(kinds) > 1 or not kinds <= _VALUE_DTYPES.keys():
-        found = ", ".join(sorted("null" if kind is type(None) else kind.__name__ for kind in kinds))
-        raise ContractError(at, Words(f"values of types {found}"), "numbers only or strings only")
-    datatype = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}[next(iter(kinds), float)]
-    return parse_array(values, shape, datatype, at)
+    return parse_untyped(value["values"], shape, f"{at}.values")
 
 
 def describe_failure(document: Any, default: str) -> str:

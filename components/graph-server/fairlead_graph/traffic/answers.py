@@ -6,14 +6,13 @@ from typing import Any, Self
 
 from fairlead_contracts.binary import BinaryData, read_tensor, split_body
 from fairlead_contracts.errors import ContractError
-from fairlead_contracts.json_arrays import flatten_json, parse_array
+from fairlead_contracts.json_arrays import flatten_json, parse_array, parse_untyped
 from fairlead_contracts.tensors import DTYPES, Array
 from fairlead_serving.bodies import parse_json
 from fairlead_serving.compression import decompress
 from fairlead_serving.messages import Response
 
 _MAX_TENSORS = 256
-_KINDS = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def read_seldon(body: Body, max_bytes: int) -> Answered:
         _, shape = check_type("FP64", tensor.get("shape"), "data.tensor")
         return Answered({"data": _read_numbers(tensor.get("values"), shape, "data.tensor.values")}, rest)
     values, shape = flatten_json(data.get("ndarray"), "data.ndarray")
-    return Answered({"data": _read_numbers(values, shape, "data.ndarray")}, rest)
+    return Answered({"data": parse_untyped(values, shape, "data.ndarray")}, rest)
 
 
 def read_tensorflow(body: Body, max_bytes: int) -> Answered:
@@ -107,16 +106,11 @@ def read_tensorflow(body: Body, max_bytes: int) -> Answered:
     tensors = {}
     for name, column in columns.items():
         values, shape = flatten_json(column if isinstance(column, list) else [column], "outputs")
-        tensors[name] = _read_numbers(values, shape, "outputs")
+        tensors[name] = parse_untyped(values, shape, "outputs")
     return Answered(tensors)
 
 
 def _read_numbers(values: Any, shape: Sequence[int], at: str) -> Array:
-    """Return an array of the narrowest type for all values."""
     if not isinstance(values, list):
         raise ContractError(at, values, "a list")
-    kinds = set(map(type, values)) or {float}
-    kinds = {float} if kinds == {int, float} else kinds
-    if len(kinds) != 1 or (kind := kinds.pop()) not in _KINDS:
-        raise ContractError(at, values, "numbers only or strings only")
-    return parse_array(values, shape, _KINDS[kind], at)
+    return parse_untyped(values, shape, at)
