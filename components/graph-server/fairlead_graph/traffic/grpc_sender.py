@@ -1,6 +1,5 @@
 """Requests to routes over gRPC."""
 
-import asyncio
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from fairlead_serving.errors import Code, Failed
 
 from ..resolving import resolve_target
 from .flight import NotSent
+from .tasks import Tasks
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -60,7 +60,7 @@ class GrpcSender:
         self._channels: dict[str, list[Any]] = {}
         self._methods: dict[str, Iterator[Any]] = {}
         self._document: TrafficDocument | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing = Tasks()
 
     async def send(self, route: Route, body: bytes, metadata: Metadata, seconds: float | None) -> GrpcAnswer:
         """Return the route's answer within some seconds; raise Failed with what it says, or NotSent."""
@@ -86,15 +86,11 @@ class GrpcSender:
         for address in self._channels.keys() - kept:
             del self._methods[address]
             for channel in self._channels.pop(address):
-                task = asyncio.create_task(channel.close(self._grace_seconds))
-                self._closing.add(task)
-                task.add_done_callback(self._closing.discard)
+                self._closing.start(channel.close(self._grace_seconds))
 
     async def close(self) -> None:
         """Close all connections."""
-        for task in self._closing:
-            task.cancel()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await self._closing.close()
         for channels in self._channels.values():
             for channel in channels:
                 await channel.close()

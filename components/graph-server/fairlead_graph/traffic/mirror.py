@@ -1,6 +1,5 @@
 """Copies of requests: sent after the live answer, compared with it, and dropped where they are too many."""
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Generic
@@ -12,6 +11,7 @@ from .counting import CLIENTS_FAULT
 from .flight import Passage
 from .metrics import RouteMetrics
 from .targets import AnswerT, Clock, Send, Target
+from .tasks import Tasks
 
 COMPARED_BYTES = 512 * KIB
 """Answers up to this size are compared: Python does nothing else while it parses one."""
@@ -41,7 +41,7 @@ class Mirror:
 
     def __init__(self, clock: Clock, metrics: RouteMetrics) -> None:
         self._clock, self._metrics = clock, metrics
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def offer(self, target: Target, copy: Copy[AnswerT]) -> None:
         """Send a copy if it is the target's turn, and too many are not on their way."""
@@ -52,15 +52,11 @@ class Mirror:
             self._drop(target)
             return
         passage = Passage(target.route.name, target.copies, size, 2 * COMPARED_BYTES)
-        task = asyncio.create_task(self._run(target, passage, copy))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._run(target, passage, copy))
 
     async def close(self) -> None:
         """End the copies that are on their way."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     async def _run(self, target: Target, passage: Passage, copy: Copy[AnswerT]) -> None:
         try:
