@@ -144,15 +144,8 @@ class Reports:
     async def _read(self, key: Key, followed: _Followed) -> None:
         url = f"http://{url_host(followed.address)}:{self._port}{STATUS_PATH}"
         try:
-            async with self._http.get(
-                url,
-                timeout=_TIMEOUT,
-                allow_redirects=False,
-                # a few compressed bytes can unpack to a thousand times as many
-                auto_decompress=False,
-                headers={"Accept-Encoding": "identity"},
-            ) as response:
-                report: LauncherReport | None = parse_report(await read_bounded(response, LauncherStatus.max_bytes))
+            content = await get_bounded(self._http, url, _TIMEOUT, LauncherStatus.max_bytes)
+            report: LauncherReport | None = parse_report(content)
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             _log.debug("%s %s/%s: no report from %s: %s", *key, url, error)
             report = None
@@ -214,13 +207,19 @@ def url_host(address: str) -> str:
     return f"[{address}]" if ":" in address else address
 
 
-async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Return a response's body; raises ValueError if its status is not 200 or it is longer than `limit` bytes."""
-    if response.status != 200:
-        raise ValueError(f"got status {response.status}, expected 200")
-    body = b""
-    while len(body) <= limit and (chunk := await response.content.read(limit + 1 - len(body))):
-        body += chunk
+async def get_bounded(http: aiohttp.ClientSession, url: str, time_limit: aiohttp.ClientTimeout, limit: int) -> bytes:
+    """Return what a tenant's pod says; raises ValueError if the status is not 200 or there are more than `limit` bytes.
+
+    Redirects are not followed, and nothing is unpacked: a few compressed bytes can be a thousand times as many.
+    """
+    async with http.get(
+        url, timeout=time_limit, allow_redirects=False, auto_decompress=False, headers={"Accept-Encoding": "identity"}
+    ) as response:
+        if response.status != 200:
+            raise ValueError(f"got status {response.status}, expected 200")
+        body = b""
+        while len(body) <= limit and (chunk := await response.content.read(limit + 1 - len(body))):
+            body += chunk
     if len(body) > limit:
         raise ValueError(f"got more than {limit} bytes")
     return body

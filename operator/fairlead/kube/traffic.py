@@ -28,7 +28,7 @@ from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import ApiError
 from fairlead.kube.inquiries import Inquiries, Question
 from fairlead.kube.kinds import SECRET, Key
-from fairlead.kube.reports import read_bounded, url_host
+from fairlead.kube.reports import get_bounded, url_host
 
 _log = logging.getLogger(__name__)
 
@@ -127,15 +127,7 @@ class TrafficServers:
             return ServerReading(server.pod, error=f"{type(error).__name__}: {error}"[:256])
 
     async def _get(self, url: str) -> TrafficFacts:
-        async with self._http.get(
-            url,
-            timeout=_TIMEOUT,
-            allow_redirects=False,
-            # a few compressed bytes can unpack to a thousand times as many
-            auto_decompress=False,
-            headers={"Accept-Encoding": "identity"},
-        ) as response:
-            return TrafficFacts.parse_json(await read_bounded(response, TrafficFacts.max_bytes), PATH)
+        return TrafficFacts.parse_json(await get_bounded(self._http, url, _TIMEOUT, TrafficFacts.max_bytes), PATH)
 
     async def _put(self, deployment: ModelDeployment, document: TrafficDocument, url: str) -> None:
         """Tell a server what to do; raises ValueError if it refuses. A key that it does not accept is read again."""
@@ -156,7 +148,7 @@ class TrafficServers:
             raise ValueError(f"got status {status} for generation {document.generation}, expected success")
 
     async def _read_key(self, deployment: ModelDeployment) -> bytes:
-        """Return the key, which is read once a minute. A Secret that somebody else owns is none."""
+        """Return the key, which is read once a minute. A Secret of another owner is none."""
         meta, now = deployment.metadata, time.monotonic()
         uid, known, read_at = self._keys.get(_key_of(deployment), ("", b"", 0.0))
         if uid == meta.uid and now - read_at < self._key_seconds:
