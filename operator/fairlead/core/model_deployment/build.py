@@ -29,9 +29,10 @@ def build_children(deployment: ModelDeployment, digests: Mapping[str, str], sett
     children = []
     for predictor in deployment.spec.predictors:
         graph = build_graph(deployment, predictor, digests)
-        children.append(build_config_map(deployment, predictor, graph))
+        name = names.graph_config_name(deployment, predictor, graph)
+        children.append(build_config_map(deployment, name, _labels(deployment, predictor), graph))
         children.append(build_deployment(deployment, predictor, graph, settings))
-    children.append(build_service(deployment))
+    children.append(build_deployment_service(deployment, names.deployment_labels(deployment)))
     return [with_hash(child) for child in children]
 
 
@@ -48,10 +49,9 @@ def build_graph(deployment: ModelDeployment, predictor: Predictor, digests: Mapp
     return document.to_text()
 
 
-def build_config_map(deployment: ModelDeployment, predictor: Predictor, graph: str) -> Object:
+def build_config_map(deployment: ModelDeployment, name: str, labels: dict[str, str], graph: str) -> Object:
     """Return the ConfigMap of a graph."""
-    name = names.graph_config_name(deployment, predictor, graph)
-    head = build_owned(deployment, "v1", "ConfigMap", name, _labels(deployment, predictor))
+    head = build_owned(deployment, "v1", "ConfigMap", name, labels)
     return head | {"immutable": True, "data": {GRAPH_FILE: graph}}
 
 
@@ -95,19 +95,19 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
     }
 
 
-def build_service(deployment: ModelDeployment) -> Object:
-    """Return the Service in front of a deployment's pods."""
-    head = build_owned(deployment, "v1", "Service", deployment.metadata.name, names.deployment_labels(deployment))
-    return head | {"spec": {"selector": names.deployment_labels(deployment), "ports": build_ports()}}
+def build_deployment_service(deployment: ModelDeployment, selector: dict[str, str]) -> Object:
+    """Return the Service of a deployment's own name, in front of the pods with these labels."""
+    return build_service(deployment, deployment.metadata.name, names.deployment_labels(deployment), selector)
 
 
-def build_ports() -> list[dict[str, Any]]:
-    """Return the ports of a Service."""
-    return [
+def build_service(deployment: ModelDeployment, name: str, labels: dict[str, str], selector: dict[str, str]) -> Object:
+    """Return a Service in front of a deployment's pods with the labels of the selector."""
+    ports = [
         {"name": "http", "port": names.SERVING_PORT, "targetPort": "http"},
         # HTTP/2 without TLS, as gateways have to know
         {"name": "grpc", "port": names.GRPC_PORT, "targetPort": "grpc", "appProtocol": "kubernetes.io/h2c"},
     ]
+    return build_owned(deployment, "v1", "Service", name, labels) | {"spec": {"selector": selector, "ports": ports}}
 
 
 def _labels(deployment: ModelDeployment, predictor: Predictor) -> dict[str, str]:

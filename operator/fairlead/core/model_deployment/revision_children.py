@@ -3,14 +3,18 @@
 from typing import Any
 
 from fairlead_contracts.environment import GraphServerEnvironment
-from fairlead_contracts.graph import FILE as GRAPH_FILE
 from fairlead_contracts.traffic import FILE as TRAFFIC_FILE
 from fairlead_contracts.traffic import TrafficDocument
 
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned, with_hash
-from fairlead.core.model_deployment.build import build_deployment, build_graph, build_ports
+from fairlead.core.model_deployment.build import (
+    build_config_map,
+    build_deployment,
+    build_graph,
+    build_service,
+)
 from fairlead.core.model_deployment.revisions import Revision
 from fairlead.core.settings import Settings
 
@@ -23,10 +27,12 @@ def build_revision_children(
 ) -> list[Object]:
     """Return the ConfigMap, Deployment and Service of a revision, each annotated with its hash."""
     graph = build_graph(deployment, revision.predictor, revision.digests)
+    name, labels = names.revision_name(deployment, revision.name), names.revision_labels(deployment, revision.name)
+    config = names.revision_config_name(deployment, revision.name, graph)
     return [
-        with_hash(_build_config_map(deployment, revision, graph)),
+        with_hash(build_config_map(deployment, config, labels, graph)),
         with_hash(_build_deployment(deployment, revision, graph, replicas, settings)),
-        with_hash(_build_service(deployment, revision)),
+        with_hash(build_service(deployment, name, labels, labels)),
     ]
 
 
@@ -45,26 +51,6 @@ def build_traffic_key(deployment: ModelDeployment, key: str) -> Object:
     labels = names.deployment_labels(deployment)
     head = build_owned(deployment, "v1", "Secret", names.traffic_key_name(deployment), labels)
     return head | {"type": "Opaque", "stringData": {KEY: key}}
-
-
-def build_stable_service(deployment: ModelDeployment, stable: str) -> Object:
-    """Return the Service in front of the stable revision's pods."""
-    labels = names.deployment_labels(deployment)
-    head = build_owned(deployment, "v1", "Service", deployment.metadata.name, labels)
-    selector = names.revision_labels(deployment, stable)
-    return with_hash(head | {"spec": {"selector": selector, "ports": build_ports()}})
-
-
-def _build_config_map(deployment: ModelDeployment, revision: Revision, graph: str) -> Object:
-    name = names.revision_config_name(deployment, revision.name, graph)
-    head = build_owned(deployment, "v1", "ConfigMap", name, names.revision_labels(deployment, revision.name))
-    return head | {"immutable": True, "data": {GRAPH_FILE: graph}}
-
-
-def _build_service(deployment: ModelDeployment, revision: Revision) -> Object:
-    labels = names.revision_labels(deployment, revision.name)
-    head = build_owned(deployment, "v1", "Service", names.revision_name(deployment, revision.name), labels)
-    return head | {"spec": {"selector": labels, "ports": build_ports()}}
 
 
 def _build_deployment(

@@ -10,13 +10,12 @@ from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core import names
 from fairlead.core.children import Object, with_hash
 from fairlead.core.model_deployment import phases
-from fairlead.core.model_deployment.build import build_children, build_service
+from fairlead.core.model_deployment.build import build_children, build_deployment_service
 from fairlead.core.model_deployment.checks import check_pods
 from fairlead.core.model_deployment.measuring import seconds_to_check
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.model_deployment.revision_children import (
     build_revision_children,
-    build_stable_service,
     build_traffic_config,
     build_traffic_key,
 )
@@ -121,11 +120,11 @@ def _build_children(scene: Scene, settings: Settings) -> list[Object]:
         children += build_revision_children(deployment, revision, replicas, settings)
     if document := build_first_document(deployment):
         children.append(build_traffic_config(deployment, document))
-    if state.stable:
-        children.append(build_stable_service(deployment, state.stable))
-    elif children:
+    if state.stable or children:
         # pods from before spec.rollout was set serve until the first revision does
-        children.append(with_hash(build_service(deployment)))
+        stable = state.stable
+        selector = names.revision_labels(deployment, stable) if stable else names.deployment_labels(deployment)
+        children.append(with_hash(build_deployment_service(deployment, selector)))
     if policy is None and scene.desired:
         *plain, _ = build_children(deployment, scene.known[scene.desired].digests, settings)
         children += plain
