@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.local.cluster import down, up
 
 from tests.local.support import LocalCluster, guard_cluster, prepare_home
@@ -31,3 +32,15 @@ def cluster(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
     up(home, operator=False)
     yield LocalCluster(home)
     down(home, purge=True)
+
+
+@pytest.fixture(scope="module")
+def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
+    """A local cluster with the operator and the components' environments."""
+    home, built = Home(make_home()), Home(default_home())
+    home.envs.symlink_to(built.envs)
+    up(home.root)
+    try:
+        yield LocalCluster(home.root)
+    finally:
+        down(home.root, purge=True)

@@ -1,32 +1,18 @@
 """TrainingJobs and ModelDeployments on the local cluster: a plain script, failures, a broken model."""
 
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fairlead_artifacts import publish
-from fairlead_cluster.base.home import CHECKOUT, Home, default_home
-from fairlead_cluster.local.cluster import down, up
+from fairlead_cluster.base.home import CHECKOUT
 
 from tests.local.support import LocalCluster
 from tests.support.api_server import condition, wait_for
 from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, Object, change
 
 CONTAINER = "spec__workers__template__spec__containers__0__"
-
-
-@pytest.fixture(scope="module")
-def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
-    """A local cluster with the operator and the components' environments."""
-    home, built = Home(make_home()), Home(default_home())
-    home.envs.symlink_to(built.envs)
-    up(home.root)
-    try:
-        yield LocalCluster(home.root)
-    finally:
-        down(home.root, purge=True)
 
 
 def finish(cluster: LocalCluster, name: str, seconds: float = 120) -> Object:

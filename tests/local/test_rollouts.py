@@ -6,14 +6,11 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from fairlead_artifacts import publish
-from fairlead_cluster.base.home import Home, default_home
-from fairlead_cluster.local.cluster import down, up
 
 from tests.local.support import IMAGE, LocalCluster
 from tests.support import onnx_models as onnx
@@ -88,18 +85,6 @@ class Clients:
 
     def _note(self, problem: str) -> None:
         self.failed.append(f"{datetime.now(UTC):%H:%M:%S.%f} {problem}")
-
-
-@pytest.fixture(scope="module")
-def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
-    """A local cluster with the operator and the components' environments."""
-    home, built = Home(make_home()), Home(default_home())
-    home.envs.symlink_to(built.envs)
-    up(home.root)
-    try:
-        yield LocalCluster(home.root)
-    finally:
-        down(home.root, purge=True)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from typing import Any
 from fairlead_contracts.traffic import PATH, SIGNATURE, Counts, RouteFacts, TrafficFacts, sign
 
 KEY = b"the key of the tests"
+ROW = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]}
+INFER = "/v2/models/digits/infer"
 
 
 def environment(folder: Path, revision: str, **more: str) -> dict[str, str]:

@@ -13,10 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support import onnx_models as onnx
-from tests.support.traffic import Split, environment, route
-
-ROW = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]}
-INFER = "/v2/models/digits/infer"
+from tests.support.traffic import INFER, ROW, Split, environment, route
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support import onnx_models as onnx
-from tests.support.traffic import RawServer, Split, environment, http_answer, route
-
-ROW = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]}
-INFER = "/v2/models/digits/infer"
+from tests.support.traffic import INFER, ROW, RawServer, Split, environment, http_answer, route
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def test_a_record_that_is_none_is_left_out(data: str) -> None:
     assert read_revisions([RevisionView("digits-aaaaaaaa", "uid", 1, data)]) == {}
 
 
-def test_a_record_that_somebody_has_changed_is_left_out() -> None:
+def test_a_record_that_was_changed_by_hand_is_left_out() -> None:
     known = view(revision())
     changed = RevisionView(known.name, known.uid, 1, known.data.replace("server:1", "evil:1"))
     assert read_revisions([changed]) == {}

@@ -125,7 +125,7 @@ async def test_a_key_that_is_deleted_is_noticed_although_nobody_has_to_be_told_a
         await wait_until(lambda: scene.observe().key_missing, 30)
 
 
-@pytest.mark.parametrize("missing", [status(404, "NotFound"), secret(owner="somebody else's")])
+@pytest.mark.parametrize("missing", [status(404, "NotFound"), secret(owner="another owner's")])
 async def test_a_key_that_does_not_exist_or_is_not_ours_is_reported(missing: Any) -> None:
     async with asking(missing) as scene:
         assert (await scene.wait()).key_missing

@@ -64,7 +64,7 @@ def build_record(deployment: ModelDeployment, revision: Revision, known: Iterabl
 
 
 def read_revisions(views: Iterable[RevisionView]) -> dict[str, Revision]:
-    """Return the revisions by name. A record that is not what its name says is left out: somebody has changed it."""
+    """Return the revisions by name. A record that is not what its name says is left out: it was changed by hand."""
     found = {}
     for view in views:
         try:
