@@ -6,10 +6,13 @@ from .errors import ArtifactError, ArtifactNotFound, CacheUnusable, StoreUnavail
 from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent
 from .regular import open_regular
 from .retries import PUBLISH_SECONDS, retry_unavailable
+from .signing import MAX_KEY_BYTES, MAX_KEYS, NotSigned, PublicKey, SigningKey, sign, verify
 from .uri import Location, parse_digest, parse_uri, validation_uri
 
 __all__ = [
     "KINDS",
+    "MAX_KEYS",
+    "MAX_KEY_BYTES",
     "PUBLISH_SECONDS",
     "ArtifactError",
     "ArtifactNotFound",
@@ -20,7 +23,10 @@ __all__ = [
     "JsonValue",
     "Location",
     "Manifest",
+    "NotSigned",
     "Parent",
+    "PublicKey",
+    "SigningKey",
     "StoreUnavailable",
     "delete",
     "fetch",
@@ -32,5 +38,7 @@ __all__ = [
     "publish",
     "read_manifest",
     "retry_unavailable",
+    "sign",
     "validation_uri",
+    "verify",
 ]

@@ -20,6 +20,7 @@ from .manifest import (
     parse_manifest,
 )
 from .retries import retry_unavailable
+from .signing import SigningKey, sign
 from .stores import Store, open_store
 from .streams import LocalFile, Source, copy_verified, read_entry
 from .uri import Location, parse_digest, parse_uri
@@ -95,7 +96,9 @@ def publish(
     is for results that are not final, it is replaced. StoreUnavailable is raised only after `retry_seconds`.
     `files` are the relative paths of the files to publish (default: all of the folder's). `on_bytes` is called with the
     size of each chunk that was read: every file is read twice, to hash it and to write it.
+    It is signed if FAIRLEAD_SIGNING_KEY_FILE names a key (`signing.py`).
     """
+    key = SigningKey.from_environment()  # before the work, so that a wrong key costs none
     location, source = parse_uri(uri), Source(Path(folder), on_bytes)
     paths = _list_files(location, source.folder) if files is None else _check_files(location, source.folder, files)
     entries = [read_entry(source, path) for path in paths]
@@ -109,6 +112,8 @@ def publish(
         signature=signature,
     )
     retry_unavailable(lambda: _publish_once(location, source, manifest, replace), retry_seconds)
+    if key is not None:
+        retry_unavailable(lambda: sign(location.uri, manifest.digest, key), retry_seconds)
     return manifest
 
 

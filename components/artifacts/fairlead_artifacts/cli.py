@@ -1,14 +1,17 @@
-"""List, show, publish, fetch and verify artifacts."""
+"""List, show, publish, fetch, verify and sign artifacts."""
 
 import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from .artifact import fetch, list_artifacts, publish, read_manifest
 from .errors import ArtifactError
 from .manifest import KINDS, Manifest, Parent
+from .signing import KEY_FILE, PublicKey, SigningKey, make_keys, sign, verify
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,14 +33,22 @@ def _parser() -> argparse.ArgumentParser:
         ("show", "print an artifact's manifest and digest"),
         ("verify", "download an artifact and compare it with its manifest"),
         ("fetch", "download an artifact into a folder and verify it"),
-        ("publish", "publish a folder"),
+        ("publish", f"publish a folder; sign it if {KEY_FILE} names a key"),
+        ("sign", "sign an artifact that is published"),
+        ("keygen", "write a new key to sign with, signing.key, and its public key, signing.pub, into a folder"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        if name == "publish":
+        if name in ("publish", "keygen"):
             command.add_argument("folder", type=Path)
-        command.add_argument("uri")
-        if name in ("show", "verify", "fetch"):
+        if name != "keygen":
+            command.add_argument("uri")
+        if name in ("show", "verify", "fetch", "sign"):
             command.add_argument("--digest", metavar="sha256:…", help="reject any other digest")
+        if name == "verify":
+            text = "reject an artifact that none of these keys has signed"
+            command.add_argument("--public-key", action="append", default=[], type=Path, metavar="FILE", help=text)
+        if name == "sign":
+            command.add_argument("--key", required=True, type=Path, metavar="FILE", help="an Ed25519 private key, PEM")
         if name == "fetch":
             command.add_argument("folder", type=Path)
         if name == "publish":
@@ -63,8 +74,23 @@ def _show(options: argparse.Namespace) -> None:
 
 
 def _verify(options: argparse.Namespace) -> None:
+    keys = [PublicKey.read(path) for path in options.public_key]
     with tempfile.TemporaryDirectory() as folder:
-        _report(options.uri, fetch(options.uri, folder, options.digest))
+        manifest = fetch(options.uri, folder, options.digest)
+    more = {"signed": verify(options.uri, manifest.digest, keys)} if keys else {}
+    _report(options.uri, manifest, more)
+
+
+def _sign(options: argparse.Namespace) -> None:
+    key = SigningKey.read(options.key)
+    manifest = read_manifest(options.uri, options.digest)
+    sign(options.uri, manifest.digest, key)
+    _report(options.uri, manifest, {"signed": key.id})
+
+
+def _keygen(options: argparse.Namespace) -> None:
+    private, public = make_keys(options.folder)
+    print(json.dumps({"private": str(private), "public": str(public), "id": PublicKey.read(public).id}))
 
 
 def _fetch(options: argparse.Namespace) -> None:
@@ -90,11 +116,20 @@ def _publish(options: argparse.Namespace) -> None:
     _report(options.uri, manifest)
 
 
-def _report(uri: str, manifest: Manifest) -> None:
-    print(json.dumps({"uri": uri, "digest": manifest.digest, "files": len(manifest.files), "bytes": manifest.size}))
+def _report(uri: str, manifest: Manifest, more: Mapping[str, str] = MappingProxyType({})) -> None:
+    facts = {"uri": uri, "digest": manifest.digest, "files": len(manifest.files), "bytes": manifest.size}
+    print(json.dumps({**facts, **more}))
 
 
-_COMMANDS = {"ls": _list, "show": _show, "verify": _verify, "fetch": _fetch, "publish": _publish}
+_COMMANDS = {
+    "ls": _list,
+    "show": _show,
+    "verify": _verify,
+    "fetch": _fetch,
+    "publish": _publish,
+    "sign": _sign,
+    "keygen": _keygen,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

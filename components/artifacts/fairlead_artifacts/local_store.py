@@ -66,6 +66,33 @@ class LocalStore:
         with _translate_errors(location), _hidden_folder(published) as removed, suppress(FileNotFoundError):
             published.rename(removed / "old")
 
+    def read_beside(self, location: Location, path: str, limit: int) -> bytes | None:
+        """Return at most `limit` bytes of a file that the manifest does not list, or None if it is absent."""
+        with _translate_errors(location, path):
+            try:
+                with _open_inside(location, path) as file:
+                    return file.read(limit)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def write_beside(self, location: Location, path: str, content: bytes) -> None:
+        """Write a small file that the manifest does not list; raise ArtifactError if there is no artifact."""
+        target = Path(location.path, path)
+        with _translate_errors(location, path):
+            if not Path(location.path, MANIFEST_NAME).is_file():
+                raise ArtifactError(location.uri, f"no artifact found; expected a {MANIFEST_NAME}")
+            target.parent.mkdir(exist_ok=True)
+            if target.parent.is_symlink():
+                raise ArtifactError(location.uri, f"{target.parent.name} is a link; expected a folder")
+            written = target.with_name(f"{_HIDDEN}{secrets.token_hex(6)}")
+            try:
+                with written.open("xb") as file:
+                    file.write(content)
+                    _flush(file)
+                written.replace(target)
+            finally:
+                written.unlink(missing_ok=True)
+
     def find(self, location: Location) -> Iterator[Location]:
         """Yield the artifacts at and below the location, in order."""
         for parent, folders, files in os.walk(location.path):

@@ -19,6 +19,8 @@ MANIFEST_NAME = "manifest.json"
 MAX_BYTES = 4 << 20
 """The longest manifest: about 25,000 files. The operator parses manifests that its users name."""
 RESERVED = (MANIFEST_NAME, ".fairlead-writer")
+SIGNATURES = ".fairlead-signatures"
+"""The folder of an artifact's signatures, one file for each key; the manifest does not list them."""
 KINDS = ("dataset", "validation", "model", "onnx-model", "edge-bundle", "report", "checkpoint", "code")
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
@@ -153,7 +155,7 @@ def check_file_path(uri: str, path: str) -> None:
         raise ArtifactError(uri, f"file path {path!r}: expected a relative path of printable characters")
     if any(segment in ("", ".", "..") for segment in path.split("/")):
         raise ArtifactError(uri, f"file path {path!r}: expected no segment that is empty, '.' or '..'")
-    if path in RESERVED:
+    if path in RESERVED or path.split("/")[0] == SIGNATURES:
         raise ArtifactError(uri, f"file path {path!r}: this name is reserved")
 
 

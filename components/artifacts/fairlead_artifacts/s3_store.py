@@ -1,5 +1,6 @@
 """Artifacts in an S3-compatible object store, through the minio client."""
 
+import io
 import os
 import re
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from urllib3 import BaseHTTPResponse
 from .claim import Claim, Stored
 from .credentials import find_provider
 from .errors import ArtifactError, StoreUnavailable
-from .manifest import MANIFEST_NAME, MAX_BYTES, Manifest
+from .manifest import MANIFEST_NAME, MAX_BYTES, SIGNATURES, Manifest
 from .resume import ResumingReader
 from .streams import Readable, Source, VerifyingReader
 from .uri import Location
@@ -106,6 +107,17 @@ class S3Store:
         with self._claimed(location, manifest):
             self._remove(location, manifest)
 
+    def read_beside(self, location: Location, path: str, limit: int) -> bytes | None:
+        """Return at most `limit` bytes of an object that the manifest does not list, or None if it is absent."""
+        stored = self.read_small(location, path, limit)
+        return None if stored is None else stored.content
+
+    def write_beside(self, location: Location, path: str, content: bytes) -> None:
+        """Write a small object that the manifest does not list; raise ArtifactError if there is no artifact."""
+        if self.read_manifest(location) is None:
+            raise ArtifactError(location.uri, f"no artifact found; expected a {MANIFEST_NAME}")
+        self._put(location, path, io.BytesIO(content), len(content))
+
     def find(self, location: Location) -> Iterator[Location]:
         """Yield the artifacts at and below the location, in order."""
         with _translate_errors(location):
@@ -162,10 +174,19 @@ class S3Store:
     def _remove(self, location: Location, old: Manifest, kept: Manifest | None = None) -> None:
         """Remove an artifact, its manifest first, but for the files that another one will replace."""
         self.remove(location, MANIFEST_NAME)
+        for path in self._list(location, SIGNATURES):
+            self.remove(location, path)
         paths = {entry.path for entry in kept.files} if kept else set()
         for entry in old.files:
             if entry.path not in paths:
                 self.remove(location, entry.path)
+
+    def _list(self, location: Location, folder: str) -> list[str]:
+        """Return the paths of the objects in a folder of an artifact."""
+        prefix = f"{location.path}/"
+        with _translate_errors(location):
+            items = self._client.list_objects(location.bucket, f"{prefix}{folder}/", recursive=True)
+            return [str(item.object_name).removeprefix(prefix) for item in items]
 
     def _put(self, location: Location, path: str, data: Any, size: int) -> None:
         with _translate_errors(location):

@@ -25,6 +25,12 @@ class Store(Protocol):
     def delete(self, location: Location, manifest: Manifest) -> None:
         """Remove an artifact: readers find it whole until it is absent."""
 
+    def read_beside(self, location: Location, path: str, limit: int) -> bytes | None:
+        """Return at most `limit` bytes of a file that the manifest does not list, or None if it is absent."""
+
+    def write_beside(self, location: Location, path: str, content: bytes) -> None:
+        """Write a small file that the manifest does not list; raise ArtifactError if there is no artifact."""
+
     def find(self, location: Location) -> Iterator[Location]:
         """Yield the artifacts at and below the location, in order."""
 
