@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.support.resources import MODEL_DEPLOYMENT, ROLLOUT, TRAINING_JOB, Object, change
 
+PUBLIC_KEY = f"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA{'A' * 43}=\n-----END PUBLIC KEY-----\n"
 UPPER_CASE = "sha256:" + "AB" * 32
 _POD = "spec__workers__template__spec__"
 _TRAINER = TRAINING_JOB["spec"]["workers"]["template"]["spec"]["containers"][0]
@@ -109,6 +110,14 @@ REJECTIONS = (
          spec__dataset={"uri": "s3://data/x", "requireValidation": True}),
     _job("a suite without a gate", ("suite", "requireValidation"),
          spec__dataset={"uri": "s3://data/x", "suite": "sha256:" + "ab" * 32}),
+    _job("keys without a gate", ("publicKeys", "requireValidation"),
+         spec__dataset={"uri": "s3://data/x", "publicKeys": [PUBLIC_KEY]}),
+    _job("a key that is none", ("publicKeys",),
+         spec__dataset={"uri": "s3://data/x", "digest": "sha256:" + "ab" * 32, "requireValidation": True,
+                        "publicKeys": [PUBLIC_KEY.replace("MCow", "MIIB")]}),
+    _job("a private key", ("publicKeys",),
+         spec__dataset={"uri": "s3://data/x", "digest": "sha256:" + "ab" * 32, "requireValidation": True,
+                        "publicKeys": [PUBLIC_KEY.replace("PUBLIC", "PRIVATE")]}),
     _job("a name too long for the children's names", ("name", "50"), metadata__name="a" * 51),
     _job("a name that is not a DNS label", ("name",), '"1digits"', metadata__name="1digits"),
     _job("hostPath", ("hostPath",), **{f"{_POD}volumes": [{"name": "v", "hostPath": {"path": "/"}}]}),
@@ -167,6 +176,9 @@ REJECTIONS = (
     _deployment("a disruption budget without a number", ("minAvailable",), spec__disruptionBudget={}),
     _deployment("a disruption budget with both numbers", ("minAvailable",),
                 spec__disruptionBudget={"minAvailable": 1, "maxUnavailable": 1}),
+    _deployment("no key at all", ("publicKeys",), spec__requireSignature={"publicKeys": []}),
+    _deployment("a key without its frame", ("publicKeys",),
+                spec__requireSignature={"publicKeys": [PUBLIC_KEY.splitlines()[1]]}),
     _deployment("a suite that is no digest", ("suite",), spec__requireProvenance={"suite": "pixels"}),
     _deployment("traffic that does not sum to 100", ("traffic", "100"), "sums to 60",
                 spec__predictors__0__traffic=60),

@@ -1,6 +1,6 @@
 """ModelDeployment: an inference graph with Seldon's semantics, served over HTTP."""
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from fairlead_contracts.graph import MAX_BATCH_DELAY, MAX_BATCH_SIZE
 from pydantic import Field
@@ -23,6 +23,7 @@ from fairlead.api.pod_template import PodTemplate
 from fairlead.api.rollout import Rollout, RolloutStatus
 from fairlead.api.scaling import Autoscaling, DisruptionBudget
 from fairlead.api.serving_pod import Server, ServerPodSpec
+from fairlead.api.signatures import PublicKeys
 
 MAX_NAME = 40
 MAX_PREDICTOR_NAME = 12
@@ -84,6 +85,15 @@ class ProvenanceGate(ApiModel):
 
     suite: str | None = Field(None, max_length=71, pattern=DIGEST)
     """The digest of the expectations that the datasets must have met; any if unset."""
+    public_keys: PublicKeys = Field([])
+    """Ed25519 public keys in PEM. If there are some, only validation results that one of them has signed count."""
+
+
+class SignatureGate(ApiModel):
+    """Who must vouch for the models."""
+
+    public_keys: Annotated[PublicKeys, Field(min_length=1)]
+    """Ed25519 public keys in PEM, one of which must have signed each model: the artifact of its modelUri."""
 
 
 class ModelDeploymentSpec(ApiModel):
@@ -105,6 +115,8 @@ class ModelDeploymentSpec(ApiModel):
     require_provenance: ProvenanceGate | None = None
     """Serve only models of nodes of type MODEL whose origin can be shown, by the manifests of their artifacts. What
     serves already goes on if that changes. The manifests prove no authorship: who may write them, may invent them."""
+    require_signature: SignatureGate | None = None
+    """Serve only models that somebody has signed, whoever may write to the store. What serves already goes on."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -15,6 +15,7 @@ from fairlead.api.group import API_VERSION
 from fairlead.api.job_changes import HELD_FIELDS, finished, immutable
 from fairlead.api.pod_template import LauncherTemplate, TrainerTemplate
 from fairlead.api.run_policy import RunPolicy
+from fairlead.api.signatures import PublicKeys
 from fairlead.api.tracking import Tracking
 from fairlead.api.training_job_status import TrainingJobStatus
 
@@ -72,6 +73,12 @@ class Dataset(ApiModel):
             lambda dataset: dataset.suite is None or dataset.require_validation,
             field=".suite",
         ),
+        Rule(
+            "!has(self.publicKeys) || size(self.publicKeys) == 0 || self.requireValidation",
+            "publicKeys: have no effect, because requireValidation is false",
+            lambda dataset: not dataset.public_keys or dataset.require_validation,
+            field=".publicKeys",
+        ),
     )
 
     uri: str = Field(max_length=1024, pattern=ARTIFACT_URI)
@@ -82,6 +89,8 @@ class Dataset(ApiModel):
     """Keep the job Blocked until a passing validation result for this digest exists."""
     suite: str | None = Field(None, max_length=71, pattern=DIGEST)
     """The digest of the expectations that must have passed; if unset, a passing result of any suite counts."""
+    public_keys: PublicKeys = Field([])
+    """Ed25519 public keys in PEM. If there are some, only a validation result that one of them has signed counts."""
 
 
 class ModelOutput(ApiModel):

@@ -21,3 +21,5 @@ class ArtifactFacts:
     """Nothing exists at the URI; it may still be published."""
     unavailable: bool = False
     """The store did not answer, so nothing is known about the artifact."""
+    unsigned: str = ""
+    """Why no key that counts has signed it; empty if one has, or nobody has asked."""

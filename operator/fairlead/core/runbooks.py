@@ -28,6 +28,11 @@ VALIDATION: dict[str, Runbook] = {
     ),
     "ValidationUnreadable": Runbook("The validation result cannot be read.", _STORE),
     "InvalidValidationResult": Runbook("What is at the result's URI is no validation of this dataset.", _VALIDATE),
+    "ValidationNotSigned": Runbook(
+        "No key of the spec has signed the validation result: whoever may write to the store could have written it.",
+        "Validate again where the key is (`FAIRLEAD_SIGNING_KEY_FILE`), or look at the result and sign it with "
+        "`fairlead-artifacts sign URI --key FILE`. The message names the keys.",
+    ),
     "OtherSuiteValidated": Runbook("The dataset was validated with other expectations than `suite` names.", _VALIDATE),
 }
 """For datasets, wherever they are judged."""
@@ -183,6 +188,10 @@ SERVING: dict[str, Runbook] = {
     "ModelNotFound": Runbook("There is no model at a node's `modelUri`.", "Publish it, or correct the URI."),
     "InvalidModel": Runbook("What is at a node's `modelUri` is no model.", "Publish it again, or correct the URI."),
     "StoreUnavailable": Runbook("The artifact store does not answer; what serves goes on.", _STORE),
+    "ModelNotSigned": Runbook(
+        "No key of `spec.requireSignature` has signed a model: whoever may write to the store could have written it.",
+        "Look at the model and sign it with `fairlead-artifacts sign URI --key FILE`. The message names the keys.",
+    ),
     "ProvenanceIncomplete": Runbook(
         "The origin of a model cannot be shown, and `spec.requireProvenance` asks for it.",
         "Convert it from a TrainingJob's model with `fairlead-onnx-converter`, and keep its ancestors where they are.",

@@ -8,12 +8,14 @@ from fairlead.core.conditions import Finding
 
 
 def check_validation(result: ArtifactFacts, digest: str, suite: str | None) -> Finding | None:
-    """Find why a validation result does not pass: missing, invalid, for another dataset or suite, or failed."""
+    """Find why a validation result does not pass: missing, unsigned, invalid, of something else, or failed."""
     uri = result.uri
     if result.missing:
         return Finding("ValidationMissing", f"No validation result for {digest}; expected it at {uri}.")
     if result.error:
         return Finding("ValidationUnreadable", result.error)
+    if result.unsigned:
+        return Finding("ValidationNotSigned", f"{result.unsigned}.")
     if result.kind != KIND:
         return Finding("InvalidValidationResult", f"{uri}: got an artifact of kind {result.kind}, expected validation.")
     if all(parent.digest != digest for parent in result.parents):

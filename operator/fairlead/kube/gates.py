@@ -1,21 +1,25 @@
 """Questions to the artifact store: a job's dataset and validation, a deployment's models and their ancestors."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 
 from fairlead_artifacts import (
     ArtifactError,
     ArtifactNotFound,
     Manifest,
+    NotSigned,
+    PublicKey,
     StoreUnavailable,
     open_model,
     read_manifest,
     validation_uri,
+    verify,
 )
 
 from fairlead.api.base import ArtifactRef
 from fairlead.api.graph import GraphNode
-from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.model_deployment import ModelDeployment, ProvenanceGate
 from fairlead.api.training_job import Dataset
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact
@@ -42,9 +46,10 @@ def ask_gate(dataset: Dataset) -> Question[Gate]:
 def ask_artifacts(deployment: ModelDeployment, allowed: Allowed) -> Question[Artifacts]:
     """Ask for the manifests of all models and of those ancestors that may be read."""
     nodes = [node for predictor in deployment.spec.predictors for node in predictor.graph.walk() if node.model_uri]
+    provenance, signature = deployment.spec.require_provenance, deployment.spec.require_signature
     return Question(
-        (deployment.spec.require_provenance is not None, [(node.name, node.model_uri, node.digest) for node in nodes]),
-        lambda: _read_artifacts(nodes, allowed, deployment.spec.require_provenance is not None),
+        (provenance, signature, [(node.name, node.model_uri, node.digest) for node in nodes]),
+        lambda: _read_artifacts(nodes, allowed, provenance, signature.public_keys if signature else []),
         lambda problem: Artifacts(
             tuple(
                 NodeArtifact(node.name, node.model_uri, _unavailable(node.model_uri, problem))
@@ -59,23 +64,32 @@ def _read_gate(dataset: Dataset) -> Gate:
     found = _read(dataset.uri)
     if not found.digest or not dataset.require_validation:
         return Gate(found)
-    return Gate(found, _read(validation_uri(dataset.uri, found.digest)))
+    return Gate(found, _read(validation_uri(dataset.uri, found.digest), keys=dataset.public_keys))
 
 
-def _read_artifacts(nodes: Iterable[GraphNode], allowed: Allowed, validations: bool) -> Artifacts:
-    """Read the manifests of models and their ancestors, and of the datasets' validation results if they are needed."""
+def _read_artifacts(
+    nodes: Iterable[GraphNode], allowed: Allowed, provenance: ProvenanceGate | None, keys: Sequence[str]
+) -> Artifacts:
+    """Read the manifests of models and their ancestors, and of the datasets' validation results if they are needed.
+
+    `keys` are those of which one has to have signed each model, if there are some.
+    """
     found: list[NodeArtifact] = []
     chain: dict[tuple[str, str], ArtifactRef] = {}
     ancestors: list[ArtifactFacts] = []
     for node in nodes:
         if node.model_uri:
-            facts = _read_model(node.model_uri, node.digest)
+            facts = _read_model(node.model_uri, node.digest, keys)
             found.append(NodeArtifact(node.name, node.model_uri, facts))
             if facts.digest:
                 chain[facts.uri, facts.digest] = ArtifactRef(name=node.name, uri=facts.uri, digest=facts.digest)
             _follow(facts, chain, ancestors, allowed)
-    datasets = [facts for facts in ancestors if facts.kind == "dataset"] if validations else []
-    results = {(facts.uri, facts.digest): _read(validation_uri(facts.uri, facts.digest)) for facts in datasets}
+    results = {}
+    if provenance is not None:
+        for facts in ancestors:
+            if facts.kind == "dataset":
+                place = validation_uri(facts.uri, facts.digest)
+                results[facts.uri, facts.digest] = _read(place, keys=provenance.public_keys)
     return Artifacts(tuple(found), tuple(chain.values())[:_CHAIN_LIMIT], tuple(ancestors), results)
 
 
@@ -93,21 +107,31 @@ def _follow(
             _follow(facts, chain, ancestors, allowed)
 
 
-def _read(uri: str, digest: str | None = None) -> ArtifactFacts:
-    """Read a manifest; an error is returned as a fact."""
+def _read(uri: str, digest: str | None = None, keys: Sequence[str] = ()) -> ArtifactFacts:
+    """Read a manifest, and whether one of some keys has signed it; an error is returned as a fact."""
     try:
-        return _view(uri, read_manifest(uri, digest))
+        return _check_signature(_view(uri, read_manifest(uri, digest)), keys)
     except ArtifactError as error:
         return _failed(uri, error)
 
 
-def _read_model(model_uri: str, digest: str | None) -> ArtifactFacts:
+def _read_model(model_uri: str, digest: str | None, keys: Sequence[str]) -> ArtifactFacts:
     """Read the manifest of the artifact that a modelUri refers to, directly or by one of its files."""
     try:
         place, manifest = open_model(model_uri, partial(read_manifest, digest=digest))
+        return _check_signature(_view(place.artifact, manifest), keys)
     except ArtifactError as error:
         return _failed(model_uri, error)
-    return _view(place.artifact, manifest)
+
+
+def _check_signature(facts: ArtifactFacts, keys: Sequence[str]) -> ArtifactFacts:
+    """Add why none of the keys has signed an artifact, if there are keys; raise ArtifactError."""
+    try:
+        if keys:
+            verify(facts.uri, facts.digest, [PublicKey.parse(key, f"publicKeys[{at}]") for at, key in enumerate(keys)])
+    except NotSigned as error:
+        return replace(facts, unsigned=str(error))
+    return facts
 
 
 def _failed(uri: str, error: ArtifactError) -> ArtifactFacts:

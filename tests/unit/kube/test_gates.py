@@ -3,14 +3,19 @@
 from pathlib import Path
 
 import pytest
-from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.model_deployment import ModelDeployment, ProvenanceGate
 from fairlead.api.training_job import Dataset
+from fairlead.core.model_deployment.faults import find_fault
+from fairlead.core.settings import Settings
 from fairlead.core.training_job.gate import check_gate
 from fairlead.kube.gates import ask_artifacts, ask_gate
-from fairlead_artifacts import Manifest, Parent, publish, validation_uri
+from fairlead_artifacts import Manifest, Parent, SigningKey, publish, read_manifest, sign, validation_uri
+from fairlead_artifacts.signing import make_keys
 from fairlead_contracts.validation import ValidationResult, digest_expectations
 
 from tests.support.resources import make_deployment
+
+SETTINGS = Settings()
 
 
 @pytest.fixture
@@ -143,3 +148,87 @@ def test_what_an_artifact_says_of_its_parents_is_bounded(tmp_path: Path) -> None
     deployment = make_deployment(spec__predictors__0__graph={"name": "model", "modelUri": model[0]})
     parent = ask_artifacts(deployment, lambda _: False).read().chain[1]
     assert (len(parent.name), len(parent.uri)) == (253, 2048)
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> tuple[SigningKey, str]:
+    """Return a key, and its public key in PEM."""
+    private, public = make_keys(tmp_path / "keys")
+    return SigningKey.read(private), public.read_text()
+
+
+def find_signed(dataset: tuple[str, Manifest], *public: str) -> str:
+    expected = Dataset(uri=dataset[0], digest=dataset[1].digest, require_validation=True, public_keys=list(public))
+    finding = check_gate(expected, ask_gate(expected).read())
+    return f"{finding.reason}: {finding.message}" if finding else "open"
+
+
+def test_only_a_result_that_a_key_has_signed_counts(
+    tmp_path: Path, dataset: tuple[str, Manifest], keys: tuple[SigningKey, str]
+) -> None:
+    key, public = keys
+    place = validation_uri(dataset[0], dataset[1].digest)
+    validate(tmp_path, dataset, success=True)
+    assert find_signed(dataset) == "open"
+    message = find_signed(dataset, public)
+    assert message.startswith(f"ValidationNotSigned: {place}: sha256:")
+    assert f"{key.id} has no signature" in message
+    _, other = make_keys(tmp_path / "other")
+    for signer in (SigningKey.read(tmp_path / "other" / "signing.key"), key):
+        sign(place, read_digest(place), signer)
+        assert (find_signed(dataset, public) == "open") is (signer is key)
+    assert find_signed(dataset, other.read_text(), public) == "open"
+
+
+def test_a_signed_result_that_is_replaced_is_not_signed_any_more(
+    tmp_path: Path, dataset: tuple[str, Manifest], keys: tuple[SigningKey, str]
+) -> None:
+    key, public = keys
+    place = validation_uri(dataset[0], dataset[1].digest)
+    validate(tmp_path, dataset, success=False)
+    sign(place, read_digest(place), key)
+    assert find_signed(dataset, public).startswith("ValidationFailed")
+    signature = Path(place.removeprefix("file://")) / ".fairlead-signatures" / key.id
+    kept = signature.read_bytes()
+    # whoever may write to the store replaces the result, and puts the earlier signature beside it
+    validate(tmp_path, dataset, success=True)
+    signature.parent.mkdir()
+    signature.write_bytes(kept)
+    assert "has signed another digest" in find_signed(dataset, public)
+
+
+def read_digest(uri: str) -> str:
+    return read_manifest(uri).digest
+
+
+def test_a_model_that_nobody_has_signed_is_found(tmp_path: Path, keys: tuple[SigningKey, str]) -> None:
+    key, public = keys
+    uri, manifest = make_artifact(tmp_path, "model", f"file://{tmp_path}/ours/model", kind="onnx-model")
+    deployment = make_deployment(
+        spec__predictors__0__graph={"name": "classifier", "modelUri": uri},
+        spec__requireSignature={"publicKeys": [public]},
+    )
+    read = ask_artifacts(deployment, lambda _: True).read
+    fault = find_fault(deployment, read(), SETTINGS)
+    assert fault is not None
+    assert fault.finding.reason == "ModelNotSigned"
+    assert f"Node classifier: {uri}: {manifest.digest}: {key.id} has no signature" in fault.finding.message
+    sign(uri, manifest.digest, key)
+    assert find_fault(deployment, read(), SETTINGS) is None
+
+
+def test_a_dataset_of_a_model_needs_a_signed_result_if_keys_are_given(
+    tmp_path: Path, keys: tuple[SigningKey, str]
+) -> None:
+    key, public = keys
+    deployment = make_chain(tmp_path)
+    gate = ProvenanceGate(public_keys=[public])
+    deployment = deployment.model_copy(update={"spec": deployment.spec.model_copy(update={"require_provenance": gate})})
+    place = f"file://{tmp_path}/other/data"
+    data = (place, read_manifest(place))
+    validate(tmp_path, data, success=True)
+    result = validation_uri(place, data[1].digest)
+    found = ask_artifacts(deployment, lambda _: True).read().validations[place, data[1].digest]
+    assert f"{key.id} has no signature" in found.unsigned
+    sign(result, read_digest(result), key)
+    assert ask_artifacts(deployment, lambda _: True).read().validations[place, data[1].digest].unsigned == ""

@@ -1,4 +1,4 @@
-"""The gate of a ModelDeployment: where its models come from must be known, down to a validated dataset."""
+"""The gates of a ModelDeployment: who vouches for its models, and where they come from, down to a validated dataset."""
 
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.parity import ConversionTable
@@ -28,6 +28,14 @@ def check_provenance(deployment: ModelDeployment, artifacts: Artifacts) -> Findi
         finding = known.check_model(model) if types[node.node] == "MODEL" else known.check_ancestors(model)
         if finding:
             return Finding(finding.reason, f"Node {node.node}: {finding.message}")
+    return None
+
+
+def check_signatures(artifacts: Artifacts) -> Finding | None:
+    """Find the first model that no key which counts has signed, if the deployment asks for it."""
+    for node in artifacts.nodes:
+        if node.artifact.unsigned:
+            return Finding("ModelNotSigned", f"Node {node.node}: {node.artifact.unsigned}.")
     return None
 
 
