@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import fairlead_artifacts
 import pytest
 from fairlead_artifacts import (
     ArtifactError,
@@ -217,6 +218,18 @@ def test_what_is_published_with_a_key_is_signed(
     with pytest.raises(ArtifactError, match="expected an Ed25519 private key"):
         publish(folder, f"{base}/v2", kind="dataset", producer="t/1")
     assert not list(list_artifacts(f"{base}/v2"))
+
+
+def test_without_the_package_a_key_is_an_error_that_says_so(
+    base: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, _ = make_keys(tmp_path / "keys")
+    monkeypatch.setenv(KEY_FILE, str(private))
+    monkeypatch.delattr(fairlead_artifacts, "ed25519")
+    monkeypatch.setitem(sys.modules, "fairlead_artifacts.ed25519", None)
+    with pytest.raises(ArtifactError, match="signatures need the package `cryptography`"):
+        publish(folder, f"{base}/v1", kind="dataset", producer="t/1")
+    assert not list(list_artifacts(f"{base}/v1"))
 
 
 def test_the_command_line_signs_and_verifies(base: str, folder: Path, tmp_path: Path) -> None:
