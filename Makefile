@@ -107,14 +107,14 @@ format: $(READY) ## Format and fix what can be fixed
 .PHONY: lock
 lock: $(READY) ## Recompile every requirements.in, with hashes and without index URLs
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
-	@set -e; for file in tests/requirements.in $$($(LIST) requirements); do \
+	@set -e; for file in tests/requirements.in bench/requirements.in bench/serving/peers/*.in $$($(LIST) requirements); do \
 	    echo "$$file"; $(COMPILE) $$file -o $${file%.in}.txt; \
 	done
 	$(COMPILE) --no-deps cluster/images/task-requirements.in -o cluster/images/task-requirements.txt
 
 .PHONY: bench
 BENCH ?= clients
-bench: setup ## Run a benchmark against other implementations: BENCH=clients (the default), controllers, launcher, checkpoints, recovery, training or resume, ARGS=--help for its options
+bench: setup ## Run a benchmark against other implementations: BENCH=clients (the default), controllers, launcher, checkpoints, recovery, training, serving or resume, ARGS=--help for its options
 	"$(if $(filter launcher checkpoints recovery training,$(BENCH)),$(FAIRLEAD_HOME)/envs/trainer/bin,$(VENV))/python" -m bench.$(BENCH) $(ARGS)
 
 .PHONY: chaos

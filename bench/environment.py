@@ -8,10 +8,13 @@ from pathlib import Path
 from fairlead_cluster.base.home import CHECKOUT, default_home
 
 
-def make_environment() -> Path:
-    """Return the Python of an environment with what benchmarks compare with, and draw with."""
-    requirements = CHECKOUT / "bench" / "requirements.txt"
-    folder = default_home() / "envs" / "bench"
+def make_environment(requirements: Path = CHECKOUT / "bench" / "requirements.txt") -> Path:
+    """Return the Python of an environment with what benchmarks compare with, and draw with.
+
+    Peers that cannot share one have requirements and an environment of their own, named after their file.
+    """
+    own = "bench" if requirements.stem == "requirements" else f"bench-{requirements.stem}"
+    folder = default_home() / "envs" / own
     made = folder / "requirements.sha256"
     digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
     if not made.exists() or made.read_text() != digest:

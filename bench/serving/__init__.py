@@ -1,0 +1,1 @@
+"""How fast a graph server answers: `make bench BENCH=serving`."""
