@@ -14,7 +14,7 @@ from .binary import BinaryData, read_tensor, write_tensor
 from .errors import ContractError, Words
 from .json_arrays import flatten_json, parse_array
 from .request_tensors import MAX_NAME, MAX_TENSORS, RequestTensors
-from .tensors import Array, TensorSpec, datatype_of, is_float, widen
+from .tensors import Array, TensorSpec, datatype_of, is_finite, is_float, widen
 
 _BINARY, _AS_BINARY, _ALL_AS_BINARY = "binary_data_size", "binary_data", "binary_data_output"
 _MIN_VALUE_BYTES = 4
@@ -92,14 +92,18 @@ def build_response(
     `parameters` are those of outputs, by name.
     """
     chosen = choose_outputs(outputs, request.outputs)
-    raw = {name for name in chosen if request.formats.get(name, request.binary)}
-    check_answer({name: array for name, array in chosen.items() if name not in raw}, max_bytes)
-    binary = _encode({name: array for name, array in chosen.items() if name in raw}, max_bytes)
+    raw = {name: array for name, array in chosen.items() if request.formats.get(name, request.binary)}
+    check_answer({name: array for name, array in chosen.items() if name not in raw} if raw else chosen, max_bytes)
+    binary = _encode(raw, max_bytes) if raw else {}
     tensors = []
     for name, array in chosen.items():
         tensor = describe_tensor(name, array) if name in raw else build_tensor(name, array)
-        own = {**(parameters or {}).get(name, {}), **({_BINARY: len(binary[name])} if name in raw else {})}
-        tensors.append(tensor | {"parameters": own} if own else tensor)
+        own = dict(parameters.get(name, ())) if parameters else {}
+        if name in raw:
+            own[_BINARY] = len(binary[name])
+        if own:
+            tensor["parameters"] = own
+        tensors.append(tensor)
     response: dict[str, Any] = {"model_name": model, "outputs": tensors}
     if request.id is not None:
         response["id"] = request.id
@@ -132,7 +136,9 @@ def check_size(outputs: Mapping[str, Array], max_bytes: int) -> None:
 
 def check_count(outputs: Mapping[str, Array], max_bytes: int) -> None:
     """Raise AnswerError if the outputs have more values than are converted one by one for an answer of `max_bytes`."""
-    count = sum(array.size for array in outputs.values())
+    count = 0
+    for array in outputs.values():
+        count += array.size
     if count > max_bytes // _MIN_VALUE_BYTES:
         raise AnswerError("outputs", Words(f"{count} values"), f"at most {max_bytes // _MIN_VALUE_BYTES}")
 
@@ -140,11 +146,13 @@ def check_count(outputs: Mapping[str, Array], max_bytes: int) -> None:
 def check_answer(outputs: Mapping[str, Array], max_bytes: int) -> None:
     """Raise AnswerError unless JSON of at most about `max_bytes` can hold the outputs."""
     check_count(outputs, max_bytes)
-    text = sum(len(value) for array in outputs.values() if array.dtype == object for value in array.flat)
-    if text > max_bytes:
-        raise AnswerError("outputs", Words(f"{text} characters of text"), f"at most {max_bytes}")
+    text = 0
     for name, array in outputs.items():
-        if is_float(array.dtype) and not np.isfinite(array).all():
+        if array.dtype == object:
+            text += sum(map(len, array.flat))
+            if text > max_bytes:
+                raise AnswerError("outputs", Words(f"{text} characters of text"), f"at most {max_bytes}")
+        elif is_float(array.dtype) and not is_finite(array):
             index = int(np.flatnonzero(~np.isfinite(array))[0])
             at = f"output {name}[{index}]"
             raise AnswerError(at, Words(array.flat[index]), "a finite number: JSON has no others")

@@ -42,6 +42,7 @@ class App:
     ) -> None:
         """Serve a data plane; without `traffic` and `control`, it answers all requests itself."""
         self._plane, self._metrics = plane, metrics
+        self._infer_path = f"/v2/models/{plane.model}/infer"
         self._traffic, self._control = traffic, control
 
     async def answer(self, request: Request) -> Response:
@@ -92,7 +93,7 @@ class App:
         return json_response(document) if reason is None else json_response({**document, "reason": reason}, 503)
 
     async def _post(self, request: Request) -> Response:
-        protocol = _SELDON.get(request.path) or ("tensorflow" if request.path.startswith(_TENSORFLOW) else "v2")
+        protocol = "v2" if request.path == self._infer_path else _find_protocol(request.path)
         try:
             head = self._read_head(request, protocol)
             if self._traffic is not None and self._traffic.active:
@@ -123,7 +124,7 @@ class App:
         if protocol != "v2":
             puid = _text(request.header(b"seldon-puid")[:128])
             return {**head, "puid": puid if puid.isascii() and puid.isprintable() else ""}
-        if (action := self._split(request.path)) != "infer":
+        if request.path != self._infer_path and (action := self._split(request.path)) != "infer":
             raise UnknownModel(f"action {action}: expected /v2/models/{self._plane.model}/infer for POST")
         if length := request.header(_HEADER_BYTES.lower().encode()):
             if not (length.isdigit() and len(length) < 12):
@@ -160,6 +161,10 @@ class App:
             version, _, action = action.removeprefix("versions/").partition("/")
         self._plane.check_model(model, version)
         return action
+
+
+def _find_protocol(path: str) -> str:
+    return _SELDON.get(path) or ("tensorflow" if path.startswith(_TENSORFLOW) else "v2")
 
 
 def _build_response(head: dict[str, Any], content: bytes, more: Sequence[tuple[str, str]]) -> Response:

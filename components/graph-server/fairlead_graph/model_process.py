@@ -89,9 +89,13 @@ class GraphModel:
     async def _answer(self, head: dict[str, Any], body: bytes, run: Run) -> Reply:
         """Answer a request; raise ServingError."""
         answer = PROTOCOLS[head["protocol"]]
+        encoding = head.get("content_encoding", "")
         try:
-            async with self._unpacker.open(body, head.get("content_encoding", ""), run.context.deadline) as unpacked:
-                reply, content = await answer(self._service, head, unpacked, run)
+            if not encoding:
+                reply, content = await answer(self._service, head, body, run)
+            else:
+                async with self._unpacker.open(body, encoding, run.context.deadline) as unpacked:
+                    reply, content = await answer(self._service, head, unpacked, run)
         except AnswerError as error:
             raise Unprocessable(str(error)) from None
         except ContractError as error:

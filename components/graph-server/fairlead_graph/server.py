@@ -36,6 +36,7 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> None:
     metrics = Metrics(spec)
     traffic = await build_traffic(settings, metrics)
     plane = DataPlane(spec.deployment, version, settings.limits.max_in_flight, traffic.observer)
+    metrics.watch_in_flight(lambda: plane.in_flight)
     server = Server(App(plane, metrics, traffic.http, traffic.control), settings.limits)
     others = _build_others(plane, settings, server, traffic)
     loading = asyncio.create_task(_run_models(spec, settings, plane, metrics, server))

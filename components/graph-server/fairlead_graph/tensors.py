@@ -34,6 +34,8 @@ class Message:
     tags: Mapping[str, Any] = field(default_factory=dict)
     labels: Mapping[str, Labels] = field(default_factory=dict)
     """The classes that the last dimension of a tensor stands for, by the tensor's name."""
+    checked: Sequence[TensorSpec] | None = None
+    """The inputs that the tensors were already found to match."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,6 +49,8 @@ def bind(specs: Sequence[TensorSpec], message: Message, where: str) -> dict[str,
     A node with one input accepts its parent's single tensor under any name; several tensors are matched by name.
     Optional inputs do not count.
     """
+    if message.checked is specs:
+        return dict(message.tensors)
     tensors, required = message.tensors, [spec for spec in specs if not spec.optional]
     if len(required) == 1 and len(tensors) == 1:
         tensors = {required[0].name: next(iter(tensors.values()))}

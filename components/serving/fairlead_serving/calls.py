@@ -14,11 +14,12 @@ _MIN_WEIGHT = 4 * KIB
 Reply = tuple[dict[str, Any], bytes]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Call:
     """A request to the model process."""
 
     head: dict[str, Any]
+    """Its own: nobody else uses it."""
     body: bytes = field(repr=False)
     reply: asyncio.Future[Reply]
     deadline: float
@@ -28,11 +29,11 @@ class Call:
     late: bool = False
     """Whether the process did not stop working on it after its limit."""
     timer: asyncio.TimerHandle | None = None
+    weight: int = field(init=False)
+    """Its share of what may be in flight at a time."""
 
-    @property
-    def weight(self) -> int:
-        """Return its share of what may be in flight at a time."""
-        return max(len(self.body), _MIN_WEIGHT)
+    def __post_init__(self) -> None:
+        self.weight = max(len(self.body), _MIN_WEIGHT)
 
     def fail(self, error: ServingError) -> None:
         """End it with an error, unless it has ended."""
@@ -51,6 +52,8 @@ class Calls:
         self._suspects: deque[Call] = deque()
         self._in_flight: dict[int, Call] = {}
         self._weight = self._last_id = 0
+        self._alone = False
+        """Whether the request that was sent last has to be alone."""
 
     def add(self, call: Call) -> None:
         """Let a request wait for its turn."""
@@ -74,11 +77,11 @@ class Calls:
         queue = self._next_queue()
         if queue is None:
             return None
-        alone = queue is self._suspects or any(call.head.get("alone") for call in self._in_flight.values())
-        if self._in_flight and (alone or self._weight + queue[0].weight > self._max_weight):
+        alone = queue is self._suspects
+        if self._in_flight and (alone or self._alone or self._weight + queue[0].weight > self._max_weight):
             return None
         call = queue.popleft()
-        call.head["alone"] = queue is self._suspects
+        call.head["alone"] = self._alone = alone
         self._last_id += 1
         self._in_flight[self._last_id] = call
         self._weight += call.weight

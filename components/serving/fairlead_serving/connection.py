@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
+from .alarm import Alarm
 from .messages import Request, Response, json_response
 from .parsing import RequestParser
 from .writing import ResponseWriter
@@ -29,13 +29,13 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = RequestParser(server.limits, self)
         self.client = ""
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = Alarm(self._loop)
         self._task: asyncio.Task[None] | None = None
         self._queue: deque[tuple[Request | Response, int]] = deque()
         """Whole requests, or a final error, with the bytes that are reserved for each."""
         self._last = False
         """Whether the connection is closed after the queue: no more requests are read."""
-        self._closing = self._eof = self._expects_continue = False
+        self._closing = self._eof = self._expects_continue = self._paused = False
         self._held = 0
         """The bytes that are reserved for bodies."""
         self.active_at = self._loop.time()
@@ -56,11 +56,11 @@ class Connection(asyncio.Protocol):
         if not self._server.register(self):
             self._reject(json_response({"error": f"client {self.client}: too many connections"}, 503))
             return
-        self._set_timer(self._limits.idle_timeout_seconds, self.abort)
+        self._alarm.set(self._limits.idle_timeout_seconds, self.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Release everything."""
-        self._cancel_timer()
+        self._alarm.close()
         self._writer.close()
         self._release(self._held)
         self._server.unregister(self)
@@ -80,7 +80,8 @@ class Connection(asyncio.Protocol):
         if self._last:
             return
         self.active_at = self._loop.time()
-        if not self._parser.in_request and self._task is None:
+        busy = self._task is not None
+        if not (busy or self._parser.in_request):
             self._time_request()
         keeps_protocol = self._parser.feed(data)
         if self._parser.rejection is not None:
@@ -88,7 +89,9 @@ class Connection(asyncio.Protocol):
         elif not keeps_protocol:
             # The request is answered as HTTP/1.1, and nothing after it is read.
             self._last = True
-        elif self._task is not None:
+        elif busy:
+            # Only now: nearly all clients wait for their answer, and changing what is read costs two system calls.
+            self._paused = True
             self._transport.pause_reading()
 
     def pause_writing(self) -> None:
@@ -99,7 +102,7 @@ class Connection(asyncio.Protocol):
         """Release a response that was sent."""
         self._writer.resume()
         if self._closing:
-            self._set_timer(_LINGER_SECONDS, self.abort)
+            self._alarm.set(_LINGER_SECONDS, self.abort)
 
     # The parser's callbacks
 
@@ -118,7 +121,7 @@ class Connection(asyncio.Protocol):
             return False
         self._queue.append((request, reserved))
         if self._task is None:
-            self._cancel_timer()
+            self._alarm.clear()
             self._task = self._loop.create_task(self._answer_all())
         return True
 
@@ -153,11 +156,13 @@ class Connection(asyncio.Protocol):
         if self._last:
             self._close()
             return
-        self._transport.resume_reading()
+        if self._paused:
+            self._paused = False
+            self._transport.resume_reading()
         if self._parser.in_request:
             self._time_request()
         else:
-            self._set_timer(self._limits.idle_timeout_seconds, self.abort)
+            self._alarm.set(self._limits.idle_timeout_seconds, self.abort)
 
     def _release(self, reserved: int) -> None:
         reserved = min(reserved, self._held)  # a lost connection has released everything
@@ -183,22 +188,16 @@ class Connection(asyncio.Protocol):
         if self._expects_continue:
             self._expects_continue = False
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        limits = self._limits
-        part, seconds = (
-            ("body", limits.body_timeout_seconds)
-            if self._parser.in_body
-            else ("headers", limits.header_timeout_seconds)
-        )
-        self._set_timer(seconds, self._time_out, part, seconds)
+        if self._parser.in_body:
+            self._alarm.set(self._limits.body_timeout_seconds, self._time_out_body)
+        else:
+            self._alarm.set(self._limits.header_timeout_seconds, self._time_out_headers)
 
-    def _set_timer(self, seconds: float, action: Callable[..., object], *arguments: object) -> None:
-        self._cancel_timer()
-        self._timer = self._loop.call_later(seconds, action, *arguments)
+    def _time_out_headers(self) -> None:
+        self._time_out("headers", self._limits.header_timeout_seconds)
 
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _time_out_body(self) -> None:
+        self._time_out("body", self._limits.body_timeout_seconds)
 
     def _time_out(self, part: str, seconds: float) -> None:
         problem = f"{part}: got an incomplete request within {seconds:g} s, expected all of it"
@@ -209,9 +208,9 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         """Close after what is written was sent; a reset would lose the response of a client that is still sending."""
         self._last = self._closing = True
-        self._cancel_timer()
+        self._alarm.clear()
         if not self._writer.blocked:
-            self._set_timer(_LINGER_SECONDS, self.abort)
+            self._alarm.set(_LINGER_SECONDS, self.abort)
         if self._eof:
             self._transport.close()
         elif not self._transport.is_closing():

@@ -24,9 +24,6 @@ class Observer(Protocol):
     def observe_request(self, protocol: str, code: Code, seconds: float) -> None:
         """Record a request to a known model."""
 
-    def observe_in_flight(self, count: int) -> None:
-        """Record how many requests are in flight."""
-
     def observe_reply(self, facts: dict[str, Any], head: dict[str, Any]) -> None:
         """Record what the model process says about a request; `facts` are those of its load."""
 
@@ -38,7 +35,9 @@ class DataPlane:
         self.model, self.version = model, version
         self.process: ModelProcess | None = None
         """The model process; None until the models are fetched."""
-        self._max_in_flight, self._in_flight = max_in_flight, 0
+        self.in_flight = 0
+        """How many requests are in flight."""
+        self._max_in_flight = max_in_flight
         self._observer = observer
         self._draining = False
 
@@ -93,35 +92,26 @@ class DataPlane:
             self.process.close()
 
     async def _admit(self, head: dict[str, Any], body: bytes, seconds: float | None) -> Reply:
-        if self._in_flight >= self._max_in_flight:
-            raise Overloaded(f"{self._in_flight} requests are in flight, the maximum; retry later")
-        self._count(1)
-        try:
-            reply, content = await self._call(head, body, seconds)
-        finally:
-            self._count(-1)
-        self.observe_reply(reply)
-        if (code := Code(reply["code"])) is not Code.OK:
-            raise Failed(code, reply["reason"], reply["error"])
-        return reply, content
-
-    async def _call(self, head: dict[str, Any], body: bytes, seconds: float | None) -> Reply:
+        if self.in_flight >= self._max_in_flight:
+            raise Overloaded(f"{self.in_flight} requests are in flight, the maximum; retry later")
         if self.process is None:
             raise NotReady(f"not ready: {_FETCHING}")
+        self.in_flight += 1
         try:
-            return await self.process.call(head, body, seconds)
+            reply, content = await self.process.call(head, body, seconds)
         except Crashed as error:
             _log.error("a request ended the model process", extra={"protocol": head["protocol"], "reason": str(error)})
             raise
+        finally:
+            self.in_flight -= 1
+        self.observe_reply(reply)
+        if reply["code"] != Code.OK:
+            raise Failed(Code(reply["code"]), reply["reason"], reply["error"])
+        return reply, content
 
     def _observe(self, protocol: str, code: Code, start: float) -> None:
         if self._observer is not None:
             self._observer.observe_request(protocol, code, time.perf_counter() - start)
-
-    def _count(self, change: int) -> None:
-        self._in_flight += change
-        if self._observer is not None:
-            self._observer.observe_in_flight(self._in_flight)
 
 
 def has_passed(seconds: float | None, start: float) -> bool:

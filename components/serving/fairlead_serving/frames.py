@@ -39,9 +39,22 @@ class FrameStream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Pass on each whole frame."""
-        self._buffer += data
-        while (frame := _take(self._buffer)) is not None:
-            self._receive(*frame)
+        buffer = self._buffer
+        source: bytes | bytearray = data
+        if buffer:
+            buffer += data
+            source = buffer
+        used = 0
+        with memoryview(source) as view:
+            while (end := _find_end(view, used)) is not None:
+                start = used + _LENGTHS.size
+                body = start + _LENGTHS.unpack_from(view, used)[0]
+                used = end
+                self._receive(orjson.loads(view[start:body]), bytes(view[body:end]))
+        if source is buffer:
+            del buffer[:used]
+        elif used < len(data):
+            buffer += data[used:]
 
     def send(self, head: dict[str, Any], body: bytes = b"") -> None:
         """Send a frame; nothing happens if the other process is gone."""
@@ -69,19 +82,15 @@ def receive_frame(connection: socket.socket) -> tuple[dict[str, Any], bytes]:
     return orjson.loads(_receive_exactly(connection, head)), _receive_exactly(connection, body)
 
 
-def _take(buffer: bytearray) -> tuple[dict[str, Any], bytes] | None:
-    if len(buffer) < _LENGTHS.size:
+def _find_end(view: memoryview, start: int) -> int | None:
+    """Return where the frame that begins at `start` ends, or None if it is not whole; raise FrameError."""
+    if len(view) - start < _LENGTHS.size:
         return None
-    head, body = _LENGTHS.unpack_from(buffer)
+    head, body = _LENGTHS.unpack_from(view, start)
     if head + body > _MAX_BYTES:
         raise FrameError(f"got a frame of {head} + {body} bytes, expected at most {_MAX_BYTES}")
-    start = _LENGTHS.size + head
-    if len(buffer) < start + body:
-        return None
-    with memoryview(buffer) as view:
-        frame = orjson.loads(view[_LENGTHS.size : start]), bytes(view[start : start + body])
-    del buffer[: start + body]
-    return frame
+    end = start + _LENGTHS.size + int(head) + int(body)
+    return end if end <= len(view) else None
 
 
 def _receive_exactly(connection: socket.socket, count: int) -> bytes:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Self
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
@@ -52,12 +53,12 @@ class Limits:
         """Return the memory limit of the model process."""
         return self.memory_bytes // 4 * 3
 
-    @property
+    @cached_property
     def buffered_bytes(self) -> int:
         """Return the limit for all incomplete and waiting bodies, beyond the first 64 KiB of each."""
         return max(self.memory_bytes // 16, self.max_body_bytes)
 
-    @property
+    @cached_property
     def unsent_bytes(self) -> int:
         """Return the limit for all responses that clients have not read."""
         return max(self.memory_bytes // 16, self.max_response_bytes)

@@ -47,6 +47,7 @@ class RequestParser:
         self._header_bytes = 0
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
+        self._size_of_headers = self._hosts = 0
         self.in_body = False
         self._body: list[bytes] = []
         self._size = self._reserved = 0
@@ -90,8 +91,13 @@ class RequestParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Collect a header; trailers are ignored."""
-        if not self.in_body:
-            self._headers.append((name.lower(), value))
+        if self.in_body:
+            return
+        name = name.lower()
+        self._headers.append((name, value))
+        self._size_of_headers += len(name) + len(value) + 4
+        if name == b"host":
+            self._hosts += 1
 
     def on_headers_complete(self) -> None:
         """Check the headers."""
@@ -133,17 +139,19 @@ class RequestParser:
     # Rejections
 
     def _check_headers(self, values: dict[bytes, bytes]) -> None:
-        size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
-        hosts = sum(name == b"host" for name, _ in self._headers)
-        encodings = b", ".join(value for name, value in self._headers if name == b"transfer-encoding")
-        length = int(values.get(b"content-length", b"0"))
-        if size > self._limits.max_header_bytes:
+        if len(self._url) + self._size_of_headers > self._limits.max_header_bytes:
             self._reject_headers()
-        elif hosts > 1 or (hosts == 0 and self._parser.get_http_version() != "1.0"):
-            self._reject(400, f"header Host: got {hosts} of them, expected one")
-        elif encodings and encodings.lower() != b"chunked":
-            self._reject(400, f"header Transfer-Encoding: got {_text(encodings)}, expected chunked")
-        elif length > self._limits.max_body_bytes:
+            return
+        if self._hosts != 1 and (self._hosts or self._parser.get_http_version() != "1.0"):
+            self._reject(400, f"header Host: got {self._hosts} of them, expected one")
+            return
+        if b"transfer-encoding" in values:
+            encodings = b", ".join(value for name, value in self._headers if name == b"transfer-encoding")
+            if encodings and encodings.lower() != b"chunked":
+                self._reject(400, f"header Transfer-Encoding: got {_text(encodings)}, expected chunked")
+                return
+        length = int(values.get(b"content-length", b"0"))
+        if length > self._limits.max_body_bytes:
             self._reject_size(f"{length}")
 
     def _reject_headers(self) -> None:

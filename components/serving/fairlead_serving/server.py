@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from .connection import Connection
 from .limits import Limits
-from .messages import App, Request, Response
+from .messages import App, Request, Response, json_response
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.05
@@ -55,8 +55,12 @@ class Server:
         self.stopping.set()
 
     async def answer(self, request: Request) -> Response:
-        """Return the application's response."""
-        return await self._app.answer(request)
+        """Return the application's response; raise nothing."""
+        try:
+            return await self._app.answer(request)
+        except Exception:  # noqa: BLE001 - the outermost loop of a request, whose client waits for an answer
+            _log.exception("request failed", extra={"path": request.path[:200]})
+            return json_response({"error": "internal error; see the server's log"}, 500)
 
     # What connections report
 

@@ -70,7 +70,10 @@ class ModelProcess:
             self.close()
 
     async def call(self, head: dict[str, Any], body: bytes, seconds: float | None = None) -> Reply:
-        """Return the model process's reply; raise ServingError. A client may wait for less than the server's limit."""
+        """Return the model process's reply; raise ServingError. A client may wait for less than the server's limit.
+
+        The head is the call's from now on.
+        """
         if self._closed:
             raise ShuttingDown
         if self.facts is None:
@@ -191,8 +194,10 @@ class ModelProcess:
         process = self._process
         while self._loaded and process is not None and process.connected and (taken := self._calls.take()) is not None:
             number, call = taken
-            seconds = max(call.deadline - self._loop.time(), 0.001)
-            process.send({"event": "call", **call.head, "id": number, "seconds": seconds}, call.body)
+            head = call.head
+            head["event"], head["id"] = "call", number
+            head["seconds"] = max(call.deadline - self._loop.time(), 0.001)
+            process.send(head, call.body)
 
     def _leave(self, call: Call) -> None:
         """Note that nobody waits for a request any more; the process has to stop working on it all the same."""

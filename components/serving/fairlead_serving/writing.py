@@ -48,7 +48,7 @@ class ResponseWriter:
         self._reserved += len(response.body)
         self._transport.writelines(response.encode(close, with_body))
         if self._timer is None:  # the client keeps up
-            self.resume()
+            self._release()
             return
         self._sent = self._loop.create_future()
         await self._sent
@@ -69,6 +69,9 @@ class ResponseWriter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._release()
+
+    def _release(self) -> None:
         self._memory.release(0, self._reserved)
         self._reserved = 0
 

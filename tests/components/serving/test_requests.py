@@ -23,6 +23,16 @@ async def test_a_request_reaches_the_application_whole(start: Start) -> None:
     assert (request.header(b"x-some"), request.header(b"x-other")) == (b"A", b"")
 
 
+async def test_an_error_in_the_program_is_an_answer_and_the_connection_goes_on(start: Start) -> None:
+    running = await start()
+    client = await running.connect()
+    await client.send(GET.replace(b"/", b"/broken", 1))
+    received = await client.receive()
+    assert (received.status, received.json) == (500, {"error": "internal error; see the server's log"})
+    await client.send(GET)
+    assert (await client.receive()).status == 200
+
+
 TARGETS = [
     (b"/a/b?c=/d", "/a/b", "the query is removed"),
     (b"/a%20b%2Fc", "/a b/c", "escapes are decoded"),

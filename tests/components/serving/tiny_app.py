@@ -19,7 +19,8 @@ TIMEOUT_SECONDS = 30.0
 class TinyApp:
     """Repeats each request in its response, but no more than 100 bytes of its body.
 
-    `/wait` waits until `proceed` is set, `/never` waits without end, and `/bytes/N` returns N bytes.
+    `/wait` waits until `proceed` is set, `/never` waits without end, `/bytes/N` returns N bytes, and `/broken` is an
+    error in the program.
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,8 @@ class TinyApp:
             await self.proceed.wait()
         elif request.path == "/never":
             await asyncio.Event().wait()
+        elif request.path == "/broken":
+            raise KeyError("broken")
         elif request.path.startswith("/bytes/"):
             return Response(bytes(int(request.path.removeprefix("/bytes/"))), content_type="application/octet-stream")
         if self.gave_up:

@@ -21,7 +21,7 @@ async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run
     outputs = None if graph.outputs is None else [spec.name for spec in graph.outputs]
     header, binary = split_body(body, head.get("header_bytes"))
     request = parse_request(parse_json(header), graph.inputs, outputs, binary)
-    output = await service.infer(Message(request.tensors), run)
+    output = await service.infer(Message(request.tensors, checked=graph.inputs), run)
     labels = {name: {"labels": dump_labels(labels)} for name, labels in output.labels.items()}
     response = build_response(service.spec.deployment, output.tensors, request, limit, labels)
     content = dump_json(response.document, limit)

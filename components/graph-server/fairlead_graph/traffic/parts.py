@@ -42,7 +42,6 @@ class _Observer:
 
     def __init__(self, metrics: Metrics, traffic: Traffic) -> None:
         self._metrics, self._traffic = metrics, traffic
-        self.observe_in_flight = metrics.observe_in_flight
         self.observe_reply = metrics.observe_reply
 
     def observe_request(self, protocol: str, code: Code, seconds: float) -> None:
