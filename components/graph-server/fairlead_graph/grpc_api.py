@@ -1,4 +1,4 @@
-"""gRPC: the methods of the Open Inference Protocol v2 in front of the data plane."""
+"""gRPC: the methods of the Open Inference Protocol v2 and of Seldon in front of the data plane."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,10 +14,24 @@ from google.protobuf.message import DecodeError, Message
 
 from . import __version__
 from .protocols import open_inference_pb2 as pb
+from .protocols.names import GRPC, SELDON_GRPC, SELDON_GRPC_FEEDBACK
 from .settings import GrpcSettings
-from .traffic.grpc_side import GrpcTraffic
+from .traffic.grpc_side import GrpcCall, GrpcTraffic, Head
+from .traffic.puids import MAX_PUID, PUID
 
 _SERVICE = "inference.GRPCInferenceService"
+_PROTOCOLS = {
+    f"{_SERVICE}/ModelInfer": GRPC,
+    # for clients, and as a microservice in another graph
+    **dict.fromkeys(
+        ("seldon.protos.Seldon/Predict", "seldon.protos.Model/Predict", "seldon.protos.Generic/TransformInput",
+         "seldon.protos.Generic/TransformOutput"), SELDON_GRPC,
+    ),
+    **dict.fromkeys(
+        (f"seldon.protos.{service}/SendFeedback" for service in ("Seldon", "Model", "Generic")), SELDON_GRPC_FEEDBACK
+    ),
+}  # fmt: skip
+"""The protocol of each method that the model process answers."""
 STATUS: dict[Code, grpc.StatusCode] = {
     Code.OK: grpc.StatusCode.OK,
     Code.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
@@ -57,7 +71,7 @@ class GrpcServer:
             ],
             maximum_concurrent_rpcs=settings.max_calls,
         )
-        self._server.add_generic_rpc_handlers((build_handlers(plane, limits.body_timeout_seconds, traffic),))
+        self._server.add_generic_rpc_handlers(build_handlers(plane, limits.body_timeout_seconds, traffic))
         address = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
         try:
             self._server.add_insecure_port(address)
@@ -74,28 +88,42 @@ class GrpcServer:
             await self._traffic.close()
 
 
-def build_handlers(plane: DataPlane, body_seconds: float, traffic: GrpcTraffic | None = None) -> grpc.GenericRpcHandler:
-    """Return the methods of the service; inference passes bytes on, all others are answered here.
+def build_handlers(
+    plane: DataPlane, body_seconds: float, traffic: GrpcTraffic | None = None
+) -> list[grpc.GenericRpcHandler]:
+    """Return the methods of the services; inference passes bytes on, all others are answered here.
 
     A request has to be there within some seconds: gRPC itself waits for ever, and the call keeps its place.
     """
 
-    async def infer(body: bytes, context: Context) -> bytes:
+    async def infer(method: str, protocol: str, body: bytes, context: Context) -> bytes:
+        head = {} if protocol == GRPC else {"puid": _read_puid(context)}
+        own = partial(answer, protocol, body, context)
         if traffic is not None and traffic.active:
-            return await traffic.answer(body, context, partial(answer, body, context))
-        return await answer(body, context)
+            return await traffic.answer(GrpcCall(protocol, f"/{method}", head, body), context, own)
+        return await own(head)
 
-    async def answer(body: bytes, context: Context) -> bytes:
-        _, content = await plane.infer("grpc", {}, body, context.time_remaining())
+    async def answer(protocol: str, body: bytes, context: Context, head: Head) -> bytes:
+        _, content = await plane.infer(protocol, head, body, context.time_remaining())
         return content
 
-    methods = {"ModelInfer": infer, **{name: _decoded(kind, answer) for name, kind, answer in _methods(plane)}}
-    handlers = {
-        # a stream of one message, which is the same to clients, is one that can be waited for with a limit
-        name: grpc.stream_unary_rpc_method_handler(_guarded(method, body_seconds))
-        for name, method in methods.items()
+    methods: dict[str, Callable[[bytes, Context], Awaitable[bytes]]] = {
+        **{name: partial(infer, name, protocol) for name, protocol in _PROTOCOLS.items()},
+        **{f"{_SERVICE}/{name}": _decoded(kind, answer) for name, kind, answer in _methods(plane)},
     }
-    return grpc.method_handlers_generic_handler(_SERVICE, handlers)
+    services: dict[str, dict[str, Any]] = {}
+    for name, method in methods.items():
+        service, _, action = name.partition("/")
+        # a stream of one message, which is the same to clients, is one that can be waited for with a limit
+        handler = grpc.stream_unary_rpc_method_handler(_guarded(method, body_seconds))
+        services.setdefault(service, {})[action] = handler
+    return [grpc.method_handlers_generic_handler(service, handlers) for service, handlers in services.items()]
+
+
+def _read_puid(context: Context) -> str:
+    """Return the id that the client, or another server of ours, has given the request."""
+    puid = next((value for key, value in context.invocation_metadata() if key == PUID.lower()), "")[:MAX_PUID]
+    return puid if isinstance(puid, str) and puid.isprintable() else ""
 
 
 def _methods(plane: DataPlane) -> list[tuple[str, type[Message], Callable[[Any], Message]]]:

@@ -14,18 +14,19 @@ from . import __version__
 from .errors import RequestRejected
 from .metrics import CONTENT_TYPE, Metrics
 from .protocols.failures import build_failure
+from .protocols.names import SELDON, SELDON_FEEDBACK, TENSORFLOW, V2
 from .traffic.control import Control
 from .traffic.flight import RouteFailed
 from .traffic.http_side import HttpTraffic
+from .traffic.puids import MAX_PUID, PUID
 
 _SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": ["binary_tensor_data"]}
 _SELDON = {
     f"/api/{version}/{path}": protocol
     for version in ("v1.0", "v0.1")
-    for path, protocol in (("predictions", "seldon"), ("feedback", "seldon-feedback"))
+    for path, protocol in (("predictions", SELDON), ("feedback", SELDON_FEEDBACK))
 } | {
-    "/predict": "seldon", "/transform-input": "seldon", "/transform-output": "seldon",
-    "/send-feedback": "seldon-feedback",
+    "/predict": SELDON, "/transform-input": SELDON, "/transform-output": SELDON, "/send-feedback": SELDON_FEEDBACK,
 }  # fmt: skip
 """The protocol of each of Seldon's paths: those for clients, and those of a microservice in another graph."""
 _READY = ("/v2/health/ready", "/health/ping", "/health/status")
@@ -93,7 +94,7 @@ class App:
         return json_response(document) if reason is None else json_response({**document, "reason": reason}, 503)
 
     async def _post(self, request: Request) -> Response:
-        protocol = "v2" if request.path == self._infer_path else _find_protocol(request.path)
+        protocol = V2 if request.path == self._infer_path else _find_protocol(request.path)
         try:
             head = self._read_head(request, protocol)
             if self._traffic is not None and self._traffic.active:
@@ -118,11 +119,11 @@ class App:
             "content_encoding": _text(request.header(b"content-encoding")).strip().lower(),
             "accept_encoding": _text(request.header(b"accept-encoding")),
         }
-        if protocol == "tensorflow":
+        if protocol == TENSORFLOW:
             self._check_tensorflow(request.path)
             return head
-        if protocol != "v2":
-            puid = _text(request.header(b"seldon-puid")[:128])
+        if protocol != V2:
+            puid = _text(request.header(PUID.lower().encode())[:MAX_PUID])
             return {**head, "puid": puid if puid.isascii() and puid.isprintable() else ""}
         if request.path != self._infer_path and (action := self._split(request.path)) != "infer":
             raise UnknownModel(f"action {action}: expected /v2/models/{self._plane.model}/infer for POST")
@@ -164,14 +165,14 @@ class App:
 
 
 def _find_protocol(path: str) -> str:
-    return _SELDON.get(path) or ("tensorflow" if path.startswith(_TENSORFLOW) else "v2")
+    return _SELDON.get(path) or (TENSORFLOW if path.startswith(_TENSORFLOW) else V2)
 
 
 def _build_response(head: dict[str, Any], content: bytes, more: Sequence[tuple[str, str]]) -> Response:
     """Build the response from what the model process says about its body."""
     headers, content_type = [*more], JSON
     if "puid" in head:
-        headers.append(("Seldon-Puid", head["puid"]))
+        headers.append((PUID, head["puid"]))
     if "header_bytes" in head:
         headers.append((_HEADER_BYTES, str(head["header_bytes"])))
         content_type = "application/octet-stream"

@@ -12,6 +12,8 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.metrics_core import HistogramMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
+from .protocols.names import FEEDBACK, SELDON, SELDON_GRPC, TENSORFLOW
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 _BOUNDS = (*(str(float(bound)) for bound in _BUCKETS), "+Inf")
@@ -19,7 +21,10 @@ _SERVER = ("deployment_name", "predictor_name", "predictor_version", "service", 
 _CLIENT = (*_SERVER, "model_name", "model_image", "model_version")
 
 
-_SERVICES = {"seldon": "predictions", "seldon-feedback": "feedback", "tensorflow": "predictions"}
+_SERVICES = {
+    **dict.fromkeys((SELDON, SELDON_GRPC, TENSORFLOW), "predictions"),
+    **dict.fromkeys(FEEDBACK, "feedback"),
+}
 
 
 class _Series:

@@ -18,6 +18,7 @@ from .graph import Graph
 from .logs import configure_logs
 from .models import ModelFile
 from .protocols.codecs import PROTOCOLS
+from .protocols.names import FEEDBACK
 from .protocols.v2 import describe_model
 from .service import Service, start_run
 from .settings import NodeSettings
@@ -82,7 +83,7 @@ class GraphModel:
             reply, content = await self._answer(head, body, run)
         except ServingError as error:
             reply, content = {"code": error.code, "reason": error.reason, "error": str(error)}, b""
-        if head["protocol"] == "seldon-feedback":
+        if head["protocol"] in FEEDBACK:
             reply["state"] = self._service.state()
         return {"code": Code.OK, **reply, "calls": run.calls}, content
 

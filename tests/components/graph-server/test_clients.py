@@ -79,6 +79,23 @@ for payload in ("tensor", "ndarray"):
 print("done")
 """
 
+SELDON_GRPC = """
+import sys
+import numpy as np
+from seldon_core.seldon_client import SeldonClient
+client = SeldonClient(
+    gateway="seldon", gateway_endpoint=sys.argv[1], transport="grpc", deployment_name="digits",
+    client_return_type="proto",
+)
+# SeldonClient cannot build an ndarray over gRPC
+answer = client.predict(data=np.array([[1.0, 2.0, 4.0]]), payload_type="tensor")
+assert answer.success, answer.msg
+assert list(answer.response.data.tensor.values) == [2.0, 4.0, 8.0], answer.response
+told = client.feedback(answer.request, answer.response, reward=1.0)
+assert told.success, told.msg
+print("done")
+"""
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -131,6 +148,10 @@ def test_tritonclient_with_texts(serve: Callable[[bytes], tuple[Any, str]]) -> N
 
 def test_seldonclient(twice: tuple[Any, str]) -> None:
     run("seldon", SELDON, f"127.0.0.1:{twice[0].port}")
+
+
+def test_seldonclient_over_grpc(twice: tuple[Any, str]) -> None:
+    run("seldon", SELDON_GRPC, twice[1])
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")

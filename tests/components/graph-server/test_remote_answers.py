@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.tensors import TensorSpec
-from fairlead_graph.nodes import open_inference_grpc, seldon_proto
+from fairlead_graph import seldon_proto
+from fairlead_graph.nodes import open_inference_grpc
 from fairlead_graph.protocols import open_inference_pb2 as v2
 from fairlead_graph.protocols import seldon_prediction_pb2 as seldon
 from fairlead_graph.seldon_message import build_data, parse_message

@@ -130,7 +130,7 @@ def _load(spec: NodeSpec, at: str, resources: Resources) -> SeldonNode:  # noqa:
     remote = build_remote(spec, resources.settings, {"REST": RestTransport, "GRPC": GrpcTransport})
     if spec.endpoint.type == "REST":
         return SeldonNode(spec.name, remote, _REST)
-    from . import seldon_proto  # protobuf's messages, which other graphs do not need
+    from .. import seldon_proto  # protobuf's messages, which other graphs do not need
 
     return SeldonNode(spec.name, remote, Wire(seldon_proto.action, CONNECT, seldon_proto.encode, seldon_proto.decode))
 

@@ -7,7 +7,7 @@ from fairlead_serving.child import Reply
 
 from ..execute import Run
 from ..service import Service
-from . import grpc_v2, seldon, tensorflow, v2
+from . import grpc_v2, names, seldon, tensorflow, v2
 
 Codec = Callable[[Service, Mapping[str, Any], bytes, Run], Awaitable[Reply]]
 """Answers a request: the service, what the protocol says outside of the body, the body, and the run.
@@ -17,9 +17,11 @@ ContractError for what the caller says in a request's words.
 """
 
 PROTOCOLS: Mapping[str, Codec] = {
-    "v2": v2.infer,
-    "grpc": grpc_v2.infer,
-    "seldon": seldon.predict,
-    "seldon-feedback": seldon.send_feedback,
-    "tensorflow": tensorflow.predict,
+    names.V2: v2.infer,
+    names.GRPC: grpc_v2.infer,
+    names.SELDON: seldon.predict,
+    names.SELDON_FEEDBACK: seldon.send_feedback,
+    names.SELDON_GRPC: seldon.predict_proto,
+    names.SELDON_GRPC_FEEDBACK: seldon.send_feedback_proto,
+    names.TENSORFLOW: tensorflow.predict,
 }

@@ -10,6 +10,7 @@ from fairlead_contracts.tensors import Array, widen
 from fairlead_serving.compression import decompress
 from fairlead_serving.errors import BadRequest
 
+from ..protocols.names import SELDON, TENSORFLOW, V2
 from .answers import Answered, Body, read_seldon, read_tensorflow, read_v2
 from .mirror import COMPARED_BYTES, Incomparable
 
@@ -17,7 +18,7 @@ _INLINE_BYTES = 1 << 14
 """What is shorter is compared in the event loop: a change of threads takes longer."""
 
 Read = Callable[[Body, int], Answered]
-READERS: Mapping[str, Read] = {"v2": read_v2, "seldon": read_seldon, "tensorflow": read_tensorflow}
+READERS: Mapping[str, Read] = {V2: read_v2, SELDON: read_seldon, TENSORFLOW: read_tensorflow}
 """How the answers of a protocol are read."""
 
 

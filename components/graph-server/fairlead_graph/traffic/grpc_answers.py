@@ -4,22 +4,21 @@ from typing import Any
 
 from fairlead_contracts.binary import read_tensor
 from fairlead_contracts.errors import ContractError, Words
-from fairlead_contracts.json_arrays import parse_array
+from fairlead_contracts.json_arrays import flatten_json, parse_array, parse_untyped
 from fairlead_contracts.tensors import Array
-from google.protobuf.message import DecodeError
+from google.protobuf.json_format import Error as JsonError
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import DecodeError, Message
 
+from ..protocols.names import GRPC, SELDON_GRPC
 from ..protocols.open_inference_pb2 import ModelInferResponse
+from ..protocols.seldon_prediction_pb2 import SeldonMessage
 from .answers import Answered, Body, check_type
 
 
 def read_grpc(body: Body, max_bytes: int) -> Answered:
     """Read a ModelInferResponse; raise ContractError."""
-    if len(body.content) > max_bytes:
-        raise ContractError("message", Words(f"{len(body.content)} bytes"), f"at most {max_bytes}")
-    try:
-        response = ModelInferResponse.FromString(body.content)
-    except DecodeError:
-        raise ContractError("message", body.content[:20], "a ModelInferResponse") from None
+    response = _parse(ModelInferResponse, body, max_bytes)
     raw, tensors = response.raw_output_contents, {}
     if not response.outputs or (raw and len(raw) != len(response.outputs)):
         raise ContractError("outputs", Words(f"{len(response.outputs)} and {len(raw)} as bytes"), "at least one")
@@ -33,6 +32,34 @@ def read_grpc(body: Body, max_bytes: int) -> Answered:
         else:
             tensors[output.name] = _read_contents(output.contents, datatype, shape, at)
     return Answered(tensors)
+
+
+def read_seldon_grpc(body: Body, max_bytes: int) -> Answered:
+    """Read a SeldonMessage; raise ContractError."""
+    data = _parse(SeldonMessage, body, max_bytes).data
+    rest, kind = {"names": list(data.names)}, data.WhichOneof("data_oneof")
+    if kind == "tensor":
+        _, shape = check_type("FP64", list(data.tensor.shape), "data.tensor")
+        return Answered({"data": parse_array(list(data.tensor.values), shape, "FP64", "data.tensor", False)}, rest)
+    try:
+        rows = MessageToDict(data.ndarray)
+    except (JsonError, ValueError) as error:
+        raise ContractError("data.ndarray", Words("a value"), f"one that JSON can hold ({error})") from None
+    values, shape = flatten_json(rows, "data.ndarray")
+    return Answered({"data": parse_untyped(values, shape, "data.ndarray")}, rest)
+
+
+READERS = {GRPC: read_grpc, SELDON_GRPC: read_seldon_grpc}
+"""How the answers of a protocol are read."""
+
+
+def _parse(kind: type[Message], body: Body, max_bytes: int) -> Any:
+    if len(body.content) > max_bytes:
+        raise ContractError("message", Words(f"{len(body.content)} bytes"), f"at most {max_bytes}")
+    try:
+        return kind.FromString(body.content)
+    except DecodeError:
+        raise ContractError("message", body.content[:20], f"a {kind.DESCRIPTOR.name}") from None
 
 
 def _read_contents(contents: Any, datatype: str, shape: list[int], at: str) -> Array:

@@ -15,7 +15,6 @@ from .tasks import Tasks
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
-METHOD = "/inference.GRPCInferenceService/ModelInfer"
 _CHANNELS = 4
 """Connections to each route: a Service chooses a pod for each connection, not for each call."""
 _IDLE_MS = 60_000
@@ -58,18 +57,21 @@ class GrpcSender:
         ]
         self._grace_seconds = grace_seconds
         self._channels: dict[str, list[Any]] = {}
-        self._methods: dict[str, Iterator[Any]] = {}
+        self._turns: dict[str, Iterator[Any]] = {}
         self._document: TrafficDocument | None = None
         self._closing = Tasks()
 
-    async def send(self, route: Route, body: bytes, metadata: Metadata, seconds: float | None) -> GrpcAnswer:
-        """Return the route's answer within some seconds; raise Failed with what it says, or NotSent."""
+    async def send(
+        self, route: Route, method: str, body: bytes, metadata: Metadata, seconds: float | None
+    ) -> GrpcAnswer:
+        """Return the route's answer to a call within some seconds; raise Failed with what it says, or NotSent."""
         try:
-            method = next(await self._open(route))
+            channel = next(await self._open(route))
         except OSError as error:
             raise NotSent(route.name, f"{route.host}: {error}") from None
         try:
-            content = await method(body, timeout=seconds, metadata=[*metadata, (FORWARDED.lower(), "1")])
+            call = channel.unary_unary(method)
+            content = await call(body, timeout=seconds, metadata=[*metadata, (FORWARDED.lower(), "1")])
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE and f"{error.details()}".startswith(_NO_CONNECTION):
                 raise NotSent(route.name, error.details()) from None
@@ -84,7 +86,7 @@ class GrpcSender:
         self._document = document
         kept = {_address(route) for route in document.routes} if document else set()
         for address in self._channels.keys() - kept:
-            del self._methods[address]
+            del self._turns[address]
             for channel in self._channels.pop(address):
                 self._closing.start(channel.close(self._grace_seconds))
 
@@ -96,15 +98,15 @@ class GrpcSender:
                 await channel.close()
 
     async def _open(self, route: Route) -> Iterator[Any]:
-        """Return the methods of a route's connections, in turn; raise OSError if its name is not known."""
+        """Return a route's connections, in turn; raise OSError if its name is not known."""
         address = _address(route)
-        if address not in self._methods:
+        if address not in self._turns:
             target = await resolve_target(route.host, route.grpc_port)
-            if address not in self._methods:
+            if address not in self._turns:
                 channels = [grpc.aio.insecure_channel(target, options=self._options) for _ in range(_CHANNELS)]
                 self._channels[address] = channels
-                self._methods[address] = itertools.cycle([channel.unary_unary(METHOD) for channel in channels])
-        return self._methods[address]
+                self._turns[address] = itertools.cycle(channels)
+        return self._turns[address]
 
 
 def _address(route: Route) -> str:

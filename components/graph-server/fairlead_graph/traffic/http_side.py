@@ -1,7 +1,5 @@
 """Traffic over HTTP: which requests are split, and which revision gets feedback about an earlier answer."""
 
-import re
-import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,19 +11,18 @@ from fairlead_serving.errors import BadRequest
 from fairlead_serving.limits import KIB
 from fairlead_serving.messages import Request, Response
 
+from ..protocols.names import SELDON, SELDON_FEEDBACK
 from .flight import NotSent, Passage
 from .mirror import Copy
+from .puids import PUID, make_puid, read_answerer
 from .split import Traffic
 
 if TYPE_CHECKING:
     from .http_sender import HttpAnswer, HttpSender
 
-_FEEDBACK, _SELDON = "seldon-feedback", "seldon"
-_PUID, _FORWARDED = "Seldon-Puid", FORWARDED.lower().encode()
+_FORWARDED = FORWARDED.lower().encode()
 _FEEDBACK_BYTES = 256 * KIB
 """Feedback up to this size is searched for the answer's puid: nothing else happens while JSON is parsed."""
-_OWN_PUID = re.compile(r"[0-9a-f]{32}-(.+)")
-
 Head = dict[str, Any]
 Own = Callable[[Head, Sequence[tuple[str, str]]], Awaitable[Response]]
 """Answers a request with this head here, with more headers."""
@@ -49,17 +46,17 @@ class HttpTraffic:
         traffic = self._traffic
         if "/versions/" in request.path or is_forwarded(request):
             return await own(head, ())
-        is_feedback = protocol == _FEEDBACK
+        is_feedback = protocol == SELDON_FEEDBACK
         route = self._find_answerer(request) if is_feedback else traffic.choose(self._client(request))
-        makes_puid = protocol == _SELDON and not head["puid"]
+        makes_puid = protocol == SELDON and not head["puid"]
         if makes_puid:
-            head["puid"] = _make_puid(route.name if route else traffic.revision)
+            head["puid"] = make_puid(route.name if route else traffic.revision)
         if route is None:
             response = await own(head, self._own_headers)
             if traffic.mirrors and not is_feedback:
                 self._mirror(request, protocol, response)
             return response
-        changes = {_PUID: head["puid"]} if "puid" in head else {}
+        changes = {PUID: head["puid"]} if "puid" in head else {}
         send = self._build_send(request, changes, repeatable=not is_feedback)
         if is_feedback:
             return (await traffic.forward(route, send, len(request.body), None)).response
@@ -67,7 +64,7 @@ class HttpTraffic:
             return (await traffic.forward(route, send, len(request.body), partial(own, head, ()))).response
         except NotSent:
             if makes_puid:
-                head["puid"] = _make_puid(traffic.revision)
+                head["puid"] = make_puid(traffic.revision)
             return await own(head, self._own_headers)
 
     def give_up(self) -> None:
@@ -97,7 +94,7 @@ class HttpTraffic:
         from .compare import READERS, compare, unpack
 
         body, read = Body.from_response(live), READERS[protocol]
-        changes = {_PUID: dict(live.headers).get(_PUID, ""), "Accept-Encoding": ""}
+        changes = {PUID: dict(live.headers).get(PUID, ""), "Accept-Encoding": ""}
 
         async def prepare() -> None:
             nonlocal body
@@ -122,11 +119,6 @@ class HttpTraffic:
             return await sender.send(route, passage, request, changes.items(), repeatable)
 
         return send
-
-
-def _make_puid(revision: str) -> str:
-    """Return a puid that says who answers, so that feedback finds it."""
-    return f"{secrets.token_hex(16)}-{revision}"
 
 
 def is_forwarded(request: Request) -> bool:
@@ -160,5 +152,4 @@ def _read_answerer(request: Request) -> str:
         return ""  # whoever answers says what is wrong
     for key in ("response", "meta", "puid"):
         document = document.get(key) if isinstance(document, dict) else None
-    found = _OWN_PUID.fullmatch(document) if isinstance(document, str) else None
-    return found[1] if found else ""
+    return read_answerer(document) if isinstance(document, str) else ""

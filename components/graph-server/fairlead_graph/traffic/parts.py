@@ -8,6 +8,7 @@ from fairlead_serving.data_plane import Observer
 from fairlead_serving.errors import Code
 
 from ..metrics import Metrics
+from ..protocols.names import FEEDBACK
 from ..settings import Settings
 from .control import Control
 from .http_side import HttpTraffic
@@ -46,7 +47,7 @@ class _Observer:
 
     def observe_request(self, protocol: str, code: Code, seconds: float) -> None:
         self._metrics.observe_request(protocol, code, seconds)
-        if protocol != "seldon-feedback":
+        if protocol not in FEEDBACK:
             self._traffic.own.observe(code, seconds)
 
 

@@ -1,4 +1,4 @@
-"""Seldon's messages as protocol buffers: from the documents that its JSON has, and to them."""
+"""Seldon's messages as protocol buffers: from the documents that its JSON has, and to them. For clients and nodes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,9 @@ from google.protobuf.json_format import Error as JsonError
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message import DecodeError, Message
 
-from ..protocols.seldon_prediction_pb2 import Feedback, SeldonMessage, SeldonMessageList
-from ..roles import Method
-from ..seldon_message import NDARRAY, TENSOR
+from .protocols.seldon_prediction_pb2 import Feedback, SeldonMessage, SeldonMessageList
+from .roles import Method
+from .seldon_message import NDARRAY, TENSOR
 
 _LARGEST = (1 << 53) - 1
 _METHODS: dict[Method, str] = {
@@ -40,12 +40,34 @@ def encode(method: Method, document: Mapping[str, Any]) -> bytes:
     return bytes(_build(document).SerializeToString())
 
 
+def encode_meta(meta: Mapping[str, Any]) -> bytes:
+    """Encode a message without data; raise ContractError if a message cannot hold it."""
+    return bytes(SeldonMessage(meta=_parse(meta, SeldonMessage().meta, "meta")).SerializeToString())
+
+
 def decode(content: bytes) -> dict[str, Any]:
     """Decode a message into the document that it would be in JSON; raise ContractError."""
+    return _to_document(_read(SeldonMessage, content))
+
+
+def decode_feedback(content: bytes) -> dict[str, Any]:
+    """Decode feedback into the document that it would be in JSON; raise ContractError."""
+    feedback = _read(Feedback, content)
+    document: dict[str, Any] = {"reward": feedback.reward}
+    for name in ("request", "response", "truth"):
+        if feedback.HasField(name):
+            document[name] = _to_document(getattr(feedback, name))
+    return document
+
+
+def _read(kind: type[Message], content: bytes) -> Any:
     try:
-        message = SeldonMessage.FromString(content)
+        return kind.FromString(content)
     except DecodeError:
-        raise ContractError("message", content[:80], "a SeldonMessage") from None
+        raise ContractError("message", content[:80], f"a {kind.DESCRIPTOR.name}") from None
+
+
+def _to_document(message: Any) -> dict[str, Any]:
     data = message.data
     kind = data.WhichOneof("data_oneof")
     document: dict[str, Any] = {"data": {"names": list(data.names)}}
