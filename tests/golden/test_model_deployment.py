@@ -14,6 +14,9 @@ from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact, ObservedDeployment, ServiceAnswer
 from fairlead.core.model_deployment.plan import _plan_serving, plan_model_deployment
+from fairlead.core.model_deployment.predictor_plan import _act as _act_split
+from fairlead.core.model_deployment.predictor_plan import plan_predictors
+from fairlead.core.model_deployment.predictor_status import explain_predictors
 from fairlead.core.model_deployment.revision_plan import _act, plan_revisions
 from fairlead.core.model_deployment.revision_status import explain
 from fairlead.core.plan import Plan
@@ -22,6 +25,7 @@ from fairlead.core.views import ChildView, PodView
 from fairlead_contracts.termination import GraphFailure, GraphFailureReport, encode_report
 
 from tests.golden.rollout_states import STATES
+from tests.golden.split_states import SPLIT_STATES
 from tests.support.golden import check_golden
 from tests.support.resources import DIGEST, NODE_CONTAINER, make_deployment
 from tests.support.returns import recorded_lines, return_lines
@@ -280,16 +284,11 @@ PLAIN = {
     "container-without-node": wrong(
         spec__predictors__0__componentSpecs=[{"spec": {"containers": [{"name": "unused"}]}}]
     ),
-    "two-predictors": wrong(
-        spec__predictors=[
-            {"name": "a", "traffic": 50, "graph": {"name": "m", "modelUri": "s3://models/a/1"}},
-            {"name": "b", "traffic": 50, "graph": {"name": "m", "modelUri": "s3://models/b/1"}},
-        ]
-    ),
 }  # fmt: skip
 
 ROLLOUTS = {name: Case(state.reason, state.deployment, state.observed, state.now) for name, state in STATES.items()}
-CASES = PLAIN | ROLLOUTS
+SPLITS = {name: Case(state.reason, state.deployment, state.observed, state.now) for name, state in SPLIT_STATES.items()}
+CASES = PLAIN | ROLLOUTS | SPLITS
 
 
 def plan(case: Case) -> Plan:
@@ -303,7 +302,10 @@ def test_plan_matches_the_golden_file(name: str, request: pytest.FixtureRequest)
 
 
 def test_every_decision_has_a_case() -> None:
-    for decide in (plan_model_deployment, _plan_serving, plan_revisions, _act, explain):
+    for decide in (
+        plan_model_deployment, _plan_serving, plan_revisions, _act, explain, plan_predictors, _act_split,
+        explain_predictors,
+    ):  # fmt: skip
         with recorded_lines(decide) as lines:
             for case in CASES.values():
                 plan(case)

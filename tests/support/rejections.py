@@ -10,6 +10,8 @@ UPPER_CASE = "sha256:" + "AB" * 32
 _POD = "spec__workers__template__spec__"
 _TRAINER = TRAINING_JOB["spec"]["workers"]["template"]["spec"]["containers"][0]
 _PREDICTOR = MODEL_DEPLOYMENT["spec"]["predictors"][0]
+_SHADOW = _PREDICTOR | {"name": "shadow", "shadow": {"percent": 20}}
+_HALVES = [_PREDICTOR | {"traffic": 50}, _PREDICTOR | {"name": "other", "traffic": 50}]
 _INIT = {"name": "i", "image": "x"}
 _DENIED_IN_POD: tuple[tuple[str, str, Any, str], ...] = (
     ("nodeName", "a node", "n", "nodeName"),
@@ -186,6 +188,30 @@ REJECTIONS = (
                 spec__predictors=[_PREDICTOR | {"traffic": 100}, _PREDICTOR | {"name": "other", "traffic": 100}]),
     _deployment("two predictors without traffic", ("traffic", "100"), "sums to 0",
                 spec__predictors=[_PREDICTOR, _PREDICTOR | {"name": "other"}]),
+    _deployment("a shadow with traffic", ("traffic", "expected none in a shadow"),
+                spec__predictors=[_PREDICTOR | {"traffic": 90}, _SHADOW | {"traffic": 10}]),
+    _deployment("a shadow without copies", ("percent",), "Invalid value: 0",
+                spec__predictors=[_PREDICTOR, _SHADOW | {"shadow": {"percent": 0}}]),
+    _deployment("a shadow with more copies than requests", ("percent", "100"), "101",
+                spec__predictors=[_PREDICTOR, _SHADOW | {"shadow": {"percent": 101}}]),
+    _deployment("shadows alone", ("traffic", "100"), "sums to 0", spec__predictors=[_SHADOW]),
+    _deployment("two predictors without traffic beside a shadow", ("traffic", "100"), "sums to 0",
+                spec__predictors=[_PREDICTOR, _PREDICTOR | {"name": "other"}, _SHADOW]),
+    _deployment("a shadow of a predictor without requests", ("expected traffic above 0 in the first one",),
+                spec__predictors=[_SHADOW, _PREDICTOR | {"traffic": 0}, _PREDICTOR | {"name": "b", "traffic": 100}]),
+    _deployment("nine predictors", ("predictors", "8"),
+                spec__predictors=[_PREDICTOR | {"traffic": 100}] + [_SHADOW | {"name": f"s{n}"} for n in range(8)]),
+    _deployment("clients that stay at the only predictor", ("stickiness: expected several predictors",),
+                spec__predictors=[_PREDICTOR, _SHADOW], spec__stickiness={"header": "X-User"}),
+    _deployment("clients that are known by nothing", ("expected a header or a cookie",),
+                spec__predictors=_HALVES, spec__stickiness={}),
+    _deployment("clients that are known by a header and a cookie", ("expected a header or a cookie",),
+                spec__predictors=_HALVES, spec__stickiness={"header": "X-User", "cookie": "user"}),
+    _deployment("a header that is none", ("header",), '"X User"',
+                spec__predictors=_HALVES, spec__stickiness={"header": "X User"}),
+    _deployment("an autoscaler that would have no effect", ("expected no replicas in the first predictor",),
+                spec__predictors__0__replicas=2,
+                spec__autoscaling={"minReplicas": 1, "maxReplicas": 2, "targetConcurrency": 5}),
     _deployment("an unknown node type", ("type", "MODEL"), '"ORACLE"', spec__predictors__0__graph__type="ORACLE"),
     _deployment("a malformed model URI", ("modelUri",), '"models/x"',
                 spec__predictors__0__graph__modelUri="models/x"),
@@ -214,6 +240,9 @@ REJECTIONS = (
              spec__rollout__analysis__maxP99Seconds=0),
     _rollout("an interval of no time", ("intervalSeconds",), "Invalid value",
              spec__rollout__analysis__intervalSeconds=0),
+    _rollout("a shadow", ("rollout: expected exactly one predictor",), spec__predictors=[_PREDICTOR, _SHADOW]),
+    _rollout("clients that stay", ("stickiness: expected several predictors",),
+             spec__stickiness={"header": "X-User"}),
     _rollout("two predictors", ("rollout: expected exactly one predictor",), spec__predictors=[
         _PREDICTOR | {"name": "a", "traffic": 50}, _PREDICTOR | {"name": "b", "traffic": 50}]),
 )  # fmt: skip

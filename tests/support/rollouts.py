@@ -1,7 +1,9 @@
-"""An in-memory cluster for simulated rollouts: it applies plans, starts pods, and serves requests."""
+"""An in-memory cluster for simulated traffic: it applies plans, starts and replaces pods, and serves requests."""
 
 import itertools
+import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,7 @@ from typing import Any
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus
 from fairlead.core import names
 from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.model_deployment.artifacts import label_nodes
 from fairlead.core.model_deployment.observed import (
     Artifacts,
     NodeArtifact,
@@ -19,12 +22,12 @@ from fairlead.core.model_deployment.observed import (
     ServiceAnswer,
 )
 from fairlead.core.model_deployment.plan import plan_model_deployment
-from fairlead.core.model_deployment.traffic import build_document
+from fairlead.core.model_deployment.traffic import build_documents
 from fairlead.core.plan import Event
 from fairlead.core.settings import Settings
 from fairlead.core.views import ChildView, PodView, RevisionView
 from fairlead.kube.views import view_revision
-from fairlead_contracts.traffic import BOUNDS, Agreement, Counts, RouteFacts, TrafficDocument, TrafficFacts
+from fairlead_contracts.traffic import BOUNDS, FILE, Agreement, Counts, RouteFacts, TrafficDocument, TrafficFacts
 
 from tests.support.resources import DIGEST, make_deployment
 
@@ -39,6 +42,9 @@ POLICY = {
     },
     "progressDeadlineSeconds": 200,
 }  # fmt: skip
+_VIEWED = (
+    "Deployment", "Service", "ConfigMap", "ControllerRevision", "HorizontalPodAutoscaler", "PodDisruptionBudget",
+)  # fmt: skip
 URI = "spec__predictors__0__graph__modelUri"
 
 
@@ -57,16 +63,22 @@ class Behaviour:
 
 @dataclass
 class Server:
-    """A graph server of a revision: it has a document, and counts in its window."""
+    """A graph server of a revision or predictor: it has a document, and counts in its window."""
 
     revision: str
+    told: bool = True
+    """Whether it is one that can be told what to do."""
     document: TrafficDocument | None = None
     counts: list[int] = field(default_factory=lambda: [0, 0, 0, 0, 0])
     """Requests, errors, slow ones, compared, agreed."""
 
     def put(self, document: TrafficDocument) -> None:
         """Accept a document of this revision, unless a newer one is known."""
-        if document.revision != self.revision or (self.document and document.generation < self.document.generation):
+        if (
+            not self.told
+            or document.revision != self.revision
+            or (self.document and document.generation < self.document.generation)
+        ):
             return
         if self.document is None or document.window != self.document.window:
             self.counts = [0, 0, 0, 0, 0]
@@ -111,6 +123,10 @@ class RolloutCluster:
     models: dict[str, str] = field(default_factory=dict)
     """The modelUri of each revision."""
     events: list[Event] = field(default_factory=list)
+    templates: dict[str, str] = field(default_factory=dict)
+    """The template of each pod."""
+    answered: Counter[str] = field(default_factory=Counter)
+    """Requests by the revision or predictor that answered them."""
     lost: int = 0
     """Requests that were forwarded to a revision that no longer exists, or found no ready pod."""
     _uids: Iterator[int] = field(default_factory=itertools.count)
@@ -152,21 +168,23 @@ class RolloutCluster:
 
     def observe(self) -> ObservedDeployment:
         """Return what the operator sees, after it has told servers what the stored status says."""
-        document = build_document(self.deployment)
+        documents = build_documents(self.deployment)
         readings = []
         for pod in self.pods.values():
-            if document is None or pod.revision != document.revision or not pod.ready or pod.deleting:
+            if (document := documents.get(pod.server)) is None or not pod.ready or pod.deleting:
                 continue
             server = self.servers[pod.name]
             if self.random.random() < self.deaf:
                 readings.append(ServerReading(pod.uid, error="no answer"))
                 continue
+            if not server.told:
+                readings.append(ServerReading(pod.uid, error="404"))
+                continue
             server.put(document)
             readings.append(ServerReading(pod.uid, server.read()))
-        nodes = [node for node in self.deployment.spec.predictors[0].graph.walk() if node.model_uri]
-        uris = [(node.name, node.model_uri or "") for node in nodes]
+        uris = [(name, node.model_uri) for name, node in label_nodes(self.deployment) if node.model_uri]
         artifacts = tuple(NodeArtifact(name, uri, ArtifactFacts(uri, DIGEST)) for name, uri in uris)
-        by_kind: dict[str, list[Any]] = {"Deployment": [], "Service": [], "ConfigMap": [], "ControllerRevision": []}
+        by_kind: dict[str, list[Any]] = {kind: [] for kind in _VIEWED}
         for kind, name in self.children:
             if kind in by_kind:
                 by_kind[kind].append(self._view(kind, name))
@@ -174,6 +192,7 @@ class RolloutCluster:
             tuple(by_kind["Deployment"]), tuple(by_kind["Service"]), tuple(by_kind["ConfigMap"]),
             tuple(self.pods.values()), Artifacts(artifacts), ServiceAnswer(200),
             revisions=tuple(by_kind["ControllerRevision"]), traffic=ObservedTraffic(tuple(readings)),
+            autoscalers=tuple(by_kind["HorizontalPodAutoscaler"]), budgets=tuple(by_kind["PodDisruptionBudget"]),
         )  # fmt: skip
 
     def step(self, seconds: float) -> None:
@@ -186,24 +205,23 @@ class RolloutCluster:
 
     def _serve(self, requests: int) -> None:
         service = self.children.get(("Service", self.deployment.metadata.name))
-        selector = service["spec"]["selector"] if service else {}
-        wanted = selector.get(names.REVISION)
-        ready = [pod for pod in self.pods.values() if pod.ready and wanted in (None, pod.revision)]
-        if wanted and self.deployment.spec.replicas and not ready:
+        ready = [pod for pod in self.pods.values() if pod.ready and service and _selects(service, pod)]
+        if service and _is_served(service, self.deployment) and not ready:
             self.lost += requests
         for _ in range(requests if ready else 0):
             self._answer(self.servers[self.random.choice(ready).name])
 
     def _answer(self, server: Server) -> None:
+        answered = server.revision
         for route in server.document.routes if server.document else ():
             draw = self.random.random() * 100
             live = draw < route.percent
             copied = not live and self.random.random() * 100 < route.mirror_percent
             if not live and not copied:
                 continue
-            behaviour = self.behave.get(self.models.get(route.name, ""), Behaviour())
-            pods = [pod for pod in self.pods.values() if pod.revision == route.name and pod.ready]
-            if live and ("Deployment", names.revision_name(self.deployment, route.name)) not in self.children:
+            behaviour = self._behaviour(route.name)
+            pods = [pod for pod in self.pods.values() if pod.server == route.name and pod.ready]
+            if live and not self._exists(route.name):
                 self.lost += 1
             failed = not pods or self.random.random() < behaviour.errors
             server.counts[0] += 1
@@ -212,17 +230,37 @@ class RolloutCluster:
             if copied:
                 server.counts[3] += 1
                 server.counts[4] += not failed and self.random.random() >= behaviour.differing
+            answered = route.name if live else answered
+        self.answered[answered] += 1
+
+    def _behaviour(self, server: str) -> Behaviour:
+        return self.behave.get(self.models.get(server, server), Behaviour())
+
+    def _exists(self, server: str) -> bool:
+        named = (names.revision_name(self.deployment, server), names.predictor_name(self.deployment, server))
+        return any(("Deployment", name) in self.children for name in named)
 
     def _run_pods(self, name: str, obj: dict[str, Any]) -> None:
         labels = obj["spec"]["template"]["metadata"]["labels"]
-        revision = labels.get(names.REVISION, "")
-        behaviour = self.behave.get(self.models.get(revision, ""), Behaviour())
-        own = [pod for pod in self.pods.values() if pod.name.startswith(f"{name}:")]
-        for pod in own[obj["spec"]["replicas"] :]:
+        revision, predictor = labels.get(names.REVISION, ""), labels.get(names.PREDICTOR, "")
+        behaviour, replicas = self._behaviour(revision or predictor), obj["spec"]["replicas"]
+        template = json.dumps(obj["spec"]["template"], sort_keys=True)
+        own = self._pods_of(name)
+        old = [pod for pod in own if self.templates[pod.name] != template]
+        for pod in [] if old else own[replicas:]:
             del self.pods[pod.name]
-        for _ in range(obj["spec"]["replicas"] - len(own)):
-            pod = PodView(f"{name}:{next(self._uids)}", f"uid-{next(self._uids)}", revision=revision, ip="10.0.0.1")
-            self.pods[pod.name], self.servers[pod.name] = pod, Server(revision)
+        # a new pod beside the old ones, and an old one less for each new one that is ready
+        for pod in old[: sum(pod.ready for pod in own) - replicas] if replicas else old:
+            del self.pods[pod.name]
+        wanted = replicas + 1 if old and len(own) == replicas else replicas
+        for _ in range(wanted - len(own)):
+            pod = PodView(
+                f"{name}:{next(self._uids)}", f"uid-{next(self._uids)}", revision=revision, predictor=predictor,
+                ip="10.0.0.1",
+            )  # fmt: skip
+            self.pods[pod.name], self.templates[pod.name] = pod, template
+            self.servers[pod.name] = Server(pod.server, told="FAIRLEAD_REVISION" in template)
+            self._start(self.servers[pod.name], name)
         for pod in own:
             ready = not (behaviour.crashes or behaviour.never_ready) and self.random.random() < 0.8
             if pod.ready:
@@ -230,6 +268,15 @@ class RolloutCluster:
             crashed = {"restarts": pod.restarts + 1, "waiting": "CrashLoopBackOff"} if behaviour.crashes else {}
             if pod.name in self.pods:
                 self.pods[pod.name] = replace(pod, phase="Running", ready=ready, **crashed)
+
+    def _start(self, server: Server, deployment: str) -> None:
+        """Let a server of a predictor begin with the document in its ConfigMap."""
+        config = self.children.get(("ConfigMap", names.traffic_config_name(deployment)))
+        if config and server.told and self.status.traffic:
+            server.put(TrafficDocument.parse_json(config["data"][FILE].encode(), FILE))
+
+    def _pods_of(self, deployment: str) -> list[PodView]:
+        return [pod for pod in self.pods.values() if pod.name.startswith(f"{deployment}:")]
 
     def _survive(self) -> None:
         if self.random.random() < self.kill:
@@ -239,6 +286,8 @@ class RolloutCluster:
         key = (obj["kind"], obj["metadata"]["name"])
         if obj["kind"] in ("Secret", "ControllerRevision") and key in self.children:
             return
+        if obj["kind"] == "ConfigMap" and obj.get("immutable") and key in self.children:
+            assert self.children[key]["data"] == obj["data"]
         self.children[key] = obj
         if obj["kind"] == "ControllerRevision":
             revision = obj["metadata"]["labels"][names.REVISION]
@@ -254,11 +303,30 @@ class RolloutCluster:
         uid = f"uid-{name}"
         if kind == "ControllerRevision":
             return view_revision(obj | {"metadata": obj["metadata"] | {"uid": uid}})
-        pods = [pod for pod in self.pods.values() if pod.name.startswith(f"{name}:")]
-        ready = sum(pod.ready for pod in pods)
+        pods, template = (
+            self._pods_of(name),
+            json.dumps(obj["spec"].get("template"), sort_keys=True) if "spec" in obj else "",
+        )
+        current = [pod for pod in pods if self.templates[pod.name] == template]
         digest = obj["metadata"]["annotations"][names.APPLIED_HASH]
-        settled = kind == "Deployment" and len(pods) == obj["spec"]["replicas"]
+        settled = kind == "Deployment" and len(pods) == len(current) == obj["spec"]["replicas"]
+        ready = sum(pod.ready for pod in current)
         return ChildView(name, uid, digest, "10.1.1.1", len(pods), ready, settled=settled)
+
+
+def _selects(service: dict[str, Any], pod: PodView) -> bool:
+    wanted = service["spec"]["selector"]
+    return wanted.get(names.REVISION, pod.revision) == pod.revision and (
+        wanted.get(names.PREDICTOR, pod.predictor) == pod.predictor
+    )
+
+
+def _is_served(service: dict[str, Any], deployment: ModelDeployment) -> bool:
+    """Return whether the pods that a Service selects have served already."""
+    status = deployment.status
+    if status.traffic:
+        return bool(deployment.spec.replicas) and any(each.traffic_confirmed for each in status.predictors)
+    return bool(deployment.spec.replicas) and names.REVISION in service["spec"]["selector"]
 
 
 def start_cluster(

@@ -1,8 +1,9 @@
 """traffic.json: which share of its requests a graph server forwards or mirrors, and what it has measured since.
 
-The operator writes the document to the servers of the stable revision: to each running one with an authenticated PUT at
-PATH, and to a ConfigMap for those that start later. GET at PATH returns the facts. Counts belong to a window, and a
-server begins with zero at a new one, so facts of several servers are added up and the operator remembers none of them.
+The operator writes the document to the servers of the stable revision, or of the predictor that is the entry: to each
+running one with an authenticated PUT at PATH, and to a ConfigMap for those that start later. GET at PATH returns the
+facts. Counts belong to a window, and a server begins with zero at a new one, so facts of several servers are added up
+and the operator remembers none of them.
 """
 
 import hashlib
@@ -29,7 +30,8 @@ BOUNDS = tuple(_FIRST_BOUND * _GROWTH**index for index in range(_BOUNDS))
 _MIN_KEY_BYTES = 16
 _LARGEST = (1 << 53) - 1
 _NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-_HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"
+NAME_OF_HEADER, MAX_HEADER = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$", 128
+"""What names of headers and cookies consist of, and their maximum length."""
 
 Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 
@@ -54,9 +56,9 @@ class Route(Contract):
 class Sticky(Sparse):
     """What keeps a client at one route: requests with the same value go the same way while the weights are the same."""
 
-    header: str | None = Field(None, max_length=128, pattern=_HEADER)
+    header: str | None = Field(None, max_length=MAX_HEADER, pattern=NAME_OF_HEADER)
     """The name of a header of HTTP, or of metadata of gRPC."""
-    cookie: str | None = Field(None, max_length=128, pattern=_HEADER)
+    cookie: str | None = Field(None, max_length=MAX_HEADER, pattern=NAME_OF_HEADER)
     """The name of a cookie."""
 
     @model_validator(mode="after")
@@ -67,13 +69,13 @@ class Sticky(Sparse):
 
 
 class TrafficDocument(Contract):
-    """What the servers of one revision do with their requests."""
+    """What the servers of one revision, or predictor, do with their requests."""
 
     max_bytes: ClassVar[int] = 64 << 10
 
     schema_: Literal["fairlead.dev/traffic/v1"] = Field("fairlead.dev/traffic/v1", alias="schema")
     revision: str = Field(min_length=1, max_length=63)
-    """The revision whose servers it is for (FAIRLEAD_REVISION); other servers refuse it."""
+    """The revision or predictor whose servers it is for (FAIRLEAD_REVISION); other servers refuse it."""
     generation: int = Field(ge=1, le=_LARGEST)
     """Rises with each change; a server refuses a lower one than it has."""
     window: int = Field(0, ge=0, le=_LARGEST)
@@ -144,7 +146,7 @@ class TrafficFacts(Contract):
     server: str = Field(min_length=1, max_length=63)
     """A random name of the server's process: a restart loses its counts."""
     revision: str = Field(max_length=63)
-    """Its revision."""
+    """Its revision, or predictor."""
     generation: Count
     """The generation of the document in force; 0 if it has none, and answers every request itself."""
     window: Count

@@ -24,10 +24,11 @@ from fairlead.api.rollout import Rollout, RolloutStatus
 from fairlead.api.scaling import Autoscaling, DisruptionBudget
 from fairlead.api.serving_pod import Server, ServerPodSpec
 from fairlead.api.signatures import PublicKeys
+from fairlead.api.traffic import Measured, Shadow, Stickiness, TrafficStatus
 
 MAX_NAME = 40
-MAX_PREDICTOR_NAME = 12
-"""Both limits together leave room for the hashes that a Deployment appends within a 63-character label."""
+MAX_PREDICTOR_NAME, MAX_PREDICTORS = 12, 8
+"""Both lengths together leave room for the hashes that a Deployment appends within a 63-character label."""
 
 
 class ComponentSpec(PodTemplate):
@@ -46,12 +47,24 @@ class Batching(ApiModel):
 class Predictor(ApiModel):
     """An inference graph and its share of the traffic."""
 
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.shadow) || !has(self.traffic)",
+            "traffic: expected none in a shadow, which gets copies only",
+            lambda predictor: predictor.shadow is None or predictor.traffic is None,
+            field=".traffic",
+        ),
+    )
+
     name: str = Field(max_length=MAX_PREDICTOR_NAME, pattern=DNS_LABEL)
     """The name of the predictor, unique in the deployment."""
     replicas: int | None = Field(None, ge=0, le=512)
     """The number of pods; defaults to spec.replicas."""
     traffic: int | None = Field(None, ge=0, le=100)
-    """The percentage of requests; the sum over all predictors must be 100. A single predictor may omit it."""
+    """The percentage of requests; the sum over all predictors must be 100. One that has no other beside it than shadows
+    may omit it."""
+    shadow: Shadow | None = None
+    """Makes the predictor a shadow, which gets copies of requests instead of traffic."""
     graph: GraphNode
     """The root node of the graph."""
     batching: Batching | None = None
@@ -67,16 +80,16 @@ class Predictor(ApiModel):
         return self.server.template.spec if self.server and self.server.template else None
 
 
+_LIVE = "self.predictors.filter(p, !has(p.shadow))"
 _TRAFFIC_SUM = (
-    "(size(self.predictors) == 1 && !has(self.predictors[0].traffic) ? 100 :"
-    " self.predictors.map(p, has(p.traffic) ? p.traffic : 0).sum())"
+    f"(size({_LIVE}) == 1 && !has({_LIVE}[0].traffic) ? 100 : {_LIVE}.map(p, has(p.traffic) ? p.traffic : 0).sum())"
 )
 
 
-def _traffic_sum(predictors: list[Predictor]) -> int:
-    if len(predictors) == 1 and predictors[0].traffic is None:
+def _traffic_sum(live: list[Predictor]) -> int:
+    if len(live) == 1 and live[0].traffic is None:
         return 100
-    return sum(predictor.traffic or 0 for predictor in predictors)
+    return sum(predictor.traffic or 0 for predictor in live)
 
 
 class ProvenanceGate(ApiModel):
@@ -103,8 +116,11 @@ class ModelDeploymentSpec(ApiModel):
     """The inference engine that serves the graphs."""
     replicas: int = Field(1, ge=0, le=512)
     """The default number of pods per predictor."""
-    predictors: list[Predictor] = Field(min_length=1, max_length=8, json_schema_extra=LIST_MAP_BY_NAME)
-    """The predictors that share the traffic."""
+    predictors: list[Predictor] = Field(min_length=1, max_length=MAX_PREDICTORS, json_schema_extra=LIST_MAP_BY_NAME)
+    """The predictors that share the traffic. The Service selects the pods of the first one that is no shadow: they
+    answer its share, and forward the others'."""
+    stickiness: Stickiness | None = None
+    """What keeps a client at one of several predictors. If unset, each request is decided by itself."""
     rollout: Rollout | None = None
     """How a changed predictor takes over. If unset, its pods are replaced one by one, whatever they answer."""
 
@@ -122,9 +138,28 @@ class ModelDeploymentSpec(ApiModel):
         Rule(
             f"{_TRAFFIC_SUM} == 100",
             "predictors: expected the traffic to sum to 100",
-            lambda spec: _traffic_sum(spec.predictors) == 100,
+            lambda spec: _traffic_sum(spec.live) == 100,
             f"'predictors: traffic sums to %d, expected 100'.format([{_TRAFFIC_SUM}])",
             field=".predictors",
+        ),
+        Rule(
+            f"self.predictors.all(p, !has(p.shadow)) || size({_LIVE}) == 0 || !has({_LIVE}[0].traffic)"
+            f" || {_LIVE}[0].traffic > 0",
+            "predictors: expected traffic above 0 in the first one, of whose requests shadows get copies",
+            lambda spec: len(spec.live) == len(spec.predictors) or not spec.live or spec.live[0].traffic != 0,
+            field=".predictors",
+        ),
+        Rule(
+            f"!has(self.stickiness) || size({_LIVE}) > 1",
+            "stickiness: expected several predictors with traffic",
+            lambda spec: spec.stickiness is None or len(spec.live) > 1,
+            field=".stickiness",
+        ),
+        Rule(
+            f"!has(self.autoscaling) || size({_LIVE}) == 0 || !has({_LIVE}[0].replicas)",
+            "autoscaling: expected no replicas in the first predictor, because spec.replicas is what is scaled",
+            lambda spec: spec.autoscaling is None or not spec.live or spec.live[0].replicas is None,
+            field=".autoscaling",
         ),
         Rule(
             "!has(self.rollout) || size(self.predictors) == 1",
@@ -133,6 +168,11 @@ class ModelDeploymentSpec(ApiModel):
             field=".rollout",
         ),
     )
+
+    @property
+    def live(self) -> list[Predictor]:
+        """Return the predictors that are no shadows."""
+        return [predictor for predictor in self.predictors if predictor.shadow is None]
 
 
 class PredictorStatus(StatusModel):
@@ -145,7 +185,15 @@ class PredictorStatus(StatusModel):
     ready: int = 0
     """The number of ready pods."""
     traffic: int = 0
-    """The percentage of requests that it receives."""
+    """The percentage of requests that it answers."""
+    traffic_confirmed: int | None = None
+    """With several predictors: the percentage that all ready servers of the entry last had in force."""
+    shadow: int | None = None
+    """The percentage of the entry's requests of which a shadow gets copies."""
+    shadow_confirmed: int | None = None
+    """The percentage that all ready servers of the entry last had in force."""
+    measured: Measured | None = None
+    """With several predictors: what was counted since the traffic last changed."""
 
 
 class ModelDeploymentStatus(StatusModel):
@@ -158,11 +206,14 @@ class ModelDeploymentStatus(StatusModel):
     url: str | None = None
     """The URL of the deployment inside the cluster."""
     replicas: int = 0
-    """The number of pods of all predictors, ready or not."""
+    """The number of pods that the selector selects, ready or not."""
     selector: str | None = None
-    """The label selector of the pods, for `kubectl scale` and autoscalers."""
+    """The label selector of the pods, for `kubectl scale` and autoscalers. With several predictors, those of the first
+    one that is no shadow."""
     predictors: tuple[PredictorStatus, ...] = Field((), json_schema_extra=LIST_MAP_BY_NAME)
     """The observed state of each predictor."""
+    traffic: TrafficStatus | None = None
+    """With several predictors: how requests are split between them."""
     stable_revision: str | None = None
     """With spec.rollout: the revision whose pods the Service selects."""
     candidate_revision: str | None = None

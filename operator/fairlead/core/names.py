@@ -5,7 +5,7 @@ from hashlib import sha256
 from fairlead_contracts.environment import LAUNCHER_PORT
 
 from fairlead.api.group import GROUP
-from fairlead.api.model_deployment import ModelDeployment, Predictor
+from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.pod_template import TRAINER
 from fairlead.api.training_job import TrainingJob
 
@@ -125,13 +125,27 @@ def model_version(job: TrainingJob) -> str:
     return f"{job.metadata.name}-{job.metadata.uid[:8]}"
 
 
-def predictor_name(deployment: ModelDeployment, predictor: Predictor) -> str:
+def predictor_labels(deployment: ModelDeployment, predictor: str) -> dict[str, str]:
+    """Return the labels by which the pods of a predictor are found."""
+    return deployment_labels(deployment) | {PREDICTOR: predictor}
+
+
+def predictor_name(deployment: ModelDeployment, predictor: str) -> str:
     """Return the name of a predictor's Deployment, unique among all deployments: `a-b`/`c` differs from `a`/`b-c`."""
-    name = f"{deployment.metadata.name}-{predictor.name}"
-    return f"{name}-{short_hash(f'{deployment.metadata.name}/{predictor.name}')}" if "-" in predictor.name else name
+    name = f"{deployment.metadata.name}-{predictor}"
+    return predictor_service_name(deployment, predictor) if "-" in predictor else name
 
 
-def graph_config_name(deployment: ModelDeployment, predictor: Predictor, graph: str) -> str:
+def predictor_service_name(deployment: ModelDeployment, predictor: str) -> str:
+    """Return the name of a predictor's own Service and disruption budget, where there are several predictors.
+
+    It begins with that of the Deployment, and is not that of another ModelDeployment: `a`/`b` differs from `a-b`.
+    """
+    name = deployment.metadata.name
+    return f"{name}-{predictor}-{short_hash(f'{name}/{predictor}')}"
+
+
+def graph_config_name(deployment: ModelDeployment, predictor: str, graph: str) -> str:
     """Return the name of a predictor's ConfigMap; it includes the graph's hash, so that old pods keep their graph."""
     return f"{predictor_name(deployment, predictor)}-{short_hash(graph)}"
 
@@ -151,9 +165,9 @@ def revision_config_name(deployment: ModelDeployment, revision: str, graph: str)
     return f"{revision_name(deployment, revision)}-{short_hash(graph)}"
 
 
-def traffic_config_name(deployment: ModelDeployment, revision: str) -> str:
-    """Return the name of the ConfigMap with a revision's traffic document."""
-    return f"{revision_name(deployment, revision)}-traffic"
+def traffic_config_name(child: str) -> str:
+    """Return the name of the ConfigMap with the traffic document for the servers of a Deployment of this name."""
+    return f"{child}-traffic"
 
 
 def traffic_key_name(deployment: ModelDeployment) -> str:

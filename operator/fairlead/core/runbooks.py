@@ -197,6 +197,21 @@ SERVING: dict[str, Runbook] = {
         "Convert it from a TrainingJob's model with `fairlead-onnx-converter`, and keep its ancestors where they are.",
     ),
     **VALIDATION,
+    "EntryMoving": Runbook(
+        "Another predictor became the first one of the spec. It gets the requests once its servers know how to split "
+        "them.",
+        "",
+    ),
+    "TrafficMoving": Runbook(
+        "Predictors get more traffic once their pods are ready; until then earlier ones answer.", ""
+    ),
+    "TrafficUnconfirmed": Runbook(
+        "Not all servers have confirmed what they do with their requests.",
+        "`kubectl get mdep NAME -o yaml` shows in `status.traffic` how many have. If it lasts, look at NetworkPolicies "
+        "between the operator and port 8080 of the pods.",
+    ),
+    "TrafficChanged": Runbook("An event: predictors get other shares of the requests or copies.", ""),
+    "EntryMoved": Runbook("An event: the Service selects the pods of another predictor.", ""),
     "RolloutProgressing": Runbook(
         "A candidate starts or is measured; the stable revision serves the others.", "`fairlead rollout status NAME`."
     ),
@@ -235,7 +250,6 @@ SERVING: dict[str, Runbook] = {
     "URINotAllowed": TRAINING["URINotAllowed"],
     "ServiceAccountNotAllowed": TRAINING["ServiceAccountNotAllowed"],
     "Rejected": TRAINING["Rejected"],
-    "Unsupported": Runbook("A field is not supported by this version.", "Remove the field that the message names."),
 }
 
 

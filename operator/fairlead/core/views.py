@@ -37,8 +37,15 @@ class PodView:
     created: datetime | None = None
     revision: str = ""
     """The revision of a ModelDeployment's pod."""
+    predictor: str = ""
+    """The predictor of a ModelDeployment's pod."""
     ready: bool = False
-    """Whether it is ready; only for the pods of revisions."""
+    """Whether it is ready; only for the pods of ModelDeployments."""
+
+    @property
+    def server(self) -> str:
+        """Return what the graph server of a ModelDeployment's pod serves: its revision, or else its predictor."""
+        return self.revision or self.predictor
 
     @property
     def finished(self) -> bool:

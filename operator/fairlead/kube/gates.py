@@ -22,12 +22,13 @@ from fairlead.api.graph import GraphNode
 from fairlead.api.model_deployment import ModelDeployment, ProvenanceGate
 from fairlead.api.training_job import Dataset
 from fairlead.core.artifacts import ArtifactFacts
+from fairlead.core.model_deployment.artifacts import label_nodes
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact
 from fairlead.core.training_job.observed import Gate
 from fairlead.kube.inquiries import Question
 
 _CHAIN_LIMIT = 32
-"""The maximum number of artifacts in a status."""
+"""The maximum number of artifacts in a status, for each predictor."""
 _MAX_NAME, _MAX_URI = 253, 2048
 
 Allowed = Callable[[str], bool]
@@ -45,15 +46,16 @@ def ask_gate(dataset: Dataset) -> Question[Gate]:
 
 def ask_artifacts(deployment: ModelDeployment, allowed: Allowed) -> Question[Artifacts]:
     """Ask for the manifests of all models and of those ancestors that may be read."""
-    nodes = [node for predictor in deployment.spec.predictors for node in predictor.graph.walk() if node.model_uri]
+    nodes = [(name, node) for name, node in label_nodes(deployment) if node.model_uri]
+    limit = _CHAIN_LIMIT * len(deployment.spec.predictors)
     provenance, signature = deployment.spec.require_provenance, deployment.spec.require_signature
     return Question(
-        (provenance, signature, [(node.name, node.model_uri, node.digest) for node in nodes]),
-        lambda: _read_artifacts(nodes, allowed, provenance, signature.public_keys if signature else []),
+        (provenance, signature, [(name, node.model_uri, node.digest) for name, node in nodes]),
+        lambda: _read_artifacts(nodes, allowed, provenance, signature.public_keys if signature else [], limit),
         lambda problem: Artifacts(
             tuple(
-                NodeArtifact(node.name, node.model_uri, _unavailable(node.model_uri, problem))
-                for node in nodes
+                NodeArtifact(name, node.model_uri, _unavailable(node.model_uri, problem))
+                for name, node in nodes
                 if node.model_uri
             )
         ),
@@ -68,7 +70,11 @@ def _read_gate(dataset: Dataset) -> Gate:
 
 
 def _read_artifacts(
-    nodes: Iterable[GraphNode], allowed: Allowed, provenance: ProvenanceGate | None, keys: Sequence[str]
+    nodes: Iterable[tuple[str, GraphNode]],
+    allowed: Allowed,
+    provenance: ProvenanceGate | None,
+    keys: Sequence[str],
+    limit: int,
 ) -> Artifacts:
     """Read the manifests of models and their ancestors, and of the datasets' validation results if they are needed.
 
@@ -77,34 +83,35 @@ def _read_artifacts(
     found: list[NodeArtifact] = []
     chain: dict[tuple[str, str], ArtifactRef] = {}
     ancestors: list[ArtifactFacts] = []
-    for node in nodes:
+    for name, node in nodes:
         if node.model_uri:
             facts = _read_model(node.model_uri, node.digest, keys)
-            found.append(NodeArtifact(node.name, node.model_uri, facts))
+            found.append(NodeArtifact(name, node.model_uri, facts))
             if facts.digest:
-                chain[facts.uri, facts.digest] = ArtifactRef(name=node.name, uri=facts.uri, digest=facts.digest)
-            _follow(facts, chain, ancestors, allowed)
+                chain[facts.uri, facts.digest] = ArtifactRef(name=name, uri=facts.uri, digest=facts.digest)
+            _follow(facts, chain, ancestors, allowed, limit)
     results = {}
     if provenance is not None:
         for facts in ancestors:
             if facts.kind == "dataset":
                 place = validation_uri(facts.uri, facts.digest)
                 results[facts.uri, facts.digest] = _read(place, keys=provenance.public_keys)
-    return Artifacts(tuple(found), tuple(chain.values())[:_CHAIN_LIMIT], tuple(ancestors), results)
+    return Artifacts(tuple(found), tuple(chain.values())[:limit], tuple(ancestors), results)
 
 
 def _follow(
-    artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef], ancestors: list[ArtifactFacts], allowed: Allowed
-) -> None:
+    artifact: ArtifactFacts, chain: dict[tuple[str, str], ArtifactRef], ancestors: list[ArtifactFacts],
+    allowed: Allowed, limit: int,
+) -> None:  # fmt: skip
     """Add an artifact's ancestors. One that is deleted or not allowed is recorded too, but its own are unknown."""
     for parent in artifact.parents:
         key = (parent.uri, parent.digest)
-        if key in chain or len(chain) >= _CHAIN_LIMIT:
+        if key in chain or len(chain) >= limit:
             continue
         chain[key] = parent
         if parent.uri and allowed(parent.uri):
             ancestors.append(facts := _read(parent.uri, parent.digest))
-            _follow(facts, chain, ancestors, allowed)
+            _follow(facts, chain, ancestors, allowed, limit)
 
 
 def _read(uri: str, digest: str | None = None, keys: Sequence[str] = ()) -> ArtifactFacts:

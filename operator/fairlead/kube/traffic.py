@@ -1,4 +1,4 @@
-"""What the graph servers of rollouts do with their requests: read from each, and set again where it differs.
+"""What graph servers that split their requests do: read from each, and set again where it differs.
 
 Runs beside the queue's workers, bounded in time, size and number per namespace, as everything that is asked of tenants'
 pods. What they are to do follows from the stored status alone, and its generation rises with each change, so that a
@@ -20,8 +20,8 @@ from fairlead_contracts.traffic import PATH, SIGNATURE, TrafficDocument, Traffic
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core import names
 from fairlead.core.model_deployment.observed import ObservedTraffic, ServerReading
-from fairlead.core.model_deployment.revision_children import KEY
-from fairlead.core.model_deployment.traffic import BUSY_SECONDS, build_document, count_in_force, poll_seconds
+from fairlead.core.model_deployment.traffic import BUSY_SECONDS, build_documents, count_in_force, poll_seconds
+from fairlead.core.model_deployment.traffic_children import KEY
 from fairlead.core.views import PodView
 from fairlead.kube.children import controller_of
 from fairlead.kube.client import KubeClient
@@ -46,6 +46,8 @@ _KEY_SECONDS = 60.0
 class _Server:
     pod: str
     address: str
+    document: TrafficDocument
+    """What it is to do."""
 
 
 class _KeyMissing(Exception):
@@ -53,7 +55,7 @@ class _KeyMissing(Exception):
 
 
 class TrafficServers:
-    """Asks the servers of deployments with revisions. `answered` is called when a deployment's have answered."""
+    """Asks the servers of deployments that split requests. `answered` is called when a deployment's have answered."""
 
     def __init__(
         self,
@@ -69,19 +71,19 @@ class TrafficServers:
         """The uid and the key of each deployment, and when its Secret was read."""
 
     def observe(self, key: Key, deployment: ModelDeployment, pods: tuple[PodView, ...]) -> ObservedTraffic:
-        """Return what the ready servers of the stable revision have last said, and ask them again if that is old."""
-        document = build_document(deployment)
-        if document is None:
+        """Return what the ready servers have last said that have to know, and ask them again if that is old."""
+        documents = build_documents(deployment)
+        if not documents:
             self.forget(key)
             return ObservedTraffic()
         servers = tuple(
-            _Server(pod.uid, pod.ip)
+            _Server(pod.uid, pod.ip, documents[pod.server])
             for pod in pods
-            if pod.ip and pod.ready and not pod.deleting and pod.revision == document.revision
+            if pod.ip and pod.ready and not pod.deleting and pod.server in documents
         )
         question = Question(
-            (document, servers),
-            partial(self._read_all, deployment, document, servers),
+            (documents, servers),
+            partial(self._read_all, deployment, servers),
             lambda problem: ObservedTraffic(tuple(ServerReading(server.pod, error=problem) for server in servers)),
         )
         seconds = poll_seconds(deployment)
@@ -95,14 +97,12 @@ class TrafficServers:
         self._readings.forget(key)
         self._keys.pop(key, None)
 
-    async def _read_all(
-        self, deployment: ModelDeployment, document: TrafficDocument, servers: tuple[_Server, ...]
-    ) -> ObservedTraffic:
+    async def _read_all(self, deployment: ModelDeployment, servers: tuple[_Server, ...]) -> ObservedTraffic:
         places = asyncio.Semaphore(_MAX_CONCURRENT)
 
         async def read(server: _Server) -> ServerReading:
             async with places:
-                return await self._read(deployment, document, server)
+                return await self._read(deployment, server)
 
         try:
             # also if nobody has to be told anything: pods that start need the Secret
@@ -112,12 +112,12 @@ class TrafficServers:
         except _KeyMissing:
             return ObservedTraffic(key_missing=True)
 
-    async def _read(self, deployment: ModelDeployment, document: TrafficDocument, server: _Server) -> ServerReading:
-        url = f"http://{url_host(server.address)}:{self._port}{PATH}"
+    async def _read(self, deployment: ModelDeployment, server: _Server) -> ServerReading:
+        url, document = f"http://{url_host(server.address)}:{self._port}{PATH}", server.document
         try:
             facts = await self._get(url)
             if facts.revision != document.revision:
-                return ServerReading(server.pod, facts, f"serves revision {facts.revision!r}")
+                return ServerReading(server.pod, error=f"serves {facts.revision!r}, expected {document.revision!r}")
             if (facts.generation, facts.window) != (document.generation, document.window):
                 await self._put(deployment, document, url)
                 facts = await self._get(url)

@@ -48,8 +48,9 @@ def view_pod(pod: Object) -> PodView:
         disruption=_disruption(status),
         restarts=sum(container.get("restartCount", 0) for container in containers),
         created=_time(meta.get("creationTimestamp")),
-        revision=(revision := labels.get(names.REVISION, "")),
-        ready=bool(revision) and _is_ready(status),
+        revision=labels.get(names.REVISION, ""),
+        predictor=(predictor := labels.get(names.PREDICTOR, "")),
+        ready=bool(predictor) and _is_ready(status),
     )
 
 

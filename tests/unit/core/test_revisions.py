@@ -74,4 +74,4 @@ def test_names_of_children_are_short_enough_for_labels_and_host_names() -> None:
     (name,) = [child["metadata"]["name"] for child in built if child["kind"] == "Deployment"]
     assert len(name) <= 63 - 11
     assert all(len(child["metadata"]["name"]) <= 63 for child in built)
-    assert len(names.traffic_config_name(longest, "a" * 8)) <= 63
+    assert len(names.traffic_config_name(names.revision_name(longest, "a" * 8))) <= 63

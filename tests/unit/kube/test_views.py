@@ -121,11 +121,14 @@ def test_the_end_is_that_of_our_own_container() -> None:
 
 
 @pytest.mark.parametrize(("ready", "expected"), [("True", True), ("False", False)])
-def test_a_pod_of_a_revision_is_ready_by_its_condition_and_others_never(ready: str, expected: bool) -> None:
+def test_a_pod_of_a_deployment_is_ready_by_its_condition_and_others_never(ready: str, expected: bool) -> None:
     pod = make_pod(conditions=[{"type": "Ready", "status": ready}])
     assert not view_pod(pod).ready
-    pod["metadata"]["labels"] = {"fairlead.dev/revision": "aaaaaaaa"}
-    assert (view_pod(pod).revision, view_pod(pod).ready) == ("aaaaaaaa", expected)
+    pod["metadata"]["labels"] = {"fairlead.dev/predictor": "main"}
+    view = view_pod(pod)
+    assert (view.predictor, view.server, view.ready) == ("main", "main", expected)
+    pod["metadata"]["labels"]["fairlead.dev/revision"] = "aaaaaaaa"
+    assert (view_pod(pod).revision, view_pod(pod).server, view_pod(pod).ready) == ("aaaaaaaa", "aaaaaaaa", expected)
 
 
 def test_a_revision_keeps_its_number_and_its_data() -> None:

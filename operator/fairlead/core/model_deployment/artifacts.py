@@ -1,13 +1,23 @@
 """Checks of the models of a ModelDeployment."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
+from fairlead.api.graph import GraphNode
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact
 from fairlead.core.settings import Settings
 from fairlead.core.tenants import check_uris
+
+
+def label_nodes(deployment: ModelDeployment) -> Iterator[tuple[str, GraphNode]]:
+    """Yield all nodes with their names in status and messages: with the predictor's, if there are several."""
+    several = len(deployment.spec.predictors) > 1
+    for predictor in deployment.spec.predictors:
+        for node in predictor.graph.walk():
+            yield (f"{predictor.name}/{node.name}" if several else node.name), node
 
 
 def check_allowed_uris(deployment: ModelDeployment, settings: Settings) -> Finding | None:

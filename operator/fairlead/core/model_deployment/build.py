@@ -29,8 +29,8 @@ def build_children(deployment: ModelDeployment, digests: Mapping[str, str], sett
     children = []
     for predictor in deployment.spec.predictors:
         graph = build_graph(deployment, predictor, digests)
-        name = names.graph_config_name(deployment, predictor, graph)
-        children.append(build_config_map(deployment, name, _labels(deployment, predictor), graph))
+        name = names.graph_config_name(deployment, predictor.name, graph)
+        children.append(build_config_map(deployment, name, names.predictor_labels(deployment, predictor.name), graph))
         children.append(build_deployment(deployment, predictor, graph, settings))
     children.append(build_deployment_service(deployment, names.deployment_labels(deployment)))
     return [with_hash(child) for child in children]
@@ -57,10 +57,10 @@ def build_config_map(deployment: ModelDeployment, name: str, labels: dict[str, s
 
 def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: str, settings: Settings) -> Object:
     """Return the Deployment of a predictor: the graph server, then the containers of its remote nodes."""
-    labels = _labels(deployment, predictor)
+    labels = names.predictor_labels(deployment, predictor.name)
     replicas = deployment.spec.replicas if predictor.replicas is None else predictor.replicas
-    head = build_owned(deployment, "apps/v1", "Deployment", names.predictor_name(deployment, predictor), labels)
-    config = names.graph_config_name(deployment, predictor, graph)
+    head = build_owned(deployment, "apps/v1", "Deployment", names.predictor_name(deployment, predictor.name), labels)
+    config = names.graph_config_name(deployment, predictor.name, graph)
     components = [component.spec.to_dict() for component in predictor.component_specs]
     users = [*components, *([predictor.server_spec.to_dict()] if predictor.server_spec else [])]
     merged: dict[str, Any] = {key: value for user in users for key, value in user.items()}
@@ -108,10 +108,6 @@ def build_service(deployment: ModelDeployment, name: str, labels: dict[str, str]
         {"name": "grpc", "port": names.GRPC_PORT, "targetPort": "grpc", "appProtocol": "kubernetes.io/h2c"},
     ]
     return build_owned(deployment, "v1", "Service", name, labels) | {"spec": {"selector": selector, "ports": ports}}
-
-
-def _labels(deployment: ModelDeployment, predictor: Predictor) -> dict[str, str]:
-    return names.deployment_labels(deployment) | {names.PREDICTOR: predictor.name}
 
 
 def _build_metadata(predictor: Predictor, labels: dict[str, str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ MAX_CONTAINERS = 47
 
 
 def check_graphs(deployment: ModelDeployment) -> Finding | None:
-    """Find the first invalid graph, or more predictors than this version supports."""
+    """Find the first invalid graph or server."""
     for index, predictor in enumerate(deployment.spec.predictors):
         path = f"spec.predictors[{index}].graph"
         for check in (_check_names, _check_children, _check_containers, _check_sources, _check_remote):
@@ -27,11 +27,6 @@ def check_graphs(deployment: ModelDeployment) -> Finding | None:
                 return Finding("InvalidGraph", message)
         if message := _check_server(predictor, f"spec.predictors[{index}].server"):
             return Finding("InvalidServer", message)
-    if len(deployment.spec.predictors) > 1:
-        count = len(deployment.spec.predictors)
-        return Finding(
-            "Unsupported", f"spec.predictors: got {count}, expected 1: splitting traffic is not supported yet."
-        )
     return None
 
 

@@ -16,6 +16,7 @@ class NodeArtifact:
     """The artifact of a graph node."""
 
     node: str
+    """The node's name; with its predictor's, if there are several."""
     model_uri: str
     artifact: ArtifactFacts
 
@@ -55,7 +56,7 @@ class ServiceAnswer:
 
 @dataclass(frozen=True)
 class ServerReading:
-    """What a graph server of the stable revision has said about its traffic."""
+    """What a graph server that splits requests, or could, has said about its traffic."""
 
     pod: str
     """The uid of its pod."""
@@ -67,7 +68,7 @@ class ServerReading:
 
 @dataclass(frozen=True)
 class ObservedTraffic:
-    """What the ready graph servers of the stable revision have said."""
+    """What the ready graph servers have said that split requests, or could."""
 
     servers: tuple[ServerReading, ...] = ()
     """Empty if they have not been asked yet."""

@@ -14,6 +14,7 @@ from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.checks import check_answer, check_pods, describe_problem
 from fairlead.core.model_deployment.faults import find_fault
 from fairlead.core.model_deployment.observed import ObservedDeployment
+from fairlead.core.model_deployment.predictor_plan import plan_predictors
 from fairlead.core.model_deployment.revision_plan import plan_revisions
 from fairlead.core.model_deployment.scaling import build_scaling
 from fairlead.core.model_deployment.status import count_desired, derive, warn
@@ -30,8 +31,11 @@ def plan_model_deployment(
 ) -> Plan:
     """Plan the next step of a ModelDeployment. The current pods keep serving while a new spec is invalid.
 
-    `key` is a new random key, as hexadecimal digits, for a deployment with revisions that has none yet.
+    `key` is a new random key, as hexadecimal digits, for a deployment that splits requests and has none yet.
     """
+    several = len(deployment.spec.predictors) > 1
+    if deployment.status.traffic or (several and not deployment.status.stable_revision):
+        return plan_predictors(deployment, observed, settings, now, key)
     if deployment.spec.rollout or deployment.status.stable_revision:
         return plan_revisions(deployment, observed, settings, now, key)
     artifacts = with_known_digests(deployment, observed.artifacts)
@@ -92,7 +96,7 @@ def _report(
 def _check_replicas(deployment: ModelDeployment, observed: ObservedDeployment) -> Finding | None:
     views = {view.name: view for view in observed.deployments}
     for predictor in deployment.spec.predictors:
-        view = views[names.predictor_name(deployment, predictor)]
+        view = views[names.predictor_name(deployment, predictor.name)]
         desired = count_desired(deployment, predictor)
         if not view.settled or view.ready < desired:
             return Finding("PodsNotReady", f"Predictor {predictor.name}: {view.ready} of {desired} pods are ready.")

@@ -7,6 +7,7 @@ from fairlead.api.base import ArtifactRef
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.artifacts import label_nodes
 from fairlead.core.model_deployment.observed import Artifacts
 from fairlead.core.validation import check_validation
 
@@ -19,7 +20,7 @@ def check_provenance(deployment: ModelDeployment, artifacts: Artifacts) -> Findi
     gate = deployment.spec.require_provenance
     if gate is None:
         return None
-    types = {node.name: node.role for predictor in deployment.spec.predictors for node in predictor.graph.walk()}
+    types = {name: node.role for name, node in label_nodes(deployment)}
     for node in artifacts.nodes:
         model = node.artifact
         if not model.kind:

@@ -14,29 +14,30 @@ from fairlead.core.model_deployment.build import build_children, build_deploymen
 from fairlead.core.model_deployment.checks import check_pods
 from fairlead.core.model_deployment.measuring import seconds_to_check
 from fairlead.core.model_deployment.observed import ObservedDeployment
-from fairlead.core.model_deployment.revision_children import (
-    build_revision_children,
-    build_traffic_config,
-    build_traffic_key,
-)
+from fairlead.core.model_deployment.predictor_children import build_predictor_children
+from fairlead.core.model_deployment.revision_children import build_revision_children
 from fairlead.core.model_deployment.revision_status import derive_revisions, explain
 from fairlead.core.model_deployment.revisions import build_record, find_old
 from fairlead.core.model_deployment.rollout import Facts, advance, candidate_replicas, leave
 from fairlead.core.model_deployment.scaling import build_scaling
 from fairlead.core.model_deployment.scene import Scene, count_confirmed, list_servers, set_scene
+from fairlead.core.model_deployment.shares import find_entry
 from fairlead.core.model_deployment.status import warn
-from fairlead.core.model_deployment.traffic import build_first_document, poll_seconds, read_command, read_evidence
+from fairlead.core.model_deployment.traffic import (
+    as_first,
+    build_documents,
+    is_drained,
+    poll_seconds,
+    read_command,
+    read_evidence,
+)
+from fairlead.core.model_deployment.traffic_children import build_traffic_config, build_traffic_key
 from fairlead.core.model_deployment.transitions import Transition
 from fairlead.core.model_deployment.unused import find_unused, is_applied
 from fairlead.core.plan import Deletion, Plan
 from fairlead.core.settings import Settings
 
 _POLL_SECONDS = 2.0
-_DRAIN_SECONDS, _MAX_DRAIN_SECONDS = 5.0, 30.0
-"""How long a revision without traffic stays: until no server forwards to it and Services have changed their routes.
-
-If servers do not say so, it goes after the longer time.
-"""
 _LEAST_SECONDS = 0.1
 _MAX_RESTARTS = 3
 """After so many restarts of a pod, a candidate counts as crashing."""
@@ -118,17 +119,27 @@ def _build_children(scene: Scene, settings: Settings) -> list[Object]:
     if policy and state.candidate and (revision := scene.known.get(state.candidate)):
         replicas = candidate_replicas(policy, state.rollout, scene.replicas)
         children += build_revision_children(deployment, revision, replicas, settings)
-    if document := build_first_document(deployment):
-        children.append(build_traffic_config(deployment, document))
+    for name, document in build_documents(deployment).items():
+        child, labels = names.revision_name(deployment, name), names.revision_labels(deployment, name)
+        children.append(build_traffic_config(deployment, child, labels, as_first(document)))
     if state.stable or children:
         # pods from before spec.rollout was set serve until the first revision does
         stable = state.stable
         selector = names.revision_labels(deployment, stable) if stable else names.deployment_labels(deployment)
         children.append(with_hash(build_deployment_service(deployment, selector)))
     if policy is None and scene.desired:
-        *plain, _ = build_children(deployment, scene.known[scene.desired].digests, settings)
-        children += plain
+        children += _build_successors(scene, settings)
     return [*children, *build_scaling(deployment)]
+
+
+def _build_successors(scene: Scene, settings: Settings) -> list[Object]:
+    """Return the children that take over once spec.rollout is removed; other predictors follow when these serve."""
+    deployment, entry = scene.deployment, find_entry(scene.deployment.spec.predictors)
+    digests = scene.known[scene.desired or ""].digests
+    if len(deployment.spec.predictors) > 1:
+        return build_predictor_children(deployment, entry, digests, settings)
+    *plain, _ = build_children(deployment, digests, settings)
+    return plain
 
 
 def _build_records(scene: Scene) -> tuple[Object, ...]:
@@ -158,23 +169,14 @@ def _find_unused(scene: Scene, children: list[Object], now: datetime) -> tuple[t
     unknown = [names.revision_name(deployment, name) for name in used if name and name not in scene.known]
     unused = find_unused(children, scene.observed, unknown)
     old = find_old(deployment, scene.observed.revisions, (*used, scene.desired, state.rollout.failed_revision))
-    if not unused or _is_drained(scene, now):
+    confirmed = count_confirmed(scene) >= len(list_servers(scene))
+    if not unused or is_drained(state.rollout.moved_at, confirmed, now):
         return (*unused, *old), False
     return old, True
 
 
-def _is_drained(scene: Scene, now: datetime) -> bool:
-    """Return whether no server forwards requests to what is not used any more."""
-    moved = scene.state.rollout.moved_at
-    waited = (now - moved).total_seconds() if moved else _MAX_DRAIN_SECONDS
-    if waited >= _MAX_DRAIN_SECONDS:
-        return True
-    # if the clock has gone back, only what servers say is known
-    return not 0 <= waited < _DRAIN_SECONDS and count_confirmed(scene) >= len(list_servers(scene))
-
-
 def _is_plain_ready(scene: Scene) -> bool:
     """Return whether the pods without revisions could serve; they are created once spec.rollout is removed."""
-    name = names.predictor_name(scene.deployment, scene.deployment.spec.predictors[0])
+    name = names.predictor_name(scene.deployment, find_entry(scene.deployment.spec.predictors).name)
     view = next((view for view in scene.observed.deployments if view.name == name), None)
     return view is not None and view.settled and view.ready >= scene.replicas and not scene.fault

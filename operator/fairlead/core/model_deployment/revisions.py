@@ -15,7 +15,7 @@ from fairlead.core.views import RevisionView
 
 HISTORY = 10
 """How many revisions are kept besides those in use."""
-_SCALING = ("replicas", "traffic")
+_SCALING = ("replicas", "traffic", "shadow")
 """Fields of a predictor that do not change its pods."""
 
 
@@ -41,6 +41,12 @@ class Revision:
     """The digests of its models by modelUri, so that a model that is published again is another revision."""
     image: str
     """The graph server's image, so that an upgrade of the operator is a rollout, too."""
+
+
+def digests_of(predictor: Predictor, digests: Mapping[str, str]) -> dict[str, str]:
+    """Return those digests that are of a predictor's models."""
+    uris = [node.model_uri for node in predictor.graph.walk() if node.model_uri]
+    return {uri: digests[uri] for uri in uris if uri in digests}
 
 
 def build_revision(predictor: Predictor, digests: Mapping[str, str], settings: Settings) -> Revision:

@@ -14,7 +14,8 @@ from fairlead.core.model_deployment.build import build_graph
 from fairlead.core.model_deployment.checks import describe_problem
 from fairlead.core.model_deployment.faults import Fault, check_allowed, find_fault
 from fairlead.core.model_deployment.observed import ObservedDeployment
-from fairlead.core.model_deployment.revisions import Revision, build_revision, read_revisions
+from fairlead.core.model_deployment.revisions import Revision, build_revision, digests_of, read_revisions
+from fairlead.core.model_deployment.shares import find_entry
 from fairlead.core.model_deployment.status import count_desired
 from fairlead.core.model_deployment.traffic import count_in_force
 from fairlead.core.model_deployment.transitions import Revisions
@@ -68,11 +69,12 @@ def set_scene(deployment: ModelDeployment, observed: ObservedDeployment, setting
     }
     artifacts = with_known_digests(deployment, observed.artifacts)
     fault, desired = find_fault(deployment, artifacts, settings), None
-    predictor = deployment.spec.predictors[0]
+    predictor = find_entry(deployment.spec.predictors)
     if not fault and not artifacts.pending:
         try:
-            revision = build_revision(predictor, artifacts.digests, settings)
-            build_graph(deployment, predictor, artifacts.digests)
+            digests = digests_of(predictor, artifacts.digests)
+            revision = build_revision(predictor, digests, settings)
+            build_graph(deployment, predictor, digests)
             known, desired = {**known, revision.name: revision}, revision.name
         except ValidationError as error:
             fault = Fault(phases.INVALID, describe_problem(error))

@@ -64,7 +64,7 @@ def _derive_predictors(
     by_name = {view.name: view for view in views}
     result = []
     for predictor in deployment.spec.predictors:
-        name = names.revision_name(deployment, stable) if stable else names.predictor_name(deployment, predictor)
+        name = names.revision_name(deployment, stable) if stable else names.predictor_name(deployment, predictor.name)
         view = by_name.get(name)
         result.append(
             PredictorStatus(

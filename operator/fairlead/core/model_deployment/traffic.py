@@ -1,47 +1,67 @@
-"""What servers are told about a rollout, and the evidence in what they have counted."""
+"""What servers are told about a rollout or other predictors, and the evidence in what they have counted."""
 
 import re
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
-from fairlead_contracts.traffic import BOUNDS, Counts, Route, TrafficDocument, TrafficFacts, quantile
+from fairlead_contracts.traffic import (
+    BOUNDS,
+    Agreement,
+    Counts,
+    Route,
+    Sticky,
+    TrafficDocument,
+    TrafficFacts,
+    quantile,
+)
 
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus
+from fairlead.api.traffic import TrafficStatus
 from fairlead.core import names
 from fairlead.core.model_deployment.observed import ServerReading
 from fairlead.core.model_deployment.rollout import Command
+from fairlead.core.model_deployment.shares import DRAIN_SECONDS, list_known
 from fairlead.core.model_deployment.verdicts import Evidence
 
-BUSY_SECONDS, _IDLE_SECONDS = 2.0, 60.0
-_LARGEST = (1 << 53) - 1
+BUSY_SECONDS, COUNT_SECONDS, _IDLE_SECONDS = 2.0, 15.0, 60.0
+_LARGEST, _FARTHEST = (1 << 53) - 1, 1e300
+"""What a status can hold."""
+MAX_DRAIN_SECONDS = 30.0
 _COMMAND = re.compile(r"(pause|resume|promote|abort|retry) ([0-9a-f]{8}) ([A-Za-z0-9-]{1,64})")
 
 
-def build_document(deployment: ModelDeployment) -> TrafficDocument | None:
-    """Return what the servers of the stable revision do, by the stored status alone; None without such a revision."""
+def build_documents(deployment: ModelDeployment) -> dict[str, TrafficDocument]:
+    """Return what the servers of each revision or predictor do, by the stored status alone; empty if none is told."""
     status = deployment.status
+    if status.traffic is not None:
+        return {name: _build_split(status.traffic, name) for name in list_known(status.traffic)}
     if status.stable_revision is None or status.rollout is None:
-        return None
-    return TrafficDocument(
+        return {}
+    document = TrafficDocument(
         revision=status.stable_revision,
         generation=max(1, status.rollout.generation),
         window=status.rollout.window,
         routes=_build_routes(deployment),
     )
+    return {status.stable_revision: document}
 
 
-def build_first_document(deployment: ModelDeployment) -> TrafficDocument | None:
-    """Return the document with which servers start: that of `build_document`, of a generation that any other replaces.
+def as_first(document: TrafficDocument) -> TrafficDocument:
+    """Return the document with which servers start: of a generation that any other replaces.
 
     It changes only with the routes, and not with each window.
     """
-    document = build_document(deployment)
-    return document.model_copy(update={"generation": 1, "window": 0}) if document else None
+    return document.model_copy(update={"generation": 1, "window": 0})
 
 
 def is_in_force(status: ModelDeploymentStatus, facts: TrafficFacts | None) -> bool:
     """Return whether a server does what the status says, and counts in its window."""
-    rollout = status.rollout
-    if facts is None or rollout is None:
+    if facts is None:
+        return False
+    if state := status.traffic:
+        told = facts.revision in list_known(state)
+        return told and (facts.generation, facts.window) == (state.generation, state.window)
+    if (rollout := status.rollout) is None:
         return False
     expected = (status.stable_revision, rollout.generation, rollout.window)
     return (facts.revision, facts.generation, facts.window) == expected
@@ -52,9 +72,23 @@ def count_in_force(status: ModelDeploymentStatus, servers: Iterable[ServerReadin
     return sum(is_in_force(status, server.facts) for server in servers)
 
 
+def is_drained(moved_at: datetime | None, confirmed: bool, now: datetime) -> bool:
+    """Return whether nothing is sent any more to what lost its traffic at a time; `confirmed` if all servers say so.
+
+    Services change their routes in the shorter time; if servers do not say so, the longer one has to do.
+    """
+    waited = (now - moved_at).total_seconds() if moved_at else MAX_DRAIN_SECONDS
+    if waited >= MAX_DRAIN_SECONDS:
+        return True
+    # if the clock has gone back, only what servers say is known
+    return confirmed and not 0 <= waited < DRAIN_SECONDS
+
+
 def poll_seconds(deployment: ModelDeployment) -> float:
-    """Return how often servers are asked: often while there is a candidate, else to notice ones that have changed."""
+    """Return how often servers are asked: often while something changes, else to notice ones that have changed."""
     policy, status = deployment.spec.rollout, deployment.status
+    if state := status.traffic:
+        return COUNT_SECONDS if state.confirmed >= state.servers else BUSY_SECONDS
     if policy and status.candidate_revision:
         return min(BUSY_SECONDS, policy.analysis.interval_seconds / 2)
     unconfirmed = status.rollout and status.rollout.confirmed < status.rollout.servers
@@ -64,10 +98,7 @@ def poll_seconds(deployment: ModelDeployment) -> float:
 def read_evidence(
     status: ModelDeploymentStatus, servers: Iterable[ServerReading], max_p99_seconds: float | None
 ) -> Evidence:
-    """Add up what the servers have counted of the candidate in the current window.
-
-    They are a tenant's pods: sums are bounded by what a status can hold, and no part is larger than its whole.
-    """
+    """Add up what the servers have counted of the candidate in the current window."""
     found = [
         route
         for server in servers
@@ -76,9 +107,14 @@ def read_evidence(
         if route.name == status.candidate_revision
     ]
     counts = [each for route in found for each in (route.counts, route.mirrored)]
+    return add_up(counts, [route.agreement for route in found], max_p99_seconds)
+
+
+def add_up(counts: Sequence[Counts], agreements: Sequence[Agreement], max_p99_seconds: float | None = None) -> Evidence:
+    """Add up counts. Tenants' pods report them: sums are bounded, and no part is larger than its whole."""
     latency = [sum(column) for column in zip(*(each.latency for each in counts), strict=True)]
     requests = min(_LARGEST, sum(each.requests for each in counts))
-    compared = min(_LARGEST, sum(route.agreement.compared for route in found))
+    compared = min(_LARGEST, sum(agreement.compared for agreement in agreements))
     p99 = quantile(Counts.model_construct(latency=tuple(latency)), 0.99) if latency else None
     return Evidence(
         requests=requests,
@@ -86,7 +122,9 @@ def read_evidence(
         slow=min(requests, _count_slow(latency, max_p99_seconds)),
         p99_seconds=p99,
         compared=compared,
-        agreed=min(compared, sum(route.agreement.agreed for route in found)),
+        agreed=min(compared, sum(agreement.agreed for agreement in agreements)),
+        dropped=min(_LARGEST, sum(agreement.dropped for agreement in agreements)),
+        max_distance=min(_FARTHEST, max((agreement.max_distance for agreement in agreements), default=0.0)),
     )
 
 
@@ -101,16 +139,32 @@ def _build_routes(deployment: ModelDeployment) -> tuple[Route, ...]:
     status, rollout = deployment.status, deployment.status.rollout
     if status.candidate_revision is None or rollout is None or not rollout.address:
         return ()
+    return (_build_route(status.candidate_revision, rollout.address, rollout.weight, rollout.mirror),)
+
+
+def _build_split(state: TrafficStatus, server: str) -> TrafficDocument:
+    """Return what the servers of a predictor do: only those that split have routes, to all other predictors."""
+    routes = tuple(
+        _build_route(share.name, share.address, share.weight, share.mirror)
+        for share in state.shares
+        if server in state.splitting and share.name != server and share.address and (share.weight or share.mirror)
+    )
+    sticky = Sticky(header=state.stickiness.header, cookie=state.stickiness.cookie) if state.stickiness else None
+    return TrafficDocument(
+        revision=server, generation=state.generation, window=state.window, routes=routes, sticky=sticky
+    )
+
+
+def _build_route(name: str, address: str, weight: int, mirror: int) -> Route:
     # an address and no name, which would have to be resolved for each connection, or kept for longer than it holds
-    route = Route(
-        name=status.candidate_revision,
-        host=rollout.address,
+    return Route(
+        name=name,
+        host=address,
         port=names.SERVING_PORT,
         grpc_port=names.GRPC_PORT,
-        percent=rollout.weight,
-        mirror_percent=rollout.mirror,
+        percent=weight,
+        mirror_percent=mirror,
     )
-    return (route,)
 
 
 def _count_slow(latency: Sequence[int], limit: float | None) -> int:

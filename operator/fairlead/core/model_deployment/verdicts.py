@@ -36,6 +36,10 @@ class Evidence:
     p99_seconds: float | None = None
     compared: int = 0
     agreed: int = 0
+    dropped: int = 0
+    """Copies that were not sent, or not compared."""
+    max_distance: float = 0.0
+    """The largest difference between two numbers of two answers."""
 
 
 @dataclass(frozen=True)
