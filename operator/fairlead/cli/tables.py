@@ -24,6 +24,7 @@ def print_list(kind: str, items: Sequence[Object]) -> None:
             "READY": lambda s: styled(_condition(s, "Ready").get("status", "Unknown")),
             "REASON": lambda s: _condition(s, "Ready").get("reason", ""),
             "REPLICAS": lambda s: str(s.get("replicas", 0)),
+            "TRAFFIC": lambda s: escape(_traffic(s)),
             "URL": lambda s: s.get("url", ""),
         },
     }
@@ -49,14 +50,44 @@ def print_conditions(conditions: list[Object]) -> None:
     out.print(table)
 
 
+def build_predictors(status: Object) -> Table | None:
+    """Return a table of several predictors: what each gets, what is in force, and what was measured."""
+    if not (split := status.get("traffic")):
+        return None
+    table = Table(box=None, header_style="dim")
+    for column in ("PREDICTOR", "ROLE"):
+        table.add_column(column, no_wrap=True)
+    for column in ("READY", "REQUESTS", "COPIES", "IN FORCE", "COUNT", "ERRORS", "P99", "AGREED"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for predictor in status.get("predictors", []):
+        shadow, measured = predictor.get("shadow"), predictor.get("measured", {})
+        confirmed = predictor.get("shadowConfirmed" if shadow else "trafficConfirmed")
+        p99, compared = measured.get("p99Seconds"), measured.get("compared", 0)
+        table.add_row(
+            escape(predictor["name"]),
+            "entry" if predictor["name"] == split.get("entry") else "shadow" if shadow else "",
+            f"{predictor.get('ready', 0)}/{predictor.get('replicas', 0)}",
+            "" if shadow else f"{predictor.get('traffic', 0)} %",
+            f"{shadow} %" if shadow else "",
+            "" if confirmed is None else f"{confirmed} %",
+            f"{measured.get('requests', 0):,}",
+            f"{measured.get('errors', 0):,}",
+            "" if p99 is None else f"{p99 * 1000:.4g} ms",
+            f"{measured.get('agreed', 0):,}/{compared:,}" if compared else "",
+        )
+    return table
+
+
 def print_facts(status: Object) -> None:
-    """Print progress, URL and provenance, if available."""
+    """Print progress, URL, predictors and provenance, if available."""
     if progress := status.get("progress"):
         metrics = ", ".join(f"{key} {_number(value)}" for key, value in progress.get("metrics", {}).items())
         rate = _number(progress.get("samplesPerSecond"))
         out.print(f"progress   step {_steps(progress)}, {rate} samples/s, {metrics}")
     if url := status.get("url"):
         out.print(f"url        {url}")
+    if predictors := build_predictors(status):
+        out.print(predictors)
     for artifact in status.get("provenance", []):
         out.print(f"provenance {artifact['name']:<12} {artifact['digest'][:19]}…  {artifact['uri']}")
 
@@ -77,6 +108,16 @@ def print_events(events: list[Object]) -> None:
 def _condition(status: Object, type_: str) -> Object:
     found = [condition for condition in status.get("conditions", []) if condition["type"] == type_]
     return found[0] if found else {}
+
+
+def _traffic(status: Object) -> str:
+    """Return what each of several predictors answers, and after a tilde of how much it gets copies."""
+    if not status.get("traffic"):
+        return ""
+    return ", ".join(
+        f"{each['name']} ~{each['shadow']} %" if each.get("shadow") else f"{each['name']} {each.get('traffic', 0)} %"
+        for each in status.get("predictors", [])
+    )
 
 
 def _steps(progress: Object) -> str:

@@ -1,0 +1,50 @@
+"""How resources are shown in lists and in detail."""
+
+import io
+
+import pytest
+from fairlead.cli import tables
+from rich.console import Console
+
+from tests.support.resources import MODEL_DEPLOYMENT, Object, change
+
+MEASURED = {"requests": 1200, "errors": 3, "p99Seconds": 0.01234, "compared": 0, "agreed": 0}
+SPLIT: Object = {
+    "url": "http://digits",
+    "traffic": {"entry": "main", "servers": 2, "confirmed": 2},
+    "predictors": [
+        {"name": "main", "replicas": 2, "ready": 2, "traffic": 90, "trafficConfirmed": 80, "measured": MEASURED},
+        {"name": "next", "replicas": 2, "ready": 1, "traffic": 10},
+        {"name": "dark", "replicas": 1, "ready": 1, "traffic": 0, "shadow": 50, "shadowConfirmed": 40,
+         "measured": {"requests": 700, "errors": 0, "compared": 650, "agreed": 640}},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def console(monkeypatch: pytest.MonkeyPatch) -> Console:
+    console = Console(width=140, record=True, file=io.StringIO(), color_system=None)
+    monkeypatch.setattr(tables, "out", console)
+    return console
+
+
+def test_a_list_shows_what_predictors_answer(console: Console) -> None:
+    plain = change(MODEL_DEPLOYMENT, metadata__name="alone") | {"status": {"predictors": [{"name": "main"}]}}
+    tables.print_list("ModelDeployment", [MODEL_DEPLOYMENT | {"status": SPLIT}, plain])
+    shown = console.export_text()
+    assert "main 90 %, next 10 %, dark ~50 %" in shown
+    (line,) = [line for line in shown.splitlines() if "alone" in line]
+    assert "main" not in line
+
+
+def test_a_description_shows_what_is_in_force_and_what_was_measured(console: Console) -> None:
+    tables.print_facts(SPLIT)
+    rows = {line.split()[0]: line.split() for line in console.export_text().splitlines() if line.strip()}
+    assert rows["main"] == ["main", "entry", "2/2", "90", "%", "80", "%", "1,200", "3", "12.34", "ms"]
+    assert rows["next"] == ["next", "1/2", "10", "%", "0", "0"]
+    assert rows["dark"] == ["dark", "shadow", "1/1", "50", "%", "40", "%", "700", "0", "640/650"]
+
+
+def test_a_description_of_a_single_predictor_has_no_table(console: Console) -> None:
+    tables.print_facts({"url": "http://digits", "predictors": [{"name": "main", "traffic": 100}]})
+    assert "PREDICTOR" not in console.export_text()
