@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from fairlead_contracts.traffic import (
     PATH,
     SIGNATURE,
+    Agreement,
     Counts,
     RouteFacts,
     TrafficDocument,
@@ -29,6 +30,8 @@ class ScriptedServer(ThreadingHTTPServer):
         self.document: TrafficDocument | None = None
         self.counts = Counts()
         """What each route has answered in the current window, whichever that is."""
+        self.agreement = Agreement()
+        """How the copies compare, in the same way."""
         self.denied = 0
         self.answer: bytes | None = None
         """What GET returns instead of the facts."""
@@ -41,7 +44,9 @@ class ScriptedServer(ThreadingHTTPServer):
             revision=self.revision,
             generation=document.generation if document else 0,
             window=document.window if document else 0,
-            routes=tuple(RouteFacts(name=route.name, counts=self.counts) for route in document.routes)
+            routes=tuple(
+                RouteFacts(name=route.name, counts=self.counts, agreement=self.agreement) for route in document.routes
+            )
             if document
             else (),
         )

@@ -1,0 +1,135 @@
+"""Several predictors on a real API server: the operator is a process, the graph servers are scripted."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fairlead_artifacts import publish
+from fairlead_contracts.traffic import BOUNDS, Agreement, Counts
+
+from tests.integration.conftest import Operator
+from tests.support.api_server import Kubectl, condition, wait_for
+from tests.support.graph_servers import ScriptedServer, serving_graphs
+from tests.support.resources import MODEL_DEPLOYMENT, Object, change
+from tests.support.splits import predictor
+
+NAME = "split"
+LABELS = f"fairlead.dev/deployment={NAME}"
+ADDRESSES = {"main": "127.200.0.4", "next": "127.200.0.5", "dark": "127.200.0.6"}
+Servers = dict[str, ScriptedServer]
+
+
+@pytest.fixture
+def servers(kubectl: Kubectl) -> Iterator[Servers]:
+    """The graph servers of each predictor: all its pods have one address."""
+
+    def key() -> bytes:
+        data = kubectl.get("secret", f"{NAME}-traffic")["data"]
+        return bytes.fromhex(base64.b64decode(data["key"]).decode())
+
+    with ExitStack() as stack:
+        found = {name: stack.enter_context(serving_graphs(at, 8080, key)) for name, at in ADDRESSES.items()}
+        for name, server in found.items():
+            server.revision = name
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _no_deployment_is_left(kubectl: Kubectl) -> Iterator[None]:
+    yield
+    kubectl("delete", "mdep", NAME, "--ignore-not-found")
+    wait_for(lambda: not kubectl.list("pods", labels=LABELS), "no pods", 30)
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., Object]:
+    """Build a predictor whose model exists."""
+
+    def run(name: str, *args: Any, **fields: Any) -> Object:
+        source, uri = tmp_path / name, f"file://{tmp_path}/store/{name}"
+        if not source.exists():
+            source.mkdir()
+            (source / "model.onnx").write_bytes(name.encode())
+            publish(source, uri, kind="onnx-model", producer="test/1")
+        return predictor(name, *args, **fields) | {"graph": {"name": "model", "modelUri": uri}}
+
+    return run
+
+
+def apply(kubectl: Kubectl, *predictors: Object, **changes: Any) -> None:
+    kubectl.apply(change(MODEL_DEPLOYMENT, metadata__name=NAME, spec__predictors=list(predictors), **changes))
+
+
+def run_pods(kubectl: Kubectl) -> Object:
+    """Do what kubelets do, and return the deployment's status."""
+    for pod in kubectl.list("pods", labels=LABELS):
+        if not condition(pod, "Ready") and not pod["metadata"].get("deletionTimestamp"):
+            address = ADDRESSES[pod["metadata"]["labels"]["fairlead.dev/predictor"]]
+            ready = [{"type": "Ready", "status": "True"}]
+            known = {"phase": "Running", "conditions": ready, "podIP": address, "podIPs": [{"ip": address}]}
+            kubectl.patch_status("pod", pod["metadata"]["name"], known)
+    return dict(kubectl.get("mdep", NAME).get("status") or {})
+
+
+def in_force(kubectl: Kubectl) -> dict[str, tuple[int | None, int | None]]:
+    """Return what the status says to be in force of each predictor."""
+    found = run_pods(kubectl).get("predictors", [])
+    return {each["name"]: (each.get("trafficConfirmed"), each.get("shadowConfirmed")) for each in found}
+
+
+def routes(server: ScriptedServer) -> dict[str, tuple[float, float]]:
+    found = server.document.routes if server.document else ()
+    return {route.name: (route.percent, route.mirror_percent) for route in found}
+
+
+def names(kubectl: Kubectl, kind: str) -> set[str]:
+    return {item["metadata"]["name"].rpartition("-")[0] for item in kubectl.list(kind, labels=LABELS)}
+
+
+def test_predictors_share_requests_as_the_spec_says_and_go_when_it_does(
+    kubectl: Kubectl, operator: Operator, servers: Servers, build: Callable[..., Object]
+) -> None:
+    dark = build("dark", shadow=50)
+    servers["main"].counts = Counts(requests=200, errors=20, latency=(200, *(0 for _ in BOUNDS)))
+    servers["main"].agreement = Agreement(compared=100, agreed=75, max_distance=2.5)
+    budget = {"spec__disruptionBudget": {"maxUnavailable": 1}}
+    apply(kubectl, build("main", 90), build("next", 10), dark, spec__stickiness={"cookie": "user"}, **budget)
+    expected = {"main": (90, None), "next": (10, None), "dark": (0, 50)}
+    wait_for(lambda: in_force(kubectl) == expected, "the split", 90)
+    assert routes(servers["main"]) == {"next": (10, 0), "dark": (0, 50)}
+    assert servers["main"].document is not None
+    assert servers["main"].document.sticky is not None
+    assert servers["main"].document.sticky.cookie == "user"
+    assert (routes(servers["next"]), routes(servers["dark"])) == ({}, {})
+    assert kubectl.get("service", NAME)["spec"]["selector"]["fairlead.dev/predictor"] == "main"
+    measured = {each["name"]: each["measured"] for each in run_pods(kubectl)["predictors"]}
+    assert (measured["next"]["requests"], measured["next"]["errors"]) == (200, 20)
+    assert (measured["dark"]["compared"], measured["dark"]["agreed"], measured["dark"]["maxDistance"]) == (100, 75, 2.5)
+    assert len(kubectl.list("poddisruptionbudgets", labels=LABELS)) == 3
+
+    # other weights: no new pods
+    pods = {pod["metadata"]["uid"] for pod in kubectl.list("pods", labels=LABELS)}
+    patch = [{"op": "replace", "path": f"/spec/predictors/{index}/traffic", "value": 50} for index in (0, 1)]
+    kubectl("patch", "mdep", NAME, "--type", "json", "-p", json.dumps(patch))
+    wait_for(lambda: in_force(kubectl) == expected | {"main": (50, None), "next": (50, None)}, "other weights", 60)
+    assert routes(servers["main"]) == {"next": (50, 0), "dark": (0, 50)}
+    assert {pod["metadata"]["uid"] for pod in kubectl.list("pods", labels=LABELS)} == pods
+
+    # the other one is the entry, and the first one goes
+    apply(kubectl, build("next", 100), dark, **budget)
+    wait_for(lambda: run_pods(kubectl).get("traffic", {}).get("splitting") == ["next"], "another entry", 90)
+    assert kubectl.get("service", NAME)["spec"]["selector"]["fairlead.dev/predictor"] == "next"
+    wait_for(lambda: run_pods(kubectl) and f"{NAME}-main" not in names(kubectl, "services"), "main to go", 60)
+    assert routes(servers["next"]) == {"dark": (0, 50)}
+    assert names(kubectl, "services") == {"", f"{NAME}-next", f"{NAME}-dark"}
+
+    # one alone
+    apply(kubectl, build("next"), **budget)
+    wait_for(lambda: run_pods(kubectl) and names(kubectl, "services") == {""}, "a single predictor", 90)
+    wait_for(lambda: "traffic" not in run_pods(kubectl), "no split", 30)
+    found = {item["metadata"]["name"] for item in kubectl.list("deployments", labels=LABELS)}
+    assert found == {f"{NAME}-next"}
