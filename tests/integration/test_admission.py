@@ -2,6 +2,7 @@
 
 import pytest
 import yaml
+from fairlead_cluster.base.home import CHECKOUT
 
 from tests.support.api_server import Kubectl
 from tests.support.rejections import REJECTIONS, Rejection
@@ -15,7 +16,19 @@ def test_invalid_resource_is_rejected_at_admission(kubectl: Kubectl, rejection: 
         assert word in output
 
 
-@pytest.mark.parametrize("resource", [TRAINING_JOB, MODEL_DEPLOYMENT], ids=lambda resource: resource["kind"])
+PREDICTORS = yaml.safe_load((CHECKOUT / "examples" / "predictors" / "model-deployment.yaml").read_text())
+BY_COOKIE = change(PREDICTORS, spec__stickiness={"cookie": "user"}, spec__predictors__0__traffic=0,
+                   spec__predictors__1__traffic=100, spec__predictors__2=PREDICTORS["spec"]["predictors"][1]
+                   | {"name": "other", "traffic": 0})  # fmt: skip
+ALONE = change(MODEL_DEPLOYMENT, spec__predictors=[
+    PREDICTORS["spec"]["predictors"][2], MODEL_DEPLOYMENT["spec"]["predictors"][0]])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [TRAINING_JOB, MODEL_DEPLOYMENT, PREDICTORS, BY_COOKIE, ALONE],
+    ids=["job", "deployment", "predictors", "an entry without traffic", "a shadow of the only predictor"],
+)
 def test_valid_resource_is_admitted(kubectl: Kubectl, resource: dict[str, object]) -> None:
     output = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(resource))
     assert "created" in output
