@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from fairlead_artifacts import publish
 from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.local.cluster import down, up
 
@@ -44,3 +45,19 @@ def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
         yield LocalCluster(home.root)
     finally:
         down(home.root, purge=True)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bytes], str]:
+    """Publish models."""
+    folder = tmp_path_factory.mktemp("models")
+
+    def run(name: str, model: bytes) -> str:
+        source = folder / f"{name}-source"
+        source.mkdir()
+        (source / "model.onnx").write_bytes(model)
+        uri = f"file://{folder}/store/{name}"
+        publish(source, uri, kind="onnx-model", producer="test/1")
+        return uri
+
+    return run

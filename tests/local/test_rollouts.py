@@ -1,17 +1,11 @@
 """Rollouts on the local cluster under load: a good candidate is promoted; wrong, slow, broken ones are rolled back."""
 
-import http.client
 import json
 import sys
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
 
-import pytest
-from fairlead_artifacts import publish
-
+from tests.local.clients import Clients
 from tests.local.support import IMAGE, LocalCluster
 from tests.support import onnx_models as onnx
 from tests.support.api_server import condition, wait_for
@@ -41,66 +35,6 @@ address = os.environ["FAIRLEAD_BIND_ADDRESS"], int(os.environ["PREDICTIVE_UNIT_H
 http.server.ThreadingHTTPServer(address, Handler).serve_forever()
 """
 """A Seldon microservice that answers rightly, but slowly."""
-
-
-class Clients:
-    """Clients that send requests to a deployment's Service until they are stopped, about 40 a second."""
-
-    def __init__(self, address: str, name: str) -> None:
-        self.answers: Counter[str] = Counter()
-        """How often each answer came; errors by their text."""
-        self.failed: list[str] = []
-        """When, by which revision and how requests failed."""
-        self._address, self._path = address, f"/v2/models/{name}/infer"
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run) for _ in range(8)]
-
-    def __enter__(self) -> "Clients":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def _run(self) -> None:
-        values = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]}
-        body = json.dumps({"inputs": [values]})
-        while not self._over.wait(0.2):
-            connection = http.client.HTTPConnection(self._address, 8080, timeout=30)
-            try:
-                connection.request("POST", self._path, body, {"Content-Type": "application/json"})
-                response = connection.getresponse()
-                content = response.read()
-                if response.status == 200:
-                    self.answers[str(json.loads(content)["outputs"][0]["data"])] += 1
-                else:
-                    self._note(f"{response.status} of {response.headers.get('Fairlead-Route')}: {content[:200]!r}")
-            except OSError as error:
-                self._note(repr(error))
-            finally:
-                connection.close()
-
-    def _note(self, problem: str) -> None:
-        self.failed.append(f"{datetime.now(UTC):%H:%M:%S.%f} {problem}")
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bytes], str]:
-    """Publish models."""
-    folder = tmp_path_factory.mktemp("models")
-
-    def run(name: str, model: bytes) -> str:
-        source = folder / f"{name}-source"
-        source.mkdir()
-        (source / "model.onnx").write_bytes(model)
-        uri = f"file://{folder}/store/{name}"
-        publish(source, uri, kind="onnx-model", producer="test/1")
-        return uri
-
-    return run
 
 
 def serve(cluster: LocalCluster, name: str, uri: str | None, analysis: Object, **more: object) -> None:
