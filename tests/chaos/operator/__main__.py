@@ -26,7 +26,6 @@ from tests.chaos.operator.lives import LIVES
 from tests.chaos.operator.stage import Life
 
 Object = dict[str, Any]
-_AT_ONCE = 4
 _WIDTH = 140
 
 
@@ -37,6 +36,11 @@ def main() -> None:
     parser.add_argument("--lives", default=",".join(life.name for life in LIVES), help="comma-separated (default: all)")
     parser.add_argument("--faults", default="", help="comma-separated kinds of faults (default: all)")
     parser.add_argument("--pauses", default="10,24,40", help="seconds for which the leader is paused (empty: not)")
+    parser.add_argument("--at-once", type=int, default=4, metavar="LIVES", help="lives at the same time")
+    parser.add_argument(
+        "--kills-at-once", type=int, default=1, metavar="LIVES",
+        help="lives at the same time with kills and stalled watches, which then hit all of them",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=8)
     parser.add_argument("--keep", action="store_true", help="keep the operator's log also where all is well")
     arguments = parser.parse_args()
@@ -63,7 +67,11 @@ async def run(arguments: argparse.Namespace, console: Console, folder: Path) -> 
     kinds = {kind for kind in arguments.faults.split(",") if kind}
     outcomes: list[Outcome] = []
     async with started_campaign(folder) as campaign:
-        quiet = {life.name: await campaign.run(life, Fault()) for life in chosen}
+        quiet: dict[str, Outcome] = {}
+        for first in range(0, len(chosen), arguments.at_once):
+            lives = chosen[first : first + arguments.at_once]
+            done = await asyncio.gather(*(campaign.run(life, Fault()) for life in lives))
+            quiet |= {outcome.life: outcome for outcome in done}
         for name, outcome in quiet.items():
             console.print(f"{name}: {outcome.seconds:.1f} s, {len(outcome.writes)} writes, {outcome.events} events")
             if outcome.problem:
@@ -91,10 +99,10 @@ async def run(arguments: argparse.Namespace, console: Console, folder: Path) -> 
                     outcomes.append(outcome)
                     progress.advance(task)
 
-            async with asyncio.TaskGroup() as group:
-                for _ in range(_AT_ONCE):
-                    group.create_task(work(together))
-            await work(alone)
+            for queue, lives in ((together, arguments.at_once), (alone, arguments.kills_at_once)):
+                async with asyncio.TaskGroup() as group:
+                    for _ in range(lives):
+                        group.create_task(work(queue))
         for seconds in [int(text) for text in arguments.pauses.split(",") if text]:
             outcome = await pause_leader(campaign, campaign.spare, seconds)
             if outcome.problem:

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from fairlead.core import names
 from fairlead.kube.client import KubeClient
 from fairlead.kube.config import load_config
-from fairlead.kube.kinds import LEASE, NAMESPACE, TRAINING_JOB
+from fairlead.kube.kinds import LEASE, MODEL_DEPLOYMENT, NAMESPACE, SERVICE, TRAINING_JOB
 
 from tests.chaos.operator.end_state import read_end_state
 from tests.chaos.operator.faults import Fault
+from tests.chaos.operator.history import History
 from tests.chaos.operator.kubelet import Kubelet
 from tests.chaos.operator.lives import publish_models
 from tests.chaos.operator.proxy import FaultProxy, Injection
@@ -110,6 +112,7 @@ class Campaign:
         self._models = models
         self._count = self._addresses = 0
         self._statuses: dict[str, list[Object]] = {}
+        self._histories: dict[str, History] = {}
 
     async def open_stage(self, life: Life, fault: Fault, launcher: SimulatedLaunchers | None = None) -> Stage:
         """Create a namespace for one life with one fault; `launcher` is the one of this life alone, if it has one."""
@@ -119,10 +122,10 @@ class Campaign:
         script = life.script()
         if launcher is not None:
             script.address = launcher.address
-        stage = Stage(self.kube, namespace, script, self._models, self.kubelet, launcher)
-        self.kubelet.scripts[namespace] = stage.script
-        self.proxy.injections[namespace] = Injection(fault, self.operator.restart)
-        return stage
+        self.kubelet.scripts[namespace] = script
+        injection = Injection(fault, self.operator.restart, armed=not life.prepares)
+        self.proxy.injections[namespace] = injection
+        return Stage(self.kube, namespace, script, self._models, self.kubelet, launcher, injection.arm)
 
     async def run(self, life: Life, fault: Fault) -> Outcome:
         """Run one life with one fault."""
@@ -139,7 +142,7 @@ class Campaign:
         except Unfinished as error:
             problem = str(error)
         end = await self._settle(stage, life)
-        problem = problem or self.find_reversal(stage.namespace)
+        problem = problem or self.find_reversal(stage.namespace) or self.find_problem(stage.namespace)
         seconds = time.monotonic() - began
         outcome = Outcome(life.name, fault, seconds, end, problem, injection.writes, injection.events, injection.hits)
         await self.kube.delete(NAMESPACE, stage.namespace)
@@ -150,6 +153,28 @@ class Campaign:
         async for event, job in self.kube.watch(TRAINING_JOB):
             if event != "DELETED" and "status" in job:
                 self._statuses.setdefault(job["metadata"]["namespace"], []).append(job["status"])
+
+    async def watch_deployments(self) -> None:
+        """Record every status of every deployment."""
+        async for event, deployment in self.kube.watch(MODEL_DEPLOYMENT):
+            if event != "DELETED" and "status" in deployment:
+                self._find_history(deployment).statuses.append(deployment["status"])
+
+    async def watch_selectors(self) -> None:
+        """Record what the Service of every deployment selects."""
+        async for event, service in self.kube.watch(SERVICE):
+            meta = service["metadata"]
+            if event != "DELETED" and meta["name"] == meta.get("labels", {}).get(names.DEPLOYMENT):
+                self._find_history(service).selectors.append(service["spec"]["selector"].get(names.REVISION))
+
+    def _find_history(self, obj: Object) -> History:
+        return self._histories.setdefault(obj["metadata"]["namespace"], History())
+
+    def find_problem(self, namespace: str) -> str:
+        """Return what happened to a namespace's deployment, or its clients, that must not; empty if nothing did."""
+        graphs = self.kubelet.graphs
+        history = self._histories.get(namespace, History())
+        return history.find_problem(graphs.accepted.get(namespace, [])) or "; ".join(graphs.problems.get(namespace, ()))
 
     def find_reversal(self, namespace: str) -> str:
         """Return which verdict of a namespace's job was taken back; empty if none was."""
@@ -202,6 +227,7 @@ async def started_campaign(folder: Path) -> AsyncIterator[Campaign]:
         config = load_config(kubectl.kubeconfig)
         async with KubeClient(config) as kube, FaultProxy(config) as proxy:
             kubelet = Kubelet(kube)
+            kubelet.graphs.disturb = proxy.disturb
             kubeconfig = proxied_kubeconfig(kubectl, folder, proxy.port)
             operator = OperatorProcess(kubeconfig, folder / "operator.log", "first")
             spare = OperatorProcess(folder / "operator.kubeconfig", folder / "spare.log", "spare")
@@ -210,7 +236,8 @@ async def started_campaign(folder: Path) -> AsyncIterator[Campaign]:
             try:
                 # a task that fails ends the campaign
                 async with asyncio.TaskGroup() as group:
-                    tasks = [group.create_task(kubelet.run()), group.create_task(campaign.watch_statuses())]
+                    watches = (campaign.watch_statuses(), campaign.watch_deployments(), campaign.watch_selectors())
+                    tasks = [group.create_task(task) for task in (kubelet.run(), *watches)]
                     await wait_for_leader(kube, operator.identity)
                     yield campaign
                     for task in tasks:

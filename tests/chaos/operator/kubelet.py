@@ -1,4 +1,7 @@
-"""A simulated kubelet: it runs the pods of jobs by a script, and makes pods of deployments ready."""
+"""A simulated kubelet: it runs the pods of jobs by a script, and makes pods of deployments ready.
+
+Pods with a revision have an address and a graph server of their own.
+"""
 
 import asyncio
 import contextlib
@@ -14,6 +17,8 @@ from fairlead.kube.kinds import POD, SERVICE
 from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure, FailureReport, StoppedReport, SuccessReport, encode_report
 
+from tests.chaos.operator.graph_servers import GraphServers
+from tests.chaos.operator.network import Gone, Network
 from tests.support.launchers import serving_launchers
 
 Object = dict[str, Any]
@@ -45,7 +50,8 @@ class Kubelet:
         self._kube = kube
         self.scripts: dict[str, Script] = {}
         """By namespace; pods of other namespaces stay pending."""
-        self._pods: dict[str, Object] = {}
+        self.network = Network()
+        self.graphs = GraphServers(kube, self.network)
         self._changed = asyncio.Condition()
         self._runners: dict[str, web.AppRunner] = {}
 
@@ -57,7 +63,7 @@ class Kubelet:
     async def fail_worker(self, namespace: str, worker: int) -> None:
         """Let a worker's process be killed."""
         failure = FailureReport(failure=Failure(worker=worker, rank=worker, exit_code=137, signal=9, reason="Killed"))
-        for pod in list(self._pods.values()):
+        for pod in list(self.network.pods.values()):
             meta, chosen = pod["metadata"], {names.ROLE: names.WORKER, names.WORKER_INDEX: str(worker)}
             if meta["namespace"] == namespace and chosen.items() <= meta.get("labels", {}).items():
                 await self._set(pod, "Failed", code=137, message=encode_report(failure).decode())
@@ -66,13 +72,16 @@ class Kubelet:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._watch_services())
+                group.create_task(self.graphs.run())
                 async for event, pod in self._kube.watch(POD):
                     async with self._changed:
                         if event == "DELETED":
-                            self._pods.pop(pod["metadata"]["uid"], None)
+                            self.network.pods.pop(pod["metadata"]["uid"], None)
                         else:
-                            self._pods[pod["metadata"]["uid"]] = pod
+                            self.network.pods[pod["metadata"]["uid"]] = pod
                         self._changed.notify_all()
+                    if event == "DELETED":
+                        await self.graphs.stop(pod["metadata"]["uid"])
                     if event == "ADDED" and pod["metadata"]["namespace"] in self.scripts:
                         group.create_task(self._run_pod(pod))
         finally:
@@ -81,9 +90,10 @@ class Kubelet:
 
     async def _run_pod(self, pod: Object) -> None:
         labels = pod["metadata"].get("labels", {})
-        with contextlib.suppress(_Gone):
+        with contextlib.suppress(Gone):
             if names.JOB not in labels:
-                await self._set(pod, "Running", ready=True)
+                address = await self.graphs.start(pod)
+                await self._set(pod, "Running", ready=True, address=address)
                 return
             await asyncio.sleep(0.05)
             await self._set(pod, "Running", ready=True)
@@ -99,13 +109,13 @@ class Kubelet:
         script = self.scripts[pod["metadata"]["namespace"]]
 
         def done() -> bool:
-            phases = [other["status"]["phase"] for other in self._pods.values() if _attempt(other) == mine]
-            return (len(phases) > script.workers and "Pending" not in phases) or uid not in self._pods
+            phases = [other["status"]["phase"] for other in self.network.pods.values() if _attempt(other) == mine]
+            return (len(phases) > script.workers and "Pending" not in phases) or uid not in self.network.pods
 
         async with self._changed:
             await self._changed.wait_for(done)
-            if uid not in self._pods:
-                raise _Gone
+            if uid not in self.network.pods:
+                raise Gone
 
     async def _end(self, pod: Object, script: Script) -> None:
         labels = pod["metadata"]["labels"]
@@ -125,8 +135,9 @@ class Kubelet:
             await self._set(pod, "Failed", code=143, message=encode_report(StoppedReport()).decode())
 
     async def _set(
-        self, pod: Object, phase: str, ready: bool = False, code: int | None = None, message: str = ""
-    ) -> None:
+        self, pod: Object, phase: str, ready: bool = False, code: int | None = None, message: str = "",
+        address: str | None = None,
+    ) -> None:  # fmt: skip
         meta, now = pod["metadata"], datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         state: Object = {"running": {"startedAt": now}}
         if code is not None:
@@ -136,7 +147,8 @@ class Kubelet:
              "restartCount": 0, "state": state}
             for container in pod["spec"]["containers"]
         ]  # fmt: skip
-        address = self.scripts[meta["namespace"]].address if meta["namespace"] in self.scripts else _ADDRESS
+        script = self.scripts.get(meta["namespace"])
+        address = address or (script.address if script else _ADDRESS)
         status = {
             "phase": phase, "podIP": address, "podIPs": [{"ip": address}], "startTime": now,
             "conditions": [{"type": "Ready", "status": str(ready)}], "containerStatuses": containers,
@@ -147,22 +159,22 @@ class Kubelet:
         except ApiError as error:
             if error.code not in (404, 409, 422):  # it was deleted, or another has its name
                 raise
-            raise _Gone from error
+            raise Gone from error
 
     async def _watch_services(self) -> None:
-        """Answer on the addresses of the deployments' Services, as a ready graph server does."""
+        """Answer on the addresses of the deployments' Services, as the graph servers behind them do."""
         async for event, service in self._kube.watch(SERVICE):
             address = service["spec"].get("clusterIP", "None")
             if names.DEPLOYMENT not in service["metadata"].get("labels", {}) or address == "None":
                 continue
-            if event == "ADDED":
-                self._runners[address] = await _serve(address)
-            elif event == "DELETED" and (runner := self._runners.pop(address, None)):
-                await runner.cleanup()
-
-
-class _Gone(Exception):
-    """The pod was deleted."""
+            if event == "DELETED":
+                self.network.services.pop(address, None)
+                if runner := self._runners.pop(address, None):
+                    await runner.cleanup()
+                continue
+            self.network.services[address] = service
+            if address not in self._runners:
+                self._runners[address] = await _serve(address, self.network)
 
 
 def _attempt(pod: Object) -> tuple[str, str | None, str | None]:
@@ -171,9 +183,9 @@ def _attempt(pod: Object) -> tuple[str, str | None, str | None]:
     return meta["namespace"], labels.get(names.JOB), labels.get(names.ATTEMPT)
 
 
-async def _serve(address: str) -> web.AppRunner:
+async def _serve(address: str, network: Network) -> web.AppRunner:
     async def ready(_: web.Request) -> web.Response:
-        return web.Response()
+        return web.Response(status=200 if network.find_behind(address) else 503)
 
     app = web.Application()
     app.router.add_get("/v2/health/ready", ready)

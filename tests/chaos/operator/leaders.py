@@ -1,4 +1,7 @@
-"""The leader is paused, for some times longer than its lease lasts: when it goes on, it must not write any more."""
+"""The leader is paused, for some times longer than its lease lasts: when it goes on, it must not write any more.
+
+Nor may it tell graph servers what was true before: their documents must be those of the statuses.
+"""
 
 import asyncio
 import signal
@@ -9,6 +12,7 @@ from fairlead.kube.kinds import POD, TRAINING_JOB
 from tests.chaos.operator.cluster import Campaign, OperatorProcess, Outcome, wait_for_leader
 from tests.chaos.operator.faults import Fault
 from tests.chaos.operator.lives import LIVES, build_job
+from tests.chaos.operator.rollout_lives import ROLLOUT_LIVES, command, finish, start_candidate
 from tests.chaos.operator.stage import Stage, Unfinished, has_phase
 
 _LEASE_SECONDS = 15.0
@@ -17,7 +21,7 @@ _JOBS = 4
 
 
 async def pause_leader(campaign: Campaign, spare: OperatorProcess, seconds: int) -> Outcome:
-    """Pause the leader while it creates jobs. If its lease expires, the spare operator finishes or suspends them.
+    """Pause the leader while it creates jobs and a candidate is measured. If its lease expires, the spare goes on.
 
     The spare does not use the proxy, so that all writes that pass the proxy are the paused one's.
     """
@@ -37,6 +41,8 @@ async def pause_leader(campaign: Campaign, spare: OperatorProcess, seconds: int)
 
 async def _pause(campaign: Campaign, spare: OperatorProcess, seconds: int) -> str:
     held = next(life for life in LIVES if life.held)
+    rollout = await campaign.open_stage(ROLLOUT_LIVES[0], Fault())
+    candidate = await start_candidate(rollout)
     stages = [await campaign.open_stage(held, Fault()) for _ in range(_JOBS)]
     await asyncio.gather(*(stage.create(TRAINING_JOB, build_job()) for stage in stages))
     while not campaign.proxy.injections[stages[0].namespace].writes:  # noqa: ASYNC110 - counted by the proxy
@@ -46,7 +52,7 @@ async def _pause(campaign: Campaign, spare: OperatorProcess, seconds: int) -> st
     replaced = seconds > _LEASE_SECONDS
     if replaced:
         await wait_for_leader(campaign.kube, spare.identity)
-        await _finish(stages)
+        await asyncio.gather(_finish(stages), _promote(rollout, candidate))
     await asyncio.sleep(max(0.0, seconds - (time.monotonic() - stopped)))
     before = len(campaign.proxy.begun)
     campaign.operator.send(signal.SIGCONT)
@@ -55,8 +61,8 @@ async def _pause(campaign: Campaign, spare: OperatorProcess, seconds: int) -> st
         if begun := campaign.proxy.begun[before:]:
             return f"the deposed leader wrote: {', '.join(begun)}"
     else:
-        await _finish(stages)
-    return await _check(campaign, stages)
+        await asyncio.gather(_finish(stages), _promote(rollout, candidate))
+    return campaign.find_problem(rollout.namespace) or await _check(campaign, stages)
 
 
 async def _finish(stages: list[Stage]) -> None:
@@ -70,6 +76,11 @@ async def _finish(stages: list[Stage]) -> None:
         else:
             stage.script.released.set()
             await stage.wait(TRAINING_JOB, "Succeeded", has_phase("Succeeded"))
+
+
+async def _promote(stage: Stage, candidate: str) -> None:
+    await command(stage, "promote", candidate)
+    await finish(stage, "Promoted")
 
 
 async def _check(campaign: Campaign, stages: list[Stage]) -> str:

@@ -9,6 +9,8 @@ from fairlead_artifacts import publish
 
 from tests.chaos.operator.elastic_lives import ELASTIC_LIVES
 from tests.chaos.operator.end_state import CHILDREN
+from tests.chaos.operator.graph_servers import BAD
+from tests.chaos.operator.rollout_lives import ROLLOUT_LIVES
 from tests.chaos.operator.stage import NAME, Life, Object, Stage, has_phase
 from tests.support.resources import MODEL_DEPLOYMENT as DEPLOYMENT_EXAMPLE
 from tests.support.resources import TRAINING_JOB as JOB_EXAMPLE
@@ -82,13 +84,14 @@ LIVES = (
     Life("expires", TRAINING_JOB, _expire),
     *ELASTIC_LIVES,
     Life("serves", MODEL_DEPLOYMENT, _serve),
+    *ROLLOUT_LIVES,
 )
 
 
 def publish_models(folder: Path) -> None:
-    """Publish the models that the deployment's life names; the operator reads their manifests alone."""
+    """Publish the models that the lives of deployments name; the operator reads their manifests alone."""
     source = folder / "source"
     source.mkdir(parents=True)
-    for name in ("one", "two"):
+    for name in ("one", "two", "three", BAD):
         (source / "model.onnx").write_text(name)
         publish(source, (folder / name).as_uri(), kind="onnx-model", producer="test/1")

@@ -11,6 +11,7 @@ from aiohttp import web
 from fairlead.kube.config import ClusterConfig
 
 from tests.chaos.operator.faults import Fault
+from tests.chaos.operator.graph_servers import Execute
 
 _LATE_SECONDS = 3.0
 _HOP_HEADERS = {"host", "content-length", "transfer-encoding", "connection", "accept-encoding"}
@@ -31,6 +32,13 @@ class Injection:
     """How often the fault happened."""
     held: bytes | None = None
     """An event that is delivered after the next one."""
+    armed: bool = True
+    """Whether the fault happens; a life may prepare something before."""
+
+    def arm(self) -> None:
+        """Begin to count, and let the fault happen from now on."""
+        self.writes.clear()
+        self.events, self.armed = 0, True
 
 
 class FaultProxy:
@@ -73,26 +81,33 @@ class FaultProxy:
             return await self._forward(request, body)
         parts = request.path.split("/")
         namespace = parts[parts.index("namespaces") + 1] if "namespaces" in parts else ""
-        injection = self.injections.get(namespace)
-        if injection is None or "leases" in parts:
+        if "leases" in parts:
             return await self._forward(request, body)
-        index = len(injection.writes)
-        injection.writes.append(f"{request.method} {'/'.join(parts[parts.index('namespaces') + 2 :])}")
-        if injection.fault.on_write and injection.fault.at == index:
-            injection.hits += 1
-            return await self._fail(request, body, injection)
-        return await self._forward(request, body)
+        what = f"{request.method} {'/'.join(parts[parts.index('namespaces') + 2 :])}" if namespace else ""
+        return await self.disturb(request, namespace, what, lambda: self._forward(request, body))
 
-    async def _fail(self, request: web.Request, body: bytes, injection: Injection) -> web.StreamResponse:
+    async def disturb(self, request: web.Request, namespace: str, what: str, execute: Execute) -> web.StreamResponse:
+        """Execute a write for a namespace, unless it is the one that its fault hits."""
+        injection = self.injections.get(namespace)
+        if injection is None:
+            return await execute()
+        index = len(injection.writes)
+        injection.writes.append(what)
+        if injection.armed and injection.fault.on_write and injection.fault.at == index:
+            injection.hits += 1
+            return await self._fail(request, execute, injection)
+        return await execute()
+
+    async def _fail(self, request: web.Request, execute: Execute, injection: Injection) -> web.StreamResponse:
         kind = injection.fault.kind
         if kind in _STATUSES:
             return _status(*_STATUSES[kind])
         if kind == "late":
-            task = asyncio.create_task(self._forward_late(request, body))
+            task = asyncio.create_task(_execute_late(execute))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         if kind in ("kill-after", "error-after", "reset-after"):
-            await self._forward(request, body)
+            await execute()
         if kind in ("kill-before", "kill-after"):
             injection.crash()
         if kind == "error-after":
@@ -100,10 +115,6 @@ class FaultProxy:
         if request.transport:
             request.transport.abort()
         return web.Response()
-
-    async def _forward_late(self, request: web.Request, body: bytes) -> None:
-        await asyncio.sleep(_LATE_SECONDS)
-        await self._forward(request, body)
 
     def _send(self, request: web.Request, body: bytes) -> "aiohttp.client._RequestContextManager":
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_HEADERS}
@@ -149,13 +160,18 @@ class FaultProxy:
         injection.events += 1
         held, injection.held = injection.held, None
         delivered = [line] if held is None else [line, held]
-        if fault.on_write or fault.kind == "none" or fault.at != index:
+        if fault.on_write or fault.kind == "none" or fault.at != index or not injection.armed:
             return delivered, False
         injection.hits += 1
         if fault.kind == "swapped":
             injection.held = line
             return [], False
         return {"lost": [], "doubled": [line, line]}.get(fault.kind, delivered), fault.kind == "stalled"
+
+
+async def _execute_late(execute: Execute) -> None:
+    await asyncio.sleep(_LATE_SECONDS)
+    await execute()
 
 
 def _status(code: int, reason: str) -> web.Response:

@@ -30,10 +30,12 @@ class Stage:
     namespace: str
     script: Script
     models: Path
-    """A folder with the models `one` and `two`."""
+    """A folder with the models `one`, `two`, `three` and `bad`."""
     kubelet: Kubelet
     launcher: SimulatedLaunchers | None = None
     """The launcher of this life alone, if it has one."""
+    arm: Callable[[], None] = lambda: None
+    """Lets the fault happen from now on, in a life that prepares something before."""
 
     async def create(self, kind: Kind, obj: Object) -> None:
         """Create the resource of the life."""
@@ -42,6 +44,14 @@ class Stage:
     async def patch(self, kind: Kind, spec: Object) -> None:
         """Change its spec."""
         await self.kube.patch(kind, NAME, {"spec": spec}, self.namespace)
+
+    async def annotate(self, kind: Kind, name: str, value: str) -> None:
+        """Set an annotation of it."""
+        await self.kube.patch(kind, NAME, {"metadata": {"annotations": {name: value}}}, self.namespace)
+
+    async def read(self, kind: Kind) -> Object:
+        """Return it."""
+        return await self.kube.get(kind, NAME, self.namespace)
 
     async def wait(self, kind: Kind, what: str, test: Callable[[Object], bool]) -> None:
         """Wait until a test of the resource is true; raises Unfinished."""
@@ -95,6 +105,8 @@ class Life:
     """Whether pods run until the life releases them."""
     reports: bool = False
     """Whether it has a launcher of its own, whose status it changes."""
+    prepares: bool = False
+    """Whether faults happen only after it has armed them."""
 
     def script(self) -> Script:
         """Return how its pods behave."""
