@@ -155,6 +155,21 @@ def test_an_operator_that_is_killed_anywhere_ends_the_same_way(good: bool, seed:
     assert cluster.lost == 0
 
 
+def test_an_operator_that_has_just_started_does_not_say_that_servers_do_something_else() -> None:
+    cluster = start_cluster(1)
+    run(cluster, 60)
+    written = cluster.status
+    assert written.rollout is not None
+    assert (written.rollout.servers, written.rollout.confirmed) == (3, 3)
+    cluster.asked = False
+    cluster.reconcile()
+    assert cluster.status == written
+    cluster.asked, cluster.deaf = True, 1.0
+    cluster.reconcile()
+    assert cluster.status.rollout is not None
+    assert cluster.status.rollout.confirmed == 0, "servers that do not answer count"
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_second_edit_replaces_the_candidate_and_a_return_removes_it(seed: int) -> None:
     cluster = start_cluster(seed)

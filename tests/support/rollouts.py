@@ -116,6 +116,8 @@ class RolloutCluster:
     """The probability that the operator is killed at a write."""
     deaf: float = 0.0
     """The probability that a server does not answer the operator."""
+    asked: bool = True
+    """Whether servers have been asked since the operator has started and pods have changed."""
     now: datetime = START
     children: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     pods: dict[str, PodView] = field(default_factory=dict)
@@ -170,7 +172,7 @@ class RolloutCluster:
         """Return what the operator sees, after it has told servers what the stored status says."""
         documents = build_documents(self.deployment)
         readings = []
-        for pod in self.pods.values():
+        for pod in self.pods.values() if self.asked else ():
             if (document := documents.get(pod.server)) is None or not pod.ready or pod.deleting:
                 continue
             server = self.servers[pod.name]
