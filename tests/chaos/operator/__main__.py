@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.chaos.operator.cluster import Outcome, started_campaign
+from tests.chaos.operator.cluster import Campaign, Outcome, started_campaign
 from tests.chaos.operator.faults import API_FAULTS, EVENT_FAULTS, KILLS, STALLS, Fault
 from tests.chaos.operator.leaders import pause_leader
 from tests.chaos.operator.lives import LIVES
@@ -63,53 +63,76 @@ def main() -> None:
 
 async def run(arguments: argparse.Namespace, console: Console, folder: Path) -> int:
     """Run every life undisturbed, then with each fault; return the exit code."""
-    chosen = [life for life in LIVES if life.name in arguments.lives.split(",")]
-    kinds = {kind for kind in arguments.faults.split(",") if kind}
     outcomes: list[Outcome] = []
-    async with started_campaign(folder) as campaign:
-        quiet: dict[str, Outcome] = {}
-        for first in range(0, len(chosen), arguments.at_once):
-            lives = chosen[first : first + arguments.at_once]
-            done = await asyncio.gather(*(campaign.run(life, Fault()) for life in lives))
-            quiet |= {outcome.life: outcome for outcome in done}
-        for name, outcome in quiet.items():
-            console.print(f"{name}: {outcome.seconds:.1f} s, {len(outcome.writes)} writes, {outcome.events} events")
-            if outcome.problem:
-                console.print(f"[red]the undisturbed life failed: {outcome.problem}")
+    try:
+        async with started_campaign(folder) as campaign:
+            quiet = await run_undisturbed(campaign, arguments, console)
+            if quiet is None:
                 return 1
-        rng = random.Random(arguments.seed)
-        cases = [
-            (life, fault)
-            for life in chosen
-            for fault in list_faults(quiet[life.name])
-            if (not kinds or fault.kind in kinds) and rng.random() < arguments.sample
-        ]
-        # a kill or a stalled watch hits everything that goes on at the time
-        alone = [case for case in cases if case[1].kind in (*KILLS, *STALLS)]
-        together = [case for case in cases if case not in alone]
-        with Progress(console=console) as progress:
-            task = progress.add_task("faults", total=len(cases))
-
-            async def work(queue: list[tuple[Life, Fault]]) -> None:
-                while queue:
-                    outcome = await campaign.run(*queue.pop(0))
-                    outcome.problem = outcome.problem or compare(quiet[outcome.life].end, outcome.end)
-                    if outcome.problem:
-                        progress.console.print(f"[red]{outcome.life}, {outcome.fault}[/]: {outcome.problem}")
-                    outcomes.append(outcome)
-                    progress.advance(task)
-
-            for queue, lives in ((together, arguments.at_once), (alone, arguments.kills_at_once)):
-                async with asyncio.TaskGroup() as group:
-                    for _ in range(lives):
-                        group.create_task(work(queue))
-        for seconds in [int(text) for text in arguments.pauses.split(",") if text]:
-            outcome = await pause_leader(campaign, campaign.spare, seconds)
-            if outcome.problem:
-                console.print(f"[red]leader, {outcome.fault}[/]: {outcome.problem}")
-            outcomes.append(outcome)
-    console.print(build_table(outcomes))
+            await run_disturbed(campaign, arguments, console, quiet, outcomes)
+            for seconds in [int(text) for text in arguments.pauses.split(",") if text]:
+                outcome = await pause_leader(campaign, campaign.spare, seconds)
+                if outcome.problem:
+                    console.print(f"[red]leader, {outcome.fault}[/]: {outcome.problem}")
+                outcomes.append(outcome)
+    finally:  # also of a campaign that was ended early
+        console.print(build_table(outcomes))
     return 1 if any(outcome.problem for outcome in outcomes) else 0
+
+
+async def run_undisturbed(
+    campaign: Campaign, arguments: argparse.Namespace, console: Console
+) -> dict[str, Outcome] | None:
+    """Run the chosen lives without faults; return their outcomes by name, or None if one has failed."""
+    chosen = [life for life in LIVES if life.name in arguments.lives.split(",")]
+    quiet: dict[str, Outcome] = {}
+    for first in range(0, len(chosen), arguments.at_once):
+        lives = chosen[first : first + arguments.at_once]
+        done = await asyncio.gather(*(campaign.run(life, Fault()) for life in lives))
+        quiet |= {outcome.life: outcome for outcome in done}
+    for name, outcome in quiet.items():
+        console.print(f"{name}: {outcome.seconds:.1f} s, {len(outcome.writes)} writes, {outcome.events} events")
+        if outcome.problem:
+            console.print(f"[red]the undisturbed life failed: {outcome.problem}")
+            return None
+    return quiet
+
+
+async def run_disturbed(
+    campaign: Campaign,
+    arguments: argparse.Namespace,
+    console: Console,
+    quiet: dict[str, Outcome],
+    outcomes: list[Outcome],
+) -> None:
+    """Run the lives with the chosen faults; add how each ended to `outcomes`."""
+    kinds, rng = {kind for kind in arguments.faults.split(",") if kind}, random.Random(arguments.seed)
+    cases = [
+        (life, fault)
+        for life in LIVES
+        if life.name in quiet
+        for fault in list_faults(quiet[life.name])
+        if (not kinds or fault.kind in kinds) and rng.random() < arguments.sample
+    ]
+    # a kill or a stalled watch hits everything that goes on at the time
+    alone = [case for case in cases if case[1].kind in (*KILLS, *STALLS)]
+    together = [case for case in cases if case not in alone]
+    with Progress(console=console) as progress:
+        task = progress.add_task("faults", total=len(cases))
+
+        async def work(queue: list[tuple[Life, Fault]]) -> None:
+            while queue:
+                outcome = await campaign.run(*queue.pop(0))
+                outcome.problem = outcome.problem or compare(quiet[outcome.life].end, outcome.end)
+                if outcome.problem:
+                    progress.console.print(f"[red]{outcome.life}, {outcome.fault}[/]: {outcome.problem}")
+                outcomes.append(outcome)
+                progress.advance(task)
+
+        for queue, lives in ((together, arguments.at_once), (alone, arguments.kills_at_once)):
+            async with asyncio.TaskGroup() as group:
+                for _ in range(lives):
+                    group.create_task(work(queue))
 
 
 def list_faults(quiet: Outcome) -> list[Fault]:

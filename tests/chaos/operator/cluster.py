@@ -1,10 +1,6 @@
 """The control plane, simulated nodes, proxy and operator of a campaign."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
@@ -23,6 +19,7 @@ from tests.chaos.operator.faults import Fault
 from tests.chaos.operator.history import History
 from tests.chaos.operator.kubelet import Kubelet
 from tests.chaos.operator.lives import publish_models
+from tests.chaos.operator.processes import Forks, OperatorProcess
 from tests.chaos.operator.proxy import FaultProxy, Injection
 from tests.chaos.operator.stage import Life, Stage, Unfinished
 from tests.support.api_server import OPERATOR_NAMESPACE, Kubectl, operator_kubeconfig, started_api_server
@@ -30,7 +27,6 @@ from tests.support.launchers import SimulatedLaunchers, serving_launchers
 
 Object = dict[str, Any]
 TERMINAL = ("Succeeded", "Failed")
-_AUDIT_SECONDS = "4"
 
 
 @dataclass
@@ -45,54 +41,6 @@ class Outcome:
     writes: list[str] = field(default_factory=list)
     events: int = 0
     hits: int = 0
-
-
-class OperatorProcess:
-    """The operator as a process that can be killed and started again with the same identity."""
-
-    def __init__(self, kubeconfig: Path, log: Path, identity: str) -> None:
-        self._environment = os.environ | {
-            "KUBECONFIG": str(kubeconfig),
-            "FAIRLEAD_PORT": "0",
-            "FAIRLEAD_BIND_ADDRESS": "127.0.0.1",
-            "FAIRLEAD_LEASE_NAMESPACE": OPERATOR_NAMESPACE,
-            "FAIRLEAD_AUDIT_SECONDS": _AUDIT_SECONDS,
-            "FAIRLEAD_LOG_FORMAT": "text",
-            "FAIRLEAD_RESTART_SECONDS": "0.3",
-            "POD_NAME": identity,
-        }
-        self._log, self.identity = log, identity
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        """Start it."""
-        with self._log.open("ab") as log:
-            command = [sys.executable, "-m", "fairlead.handlers.main"]
-            self.process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
-
-    def kill(self) -> None:
-        """Kill it as a lost node would."""
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-
-    def restart(self) -> None:
-        """Kill it and start another."""
-        self.kill()
-        self.start()
-
-    async def wait_for_exit(self, seconds: float) -> None:
-        """Wait until it has exited by itself; raises Unfinished."""
-        end = time.monotonic() + seconds
-        while self.process and self.process.poll() is None:
-            if time.monotonic() > end:
-                raise Unfinished(f"{self.identity} still runs after {seconds:.0f} s without its lease")
-            await asyncio.sleep(0.1)
-
-    def send(self, number: signal.Signals) -> None:
-        """Send it a signal, such as SIGSTOP."""
-        if self.process:
-            self.process.send_signal(number)
 
 
 class Campaign:
@@ -223,14 +171,14 @@ async def started_campaign(folder: Path) -> AsyncIterator[Campaign]:
     """Start a control plane, simulated nodes, a proxy and an operator behind it."""
     models = folder / "models"
     publish_models(models)
-    with started_api_server(folder / "plane") as kubectl:
+    with started_api_server(folder / "plane") as kubectl, Forks() as forks:
         config = load_config(kubectl.kubeconfig)
         async with KubeClient(config) as kube, FaultProxy(config) as proxy:
             kubelet = Kubelet(kube)
             kubelet.graphs.disturb = proxy.disturb
             kubeconfig = proxied_kubeconfig(kubectl, folder, proxy.port)
-            operator = OperatorProcess(kubeconfig, folder / "operator.log", "first")
-            spare = OperatorProcess(folder / "operator.kubeconfig", folder / "spare.log", "spare")
+            operator = OperatorProcess(forks, kubeconfig, folder / "operator.log", "first")
+            spare = OperatorProcess(forks, folder / "operator.kubeconfig", folder / "spare.log", "spare")
             campaign = Campaign(kube, kubelet, proxy, operator, spare, models)
             operator.start()
             try:

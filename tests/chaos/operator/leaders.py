@@ -9,9 +9,10 @@ import time
 
 from fairlead.kube.kinds import POD, TRAINING_JOB
 
-from tests.chaos.operator.cluster import Campaign, OperatorProcess, Outcome, wait_for_leader
+from tests.chaos.operator.cluster import Campaign, Outcome, wait_for_leader
 from tests.chaos.operator.faults import Fault
 from tests.chaos.operator.lives import LIVES, build_job
+from tests.chaos.operator.processes import OperatorProcess
 from tests.chaos.operator.rollout_lives import ROLLOUT_LIVES, command, finish, start_candidate
 from tests.chaos.operator.stage import Stage, Unfinished, has_phase
 

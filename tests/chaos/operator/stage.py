@@ -15,7 +15,7 @@ from tests.support.launchers import SimulatedLaunchers
 
 Object = dict[str, Any]
 NAME = "digits"
-_SECONDS = 90.0
+_SECONDS, _POLL_SECONDS = 240.0, 0.25
 
 
 class Unfinished(Exception):
@@ -62,7 +62,7 @@ class Stage:
         try:
             async with asyncio.timeout(_SECONDS):
                 while not await test():  # noqa: ASYNC110 - the change happens on the server
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise Unfinished(f"not {what} after {_SECONDS:.0f} s") from None
 
