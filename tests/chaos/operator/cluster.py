@@ -185,8 +185,9 @@ async def started_campaign(folder: Path) -> AsyncIterator[Campaign]:
                 # a task that fails ends the campaign
                 async with asyncio.TaskGroup() as group:
                     watches = (campaign.watch_statuses(), campaign.watch_deployments(), campaign.watch_selectors())
-                    tasks = [group.create_task(task) for task in (kubelet.run(), *watches)]
+                    tasks = [group.create_task(task) for task in (kubelet.run(), operator.supervise(), *watches)]
                     await wait_for_leader(kube, operator.identity)
+                    operator.supervised = True
                     yield campaign
                     for task in tasks:
                         task.cancel()

@@ -37,6 +37,7 @@ async def pause_leader(campaign: Campaign, spare: OperatorProcess, seconds: int)
         spare.kill()
         campaign.operator.restart()
         await wait_for_leader(campaign.kube, campaign.operator.identity)
+        campaign.operator.supervised = True
     return Outcome("leaders", Fault("paused", seconds), time.monotonic() - began, {}, problem, hits=1)
 
 
@@ -48,6 +49,7 @@ async def _pause(campaign: Campaign, spare: OperatorProcess, seconds: int) -> st
     await asyncio.gather(*(stage.create(TRAINING_JOB, build_job()) for stage in stages))
     while not campaign.proxy.injections[stages[0].namespace].writes:  # noqa: ASYNC110 - counted by the proxy
         await asyncio.sleep(0.005)
+    campaign.operator.supervised = False  # it has to exit
     campaign.operator.send(signal.SIGSTOP)
     stopped = time.monotonic()
     replaced = seconds > _LEASE_SECONDS

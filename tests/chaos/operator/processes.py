@@ -15,6 +15,7 @@ from tests.support.api_server import OPERATOR_NAMESPACE
 
 _AUDIT_SECONDS = "4"
 _KILLED_SECONDS = 10.0
+_CHECK_SECONDS = 0.5
 
 
 class Forks:
@@ -53,6 +54,8 @@ class OperatorProcess:
         }
         self._forks, self._log, self.identity = forks, log, identity
         self._pid: int | None = None
+        self.supervised = False
+        """Whether it is started again when it exits by itself, as a kubelet does."""
 
     @property
     def running(self) -> bool:
@@ -74,6 +77,13 @@ class OperatorProcess:
         """Kill it and start another."""
         self.kill()
         self.start()
+
+    async def supervise(self) -> None:
+        """Start it again whenever it has exited: a machine that is too slow for its lease makes it do so."""
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            if self.supervised and not self.running:
+                self.start()
 
     async def wait_for_exit(self, seconds: float) -> None:
         """Wait until it has exited by itself; raises Unfinished."""
