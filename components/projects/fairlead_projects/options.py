@@ -5,7 +5,9 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from fairlead.api.base import ARTIFACT_URI, DIGEST
+from fairlead.api.tracking import Mlflow
 from fairlead.cli.console import CommandError
+from pydantic import ValidationError
 
 _QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _GPU = "nvidia.com/gpu"
@@ -37,6 +39,21 @@ def parse_uri(option: str, text: str) -> str | None:
     if text and not re.fullmatch(ARTIFACT_URI, text):
         raise CommandError(f"{option}: got {text!r}, expected s3://bucket/path or file:///path")
     return text or None
+
+
+def parse_mlflow(text: str, name: str) -> tuple[str, str] | None:
+    """Split URI,EXPERIMENT; without an experiment, it is the job's name."""
+    if not text:
+        return None
+    uri, comma, experiment = text.partition(",")
+    experiment = experiment if comma else name
+    try:
+        found = Mlflow(uri=uri, experiment=experiment)
+    except ValidationError:
+        expected = "http://host or https://host without a password, perhaps with a path and ,EXPERIMENT"
+        shown = re.sub(r"//[^/]*@", "//…@", text)
+        raise CommandError(f"--mlflow: got {shown!r}, expected {expected}") from None
+    return found.uri, found.experiment
 
 
 def parse_environment(texts: Iterable[str]) -> Mapping[str, str]:

@@ -25,6 +25,7 @@ from fairlead_projects.options import (
     parse_dataset,
     parse_environment,
     parse_launcher,
+    parse_mlflow,
     parse_resources,
     parse_uri,
 )
@@ -58,6 +59,9 @@ def train(
     image: Annotated[str, typer.Option(show_default="fairlead/trainer", help="Yours, with Fairlead's agent.")] = "",
     dataset: Annotated[str, typer.Option(help="URI or URI@sha256:…, found in $FAIRLEAD_DATASET_DIR.")] = "",
     model: Annotated[str, typer.Option(help="URI below which $FAIRLEAD_MODEL_DIR is published.")] = "",
+    mlflow: Annotated[
+        str, typer.Option(help="URI or URI,EXPERIMENT of the MLflow server that records the job.", show_default=False)
+    ] = "",
     env: Annotated[list[str] | None, typer.Option("--env", "-e", help="NAME=VALUE; no secrets.")] = None,
     cpu: Annotated[str, typer.Option(help="CPUs of a worker, such as 2 or 500m.")] = "",
     memory: Annotated[str, typer.Option(help="Memory of a worker, such as 4Gi.")] = "",
@@ -99,6 +103,7 @@ def train(
             slots=slots or gpus or 1,
             dataset=parse_dataset(dataset),
             model=parse_uri("--model", model),
+            mlflow=parse_mlflow(mlflow, chosen),
             environment=parse_environment(env or []),
             resources=parse_resources(cpu, memory, gpus),
         )

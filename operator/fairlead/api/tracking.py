@@ -5,14 +5,14 @@ from pydantic import Field
 
 from fairlead.api.base import ApiModel, StatusModel
 
-_URL = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$"
+URL = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?$"
 """A URL without a user, a password or a query, which would be shown to whoever may read the job."""
 
 
 class Mlflow(ApiModel):
     """A run of MLflow that records the job."""
 
-    uri: str = Field(max_length=1024, pattern=_URL)
+    uri: str = Field(max_length=1024, pattern=URL)
     """The URL of the tracking server. Credentials are variables of the launcher's container, from a Secret."""
     experiment: str = Field(min_length=1, max_length=250, pattern=PRINTABLE)
     """The name of the experiment, which is created if it does not exist."""

@@ -57,6 +57,22 @@ def test_options_arrive_in_the_job(write: Write) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "uri", "experiment"),
+    [
+        pytest.param("https://mlflow.example/base", "https://mlflow.example/base", "houses", id="the job's name"),
+        pytest.param("http://mlflow:5000,prices, new", "http://mlflow:5000", "prices, new", id="an experiment"),
+    ],
+)
+def test_a_job_is_recorded_in_mlflow_if_asked_for(write: Write, text: str, uri: str, experiment: str) -> None:
+    result = train(str(write({"train.py": ""})), "--name", "houses", "--mlflow", text, "--dry-run")
+    assert result.exit_code == 0, result.output
+    _, job = yaml.safe_load_all(result.stdout)
+    tracking = TrainingJob.model_validate(job).spec.tracking
+    assert tracking is not None
+    assert (tracking.mlflow.uri, tracking.mlflow.experiment) == (uri, experiment)
+
+
+@pytest.mark.parametrize(
     ("words", "problem"),
     [
         pytest.param(("--dataset", "houses.csv"), "--dataset: got 'houses.csv', expected s3://", id="no URI"),
@@ -65,6 +81,9 @@ def test_options_arrive_in_the_job(write: Write) -> None:
         pytest.param(("--code-uri", "x"), "--code-uri: got 'x', expected s3://", id="no URI for the code"),
         pytest.param(("--launcher", "mpi"), "--launcher: got 'mpi', expected Horovod or Torchrun", id="launcher"),
         pytest.param(("--command", "echo 'a"), "--command: got", id="an open quote"),
+        pytest.param(("--mlflow", "mlflow:5000"), "--mlflow: got 'mlflow:5000', expected http://host", id="no URL"),
+        pytest.param(("--mlflow", "https://u:p@host"), "--mlflow: got 'https://…@host'", id="a password"),
+        pytest.param(("--mlflow", "https://host,"), "--mlflow: got 'https://host,'", id="an empty experiment"),
         pytest.param(("--env", "1=2"), "--env: got '1=2', expected NAME=VALUE", id="a variable's name"),
         pytest.param(("--memory", "4 GB"), "--memory: got '4 GB', expected a quantity", id="a quantity"),
         pytest.param(("-o", "json"), "--output: got 'json', expected yaml", id="another format"),

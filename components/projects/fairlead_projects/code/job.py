@@ -45,6 +45,8 @@ class JobOptions:
     dataset: tuple[str, str | None] | None = None
     """The URI and the digest, if one was given."""
     model: str | None = None
+    mlflow: tuple[str, str] | None = None
+    """The URI of an MLflow server, and the experiment."""
     environment: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, str] = field(default_factory=dict)
 
@@ -75,6 +77,8 @@ def build_job(options: JobOptions, code: Code) -> Object:
         spec["dataset"] = {"uri": uri} | ({"digest": digest} if digest else {})
     if options.model:
         spec["model"] = {"uri": options.model}
+    if options.mlflow:
+        spec["tracking"] = {"mlflow": dict(zip(("uri", "experiment"), options.mlflow, strict=True))}
     meta: Object = {"name": options.name}
     if code.revision:
         meta["annotations"] = {REVISION: code.revision}
