@@ -201,6 +201,8 @@ class ProcessEnvironment(Environment):
     """Path of a folder for TensorBoard's logs; those of rank 0 are published with the model, in `tensorboard/`."""
     progress_file: str | None = Field(None, alias="FAIRLEAD_PROGRESS_FILE", max_length=_MAX_PATH)
     """Path of the file to which rank 0 writes its progress."""
+    parameters_file: str | None = Field(None, alias="FAIRLEAD_PARAMETERS_FILE", max_length=_MAX_PATH)
+    """Path of the file to which rank 0 writes its parameters: a JSON object of texts, numbers and booleans."""
 
 
 class GraphServerEnvironment(Environment):

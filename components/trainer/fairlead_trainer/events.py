@@ -1,7 +1,7 @@
 """What happens to a run, and what the launcher must do about it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure, PublishedModel
@@ -30,6 +30,8 @@ class Beat:
     """Whether all of its processes have exited with 0; it may still publish the model."""
     epoch: int | None = None
     """The epoch of its processes, if they are started anew for each."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The script's parameters, if the launcher may not know them."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Finished:
     """Why the agent stopped without a failure of its own."""
     model: PublishedModel | None = None
     progress: ProgressReport | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The script's parameters, if the launcher may not know them."""
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from .client import ChannelError, LauncherClient, RequestRejected
+from .parameters import read_parameters
 from .processes import Event, Recall, Standing, StopOrder
 from .progress import read_progress
 from .settings import Timing
 
 _FAST_INTERVAL = 0.2
+
+
+def find_parameters(progress_file: Path) -> Path:
+    """Return the file of a script's parameters, beside that of its progress."""
+    return progress_file.with_name("parameters.json")
 
 
 class Heartbeat:
@@ -34,6 +40,8 @@ class Heartbeat:
         self._woken = threading.Event()
         self._stopped = False
         self._leaving = self._ended = False
+        self._known: dict[str, str] = {}
+        """The parameters that the launcher knows."""
         self._epoch: int | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -57,18 +65,23 @@ class Heartbeat:
         self._leaving = True
         self._woken.set()
 
-    def stop(self, seconds: float) -> dict[str, Any] | None:
-        """Stop the thread, waiting at most `seconds`, and return the last progress."""
+    def stop(self, seconds: float) -> dict[str, Any]:
+        """Stop the thread, waiting at most `seconds`; return the last progress and the parameters not sent yet."""
         self._stopped = True
         self._woken.set()
         if self._thread.is_alive():
             self._thread.join(seconds)
-        return self.read_progress()
+        return {"progress": self.read_progress(), "parameters": self._read_unknown()}
 
     def read_progress(self) -> dict[str, Any] | None:
         """Return the last progress."""
         progress = read_progress(self._progress_file)
         return progress.to_json() if progress else None
+
+    def _read_unknown(self) -> dict[str, str] | None:
+        """Return the script's parameters if the launcher does not know them: they are sent once."""
+        parameters = read_parameters(find_parameters(self._progress_file))
+        return parameters if parameters and parameters != self._known else None
 
     def _run(self) -> None:
         answered = time.monotonic()
@@ -77,7 +90,9 @@ class Heartbeat:
                 # first, so that what follows is not of an earlier epoch
                 epoch = self._epoch
                 flags = {"leaving": self._leaving, "ended": self._ended, "epoch": epoch}
-                message = {**self._identity, "progress": self.read_progress(), **flags}
+                parameters = self._read_unknown()
+                said = {"progress": self.read_progress(), "parameters": parameters}
+                message = {**self._identity, **said, **flags}
                 answer = self._client.post("/v1/heartbeat", message, keep=True)
             except RequestRejected as error:
                 self._events.put(StopOrder(str(error)))
@@ -88,6 +103,7 @@ class Heartbeat:
                     return
             else:
                 answered = time.monotonic()
+                self._known = parameters or self._known
                 if answer["state"] == "stop":
                     self._events.put(StopOrder("the run has ended"))
                     return

@@ -3,6 +3,7 @@
 from typing import Any, TypeVar
 
 from fairlead_contracts.errors import ContractError
+from fairlead_contracts.parameters import salvage_parameters
 from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure, PublishedModel
 
@@ -31,7 +32,8 @@ def read_heartbeat(run: Run, message: dict[str, Any]) -> Beat:
     progress = ProgressReport.salvage(message.get("progress"))
     leaving, ended = message.get("leaving") is True, message.get("ended") is True
     epoch = None if message.get("epoch") is None else _read_number(message, "epoch", _MAX_EPOCH)
-    return Beat(_read_id(run, message), progress, leaving=leaving, ended=ended, epoch=epoch)
+    parameters = salvage_parameters(message.get("parameters"))
+    return Beat(_read_id(run, message), progress, leaving=leaving, ended=ended, epoch=epoch, parameters=parameters)
 
 
 def read_left(run: Run, message: dict[str, Any]) -> Left:
@@ -54,6 +56,7 @@ def read_end(run: Run, message: dict[str, Any]) -> Finished:
         stopped=str(message["stopped"]) if "stopped" in message else None,
         model=_read(PublishedModel, message, "model"),
         progress=ProgressReport.salvage(message.get("progress")),
+        parameters=salvage_parameters(message.get("parameters")),
     )
 
 

@@ -75,7 +75,7 @@ class Progress:
             document["samplesPerSecond"] = round(rate, 1)
         report = ProgressReport.salvage(document)
         if report is not None:
-            _write(self._file, report)
+            replace_file(self._file, json.dumps(report.to_json()))
 
     def note_checkpoint(self, step: int, seconds: float, size: int) -> None:
         """Note that a checkpoint is complete, for the next report; `Checkpoints` calls this from its thread."""
@@ -88,9 +88,10 @@ class Progress:
         return (last - first) / (end - start) if last > first and end > start else None
 
 
-def _write(file: Path, report: ProgressReport) -> None:
+def replace_file(file: Path, content: str) -> None:
+    """Write a file that another process reads at any time."""
     part = file.with_name(f".{file.name}.part")
-    part.write_text(json.dumps(report.to_json()))
+    part.write_text(content, encoding="utf-8")
     part.replace(file)
 
 

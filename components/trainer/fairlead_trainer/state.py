@@ -58,6 +58,8 @@ class State:
     """Why the run has failed."""
     model: PublishedModel | None = None
     progress: ProgressReport | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """The script's parameters, as they were first said."""
     eta: Eta = field(default=Eta())
     elastic: Elastic = field(default=Elastic())
     """What only runs of a variable size need."""
@@ -117,6 +119,7 @@ def add_agent(state: State, event: Registered, now: float) -> State:
 def hear(state: State, event: Beat, now: float) -> State:
     """Record a heartbeat."""
     agent = find(state, event.id)
+    state = with_parameters(state, event.parameters)
     if not state.is_current(event.epoch):
         return with_agent(state, event.id.worker, replace(agent, seen=now, leaving=event.leaving))
     agent = replace(agent, seen=now, leaving=event.leaving, ended=agent.ended or event.ended)
@@ -143,7 +146,8 @@ def finish(run: Run, state: State, event: Finished, now: float) -> tuple[State, 
     if agent is not None:
         agent = replace(agent, seen=now, finished=True, ended=succeeded, succeeded=succeeded)
         state = with_agent(state, event.id.worker, agent)
-    state = replace(with_progress(state, event.id, event.progress, now), model=event.model or state.model)
+    state = with_parameters(with_progress(state, event.id, event.progress, now), event.parameters)
+    state = replace(state, model=event.model or state.model)
     return state, None if succeeded else event.failure or lost_launcher((event.stopped or "")[:_MAX_TEXT])
 
 
@@ -161,6 +165,11 @@ def add_failure(state: State, failure: Failure, now: float, *, first: bool = Fal
 def with_agent(state: State, worker: int, agent: Agent) -> State:
     """Return the state with an agent as it is now."""
     return replace(state, facts=replace(state.facts, agents={**state.facts.agents, worker: agent}))
+
+
+def with_parameters(state: State, parameters: Mapping[str, str]) -> State:
+    """Return the state with the script's parameters; the first ones stay, as in MLflow."""
+    return replace(state, parameters=parameters) if parameters and not state.parameters else state
 
 
 def with_progress(state: State, id_: MemberId, progress: ProgressReport | None, now: float) -> State:

@@ -10,13 +10,14 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import islice
+from types import MappingProxyType
 
 from fairlead_contracts.environment import LauncherEnvironment
 from fairlead_contracts.tracking import MAX_PROBLEM, RUN_ID, Tracked
 
-from .mlflow import MAX_METRICS, Metric, Mlflow, MlflowError
+from .mlflow import MAX_METRICS, Metric, Mlflow, MlflowError, StoredRun
 from .state import State
 
 log = logging.getLogger("tracking")
@@ -39,7 +40,9 @@ class Tracker:
         self._points: deque[Metric] = deque(maxlen=_MAX_POINTS)
         self._dropped = False
         self._seen: int | None = None
-        self._run: str | None = None
+        self._run: StoredRun | None = None
+        self._own_recorded = False
+        """Whether the script's parameters are recorded."""
         self._problem: str | None = None
         self._ending = threading.Event()
         self._due, self._pause = 0.0, _SEND_SECONDS
@@ -49,7 +52,7 @@ class Tracker:
     @property
     def tracked(self) -> Tracked:
         """Return the run's ID, and why its record lacks something."""
-        return Tracked(run_id=self._run, problem=self._problem)
+        return Tracked(run_id=self._run.id if self._run else None, problem=self._problem)
 
     def start(self, look: Callable[[], State]) -> None:
         """Start recording what `look` returns."""
@@ -102,16 +105,33 @@ class Tracker:
     def _send(self) -> None:
         """Send what is kept; it is dropped once the server has it."""
         run = self._begin()
+        self._record_parameters(run)
         for batch in self._batches():
-            try:
-                self._server.log(run, batch)
-            except MlflowError as error:
-                if error.code != "INVALID_PARAMETER_VALUE":
-                    raise
-                self._dropped = True  # it would never be accepted
-                log.warning("MLflow rejects %d values, which are dropped: %s", len(batch), error)
+            self._log(run, metrics=batch)
             for _ in batch:
                 self._points.popleft()
+
+    def _record_parameters(self, run: StoredRun) -> None:
+        """Record what the script has said of its parameters, once; the job's own ones have their names already."""
+        if self._own_recorded or not (found := self._state().parameters):
+            return
+        known = run.params | _parameters(self._settings).keys()
+        named = {_clean(name): value for name, value in found.items()}
+        if params := {name: value for name, value in named.items() if name not in known}:
+            self._log(run, params=params)
+        self._own_recorded = True
+
+    def _log(
+        self, run: StoredRun, metrics: Collection[Metric] = (), params: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Log values; those that the server rejects are dropped, as it would never accept them."""
+        try:
+            self._server.log(run.id, metrics, params)
+        except MlflowError as error:
+            if error.code != "INVALID_PARAMETER_VALUE":
+                raise
+            self._dropped = True
+            log.warning("MLflow rejects %d values, which are dropped: %s", len(metrics) + len(params), error)
 
     def _batches(self) -> Iterator[list[Metric]]:
         while batch := list(islice(self._points, MAX_METRICS)):
@@ -122,13 +142,13 @@ class Tracker:
         state, run = self._state(), self._begin()
         if state.model is not None:
             tags = {"fairlead.model.uri": state.model.uri, "fairlead.model.digest": state.model.digest}
-            self._server.log(run, tags=tags)
+            self._server.log(run.id, tags=tags)
         # a launcher that is stopped fails without a cause: the job is suspended, restarted or deleted
         status = "FINISHED" if state.phase == "Succeeded" else "FAILED" if state.cause else "KILLED"
-        self._server.set_status(run, status, _now())
+        self._server.set_status(run.id, status, _now())
 
-    def _begin(self) -> str:
-        """Return the run's ID; find or create it first."""
+    def _begin(self) -> StoredRun:
+        """Return the run; find or create it first."""
         if self._run is not None:
             return self._run
         settings, uid = self._settings, str(self._settings.uid)
@@ -143,9 +163,9 @@ class Tracker:
         params = {key: value for key, value in _parameters(settings).items() if key not in run.params}
         self._server.log(run.id, params=params, tags={"fairlead.attempt": str(settings.attempt)})
         self._server.set_status(run.id, "RUNNING")
-        self._run = run.id
+        self._run = run
         log.info("run=%s records this job", run.id)
-        return run.id
+        return run
 
     def _state(self) -> State:
         assert self._look is not None, "start() has set it"

@@ -17,7 +17,7 @@ from fairlead_contracts.termination import STOPPED_CODE, Failure, PublishedModel
 from .backends import Backend
 from .client import ChannelError, LauncherClient, RequestRejected, retry
 from .data import TENSORBOARD, Dataset, fetch_dataset, publish_model
-from .heartbeat import Heartbeat
+from .heartbeat import Heartbeat, find_parameters
 from .images import find_problem
 from .network import find_interface, find_port
 from .outcome import Failed, Outcome, Stopped
@@ -202,12 +202,14 @@ class Worker:
             rank = slot["rank"]
             model_folder = self._work_folder / f"model-{rank}"
             model_folder.mkdir()
+            # any worker of an elastic job may hold rank 0 later; the launcher knows who does
+            reports = rank == 0 or (self._elastic and index == 0)
             contract = ProcessEnvironment(
                 dataset_folder=str(self._dataset.folder) if self._dataset else None,
                 model_folder=str(model_folder),
                 tensorboard_folder=str(model_folder / TENSORBOARD) if self._settings.model_uri is not None else None,
-                # any worker of an elastic job may hold rank 0 later; the launcher knows who does
-                progress_file=str(self._progress_file) if rank == 0 or (self._elastic and index == 0) else None,
+                progress_file=str(self._progress_file) if reports else None,
+                parameters_file=str(find_parameters(self._progress_file)) if reports else None,
             )
             environment = os.environ | slot["environment"] | contract.to_environment()
             environment.setdefault("PYTHONUNBUFFERED", "1")
@@ -296,8 +298,7 @@ class Worker:
             return None
 
     def _send_end(self, message: dict[str, Any], *, seconds: float, timeout: float = 20) -> dict[str, Any]:
-        progress = self._heartbeat.stop(timeout)
-        body = {**self._identity, **message, "progress": progress}
+        body = {**self._identity, **message, **self._heartbeat.stop(timeout)}
         return retry(lambda: self._client.post("/v1/finish", body, timeout=timeout), seconds=seconds)
 
     def _failure(

@@ -30,7 +30,9 @@ SECRET = "hunter-2-secret"
 COMMAND = Path(os.environ.get("FAIRLEAD_HOME", Path.home() / ".fairlead"), "envs", "tracking", "bin", "mlflow")
 TRAIN = """
 import os, sys, time
-from fairlead_trainer import Progress
+from fairlead_trainer import Progress, report_parameters
+# what the job says of itself stays, and names that MLflow does not allow are changed
+report_parameters({{"learning@rate": 0.1 * {first}, "nesterov": True, "workers": 99}})
 progress = Progress(total_steps=6, min_interval=0)
 for step in range({first}, {last} + 1):
     progress.update(step, epoch=1, samples=8, loss=1 / step, **{{"accuracy@1": 0.5, "../up": 0.25}})
@@ -182,6 +184,7 @@ def test_a_job_is_recorded_with_parameters_progress_and_the_model(
     assert values(run["data"]["params"]) == {
         "workers": "2", "slots": "1", "launcher": "horovod",
         "dataset.uri": dataset[0], "dataset.digest": dataset[1].digest,
+        "learning_rate": "0.1", "nesterov": "True",
     }  # fmt: skip
     tags = values(run["data"]["tags"])
     assert {key: value for key, value in tags.items() if key.startswith("fairlead.")} == {
@@ -206,7 +209,8 @@ def test_all_attempts_of_a_job_are_one_run(new_job: NewJob, server: Server) -> N
     (run,) = server.runs()
     assert run["info"]["status"] == "FINISHED"
     assert values(run["data"]["tags"])["fairlead.attempt"] == "1"
-    assert values(run["data"]["params"])["workers"] == "1", "parameters never change in MLflow"
+    params = values(run["data"]["params"])
+    assert (params["workers"], params["learning_rate"]) == ("1", "0.1"), "parameters never change in MLflow"
     assert {3, 6} <= set(server.history(run["info"]["run_id"], "loss")), "the last steps of both"
 
 
