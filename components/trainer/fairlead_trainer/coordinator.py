@@ -12,7 +12,21 @@ from fairlead_contracts.launcher_status import MAX_NAMED, ElasticRun, LauncherSt
 from fairlead_contracts.termination import Failure
 from fairlead_contracts.tracking import Tracked
 
-from .events import Announce, Arrived, Assigned, Closed, Event, Finished, Order, Resumed, Tick
+from .answers import answer, place
+from .events import (
+    Announce,
+    Arrived,
+    Assign,
+    Assigned,
+    Closed,
+    Event,
+    Finished,
+    Gone,
+    Order,
+    Prepared,
+    Resumed,
+    Tick,
+)
 from .losses import is_recalled
 from .membership import MemberId
 from .messages import read_end, read_heartbeat, read_left, read_registration
@@ -25,8 +39,6 @@ log = logging.getLogger("launcher")
 _PAUSE = 2.0
 """Seconds by which a wait must be late to count as a pause of the launcher."""
 _MAX_LOG = 200
-_ANSWERS = {"Waiting": "wait", "Running": "run", "Succeeded": "run", "Failed": "stop"}
-"""What agents are told in each phase."""
 
 
 class Coordinator:
@@ -54,10 +66,10 @@ class Coordinator:
     # Requests from agents.
 
     def register(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Register a worker; return its slots once it is a member of an epoch that has begun."""
+        """Register a worker; return its processes once they may start: with its first epoch, or before."""
         event = read_registration(self._run, message)
         with self._changed:
-            return _place(self._step(event), event.id)
+            return place(self._step(event), event.id)
 
     def leave(self, message: dict[str, Any]) -> dict[str, Any]:
         """Note that a worker's processes of an epoch were stopped or have failed; return its slots in the next epoch.
@@ -67,7 +79,7 @@ class Coordinator:
         event = read_left(self._run, message)
         with self._changed:
             state = self._step(event)
-            return {"state": "wait"} if state.is_current(event.epoch) and not state.ended else _place(state, event.id)
+            return {"state": "wait"} if state.is_current(event.epoch) and not state.ended else place(state, event.id)
 
     def heartbeat(self, message: dict[str, Any]) -> dict[str, Any]:
         """Record a heartbeat and its progress; return the state.
@@ -78,15 +90,15 @@ class Coordinator:
         event = read_heartbeat(self._run, message)
         with self._changed:
             state = self._step(event)
-            answer: dict[str, Any] = {"state": _answer(state, event.id)}
+            said: dict[str, Any] = {"state": answer(state, event.id)}
             recalled = is_recalled(self._run, state)
             if event.ended and state.is_current(event.epoch):
                 all_ended = state.all_ended() and not recalled
                 others = {"othersFinished": state.others_finished(event.id), "allEnded": all_ended}
-                answer |= {"first": state.is_first(event.id)} | others
+                said |= {"first": state.is_first(event.id)} | others
             if recalled and state.membership is not None and state.trains(event.id):
-                answer["leave"] = state.membership.epoch
-            return answer
+                said["leave"] = state.membership.epoch
+            return said
 
     def finish(self, message: dict[str, Any]) -> dict[str, Any]:
         """Record a worker's end: its exit codes, its failure, or why it stopped.
@@ -100,7 +112,7 @@ class Coordinator:
                 # The root cause may not have been reported yet: peers often notice first.
                 longest = self._run.timing.silence_after_failure + 5
                 self._changed.wait_for(lambda: self._state.phase == "Failed", timeout=longest)
-            return {"state": _answer(self._state, event.id), "cause": self._is_to_blame(event.failure)}
+            return {"state": answer(self._state, event.id), "cause": self._is_to_blame(event.failure)}
 
     # Calls from the launcher.
 
@@ -121,17 +133,23 @@ class Coordinator:
             self._step(Tick())
             return self._orders.popleft() if self._orders else None
 
-    def assigned(self, event: Assigned) -> None:
-        """Let the agents start the processes that the backend has assigned."""
+    def answer(self, event: Prepared | Assigned) -> None:
+        """Let the agents start the processes that the backend has prepared or assigned."""
         with self._changed:
             self._step(event)
 
     def arrived(self, id_: MemberId, epoch: int, complete: bool) -> None:
-        """Note that a process of a member, or the last one, has left an epoch and waits for the next one."""
+        """Note that a process of a worker, or the last one, waits for the epoch after this one."""
         if complete:
-            log.info("worker %d has left epoch %d", id_.worker, epoch)
+            log.info("worker %d waits for an epoch after %d", id_.worker, epoch)
         with self._changed:
             self._step(Arrived(id_, epoch, complete))
+
+    def gone(self, id_: MemberId) -> None:
+        """Note that a process of a worker does not wait for the next epoch any more."""
+        log.info("a process of worker %d waits no longer", id_.worker)
+        with self._changed:
+            self._step(Gone(id_))
 
     def close(self) -> None:
         """Wake all requests that wait for a result."""
@@ -168,9 +186,10 @@ class Coordinator:
         before = self._state
         self._state, orders = step(self._run, before, event, self._clock())
         for order in orders:
-            # an announcement is of no use once there is a newer one, or the epoch has begun
-            kept = [other for other in self._orders if not isinstance(other, Announce)]
-            self._orders = deque([*kept, order])
+            if isinstance(order, Assign | Announce):
+                # an announcement is of no use once there is a newer one, or the epoch has begun
+                self._orders = deque(other for other in self._orders if not isinstance(other, Announce))
+            self._orders.append(order)
         if self._run.elastic and self._state.facts.failures is not before.facts.failures:
             for failure in self._state.facts.failures:
                 if failure not in before.facts.failures:
@@ -213,21 +232,3 @@ class Coordinator:
             since=(zero + timedelta(seconds=facts.started)).replace(microsecond=0),
             until=None if until is None else (zero + timedelta(seconds=until)).replace(microsecond=0),
         )
-
-
-def _place(state: State, id_: MemberId) -> dict[str, Any]:
-    """Return a worker's processes in the current epoch, if it has any."""
-    answer = _answer(state, id_)
-    if answer == "stop":
-        return {"state": answer}
-    epoch = state.membership.epoch if state.membership else None
-    if state.slots is None or not state.trains(id_):
-        return {"state": "wait", "epoch": epoch}
-    slots = [{"rank": slot.rank, "environment": slot.environment} for slot in state.slots[id_.worker]]
-    return {"state": answer, "epoch": epoch, "slots": slots}
-
-
-def _answer(state: State, id_: MemberId) -> str:
-    """Return what an agent is told; one that the run has ended without stops."""
-    unused = state.ended and not state.trains(id_)
-    return "stop" if unused else _ANSWERS[state.phase]

@@ -24,9 +24,11 @@ from .losses import (
     lose_hanging,
     lose_late,
     lose_silent,
+    lose_unready,
 )
 from .membership import Decision, MemberId, Membership, Observed, plan_membership
-from .state import Run, State, add_agent, hear_left, list_candidates
+from .readiness import find_settle, list_available, list_held, note_ready, prepare
+from .state import Run, State, add_agent, hear_left
 from .verdict import Agent, find_root, lost_launcher
 
 __all__ = ["advance", "arrive", "fail", "leave", "register"]
@@ -48,25 +50,20 @@ def register(run: Run, state: State, event: Registered, now: float) -> State:  #
 
 
 def arrive(state: State, event: Arrived, now: float) -> State:
-    """Note that a process of a member has left the current epoch, or one of a late member an earlier one."""
-    if event.id in state.elastic.late:
-        return _return(state, event.id) if event.complete else state
-    current = state.membership is not None and event.epoch == state.membership.epoch
-    if not current or not state.trains(event.id) or state.agent_of(event.id) is None:
+    """Note that a process waits for the next epoch: it has left the current one, or has no place in it."""
+    if not state.trains(event.id):
+        return note_ready(state, event, now)
+    if not state.is_current(event.epoch) or state.agent_of(event.id) is None:
         return state  # it has left an earlier epoch, or counts as lost
     elastic = state.elastic
     changed = replace(
         elastic,
         waiting=elastic.waiting | {event.id},
         arrived=elastic.arrived | {event.id} if event.complete else elastic.arrived,
+        gone=elastic.gone - {event.id},
         left_since=now if elastic.left_since is None else elastic.left_since,
     )
     return replace(state, elastic=changed)
-
-
-def _return(state: State, id_: MemberId) -> State:
-    late = {known: since for known, since in state.elastic.late.items() if known != id_}
-    return replace(state, elastic=replace(state.elastic, late=late, returned=state.elastic.returned | {id_}))
 
 
 def leave(run: Run, state: State, event: Left, now: float) -> State:
@@ -83,16 +80,23 @@ def leave(run: Run, state: State, event: Left, now: float) -> State:
 
 
 def advance(run: Run, state: State, now: float) -> tuple[State, tuple[Order, ...]]:
-    """Determine the result of the run if possible; begin or announce the next epoch."""
+    """Determine the result of the run if possible; let processes start; begin or announce the next epoch."""
     state = lose_late(run, lose_hanging(run, lose_silent(run, state, now), now), now)
-    state = judge(run, state, now)
+    state = judge(run, lose_unready(run, state, now), now)
+    alive = find_alive(state)
+    if not state.ended:
+        state = _judge_start(run, state) if state.membership is None else _judge_end(run, state, alive)
     if state.ended:
         return state, ()
-    alive = find_alive(state)
-    if state.membership is not None:
-        state = _judge_end(run, state, alive)
-        if state.ended or (any(agent.ended for agent in alive.values()) and not is_recalled(run, state)):
-            return state, ()
+    state, preparations = prepare(run, state)
+    if any(agent.ended for agent in alive.values()) and not is_recalled(run, state):
+        return state, preparations
+    state, orders = _proceed(run, state, alive, now)
+    return state, (*preparations, *orders)
+
+
+def _proceed(run: Run, state: State, alive: dict[MemberId, Agent], now: float) -> tuple[State, tuple[Order, ...]]:
+    """Begin or announce the next epoch, if there is to be one."""
     left = bool(alive) and state.elastic.arrived.issuperset(alive) and not state.elastic.broken
     if late := _find_late(run, state, alive, now):
         following = _decide(run, state, True, now, late).membership
@@ -114,6 +118,15 @@ def advance(run: Run, state: State, now: float) -> tuple[State, tuple[Order, ...
     if run.backend.restarts:
         return _recall(state, decision.membership, now), ()
     return _announce(state, decision.membership, now)
+
+
+def _judge_start(run: Run, state: State) -> State:
+    """Determine the result of a run whose processes ended before its first epoch: its script may not use Horovod."""
+    if len(state.elastic.failed_starts) >= run.workers:
+        return _fail_run(run, state)  # no worker is to blame
+    agents = state.facts.agents.values()
+    done = len(agents) >= run.workers and all(agent.succeeded for agent in agents)
+    return replace(state, phase="Succeeded") if done else state
 
 
 def _judge_end(run: Run, state: State, alive: dict[MemberId, Agent]) -> State:
@@ -138,7 +151,7 @@ def _find_late(run: Run, state: State, alive: Collection[MemberId], now: float) 
     What holds them up in the framework may be the very processes that have left, until these begin another epoch.
     """
     elastic = state.elastic
-    told = elastic.announced is not None and elastic.lost_since is None
+    told = elastic.announced is not None and elastic.lost_since is None and not elastic.gone
     if run.backend.restarts or told or elastic.left_since is None or not elastic.arrived.intersection(alive):
         return frozenset()
     if now - max(elastic.left_since, state.facts.resumed) < _LATE_SECONDS:
@@ -147,11 +160,10 @@ def _find_late(run: Run, state: State, alive: Collection[MemberId], now: float) 
 
 
 def _decide(run: Run, state: State, left: bool, now: float, late: Collection[MemberId] = frozenset()) -> Decision:
-    # processes that have left their epoch wait: newcomers are not waited for
-    bounds = replace(run.bounds, settle=0) if left else run.bounds
+    bounds = replace(run.bounds, settle=find_settle(run, state, left))
     wanted = run.workers if state.membership is None else run.bounds.most
     hanging = state.elastic.late.keys() | late
-    candidates = tuple(candidate for candidate in list_candidates(state) if candidate.id not in hanging)
+    candidates = tuple(candidate for candidate in list_available(run, state) if candidate.id not in hanging)
     observed = Observed(candidates, wanted, state.elastic.failed, _short_since(state))
     return plan_membership(bounds, state.membership, observed, now)
 
@@ -169,7 +181,7 @@ def _begin(
 ) -> tuple[State, tuple[Order, ...]]:
     """Begin the next epoch; of the same workers if they have left the last one for another reason."""
     late = {**state.elastic.late, **(late or {})}
-    returned = state.elastic.returned.difference(membership.members)
+    ready = {id_: since for id_, since in state.elastic.ready.items() if id_ not in membership.members}
     if state.membership is not None and membership.members == state.membership.members:
         membership = Membership(state.membership.epoch + 1, membership.members)
     members = tuple(state.facts.agents[member.worker].member for member in membership.members)
@@ -183,12 +195,12 @@ def _begin(
         recalled_since=None,
         unreported=run.backend.restarts,
         late=late,
-        returned=returned,
+        ready=ready,
+        gone=frozenset(),
         reason=_explain(state, membership, late),
     )
-    agents = (state.agent_of(id_) for id_ in sorted(late.keys() | returned))
-    held = tuple(agent.member for agent in agents if agent is not None and not agent.leaving)
-    return replace(state, membership=membership, slots=None, elastic=elastic), (Assign(membership, members, held),)
+    state = replace(state, membership=membership, slots=None, elastic=elastic)
+    return state, (Assign(membership, members, list_held(state)),)
 
 
 def _explain(state: State, following: Membership, late: Collection[MemberId]) -> ResizeReason | None:

@@ -1,11 +1,12 @@
 """What only runs of a variable size must remember, beside the state of any run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fairlead_contracts.launcher_status import ResizeReason
 from fairlead_contracts.termination import Failure
 
+from .backends.base import Slot
 from .membership import MemberId
 
 
@@ -67,8 +68,14 @@ class Elastic:
     announced: Announcement | None = None
     late: Mapping[MemberId, float] = field(default_factory=dict)
     """The workers with processes that hang in an earlier epoch, and since when the others go on without them."""
-    returned: frozenset[MemberId] = frozenset()
-    """Those whose processes have left it since, and wait for an epoch of which they are members."""
+    prepared: Mapping[MemberId, Sequence[Slot]] = field(default_factory=dict)
+    """The processes that each worker starts before its first epoch; none until the backend has said how."""
+    ready: Mapping[MemberId, float] = field(default_factory=dict)
+    """The workers outside the current epoch whose processes wait for the next one, and since when."""
+    gone: frozenset[MemberId] = frozenset()
+    """The members with a process that waited for the next epoch and does not any more."""
+    failed_starts: frozenset[int] = frozenset()
+    """The workers whose processes have failed before the first epoch."""
     recalled_since: float | None = None
     """Since when agents are told to stop the processes of the current epoch, which they start anew for the next one."""
     broken: tuple[Breakdown, ...] = ()

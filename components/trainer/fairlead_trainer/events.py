@@ -73,14 +73,29 @@ class Assigned:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """The backend has said how the processes of a worker start before its first epoch."""
+
+    id: MemberId
+    slots: Sequence[Slot]
+
+
+@dataclass(frozen=True)
 class Arrived:
-    """A process of a member has left its epoch and waits for the next one."""
+    """A process waits for the next epoch: it has left the current one, or its worker is new."""
 
     id: MemberId
     epoch: int
-    """The epoch that it has left."""
+    """The epoch that was the current one when it asked for the next one."""
     complete: bool
     """Whether all processes of the member wait."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A process that waited for the next epoch waits no longer: most likely it is dead."""
+
+    id: MemberId
 
 
 @dataclass(frozen=True)
@@ -98,7 +113,14 @@ class Closed:
     """The launcher stops."""
 
 
-Event = Registered | Beat | Left | Finished | Assigned | Arrived | Resumed | Tick | Closed
+Event = Registered | Beat | Left | Finished | Prepared | Assigned | Arrived | Gone | Resumed | Tick | Closed
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Let the backend say how a worker's processes start before its first epoch, and answer with `Prepared`."""
+
+    member: Member
 
 
 @dataclass(frozen=True)
@@ -108,7 +130,7 @@ class Assign:
     membership: Membership
     members: tuple[Member, ...]
     held: tuple[Member, ...] = ()
-    """The other workers whose processes may join a later epoch, once they have left an earlier one."""
+    """The other workers whose processes may join a later epoch."""
 
 
 @dataclass(frozen=True)
@@ -123,4 +145,4 @@ class Announce:
     """Whether it was announced before."""
 
 
-Order = Assign | Announce
+Order = Prepare | Assign | Announce

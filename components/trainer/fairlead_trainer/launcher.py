@@ -21,8 +21,8 @@ from fairlead_contracts.termination import (
 
 from .backends import BACKENDS, Launch, Rendezvous
 from .coordinator import Coordinator
-from .events import Announce, Assigned, Order
-from .membership import Bounds
+from .events import Announce, Assigned, Order, Prepare, Prepared
+from .membership import Bounds, MemberId
 from .server import LauncherServer
 from .settings import SettingsError, Timing, read_key
 from .state import Run
@@ -77,7 +77,13 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
     log.info("job=%s attempt=%d waiting for workers=%d", settings.job, settings.attempt, settings.workers)
     rendezvous = run.backend.begin(
         Launch(
-            settings.job, settings.attempt, settings.bind_address, settings.address, run.elastic, coordinator.arrived
+            settings.job,
+            settings.attempt,
+            settings.bind_address,
+            settings.address,
+            run.elastic,
+            coordinator.arrived,
+            coordinator.gone,
         )
     )
     if tracker:
@@ -85,8 +91,9 @@ def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
     started, logged = False, time.monotonic()
     try:
         while not coordinator.state.ended:
+            rendezvous.look()
             while order := coordinator.decide():
-                started = True
+                started = started or not isinstance(order, Prepare)
                 _obey(order, rendezvous, coordinator)
             if not started and time.monotonic() - logged > _LOG_SECONDS:
                 logged = time.monotonic()
@@ -120,6 +127,10 @@ def build_run(settings: LauncherEnvironment) -> Run:
 
 
 def _obey(order: Order, rendezvous: Rendezvous, coordinator: Coordinator) -> None:
+    if isinstance(order, Prepare):
+        id_ = MemberId(order.member.worker, order.member.instance)
+        coordinator.answer(Prepared(id_, rendezvous.prepare(order.member)))
+        return
     names = " ".join(f"{member.worker}={member.address}" for member in order.members)
     if isinstance(order, Announce):
         if not order.again:
@@ -127,7 +138,7 @@ def _obey(order: Order, rendezvous: Rendezvous, coordinator: Coordinator) -> Non
         rendezvous.announce(order.members, order.since)
         return
     slots = rendezvous.assign(order.members, order.membership.epoch, order.held)
-    coordinator.assigned(Assigned(order.membership, slots))
+    coordinator.answer(Assigned(order.membership, slots))
     log.info("epoch=%d begins with workers %s", order.membership.epoch, names)
 
 

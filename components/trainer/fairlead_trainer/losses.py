@@ -5,6 +5,7 @@ from dataclasses import replace
 from fairlead_contracts.termination import Failure
 
 from .membership import MemberId
+from .readiness import forget, list_unready
 from .state import Run, State, add_failure
 from .verdict import Agent, is_consequence
 
@@ -53,7 +54,8 @@ def _is_loss_likely(state: State) -> bool:
     """Return whether a worker of the current epoch was lost, or processes have left it although nobody told them to."""
     elastic = state.elastic
     told = elastic.announced is not None or elastic.recalled_since is not None
-    return bool(elastic.broken) or elastic.lost_since is not None or (elastic.left_since is not None and not told)
+    surprised = elastic.left_since is not None and not told
+    return bool(elastic.broken or elastic.gone) or elastic.lost_since is not None or surprised
 
 
 def lose_hanging(run: Run, state: State, now: float) -> State:
@@ -93,6 +95,15 @@ def lose_late(run: Run, state: State, now: float) -> State:
     return state
 
 
+def lose_unready(run: Run, state: State, now: float) -> State:
+    """Lose the workers whose processes have not asked for a place for as long as registration may take."""
+    limit = run.timing.registration
+    for id_ in list_unready(run, state):
+        if now - max(state.facts.agents[id_.worker].since, state.facts.resumed) > limit:
+            state = lose(state, id_.worker, f"did not initialize {run.backend.module} within {limit:g} s", now)
+    return state
+
+
 def _remove(state: State, worker: int, failure: Failure, now: float, *, follows: bool = False) -> State:
     """Remove a worker's agent; what becomes of one that does not train is no failure of the run.
 
@@ -105,11 +116,14 @@ def _remove(state: State, worker: int, failure: Failure, now: float, *, follows:
         state = add_failure(state, failure, now, first=follows)
     if agent is None:
         return state
+    if state.membership is None and failure.reason != "LostWorker":
+        starts = state.elastic.failed_starts | {worker}
+        state = replace(state, elastic=replace(state.elastic, failed_starts=starts))
     left = {index: other for index, other in state.facts.agents.items() if index != worker}
     elastic, id_ = state.elastic, MemberId(worker, agent.instance)
     others = {known: since for known, since in elastic.late.items() if known != id_}
     lost = elastic.lost_workers + (trained or late)
-    elastic = replace(elastic, late=others, returned=elastic.returned - {id_}, lost_workers=lost)
+    elastic = forget(replace(elastic, late=others, lost_workers=lost), id_)
     if trained:
         elastic = replace(
             elastic,

@@ -5,8 +5,22 @@ Pure: it knows no lock, clock or connection. Times are of the launcher's monoton
 
 from dataclasses import replace
 
-from . import elastic, fixed
-from .events import Arrived, Assigned, Beat, Closed, Event, Finished, Left, Order, Registered, Resumed, Tick
+from . import elastic, fixed, readiness
+from .events import (
+    Arrived,
+    Assigned,
+    Beat,
+    Closed,
+    Event,
+    Finished,
+    Gone,
+    Left,
+    Order,
+    Prepared,
+    Registered,
+    Resumed,
+    Tick,
+)
 from .state import Run, State, add_agent, finish, hear
 
 
@@ -26,6 +40,10 @@ def step(run: Run, state: State, event: Event, now: float) -> tuple[State, tuple
             state, failure = finish(run, state, event, now)
             if failure is not None:
                 state = rules.fail(run, state, event.id.worker, failure, now)
+        case Prepared():
+            return readiness.note_prepared(state, event), ()
+        case Gone():
+            state = readiness.note_gone(state, event)
         case Assigned():
             current = not state.ended and event.membership == state.membership
             state = replace(state, slots=event.slots, phase="Running") if current else state

@@ -163,7 +163,7 @@ class Worker:
             raise Failed(self._failure("InvalidDataset", 1, str(error))) from None
 
     def _register(self) -> dict[str, Any]:
-        """Register and wait until this worker's epoch begins; return its place in it."""
+        """Register and wait until this worker's processes may start: with its first epoch, or before; return them."""
         message = self._build_registration()
 
         def register() -> dict[str, Any]:
@@ -196,6 +196,7 @@ class Worker:
         }
 
     def _start(self, slots: list[dict[str, Any]]) -> None:
+        """Start the processes. Those that wait for their ranks are numbered without gaps from worker to worker."""
         self._ranks = [slot["rank"] for slot in slots]
         log.info("starting ranks=%s: %s", self._ranks, shlex.join(self._command))
         for index, slot in enumerate(slots):
@@ -212,6 +213,7 @@ class Worker:
                 parameters_file=str(find_parameters(self._progress_file)) if reports else None,
             )
             environment = os.environ | slot["environment"] | contract.to_environment()
+            environment |= self._backend.extend(environment)
             environment.setdefault("PYTHONUNBUFFERED", "1")
             # Only the agent uses the channel; the user's processes do not need its key.
             environment.pop(AgentEnvironment.variable("key_file"), None)

@@ -10,7 +10,7 @@ from fairlead_contracts.termination import Failure
 from fairlead_trainer.backends import BACKENDS
 from fairlead_trainer.backends.base import Slot
 from fairlead_trainer.coordinator import Coordinator
-from fairlead_trainer.events import Announce, Assign, Assigned, Tick
+from fairlead_trainer.events import Announce, Assign, Assigned, Prepare, Prepared, Tick
 from fairlead_trainer.membership import Bounds, MemberId
 from fairlead_trainer.settings import Timing
 from fairlead_trainer.state import Rejected, Run
@@ -47,7 +47,7 @@ def run(clock: Clock) -> Coordinator:
     order = coordinator.decide()
     assert order is not None
     assert [member.worker for member in order.members] == [0, 1, 2]
-    coordinator.assigned(Assigned(order.membership, {worker: [Slot(worker, {})] for worker in range(3)}))
+    coordinator.answer(Assigned(order.membership, {worker: [Slot(worker, {})] for worker in range(3)}))
     return coordinator
 
 
@@ -266,9 +266,9 @@ def test_each_membership_is_assigned_once_and_an_outdated_assignment_starts_noth
     assert order is not None
     assert coordinator.decide() is None
     slots = {worker: [Slot(worker, {})] for worker in range(2)}
-    coordinator.assigned(Assigned(replace(order.membership, epoch=7), slots))
+    coordinator.answer(Assigned(replace(order.membership, epoch=7), slots))
     assert coordinator.register(identity(0) | ADDRESS)["state"] == "wait"
-    coordinator.assigned(Assigned(order.membership, slots))
+    coordinator.answer(Assigned(order.membership, slots))
     place = {"state": "run", "epoch": 0, "slots": [{"rank": 1, "environment": {}}]}
     assert coordinator.register(identity(1) | ADDRESS) == place
 
@@ -299,12 +299,40 @@ def elastic(clock: Clock) -> Coordinator:
     bounds = Bounds(1, 3, settle=5, patience=600)
     coordinator = Coordinator(Run(2, 1, 0, BACKENDS["horovod"], Timing(1, SILENCE, 5), bounds), clock)
     for worker in range(2):
-        coordinator.register(identity(worker) | ADDRESS)
+        start(coordinator, worker, -1)
     order = coordinator.decide()
     assert isinstance(order, Assign)
-    coordinator.assigned(Assigned(order.membership, {worker: [Slot(worker, {})] for worker in range(2)}))
-    assert coordinator.register(identity(2) | ADDRESS)["state"] == "wait"
+    coordinator.answer(Assigned(order.membership, {worker: [Slot(worker, {})] for worker in range(2)}))
+    start(coordinator, 2, 0)
     return coordinator
+
+
+def start(coordinator: Coordinator, worker: int, epoch: int) -> None:
+    """Register a worker, and let its processes start and wait for a place."""
+    id_ = MemberId(worker, f"agent-{worker}")
+    assert coordinator.register(identity(worker) | ADDRESS)["state"] == "wait"
+    order = coordinator.decide()
+    assert isinstance(order, Prepare)
+    coordinator.answer(Prepared(id_, [Slot(worker, {"HOROVOD_RANK": "-1"})]))
+    slots = [{"rank": worker, "environment": {"HOROVOD_RANK": "-1"}}]
+    place = {"state": "run", "epoch": None if epoch < 0 else epoch, "slots": slots}
+    assert coordinator.register(identity(worker) | ADDRESS) == place
+    coordinator.arrived(id_, epoch, True)
+
+
+def test_a_newcomer_that_leaves_is_told_to_stop_and_a_member_is_not(elastic: Coordinator) -> None:
+    assert elastic.heartbeat(identity(2))["state"] == "run"
+    assert elastic.heartbeat(identity(2) | {"leaving": True}) == {"state": "stop"}
+    assert elastic.heartbeat(identity(1) | {"leaving": True})["state"] == "run"
+
+
+def test_an_announcement_does_not_keep_a_newcomer_from_starting(elastic: Coordinator, clock: Clock) -> None:
+    clock.now += 6
+    elastic.heartbeat(identity(2))
+    with elastic._changed:
+        elastic._step(Tick())
+    assert elastic.register({"worker": 2, "attempt": 0, "instance": "another"} | ADDRESS)["state"] == "wait"
+    assert {type(elastic.decide()), type(elastic.decide())} == {Announce, Prepare}
 
 
 def test_one_announcement_at_most_is_pending_and_none_once_the_next_epoch_begins(
@@ -361,7 +389,7 @@ def assign(coordinator: Coordinator) -> None:
     order = coordinator.decide()
     assert isinstance(order, Assign)
     slots = {member.worker: [Slot(rank, {})] for rank, member in enumerate(order.members)}
-    coordinator.assigned(Assigned(order.membership, slots))
+    coordinator.answer(Assigned(order.membership, slots))
 
 
 def test_agents_learn_by_their_heartbeats_that_an_epoch_has_ended_and_get_their_place_in_the_next(

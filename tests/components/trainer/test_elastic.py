@@ -7,7 +7,21 @@ from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure
 from fairlead_trainer.backends import BACKENDS
 from fairlead_trainer.backends.base import Member, Slot
-from fairlead_trainer.events import Announce, Arrived, Assign, Assigned, Beat, Event, Finished, Left, Registered, Tick
+from fairlead_trainer.events import (
+    Announce,
+    Arrived,
+    Assign,
+    Assigned,
+    Beat,
+    Event,
+    Finished,
+    Gone,
+    Left,
+    Prepare,
+    Prepared,
+    Registered,
+    Tick,
+)
 from fairlead_trainer.membership import Bounds, MemberId
 from fairlead_trainer.run import step
 from fairlead_trainer.settings import Timing
@@ -43,15 +57,25 @@ class Life:
                 self.epochs.append([member.worker for member in order.membership.members])
                 slots = {member.worker: [Slot(rank, {})] for rank, member in enumerate(order.members)}
                 self.do(Assigned(order.membership, slots))
+            if isinstance(order, Prepare):
+                id_ = MemberId(order.member.worker, order.member.instance)
+                self.do(Prepared(id_, [Slot(order.member.worker, {})]))
 
-    def add(self, worker: int) -> None:
+    def add(self, worker: int, *, ready: bool = True) -> None:
+        """Add a worker; if the processes of the framework start before their epoch, they are ready unless told not."""
         self.started += 1
         self.agents[worker] = f"agent-{self.started}"
         member = Member(worker, f"10.0.0.{self.started}", "eth0", 1, "", instance=self.agents[worker])
         self.do(Registered(self.id(worker), member))
+        if ready and not self.run.backend.restarts:
+            self.wait_for_place(worker)
 
     def id(self, worker: int) -> MemberId:
         return MemberId(worker, self.agents[worker])
+
+    def wait_for_place(self, worker: int) -> None:
+        """Let the processes of a new worker ask for a place."""
+        self.do(Arrived(self.id(worker), self.state.membership.epoch if self.state.membership else -1, complete=True))
 
     def pass_time(self, seconds: float, *leaving: int) -> None:
         """Let the agents send heartbeats and the launcher look."""
@@ -178,7 +202,7 @@ def test_if_enough_have_left_their_epoch_they_go_on_and_one_that_is_late_joins_t
     life.leave_epoch(1, 3)
     assert life.epochs[3:] == [[1, 3, 2]]
     assert (life.state.elastic.reason, life.state.elastic.lost_workers) == ("WorkersJoined", 1)
-    assert (life.state.elastic.late, life.state.elastic.returned) == ({}, frozenset())
+    assert (life.state.elastic.late, life.state.elastic.ready) == ({}, {})
 
 
 def test_a_late_worker_has_the_time_of_the_frameworks_own_limit(life: Life) -> None:
@@ -475,3 +499,77 @@ def test_the_end_of_a_worker_that_does_not_train_is_no_failure_of_the_run(life: 
     life.add(3)
     life.fail(3)
     assert (life.state.facts.failures, life.state.elastic.lost_workers) == ((), 0)
+
+
+def test_a_newcomer_is_part_of_an_epoch_only_once_its_processes_wait_for_a_place(life: Life) -> None:
+    life.add(3, ready=False)
+    life.pass_time(60)
+    assert life.state.elastic.announced is None
+    life.wait_for_place(3)
+    life.pass_time(1)
+    assert life.state.elastic.announced is not None
+    life.leave_epoch(0, 1, 2)
+    assert life.epochs[1:] == [[0, 1, 2, 3]]
+
+
+def test_after_a_loss_the_others_go_on_without_a_newcomer_that_is_not_ready(life: Life) -> None:
+    life.fail(1)
+    life.add(1, ready=False)
+    life.leave_epoch(0, 2)
+    assert life.epochs[1:] == [[0, 2]]
+
+
+def test_a_process_that_is_gone_while_it_waits_is_part_of_no_epoch(life: Life) -> None:
+    life.add(3)
+    life.do(Gone(life.id(3)))
+    life.leave_epoch(0, 1)
+    life.do(Gone(life.id(1)))
+    life.leave_epoch(2)
+    assert len(life.epochs) == 1
+    life.pass_time(3)
+    assert life.epochs[1:] == [[0, 2]]
+
+
+def test_a_newcomer_whose_processes_never_wait_for_a_place_is_lost_and_costs_the_run_nothing(life: Life) -> None:
+    life.add(3, ready=False)
+    life.pass_time(599)
+    assert 3 in life.state.facts.agents
+    life.pass_time(2)
+    assert sorted(life.state.facts.agents) == [0, 1, 2]
+    assert (life.state.facts.failures, life.state.elastic.lost_workers, len(life.epochs)) == ((), 0, 1)
+
+
+def test_at_the_start_the_slower_workers_are_waited_for_a_while() -> None:
+    life = Life(build_run(workers=3, least=2))
+    for worker in range(3):
+        life.add(worker, ready=worker < 2)
+    life.pass_time(LEAVE - 1)
+    assert life.epochs == []
+    life.pass_time(2)
+    assert life.epochs == [[0, 1]]
+
+
+def test_a_script_that_fails_in_all_workers_before_the_first_epoch_fails_the_run_with_its_cause() -> None:
+    life = Life(build_run(workers=3, least=2))
+    for worker in range(3):
+        life.add(worker, ready=False)
+    life.fail(0, "SyntaxError")
+    life.fail(1, "SyntaxError")
+    life.add(0, ready=False)  # its pod is created again
+    life.fail(0, "SyntaxError")
+    assert life.state.phase == "Waiting"
+    life.fail(2, "SyntaxError")
+    assert life.state.phase == "Failed"
+    assert life.state.cause is not None
+    assert life.state.cause.log_tail == "SyntaxError"
+
+
+def test_a_script_that_ends_in_all_workers_without_a_place_has_succeeded() -> None:
+    life = Life(build_run(workers=3, least=2))
+    for worker in range(3):
+        life.add(worker, ready=False)
+    life.succeed(0)
+    life.succeed(1)
+    assert life.state.phase == "Waiting"
+    life.succeed(2)
+    assert (life.state.phase, life.epochs) == ("Succeeded", [])

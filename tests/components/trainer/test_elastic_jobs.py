@@ -23,6 +23,27 @@ def start(new_job: NewJob, workers: int, least: int, most: int, **environment: s
     return job.start(sys.executable, str(SCRIPT))
 
 
+def start_slowly(new_job: NewJob, workers: int, least: int, most: int) -> Job:
+    """Start an elastic job of the example that trains slowly until `hurry` is called: newcomers need time to import."""
+    bounds = {"FAIRLEAD_MIN_WORKERS": str(least), "FAIRLEAD_MAX_WORKERS": str(most)}
+    job = new_job(workers=workers, environment=bounds | {"STEPS": "2000", "PAUSE": "0.2"})
+    text, pause = SCRIPT.read_text(), "time.sleep(PAUSE)"
+    assert text.count(pause) == 1
+    script = job.folder / "train.py"
+    script.write_text(text.replace(pause, f"os.path.exists({str(job.folder / 'hurry')!r}) or {pause}"))
+    return job.start(sys.executable, str(script))
+
+
+def hurry(job: Job) -> None:
+    """Let a job that was started slowly train as fast as it can."""
+    (job.folder / "hurry").touch()
+
+
+def last_step(job: Job) -> int:
+    """Return the last step that any worker has reported."""
+    return max(int(step) for step in re.findall(r"step (\d+)/", job.logs()))
+
+
 def reached(job: Job, step: int, size: int | None = None) -> bool:
     """Return whether any worker that held rank 0 has reported a step, with this number of processes."""
     found = re.findall(r"step (\d+)/\d+ size (\d+)", job.logs())
@@ -40,7 +61,8 @@ def training_process(job: Job, worker: int) -> int:
 
 def add(job: Job, worker: int) -> None:
     """Start a worker, perhaps again."""
-    job.start_agent(worker, sys.executable, str(SCRIPT))
+    slow = job.folder / "train.py"
+    job.start_agent(worker, sys.executable, str(slow if slow.exists() else SCRIPT))
 
 
 def replace_lost(job: Job, add: Callable[[Job, int], None] = add) -> None:
@@ -66,17 +88,23 @@ def finish(job: Job, add: Callable[[Job, int], None] = add) -> int:
 
 
 def test_a_killed_worker_costs_the_steps_since_the_last_commit_and_its_successor_joins(new_job: NewJob) -> None:
-    job = start(new_job, 3, 2, 3, STEPS="400", PAUSE="0.05")
+    job = start_slowly(new_job, 3, 2, 3)
     job.until(lambda: reached(job, 30, 3), START)
     job.agents[1].send_signal(signal.SIGKILL)
     job.until(lambda: job.agents[1].poll() is not None, START)
+    lost_at = last_step(job)
+    add(job, 1)
+    # the others train while it imports
+    job.until(lambda: reached(job, lost_at + 10, 2), START)
+    job.until(lambda: reached(job, lost_at + 20, 3), START)
+    hurry(job)
     assert finish(job) == 0, job.logs()
     epochs = re.findall(r"epoch=\d+ begins with workers (.*)", job.log("launcher"))
     sizes = [members.count("=") for members in epochs]
     assert (sizes[0], sizes[-1]) == (3, 3)
-    assert reached(job, 400, 3)
+    assert reached(job, 2000, 3)
     # steps are done again from the last commit on, never from the first one
-    assert len(re.findall(r"step 10/400", job.logs())) <= 1
+    assert len(re.findall(r"step 10/", job.logs())) <= 1
 
 
 def test_the_worker_with_rank_0_may_be_lost(new_job: NewJob) -> None:
@@ -101,7 +129,7 @@ def test_a_stopped_worker_leaves_after_the_next_commit_and_nothing_is_lost(new_j
 
 
 def test_a_survivor_that_hangs_holds_up_nobody_and_is_stopped_at_the_end(new_job: NewJob) -> None:
-    job = start(new_job, 3, 1, 3, STEPS="150", PAUSE="0.05", FAIRLEAD_LEAVE_SECONDS="3")
+    job = start(new_job, 3, 1, 3, STEPS="150", PAUSE="0.05", FAIRLEAD_LEAVE_SECONDS="120")
     job.until(lambda: reached(job, 30, 3), START)
     os.kill(training_process(job, 2), signal.SIGSTOP)
     job.agents[1].send_signal(signal.SIGKILL)
@@ -111,15 +139,17 @@ def test_a_survivor_that_hangs_holds_up_nobody_and_is_stopped_at_the_end(new_job
 
 
 def test_of_four_workers_one_is_killed_and_no_survivor_is_replaced(new_job: NewJob) -> None:
-    job = start(new_job, 4, 1, 4, STEPS="400", PAUSE="0.1")
+    job = start_slowly(new_job, 4, 1, 4)
     job.until(lambda: reached(job, 30, 4), START)
     job.agents[2].send_signal(signal.SIGKILL)
     job.until(lambda: bool(re.search(r"epoch=\d+ begins with workers (?!.*2=)", job.log("launcher"))), START)
     job.until(lambda: reached(job, 60, 3), START)
     add(job, 2)
+    job.until(lambda: reached(job, 70, 4), START)
+    hurry(job)
     assert job.wait(END) == [0, 0, 0, 0, 0], job.logs()
     assert re.findall(r"lost worker (\d)", job.log("launcher")) == ["2"], job.logs()
-    steps = [int(step) for step in re.findall(r"step (\d+)/400", job.logs())]
+    steps = [int(step) for step in re.findall(r"step (\d+)/2000", job.logs())]
     assert len(steps) - len(set(steps)) <= 1, "more was done again than the steps since the last commit"
 
 
@@ -172,10 +202,11 @@ def test_the_holder_of_rank_0_publishes_the_model_even_if_it_began_with_another_
 
 
 def test_a_job_grows_to_its_largest_size(new_job: NewJob) -> None:
-    job = start(new_job, 1, 1, 2, STEPS="300", PAUSE="0.05")
+    job = start_slowly(new_job, 1, 1, 2)
     job.until(lambda: reached(job, 20, 1), START)
     add(job, 1)
     job.until(lambda: reached(job, 30, 2), START)
+    hurry(job)
     assert job.wait(END) == [0, 0, 0], job.logs()
 
 

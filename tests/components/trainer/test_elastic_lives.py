@@ -7,7 +7,20 @@ import pytest
 from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure
 from fairlead_trainer.backends.base import Member, Slot
-from fairlead_trainer.events import Announce, Arrived, Assign, Assigned, Beat, Event, Finished, Registered, Tick
+from fairlead_trainer.events import (
+    Announce,
+    Arrived,
+    Assign,
+    Assigned,
+    Beat,
+    Event,
+    Finished,
+    Gone,
+    Prepare,
+    Prepared,
+    Registered,
+    Tick,
+)
 from fairlead_trainer.membership import MemberId
 from fairlead_trainer.run import step
 from fairlead_trainer.state import Rejected, Run, State, begin
@@ -16,6 +29,7 @@ from .test_elastic import LEAVE, build_run
 
 STEPS, COMMIT, TROUBLE = 120, 5, 400
 """Steps of a training, one a second; steps between two commits; and the seconds in which workers are in trouble."""
+PEER_LOST = "Connection closed by peer"
 LIMIT = 3000
 """More seconds than all limits together."""
 
@@ -26,13 +40,18 @@ class Worker:
 
     id: MemberId
     process: str = "none"
-    """none, training, waiting (for the next epoch), held_up (until others begin one), hanging, removed, ended."""
+    """none, importing, waiting (for the next epoch), connecting, training, held_up (until others begin an epoch),
+    hanging, broken (it could not connect), removed, ended."""
     epoch: int = -1
     """The epoch of which its process is a part."""
     leaving: int | None = None
     """The seconds until its pod is killed."""
     reported: bool = False
     silent: bool = False
+    held_up: int = 0
+    """For how many seconds its process has been held up."""
+    imports: int = 0
+    """The seconds until its process asks for its first place."""
 
 
 @dataclass
@@ -65,6 +84,9 @@ class World:
                 self.told = self.told or self.rng.random() < 0.8  # it may not listen yet
             if isinstance(order, Assign):
                 self.begin(order)
+            if isinstance(order, Prepare):
+                id_ = MemberId(order.member.worker, order.member.instance)
+                self.do(Prepared(id_, [Slot(order.member.worker, {})]))
 
     def check_losses(self, before: State) -> None:
         """A worker that is only held up is not lost if enough others had left their epoch to free it."""
@@ -89,10 +111,12 @@ class World:
         held = {(member.worker, member.instance) for member in order.held}
         for pod in self.pods.values():
             if pod.id in following:
-                assert pod.process in ("none", "waiting"), f"{pod} begins an epoch before it has left another"
-                pod.process, pod.epoch = "training", order.membership.epoch
+                assert pod.process == "waiting", f"{pod} begins an epoch before it waits for one"
+                pod.process, pod.epoch = "connecting", order.membership.epoch
             elif pod.process == "waiting" and (pod.id.worker, pod.id.instance) not in held:
                 pod.process = "removed"
+        present = [member for member in following if self.find(member)]
+        assert present == following, "an epoch begins with a process that is dead"
         self.members, self.told, self.done = following, False, self.committed
         slots = {member.worker: [Slot(rank, {})] for rank, member in enumerate(order.members)}
         self.do(Assigned(order.membership, slots))
@@ -102,6 +126,7 @@ class World:
         self.now += 1
         self.operate()
         self.free()
+        self.connect()
         self.train()
         for pod in list(self.pods.values()):
             self.beat(pod)
@@ -113,12 +138,15 @@ class World:
         for worker in range(self.wanted):
             if worker not in self.pods and self.rng.random() < 0.2:
                 self.started += 1
-                self.pods[worker] = Worker(MemberId(worker, f"agent-{self.started}"))
+                self.pods[worker] = self.new_worker(worker)
         for worker, pod in list(self.pods.items()):
             if pod.leaving is not None:
                 pod.leaving -= 1
                 if pod.leaving < 0:
-                    del self.pods[worker]
+                    self.remove(worker)
+
+    def new_worker(self, worker: int) -> Worker:
+        return Worker(MemberId(worker, f"agent-{self.started}"), imports=self.rng.randint(0, 40))
 
     def stop(self, worker: int) -> None:
         """Delete a pod, with its grace period."""
@@ -128,6 +156,19 @@ class World:
     def find(self, id_: MemberId) -> Worker | None:
         pod = self.pods.get(id_.worker)
         return pod if pod and pod.id == id_ else None
+
+    def remove(self, worker: int) -> None:
+        """End a pod; its process's connection to the rendezvous is closed."""
+        pod = self.pods.pop(worker)
+        if pod.process == "waiting":
+            self.do(Gone(pod.id))
+
+    def connect(self) -> None:
+        """Let the processes of a new epoch connect; if one of them is dead, none of the others can."""
+        connecting = [pod for pod in self.pods.values() if pod.process == "connecting"]
+        complete = all(self.find(member) for member in self.members)
+        for pod in connecting:
+            pod.process = "training" if complete else "broken"
 
     def train(self) -> None:
         """Do one step if all processes of the epoch are there; those that miss a peer leave it, or hang."""
@@ -154,13 +195,17 @@ class World:
                     self.leave([pod])
 
     def free(self) -> None:
-        """Let processes that waited for others go, which have begun another epoch."""
+        """Let processes that waited for others go, which have begun another epoch, or after the framework's limit."""
         current = self.state.membership.epoch if self.state.membership else -1
-        self.leave([pod for pod in self.pods.values() if pod.process == "held_up" and pod.epoch < current])
+        held_up = [pod for pod in self.pods.values() if pod.process == "held_up"]
+        for pod in held_up:
+            pod.held_up += 1
+        limit = self.run.backend.notice_seconds
+        self.leave([pod for pod in held_up if pod.epoch < current or pod.held_up > limit])
 
     def leave(self, pods: list[Worker]) -> None:
         for pod in pods:
-            pod.process = "waiting"
+            pod.process, pod.held_up = "waiting", 0
         for pod in pods:
             self.do(Arrived(pod.id, pod.epoch, complete=True))
 
@@ -172,20 +217,38 @@ class World:
             if pod.process == "none":
                 address = f"10.0.0.{self.started}"
                 self.do(Registered(pod.id, Member(pod.id.worker, address, "eth0", 1, "", instance=pod.id.instance)))
+                pod.process = "importing"
                 if pod.leaving is not None:
                     del self.pods[pod.id.worker]  # its agent ends at once
-            elif pod.process == "removed":
+            elif pod.process == "broken":
+                del self.pods[pod.id.worker]
+                failure = Failure(worker=pod.id.worker, exit_code=134, reason="Killed", log_tail=PEER_LOST)
+                self.do(Finished(pod.id, failure=failure))
+            elif pod.process == "removed" or (pod.leaving is not None and self.is_newcomer(pod)):
                 self.do(Finished(pod.id, stopped="stopped by a signal"))
                 del self.pods[pod.id.worker]
             elif pod.process == "ended" and (pod.id != self.members[0] or self.state.others_finished(pod.id)):
                 pod.reported = True
                 self.do(Finished(pod.id, codes=[0]))
             else:
-                progress = ProgressReport(step=self.done) if pod.id == self.members[0] else None
+                progress = ProgressReport(step=self.done) if self.members[:1] == [pod.id] else None
                 leaving, ended = pod.leaving is not None, pod.process == "ended"
                 self.do(Beat(pod.id, progress, leaving=leaving, ended=ended))
+                if pod.process == "importing":
+                    self.go_on_importing(pod)
         except Rejected:
             del self.pods[pod.id.worker]
+
+    def is_newcomer(self, pod: Worker) -> bool:
+        """Return whether a process has no place yet; an agent that leaves then is told to stop."""
+        return pod.process in ("importing", "waiting") and pod.id not in self.members
+
+    def go_on_importing(self, pod: Worker) -> None:
+        pod.imports -= 1
+        if pod.imports < 0:
+            pod.process = "waiting"
+            epoch = self.state.membership.epoch if self.state.membership else -1
+            self.do(Arrived(pod.id, epoch, complete=True))
 
     def trouble(self) -> None:
         """Let something happen to a worker."""
@@ -193,8 +256,8 @@ class World:
         pod = self.pods.get(worker)
         match self.rng.choice(["kill", "fail", "silent", "evict", "scale", "again", "hang"]):
             case "kill" if pod:
-                del self.pods[worker]
-            case "fail" if pod and pod.process == "training":
+                self.remove(worker)
+            case "fail" if pod and pod.process in ("importing", "training"):
                 del self.pods[worker]
                 failure = Failure(worker=worker, exit_code=3, reason="Exited", log_tail="x")
                 self.do(Finished(pod.id, failure=failure))
@@ -207,8 +270,11 @@ class World:
                 self.wanted = self.rng.randint(self.run.bounds.least, self.run.bounds.most)
             case "again" if pod:
                 self.started += 1
-                self.pods[worker] = Worker(MemberId(worker, f"agent-{self.started}"))
-            case "hang" if pod and pod.process == "training":
+                if pod.process == "waiting":
+                    self.do(Gone(pod.id))
+                self.pods[worker] = self.new_worker(worker)
+            # of one that trains alone nobody can tell but its job's progressDeadlineSeconds
+            case "hang" if pod and pod.process == "training" and len(self.members) > 1:
                 pod.process = "hanging"
 
 

@@ -36,8 +36,16 @@ class Server:
         self.network = f"127.{os.getpid() % 200 + 20}.{next(_NETWORKS) + 100}"
         self.slots = slots
         self.arrived: list[tuple[MemberId, int, bool]] = []
+        self.gone: list[MemberId] = []
+        address = f"{self.network}.1"
         launch = Launch(
-            "job", 0, f"{self.network}.1", f"{self.network}.1", True, lambda *event: self.arrived.append(event)
+            "job",
+            0,
+            address,
+            address,
+            True,
+            lambda *event: self.arrived.append(event),
+            lambda id_: self.gone.append(id_),
         )
         self.rendezvous: Rendezvous = BACKENDS["horovod"].begin(launch)
         self.port = 0
@@ -48,6 +56,11 @@ class Server:
     def begin(self, epoch: int, *members: Member, held: tuple[Member, ...] = ()) -> None:
         slots = self.rendezvous.assign(members, epoch, held)
         self.port = int(slots[members[0].worker][0].environment["HOROVOD_GLOO_RENDEZVOUS_PORT"])
+
+    def prepare(self, member: Member) -> list[dict[str, str]]:
+        environments = [slot.environment for slot in self.rendezvous.prepare(member)]
+        self.port = int(environments[0]["HOROVOD_GLOO_RENDEZVOUS_PORT"])
+        return environments
 
     def ask(self, worker: int, slot: int = 0, host: int | None = None) -> "queue.SimpleQueue[str]":
         """Ask for the place of a process in the next epoch; return where the answer will be."""

@@ -1,6 +1,6 @@
 """The interface between a backend and the launcher and agents."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -43,12 +43,23 @@ class Launch:
     elastic: bool = False
     """Whether members come and go."""
     arrived: Callable[[MemberId, int, bool], None] = lambda *_: None
-    """Called when a process has left an epoch and waits for the next one: its member, the epoch that it has left, and
+    """Called when a process waits for the next epoch: its member, the current epoch (-1 before the first one), and
     whether all processes of this member wait."""
+    gone: Callable[[MemberId], None] = lambda *_: None
+    """Called when a process that waited is gone: its member."""
 
 
 class Rendezvous(Protocol):
     """What a backend runs in the launcher while the workers train, so that their processes find each other."""
+
+    def prepare(self, member: Member) -> Sequence[Slot]:
+        """Return the processes that a worker of an elastic run starts before its first epoch.
+
+        They are numbered without gaps from worker to worker, as they have no ranks yet.
+        """
+
+    def look(self) -> None:
+        """Report the processes that waited for an epoch and are gone."""
 
     def assign(self, members: Sequence[Member], epoch: int, held: Sequence[Member] = ()) -> dict[int, list[Slot]]:
         """Return each worker's processes in an epoch; rank 0 is the first of the first member.
@@ -82,11 +93,17 @@ class Backend(Protocol):
 
     @property
     def restarts(self) -> bool:
-        """Return whether the agents start its processes anew for each epoch of an elastic run."""
+        """Return whether the agents start its processes anew for each epoch of an elastic run.
+
+        If not, they start when their worker registers, and wait for its first epoch.
+        """
 
     @property
     def notice_seconds(self) -> float:
         """Return how long its processes may take to notice that a peer is lost."""
+
+    def extend(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """Return the variables that a process needs on its worker, beside those of its slot in its environment."""
 
     def is_consequence(self, log_tail: str) -> bool:
         """Return whether a process's last log lines show that it failed because a peer failed."""

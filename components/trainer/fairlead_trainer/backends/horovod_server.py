@@ -1,12 +1,11 @@
 """Horovod's key-value server, within bounds and for the job's own workers only. Imports Horovod: import it lazily."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer  # type: ignore
 
-from ..membership import MemberId
 from ..network import bind_without_lookup
 from .base import Member
 
@@ -82,12 +81,12 @@ class BoundedServer(RendezvousHTTPServer):  # type: ignore[misc, unused-ignore]
 
     handler: type[RendezvousHandler] = BoundedHandler
 
-    def __init__(self, address: str, arrived: Callable[[MemberId, int, bool], None]) -> None:
+    def __init__(self, address: str) -> None:
         super().__init__((address, 0), self.handler, 0)
         self.value_limit = self.total_limit = self.used = 0
-        self.arrived = arrived
         self._workers: frozenset[str] = frozenset()
-        """The addresses of the current members, and of those of the last epoch: they may still ask for the next."""
+        """The addresses that are answered: of the current members, of those of the last epoch, which may still ask for
+        the next one, and of workers that wait for a later one."""
         self._current: frozenset[str] = frozenset()
         self._warned: set[str] = set()
 

@@ -3,7 +3,7 @@
 https://pytorch.org/docs/stable/elastic/run.html#environment-variables
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .base import Launch, Member, Rendezvous, Slot
 
@@ -34,6 +34,10 @@ class TorchrunBackend:
         """Begin a run; nothing runs in the launcher."""
         return _TorchRendezvous(launch)
 
+    def extend(self, environment: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG002
+        """Return nothing: the slot's variables suffice."""
+        return {}
+
     def is_consequence(self, log_tail: str) -> bool:
         """Return whether a process failed because torch.distributed lost a peer."""
         return any(words in log_tail for words in _PEER_LOST)
@@ -42,6 +46,13 @@ class TorchrunBackend:
 class _TorchRendezvous:
     def __init__(self, launch: Launch) -> None:
         self._launch = launch
+
+    def prepare(self, member: Member) -> Sequence[Slot]:  # noqa: ARG002
+        """Return nothing: processes start with their epoch."""
+        return ()
+
+    def look(self) -> None:
+        """Do nothing: no process waits."""
 
     def assign(
         self,
