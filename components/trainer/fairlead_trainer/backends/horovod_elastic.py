@@ -34,6 +34,7 @@ class _Handler(BoundedHandler):
         if scope != _NEXT or known is None:
             value: bytes | None = super()._get_value(scope, key)
             return value
+        _keep_alive(self.connection)
         info = self.server.await_next(int(known[1]), int(known[2]), str(self.client_address[0]), self.connection)
         return str(info.to_response_string()).encode()
 
@@ -171,6 +172,13 @@ class ElasticServer(BoundedServer):
     def _find(self, worker: int, instance: str) -> Member | None:
         member = self._members.get(worker)
         return member if member is not None and member.instance == instance else None
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    """Keep a connection from being dropped as idle: a process may wait for long, and would never see its answer."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3)):
+        connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _index(info: SlotInfo) -> int:
