@@ -88,8 +88,9 @@ def _ask() -> str:
 def _load_hidden() -> None:
     """Import the sitecustomize that this one hides, if there is one."""
     here = Path(__file__).resolve().parent
-    others = [path for path in sys.path if Path(path).resolve() != here]
-    spec = importlib.machinery.PathFinder.find_spec("sitecustomize", others)
+    # for good: the other one may look for the one that it hides itself, and must not find this one
+    sys.path[:] = [path for path in sys.path if Path(path).resolve() != here]
+    spec = importlib.machinery.PathFinder.find_spec("sitecustomize")
     if spec is not None and spec.loader is not None:
         spec.loader.exec_module(importlib.util.module_from_spec(spec))
 
