@@ -90,6 +90,20 @@ def test_a_process_of_an_earlier_life_of_a_new_worker_has_no_place(server: Serve
     assert rank(earlier) == -1
 
 
+@pytest.mark.parametrize("host", [11, 15], ids=["the same address", "another address"])
+def test_the_next_life_of_a_member_waits_as_itself_while_the_epoch_of_the_earlier_one_goes_on(
+    server: Server, host: int
+) -> None:
+    next_life = replace(server.member(1, life=2), address=f"{server.network}.{host}")
+    server.prepare(next_life)
+    answer = server.ask(1, host=host)
+    assert server.arrived == [(MemberId(1, "agent-1-2"), 0, True)]
+    server.begin(1, server.member(0), held=(next_life,))
+    assert answer.empty()
+    server.begin(2, server.member(0), next_life)
+    assert rank(answer) == 1
+
+
 SCRIPT = """
 import os, horovod.common.basics as basics
 

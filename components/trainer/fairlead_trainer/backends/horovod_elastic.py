@@ -66,9 +66,13 @@ class ElasticServer(BoundedServer):
         self._stopped = False
 
     def admit(self, member: Member) -> None:
-        """Let the processes of a new worker wait for a later epoch."""
+        """Let the processes of a new worker wait for a later epoch.
+
+        If the current one still has an earlier life of this worker, that one is lost: its processes have no place.
+        """
         with self._changed:
             self._held[member.worker] = member
+            self._members.pop(member.worker, None)
             self._forget(member.worker)
             self._workers |= {member.address, member.peer}
             self._changed.notify_all()
