@@ -8,6 +8,7 @@ is one.
 """
 
 import argparse
+import contextlib
 import shutil
 import signal
 import statistics
@@ -56,12 +57,13 @@ def main() -> int:
 
 
 def keep_logs(cluster: LocalCluster, folder: Path) -> None:
-    """Copy the logs of the cluster and of its pods, which end with it."""
+    """Copy the logs of the cluster and of its pods, which end with it; those of a pod that goes meanwhile may be gone."""
 
     def others(path: str, names: list[str]) -> list[str]:
         return [name for name in names if not Path(path, name).is_dir() and not name.endswith(".log")]
 
-    shutil.copytree(cluster.home / "cluster", folder / "logs", ignore=others)
+    with contextlib.suppress(shutil.Error):  # raised at the end, for all files that could not be copied
+        shutil.copytree(cluster.home / "cluster", folder / "logs", ignore=others)
 
 
 def run(campaign: Campaign) -> int:
