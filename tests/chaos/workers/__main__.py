@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def keep_logs(cluster: LocalCluster, folder: Path) -> None:
-    """Copy the logs of the cluster and of its pods, which end with it; those of a pod that goes meanwhile may be gone."""
+    """Copy the logs of the cluster and of its pods, which end with it; a pod may go meanwhile."""
 
     def others(path: str, names: list[str]) -> list[str]:
         return [name for name in names if not Path(path, name).is_dir() and not name.endswith(".log")]
