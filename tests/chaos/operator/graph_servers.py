@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 from fairlead.core import names
-from fairlead.core.model_deployment.revision_children import KEY
+from fairlead.core.model_deployment.traffic_children import KEY
 from fairlead.kube.client import KubeClient
 from fairlead.kube.kinds import CONFIG_MAP, MODEL_DEPLOYMENT, SECRET, Kind
 from fairlead_contracts.graph import FILE as GRAPH_FILE
