@@ -81,9 +81,9 @@ class LocalStore:
         with _translate_errors(location, path):
             if not Path(location.path, MANIFEST_NAME).is_file():
                 raise ArtifactError(location.uri, f"no artifact found; expected a {MANIFEST_NAME}")
-            target.parent.mkdir(exist_ok=True)
             if target.parent.is_symlink():
                 raise ArtifactError(location.uri, f"{target.parent.name} is a link; expected a folder")
+            target.parent.mkdir(exist_ok=True)
             written = target.with_name(f"{_HIDDEN}{secrets.token_hex(6)}")
             try:
                 with written.open("xb") as file:

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from .errors import ArtifactError
+from .errors import ArtifactError, StoreUnavailable
 from .manifest import SIGNATURES
 from .stores import open_store
 from .uri import parse_digest, parse_uri
@@ -123,8 +123,13 @@ def verify(uri: str, digest: str, keys: Sequence[PublicKey]) -> str:
     parse_digest(digest)
     found = []
     for key in keys[:MAX_KEYS]:
-        content = store.read_beside(location, f"{SIGNATURES}/{key.id}", _MAX_SIGNATURE_BYTES)
-        problem = "has no signature" if content is None else _find_problem(content, digest, key)
+        try:
+            content = store.read_beside(location, f"{SIGNATURES}/{key.id}", _MAX_SIGNATURE_BYTES)
+            problem = "has no signature" if content is None else _find_problem(content, digest, key)
+        except StoreUnavailable:
+            raise
+        except ArtifactError:  # a link or a folder, say
+            problem = "has no readable signature"
         if problem is None:
             return key.id
         found.append(f"{key.id} {problem}")

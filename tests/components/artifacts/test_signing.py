@@ -16,6 +16,7 @@ from fairlead_artifacts import (
     NotSigned,
     PublicKey,
     SigningKey,
+    StoreUnavailable,
     delete,
     fetch,
     list_artifacts,
@@ -142,8 +143,31 @@ def test_a_link_in_the_place_of_signatures_is_not_followed(folder: Path, keys: K
         sign(uri, digest, keys[0])
     assert not list((tmp_path / "elsewhere").iterdir())
     (tmp_path / "elsewhere" / keys[1].id).write_bytes(keys[0].sign(digest))
-    with pytest.raises(ArtifactError, match="is a link to"):
+    with pytest.raises(NotSigned, match="has no readable signature"):
         verify(uri, digest, [keys[1]])
+
+
+def test_a_link_to_nowhere_in_the_place_of_signatures_is_named(folder: Path, keys: Keys, tmp_path: Path) -> None:
+    uri = (tmp_path / "v1").as_uri()
+    digest = publish(folder, uri, kind="dataset", producer="t/1").digest
+    (tmp_path / "v1" / ".fairlead-signatures").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ArtifactError, match="is a link; expected a folder") as caught:
+        sign(uri, digest, keys[0])
+    assert not isinstance(caught.value, StoreUnavailable)  # a retry does not help
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to itself"])
+def test_what_cannot_be_read_hides_no_signature_of_another_key(
+    folder: Path, keys: Keys, others: Keys, tmp_path: Path, kind: str
+) -> None:
+    uri = (tmp_path / "v1").as_uri()
+    digest = publish(folder, uri, kind="dataset", producer="t/1").digest
+    sign(uri, digest, keys[0])
+    place = tmp_path / "v1" / ".fairlead-signatures" / others[1].id
+    {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place), "link to itself": lambda: place.symlink_to(place)}[kind]()
+    assert verify(uri, digest, [others[1], keys[1]]) == keys[1].id
+    with pytest.raises(NotSigned, match=f"{others[1].id} has no readable signature"):
+        verify(uri, digest, [others[1]])
 
 
 def test_files_of_an_artifact_cannot_be_its_signatures(folder: Path, base: str, keys: Keys) -> None:
