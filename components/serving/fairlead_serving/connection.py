@@ -89,8 +89,9 @@ class Connection(asyncio.Protocol):
         elif not keeps_protocol:
             # The request is answered as HTTP/1.1, and nothing after it is read.
             self._last = True
-        elif busy:
+        elif busy or len(self._queue) > 1 or (self._task is not None and self._parser.in_request):
             # Only now: nearly all clients wait for their answer, and changing what is read costs two system calls.
+            # One that has sent more than a request gets no second read, whose small bodies count against no limit.
             self._paused = True
             self._transport.pause_reading()
 

@@ -14,9 +14,16 @@ from .messages import Request, Response, decode_path, json_response
 FREE_BYTES = 64 * KIB
 """Each body's first bytes do not count against the limit for all bodies, so that small requests always get through."""
 
+_MAX_HEADERS = 256
+"""In memory, a header takes 13 times what a short one has on the wire."""
+
 
 class Receiver(Protocol):
     """The connection whose requests are parsed."""
+
+    @property
+    def idle(self) -> bool:
+        """Return True if no earlier request waits for its answer."""
 
     def receive_headers(self, expects_continue: bool) -> None:
         """Handle valid headers; the client may wait to be asked for the body."""
@@ -40,11 +47,13 @@ class RequestParser:
         self._receiver = receiver
         self._parser = httptools.HttpRequestParser(self)
         self._ignoring = False
+        self._progress = 0
+        """Counts parts of bodies and their ends."""
         self._reset()
 
     def _reset(self) -> None:
         self._begun = False
-        self._header_bytes = 0
+        self._header_bytes = self._framing_bytes = 0
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._size_of_headers = self._hosts = 0
@@ -60,7 +69,7 @@ class RequestParser:
 
     def feed(self, data: bytes) -> bool:
         """Parse; return False if the client wants to change the protocol after the request."""
-        keeps_protocol = True
+        keeps_protocol, before = True, self._progress if self.in_body else -1
         if not self.in_body:
             self._header_bytes += len(data)
         try:
@@ -69,8 +78,13 @@ class RequestParser:
             keeps_protocol = False
         except httptools.HttpParserError as error:
             self._reject(400, f"invalid HTTP: {error}")
+        if self.in_body and self._progress == before:
+            self._framing_bytes += len(data)
         if not self.in_body and self._header_bytes > self._limits.max_header_bytes:
             self._reject_headers()
+        elif self._framing_bytes > self._limits.max_header_bytes:
+            # httptools keeps what it has of a trailer
+            self._reject(431, f"trailers: got more bytes, expected at most {self._limits.max_header_bytes}")
         return keeps_protocol
 
     def drop_body(self) -> int:
@@ -93,6 +107,9 @@ class RequestParser:
         """Collect a header; trailers are ignored."""
         if self.in_body:
             return
+        if len(self._headers) == _MAX_HEADERS:
+            self._reject(431, f"headers: got more, expected at most {_MAX_HEADERS}")
+            return
         name = name.lower()
         self._headers.append((name, value))
         self._size_of_headers += len(name) + len(value) + 4
@@ -112,13 +129,15 @@ class RequestParser:
 
     def on_body(self, body: bytes) -> None:
         """Collect a part of the body."""
+        self._progress += 1
         if self.rejection is not None or self._ignoring:
             return
         self._size += len(body)
         if self._size > self._limits.max_body_bytes:
             self._reject_size(f"more than {self._limits.max_body_bytes}")
             return
-        more = max(self._size - FREE_BYTES, 0) - self._reserved
+        free = FREE_BYTES if self._receiver.idle else 0  # of all that a connection holds, only one body's are free
+        more = max(self._size - free, 0) - self._reserved
         if more > 0 and not self._receiver.reserve_body(more):
             self._reject(503, "the bodies of other requests use all memory for bodies; retry later")
             return
@@ -127,6 +146,7 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         """Pass on a whole request."""
+        self._progress += 1
         if self.rejection is not None or self._ignoring:
             return
         keep_alive = self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1"

@@ -150,6 +150,19 @@ async def test_bodies_share_a_budget_of_which_small_ones_need_nothing(start: Sta
     assert (await first.receive()).status == 200
 
 
+async def test_the_bodies_of_requests_that_wait_for_the_answer_before_them_need_it_however_small(
+    start: Start,
+) -> None:
+    running = await start()
+    client = await running.connect()
+    await client.send(WAIT + (POST + b"Content-Length: 1000\r\n\r\n" + b"x" * 1000) * 3)
+    await running.app.wait_requests(1)
+    assert running.server._buffered == 3000
+    running.app.proceed.set()
+    assert [(await client.receive()).status for _ in range(4)] == [200] * 4
+    assert running.server._buffered == 0
+
+
 async def wait_buffered(running: Running) -> None:
     """Wait until a body of almost 1 MiB is held: another one of half of it is rejected then."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -158,6 +171,52 @@ async def wait_buffered(running: Running) -> None:
             await probe.send(POST + b"Content-Length: 524288\r\n\r\n" + bytes(524288))
             if (await probe.receive()).status == 503:
                 return
+
+
+@pytest.mark.parametrize("more", [GET, GET[:20], POST + b"Content-Length: 9\r\n\r\n123"])
+async def test_a_client_that_does_not_wait_for_its_answer_is_read_no_further(start: Start, more: bytes) -> None:
+    """Small bodies, and what is not parsed yet, count against no limit: each connection may hold one read of them."""
+    running = await start()
+    client = await running.connect()
+    await client.send(WAIT + more)
+    await running.app.wait_requests(1)
+    (connection,) = running.server._connections
+    assert not connection._transport.is_reading()
+    running.app.proceed.set()
+    assert (await client.receive()).status == 200
+    await wait_until(lambda: connection._transport.is_reading() and connection.idle)
+
+
+@pytest.mark.parametrize(("count", "status"), [(255, 200), (256, 431), (5000, 431)])
+async def test_headers_are_bounded_in_number(start: Start, count: int, status: int) -> None:
+    running = await start()
+    answers = await running.exchange(GET[:-2] + b"a:\r\n" * (count - 1) + b"Connection: close\r\n\r\n")
+    assert [answer.status for answer in answers] == [status]
+    if status == 431:
+        assert answers[0].json["error"] == "headers: got more, expected at most 256"
+
+
+async def test_trailers_are_bounded(start: Start) -> None:
+    running = await start(max_header_bytes=1024, body_timeout_seconds=20.0)
+    client = await running.connect()
+    await client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n")
+    await wait_until(lambda: any(connection._parser.in_body for connection in running.server._connections))
+    await client.send(b"X-More: " + b"a" * 2000)
+    answer = await client.receive()
+    assert (answer.status, answer.json["error"]) == (431, "trailers: got more bytes, expected at most 1024")
+
+
+async def test_a_body_in_many_parts_is_not_taken_for_trailers(start: Start) -> None:
+    running = await start(max_header_bytes=1024)
+    client = await running.connect()
+    for _ in range(2):
+        await client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+        for _ in range(1000):
+            await client.send(b"1\r\nx\r\n")
+        # the rest of one request, with one that has begun
+        await client.send(b"0\r\n\r\n" + POST + b"Content-Length: 3\r\n\r\n")
+        await client.send(b"123")
+        assert [(await client.receive()).json["body"] for _ in range(2)] == ["x" * 100, "123"]
 
 
 async def test_the_memory_of_a_connection_that_is_lost_is_released(start: Start) -> None:
