@@ -1,6 +1,7 @@
 """gRPC: the methods of the Open Inference Protocol v2 and of Seldon in front of the data plane."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -18,6 +19,8 @@ from .protocols.names import GRPC, SELDON_GRPC, SELDON_GRPC_FEEDBACK
 from .settings import GrpcSettings
 from .traffic.grpc_side import GrpcCall, GrpcTraffic, Head
 from .traffic.puids import MAX_PUID, PUID
+
+_log = logging.getLogger(__name__)
 
 _SERVICE = "inference.GRPCInferenceService"
 _PROTOCOLS = {
@@ -123,7 +126,7 @@ def build_handlers(
 def _read_puid(context: Context) -> str:
     """Return the id that the client, or another server of ours, has given the request."""
     puid = next((value for key, value in context.invocation_metadata() if key == PUID.lower()), "")[:MAX_PUID]
-    return puid if isinstance(puid, str) and puid.isprintable() else ""
+    return puid if isinstance(puid, str) and puid.isascii() and puid.isprintable() else ""
 
 
 def _methods(plane: DataPlane) -> list[tuple[str, type[Message], Callable[[Any], Message]]]:
@@ -198,6 +201,11 @@ def _guarded(
             return await method(body, context)
         except ServingError as error:
             await context.abort(STATUS[error.code], str(error))
+        except grpc.aio.AbortError:
+            raise
+        except Exception:  # noqa: BLE001 - the outermost loop of a call; gRPC would tell the client what it was
+            _log.exception("call failed")
+            await context.abort(grpc.StatusCode.INTERNAL, "internal error; see the server's log")
         raise AssertionError("unreachable: abort raises")
 
     return answer

@@ -1,5 +1,6 @@
 """Seldon's message in JSON: `data` as ndarray or tensor, `names`, `meta`. Used by clients and by remote nodes."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,8 +58,8 @@ def parse_feedback(document: Any) -> Feedback:
     if not isinstance(document, dict):
         raise ContractError("body", document, "a JSON object")
     reward = document.get("reward", 0.0)
-    if type(reward) not in (int, float):
-        raise ContractError("reward", reward, "a number")
+    if type(reward) not in (int, float) or not math.isfinite(reward):
+        raise ContractError("reward", reward, "a finite number")
     response = document.get("response") or {}
     if not isinstance(response, dict):
         raise ContractError("response", response, "an object")

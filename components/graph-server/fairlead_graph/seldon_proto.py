@@ -15,6 +15,8 @@ from .roles import Method
 from .seldon_message import NDARRAY, TENSOR
 
 _LARGEST = (1 << 53) - 1
+_MAX_META_BYTES = 256 << 10
+"""Nothing else happens while tags and the like are converted, which takes a second for some megabytes."""
 _METHODS: dict[Method, str] = {
     "predict": "Model/Predict",
     "transform-input": "Generic/TransformInput",
@@ -60,6 +62,23 @@ def decode_feedback(content: bytes) -> dict[str, Any]:
     return document
 
 
+def read_rows(rows: Any) -> list[Any]:
+    """Return a ListValue as the lists that it is in JSON; an object in it, which is no value of an array, is empty.
+
+    (`json_format` takes many times as long, during which nothing else is answered.)
+    """
+    found: list[Any] = []
+    for value in rows.values:
+        kind = value.WhichOneof("kind")
+        if kind == "list_value":
+            found.append(read_rows(value.list_value))
+        elif kind == "struct_value":
+            found.append({})
+        else:
+            found.append(getattr(value, kind) if kind and kind != "null_value" else None)
+    return found
+
+
 def _read(kind: type[Message], content: bytes) -> Any:
     try:
         return kind.FromString(content)
@@ -75,9 +94,11 @@ def _to_document(message: Any) -> dict[str, Any]:
         values = list(data.tensor.values)
         document["data"][TENSOR] = {"shape": list(data.tensor.shape), "values": values}
     elif kind == NDARRAY:
-        document["data"][NDARRAY] = _to_json(data.ndarray, "data.ndarray")
+        document["data"][NDARRAY] = read_rows(data.ndarray)
     elif message.WhichOneof("data_oneof"):
         document = {message.WhichOneof("data_oneof"): None}
+    if (size := message.meta.ByteSize()) > _MAX_META_BYTES:
+        raise ContractError("meta", Words(f"{size} bytes"), f"at most {_MAX_META_BYTES}")
     document["meta"] = _to_json(message.meta, "meta")
     return document
 
@@ -90,15 +111,38 @@ def _build(document: Mapping[str, Any]) -> Any:
         _fill_tensor(message.data, data[TENSOR])
     else:
         values = data[NDARRAY]
-        ParseDict(values.tolist() if isinstance(values, np.ndarray) else values, message.data.ndarray)
+        if isinstance(values, np.ndarray):
+            _check_integers(values)
+            values = values.tolist()
+        _write_rows(message.data.ndarray, values if isinstance(values, list) else [values])
         message.data.ndarray.SetInParent()
     return message
 
 
-def _fill_tensor(data: Any, tensor: Mapping[str, Any]) -> None:
-    values: Array = tensor["values"]
+def _write_rows(rows: Any, values: list[Any]) -> None:
+    """Fill a ListValue with lists of booleans, numbers or texts."""
+    for value in values:
+        item = rows.values.add()
+        if isinstance(value, list):
+            item.list_value.SetInParent()
+            _write_rows(item.list_value, value)
+        elif isinstance(value, str):
+            item.string_value = value
+        elif isinstance(value, bool):
+            item.bool_value = value
+        else:
+            item.number_value = value
+
+
+def _check_integers(values: Array) -> None:
+    """Raise ContractError for an integer that a double, all that Seldon's messages have for numbers, cannot hold."""
     if values.dtype.kind in "iu" and (large := values[np.abs(values.astype(np.float64)) > _LARGEST]).size:
         raise ContractError("the tensor of Seldon's message", int(large[0]), f"integers up to {_LARGEST}, as doubles")
+
+
+def _fill_tensor(data: Any, tensor: Mapping[str, Any]) -> None:
+    values: Array = tensor["values"]
+    _check_integers(values)
     data.tensor.values.extend(values.astype(np.float64).ravel().tolist())
     data.tensor.shape.extend(tensor["shape"])
     data.tensor.SetInParent()

@@ -50,7 +50,8 @@ def bind(specs: Sequence[TensorSpec], message: Message, where: str) -> dict[str,
     Optional inputs do not count.
     """
     if message.checked is specs:
-        return dict(message.tensors)
+        # in the node's order, which is a part of what requests of a batch have in common
+        return {spec.name: message.tensors[spec.name] for spec in specs if spec.name in message.tensors}
     tensors, required = message.tensors, [spec for spec in specs if not spec.optional]
     if len(required) == 1 and len(tensors) == 1:
         tensors = {required[0].name: next(iter(tensors.values()))}

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 from fairlead_contracts.graph import Batching
+from fairlead_contracts.tensors import TensorSpec
 from fairlead_graph.errors import NodeFailed, NodeTooLate, RequestRejected
 from fairlead_graph.nodes.batching import Batcher
+from fairlead_graph.tensors import Message, bind
 from fairlead_serving.errors import Code
 
 from tests.support import onnx_models as onnx
@@ -271,3 +273,11 @@ def test_batching_without_a_model_is_rejected(start: Callable[..., Any], as_docu
         '"at": "batching", "reason": "got batching, expected none in a graph without a modelUri"'
         in server.log.read_text()
     )
+
+
+def test_a_checked_request_has_its_inputs_in_the_order_of_the_node() -> None:
+    """Whatever order a client has sent them in: they are a part of what the requests of a batch have in common."""
+    specs = (TensorSpec("a", "FP32", (None,)), TensorSpec("b", "FP32", (None,)))
+    sent = {"b": np.ones(1, np.float32), "a": np.zeros(1, np.float32)}
+    assert list(bind(specs, Message(sent, checked=specs), "node x: input")) == ["a", "b"]
+    assert list(bind(specs, Message(sent), "node x: input")) == ["a", "b"]

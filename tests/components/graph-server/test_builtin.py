@@ -144,7 +144,7 @@ def test_a_router_learns_from_the_feedback_of_its_clients(start: Callable[..., A
         (2, 1, "response.meta.routing.bandit: got 2, expected -1 to 1, the children of bandit"),
         ("1", 1, "response.meta.routing.bandit: got '1', expected the index of a child"),
         (1, 3.5, "reward: got 3.5, expected 0 to 1, from which EPSILON_GREEDY learns"),
-        (1, "1", "reward: got '1', expected a number"),
+        (1, "1", "reward: got '1', expected a finite number"),
     ):
         answer = feed(branch, reward)
         assert (answer.status, answer.json["status"]["info"]) == (400, reason)

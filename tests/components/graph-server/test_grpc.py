@@ -4,15 +4,18 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
 import numpy as np
 import pytest
+from fairlead_graph.grpc_api import _guarded, _read_puid
 from fairlead_graph.protocols import open_inference_pb2 as pb
 from onnx import TensorProto, helper
 
 from tests.support import onnx_models as onnx
+from tests.support.loops import in_a_loop
 
 VALUES = np.array([[1.0, 2.0, 4.0], [3.0, 0.5, 0.0]], np.float32)
 
@@ -285,3 +288,32 @@ def test_a_stopping_server_finishes_calls_and_exits(serve: Callable[..., Client]
     with pytest.raises(grpc.RpcError) as caught:
         client.ServerLive(timeout=5)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+class Call:
+    """A call as gRPC shows it to a method."""
+
+    async def read(self) -> bytes:
+        return b"message"
+
+    async def abort(self, code: grpc.StatusCode, details: str) -> None:
+        self.ended = code, details
+        raise grpc.aio.AbortError(details)
+
+
+@in_a_loop
+async def test_an_error_in_the_program_is_not_told_to_the_client(caplog: pytest.LogCaptureFixture) -> None:
+    async def broken(body: bytes, context: Any) -> bytes:
+        raise KeyError("secret")
+
+    call = Call()
+    with pytest.raises(grpc.aio.AbortError):
+        await _guarded(broken, 1.0)(None, call)
+    assert call.ended == (grpc.StatusCode.INTERNAL, "internal error; see the server's log")
+    assert "secret" in caplog.text
+
+
+@pytest.mark.parametrize(("sent", "puid"), [("a b", "a b"), ("é", ""), ("a\n", ""), ("x" * 200, "x" * 128)])
+def test_an_id_that_no_other_server_would_get_is_none(sent: str, puid: str) -> None:
+    context = SimpleNamespace(invocation_metadata=lambda: [("other", "1"), ("seldon-puid", sent)])
+    assert _read_puid(context) == puid

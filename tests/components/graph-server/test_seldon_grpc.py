@@ -5,13 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
+from fairlead_contracts.errors import ContractError
 from fairlead_graph.protocols import seldon_prediction_pb2 as pb
+from fairlead_graph.seldon_proto import decode, encode
+from fairlead_graph.traffic.grpc_side import _read_answerer
+from fairlead_graph.traffic.puids import FEEDBACK_BYTES
+from google.protobuf.json_format import MessageToDict, ParseDict
 
 from tests.support import onnx_models as onnx
 from tests.support.traffic import Split, environment, free_port, route
 
-ROW = [1.0, 2.0, 4.0]
+ROW, NAN = [1.0, 2.0, 4.0], float("nan")
 PREDICT, FEEDBACK = "/seldon.protos.Seldon/Predict", "/seldon.protos.Seldon/SendFeedback"
 
 
@@ -54,9 +60,9 @@ def twice(serve: Serve, publish_model: Any) -> Served:
     return serve({"name": "twice", "type": "MODEL", "modelUri": uri})
 
 
-def as_tensor(**more: Any) -> Any:
+def as_tensor(meta: Any = None, **more: Any) -> Any:
     data = pb.DefaultData(tensor=pb.Tensor(shape=[1, 3], values=ROW), **more)
-    return pb.SeldonMessage(data=data)
+    return pb.SeldonMessage(data=data, meta=meta)
 
 
 def as_rows(rows: Any) -> Any:
@@ -110,6 +116,13 @@ WRONG = [
         "data.tensor.shape: got [-1, 3], expected a list of sizes",
     ),
     (as_rows([[1.0, 2.0], [1.0]]), "data.ndarray: got rows of 1 and 2, expected rows of equal lengths"),
+    (as_rows([[1.0, NAN]]), "data.ndarray[1]: got nan, expected a number that FP64 can hold"),
+    (as_rows([[1.0, None]]), "data.ndarray: got values of types float, null, expected numbers only or strings only"),
+    (as_rows([[{"a": 1}]]), "data.ndarray: got values of types dict, expected numbers only or strings only"),
+    (
+        as_tensor(meta={"puid": "x" * 300_000}),
+        "meta: got 300004 bytes, expected at most 262144",
+    ),
 ]
 
 
@@ -153,6 +166,42 @@ def test_a_router_learns_from_feedback(serve: Serve, publish_model: Any) -> None
     assert 'service="predictions"' in metrics
 
 
+@pytest.mark.parametrize("reward", [NAN, float("inf")])
+def test_a_reward_is_finite(twice: Served, reward: float) -> None:
+    code, details = twice.fail(pb.Feedback(request=as_tensor(), reward=reward), FEEDBACK)
+    assert (code, details) == (grpc.StatusCode.INVALID_ARGUMENT, f"reward: got {reward}, expected a finite number")
+
+
+def rows_of(content: bytes) -> Any:
+    return MessageToDict(pb.SeldonMessage.FromString(content))["data"]["ndarray"]
+
+
+def test_rows_may_be_of_all_that_json_has_for_arrays() -> None:
+    for rows in ([[[1.5, -2.0], [0.0, 1e300]]], [["a", ""], ["b", "ä"]], [True, False], [], [[], []]):
+        message = pb.SeldonMessage()
+        ParseDict({"ndarray": rows}, message.data)
+        assert decode(message.SerializeToString())["data"]["ndarray"] == rows
+        values = np.array(rows)
+        values = rows if values.dtype.kind == "U" else values
+        assert rows_of(encode("predict", {"data": {"names": [], "ndarray": values}, "meta": {}})) == rows
+    assert rows_of(encode("predict", {"data": {"names": [], "ndarray": "alone"}, "meta": {}})) == ["alone"]
+
+
+@pytest.mark.parametrize("form", ["tensor", "ndarray"])
+def test_an_integer_that_a_double_cannot_hold_is_not_rounded(form: str) -> None:
+    values = np.array([[1, 2**53 + 1]])
+    content = {"shape": [1, 2], "values": values.ravel()} if form == "tensor" else values
+    with pytest.raises(ContractError, match="got 9007199254740993, expected integers up to 9007199254740991"):
+        encode("predict", {"data": {"names": [], form: content}, "meta": {}})
+
+
+def test_large_feedback_is_not_searched_for_who_has_answered() -> None:
+    meta = pb.Meta(puid=f"{'0' * 32}-candidate")
+    for count, name in ((1, "candidate"), (FEEDBACK_BYTES, "")):
+        feedback = pb.Feedback(response=pb.SeldonMessage(meta=meta), truth=pb.SeldonMessage(strData="x" * count))
+        assert _read_answerer(feedback.SerializeToString()) == name
+
+
 @pytest.fixture(scope="module")
 def revisions(serve: Serve, publish_model: Any, folder: Path) -> tuple[Served, Served]:
     """Return the stable server and the candidate's: routers that learn, before a model, times 2 and times 3."""
@@ -185,6 +234,9 @@ def test_each_revision_answers_its_share_and_gets_the_feedback_about_its_answers
         answers[name] = answer
     assert sorted(answers) == ["candidate", "stable"]
     assert split.counts().requests in range(15, 26)
+    for _ in range(4):  # an id of no length is none, whoever answers
+        answer, name = stable.call(PREDICT, as_tensor(), [("seldon-puid", "")])
+        assert answer.meta.puid.endswith(f"-{name}")
     answered = pb.SeldonMessage(meta=answers["candidate"].meta)
     for branch, reward in ((0, 0.0), (1, 1.0)):
         answered.meta.routing["bandit"] = branch

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from fairlead_contracts.tensors import DTYPES
 from fairlead_graph.protocols import open_inference_pb2 as pb
+from fairlead_graph.protocols import seldon_prediction_pb2 as seldon_pb
 from fairlead_graph.traffic.answers import Body, read_seldon, read_tensorflow, read_v2
 from fairlead_graph.traffic.compare import compare_arrays, compare_now
-from fairlead_graph.traffic.grpc_answers import read_grpc
+from fairlead_graph.traffic.grpc_answers import read_grpc, read_seldon_grpc
 from fairlead_graph.traffic.mirror import COMPARED_BYTES, Incomparable
+from google.protobuf.struct_pb2 import ListValue
 
 NAN = float("nan")
 COMPARED: list[tuple[str, Any, Any, bool, float]] = [
@@ -116,6 +118,30 @@ def test_messages_of_seldon_are_compared_without_their_meta() -> None:
     assert compare_now(read_seldon, seldon(strData="x"), seldon(strData="z")) == (False, 0.0)
     deep = Body(b'{"jsonData": ' + b"[" * 1000 + b"]" * 1000 + b"}")
     assert compare_now(read_seldon, deep, deep)[1] == 0.0  # Python may compare less deep lists than JSON holds
+
+
+def seldon_grpc(**fields: Any) -> Body:
+    return Body(seldon_pb.SeldonMessage(**fields).SerializeToString())
+
+
+def test_messages_of_seldon_over_grpc_are_compared_in_each_form() -> None:
+    rows = ListValue()
+    rows.add_list().extend([0.25, 0.75])
+    live = seldon_grpc(data=seldon_pb.DefaultData(names=["a"], ndarray=rows))
+    tensor = seldon_pb.Tensor(shape=[1, 2], values=[0.5, 0.75])
+    assert compare_now(read_seldon_grpc, live, live) == (True, 0.0)
+    assert compare_now(read_seldon_grpc, live, seldon_grpc(data=seldon_pb.DefaultData(names=["a"], tensor=tensor))) == (
+        True,
+        0.25,
+    )
+    empty = seldon_grpc(data=seldon_pb.DefaultData(ndarray=ListValue()))
+    for other in (seldon_grpc(strData="x"), seldon_grpc(), seldon_grpc(data=seldon_pb.DefaultData())):
+        assert compare_now(read_seldon_grpc, empty, other) == (False, 0.0)
+    assert compare_now(read_seldon_grpc, seldon_grpc(strData="x"), seldon_grpc(strData="x")) == (True, 0.0)
+    assert compare_now(read_seldon_grpc, seldon_grpc(strData="x"), seldon_grpc(strData="y")) == (False, 0.0)
+    rows[0].values[0].number_value = NAN
+    lies = seldon_grpc(data=seldon_pb.DefaultData(names=["a"], ndarray=rows))
+    assert compare_now(read_seldon_grpc, live, lies) == (False, 0.0)
 
 
 UNREADABLE = [

@@ -6,13 +6,12 @@ from fairlead_contracts.binary import read_tensor
 from fairlead_contracts.errors import ContractError, Words
 from fairlead_contracts.json_arrays import flatten_json, parse_array, parse_untyped
 from fairlead_contracts.tensors import Array
-from google.protobuf.json_format import Error as JsonError
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError, Message
 
 from ..protocols.names import GRPC, SELDON_GRPC
 from ..protocols.open_inference_pb2 import ModelInferResponse
 from ..protocols.seldon_prediction_pb2 import SeldonMessage
+from ..seldon_proto import read_rows
 from .answers import Answered, Body, check_type
 
 
@@ -36,16 +35,15 @@ def read_grpc(body: Body, max_bytes: int) -> Answered:
 
 def read_seldon_grpc(body: Body, max_bytes: int) -> Answered:
     """Read a SeldonMessage; raise ContractError."""
-    data = _parse(SeldonMessage, body, max_bytes).data
+    message = _parse(SeldonMessage, body, max_bytes)
+    form, data = message.WhichOneof("data_oneof"), message.data
     rest, kind = {"names": list(data.names)}, data.WhichOneof("data_oneof")
+    if form != "data":
+        return Answered({}, {form: getattr(message, form) if form else None})
     if kind == "tensor":
         _, shape = check_type("FP64", list(data.tensor.shape), "data.tensor")
         return Answered({"data": parse_array(list(data.tensor.values), shape, "FP64", "data.tensor", False)}, rest)
-    try:
-        rows = MessageToDict(data.ndarray)
-    except (JsonError, ValueError) as error:
-        raise ContractError("data.ndarray", Words("a value"), f"one that JSON can hold ({error})") from None
-    values, shape = flatten_json(rows, "data.ndarray")
+    values, shape = flatten_json(read_rows(data.ndarray) if kind else None, "data.ndarray")
     return Answered({"data": parse_untyped(values, shape, "data.ndarray")}, rest)
 
 

@@ -14,11 +14,11 @@ from .flight import NotSent, Passage
 from .grpc_sender import GrpcAnswer, GrpcSender, Metadata
 from .http_side import find_client
 from .mirror import Copy
-from .puids import PUID, make_puid, read_answerer
+from .puids import FEEDBACK_BYTES, PUID, make_puid, read_answerer
 from .split import Traffic
 
 Context = Any  # grpc.aio.ServicerContext; grpc has no types
-_RESERVED = frozenset(("content-type", "host", "te", "user-agent", FORWARDED.lower(), ROUTED.lower()))
+_RESERVED = frozenset(("content-type", "host", "te", "user-agent", FORWARDED.lower(), ROUTED.lower(), PUID.lower()))
 _NAME, _VERSION = 0x0A, 0x12
 """The tags of the first two fields of a ModelInferRequest, the model's name and version."""
 
@@ -132,6 +132,8 @@ def _get(values: dict[str, str | bytes], name: bytes) -> bytes:
 
 def _read_answerer(feedback: bytes) -> str:
     """Return the name that a server has put into the puid of the answer that feedback is about; empty if none has."""
+    if len(feedback) > FEEDBACK_BYTES:
+        return ""
     try:
         return read_answerer(Feedback.FromString(feedback).response.meta.puid)
     except DecodeError:

@@ -8,21 +8,18 @@ import orjson
 from fairlead_contracts.traffic import FORWARDED, ROUTED, Route, Sticky
 from fairlead_serving.compression import decompress
 from fairlead_serving.errors import BadRequest
-from fairlead_serving.limits import KIB
 from fairlead_serving.messages import Request, Response
 
 from ..protocols.names import SELDON, SELDON_FEEDBACK
 from .flight import NotSent, Passage
 from .mirror import Copy
-from .puids import PUID, make_puid, read_answerer
+from .puids import FEEDBACK_BYTES, PUID, make_puid, read_answerer
 from .split import Traffic
 
 if TYPE_CHECKING:
     from .http_sender import HttpAnswer, HttpSender
 
 _FORWARDED = FORWARDED.lower().encode()
-_FEEDBACK_BYTES = 256 * KIB
-"""Feedback up to this size is searched for the answer's puid: nothing else happens while JSON is parsed."""
 Head = dict[str, Any]
 Own = Callable[[Head, Sequence[tuple[str, str]]], Awaitable[Response]]
 """Answers a request with this head here, with more headers."""
@@ -146,8 +143,8 @@ def _read_answerer(request: Request) -> str:
     """Return the name that a server has put into the puid of the answer that feedback is about; empty if none has."""
     encoding = request.header(b"content-encoding").decode("ascii", "replace").strip().lower()
     try:
-        body = decompress(request.body, encoding, _FEEDBACK_BYTES) if encoding else request.body
-        document = orjson.loads(body) if len(body) <= _FEEDBACK_BYTES else None
+        body = decompress(request.body, encoding, FEEDBACK_BYTES) if encoding else request.body
+        document = orjson.loads(body) if len(body) <= FEEDBACK_BYTES else None
     except (BadRequest, orjson.JSONDecodeError):
         return ""  # whoever answers says what is wrong
     for key in ("response", "meta", "puid"):

@@ -7,6 +7,8 @@ PUID = "Seldon-Puid"
 """The header, and in lower case the metadata, with the id of a prediction."""
 MAX_PUID = 128
 """Longer ids are cut off."""
+FEEDBACK_BYTES = 256 << 10
+"""Feedback up to this size is searched for the answer's puid: nothing else happens while it is parsed."""
 _OWN = re.compile(r"[0-9a-f]{32}-(.+)")
 
 
