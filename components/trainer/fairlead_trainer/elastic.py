@@ -27,7 +27,7 @@ from .losses import (
     lose_unready,
 )
 from .membership import Decision, MemberId, Membership, Observed, plan_membership
-from .readiness import find_settle, list_available, list_held, note_ready, prepare
+from .readiness import find_patience, find_settle, list_available, list_held, note_ready, prepare
 from .state import Run, State, add_agent, hear_left
 from .verdict import Agent, find_root, lost_launcher
 
@@ -160,7 +160,7 @@ def _find_late(run: Run, state: State, alive: Collection[MemberId], now: float) 
 
 
 def _decide(run: Run, state: State, left: bool, now: float, late: Collection[MemberId] = frozenset()) -> Decision:
-    bounds = replace(run.bounds, settle=find_settle(run, state, left))
+    bounds = replace(run.bounds, settle=find_settle(run, state, left), patience=find_patience(run, state))
     wanted = run.workers if state.membership is None else run.bounds.most
     hanging = state.elastic.late.keys() | late
     candidates = tuple(candidate for candidate in list_available(run, state) if candidate.id not in hanging)

@@ -75,7 +75,7 @@ class Elastic:
     gone: frozenset[MemberId] = frozenset()
     """The members with a process that waited for the next epoch and does not any more."""
     failed_starts: frozenset[int] = frozenset()
-    """The workers whose processes have failed before the first epoch."""
+    """The workers whose processes have failed before the first epoch, and not asked for a place since."""
     recalled_since: float | None = None
     """Since when agents are told to stop the processes of the current epoch, which they start anew for the next one."""
     broken: tuple[Breakdown, ...] = ()

@@ -11,7 +11,7 @@ from .backends.base import Member
 from .elastic_state import Elastic
 from .events import Arrived, Gone, Order, Prepare, Prepared
 from .membership import Candidate, MemberId
-from .state import Run, State, list_candidates
+from .state import Run, State, list_candidates, with_agent
 
 
 def prepare(run: Run, state: State) -> tuple[State, tuple[Order, ...]]:
@@ -40,11 +40,16 @@ def note_ready(state: State, event: Arrived, now: float) -> State:
     if not event.complete or agent is None or agent.finished:
         return state
     late = {id_: since for id_, since in elastic.late.items() if id_ != event.id}
-    return replace(state, elastic=replace(elastic, late=late, ready={**elastic.ready, event.id: now}))
+    ready, starts = {**elastic.ready, event.id: now}, elastic.failed_starts - {event.id.worker}
+    return replace(state, elastic=replace(elastic, late=late, ready=ready, failed_starts=starts))
 
 
-def note_gone(state: State, event: Gone) -> State:
+def note_gone(state: State, event: Gone, now: float) -> State:
     """Note that a process does not wait any more; what became of it, its agent says, or its silence."""
+    agent = state.agent_of(event.id)
+    if agent is not None and event.id in state.elastic.ready:
+        # it has as long to ask again as a new one, and its agent to report
+        state = with_agent(state, event.id.worker, replace(agent, since=now))
     elastic = state.elastic
     ready = {id_: since for id_, since in elastic.ready.items() if id_ != event.id}
     waiting, arrived = elastic.waiting - {event.id}, elastic.arrived - {event.id}
@@ -97,3 +102,9 @@ def find_settle(run: Run, state: State, left: bool) -> float:
     if state.membership is None and list_unready(run, state):
         return max(run.bounds.settle, run.timing.leave)  # the others import what the script needs
     return run.bounds.settle
+
+
+def find_patience(run: Run, state: State) -> float:
+    """Return how long too few workers are waited for, in seconds; one may have registered at the last moment."""
+    starting = state.membership is None and list_unready(run, state)
+    return run.bounds.patience + (run.timing.leave if starting else 0.0)

@@ -43,7 +43,7 @@ def step(run: Run, state: State, event: Event, now: float) -> tuple[State, tuple
         case Prepared():
             return readiness.note_prepared(state, event), ()
         case Gone():
-            state = readiness.note_gone(state, event)
+            state = readiness.note_gone(state, event, now)
         case Assigned():
             current = not state.ended and event.membership == state.membership
             state = replace(state, slots=event.slots, phase="Running") if current else state

@@ -539,6 +539,24 @@ def test_a_newcomer_whose_processes_never_wait_for_a_place_is_lost_and_costs_the
     assert (life.state.facts.failures, life.state.elastic.lost_workers, len(life.epochs)) == ((), 0, 1)
 
 
+def test_the_failure_of_a_process_that_has_waited_for_long_is_its_own(life: Life) -> None:
+    life.add(3)
+    life.pass_time(601)
+    life.do(Gone(life.id(3)))
+    life.pass_time(1)
+    life.fail(3)
+    assert "worker-3" in life.state.elastic.failed
+
+
+def test_a_worker_that_waits_for_a_place_at_its_next_start_is_none_whose_script_fails() -> None:
+    life = Life(build_run(workers=2))
+    for worker in range(2):
+        life.add(worker, ready=False)
+        life.fail(worker)
+        life.add(worker)
+    assert (life.state.phase, life.epochs) == ("Running", [[0, 1]])
+
+
 def test_at_the_start_the_slower_workers_are_waited_for_a_while() -> None:
     life = Life(build_run(workers=3, least=2))
     for worker in range(3):
@@ -547,6 +565,26 @@ def test_at_the_start_the_slower_workers_are_waited_for_a_while() -> None:
     assert life.epochs == []
     life.pass_time(2)
     assert life.epochs == [[0, 1]]
+
+
+def test_a_worker_that_registers_at_the_last_moment_has_time_to_import() -> None:
+    life = Life(build_run(workers=2))
+    life.add(0)
+    life.pass_time(595)
+    life.add(1, ready=False)
+    life.pass_time(20)
+    assert life.state.phase == "Waiting"
+    life.wait_for_place(1)
+    assert life.epochs == [[0, 1]]
+
+
+def test_a_worker_that_never_asks_for_a_place_does_not_hold_up_a_start_for_ever() -> None:
+    life = Life(build_run(workers=2))
+    life.add(0)
+    life.pass_time(595)
+    life.add(1, ready=False)
+    life.pass_time(LEAVE + 10)
+    assert life.state.phase == "Failed"
 
 
 def test_a_script_that_fails_in_all_workers_before_the_first_epoch_fails_the_run_with_its_cause() -> None:
