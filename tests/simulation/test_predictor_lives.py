@@ -239,6 +239,110 @@ def test_without_replicas_nothing_is_forwarded_and_all_comes_back(seed: int) -> 
     assert cluster.lost == 0
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_predictor_keeps_its_pods_until_no_server_forwards_to_them(seed: int) -> None:
+    cluster = start_split(seed, MAIN, NEXT)
+    cluster.deaf = 1.0
+    edit(cluster, MAIN, NEXT | {"replicas": 0})
+    run(cluster, 12)
+    assert any(pod.predictor == "next" for pod in cluster.pods.values())
+    cluster.deaf = 0.0
+    settle(cluster)
+    assert not any(pod.predictor == "next" for pod in cluster.pods.values())
+    assert cluster.lost == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_an_earlier_entry_keeps_its_pods_until_another_one_has_taken_over(seed: int) -> None:
+    cluster = start_split(seed, predictor("a", 80), predictor("b", 20), behave={"c": NEVER})
+    edit(cluster, predictor("c", 100), predictor("a", 0, replicas=0))
+    found = shares(cluster, 60)
+    assert found == {"a": pytest.approx(80, abs=4), "b": pytest.approx(20, abs=4)}
+    del cluster.behave["c"]
+    settle(cluster)
+    assert shares(cluster) == {"c": 100}
+    assert {pod.predictor for pod in cluster.pods.values()} == {"c"}
+    check_children(cluster)
+    assert cluster.lost == 0
+
+
+def test_an_entry_that_is_to_have_no_pods_is_named_while_another_one_answers() -> None:
+    cluster = start_split(1, predictor("a", 80), predictor("b", 20))
+    cluster.deaf = 1.0
+    edit(cluster, predictor("b", 20, replicas=0), predictor("a", 80))
+    run(cluster, 12)
+    cluster.deaf = 0.0
+    run(cluster, 12)
+    assert shares(cluster, 60) == {"a": 100}
+    assert {pod.predictor for pod in cluster.pods.values()} == {"a"}
+    (message,) = [each.message for each in cluster.status.conditions if each.type == "Ready"]
+    assert message == "Predictor a gets the requests until b, which has 0 replicas, takes over."
+    assert cluster.lost == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_without_replicas_predictors_that_were_removed_or_renamed_go(seed: int) -> None:
+    cluster = start_split(seed, MAIN, NEXT, SHADOW)
+    edit(cluster, MAIN | {"traffic": 100}, SHADOW, spec__replicas=0)
+    settle(cluster)
+    check_children(cluster)
+    edit(cluster, MAIN | {"traffic": 100}, SHADOW)
+    settle(cluster)
+    edit(cluster, predictor("a", 50), predictor("b", 50), spec__replicas=0)
+    settle(cluster)
+    assert reason(cluster) == "ScaledToZero"
+    assert not cluster.pods
+    check_children(cluster)
+
+
+def test_a_predictor_that_fails_does_not_keep_one_with_a_longer_name() -> None:
+    cluster = start_split(1, predictor("main", 50), predictor("next", 25), predictor("next2", 25))
+    failing = {"name": "model", "modelUri": "s3://models/next/v2"}
+    cluster.behave["next"] = NEVER
+    edit(cluster, predictor("main", 75), predictor("next", 25, graph=failing))
+    run(cluster, 60)
+    assert reason(cluster) == "PodsNotReady"
+    assert not [name for _, name in cluster.children if name.startswith("digits-next2")]
+    assert cluster.lost == 0
+
+
+def test_the_predictor_that_serves_answers_on_if_the_spec_changes_twice() -> None:
+    cluster = start_split(1, predictor("a"), behave={"b": NEVER, "c": NEVER})
+    edit(cluster, predictor("b"))
+    run(cluster, 20)
+    edit(cluster, predictor("b", 90), predictor("c", 10))
+    assert shares(cluster) == {"a": 100}
+    del cluster.behave["b"], cluster.behave["c"]
+    settle(cluster)
+    check_children(cluster)
+    assert cluster.lost == 0
+
+
+def test_an_earlier_entry_splits_until_routes_have_changed_also_if_the_operator_was_gone_for_long() -> None:
+    cluster = start_split(1, predictor("a", 80), predictor("b", 20))
+    edit(cluster, predictor("b", 20), predictor("a", 80))
+    run(cluster, 60, until=lambda: bool(cluster.status.traffic and cluster.status.traffic.entry == "b"))
+    cluster.step(60)  # before the Service is applied
+    for _ in range(3):
+        cluster.reconcile()
+        assert cluster.status.traffic is not None
+        assert cluster.status.traffic.splitting == ("a", "b")
+    settle(cluster)
+    check_children(cluster)
+    assert cluster.lost == 0
+
+
+def test_an_operator_that_starts_says_what_was_confirmed_before() -> None:
+    cluster = start_split(1, MAIN, NEXT)
+    run(cluster, 20)
+    before = cluster.status.traffic
+    assert before is not None
+    assert before.confirmed == before.servers == 4
+    cluster.asked = False
+    cluster.reconcile()
+    assert (cluster.status.traffic, is_ready(cluster)) == (before, True)
+
+
 def test_a_clock_that_goes_back_deletes_no_predictor_that_still_gets_requests() -> None:
     cluster = start_split(1, MAIN, NEXT)
     edit(cluster, MAIN | {"traffic": 100}, predictor("shadow", shadow=10))

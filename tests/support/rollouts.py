@@ -130,7 +130,7 @@ class RolloutCluster:
     answered: Counter[str] = field(default_factory=Counter)
     """Requests by the revision or predictor that answered them."""
     lost: int = 0
-    """Requests that were forwarded to a revision that no longer exists, or found no ready pod."""
+    """Requests that were forwarded to a revision or predictor without pods, or found no ready pod."""
     _uids: Iterator[int] = field(default_factory=itertools.count)
 
     @property
@@ -240,7 +240,8 @@ class RolloutCluster:
 
     def _exists(self, server: str) -> bool:
         named = (names.revision_name(self.deployment, server), names.predictor_name(self.deployment, server))
-        return any(("Deployment", name) in self.children for name in named)
+        found = (self.children.get(("Deployment", name)) for name in named)
+        return any(child is not None and child["spec"]["replicas"] for child in found)
 
     def _run_pods(self, name: str, obj: dict[str, Any]) -> None:
         labels = obj["spec"]["template"]["metadata"]["labels"]
@@ -313,7 +314,8 @@ class RolloutCluster:
         digest = obj["metadata"]["annotations"][names.APPLIED_HASH]
         settled = kind == "Deployment" and len(pods) == len(current) == obj["spec"]["replicas"]
         ready = sum(pod.ready for pod in current)
-        return ChildView(name, uid, digest, "10.1.1.1", len(pods), ready, settled=settled)
+        desired = obj["spec"]["replicas"] if kind == "Deployment" else 0
+        return ChildView(name, uid, digest, "10.1.1.1", len(pods), desired, ready, settled=settled)
 
 
 def _selects(service: dict[str, Any], pod: PodView) -> bool:

@@ -64,6 +64,8 @@ class ChildView:
     """The cluster IP (Services)."""
     replicas: int = 0
     """The number of pods (Deployments)."""
+    desired: int = 0
+    """The number of pods that its spec asks for (Deployments)."""
     ready: int = 0
     """The number of ready pods of the current template (Deployments)."""
     changed: bool = False

@@ -69,6 +69,7 @@ def view_child(obj: Object, changed: bool = False) -> ChildView:
         applied_hash=meta.get("annotations", {}).get(names.APPLIED_HASH, ""),
         cluster_ip=obj.get("spec", {}).get("clusterIP"),
         replicas=status.get("replicas", 0),
+        desired=obj.get("spec", {}).get("replicas", 0),
         changed=changed,
         ready=min(status.get("readyReplicas", 0), updated),
         settled=settled,

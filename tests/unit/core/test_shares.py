@@ -57,6 +57,18 @@ def test_a_predictor_loses_at_once_and_gains_with_its_pods(
     assert step(found, facts, **wanted) == found
 
 
+def test_nothing_is_kept_for_a_predictor_that_is_to_have_no_pods() -> None:
+    found = step(state(a=90, b=10), Facts(frozenset("a"), empty=frozenset({"new"})), a=80, new=20)
+    assert weights_of(found) == {"a": 80, "new": 0}
+
+
+def test_an_entry_without_pods_takes_over_only_if_no_predictor_is_to_have_any() -> None:
+    some = step(state(a=90, b=10), Facts(frozenset("a"), empty=frozenset("b")), b=10, a=90)
+    assert (some.entry, some.splitting) == ("a", ("a",))
+    none = step(state(a=90, b=10), Facts(empty=frozenset("bc")), b=10, c=90)
+    assert (none.entry, none.splitting, none.generation) == ("b", ("b",), 6)
+
+
 def test_a_single_predictor_beside_shadows_gets_everything() -> None:
     spec = make_deployment(spec__predictors=[predictor("dark", shadow=30), predictor("main")]).spec
     assert read_wanted(spec.predictors) == (Wanted("dark", mirror=30), Wanted("main", 100))

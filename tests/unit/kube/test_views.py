@@ -101,6 +101,7 @@ def test_a_deployment_with_old_pods_is_not_settled() -> None:
     done = rolling | {"replicas": 2, "readyReplicas": 2}
     assert not view_child(deployment | {"status": rolling}).settled
     assert view_child(deployment | {"status": done}).settled
+    assert view_child(deployment | {"status": rolling}).desired == 2
     assert not view_child(deployment | {"status": done | {"observedGeneration": 1}}).settled
 
 

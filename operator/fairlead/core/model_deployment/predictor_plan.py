@@ -4,6 +4,7 @@ As with rollouts, a reconcile either stores the next state of the traffic or act
 So the Service and what servers are told follow from the stored status, wherever the operator was killed.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 from fairlead.api.model_deployment import ModelDeployment
@@ -17,7 +18,7 @@ from fairlead.core.model_deployment.predictor_scene import PredictorScene, set_p
 from fairlead.core.model_deployment.predictor_status import derive_split, explain_predictors, tell_changes
 from fairlead.core.model_deployment.scaling import build_scaling
 from fairlead.core.model_deployment.shares import advance, is_complete, list_known
-from fairlead.core.model_deployment.status import warn
+from fairlead.core.model_deployment.status import count_desired, warn
 from fairlead.core.model_deployment.traffic import is_drained, poll_seconds
 from fairlead.core.model_deployment.traffic_children import build_traffic_key
 from fairlead.core.model_deployment.unused import find_unused, is_applied
@@ -46,7 +47,9 @@ def _act(scene: PredictorScene, state: TrafficStatus, now: datetime, key: str) -
     """Apply what the state asks for, delete what it needs no more, and report."""
     deployment, observed = scene.deployment, scene.observed
     children = _build_children(scene, state)
-    changed = _find_changed(children, observed)
+    drained = _is_drained(scene, state, now)
+    held = _list_held(scene, state, drained)
+    changed = _find_changed(children, observed, held)
     apply: tuple[Object, ...] = changed
     if observed.traffic.key_missing or any(child["kind"] == "Deployment" for child in changed):
         apply = (build_traffic_key(deployment, key), *changed)
@@ -56,13 +59,16 @@ def _act(scene: PredictorScene, state: TrafficStatus, now: datetime, key: str) -
         phase, finding = phases.FAULTY, observed.rejection
         status = derive_split(scene, state, phase, finding, now)
         return Plan(status, events=warn(deployment, phase, finding), requeue_after=_POLL_SECONDS)
-    delete, draining = _find_unused(scene, state, children, now)
+    delete, draining = _find_unused(scene, state, children, drained, held)
     if _has_left(scene, state) and not (changed or delete or draining):
         return Plan(deployment.status.model_copy(update={"traffic": None}), requeue_after=0.0)
     status = derive_split(scene, state, phase, finding, now)
     if phase is phases.READY and observed.answer and observed.answer.pending:
         status = deployment.status  # nothing is said until the Service has been asked
-    settled = phase is phases.READY and not changed and not draining
+    if children[0] in changed and status.traffic:
+        # Services change their routes from now on, however long ago the state was stored
+        status = status.model_copy(update={"traffic": status.traffic.model_copy(update={"moved_at": now})})
+    settled = phase is phases.READY and not (changed or draining or held)
     return Plan(status, apply, delete, events=events, requeue_after=_seconds_to_next(scene, settled))
 
 
@@ -82,30 +88,53 @@ def _build_children(scene: PredictorScene, state: TrafficStatus) -> list[Object]
     return children
 
 
-def _find_changed(children: list[Object], observed: ObservedDeployment) -> tuple[Object, ...]:
+def _is_drained(scene: PredictorScene, state: TrafficStatus, now: datetime) -> bool:
+    """Return whether no server sends anything any more to predictors that have lost it."""
+    servers = sum(len(scene.servers(name)) for name in state.splitting)
+    confirmed = sum(map(scene.count_confirmed, state.splitting))
+    return is_drained(state.moved_at, confirmed >= servers, now)
+
+
+def _list_held(scene: PredictorScene, state: TrafficStatus, drained: bool) -> frozenset[str]:
+    """Return the Deployments that get fewer pods only later, because these may still get requests."""
+    entry = scene.entry.name
+    # an entry that stays one gets what the spec says at once, and all others once they are sent no more than that
+    using = set() if drained else scene.children.keys() - ({entry} & {state.entry})
+    using |= set(state.splitting) - {entry}
+    return frozenset(
+        view.name
+        for each in scene.deployment.spec.predictors
+        if each.name in using
+        if (view := scene.view(each.name)) and count_desired(scene.deployment, each) < view.desired
+    )
+
+
+def _find_changed(children: list[Object], observed: ObservedDeployment, held: Collection[str]) -> tuple[Object, ...]:
     """Return what is not applied yet. The Service is first, and alone: it must not select pods of other predictors."""
     service, *others = children
     if not is_applied(service, observed):
         return (service,)
-    return tuple(child for child in others if not is_applied(child, observed))
+    return tuple(
+        child
+        for child in others
+        if not is_applied(child, observed) and not (child["kind"] == "Deployment" and child["metadata"]["name"] in held)
+    )
 
 
 def _find_unused(
-    scene: PredictorScene, state: TrafficStatus, children: list[Object], now: datetime
+    scene: PredictorScene, state: TrafficStatus, children: list[Object], drained: bool, held: Collection[str]
 ) -> tuple[tuple[Deletion, ...], bool]:
     """Return what to delete now, and whether something is only not deleted yet."""
     deployment, observed = scene.deployment, scene.observed
     entry = scene.view(state.entry)
-    if not scene.children or entry is None or not entry.ready:
+    if not scene.children or entry is None or not (entry.ready or state.entry in scene.empty):
         return (), False
     # removed predictors that still get requests go on as they are, and so do the graphs of pods that are replaced
     removed = set(list_known(state)) - scene.children.keys()
     replaced = {each.name for each in deployment.spec.predictors if scene.lacks_pods(each)}
     keep = [names.predictor_name(deployment, name) for name in (*removed, *replaced)]
-    unused = find_unused(children, observed, keep)
-    splitting = [pod for name in state.splitting for pod in scene.servers(name)]
-    confirmed = sum(scene.count_confirmed(name) for name in state.splitting)
-    if not unused or is_drained(state.moved_at, confirmed >= len(splitting), now):
+    unused = find_unused(children, observed, [*keep, *held])
+    if not unused or drained:
         records = tuple(Deletion("ControllerRevision", view.name, view.uid) for view in observed.revisions)
         return (*unused, *records), False
     return (), True

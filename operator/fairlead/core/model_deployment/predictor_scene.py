@@ -1,5 +1,6 @@
 """Everything that a plan of a deployment with several predictors is made of."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -112,9 +113,19 @@ class PredictorScene:
         return list_known(self.state) if self.state else ()
 
     def _find_serving(self) -> str:
-        """Return the predictor that was the only one until now, if its pods exist."""
+        """Return the predictor whose pods have answered until now; empty if there is none.
+
+        It may be one of an earlier spec, if the pods of a later one were not ready when the spec changed again.
+        """
+        ready = Counter(
+            pod.predictor
+            for pod in self.observed.pods
+            if pod.ready and pod.ip and not (pod.deleting or pod.revision) and self.view(pod.predictor)
+        )
+        if ready and (not ready[self.entry.name] or self.lacks_pods(self.entry)):
+            return max(sorted(ready), key=ready.__getitem__)
         known = self.deployment.status.predictors
-        return known[0].name if len(known) == 1 and self.view(known[0].name) else ""
+        return known[0].name if not ready and len(known) == 1 and self.view(known[0].name) else ""
 
 
 def set_predictor_scene(

@@ -27,7 +27,8 @@ def explain_predictors(scene: PredictorScene, state: TrafficStatus) -> tuple[pha
     if lacking := [each for each in deployment.spec.predictors if scene.lacks_pods(each)]:
         return _explain_pods(scene, lacking)
     if state.entry != scene.entry.name:
-        message = f"Predictor {state.entry} gets the requests until {scene.entry.name} takes over."
+        waits = "" if count_desired(deployment, scene.entry) else ", which has 0 replicas,"
+        message = f"Predictor {state.entry} gets the requests until {scene.entry.name}{waits} takes over."
         return phases.PROGRESSING, Finding("EntryMoving", message)
     if not is_complete(state, scene.wanted, scene.empty):
         return phases.PROGRESSING, Finding("TrafficMoving", f"The traffic changes step by step. {describe(state)}.")
@@ -49,7 +50,6 @@ def derive_split(
     # until the models are read, nothing is known about the spec, and conditions stay those of the earlier one
     unread = observed.artifacts.pending and not scene.fault
     status = deployment.status if unread else derive(deployment, observed, phase, finding, now)
-    known = list_known(state)
     view = scene.view(state.entry)
     return status.model_copy(
         update={
@@ -57,14 +57,19 @@ def derive_split(
             # what autoscalers ask about is one predictor, because they expect as many pods as they have asked for
             "replicas": view.replicas if view else 0,
             "selector": names.selector(names.predictor_labels(deployment, state.entry)),
-            "traffic": state.model_copy(
-                update={
-                    "servers": sum(len(scene.servers(name)) for name in known),
-                    "confirmed": sum(scene.count_confirmed(name) for name in known) if state == scene.state else 0,
-                }
-            ),
+            "traffic": _with_servers(scene, state),
         }
     )
+
+
+def _with_servers(scene: PredictorScene, state: TrafficStatus) -> TrafficStatus:
+    """Return the state with what servers say is in force; those that were not asked yet still do what they said."""
+    known, traffic = list_known(state), scene.observed.traffic
+    servers = sum(len(scene.servers(name)) for name in known)
+    confirmed = sum(map(scene.count_confirmed, known))
+    if servers and not traffic.servers and not traffic.key_missing:
+        confirmed = min(state.confirmed, servers)
+    return state.model_copy(update={"servers": servers, "confirmed": confirmed if state == scene.state else 0})
 
 
 def tell_changes(before: TrafficStatus | None, after: TrafficStatus) -> tuple[Event, ...]:

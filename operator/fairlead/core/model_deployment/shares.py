@@ -81,14 +81,19 @@ def advance(
     now: datetime,
 ) -> TrafficStatus:
     """Return the next state."""
+    changes: dict[str, Any]
     if before is None:
         # servers may have documents from before the status was lost, and refuse older ones
         number, serving = max(1, int(now.timestamp())), facts.serving or entry
         first = TrafficStatus(entry=serving, splitting=(serving,), generation=number, window=number, moved_at=now)
         return first.model_copy(update={"shares": tuple(_share(first, wanted, facts)), "stickiness": stickiness})
+    if entry != before.entry and all(want.name in facts.empty for want in wanted):
+        # nobody is to answer, and no pods will ever be there that could take over
+        changes = {"entry": entry, "splitting": (entry,), "generation": before.generation + 1, "moved_at": now}
+        return before.model_copy(update=changes)
     shares = tuple(_share(before, wanted, facts))
     splitting = _list_splitting(before, entry, facts, now)
-    changes: dict[str, Any] = {"shares": shares, "splitting": splitting, "stickiness": stickiness}
+    changes = {"shares": shares, "splitting": splitting, "stickiness": stickiness}
     if any(getattr(before, name) != value for name, value in changes.items()):
         counts_end = (_without_addresses(before.shares), before.stickiness) != (_without_addresses(shares), stickiness)
         changes |= {"generation": before.generation + 1, "window": before.window + counts_end}
@@ -121,7 +126,7 @@ def _share(before: TrafficStatus, wanted: Sequence[Wanted], facts: Facts) -> Ite
         is_entry, may_rise = want.name == before.entry, want.name in facts.ready
         aim = _without_pods(want) if want.name in facts.empty and not is_entry else want
         weight = aim.weight if may_rise or is_entry else min(had.weight, aim.weight)
-        waiting += want.weight - weight
+        waiting += aim.weight - weight
         yield TrafficShare(
             name=want.name,
             weight=weight,

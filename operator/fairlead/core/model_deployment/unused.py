@@ -1,5 +1,6 @@
 """Which of the children that exist are applied as they should be, and which are not needed any more."""
 
+import re
 from collections.abc import Iterable, Iterator
 
 from fairlead.core import names
@@ -7,6 +8,9 @@ from fairlead.core.children import Object
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.plan import Deletion
 from fairlead.core.views import ChildView
+
+_OF_DEPLOYMENT = "-[0-9a-f]{8}|-traffic"
+"""What the names of its Service, budget and ConfigMaps end with, after its own."""
 
 
 def is_applied(child: Object, observed: ObservedDeployment) -> bool:
@@ -23,13 +27,13 @@ def is_applied(child: Object, observed: ObservedDeployment) -> bool:
 def find_unused(
     children: Iterable[Object], observed: ObservedDeployment, keep: Iterable[str] = ()
 ) -> tuple[Deletion, ...]:
-    """Return the children that are neither built any more nor have a name that begins like one to keep."""
+    """Return the children that are neither built any more nor of a Deployment to keep, by its name."""
     kept = {(child["kind"], child["metadata"]["name"]) for child in children}
-    prefixes = tuple(keep)
+    own = re.compile(f"({'|'.join(map(re.escape, keep))})({_OF_DEPLOYMENT})?")
     return tuple(
         Deletion(kind, view.name, view.uid)
         for kind, view in _list_existing(observed)
-        if (kind, view.name) not in kept and not view.name.startswith(prefixes)
+        if (kind, view.name) not in kept and not own.fullmatch(view.name)
     )
 
 
