@@ -127,9 +127,11 @@ def test_predictors_share_requests_as_the_spec_says_and_go_when_it_does(
     assert routes(servers["next"]) == {"dark": (0, 50)}
     assert names(kubectl, "services") == {"", f"{NAME}-next", f"{NAME}-dark"}
 
-    # one alone
+    # one alone; what the others leave behind is deleted once it answers at the Service's address
     apply(kubectl, build("next"), **budget)
-    wait_for(lambda: run_pods(kubectl) and names(kubectl, "services") == {""}, "a single predictor", 90)
-    wait_for(lambda: "traffic" not in run_pods(kubectl), "no split", 30)
+    address = kubectl.get("service", NAME)["spec"]["clusterIP"]
+    with serving_graphs(address, 8080, servers["next"].key):
+        wait_for(lambda: run_pods(kubectl) and names(kubectl, "services") == {""}, "a single predictor", 90)
+        wait_for(lambda: "traffic" not in run_pods(kubectl), "no split", 30)
     found = {item["metadata"]["name"] for item in kubectl.list("deployments", labels=LABELS)}
     assert found == {f"{NAME}-next"}

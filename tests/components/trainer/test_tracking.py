@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from fairlead_artifacts import Manifest
 from fairlead_contracts.environment import LauncherEnvironment
-from fairlead_trainer.mlflow import Metric, Mlflow, MlflowError
+from fairlead_trainer.mlflow import Metric, Mlflow, MlflowError, StoredRun
 from fairlead_trainer.tracking import Tracker, _clean
 
 from .conftest import Job
@@ -335,7 +335,7 @@ def test_metrics_get_names_that_mlflow_accepts(name: str, key: str) -> None:
 def test_values_that_the_server_never_accepts_do_not_hold_up_the_others() -> None:
     with odd(400, b'{"error_code": "INVALID_PARAMETER_VALUE"}') as server:
         tracker = Tracker(Mlflow(server.url, {}), LauncherEnvironment.from_environment(LAUNCHER | tracked(server.url)))
-        tracker._run = "ab" * 16
+        tracker._run, tracker._own_recorded = StoredRun("ab" * 16, frozenset()), True
         tracker._points.append(Metric("loss", 1.0, 0, 1))
         tracker._try(tracker._send)
         assert not tracker._points
