@@ -20,8 +20,8 @@ _ALLOWED: dict[str, tuple[frozenset[type], str]] = {
     "O": (frozenset((str,)), "a string"),
 }
 
-_PLAIN = {"f": "f", "d": "d"}
-"""The types that the standard library converts to without a check of their range: numpy's letter -> its own."""
+_PLAIN = frozenset("fd")
+"""The types that the standard library converts to without a check of their range, by its letters, which are numpy's."""
 
 _UNTYPED: dict[type, str] = {bool: "BOOL", int: "INT64", float: "FP64", str: "BYTES"}
 
@@ -75,8 +75,8 @@ def parse_untyped(values: list[Any], shape: Sequence[int], at: str) -> Array:
 
 def _build(values: list[Any], dtype: np.dtype[Any]) -> Array:
     """Convert values of the right types; what is too large becomes infinity, or raises OverflowError."""
-    if code := _PLAIN.get(dtype.char):
-        return np.frombuffer(array.array(code, values), dtype)  # half the time of numpy's, which also warns
+    if dtype.char in _PLAIN:
+        return np.frombuffer(array.array(dtype.char, values), dtype)  # half the time of numpy's, which also warns
     with np.errstate(over="ignore"):
         # BF16 does not convert large integers, and raises another error for them than numpy's types.
         return np.array(values, dtype=np.float64).astype(dtype) if dtype.kind == "V" else np.array(values, dtype)

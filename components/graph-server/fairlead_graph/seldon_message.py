@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from fairlead_contracts.errors import ContractError, Words, shorten
 from fairlead_contracts.json_arrays import flatten_json, parse_untyped
-from fairlead_contracts.tensors import Array, widen
+from fairlead_contracts.tensors import Array, is_shape, widen
 
 from .nodes.base import Feedback
 from .tensors import Message
@@ -111,7 +111,7 @@ def _parse_tensor(value: Any, at: str) -> Array:
     if not isinstance(value, dict) or not isinstance(value.get("values"), list):
         raise ContractError(at, value, "an object with shape and values")
     shape = value.get("shape")
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+    if not is_shape(shape):
         raise ContractError(f"{at}.shape", shape, "a list of sizes")
     return parse_untyped(value["values"], shape, f"{at}.values")
 

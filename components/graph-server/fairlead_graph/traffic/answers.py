@@ -7,7 +7,7 @@ from typing import Any, Self
 from fairlead_contracts.binary import BinaryData, read_tensor, split_body
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.json_arrays import flatten_json, parse_array, parse_untyped
-from fairlead_contracts.tensors import DTYPES, Array
+from fairlead_contracts.tensors import DTYPES, Array, is_shape
 from fairlead_serving.bodies import parse_json
 from fairlead_serving.compression import decompress
 from fairlead_serving.messages import Response
@@ -70,7 +70,7 @@ def check_type(datatype: Any, shape: Any, at: str) -> tuple[str, list[int]]:
     """Return a tensor's data type and shape; raise ContractError."""
     if not isinstance(datatype, str) or datatype not in DTYPES:
         raise ContractError(f"{at}.datatype", datatype, "a data type of V2")
-    if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
+    if not is_shape(shape):
         raise ContractError(f"{at}.shape", shape, "a list of sizes")
     return datatype, shape
 
