@@ -16,9 +16,9 @@ from google.protobuf.message import DecodeError, Message
 from . import __version__
 from .protocols import open_inference_pb2 as pb
 from .protocols.names import GRPC, SELDON_GRPC, SELDON_GRPC_FEEDBACK
+from .puids import PUID, clean_puid
 from .settings import GrpcSettings
 from .traffic.grpc_side import GrpcCall, GrpcTraffic, Head
-from .traffic.puids import MAX_PUID, PUID
 
 _log = logging.getLogger(__name__)
 
@@ -125,8 +125,8 @@ def build_handlers(
 
 def _read_puid(context: Context) -> str:
     """Return the id that the client, or another server of ours, has given the request."""
-    puid = next((value for key, value in context.invocation_metadata() if key == PUID.lower()), "")[:MAX_PUID]
-    return puid if isinstance(puid, str) and puid.isascii() and puid.isprintable() else ""
+    puid = next((value for key, value in context.invocation_metadata() if key == PUID.lower()), "")
+    return clean_puid(puid) if isinstance(puid, str) else ""
 
 
 def _methods(plane: DataPlane) -> list[tuple[str, type[Message], Callable[[Any], Message]]]:

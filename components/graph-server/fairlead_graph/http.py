@@ -15,10 +15,10 @@ from .errors import RequestRejected
 from .metrics import CONTENT_TYPE, Metrics
 from .protocols.failures import build_failure
 from .protocols.names import SELDON, SELDON_FEEDBACK, TENSORFLOW, V2
+from .puids import PUID, clean_puid
 from .traffic.control import Control
 from .traffic.flight import RouteFailed
 from .traffic.http_side import HttpTraffic
-from .traffic.puids import MAX_PUID, PUID
 
 _SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": ["binary_tensor_data"]}
 _SELDON = {
@@ -123,8 +123,7 @@ class App:
             self._check_tensorflow(request.path)
             return head
         if protocol != V2:
-            puid = _text(request.header(PUID.lower().encode())[:MAX_PUID])
-            return {**head, "puid": puid if puid.isascii() and puid.isprintable() else ""}
+            return {**head, "puid": clean_puid(_text(request.header(PUID.lower().encode())))}
         if request.path != self._infer_path and (action := self._split(request.path)) != "infer":
             raise UnknownModel(f"action {action}: expected /v2/models/{self._plane.model}/infer for POST")
         if length := request.header(_HEADER_BYTES.lower().encode()):

@@ -92,7 +92,7 @@ class GraphModel:
         answer = PROTOCOLS[head["protocol"]]
         encoding = head.get("content_encoding", "")
         try:
-            if not encoding:
+            if not encoding:  # without what opening costs, which is as much as parsing a small request
                 reply, content = await answer(self._service, head, body, run)
             else:
                 async with self._unpacker.open(body, encoding, run.context.deadline) as unpacked:

@@ -10,9 +10,10 @@ from fairlead_contracts.json_arrays import flatten_json, parse_untyped
 from fairlead_contracts.tensors import Array, is_shape, widen
 
 from .nodes.base import Feedback
+from .puids import MAX_PUID, is_puid
 from .tensors import Message
 
-_PUID_LENGTH, _MAX_TAG_DEPTH = 128, 32
+_MAX_TAG_DEPTH = 32
 TENSOR, NDARRAY = "tensor", "ndarray"
 
 
@@ -47,9 +48,8 @@ def parse_meta(document: dict[str, Any], at: str = "") -> dict[str, Any]:
     if not _is_shallow(meta.get("tags")):
         raise ContractError(f"{at}meta.tags", Words("nested objects"), f"at most {_MAX_TAG_DEPTH} levels")
     puid = meta.get("puid", "")
-    if not (puid.isascii() and puid.isprintable() and len(puid) <= _PUID_LENGTH):
-        # The puid is repeated in a response header.
-        raise ContractError(f"{at}meta.puid", puid, f"up to {_PUID_LENGTH} printable ASCII characters")
+    if not is_puid(puid):
+        raise ContractError(f"{at}meta.puid", puid, f"up to {MAX_PUID} printable ASCII characters")
     return meta
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from fairlead_contracts.errors import ContractError
 from fairlead_graph.protocols import seldon_prediction_pb2 as pb
+from fairlead_graph.puids import FEEDBACK_BYTES
 from fairlead_graph.seldon_proto import decode, encode
 from fairlead_graph.traffic.grpc_side import _read_answerer
-from fairlead_graph.traffic.puids import FEEDBACK_BYTES
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from tests.support import onnx_models as onnx

@@ -10,11 +10,11 @@ from google.protobuf.message import DecodeError
 
 from ..protocols.names import GRPC, SELDON_GRPC, SELDON_GRPC_FEEDBACK
 from ..protocols.seldon_prediction_pb2 import Feedback
+from ..puids import FEEDBACK_BYTES, PUID, make_puid, read_answerer
 from .flight import NotSent, Passage
 from .grpc_sender import GrpcAnswer, GrpcSender, Metadata
 from .http_side import find_client
 from .mirror import Copy
-from .puids import FEEDBACK_BYTES, PUID, make_puid, read_answerer
 from .split import Traffic
 
 Context = Any  # grpc.aio.ServicerContext; grpc has no types
@@ -93,9 +93,7 @@ class GrpcTraffic:
     def _find_answerer(self, call: GrpcCall, values: dict[str, str | bytes], client: bytes) -> Route | None:
         """Return the route whose answer feedback is about; None for this server, also if nothing says so."""
         name = _get(values, ROUTED.lower().encode()).decode("ascii", "replace") or _read_answerer(call.body)
-        if name:
-            return self._traffic.find(name)
-        return self._traffic.choose(client) if client else None
+        return self._traffic.find_answerer(name, client)
 
     def _mirror(self, call: GrpcCall, metadata: Metadata, live: bytes) -> None:
         from .answers import Body  # loaded before there are mirrors, see loading.py

@@ -11,9 +11,9 @@ from fairlead_serving.errors import BadRequest
 from fairlead_serving.messages import Request, Response
 
 from ..protocols.names import SELDON, SELDON_FEEDBACK
+from ..puids import FEEDBACK_BYTES, PUID, make_puid, read_answerer
 from .flight import NotSent, Passage
 from .mirror import Copy
-from .puids import FEEDBACK_BYTES, PUID, make_puid, read_answerer
 from .split import Traffic
 
 if TYPE_CHECKING:
@@ -81,10 +81,7 @@ class HttpTraffic:
     def _find_answerer(self, request: Request) -> Route | None:
         """Return the route whose answer feedback is about; None for this server, also if nothing says so."""
         name = request.header(ROUTED.lower().encode()).decode("ascii", "replace") or _read_answerer(request)
-        if name:
-            return self._traffic.find(name)
-        client = self._client(request)
-        return self._traffic.choose(client) if client else None
+        return self._traffic.find_answerer(name, self._client(request))
 
     def _mirror(self, request: Request, protocol: str, live: Response) -> None:
         from .answers import Body  # loaded before there are mirrors, see loading.py

@@ -105,6 +105,15 @@ class Traffic:
         target = self._targets.get(name)
         return target.route if target else None
 
+    def find_answerer(self, name: str, client: bytes) -> Route | None:
+        """Return the route whose answer feedback is about, by the name that it gives or its sticky client.
+
+        None for this server, also if nothing is known.
+        """
+        if name:
+            return self.find(name)
+        return self.choose(client) if client else None
+
     async def forward(
         self, route: Route, send: Send[AnswerT], size: int, own: Callable[[], Awaitable[object]] | None,
         seconds: float | None = None,
