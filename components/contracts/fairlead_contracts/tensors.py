@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def widen(array: Array) -> Array:
     return array.astype(np.float32) if _is_bf16(array.dtype) else array
 
 
-def is_shape(value: Any) -> bool:
+def is_shape(value: Any) -> TypeGuard[list[int]]:
     """Return whether a value of parsed JSON is a list of sizes."""
     if not isinstance(value, list):
         return False
