@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from fairlead_cluster.base.home import CHECKOUT, default_home
 
 from bench.environment import make_environment
 from bench.serving.model import NAME, json_request, seldon_request
+from tests.support.traffic import free_port
 
 SERVER_CORE, LOAD_CORE = 0, 1
 _HERE = Path(__file__).parent
@@ -59,7 +59,7 @@ def _bare(folder: Path, model: Path, port: int) -> tuple[list[str], Mapping[str,
 def _mlserver(folder: Path, model: Path, port: int) -> tuple[list[str], Mapping[str, str]]:
     settings = {
         "parallel_workers": 0, "host": "127.0.0.1", "debug": False,
-        "http_port": port, "grpc_port": find_port(), "metrics_port": find_port(),
+        "http_port": port, "grpc_port": free_port(), "metrics_port": free_port(),
     }  # fmt: skip
     (folder / "settings.json").write_text(json.dumps(settings))
     (folder / "model-settings.json").write_text(json.dumps({"name": NAME, "implementation": "peer_mlserver.Digits"}))
@@ -69,14 +69,14 @@ def _mlserver(folder: Path, model: Path, port: int) -> tuple[list[str], Mapping[
 
 def _kserve(folder: Path, model: Path, port: int) -> tuple[list[str], Mapping[str, str]]:  # noqa: ARG001
     python = make_environment(_PEERS / "kserve.txt")
-    return [str(python), str(_PEERS / "peer_kserve.py"), str(port), str(find_port())], {"MODEL": str(model)}
+    return [str(python), str(_PEERS / "peer_kserve.py"), str(port), str(free_port())], {"MODEL": str(model)}
 
 
 def _seldon(folder: Path, model: Path, port: int) -> tuple[list[str], Mapping[str, str]]:  # noqa: ARG001
     program = make_environment(_PEERS / "seldon.txt").with_name("seldon-core-microservice")
     variables = {
         "PYTHONPATH": str(_PEERS), "MODEL": str(model), "PREDICTIVE_UNIT_HTTP_SERVICE_PORT": str(port),
-        "PREDICTIVE_UNIT_GRPC_SERVICE_PORT": str(find_port()), "PREDICTIVE_UNIT_METRICS_SERVICE_PORT": str(find_port()),
+        "PREDICTIVE_UNIT_GRPC_SERVICE_PORT": str(free_port()), "PREDICTIVE_UNIT_METRICS_SERVICE_PORT": str(free_port()),
         "SELDON_DEBUG": "0", "SELDON_LOG_LEVEL": "WARNING",
     }  # fmt: skip
     return [
@@ -107,7 +107,7 @@ PEERS = tuple(contender.name for contender in CONTENDERS[2:])
 @contextmanager
 def started(contender: Contender, folder: Path, model: Path) -> Iterator[int]:
     """Run a server on its core; yield its port."""
-    port = find_port()
+    port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     command, variables = contender.command(folder, model, port)
     with (folder / "log").open("wb") as log:
@@ -125,13 +125,6 @@ def started(contender: Contender, folder: Path, model: Path) -> Iterator[int]:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-
-
-def find_port() -> int:
-    """Return a free port of loopback."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _wait_ready(contender: Contender, port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:

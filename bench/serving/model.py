@@ -12,6 +12,8 @@ from tests.support.onnx_models import model, node, tensor
 
 NAME = "digits"
 _SIZES = (64, 128, 64, 10)
+_ROW = [round(float(value), 3) for value in np.random.default_rng(3).random(_SIZES[0])]
+"""What is asked in JSON, in each protocol."""
 
 
 def write_model(folder: Path) -> Path:
@@ -44,20 +46,19 @@ def build_request(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def json_request(name: str = NAME) -> bytes:
+def _build_json(path: str, document: object) -> bytes:
+    return build_request(path, {"Content-Type": "application/json"}, json.dumps(document).encode())
+
+
+def json_request() -> bytes:
     """Build a request of V2 with one row as JSON."""
-    row = [round(float(value), 3) for value in np.random.default_rng(3).random(_SIZES[0])]
-    document = {"inputs": [{"name": "pixels", "datatype": "FP32", "shape": [1, 64], "data": row}]}
-    return build_request(
-        f"/v2/models/{name}/infer", {"Content-Type": "application/json"}, json.dumps(document).encode()
-    )
+    tensor_ = {"name": "pixels", "datatype": "FP32", "shape": [1, 64], "data": _ROW}
+    return _build_json(f"/v2/models/{NAME}/infer", {"inputs": [tensor_]})
 
 
 def seldon_request() -> bytes:
     """Build a request of Seldon's with the same row."""
-    row = [round(float(value), 3) for value in np.random.default_rng(3).random(_SIZES[0])]
-    document = {"data": {"ndarray": [row]}}
-    return build_request("/api/v1.0/predictions", {"Content-Type": "application/json"}, json.dumps(document).encode())
+    return _build_json("/api/v1.0/predictions", {"data": {"ndarray": [_ROW]}})
 
 
 def binary_request(rows: int) -> bytes:

@@ -1,19 +1,16 @@
 """The model as Seldon Core v1's Python wrapper serves it; the wrapper wants a file and a class of one name."""
 
-import os
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
+from session import open_session
 
 
 class PeerSeldon:
     """A component of Seldon's."""
 
     def __init__(self) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = ort.InferenceSession(os.environ["MODEL"], options, providers=["CPUExecutionProvider"])
+        self._session = open_session()
 
     def predict(self, X: Any, features_names: Any = None) -> Any:  # noqa: ARG002
         """Run the model."""

@@ -1,12 +1,11 @@
 """The model as KServe serves it: a custom model around the same session. `python peer_kserve.py PORT GRPC_PORT`."""
 
-import os
 import sys
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
 from kserve import InferOutput, InferRequest, InferResponse, Model, ModelServer  # type: ignore[import-not-found]
+from session import open_session
 
 
 class Digits(Model):  # type: ignore[misc]
@@ -14,9 +13,7 @@ class Digits(Model):  # type: ignore[misc]
 
     def __init__(self) -> None:
         super().__init__("digits")
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = ort.InferenceSession(os.environ["MODEL"], options, providers=["CPUExecutionProvider"])
+        self._session = open_session()
         self.ready = True
 
     async def predict(self, payload: InferRequest, headers: Any = None, response_headers: Any = None) -> InferResponse:  # noqa: ARG002

@@ -1,12 +1,10 @@
 """The model as MLServer serves it: a runtime of a few lines around the same session."""
 
-import os
-
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
 from mlserver import MLModel  # type: ignore[import-not-found]
 from mlserver.codecs import NumpyCodec  # type: ignore[import-not-found]
 from mlserver.types import InferenceRequest, InferenceResponse  # type: ignore[import-not-found]
+from session import open_session
 
 
 class Digits(MLModel):  # type: ignore[misc]
@@ -14,9 +12,7 @@ class Digits(MLModel):  # type: ignore[misc]
 
     async def load(self) -> bool:
         """Open the model."""
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = ort.InferenceSession(os.environ["MODEL"], options, providers=["CPUExecutionProvider"])
+        self._session = open_session()
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:

@@ -65,18 +65,12 @@ async def _change_model(stage: Stage, name: str, seconds: int = 0) -> None:
     )  # fmt: skip
 
 
-async def _promote(stage: Stage) -> None:
+async def _release(stage: Stage, model: str, phase: str) -> None:
+    """A changed model becomes the candidate, and its rollout ends in a phase."""
     await start(stage)
     stage.arm()
-    await _change_model(stage, "two")
-    await finish(stage, "Promoted")
-
-
-async def _roll_back(stage: Stage) -> None:
-    await start(stage)
-    stage.arm()
-    await _change_model(stage, BAD)
-    await finish(stage, "RolledBack")
+    await _change_model(stage, model)
+    await finish(stage, phase)
 
 
 async def _command(stage: Stage, word: str, phase: str) -> None:
@@ -151,8 +145,8 @@ def _is_ready(status: Object, expected: str) -> bool:
 
 ROLLOUT_LIVES = (
     Life("starts", MODEL_DEPLOYMENT, start),
-    Life("is promoted", MODEL_DEPLOYMENT, _promote, prepares=True),
-    Life("is rolled back", MODEL_DEPLOYMENT, _roll_back, prepares=True),
+    Life("is promoted", MODEL_DEPLOYMENT, lambda stage: _release(stage, "two", "Promoted"), prepares=True),
+    Life("is rolled back", MODEL_DEPLOYMENT, lambda stage: _release(stage, BAD, "RolledBack"), prepares=True),
     Life("is aborted", MODEL_DEPLOYMENT, lambda stage: _command(stage, "abort", "RolledBack"), prepares=True),
     Life("is promoted by command", MODEL_DEPLOYMENT, lambda stage: _command(stage, "promote", "Promoted"),
          prepares=True),
