@@ -75,6 +75,11 @@ class ObservedTraffic:
     key_missing: bool = False
     """Whether the Secret that signs their documents does not exist."""
 
+    @property
+    def is_unasked(self) -> bool:
+        """Return whether nobody was asked yet: by an operator that has just started, or since pods have changed."""
+        return not (self.servers or self.key_missing)
+
 
 @dataclass(frozen=True)
 class ObservedDeployment:

@@ -90,8 +90,7 @@ def _build_children(scene: PredictorScene, state: TrafficStatus) -> list[Object]
 
 def _is_drained(scene: PredictorScene, state: TrafficStatus, now: datetime) -> bool:
     """Return whether no server sends anything any more to predictors that have lost it."""
-    servers = sum(len(scene.servers(name)) for name in state.splitting)
-    confirmed = sum(map(scene.count_confirmed, state.splitting))
+    confirmed, servers = scene.count_servers(state.splitting)
     return is_drained(state.moved_at, confirmed >= servers, now)
 
 

@@ -1,7 +1,7 @@
 """Everything that a plan of a deployment with several predictors is made of."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from pydantic import ValidationError
@@ -72,6 +72,11 @@ class PredictorScene:
         status = self.deployment.status
         said = {reading.pod for reading in self.observed.traffic.servers if is_in_force(status, reading.facts)}
         return sum(pod.uid in said for pod in self.servers(predictor))
+
+    def count_servers(self, predictors: Iterable[str]) -> tuple[int, int]:
+        """Return how many servers of some predictors do what the status says, and how many there are."""
+        known = tuple(predictors)
+        return sum(map(self.count_confirmed, known)), sum(len(self.servers(name)) for name in known)
 
     def all_confirmed(self, predictor: str) -> bool:
         """Return whether all of them do, and there are some."""

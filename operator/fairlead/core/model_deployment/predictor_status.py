@@ -64,10 +64,8 @@ def derive_split(
 
 def _with_servers(scene: PredictorScene, state: TrafficStatus) -> TrafficStatus:
     """Return the state with what servers say is in force; those that were not asked yet still do what they said."""
-    known, traffic = list_known(state), scene.observed.traffic
-    servers = sum(len(scene.servers(name)) for name in known)
-    confirmed = sum(map(scene.count_confirmed, known))
-    if servers and not traffic.servers and not traffic.key_missing:
+    confirmed, servers = scene.count_servers(list_known(state))
+    if servers and scene.observed.traffic.is_unasked:
         confirmed = min(state.confirmed, servers)
     return state.model_copy(update={"servers": servers, "confirmed": confirmed if state == scene.state else 0})
 
@@ -108,8 +106,7 @@ def _explain_pods(scene: PredictorScene, lacking: list[Predictor]) -> tuple[phas
 
 
 def _count_servers(scene: PredictorScene, state: TrafficStatus) -> str:
-    known = list_known(state)
-    confirmed, servers = sum(map(scene.count_confirmed, known)), sum(len(scene.servers(name)) for name in known)
+    confirmed, servers = scene.count_servers(list_known(state))
     return f"{confirmed} of {servers} ready servers have confirmed the traffic. {describe(state)}."
 
 

@@ -60,9 +60,9 @@ def derive_revisions(
 
 def _with_servers(scene: Scene, rollout: RolloutStatus, now: datetime) -> RolloutStatus:
     """Return the rollout with what servers say is in force. What was just changed may take them some seconds."""
-    servers, confirmed, traffic = len(list_servers(scene)), count_confirmed(scene), scene.observed.traffic
-    if servers and not traffic.servers and not traffic.key_missing:
-        # not asked yet, by an operator that has just started or since pods have changed: what they said before holds
+    servers, confirmed = len(list_servers(scene)), count_confirmed(scene)
+    if servers and scene.observed.traffic.is_unasked:
+        # what they said before holds
         return rollout.model_copy(update={"servers": servers, "confirmed": min(rollout.confirmed, servers)})
     changed = max((moment for moment in (rollout.checked_at, rollout.moved_at) if moment), default=now)
     if confirmed < servers == rollout.servers and 0 <= (now - changed).total_seconds() < _CONFIRM_SECONDS:
