@@ -46,7 +46,7 @@ class _Latencies(Collector):
     """A histogram and a summary of the same latencies, as Seldon's executor has them.
 
     prometheus_client's own take a lock and a walk over all buckets for each of both, which is a tenth of what a request
-    costs. These are counted in one thread, and become metrics when somebody asks.
+    costs. These are counted in one thread, and become metrics when they are read.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Metrics:
         )  # fmt: skip
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:
-        """Ask for the number of requests in flight when somebody asks for metrics."""
+        """Ask for the number of requests in flight whenever the metrics are read."""
         self._in_flight.set_function(count)
 
     def observe_request(self, protocol: str, code: Code, seconds: float) -> None:

@@ -55,7 +55,7 @@ class Limits:
 
     @cached_property
     def buffered_bytes(self) -> int:
-        """Return the limit for all incomplete and waiting bodies, beyond the first 64 KiB of each."""
+        """Return the limit for all incomplete and waiting bodies, but for 64 KiB of one for each connection."""
         return max(self.memory_bytes // 16, self.max_body_bytes)
 
     @cached_property

@@ -12,7 +12,8 @@ from .limits import KIB, Limits
 from .messages import Request, Response, decode_path, json_response
 
 FREE_BYTES = 64 * KIB
-"""Each body's first bytes do not count against the limit for all bodies, so that small requests always get through."""
+"""The first bytes of one body for each connection do not count against the limit for all bodies, so that small requests
+always get through."""
 
 _MAX_HEADERS = 256
 """In memory, a header takes 13 times what a short one has on the wire."""

@@ -132,7 +132,7 @@ class ModelDeploymentSpec(ApiModel):
     """Serve only models of nodes of type MODEL whose origin can be shown, by the manifests of their artifacts. What
     serves already goes on if that changes. The manifests prove no authorship: who may write them, may invent them."""
     require_signature: SignatureGate | None = None
-    """Serve only models that somebody has signed, whoever may write to the store. What serves already goes on."""
+    """Serve only models that one of these keys has signed. What serves already goes on."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
