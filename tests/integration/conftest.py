@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.api_server import Kubectl, running_operator, started_api_server
 from tests.support.launchers import SimulatedLaunchers, serving_launchers
+from tests.support.prometheus import ScriptedPrometheus, serving_prometheus
 
 POD_ADDRESS = "127.200.0.3"
 """Of every pod that a test runs."""
@@ -46,7 +47,14 @@ def launchers() -> Iterator[SimulatedLaunchers]:
 
 
 @pytest.fixture(scope="session")
-def operator(kubectl: Kubectl, folder: Path) -> Iterator[Operator]:
+def prometheus() -> Iterator[ScriptedPrometheus]:
+    """What the operator asks rollouts' queries of."""
+    with serving_prometheus() as prometheus:
+        yield prometheus
+
+
+@pytest.fixture(scope="session")
+def operator(kubectl: Kubectl, folder: Path, prometheus: ScriptedPrometheus) -> Iterator[Operator]:
     port = free_port()
-    with running_operator(kubectl, folder, port):
+    with running_operator(kubectl, folder, port, FAIRLEAD_PROMETHEUS_URL=prometheus.url):
         yield Operator(port)

@@ -13,6 +13,7 @@ from fairlead_contracts.traffic import BOUNDS, Counts
 from tests.integration.conftest import POD_ADDRESS, Operator
 from tests.support.api_server import Kubectl, condition, wait_for
 from tests.support.graph_servers import ScriptedServer, serving_graphs
+from tests.support.prometheus import ScriptedPrometheus
 from tests.support.resources import MODEL_DEPLOYMENT, ROLLOUT, Object, change
 
 NAME = "rolled"
@@ -134,6 +135,21 @@ def test_a_bad_candidate_is_rolled_back_and_the_spec_stays(
     servers.counts = Counts(requests=200, latency=(200, *(0 for _ in BOUNDS)))
     assert FairleadClient("default", kubeconfig=kubectl.kubeconfig).command_rollout(NAME, "retry") == failed
     assert wait_for_stable(kubectl, servers, first) == failed
+
+
+def test_a_candidate_whose_query_is_over_its_limit_is_rolled_back(
+    kubectl: Kubectl, operator: Operator, prometheus: ScriptedPrometheus, servers: ScriptedServer, tmp_path: Path
+) -> None:
+    servers.counts, prometheus.value = Counts(requests=200, latency=(200, *(0 for _ in BOUNDS))), 11
+    query = {"name": "memory", "query": 'max(bytes{pod=~"$(candidate)-.*"})', "max": 10}
+    limits = {"spec__rollout__analysis__queries": [query]}
+    apply(kubectl, publish_model(tmp_path, "v1"), **limits)
+    first = wait_for_stable(kubectl, servers)
+    apply(kubectl, publish_model(tmp_path, "v2"), **limits)
+    failed = wait_for(lambda: run_pods(kubectl).get("rollout", {}).get("failedRevision"), "a rollback", 60)
+    assert status_of(kubectl)["stableRevision"] == first
+    assert "memory is 11 (at most 10 allowed)" in events(kubectl)["AnalysisFailed"]
+    assert set(prometheus.queries) == {f'max(bytes{{pod=~"{NAME}-{failed}-.*"}})'}
 
 
 def test_a_deployment_from_before_is_adopted(

@@ -5,9 +5,11 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from fairlead.api.base import ApiModel, Rule, StatusModel
+from fairlead.api.base import DNS_LABEL, LIST_MAP_BY_NAME, ApiModel, Rule, StatusModel
 
-MAX_STEPS, MAX_VERDICTS = 16, 10
+MAX_STEPS, MAX_VERDICTS, MAX_QUERIES = 16, 10, 8
+PLACEHOLDERS = ("candidate", "stable", "deployment", "namespace")
+"""What a query may name, as in $(candidate)."""
 _MAX_SECONDS = 7 * 86400
 Share = Annotated[float, Field(gt=0, lt=1)]
 """0 and 1 are excluded: no number of requests shows that none at all fails. They are excluded as such and not by a
@@ -24,16 +26,64 @@ class RolloutStep(ApiModel):
     """How long the step lasts at least. It ends when the candidate has passed after that."""
 
 
-class Analysis(ApiModel):
-    """What the candidate has to show. Each limit is judged with a confidence of 95 % (one-sided Wilson bounds)."""
+def _remove_placeholders(text: str) -> str:
+    for name in PLACEHOLDERS:
+        text = text.replace(f"$({name})", "")
+    return text
+
+
+_WITHOUT_PLACEHOLDERS = "self.query" + "".join(f".replace('$({name})', '')" for name in PLACEHOLDERS)
+
+
+class MetricQuery(ApiModel):
+    """A PromQL query and what its value may be. The value is taken as it is: what it rests on is the query's matter."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "has(self.maxErrorRate) || has(self.maxP99Seconds) || has(self.minAgreement)",
-            "analysis: expected maxErrorRate, maxP99Seconds or minAgreement",
-            lambda analysis: any(
-                limit is not None
-                for limit in (analysis.max_error_rate, analysis.max_p99_seconds, analysis.min_agreement)
+            "has(self.max) || has(self.min)",
+            "expected max, min or both",
+            lambda query: query.max is not None or query.min is not None,
+        ),
+        Rule(
+            "!has(self.max) || !has(self.min) || double(self.min) <= double(self.max)",
+            "min: expected at most max",
+            lambda query: query.max is None or query.min is None or query.min <= query.max,
+            field=".min",
+        ),
+        Rule(
+            f"!{_WITHOUT_PLACEHOLDERS}.contains('$(')",
+            f"query: expected no $(…) but {', '.join(f'$({name})' for name in PLACEHOLDERS)}",
+            lambda query: "$(" not in _remove_placeholders(query.query),
+            field=".query",
+        ),
+    )
+
+    name: str = Field(max_length=32, pattern=DNS_LABEL)
+    """What verdicts call it."""
+    query: str = Field(min_length=1, max_length=2048)
+    """The query, of one sample. $(candidate) and $(stable) stand for the names of the revisions' Deployments, with
+    which their pods' names begin; $(deployment) and $(namespace) for those of the ModelDeployment."""
+    max: float | None = None
+    """The largest value that passes. Any if unset."""
+    min: float | None = None
+    """The smallest value that passes. Any if unset."""
+
+
+class Analysis(ApiModel):
+    """What the candidate has to show. Each limit but those of queries is judged with a confidence of 95 % (one-sided
+    Wilson bounds)."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.maxErrorRate) || has(self.maxP99Seconds) || has(self.minAgreement)"
+            " || (has(self.queries) && size(self.queries) > 0)",
+            "analysis: expected maxErrorRate, maxP99Seconds, minAgreement or queries",
+            lambda analysis: (
+                bool(analysis.queries)
+                or any(
+                    limit is not None
+                    for limit in (analysis.max_error_rate, analysis.max_p99_seconds, analysis.min_agreement)
+                )
             ),
         ),
         Rule(
@@ -59,6 +109,8 @@ class Analysis(ApiModel):
     mirror_percent: int | None = Field(None, ge=1, le=100)
     """The percentage of the stable revision's requests of which the candidate gets a copy; its answers to them are
     only compared and measured. None are copied if unset."""
+    queries: list[MetricQuery] = Field([], max_length=MAX_QUERIES, json_schema_extra=LIST_MAP_BY_NAME)
+    """PromQL queries whose values the candidate has to keep, asked of the Prometheus of the operator's settings."""
 
 
 class Rollout(ApiModel):

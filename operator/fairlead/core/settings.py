@@ -33,6 +33,17 @@ class Settings(BaseModel):
     termination_seconds: float = Field(300.0, gt=0)
     """How long to wait for a pod past the end of its grace period, before the job fails."""
 
+    prometheus_url: str = ""
+    """The URL of the Prometheus that rollouts' queries are asked of; {namespace} in it is the deployment's. None if
+    empty."""
+
+    @field_validator("prometheus_url")
+    @classmethod
+    def _check_url(cls, text: str) -> str:
+        if text and not text.startswith(("http://", "https://")):
+            raise ValueError(f"expected http://… or https://…, got {text!r}")
+        return text
+
     @field_validator("service_accounts")
     @classmethod
     def _check_accounts(cls, text: str) -> str:

@@ -27,6 +27,7 @@ from fairlead.kube.execute import Writer
 from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.kinds import Key, Kind
 from fairlead.kube.observe import Sources
+from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
 from fairlead.kube.traffic import TrafficServers
@@ -96,7 +97,8 @@ def _build_context(
     store = Inquiries(queue.add, settings.store_seconds)
     answers = Inquiries(queue.add, _ANSWER_SECONDS, per_namespace=16, source="the Service")
     traffic = TrafficServers(http, kube, queue.add)
-    sources = Sources(children, reports, store, answers, traffic, http, settings)
+    prometheus = Prometheus(http, settings.prometheus_url, queue.add)
+    sources = Sources(children, reports, store, answers, traffic, prometheus, http, settings)
     return Context(Writer(kube, children), ResourceCache(queue.add), sources)
 
 

@@ -78,6 +78,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
         context.sources.store.forget(key)
         context.sources.answers.forget(key)
         context.sources.traffic.forget(key)
+        context.sources.prometheus.forget(key)
         context.writer.forget(key)
         return None  # garbage collection deletes its children
     reconciler = RECONCILERS[key.kind]

@@ -19,6 +19,7 @@ from fairlead.kube.children import Child, ChildCache
 from fairlead.kube.gates import ask_artifacts, ask_gate
 from fairlead.kube.inquiries import Inquiries, Question
 from fairlead.kube.kinds import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, SERVICE, Key, Kind
+from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Reports, url_host
 from fairlead.kube.traffic import TrafficServers
 
@@ -40,6 +41,7 @@ class Sources:
     answers: Inquiries
     """The responses of deployments' Services."""
     traffic: TrafficServers
+    prometheus: Prometheus
     http: aiohttp.ClientSession
     settings: Settings
 
@@ -81,6 +83,7 @@ def observe_deployment(
         pods=pods,
         revisions=tuple(child.view for child in owned if isinstance(child.view, RevisionView)),
         traffic=sources.traffic.observe(key, deployment, pods),
+        answers=sources.prometheus.observe(key, deployment),
         artifacts=_observe_artifacts(sources, key, deployment),
         answer=_observe_answer(sources, key, address),
         rejection=rejection,

@@ -217,9 +217,14 @@ async def get_bounded(http: aiohttp.ClientSession, url: str, time_limit: aiohttp
     ) as response:
         if response.status != 200:
             raise ValueError(f"got status {response.status}, expected 200")
-        body = b""
-        while len(body) <= limit and (chunk := await response.content.read(limit + 1 - len(body))):
-            body += chunk
+        return await read_bounded(response, limit)
+
+
+async def read_bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Return a response's body; raises ValueError if there are more than `limit` bytes."""
+    body = b""
+    while len(body) <= limit and (chunk := await response.content.read(limit + 1 - len(body))):
+        body += chunk
     if len(body) > limit:
         raise ValueError(f"got more than {limit} bytes")
     return body

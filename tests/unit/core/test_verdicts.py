@@ -1,12 +1,14 @@
 """Verdicts: a limit is exceeded, kept, or neither is shown."""
 
 import itertools
+import math
 import random
 from typing import Any
 
 import pytest
 from fairlead.api.rollout import Analysis
 from fairlead.core.model_deployment.observed import ServerReading
+from fairlead.core.model_deployment.queries import QueryAnswer
 from fairlead.core.model_deployment.traffic import read_evidence
 from fairlead.core.model_deployment.verdicts import Evidence, bound_share, judge
 from fairlead_contracts.traffic import BOUNDS, Agreement, Counts, RouteFacts, TrafficFacts
@@ -113,3 +115,32 @@ def test_sums_of_counts_that_lie_fit_into_a_status() -> None:
     readings = [reading(lie, Agreement(compared=most, agreed=most))] * 2000
     found = read_evidence(make_deployment(STABLE).status, readings, 1.0)
     assert max(found.requests, found.errors, found.compared, found.agreed) < 1 << 63
+
+
+@pytest.mark.parametrize(
+    ("answer", "requests", "result", "words"),
+    [
+        (QueryAnswer("cost", 0.5), 100, "Passed", "cost is 0.5 (at least 0 and at most 1 allowed)"),
+        (QueryAnswer("cost", 1.0), 100, "Passed", "cost is 1"),
+        (QueryAnswer("cost", 1.1), 100, "Failed", "cost is 1.1"),
+        (QueryAnswer("cost", -0.1), 100, "Failed", "cost is -0.1"),
+        (QueryAnswer("cost", math.inf), 100, "Failed", "cost is inf"),
+        (QueryAnswer("cost", 1.1), 99, "Inconclusive", "99 requests, expected at least 100"),
+        (QueryAnswer("cost", math.nan), 100, "Inconclusive", "it is not a number"),
+        (QueryAnswer("cost", problem="it returned 0 samples"), 100, "Inconclusive", "it returned 0 samples"),
+        (None, 100, "Inconclusive", "it has not been asked yet"),
+        (QueryAnswer("other", 0.5), 100, "Inconclusive", "it has not been asked yet"),
+    ],
+)
+def test_a_query_is_judged_by_its_value(answer: QueryAnswer | None, requests: int, result: str, words: str) -> None:
+    limits = analysis(queries=[{"name": "cost", "query": "1", "min": 0, "max": 1}])
+    found = judge(limits, Evidence(requests, answers=(answer,) if answer else ()))
+    assert (found.result, words in found.message) == (result, True), found.message
+
+
+def test_a_query_passes_nothing_by_itself() -> None:
+    limits = analysis(max_error_rate=0.01, queries=[{"name": "cost", "query": "1", "max": 1}])
+    answers = (QueryAnswer("cost", 0.5),)
+    assert judge(limits, Evidence(100, 99, answers=answers)).result == "Failed"
+    assert judge(limits, Evidence(100, 0, answers=answers)).result == "Inconclusive"
+    assert judge(limits, Evidence(1_000, 0, answers=answers)).result == "Passed"

@@ -13,6 +13,7 @@ from fairlead.kube.execute import Writer
 from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.kinds import POD, TRAINING_JOB, Key
 from fairlead.kube.observe import Sources
+from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
 from fairlead.kube.traffic import TrafficServers
@@ -33,7 +34,8 @@ async def context_of(api: ScriptedApi) -> AsyncIterator[Context]:
         children = ChildCache(lambda _: None)
         inquiries = Inquiries(lambda _: None, 1.0)
         reports, traffic = Reports(http, lambda _: None, Rates(1, 1, 1, 1)), TrafficServers(http, kube, lambda _: None)
-        sources = Sources(children, reports, inquiries, inquiries, traffic, http, Settings())
+        prometheus = Prometheus(http, "", lambda _: None)
+        sources = Sources(children, reports, inquiries, inquiries, traffic, prometheus, http, Settings())
         yield Context(Writer(kube, children), ResourceCache(lambda _: None), sources)
 
 

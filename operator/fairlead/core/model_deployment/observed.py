@@ -8,6 +8,7 @@ from fairlead_contracts.traffic import TrafficFacts
 from fairlead.api.base import ArtifactRef
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.queries import QueryAnswer
 from fairlead.core.views import ChildView, PodView, RevisionView
 
 
@@ -96,5 +97,7 @@ class ObservedDeployment:
     """Why the API server has just rejected a child."""
     revisions: tuple[RevisionView, ...] = ()
     traffic: ObservedTraffic = ObservedTraffic()
+    answers: tuple[QueryAnswer, ...] = ()
+    """What the queries of a rollout's analysis have returned for its candidate."""
     autoscalers: tuple[ChildView, ...] = ()
     budgets: tuple[ChildView, ...] = ()

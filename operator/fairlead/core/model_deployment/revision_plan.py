@@ -4,6 +4,7 @@ A reconcile either stores a transition of the rollout or acts on the one that is
 Service and what servers are told follow from the stored status and the spec, wherever the operator was killed.
 """
 
+from dataclasses import replace
 from datetime import datetime
 
 from fairlead.api.model_deployment import ModelDeployment
@@ -71,7 +72,7 @@ def _advance(scene: Scene, now: datetime) -> Transition:
         ready=scene.ready(state.candidate or scene.desired),
         address=scene.address(state.candidate),
         crashed=crashed.message if crashed else "",
-        evidence=read_evidence(deployment.status, observed.traffic.servers, limit),
+        evidence=replace(read_evidence(deployment.status, observed.traffic.servers, limit), answers=observed.answers),
         command=read_command(deployment),
     )
     return advance(policy, state, facts, now)

@@ -10,6 +10,8 @@ score interval with 95 % confidence (E. B. Wilson, JASA 22, 1927):
 
 For example, none of 100 failed: the upper bound is 2.6 %, so a limit of 1 % is not shown yet; with 268 it is. 5 of 100
 failed: the lower bound is 2.5 %, which exceeds 1 %. Inconclusive requests are kept, so that evidence adds up.
+
+The value of a query is taken as it is: within its limits passes, outside of them fails, none at all is inconclusive.
 """
 
 import math
@@ -17,7 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from fairlead.api.rollout import Analysis
+from fairlead.api.rollout import Analysis, MetricQuery
+from fairlead.core.model_deployment.queries import QueryAnswer, describe_answer
 
 Result = Literal["Passed", "Failed", "Inconclusive"]
 _Z = 1.6448536269514722
@@ -40,6 +43,8 @@ class Evidence:
     """Copies that were not sent, or not compared."""
     max_distance: float = 0.0
     """The largest difference between two numbers of two answers."""
+    answers: tuple[QueryAnswer, ...] = ()
+    """What the queries have returned."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,9 @@ def _judge_all(analysis: Analysis, evidence: Evidence) -> Iterator[Judgement]:
     if analysis.min_agreement is not None:
         different, limit = evidence.compared - evidence.agreed, 1 - analysis.min_agreement
         yield _judge_share("compared differ", different, evidence.compared, limit, least)
+    answers = {answer.name: answer for answer in evidence.answers}
+    for query in analysis.queries:
+        yield _judge_query(query, answers.get(query.name), total, least)
 
 
 def _judge_share(what: str, bad: int, total: int, limit: float, least: int) -> Judgement:
@@ -90,3 +98,10 @@ def _judge_share(what: str, bad: int, total: int, limit: float, least: int) -> J
     if lower > limit:
         return Judgement("Failed", bounds)
     return Judgement("Passed" if upper <= limit else "Inconclusive", bounds)
+
+
+def _judge_query(query: MetricQuery, answer: QueryAnswer | None, total: int, least: int) -> Judgement:
+    kept, words = describe_answer(query, answer)
+    if total < least:
+        return Judgement("Inconclusive", f"{words}; {total} requests, expected at least {least}")
+    return Judgement("Inconclusive" if kept is None else "Passed" if kept else "Failed", words)
