@@ -19,8 +19,9 @@ from fairlead_contracts.parity import BundleParity, BundleTable
 
 from . import __version__
 from .parity import check_parity, measure_parity
-from .quantize import quantize
 from .splits import load_split
+from .targets import DEFAULT, find_target
+from .targets.base import Target
 
 PRODUCER = f"fairlead-edge/{__version__}"
 
@@ -39,12 +40,18 @@ class BundleRequest:
     max_drop: float
     model_digest: str | None = None
     dataset_digest: str | None = None
+    target: str = DEFAULT
+    """The name of the target."""
     calibration_split: str = "train"
     parity_split: str = "test"
 
 
 def build_bundle(request: BundleRequest) -> tuple[Manifest, BundleParity]:
-    """Quantize, compare, publish; raise QuantizationRejected, InputUnusable or ArtifactError without publishing."""
+    """Build, compare and publish a bundle.
+
+    Raises BundleRejected, UnknownTarget, InputUnusable or ArtifactError; nothing is published then.
+    """
+    target = find_target(request.target)
     with tempfile.TemporaryDirectory() as folder:
         source, data, out = Path(folder, "source"), Path(folder, "data"), Path(folder, "out")
         model = _fetch(request.model_uri, source, request.model_digest, "onnx-model")
@@ -52,10 +59,10 @@ def build_bundle(request: BundleRequest) -> tuple[Manifest, BundleParity]:
         calibration = load_split(data, request.calibration_split, request.preprocessing)
         held_out = load_split(data, request.parity_split, request.preprocessing)
         out.mkdir()
-        quantize(source / MODEL_FILE, out / MODEL_FILE, calibration.examples)
-        parity = measure_parity(source / MODEL_FILE, out / MODEL_FILE, held_out)
+        target.build(source / MODEL_FILE, out, calibration.examples)
+        parity = measure_parity(source / MODEL_FILE, out, target, held_out)
         check_parity(parity, request.max_drop)
-        _write_description(request, out)
+        _write_description(request, target, out)
         figures = BundleTable(**dict(parity), split=request.parity_split, max_drop=request.max_drop).to_json()
         (out / PARITY_FILE).write_text(json.dumps(figures, indent=1, sort_keys=True))
         manifest = publish(
@@ -74,13 +81,13 @@ def build_bundle(request: BundleRequest) -> tuple[Manifest, BundleParity]:
     return manifest, parity
 
 
-def _write_description(request: BundleRequest, out: Path) -> None:
-    digest = hashlib.sha256((out / MODEL_FILE).read_bytes()).hexdigest()
+def _write_description(request: BundleRequest, target: Target, out: Path) -> None:
     description = BundleDescription(
         name=request.name,
         preprocessing=request.preprocessing,
         labels=request.labels,
-        sha256=digest,
+        target=target.name,
+        files={name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in target.files},
     )
     (out / BUNDLE_FILE).write_text(description.to_text())
 

@@ -6,11 +6,12 @@ means: all files are compared with the manifest before the model is loaded.
 
 import hashlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead_artifacts import ArtifactError, fetch
-from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, MAX_BYTES, MODEL_FILE, BundleDescription
+from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, MAX_BYTES, BundleDescription
 from fairlead_contracts.errors import ContractError
 
 from .errors import InvalidBundle
@@ -21,7 +22,8 @@ class Bundle:
     """A verified bundle in memory; it is not read from disk again."""
 
     description: BundleDescription
-    model: bytes
+    files: Mapping[str, bytes]
+    """The model's files, by name."""
     digest: str
 
 
@@ -42,16 +44,19 @@ def open_bundle(place: str, digest: str | None = None) -> Bundle:
         if manifest.kind != KIND:
             raise InvalidBundle(f"{uri}: is of kind {manifest.kind!r}, expected {KIND!r}")
         description = _read_description(target / BUNDLE_FILE)
-        try:
-            model = (target / MODEL_FILE).read_bytes()
-        except OSError:
-            raise InvalidBundle(f"{uri}: {MODEL_FILE} is missing") from None
-    actual = hashlib.sha256(model).hexdigest()
-    if actual != description.sha256:
-        raise InvalidBundle(
-            f"{uri}: {MODEL_FILE} has SHA-256 {actual}, expected {description.sha256} as in {BUNDLE_FILE}"
-        )
-    return Bundle(description, model, manifest.digest)
+        files = {name: _read_file(target / name, uri) for name in description.files}
+    for name, content in files.items():
+        actual = hashlib.sha256(content).hexdigest()
+        if actual != (expected := description.files[name]):
+            raise InvalidBundle(f"{uri}: {name} has SHA-256 {actual}, expected {expected} as in {BUNDLE_FILE}")
+    return Bundle(description, files, manifest.digest)
+
+
+def _read_file(file: Path, uri: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError:
+        raise InvalidBundle(f"{uri}: {file.name} is missing") from None
 
 
 def _read_description(file: Path) -> BundleDescription:

@@ -5,8 +5,8 @@ class InvalidBundle(Exception):
     """The bundle does not match its manifest, or is not a bundle; the message names the file."""
 
 
-class QuantizationRejected(Exception):
-    """The quantized model's accuracy drops too much; the message has the figures. Nothing is published."""
+class BundleRejected(Exception):
+    """The target's model differs too much from its source; the message has the figures. Nothing is published."""
 
 
 class InputUnusable(Exception):

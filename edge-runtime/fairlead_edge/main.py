@@ -13,8 +13,9 @@ from fairlead_contracts.edge_bundle import Preprocessing
 from fairlead_serving.limits import InvalidSetting, Limits
 
 from .bundle import Bundle, open_bundle
-from .errors import InputUnusable, InvalidBundle, QuantizationRejected
+from .errors import BundleRejected, InputUnusable, InvalidBundle
 from .server import DEFAULTS, describe, serve
+from .targets import UnknownTarget
 
 _REJECTED = 2
 
@@ -25,10 +26,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         {"quantize": _quantize, "verify": _verify, "serve": _serve}[options.command](options)
-    except (InvalidBundle, QuantizationRejected) as error:
+    except (InvalidBundle, BundleRejected) as error:
         sys.stderr.write(f"fairlead-edge: rejected: {error}\n")
         return _REJECTED
-    except (ArtifactError, InputUnusable, OSError) as error:
+    except (ArtifactError, InputUnusable, UnknownTarget, OSError) as error:
         sys.stderr.write(f"fairlead-edge: {error}\n")
         return 1
     return 0

@@ -7,7 +7,6 @@ import sys
 import tempfile
 from typing import Any
 
-import onnxruntime as ort  # type: ignore[import-untyped]
 import orjson
 from fairlead_contracts.edge_bundle import BundleDescription
 from fairlead_serving.bodies import dump_json
@@ -17,6 +16,7 @@ from fairlead_serving.errors import Code, ServingError
 from .bundle import Bundle
 from .errors import InvalidBundle
 from .runtime import Runtime
+from .targets.base import Ending
 
 
 class BundleModel:
@@ -26,7 +26,8 @@ class BundleModel:
 
     def load(self, config: dict[str, Any], body: bytes, report: Report) -> Reply:
         """Load the model; return V2's metadata."""
-        bundle = Bundle(BundleDescription.parse_json(config["description"].encode(), "bundle"), body, config["digest"])
+        description = BundleDescription.parse_json(config["description"].encode(), "bundle")
+        bundle = Bundle(description, _split(body, config["files"]), config["digest"])
         self._limit = config["limit"]
         report("the bundle's model", "load")
         try:
@@ -54,11 +55,11 @@ class BundleModel:
     async def call(self, head: dict[str, Any], body: bytes) -> Reply:
         """Answer a request."""
         try:
-            # ONNX Runtime looks at this between two operators; a longer one is ended with the process.
-            options = ort.RunOptions()
-            timer = asyncio.get_running_loop().call_later(head["seconds"], setattr, options, "terminate", True)
+            # a run that the engine does not end is ended with the process
+            ending = Ending()
+            timer = asyncio.get_running_loop().call_later(head["seconds"], ending.end)
             try:
-                response = await asyncio.to_thread(self._runtime.infer, body, options, self._limit)
+                response = await asyncio.to_thread(self._runtime.infer, body, ending, self._limit)
             finally:
                 timer.cancel()
             return {"code": Code.OK}, dump_json(response, self._limit)
@@ -67,6 +68,15 @@ class BundleModel:
 
     async def close(self) -> None:
         """Do nothing: the session needs no closing."""
+
+
+def _split(body: bytes, files: dict[str, int]) -> dict[str, bytes]:
+    """Return the files, which follow each other in a body, by name."""
+    found, start = {}, 0
+    for name, size in files.items():
+        found[name] = body[start : start + size]
+        start += size
+    return found
 
 
 if __name__ == "__main__":

@@ -1,15 +1,16 @@
-"""Compare a quantized model with its source, on examples that were used for neither training nor calibration."""
+"""Compare a target's model with its source, on examples that were used for neither training nor calibration."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.parity import BundleParity
 from numpy.typing import NDArray
 
-from .errors import InputUnusable, QuantizationRejected
+from .errors import BundleRejected, InputUnusable
 from .splits import Split
+from .targets.base import CannotLoad, RunFailed, Session, Target
+from .targets.onnx_session import load_source
 
 _BATCH = 256
 
@@ -32,9 +33,14 @@ def build_table(parity: BundleParity) -> str:
     return "".join(f"{name:<12}{before:>12}{after:>12}  {note}".rstrip() + "\n" for name, before, after, note in rows)
 
 
-def measure_parity(source: Path, small: Path, split: Split) -> BundleParity:
-    """Run both models on a split; raise InputUnusable if one cannot run or is not a classifier."""
-    before, after = _run(source, split), _run(small, split)
+def measure_parity(source: Path, folder: Path, target: Target, split: Split) -> BundleParity:
+    """Run the source and the target's files in a folder; raise InputUnusable if one cannot run or is no classifier."""
+    files = {name: (folder / name).read_bytes() for name in target.files}
+    try:
+        before = _run(load_source(source), source.name, split)
+        after = _run(target.load(files, 0), target.name, split)
+    except CannotLoad as error:
+        raise InputUnusable(f"{source.name}: {error}") from None
     classes_before, classes_after = before.argmax(axis=1), after.argmax(axis=1)
     return BundleParity(
         examples=len(split.labels),
@@ -43,34 +49,31 @@ def measure_parity(source: Path, small: Path, split: Split) -> BundleParity:
         accuracy_before=float((classes_before == split.labels).mean()),
         accuracy_after=float((classes_after == split.labels).mean()),
         bytes_before=_size(source),
-        bytes_after=_size(small),
+        bytes_after=sum(map(len, files.values())),
     )
 
 
 def check_parity(parity: BundleParity, max_drop: float) -> None:
-    """Raise QuantizationRejected if the accuracy drops by more than `max_drop`."""
+    """Raise BundleRejected if the accuracy drops by more than `max_drop`."""
     # Count examples, because the difference of two floats is not exact.
     lost = round((parity.accuracy_before - parity.accuracy_after) * parity.examples)
     if lost > max_drop * parity.examples + 1e-9:
-        raise QuantizationRejected(
+        raise BundleRejected(
             f"accuracy drops from {parity.accuracy_before:.4f} to {parity.accuracy_after:.4f} "
             f"({lost} of {parity.examples} examples), expected a drop of at most {max_drop:g}"
         )
 
 
-def _run(file: Path, split: Split) -> NDArray[Any]:
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
+def _run(session: Session, what: str, split: Split) -> NDArray[Any]:
+    name = session.inputs[0].name
+    starts = range(0, len(split.examples), _BATCH)
     try:
-        session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        name = session.get_inputs()[0].name
-        starts = range(0, len(split.examples), _BATCH)
-        scores = [session.run(None, {name: split.examples[start : start + _BATCH]})[0] for start in starts]
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
-        raise InputUnusable(f"{file.name}: ONNX Runtime {ort.__version__} cannot run it: {str(error)[:300]}") from None
+        scores = [session.run({name: split.examples[start : start + _BATCH]})[0] for start in starts]
+    except RunFailed as error:
+        raise InputUnusable(f"{what}: {session.platform} cannot run it: {error}") from None
     result: NDArray[Any] = np.concatenate(scores)
     if result.ndim != 2 or result.shape[1] < 2:
-        raise InputUnusable(f"{file.name}: returns shape {list(result.shape)}, expected a score per class")
+        raise InputUnusable(f"{what}: returns shape {list(result.shape)}, expected a score per class")
     return result
 
 

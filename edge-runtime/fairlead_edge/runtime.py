@@ -1,18 +1,18 @@
-"""The runtime: answers Open Inference Protocol v2 requests with a bundle's model. Needs only numpy and ONNX Runtime."""
+"""The runtime: answers Open Inference Protocol v2 requests with a bundle's model. Needs only numpy and an engine."""
 
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
-from fairlead_contracts.datatypes import BY_ONNX
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.inference import AnswerError, build_response, parse_request
-from fairlead_contracts.tensors import DTYPES, Array, TensorSpec
+from fairlead_contracts.tensors import DTYPES, Array
 from fairlead_serving.bodies import parse_json
 from fairlead_serving.errors import BadRequest, TooLate, Unprocessable
 
 from .bundle import Bundle
 from .errors import InvalidBundle
+from .targets import UnknownTarget, find_target
+from .targets.base import CannotLoad, Ending, RunEnded, RunFailed
 
 _INPUTS = ("FP32", "FP64", "INT64", "UINT8")
 """Data types that a bundle's preprocessing supports."""
@@ -23,20 +23,17 @@ class Runtime:
     """A loaded bundle."""
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
-        """Load the model; raise InvalidBundle if ONNX Runtime cannot load it."""
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 4
+        """Load the model; raise InvalidBundle if its target's engine cannot."""
         try:
-            self._session = ort.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
-            inputs = self._session.get_inputs()
-            outputs = [_read_spec(value) for value in self._session.get_outputs()]
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
-            raise InvalidBundle(f"ONNX Runtime {ort.__version__} cannot load the model: {str(error)[:300]}") from None
-        if len(inputs) != 1 or BY_ONNX.get(inputs[0].type) not in _INPUTS:
-            found = ", ".join(f"{value.name} {value.type}" for value in inputs)
+            target = find_target(bundle.description.target)
+            self._session = target.load(bundle.files, threads)
+        except (UnknownTarget, CannotLoad) as error:
+            raise InvalidBundle(str(error)) from None
+        inputs = self._session.inputs
+        if len(inputs) != 1 or inputs[0].datatype not in _INPUTS:
+            found = ", ".join(f"{value.name} {value.datatype}" for value in inputs)
             raise InvalidBundle(f"the model's inputs are {found}, expected one tensor of {', '.join(_INPUTS)}")
-        self._input, self._outputs = _read_spec(inputs[0]), outputs
+        self._input, self._outputs = inputs[0], self._session.outputs
         self.bundle = bundle
         self.name = bundle.description.name
 
@@ -44,7 +41,7 @@ class Runtime:
         """Run the model on made-up input; return what is wrong with it, or None."""
         shape = [1 if size < 0 else size for size in self._input.shape]
         try:
-            self._run(np.full(shape, value, DTYPES[self._input.datatype]), ort.RunOptions())
+            self._run(np.full(shape, value, DTYPES[self._input.datatype]), Ending())
         except (BadRequest, TooLate, Unprocessable) as error:
             return str(error)
         return None
@@ -54,16 +51,13 @@ class Runtime:
         return {
             "name": self.name,
             "versions": [self.bundle.digest],
-            "platform": "onnxruntime_onnx",
+            "platform": self._session.platform,
             "inputs": [self._input.describe()],
             "outputs": [spec.describe() for spec in self._outputs],
         }
 
-    def infer(self, body: bytes, options: ort.RunOptions, max_bytes: int) -> dict[str, Any]:
-        """Return the response to a request's body, with the tensors' `data` as arrays; raise ServingError.
-
-        The run ends soon after `options.terminate` is set.
-        """
+    def infer(self, body: bytes, ending: Ending, max_bytes: int) -> dict[str, Any]:
+        """Return the response to a request's body, with the tensors' `data` as arrays; raise ServingError."""
         names = [spec.name for spec in self._outputs]
         known = [*names, _LABEL] if self.bundle.description.labels else names
         try:
@@ -71,25 +65,20 @@ class Runtime:
             values, preprocessing = request.tensors[self._input.name], self.bundle.description.preprocessing
             with np.errstate(all="ignore"):
                 prepared = (values * preprocessing.scale + preprocessing.offset).astype(values.dtype)
-            outputs = self._run(prepared, options)
+            outputs = self._run(prepared, ending)
             return build_response(self.name, self._name_outputs(outputs), request, max_bytes).document
         except AnswerError as error:
             raise Unprocessable(str(error)) from None
         except ContractError as error:
             raise BadRequest(str(error)) from None
 
-    def _run(self, values: Array, options: ort.RunOptions) -> list[Array]:
+    def _run(self, values: Array, ending: Ending) -> list[Array]:
         try:
-            outputs: list[Array] = self._session.run(None, {self._input.name: values}, options)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
-            if options.terminate:
-                raise TooLate from None
-            if "allocate memory" in str(error) or "bad_alloc" in str(error):
-                raise MemoryError from None
-            raise BadRequest(f"the model rejects these values: {str(error)[:300]}") from None
-        return outputs
+            return self._session.run({self._input.name: values}, ending)
+        except RunEnded:
+            raise TooLate from None
+        except RunFailed as error:
+            raise BadRequest(f"the model rejects these values: {error}") from None
 
     def _name_outputs(self, outputs: list[Array]) -> dict[str, Array]:
         """Return the outputs by name, with class labels if the first output is a score per class."""
@@ -98,8 +87,3 @@ class Runtime:
         if labels and outputs[0].ndim == 2 and outputs[0].shape[1] == len(labels):
             named[_LABEL] = np.array([labels[index] for index in outputs[0].argmax(axis=1)], dtype=object)
         return named
-
-
-def _read_spec(value: Any) -> TensorSpec:
-    dims = tuple(size if isinstance(size, int) else None for size in value.shape)
-    return TensorSpec(value.name, BY_ONNX.get(value.type, value.type), dims)

@@ -116,10 +116,11 @@ def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcess
     config = {
         "description": description,
         "digest": bundle.digest,
+        "files": {name: len(content) for name, content in bundle.files.items()},
         "threads": threads,
         "limit": limits.max_response_bytes,
     }
-    return ModelProcess(_COMMAND, config, bundle.model, limits)
+    return ModelProcess(_COMMAND, config, b"".join(bundle.files.values()), limits)
 
 
 async def _run(process: ModelProcess, server: Server | None) -> None:

@@ -6,6 +6,7 @@ This module is imported on devices.
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -14,9 +15,12 @@ from .plain import below, get, load_json, require
 
 KIND = "edge-bundle"
 MODEL_FILE, BUNDLE_FILE, PARITY_FILE = "model.onnx", "bundle.json", "parity.json"
-SCHEMA = "fairlead.dev/edge-bundle/v1"
+SCHEMA, _FIRST_SCHEMA = "fairlead.dev/edge-bundle/v2", "fairlead.dev/edge-bundle/v1"
 MAX_BYTES = 1 << 20
-MAX_NAME, MAX_LABELS, MAX_LABEL = 253, 10_000, 256
+MAX_NAME, MAX_LABELS, MAX_LABEL, MAX_FILES = 253, 10_000, 256, 16
+_FIRST_TARGET = "onnx-int8"
+"""The only target of bundles in the first schema, which has the digest of its only file and names neither."""
+_TARGET, _FILE, _SHA256 = map(re.compile, ("[a-z0-9]+(-[a-z0-9]+)*", "[A-Za-z0-9_][A-Za-z0-9_.-]*", "[0-9a-f]{64}"))
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,10 @@ class BundleDescription:
     """The preprocessing of each value."""
     labels: tuple[str, ...]
     """Class names, by the first output's columns; empty if the model is not a classifier."""
-    sha256: str
-    """SHA-256 of the model file."""
+    target: str
+    """The target that the model was built for."""
+    files: Mapping[str, str]
+    """SHA-256 of each of the model's files, by its name."""
 
     def __post_init__(self) -> None:
         require(0 < len(self.name) <= MAX_NAME, "name", self.name, f"1 to {MAX_NAME} characters")
@@ -54,8 +60,14 @@ class BundleDescription:
             type(each) is str and len(each) <= MAX_LABEL for each in self.labels
         )
         require(fits, "labels", list(self.labels), f"at most {MAX_LABELS} strings of at most {MAX_LABEL} characters")
-        valid = re.fullmatch("[0-9a-f]{64}", self.sha256) is not None
-        require(valid, "sha256", self.sha256, "64 lowercase hexadecimal digits")
+        named = len(self.target) <= MAX_NAME and _TARGET.fullmatch(self.target) is not None
+        require(named, "target", self.target, "lowercase letters, digits and hyphens")
+        require(0 < len(self.files) <= MAX_FILES, "files", list(self.files), f"1 to {MAX_FILES} files")
+        for name, digest in self.files.items():
+            plain = len(name) <= MAX_NAME and _FILE.fullmatch(name) is not None
+            require(plain and name not in (BUNDLE_FILE, PARITY_FILE), "files", name, "plain names of model files")
+            valid = type(digest) is str and _SHA256.fullmatch(digest) is not None
+            require(valid, f"files.{name}", digest, "64 lowercase hexadecimal digits")
 
     @classmethod
     def parse_json(cls, content: bytes, at: str) -> Self:
@@ -63,12 +75,18 @@ class BundleDescription:
         document = load_json(content, MAX_BYTES, at)
         try:
             schema = get(document, "schema", str, repr(SCHEMA))
-            require(schema == SCHEMA, "schema", schema, repr(SCHEMA))
+            require(schema in (SCHEMA, _FIRST_SCHEMA), "schema", schema, repr(SCHEMA))
+            first = schema == _FIRST_SCHEMA
             return cls(
                 name=get(document, "name", str, "a string"),
                 preprocessing=_parse_preprocessing(get(document, "preprocessing", dict, "an object")),
                 labels=tuple(get(document, "labels", list, "a list of strings")),
-                sha256=get(document, "sha256", str, "a string"),
+                target=_FIRST_TARGET if first else get(document, "target", str, "a string"),
+                files=(
+                    {MODEL_FILE: get(document, "sha256", str, "a string")}
+                    if first
+                    else get(document, "files", dict, "an object")
+                ),
             )
         except ContractError as error:
             raise (error if error.field else below(at, error)) from None

@@ -135,7 +135,7 @@ def _prepare_graph(folder: Path, files: Path) -> list[str]:
 
 def _prepare_bundle(folder: Path, files: Path) -> list[str]:
     digest = hashlib.sha256((files / "model.onnx").read_bytes()).hexdigest()
-    description = BundleDescription("digits", Preprocessing(), (), digest)
+    description = BundleDescription("digits", Preprocessing(), (), "onnx-int8", {"model.onnx": digest})
     (files / "bundle.json").write_text(description.to_text())
     uri = (folder / "store").as_uri()
     publish(files, uri, kind="edge-bundle", producer="chaos/0")

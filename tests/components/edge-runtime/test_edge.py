@@ -267,7 +267,7 @@ def test_without_the_digest_a_changed_manifest_can_change_the_metadata_but_not_t
     unnoticed = list(open_flipped(device, None))
     assert {name for name, *_ in unnoticed} == {"manifest.json"}
     for _, index, opened in unnoticed:
-        assert (opened.model, opened.description) == (original.model, original.description), index
+        assert (opened.files, opened.description) == (original.files, original.description), index
         assert opened.digest != original.digest, index
 
 

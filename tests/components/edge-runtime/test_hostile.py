@@ -29,7 +29,9 @@ def publish_bundle(folder: Path, model: bytes) -> str:
     files, uri = folder / "files", (folder / "store" / "bundle").as_uri()
     files.mkdir(parents=True)
     (files / "model.onnx").write_bytes(model)
-    description = BundleDescription("wind", Preprocessing(), (), hashlib.sha256(model).hexdigest())
+    description = BundleDescription(
+        "wind", Preprocessing(), (), "onnx-int8", {"model.onnx": hashlib.sha256(model).hexdigest()}
+    )
     (files / "bundle.json").write_text(description.to_text())
     publish(files, uri, kind="edge-bundle", producer="tests/0")
     return uri
@@ -173,7 +175,7 @@ def test_nothing_is_written_to_the_home_folder(start: Any, wait_ready: Any, tmp_
     wait_ready(process, port, log)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
-    code = "import fairlead_edge.parity, fairlead_edge.quantize"
+    code = "import fairlead_edge.parity, onnxruntime.quantization"
     environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": ""}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
     # ONNX Runtime's telemetry stores a device's id and its errors in ~/.cache when it is imported.

@@ -38,9 +38,9 @@ VALUES: list[tuple[Any, dict[str, Any]]] = [
      {"examples": 300, "max_abs_difference": 0.1, "agreement": 1.0, "accuracy_before": 1.0, "accuracy_after": 0.99,
       "bytes_before": 400, "bytes_after": 100, "split": "test", "max_drop": 0.01}),
     (BundleDescription(name="digits", preprocessing=Preprocessing(scale=0.0625), labels=("a", "b"),
-                       sha256="ab" * 32),
-     {"schema": "fairlead.dev/edge-bundle/v1", "name": "digits", "preprocessing": {"scale": 0.0625, "offset": 0.0},
-      "labels": ["a", "b"], "sha256": "ab" * 32}),
+                       target="onnx-int8", files={"model.onnx": "ab" * 32}),
+     {"schema": "fairlead.dev/edge-bundle/v2", "name": "digits", "preprocessing": {"scale": 0.0625, "offset": 0.0},
+      "labels": ["a", "b"], "target": "onnx-int8", "files": {"model.onnx": "ab" * 32}}),
 ]  # fmt: skip
 
 
@@ -48,6 +48,12 @@ VALUES: list[tuple[Any, dict[str, Any]]] = [
 def test_written_values_are_read_back(value: Any, written: dict[str, Any]) -> None:
     assert value.to_json() == written
     assert type(value).parse_json(json.dumps(written).encode(), "document") == value
+
+
+def test_a_bundle_of_the_first_schema_is_read() -> None:
+    first = {key: value for key, value in VALUES[4][1].items() if key not in ("target", "files")}
+    first |= {"schema": "fairlead.dev/edge-bundle/v1", "sha256": "ab" * 32}
+    assert BundleDescription.parse_json(json.dumps(first).encode(), "bundle.json") == VALUES[4][0]
 
 
 def test_parameters_of_a_manifest_are_read_as_parsed_json() -> None:
@@ -74,9 +80,14 @@ REJECTED: list[tuple[type[Any], Any, str]] = [
     (BundleTable, VALUES[3][1] | {"agreement": float("nan")}, "part.agreement: got nan, expected a finite number"),
     (BundleTable, VALUES[3][1] | {"split": "x" * 254}, "part.split: got 'xx"),
     (ConversionTable, VALUES[2][1] | {"values": "many"}, "part.values: got 'many', expected an integer"),
-    (BundleDescription, VALUES[4][1] | {"schema": "fairlead.dev/edge-bundle/v2"}, "schema: got 'fairlead"),
+    (BundleDescription, VALUES[4][1] | {"schema": "fairlead.dev/edge-bundle/v3"}, "schema: got 'fairlead"),
     (BundleDescription, {"name": "m"}, "schema: got nothing, expected 'fairlead.dev"),
-    (BundleDescription, VALUES[4][1] | {"sha256": "AB" * 32}, "sha256: got 'ABAB"),
+    (BundleDescription, VALUES[4][1] | {"files": {"model.onnx": "AB" * 32}}, "files.model.onnx: got 'ABAB"),
+    (BundleDescription, VALUES[4][1] | {"files": {"model.onnx": 7}}, "files.model.onnx: got 7"),
+    (BundleDescription, VALUES[4][1] | {"files": {"../model.onnx": "ab" * 32}}, "files: got '../model"),
+    (BundleDescription, VALUES[4][1] | {"files": {"bundle.json": "ab" * 32}}, "files: got 'bundle.json'"),
+    (BundleDescription, VALUES[4][1] | {"files": {}}, "files: got [], expected 1 to 16 files"),
+    (BundleDescription, VALUES[4][1] | {"target": "ONNX"}, "target: got 'ONNX'"),
     (BundleDescription, VALUES[4][1] | {"labels": [7]}, "labels"),
 ]
 

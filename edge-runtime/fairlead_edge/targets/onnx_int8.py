@@ -1,26 +1,21 @@
-"""Static int8 quantization (ONNX Runtime, QDQ): per-channel weights, activations calibrated on real examples."""
+"""ONNX with 8-bit weights and activations, quantized statically: by real examples, per channel, in QDQ form."""
 
 import logging
 import tempfile
 from pathlib import Path
 
 import numpy as np
-import onnx
+from fairlead_contracts.edge_bundle import MODEL_FILE
 from numpy.typing import NDArray
-from onnxruntime.quantization import (  # type: ignore[import-untyped]
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
-from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
+
+from .base import Target
+from .onnx_session import load_onnx
 
 _BATCH = 32
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds examples to the calibration in batches."""
+class _Reader:
+    """Feeds examples to the calibration in batches, as its CalibrationDataReader."""
 
     def __init__(self, name: str, examples: NDArray[np.float32]) -> None:
         self._batches = iter({name: examples[start : start + _BATCH]} for start in range(0, len(examples), _BATCH))
@@ -30,16 +25,27 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         return next(self._batches, None)
 
 
-def quantize(source: Path, target: Path, examples: NDArray[np.float32]) -> None:
+def _build(source: Path, folder: Path, examples: NDArray[np.float32]) -> None:
     """Write an int8 model, calibrated by the range of each activation on the examples."""
+    # not on devices
+    import onnx
+    from onnxruntime.quantization import (  # type: ignore[import-untyped]
+        CalibrationMethod,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
+    from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
+
+    target = folder / MODEL_FILE
     name = onnx.load(str(source), load_external_data=False).graph.input[0].name
     root = logging.getLogger()
     level = root.level
     # It recommends preprocessing even if the model is preprocessed.
     root.setLevel(logging.ERROR)
     try:
-        with tempfile.TemporaryDirectory() as folder:
-            prepared = Path(folder, "prepared.onnx")
+        with tempfile.TemporaryDirectory() as scratch:
+            prepared = Path(scratch, "prepared.onnx")
             quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
             quantize_static(
                 str(prepared),
@@ -58,3 +64,6 @@ def quantize(source: Path, target: Path, examples: NDArray[np.float32]) -> None:
     finally:
         root.setLevel(level)
     onnx.checker.check_model(str(target), full_check=True)
+
+
+TARGET = Target("onnx-int8", "ONNX Runtime, 8-bit weights and activations", (MODEL_FILE,), _build, load_onnx)

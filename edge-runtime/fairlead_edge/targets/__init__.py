@@ -1,0 +1,26 @@
+"""The targets, one file each."""
+
+import importlib
+
+from .base import Target
+
+TARGETS = {
+    "onnx-int8": "onnx_int8",
+}
+"""The module of each target, by its name. Only that of the target in use is imported, because each needs an engine."""
+DEFAULT = "onnx-int8"
+
+
+class UnknownTarget(Exception):
+    """There is no such target, or what it needs is not installed."""
+
+
+def find_target(name: str) -> Target:
+    """Return a target; raise UnknownTarget."""
+    if name not in TARGETS:
+        raise UnknownTarget(f"target: got {name!r}, expected one of {', '.join(TARGETS)}")
+    try:
+        found: Target = importlib.import_module(f"{__name__}.{TARGETS[name]}").TARGET
+    except ModuleNotFoundError as error:
+        raise UnknownTarget(f"target {name}: {error.name} is not installed") from None
+    return found
