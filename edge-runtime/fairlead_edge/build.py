@@ -3,6 +3,8 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +20,10 @@ from fairlead_contracts.edge_bundle import (
 from fairlead_contracts.parity import BundleParity, BundleTable
 
 from . import __version__
+from .errors import InputUnusable
 from .parity import check_parity, measure_parity
-from .splits import load_split
-from .targets import DEFAULT, find_target
+from .splits import Split, load_split
+from .targets import DEFAULT, UnknownTarget, find_target
 from .targets.base import Target
 
 PRODUCER = f"fairlead-edge/{__version__}"
@@ -32,12 +35,14 @@ class BundleRequest:
 
     model_uri: str
     dataset_uri: str
-    out_uri: str
-    name: str
     preprocessing: Preprocessing
-    labels: tuple[str, ...]
-    """Class names; if empty, classes are numbered."""
     max_drop: float
+    out_uri: str = ""
+    """Where the bundle is published; nowhere in comparisons."""
+    name: str = "model"
+    """The model's name in requests."""
+    labels: tuple[str, ...] = ()
+    """Class names; if empty, classes are numbered."""
     model_digest: str | None = None
     dataset_digest: str | None = None
     target: str = DEFAULT
@@ -52,15 +57,9 @@ def build_bundle(request: BundleRequest) -> tuple[Manifest, BundleParity]:
     Raises BundleRejected, UnknownTarget, InputUnusable or ArtifactError; nothing is published then.
     """
     target = find_target(request.target)
-    with tempfile.TemporaryDirectory() as folder:
-        source, data, out = Path(folder, "source"), Path(folder, "data"), Path(folder, "out")
-        model = _fetch(request.model_uri, source, request.model_digest, "onnx-model")
-        dataset = _fetch(request.dataset_uri, data, request.dataset_digest, "dataset")
-        calibration = load_split(data, request.calibration_split, request.preprocessing)
-        held_out = load_split(data, request.parity_split, request.preprocessing)
-        out.mkdir()
-        target.build(source / MODEL_FILE, out, calibration.examples)
-        parity = measure_parity(source / MODEL_FILE, out, target, held_out)
+    with _fetched(request) as sources, tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        parity = _measure(sources, target, out)
         check_parity(parity, request.max_drop)
         _write_description(request, target, out)
         figures = BundleTable(**dict(parity), split=request.parity_split, max_drop=request.max_drop).to_json()
@@ -71,14 +70,57 @@ def build_bundle(request: BundleRequest) -> tuple[Manifest, BundleParity]:
             kind=KIND,
             producer=PRODUCER,
             parents=[
-                Parent("model", model.digest, request.model_uri),
-                Parent("dataset", dataset.digest, request.dataset_uri),
+                Parent("model", sources.model.digest, request.model_uri),
+                Parent("dataset", sources.dataset.digest, request.dataset_uri),
             ],
             parameters={**figures, **request.preprocessing.to_json()},
-            signature=model.signature,
+            signature=sources.model.signature,
             retry_seconds=PUBLISH_SECONDS,
         )
     return manifest, parity
+
+
+def compare_targets(request: BundleRequest, names: Iterable[str]) -> Iterator[tuple[str, BundleParity | str]]:
+    """Build each target and yield its name with its figures, or with why it cannot be built; nothing is published."""
+    with _fetched(request) as sources:
+        for name in names:
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    yield name, _measure(sources, find_target(name), Path(folder))
+                except (InputUnusable, UnknownTarget) as error:
+                    yield name, str(error)
+
+
+@dataclass(frozen=True)
+class _Sources:
+    """What a target is built from."""
+
+    file: Path
+    """The model."""
+    model: Manifest
+    dataset: Manifest
+    calibration: Split
+    held_out: Split
+
+
+@contextmanager
+def _fetched(request: BundleRequest) -> Iterator[_Sources]:
+    """Fetch the model and the dataset for the block."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, data = Path(folder, "source"), Path(folder, "data")
+        model = _fetch(request.model_uri, source, request.model_digest, "onnx-model")
+        dataset = _fetch(request.dataset_uri, data, request.dataset_digest, "dataset")
+        splits = [
+            load_split(data, split, request.preprocessing)
+            for split in (request.calibration_split, request.parity_split)
+        ]
+        yield _Sources(source / MODEL_FILE, model, dataset, *splits)
+
+
+def _measure(sources: _Sources, target: Target, out: Path) -> BundleParity:
+    """Write a target's files into a folder and compare them with the source."""
+    target.build(sources.file, out, sources.calibration.examples)
+    return measure_parity(sources.file, out, target, sources.held_out)
 
 
 def _write_description(request: BundleRequest, target: Target, out: Path) -> None:

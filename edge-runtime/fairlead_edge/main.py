@@ -1,4 +1,4 @@
-"""The command `fairlead-edge`: build (quantize), verify and serve bundles. Exits with 2 if rejected, 1 on errors."""
+"""The command `fairlead-edge`: build, compare, verify and serve bundles. Exits with 2 if rejected, 1 on errors."""
 
 import argparse
 import asyncio
@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from fairlead_artifacts import ArtifactError
 from fairlead_contracts.edge_bundle import Preprocessing
@@ -15,7 +16,10 @@ from fairlead_serving.limits import InvalidSetting, Limits
 from .bundle import Bundle, open_bundle
 from .errors import BundleRejected, InputUnusable, InvalidBundle
 from .server import DEFAULTS, describe, serve
-from .targets import UnknownTarget
+from .targets import DEFAULT, TARGETS, UnknownTarget, find_target
+
+if TYPE_CHECKING:
+    from .build import BundleRequest
 
 _REJECTED = 2
 
@@ -25,12 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     options = _build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
-        {"quantize": _quantize, "verify": _verify, "serve": _serve}[options.command](options)
+        _COMMANDS[options.command](options)
     except (InvalidBundle, BundleRejected) as error:
         sys.stderr.write(f"fairlead-edge: rejected: {error}\n")
         return _REJECTED
     except (ArtifactError, InputUnusable, UnknownTarget, OSError) as error:
         sys.stderr.write(f"fairlead-edge: {error}\n")
+        return 1
+    except ModuleNotFoundError as error:
+        sys.stderr.write(f"fairlead-edge: {error.name} is not installed: building needs fairlead-edge[build]\n")
         return 1
     return 0
 
@@ -38,22 +45,21 @@ def main(arguments: list[str] | None = None) -> int:
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fairlead-edge", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    quantize = commands.add_parser(
-        "quantize", help="build an int8 bundle from an onnx-model (requires the extra `quantize`)"
-    )
-    quantize.add_argument("--model", required=True, metavar="URI")
-    quantize.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")
-    quantize.add_argument("--dataset", required=True, metavar="URI")
-    quantize.add_argument("--dataset-digest", metavar="sha256:…")
-    quantize.add_argument("--out-uri", required=True, metavar="URI")
-    quantize.add_argument("--name", default="model", help="the model's name in requests")
-    quantize.add_argument("--scale", type=float, default=1.0, help="the model's input is value * scale + offset")
-    quantize.add_argument("--offset", type=float, default=0.0)
-    quantize.add_argument("--labels", default="", help="class names, such as zero,one,two")
-    quantize.add_argument("--calibration-split", default="train")
-    quantize.add_argument("--split", default="test", help="held-out examples for the parity table")
-    quantize.add_argument("--max-drop", type=float, default=0.01, help="maximum drop in accuracy, as a fraction")
-    quantize.add_argument("--out", type=Path, help="write {uri, digest, parity} to this file, as JSON")
+    commands.add_parser("targets", help="list the targets")
+    for name, text in (
+        ("build", "build a bundle for a target from an onnx-model (requires the extra `build`)"),
+        ("compare", "build every target and print a table; nothing is published (requires the extra `build`)"),
+    ):
+        command = commands.add_parser(name, help=text)
+        _add_sources(command)
+        if name == "compare":
+            command.add_argument("--target", action="append", choices=TARGETS, help="all, unless some are given")
+            continue
+        command.add_argument("--target", default=DEFAULT, choices=TARGETS, help=f"default: {DEFAULT}")
+        command.add_argument("--out-uri", required=True, metavar="URI")
+        command.add_argument("--name", default="model", help="the model's name in requests")
+        command.add_argument("--labels", default="", help="class names, such as zero,one,two")
+        command.add_argument("--out", type=Path, help="write {uri, digest, parity} to this file, as JSON")
     for name, text in (
         ("verify", "compare a bundle with its manifest, and with --digest"),
         ("serve", "serve a bundle over HTTP"),
@@ -71,25 +77,33 @@ def _build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _quantize(options: argparse.Namespace) -> None:
-    try:
-        from .build import BundleRequest, build_bundle
-        from .parity import build_table
-    except ModuleNotFoundError as error:
-        raise InputUnusable(f"{error.name} is not installed: quantize requires fairlead-edge[quantize]") from None
-    request = BundleRequest(
-        model_uri=options.model,
-        model_digest=options.digest,
-        dataset_uri=options.dataset,
-        dataset_digest=options.dataset_digest,
-        out_uri=options.out_uri,
-        name=options.name,
-        preprocessing=Preprocessing(scale=options.scale, offset=options.offset),
-        labels=tuple(options.labels.split(",")) if options.labels else (),
-        calibration_split=options.calibration_split,
-        parity_split=options.split,
-        max_drop=options.max_drop,
-    )
+def _add_sources(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True, metavar="URI")
+    command.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")
+    command.add_argument("--dataset", required=True, metavar="URI")
+    command.add_argument("--dataset-digest", metavar="sha256:…")
+    command.add_argument("--scale", type=float, default=1.0, help="the model's input is value * scale + offset")
+    command.add_argument("--offset", type=float, default=0.0)
+    command.add_argument("--calibration-split", default="train")
+    command.add_argument("--split", default="test", help="held-out examples for the parity table")
+    command.add_argument("--max-drop", type=float, default=0.01, help="maximum drop in accuracy, as a fraction")
+
+
+def _list_targets(_options: argparse.Namespace) -> None:
+    for name in TARGETS:
+        try:
+            about = find_target(name).about
+        except UnknownTarget as error:
+            about = str(error)
+        sys.stdout.write(f"{name:<20}{about}\n")
+
+
+def _build(options: argparse.Namespace) -> None:
+    from .build import build_bundle
+    from .parity import build_table
+
+    labels = tuple(options.labels.split(",")) if options.labels else ()
+    request = _read_request(options, out_uri=options.out_uri, name=options.name, labels=labels, target=options.target)
     manifest, parity = build_bundle(request)
     sys.stdout.write(build_table(parity))
     sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")
@@ -97,6 +111,30 @@ def _quantize(options: argparse.Namespace) -> None:
         options.out.parent.mkdir(parents=True, exist_ok=True)
         result = {"uri": options.out_uri, "digest": manifest.digest, "parity": parity.to_json()}
         options.out.write_text(json.dumps(result))
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from .build import compare_targets
+    from .parity import build_comparison
+
+    found = compare_targets(_read_request(options), options.target or TARGETS)
+    sys.stdout.write(build_comparison(found, options.max_drop))
+
+
+def _read_request(options: argparse.Namespace, **more: Any) -> "BundleRequest":
+    from .build import BundleRequest
+
+    return BundleRequest(
+        model_uri=options.model,
+        model_digest=options.digest,
+        dataset_uri=options.dataset,
+        dataset_digest=options.dataset_digest,
+        preprocessing=Preprocessing(scale=options.scale, offset=options.offset),
+        calibration_split=options.calibration_split,
+        parity_split=options.split,
+        max_drop=options.max_drop,
+        **more,
+    )
 
 
 def _verify(options: argparse.Namespace) -> None:
@@ -130,6 +168,8 @@ def _describe_consistency(bundle: Bundle) -> str:
         f" bundle that was published (this one has {bundle.digest})"
     )
 
+
+_COMMANDS = {"targets": _list_targets, "build": _build, "compare": _compare, "verify": _verify, "serve": _serve}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,5 +1,6 @@
 """Compare a target's model with its source, on examples that were used for neither training nor calibration."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,27 @@ def build_table(parity: BundleParity) -> str:
     return "".join(f"{name:<12}{before:>12}{after:>12}  {note}".rstrip() + "\n" for name, before, after, note in rows)
 
 
+def build_comparison(found: Iterable[tuple[str, BundleParity | str]], max_drop: float) -> str:
+    """Return a table of targets, with the smallest that is within the limit marked."""
+    results = list(found)
+    kept = {
+        name: figures.bytes_after
+        for name, figures in results
+        if not isinstance(figures, str) and not _describe_drop(figures, max_drop)
+    }
+    best = min(kept, key=lambda name: kept[name]) if kept else None
+    head = f"{'target':<20}{'bytes':>12}{'accuracy':>10}{'agreement':>11}{'difference':>12}"
+    lines = [head]
+    for name, figures in results:
+        if isinstance(figures, str):
+            lines.append(f"{name:<20}{'':>45}  {figures}")
+            continue
+        columns = f"{figures.bytes_after:>12,}{figures.accuracy_after:>10.4f}{figures.agreement:>11.4f}"
+        note = _describe_drop(figures, max_drop) or ("the smallest" if name == best else "")
+        lines.append(f"{name:<20}{columns}{figures.max_abs_difference:>12.3g}  {note}".rstrip())
+    return "\n".join(lines) + "\n"
+
+
 def measure_parity(source: Path, folder: Path, target: Target, split: Split) -> BundleParity:
     """Run the source and the target's files in a folder; raise InputUnusable if one cannot run or is no classifier."""
     files = {name: (folder / name).read_bytes() for name in target.files}
@@ -55,13 +77,20 @@ def measure_parity(source: Path, folder: Path, target: Target, split: Split) -> 
 
 def check_parity(parity: BundleParity, max_drop: float) -> None:
     """Raise BundleRejected if the accuracy drops by more than `max_drop`."""
+    if problem := _describe_drop(parity, max_drop):
+        raise BundleRejected(problem)
+
+
+def _describe_drop(parity: BundleParity, max_drop: float) -> str:
+    """Return by how much the accuracy drops; empty if it is not too much."""
     # Count examples, because the difference of two floats is not exact.
     lost = round((parity.accuracy_before - parity.accuracy_after) * parity.examples)
-    if lost > max_drop * parity.examples + 1e-9:
-        raise BundleRejected(
-            f"accuracy drops from {parity.accuracy_before:.4f} to {parity.accuracy_after:.4f} "
-            f"({lost} of {parity.examples} examples), expected a drop of at most {max_drop:g}"
-        )
+    if lost <= max_drop * parity.examples + 1e-9:
+        return ""
+    return (
+        f"accuracy drops from {parity.accuracy_before:.4f} to {parity.accuracy_after:.4f} "
+        f"({lost} of {parity.examples} examples), expected a drop of at most {max_drop:g}"
+    )
 
 
 def _run(session: Session, what: str, split: Split) -> NDArray[Any]:

@@ -151,7 +151,7 @@ class Demo:
     def _edge(self) -> None:
         with self.stages.stage("edge") as stage:
             self.facts["edge"] = self._programs.run_component(
-                "fairlead-edge", "quantize", "--model", self.facts["onnx"]["uri"],
+                "fairlead-edge", "build", "--target", "onnx-int8", "--model", self.facts["onnx"]["uri"],
                 "--dataset", self.facts["dataset"]["uri"], "--scale", SCALE,
                 "--name", "digits", "--out-uri", self._uri(f"bundles/digits/{self.facts['training']['modelVersion']}"),
             )  # fmt: skip

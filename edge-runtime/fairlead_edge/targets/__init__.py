@@ -5,7 +5,10 @@ import importlib
 from .base import Target
 
 TARGETS = {
+    "onnx": "onnx_fp32",
+    "onnx-fp16": "onnx_fp16",
     "onnx-int8": "onnx_int8",
+    "onnx-int8-dynamic": "onnx_int8_dynamic",
 }
 """The module of each target, by its name. Only that of the target in use is imported, because each needs an engine."""
 DEFAULT = "onnx-int8"

@@ -21,6 +21,9 @@ from fairlead_artifacts import fetch, publish, read_manifest
 from fairlead_edge.bundle import Bundle, open_bundle
 from fairlead_edge.errors import InvalidBundle
 from fairlead_edge.main import main
+from fairlead_edge.runtime import Runtime
+from fairlead_edge.targets import TARGETS, find_target
+from fairlead_edge.targets.base import Ending
 
 from tests.support import onnx_models as onnx
 from tests.support.outages import interrupt_store
@@ -70,12 +73,12 @@ def save_dataset(tmp_path: Path) -> Callable[..., str]:
 def bundle(tmp_path: Path, model: str, save_dataset: Callable[..., str]) -> str:
     """Return the URI of a bundle with a scale and labels."""
     uri = (tmp_path / "store" / "bundle").as_uri()
-    assert quantize(model, save_dataset(), uri, "--labels", "north,east,south,west") == 0
+    assert build(model, save_dataset(), uri, "--labels", "north,east,south,west") == 0
     return uri
 
 
-def quantize(model: str, dataset: str, uri: str, *more: str) -> int:
-    arguments = ["quantize", "--model", model, "--dataset", dataset, "--scale", "0.1", "--name", "wind"]
+def build(model: str, dataset: str, uri: str, *more: str) -> int:
+    arguments = ["build", "--model", model, "--dataset", dataset, "--scale", "0.1", "--name", "wind"]
     return main([*arguments, "--out-uri", uri, *more])
 
 
@@ -150,9 +153,9 @@ def test_a_bundle_holds_a_small_model_its_origin_and_its_parity(
 def test_quantizing_again_builds_the_same_bundle(tmp_path: Path, model: str, save_dataset: Callable[..., str]) -> None:
     dataset, uri = save_dataset(), (tmp_path / "store" / "bundle").as_uri()
     out = tmp_path / "out" / "result.json"
-    assert quantize(model, dataset, uri, "--out", str(out)) == 0
+    assert build(model, dataset, uri, "--out", str(out)) == 0
     # Other content at the same URI would be rejected.
-    assert quantize(model, dataset, uri) == 0
+    assert build(model, dataset, uri) == 0
     result = json.loads(out.read_text())
     assert result["digest"] == read_manifest(uri).digest
     assert result["parity"]["agreement"] >= 0.98
@@ -163,7 +166,7 @@ def test_a_bundle_is_published_after_an_outage_of_the_store(
 ) -> None:
     dataset, uri = save_dataset(), (tmp_path / "store" / "bundle").as_uri()
     failed = interrupt_store(monkeypatch, uri)
-    assert quantize(model, dataset, uri) == 0
+    assert build(model, dataset, uri) == 0
     assert failed == ["read_manifest", "write"]
     assert read_manifest(uri).kind == "edge-bundle"
 
@@ -172,9 +175,47 @@ def test_a_drop_of_accuracy_is_rejected_with_its_figures(
     tmp_path: Path, model: str, save_dataset: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # An outlier in the calibration examples makes the int8 activations too coarse.
-    assert quantize(model, save_dataset(outlier=1e4), (tmp_path / "store" / "bundle").as_uri()) == 2
+    assert build(model, save_dataset(outlier=1e4), (tmp_path / "store" / "bundle").as_uri()) == 2
     assert "rejected: accuracy drops from 1.0000 to 0." in capsys.readouterr().err
     assert not (tmp_path / "store" / "bundle").exists()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_target_is_built_and_answers_as_its_source(
+    tmp_path: Path, model: str, save_dataset: Callable[..., str], target: str
+) -> None:
+    uri = (tmp_path / "store" / "bundle").as_uri()
+    assert build(model, save_dataset(), uri, "--target", target) == 0
+    bundle = open_bundle(uri)
+    assert (bundle.description.target, set(bundle.files)) == (target, set(find_target(target).files))
+    runtime = Runtime(bundle)
+    assert runtime.warm_up(1) is None
+    x, y = make_split(64, 9)
+    answer = runtime.infer(json.dumps(request(x)).encode(), Ending(), 1 << 20)
+    assert (np.reshape(answer["outputs"][0]["data"], (64, CLASSES)).argmax(axis=1) == y).mean() > 0.95
+
+
+def test_a_comparison_of_targets_is_a_table_and_publishes_nothing(
+    tmp_path: Path, model: str, save_dataset: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    # an outlier in the calibration examples ruins the one target that needs them
+    arguments = ["compare", "--model", model, "--dataset", save_dataset(outlier=1e4), "--scale", "0.1"]
+    assert main(arguments) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert set(lines) == {"target", *TARGETS}
+    assert "accuracy drops from 1.0000" in lines["onnx-int8"]
+    assert lines["onnx"].split()[2:5] == ["1.0000", "1.0000", "0"]
+    assert sum("the smallest" in line for line in lines.values()) == 1
+    assert {path.name for path in (tmp_path / "store").iterdir()} == {"onnx", "data"}
+
+
+def test_a_target_that_the_device_does_not_know_is_named(device: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    description = json.loads((device / "bundle.json").read_text()) | {"target": "abacus"}
+    (device / "bundle.json").write_text(json.dumps(description))
+    (device / "manifest.json").unlink()
+    publish(device, (device.parent / "other").as_uri(), kind="edge-bundle", producer="tests/0")
+    assert main(["verify", "--bundle", str(device.parent / "other")]) == 2
+    assert "target: got 'abacus', expected one of onnx, onnx-fp16" in capsys.readouterr().err
 
 
 def test_the_runtime_answers_from_the_bundle_alone(tmp_path: Path, bundle: str, serve: Callable[..., Any]) -> None:
@@ -337,6 +378,6 @@ def test_unusable_inputs_are_rejected_by_name(
         ((model, model, uri), "is of kind 'onnx-model', expected 'dataset'"),
     ]
     for arguments, reason in cases:
-        assert quantize(*arguments) == 1
+        assert build(*arguments) == 1
         assert reason in capsys.readouterr().err
     assert not (tmp_path / "store" / "bundle").exists()
