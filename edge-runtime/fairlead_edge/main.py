@@ -54,6 +54,9 @@ def _build_parser() -> argparse.ArgumentParser:
         _add_sources(command)
         if name == "compare":
             command.add_argument("--target", action="append", choices=TARGETS, help="all, unless some are given")
+            command.add_argument(
+                "--out", type=Path, help="write the figures, or the problem, of each to this file, as JSON"
+            )
             continue
         command.add_argument("--target", default=DEFAULT, choices=TARGETS, help=f"default: {DEFAULT}")
         command.add_argument("--out-uri", required=True, metavar="URI")
@@ -108,17 +111,22 @@ def _build(options: argparse.Namespace) -> None:
     sys.stdout.write(build_table(parity))
     sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")
     if options.out:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        result = {"uri": options.out_uri, "digest": manifest.digest, "parity": parity.to_json()}
-        options.out.write_text(json.dumps(result))
+        _write(options.out, {"uri": options.out_uri, "digest": manifest.digest, "parity": parity.to_json()})
 
 
 def _compare(options: argparse.Namespace) -> None:
     from .build import compare_targets
     from .parity import build_comparison
 
-    found = compare_targets(_read_request(options), options.target or TARGETS)
+    found = list(compare_targets(_read_request(options), options.target or TARGETS))
     sys.stdout.write(build_comparison(found, options.max_drop))
+    if options.out:
+        _write(options.out, {name: {"problem": got} if isinstance(got, str) else got.to_json() for name, got in found})
+
+
+def _write(file: Path, result: dict[str, Any]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(result))
 
 
 def _read_request(options: argparse.Namespace, **more: Any) -> "BundleRequest":

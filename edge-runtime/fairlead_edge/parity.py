@@ -1,6 +1,6 @@
 """Compare a target's model with its source, on examples that were used for neither training nor calibration."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,8 @@ def build_table(parity: BundleParity) -> str:
     return "".join(f"{name:<12}{before:>12}{after:>12}  {note}".rstrip() + "\n" for name, before, after, note in rows)
 
 
-def build_comparison(found: Iterable[tuple[str, BundleParity | str]], max_drop: float) -> str:
+def build_comparison(results: Sequence[tuple[str, BundleParity | str]], max_drop: float) -> str:
     """Return a table of targets, with the smallest that is within the limit marked."""
-    results = list(found)
     kept = {
         name: figures.bytes_after
         for name, figures in results

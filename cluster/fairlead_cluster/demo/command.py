@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 from fairlead.cli.console import CommandError, out
+from rich.markup import escape
+from rich.table import Table
 
 from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.base.reporting import explained
@@ -39,14 +41,27 @@ def demo(
             raise CommandError(f"accuracy over HTTP is {facts['accuracy']:.4f}, expected at least {MIN_ACCURACY}")
 
 
+def _build_targets(targets: Facts) -> Table:
+    """Return a table of what the model is on devices."""
+    table = Table(title="for devices", title_justify="left")
+    table.add_column("target")
+    for column in ("bytes", "of the source", "accuracy", "agreement"):
+        table.add_column(column, justify="right")
+    for name, found in targets.items():
+        if problem := found.get("problem"):
+            table.add_row(name, "", "", "", escape(problem))
+            continue
+        share = found["bytes_after"] / found["bytes_before"]
+        figures = (f"{found['accuracy_after']:.4f}", f"{found['agreement']:.4f}")
+        table.add_row(name, f"{found['bytes_after']:,}", f"{share:.0%}", *figures)
+    return table
+
+
 def _print_summary(facts: Facts, home: Home, report: Path) -> None:
-    parity = facts["edge"]["parity"]
-    share = parity["bytes_after"] / parity["bytes_before"]
+    out.print()
+    out.print(_build_targets(facts["targets"]))
     out.print()
     out.print(f"accuracy over HTTP   [bold green]{facts['accuracy']:.4f}[/] on held-out digits")
-    out.print(
-        f"int8 for the edge    accuracy {parity['accuracy_after']:.4f}, {parity['bytes_after']:,} bytes ({share:.0%})"
-    )
     out.print(f"artifacts            {home.root}/artifacts")
     variables = f"KUBECONFIG={shlex.quote(f'{home.cluster}/kubeconfig')} PATH={shlex.quote(str(home.bin))}:$PATH"
     out.print(f"kubectl              export {variables}")

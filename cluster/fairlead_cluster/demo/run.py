@@ -150,9 +150,12 @@ class Demo:
 
     def _edge(self) -> None:
         with self.stages.stage("edge") as stage:
+            sources = (
+                "--model", self.facts["onnx"]["uri"], "--dataset", self.facts["dataset"]["uri"], "--scale", SCALE,
+            )  # fmt: skip
+            self.facts["targets"] = self._programs.run_component("fairlead-edge", "compare", *sources)
             self.facts["edge"] = self._programs.run_component(
-                "fairlead-edge", "build", "--target", "onnx-int8", "--model", self.facts["onnx"]["uri"],
-                "--dataset", self.facts["dataset"]["uri"], "--scale", SCALE,
+                "fairlead-edge", "build", "--target", "onnx-int8", *sources,
                 "--name", "digits", "--out-uri", self._uri(f"bundles/digits/{self.facts['training']['modelVersion']}"),
             )  # fmt: skip
             stage.result = f"int8 bundle: {self.facts['edge']['uri']}"

@@ -199,8 +199,12 @@ def test_a_comparison_of_targets_is_a_table_and_publishes_nothing(
     tmp_path: Path, model: str, save_dataset: Callable[..., str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     # an outlier in the calibration examples ruins the one target that needs them
+    out = tmp_path / "out.json"
     arguments = ["compare", "--model", model, "--dataset", save_dataset(outlier=1e4), "--scale", "0.1"]
-    assert main(arguments) == 0
+    assert main([*arguments, "--out", str(out)]) == 0
+    assert {name: figures["examples"] for name, figures in json.loads(out.read_text()).items()} == dict.fromkeys(
+        TARGETS, 400
+    )
     lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
     assert set(lines) == {"target", *TARGETS}
     assert "accuracy drops from 1.0000" in lines["onnx-int8"]
