@@ -4,6 +4,8 @@ A table holds only what cannot be derived:
 
     environment   "own" (default): requirements.txt makes an environment of its own, in which its tests and type checks
                   run; "operator": it is installed into the operator's environment, .venv
+    extras        names of optional dependencies that its environment has and its image does not: those of `name` are
+                  pinned in requirements-name.txt
     folder        where requirements, Dockerfile and packages are, relative to pyproject.toml; default: its folder
     horovod       its environment holds Horovod's wheel, built here
     imports       the distributions of this repository that a component without a `[project]` table imports
@@ -44,6 +46,7 @@ class Component:
     horovod: bool
     nodes: bool
     optional: bool
+    extras: tuple[str, ...] = ()
     imports: "tuple[Component, ...]" = ()
 
     @property
@@ -52,9 +55,9 @@ class Component:
         return self.environment == "own"
 
     @property
-    def requirements(self) -> Path:
+    def requirements(self) -> list[Path]:
         """The pinned requirements of its environment."""
-        return self.folder / "requirements.txt"
+        return [self.folder / f"{name}.txt" for name in ("requirements", *(f"requirements-{e}" for e in self.extras))]
 
     @property
     def dockerfile(self) -> Path:
@@ -124,6 +127,7 @@ def _read(path: Path, where: Path) -> _Declared | None:
         horovod=table.get("horovod", False),
         nodes=table.get("nodes", True),
         optional=table.get("optional", False),
+        extras=tuple(table.get("extras", ())),
     )
     imports = table.get("imports", project.get("dependencies", []))
     return _Declared(component, where, tuple(map(_distribution, imports)), "imports" in table)
@@ -149,14 +153,16 @@ def _is_boolean(value: object) -> bool:
     return isinstance(value, bool)
 
 
+def _is_list_of_names(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
 _KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
     "environment": (lambda value: value in ("own", "operator"), "'own' or 'operator'"),
     "folder": (lambda value: isinstance(value, str) and bool(value), "the name of a folder"),
     "horovod": (_is_boolean, "true or false"),
-    "imports": (
-        lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
-        "a list of distributions' names",
-    ),
+    "extras": (_is_list_of_names, "a list of names of optional dependencies"),
+    "imports": (_is_list_of_names, "a list of distributions' names"),
     "nodes": (_is_boolean, "true or false"),
     "optional": (_is_boolean, "true or false"),
 }

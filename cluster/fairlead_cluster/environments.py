@@ -81,7 +81,7 @@ def _plan_environment(component: Component, home: Home, tests: bool) -> list[Ste
 
     def install(log: StepLog) -> None:
         create_env(env, log)
-        install_requirements(env, [component.requirements], log)
+        install_requirements(env, component.requirements, log)
         if component.horovod:
             install_wheel(env, _horovod_wheel(env, home, log), log)
         link(log)
@@ -131,7 +131,7 @@ class _Stamp:
 
 def _key(component: Component) -> str:
     """Hash the inputs of an environment, except the packages' code, which is linked."""
-    files = [component.requirements]
+    files = list(component.requirements)
     if component.horovod:
         files += [_TRAINER / "build_horovod.py", _TRAINER / "requirements-build.txt"]
     links = [*map(str, _linked_folders(component)), *(f"{k}={v}" for k, v in _linked_commands(component).items())]

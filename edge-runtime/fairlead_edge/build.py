@@ -24,7 +24,7 @@ from .errors import InputUnusable
 from .parity import check_parity, measure_parity
 from .splits import Split, load_split
 from .targets import DEFAULT, UnknownTarget, find_target
-from .targets.base import Target
+from .targets.base import CannotBuild, Target
 
 PRODUCER = f"fairlead-edge/{__version__}"
 
@@ -119,7 +119,10 @@ def _fetched(request: BundleRequest) -> Iterator[_Sources]:
 
 def _measure(sources: _Sources, target: Target, out: Path) -> BundleParity:
     """Write a target's files into a folder and compare them with the source."""
-    target.build(sources.file, out, sources.calibration.examples)
+    try:
+        target.build(sources.file, out, sources.calibration.examples)
+    except CannotBuild as error:
+        raise InputUnusable(f"target {target.name}: {error}") from None
     return measure_parity(sources.file, out, target, sources.held_out)
 
 

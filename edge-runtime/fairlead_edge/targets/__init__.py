@@ -9,6 +9,7 @@ TARGETS = {
     "onnx-fp16": "onnx_fp16",
     "onnx-int8": "onnx_int8",
     "onnx-int8-dynamic": "onnx_int8_dynamic",
+    "openvino": "openvino_ir",
 }
 """The module of each target, by its name. Only that of the target in use is imported, because each needs an engine."""
 DEFAULT = "onnx-int8"

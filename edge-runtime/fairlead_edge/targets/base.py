@@ -10,6 +10,10 @@ from fairlead_contracts.tensors import Array, TensorSpec
 from numpy.typing import NDArray
 
 
+class CannotBuild(Exception):
+    """The target cannot express the model; the message names what it cannot."""
+
+
 class CannotLoad(Exception):
     """The engine cannot load the files; the message names it and its version."""
 
@@ -67,6 +71,7 @@ class Target:
     files: tuple[str, ...]
     """What `build` writes and `load` reads."""
     build: Callable[[Path, Path, NDArray[np.float32]], None]
-    """Write the files into a folder, from an ONNX model; examples of its input are there for calibration."""
+    """Write the files into a folder, from an ONNX model; examples of its input are there for calibration. Raises
+    CannotBuild."""
     load: Callable[[Mapping[str, bytes], int], Session]
     """Load the files by name, to be run by so many threads; raises CannotLoad. Nothing is read from disk."""

@@ -23,7 +23,7 @@ from fairlead_edge.errors import InvalidBundle
 from fairlead_edge.main import main
 from fairlead_edge.runtime import Runtime
 from fairlead_edge.targets import TARGETS, find_target
-from fairlead_edge.targets.base import Ending
+from fairlead_edge.targets.base import CannotBuild, CannotLoad, Ending, RunFailed
 
 from tests.support import onnx_models as onnx
 from tests.support.outages import interrupt_store
@@ -193,6 +193,24 @@ def test_every_target_is_built_and_answers_as_its_source(
     x, y = make_split(64, 9)
     answer = runtime.infer(json.dumps(request(x)).encode(), Ending(), 1 << 20)
     assert (np.reshape(answer["outputs"][0]["data"], (64, CLASSES)).argmax(axis=1) == y).mean() > 0.95
+
+
+def test_what_openvino_cannot_express_load_or_run_is_named(tmp_path: Path) -> None:
+    target = find_target("openvino")
+    (tmp_path / "det.onnx").write_bytes(
+        onnx.model([onnx.node("Det", ["x"], ["y"])], [("x", "FP32", [1, 2, 2])], [("y", "FP32", [1])])
+    )
+    with pytest.raises(CannotBuild, match=r"OpenVINO .* cannot express the model: .*Det"):
+        target.build(tmp_path / "det.onnx", tmp_path, np.zeros((1, 2, 2), np.float32))
+    with pytest.raises(CannotLoad, match=r"OpenVINO .* cannot load the model"):
+        target.load({"model.xml": b"<net>", "model.bin": b""}, 1)
+    (tmp_path / "scale.onnx").write_bytes(onnx.scale(2.0, ["n", 3]))
+    target.build(tmp_path / "scale.onnx", tmp_path, np.zeros((1, 3), np.float32))
+    session = target.load({name: (tmp_path / name).read_bytes() for name in target.files}, 1)
+    with pytest.raises(RunFailed):
+        session.run({"other": np.zeros((1, 3), np.float32)})
+    (found,) = session.run({"x": np.ones((2, 3), np.float32)})
+    assert found.tolist() == [[2.0] * 3] * 2
 
 
 def test_a_comparison_of_targets_is_a_table_and_publishes_nothing(

@@ -175,7 +175,7 @@ def test_nothing_is_written_to_the_home_folder(start: Any, wait_ready: Any, tmp_
     wait_ready(process, port, log)
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
-    code = "import fairlead_edge.parity, onnxruntime.quantization"
+    code = "import fairlead_edge.parity, fairlead_edge.targets.openvino_ir, onnxruntime.quantization"
     environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": ""}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
     # ONNX Runtime's telemetry stores a device's id and its errors in ~/.cache when it is imported.

@@ -51,7 +51,7 @@ def test_a_component_is_described_by_its_own_file(checkout: Path) -> None:
     assert program.has_image
     assert not program.nodes
     assert program.packages == [checkout / "edge" / "fairlead_program"]
-    assert program.requirements == checkout / "edge" / "requirements.txt"
+    assert program.requirements == [checkout / "edge" / "requirements.txt"]
 
 
 def test_imports_follow_the_dependencies_of_the_repository_indirect_ones_included(checkout: Path) -> None:
@@ -123,7 +123,7 @@ def test_two_components_of_one_name_are_rejected(checkout: Path) -> None:
 def test_every_component_of_this_repository_has_what_its_table_implies() -> None:
     for component in discover().values():
         if component.own_environment:
-            assert component.requirements.exists(), component.name
+            assert all(path.exists() for path in component.requirements), component.name
         if component.distribution:
             assert component.packages, component.name
 

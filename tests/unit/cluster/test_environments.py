@@ -44,7 +44,7 @@ def test_packages_of_the_checkout_are_linked_with_their_commands(tmp_path: Path)
 
 def test_an_environment_is_created_once_from_pinned_requirements(tmp_path: Path) -> None:
     components = _environment(tmp_path / "tiny")
-    requirements = components["tiny"].requirements
+    (requirements,) = components["tiny"].requirements
     requirements.parent.mkdir()
     requirements.write_text("")
     setup(["tiny"], tmp_path, _console(), components=components)
@@ -59,8 +59,9 @@ def test_an_environment_is_created_once_from_pinned_requirements(tmp_path: Path)
 
 def test_links_of_commands_that_are_missing_are_made(tmp_path: Path) -> None:
     components = _environment(tmp_path / "tiny", {"hello": "linked:main"})
-    components["tiny"].requirements.parent.mkdir()
-    components["tiny"].requirements.write_text("")
+    (requirements,) = components["tiny"].requirements
+    requirements.parent.mkdir()
+    requirements.write_text("")
     setup(["tiny"], tmp_path, _console(), components=components)
     (tmp_path / "envs" / "tiny" / "marker").touch()
     link = tmp_path / "bin" / "hello"
