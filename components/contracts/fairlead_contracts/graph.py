@@ -46,6 +46,7 @@ Protocol = Literal["seldon", "v2"]
 """What a remote node speaks: Seldon's microservice API, or the Open Inference Protocol v2; in Seldon Core's words."""
 MAX_TIMEOUT_SECONDS, MAX_RETRIES = 3600, 10
 MAX_BATCH_SIZE, MAX_BATCH_DELAY = 4096, 1000
+MIN_WINDOW_SECONDS, MAX_WINDOW_SECONDS = 8, 7 * 86400
 
 
 class Endpoint(Contract):
@@ -160,6 +161,15 @@ class Batching(Contract):
     """How long a request waits for others at most, while the model is not busy with earlier ones."""
 
 
+class Monitor(Sparse):
+    """How the inputs and outputs of models of type MODEL are counted, by the bins of their references."""
+
+    window_seconds: int = Field(ge=MIN_WINDOW_SECONDS, le=MAX_WINDOW_SECONDS)
+    """How far back the counts go."""
+    sample_percent: int | None = Field(None, ge=1, le=100)
+    """The percentage of requests that are counted; all if omitted."""
+
+
 class GraphDocument(Sparse):
     """The whole file."""
 
@@ -176,6 +186,8 @@ class GraphDocument(Sparse):
     """The root."""
     batching: Batching | None = None
     """How requests to its models are run together; one by one if omitted. Readers may ignore it."""
+    monitor: Monitor | None = None
+    """How its models are monitored; not at all if omitted. Readers may ignore it."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

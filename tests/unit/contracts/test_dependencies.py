@@ -6,18 +6,22 @@ import sys
 import grimp
 
 TENSOR_MODULES = {
-    f"fairlead_contracts.{name}" for name in ("tensors", "binary", "json_arrays", "request_tensors", "inference")
+    f"fairlead_contracts.{name}"
+    for name in ("tensors", "binary", "binning", "json_arrays", "request_tensors", "inference")
 }
 
 PYDANTIC_MODULES = {
     f"fairlead_contracts.{name}"
     for name in (
         "base",
+        "binning",
         "environment",
         "graph",
         "launcher_status",
+        "monitor",
         "parity",
         "progress",
+        "reference",
         "termination",
         "tracking",
         "traffic",
