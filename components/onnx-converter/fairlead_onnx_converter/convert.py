@@ -13,6 +13,7 @@ from . import __version__
 from .export import export_onnx
 from .parity import Limits, check_parity, measure_parity
 from .programs import load_program
+from .reference import write_reference
 from .splits import Affine, load_split
 
 PRODUCER = f"fairlead-onnx-converter/{__version__}"
@@ -37,6 +38,8 @@ class Request:
     split: str
     affine: Affine
     limits: Limits
+    reference_split: str | None = None
+    """The split that the model's reference describes; None for `train`, if there is one."""
 
 
 def convert(request: Request) -> tuple[Manifest, ConversionParity]:
@@ -51,6 +54,7 @@ def convert(request: Request) -> tuple[Manifest, ConversionParity]:
         export_onnx(program, out / MODEL_FILE)
         parity = measure_parity(program, out / MODEL_FILE, split, request.limits)
         check_parity(parity, request.limits)
+        write_reference(out, data, program.signature, request.reference_split, request.affine)
         table = ConversionTable(**dict(parity), split=request.split, **asdict(request.affine), **asdict(request.limits))
         figures = table.to_json()
         (out / PARITY_FILE).write_text(json.dumps(figures, indent=1, sort_keys=True))

@@ -37,6 +37,9 @@ def _convert(words: list[str]) -> int:
     parser.add_argument("--dataset", required=True, metavar="URI")
     parser.add_argument("--dataset-digest", metavar="sha256:…")
     parser.add_argument("--split", default="eval", help="the split to compare on (default: eval)")
+    parser.add_argument(
+        "--reference-split", metavar="NAME", help="the split that live requests are compared with (default: train)"
+    )
     parser.add_argument("--min-accuracy", type=float, default=0.95, help="0 for models that are not classifiers")
     parser.add_argument("--atol", type=float, default=1e-4)
     parser.add_argument("--rtol", type=float, default=1e-3)
@@ -48,6 +51,7 @@ def _convert(words: list[str]) -> int:
         split=options.split,
         affine=Affine(options.scale, options.offset),
         limits=Limits(options.atol, options.rtol, options.min_accuracy),
+        reference_split=options.reference_split,
     )
     manifest, parity = convert(request)
     sys.stdout.write(_build_table(parity))
