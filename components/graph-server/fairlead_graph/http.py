@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from fairlead_contracts.monitor import PATH as MONITOR_PATH
 from fairlead_contracts.traffic import PATH as TRAFFIC_PATH
 from fairlead_contracts.traffic import ROUTED
 from fairlead_serving.data_plane import DataPlane
@@ -13,6 +14,7 @@ from fairlead_serving.messages import HTTP_STATUS, JSON, RETRY_AFTER, Request, R
 from . import __version__
 from .errors import RequestRejected
 from .metrics import CONTENT_TYPE, Metrics
+from .monitor.control import Monitoring
 from .protocols.failures import build_failure
 from .protocols.names import SELDON, SELDON_FEEDBACK, TENSORFLOW, V2
 from .puids import PUID, clean_puid
@@ -39,12 +41,13 @@ class App:
     """The HTTP application."""
 
     def __init__(
-        self, plane: DataPlane, metrics: Metrics, traffic: HttpTraffic | None = None, control: Control | None = None
-    ) -> None:
+        self, plane: DataPlane, metrics: Metrics, traffic: HttpTraffic | None = None, control: Control | None = None,
+        monitoring: Monitoring | None = None,
+    ) -> None:  # fmt: skip
         """Serve a data plane; without `traffic` and `control`, it answers all requests itself."""
         self._plane, self._metrics = plane, metrics
         self._infer_path = f"/v2/models/{plane.model}/infer"
-        self._traffic, self._control = traffic, control
+        self._traffic, self._control, self._monitoring = traffic, control, monitoring
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -52,6 +55,8 @@ class App:
             return await self._post(request)
         if self._control is not None and request.path == TRAFFIC_PATH:
             return await self._control.answer(request)
+        if self._monitoring is not None and request.path == MONITOR_PATH:
+            return await self._monitoring.answer(request)
         if request.method in ("GET", "HEAD"):
             return self._get(request.path)
         problem = {"error": f"method {request.method}: expected GET, HEAD or POST"}

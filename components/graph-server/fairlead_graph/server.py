@@ -20,6 +20,8 @@ from .errors import InvalidGraph
 from .http import App
 from .metrics import Metrics
 from .models import fetch_models
+from .monitor.control import Monitoring
+from .monitor.metrics import MonitorMetrics
 from .settings import Settings
 from .spec import load_spec
 from .state import StateFile
@@ -37,16 +39,20 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> None:
     traffic = await build_traffic(settings, metrics)
     plane = DataPlane(spec.deployment, version, settings.limits.max_in_flight, traffic.observer)
     metrics.watch_in_flight(lambda: plane.in_flight)
-    server = Server(App(plane, metrics, traffic.http, traffic.control), settings.limits)
+    monitoring = Monitoring(plane, MonitorMetrics(metrics.registry)) if spec.monitor else None
+    server = Server(App(plane, metrics, traffic.http, traffic.control, monitoring), settings.limits)
     others = _build_others(plane, settings, server, traffic)
     loading = asyncio.create_task(_run_models(spec, settings, plane, metrics, server))
+    reading = asyncio.create_task(monitoring.run()) if monitoring else None
     try:
         await asyncio.gather(server.serve(settings.nodes.bind_address, port), *others)
     finally:
         await traffic.close()
         failure = loading.exception() if loading.done() and not loading.cancelled() else None
-        loading.cancel()
-        await asyncio.gather(loading, return_exceptions=True)
+        tasks = [task for task in (loading, reading) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     if failure is not None:
         raise failure
 

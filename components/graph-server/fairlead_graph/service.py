@@ -16,6 +16,7 @@ from .errors import NodeFailed, NodeTooLate
 from .execute import Run, execute, send_feedback
 from .graph import Graph, build_graph, check_graph
 from .models import ModelFile
+from .monitor.monitors import Monitors
 from .nodes import Context, Feedback, Resources
 from .nodes.builtin import BuiltIn
 from .settings import NodeSettings
@@ -37,7 +38,8 @@ class Service:
         self.spec, self.version = spec, version
         self.settings = settings
         self._pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="onnx")
-        resources = Resources(settings, self._pool, models, report, spec.batching)
+        self.monitors = Monitors(spec.monitor, spec.predictor) if spec.monitor else None
+        resources = Resources(settings, self._pool, models, report, spec.batching, self.monitors)
         self.graph: Graph = build_graph(spec.graph, resources)
         self._known = self._signatures()
         for node in self.graph.root.walk():
@@ -75,7 +77,7 @@ class Service:
         value = 0 if attempt else 1
         tensors = {spec.name: _fill(spec, value) for spec in specs if not spec.optional}
         message = Message(tensors, typed=self.graph.inputs is not None)
-        run = start_run(_WARM_UP_SECONDS, "warm-up")
+        run = start_run(_WARM_UP_SECONDS, "warm-up", counted=False)
         try:
             await self.infer(message, run)
         except NodeFailed as error:
@@ -91,6 +93,8 @@ class Service:
         for node in self.graph.root.walk():
             await node.node.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
+        if self.monitors:
+            self.monitors.close()
 
     def _signatures(self) -> list[Signature | None]:
         """Return what the nodes accept and return; remote ones are known only when they respond, and may change."""
@@ -102,9 +106,9 @@ class Service:
         return next(known, (TensorSpec("data", "FP64", (None, 1)),))
 
 
-def start_run(seconds: float, puid: str = "") -> Run:
-    """Return the run of a request that has to be answered within `seconds`."""
-    return Run(Context(puid or secrets.token_hex(16), asyncio.get_running_loop().time() + seconds))
+def start_run(seconds: float, puid: str = "", counted: bool = True) -> Run:
+    """Return the run of a request that has to be answered within `seconds`; `counted` if it is a client's."""
+    return Run(Context(puid or secrets.token_hex(16), asyncio.get_running_loop().time() + seconds, counted))
 
 
 def _fill(spec: TensorSpec, value: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]]":

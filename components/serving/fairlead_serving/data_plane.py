@@ -77,6 +77,15 @@ class DataPlane:
         self._observe(protocol, Code.OK, start)
         return reply
 
+    async def ask(self, protocol: str, seconds: float) -> Reply:
+        """Ask the model process something for the server itself, which counts as no request; raise ServingError."""
+        if self.process is None:
+            raise NotReady(f"not ready: {_FETCHING}")
+        reply, content = await self.process.call({"protocol": protocol}, b"", seconds)
+        if reply["code"] != Code.OK:
+            raise Failed(Code(reply["code"]), reply["reason"], reply["error"])
+        return reply, content
+
     def observe_reply(self, head: dict[str, Any]) -> None:
         """Record what the model process says about a request, or its warm-up."""
         if self._observer is not None and self.process is not None and self.process.facts is not None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fairlead_contracts.graph import GraphDocument
 from fairlead_graph.metrics import Metrics
+from fairlead_graph.monitor.metrics import MonitorMetrics
 from fairlead_graph.traffic.metrics import RouteMetrics
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
@@ -15,7 +16,9 @@ LEAF = b'{"name": "m", "type": "MODEL", "implementation": "SIMPLE_MODEL"}'
 def test_every_metric_has_a_row_in_the_documentation() -> None:
     metrics = Metrics(GraphDocument.parse_json(GRAPH % LEAF, "graph.json"))
     routes = RouteMetrics(metrics.registry)
-    labels = {metric._name: metric._labelnames for metric in (*vars(metrics).values(), *vars(routes).values())
+    monitors = MonitorMetrics(metrics.registry)
+    found = (*vars(metrics).values(), *vars(routes).values(), *vars(monitors).values())
+    labels = {metric._name: metric._labelnames for metric in found
               if hasattr(metric, "_labelnames")}  # fmt: skip
     known = {}
     for family in metrics.registry.collect():

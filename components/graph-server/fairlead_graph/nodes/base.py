@@ -9,6 +9,7 @@ from fairlead_contracts.graph import Batching
 from fairlead_contracts.graph import GraphNode as NodeSpec
 
 from ..models import ModelFile
+from ..monitor.monitors import Monitors
 from ..roles import Method
 from ..settings import NodeSettings
 from ..tensors import Message, Signature
@@ -21,6 +22,8 @@ class Context:
     puid: str
     deadline: float
     """When the request has to be answered, in the event loop's time."""
+    counted: bool = True
+    """Whether monitors count it, as those of clients."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Resources:
     """Reports the step that begins: where, and what is done there. It may end the process."""
     batching: Batching | None = None
     """How models run requests together, if they do."""
+    monitors: Monitors | None = None
+    """What counts the inputs and outputs of models, if they are."""
 
 
 @dataclass(frozen=True)

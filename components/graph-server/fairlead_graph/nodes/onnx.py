@@ -10,6 +10,7 @@ import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.graph import GraphNode as NodeSpec
 from fairlead_contracts.tensors import Array
 
+from ..monitor.observer import Observer
 from ..roles import Method
 from ..tensors import Message, Signature, bind
 from .base import Context, Feedback, NodeKind, Resources
@@ -29,6 +30,8 @@ class OnnxNode:
     pool: ThreadPoolExecutor
     batcher: Batcher | None = None
     """Runs requests together, if that is wanted."""
+    observer: Observer | None = None
+    """Counts the inputs and outputs, if they are to be and the model has a reference."""
     _seconds: float = float("inf")
     """The thread's time of the last run: on a busy machine, the clock says more of the others than of the model."""
 
@@ -42,7 +45,10 @@ class OnnxNode:
         (message,) = messages
         feeds = bind(self.signature.inputs, message, f"node {self.name}: input")
         run = self._run if self.batcher is None else self.batcher.run
-        return self._answer(message, await run(feeds, context.deadline))
+        answer = self._answer(message, await run(feeds, context.deadline))
+        if self.observer is not None and context.counted:
+            self.observer.observe(feeds, answer.tensors)
+        return answer
 
     async def send_feedback(self, feedback: Feedback, context: Context) -> None:
         """Do nothing: a model does not learn while it serves."""
@@ -84,6 +90,8 @@ def _load(spec: NodeSpec, at: str, resources: Resources) -> OnnxNode:
     if resources.batching:
         check_batchable(session.signature, at)
         node.batcher = Batcher(spec.name, resources.batching, node._run, resources.settings.worker_threads)
+    if resources.monitors and spec.type == "MODEL":
+        node.observer = resources.monitors.open(spec.name, model, session.signature)
     return node
 
 

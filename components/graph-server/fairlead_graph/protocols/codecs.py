@@ -7,7 +7,7 @@ from fairlead_serving.child import Reply
 
 from ..execute import Run
 from ..service import Service
-from . import grpc_v2, names, seldon, tensorflow, v2
+from . import grpc_v2, monitor, names, seldon, tensorflow, v2
 
 Codec = Callable[[Service, Mapping[str, Any], bytes, Run], Awaitable[Reply]]
 """Answers a request: the service, what the protocol says outside of the body, the body, and the run.
@@ -24,4 +24,5 @@ PROTOCOLS: Mapping[str, Codec] = {
     names.SELDON_GRPC: seldon.predict_proto,
     names.SELDON_GRPC_FEEDBACK: seldon.send_feedback_proto,
     names.TENSORFLOW: tensorflow.predict,
+    names.MONITOR: monitor.read,
 }

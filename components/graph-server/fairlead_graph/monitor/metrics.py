@@ -1,0 +1,38 @@
+"""The metrics of monitored models."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class MonitorMetrics:
+    """What was counted, by node; the model process counts from zero when it is replaced."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._rows = Counter(
+            "fairlead_graph_monitor_rows", "Rows of requests that were counted by the bins of the model's reference",
+            ["node"], registry=registry,
+        )  # fmt: skip
+        self._skipped = Counter(
+            "fairlead_graph_monitor_skipped_rows", "Rows that were not counted, because too many waited for it",
+            ["node"], registry=registry,
+        )  # fmt: skip
+        self._psi = Gauge(
+            "fairlead_graph_monitor_psi", "Population stability index of a tensor's worst column in the window",
+            ["node", "side", "tensor"], registry=registry,
+        )  # fmt: skip
+        self._known: dict[str, tuple[int, int]] = {}
+
+    def observe(self, summary: Mapping[str, Any]) -> None:
+        """Record what the model process says."""
+        for node, facts in summary.items():
+            total = (facts["rows"], facts["skipped"])
+            before = self._known.get(node, (0, 0))
+            if total[0] < before[0]:
+                before = (0, 0)
+            self._known[node] = total
+            self._rows.labels(node).inc(max(0, total[0] - before[0]))
+            self._skipped.labels(node).inc(max(0, total[1] - before[1]))
+            for side, tensor, index in facts["psi"]:
+                self._psi.labels(node, side, tensor).set(index)
