@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from fairlead_contracts.monitor import PATH as MONITOR_PATH
 from fairlead_contracts.traffic import (
     PATH,
     SIGNATURE,
@@ -35,6 +36,8 @@ class ScriptedServer(ThreadingHTTPServer):
         self.denied = 0
         self.answer: bytes | None = None
         """What GET returns instead of the facts."""
+        self.monitor: bytes | None = None
+        """What it has counted of its models."""
 
     def facts(self) -> TrafficFacts:
         """Return the facts."""
@@ -57,6 +60,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Serve the facts, and be ready."""
+        if self.path == MONITOR_PATH:
+            content = self.server.monitor
+            self._answer(404 if content is None else 200, content or b"")
+            return
         facts = self.server.answer or json.dumps(self.server.facts().to_json()).encode()
         self._answer(200, facts if self.path == PATH else b"{}")
 

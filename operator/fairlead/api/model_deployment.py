@@ -19,6 +19,7 @@ from fairlead.api.base import (
 )
 from fairlead.api.graph import GraphNode
 from fairlead.api.group import API_VERSION
+from fairlead.api.monitor import DriftStatus, Monitor
 from fairlead.api.pod_template import PodTemplate
 from fairlead.api.rollout import Rollout, RolloutStatus
 from fairlead.api.scaling import Autoscaling, DisruptionBudget
@@ -134,6 +135,9 @@ class ModelDeploymentSpec(ApiModel):
     require_signature: SignatureGate | None = None
     """Serve only models that one of these keys has signed. What serves already goes on."""
 
+    monitor: Monitor | None = None
+    """What is watched while the models serve. If unset, nothing is."""
+
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
             f"{_TRAFFIC_SUM} == 100",
@@ -202,7 +206,7 @@ class ModelDeploymentStatus(StatusModel):
     observed_generation: int = 0
     """The most recent generation that the operator observed."""
     conditions: Conditions = Field((), json_schema_extra=LIST_MAP_BY_TYPE)
-    """The conditions Progressing and Degraded; Ready, Reconciling and Stalled (kstatus)."""
+    """The conditions Progressing and Degraded; Ready, Reconciling and Stalled (kstatus); Drifted with spec.monitor."""
     url: str | None = None
     """The URL of the deployment inside the cluster."""
     replicas: int = 0
@@ -220,6 +224,8 @@ class ModelDeploymentStatus(StatusModel):
     """The revision that may become the stable one."""
     rollout: RolloutStatus | None = None
     """Where the rollout is, and how the last one ended."""
+    drift: DriftStatus | None = None
+    """With spec.monitor: how the requests of the last window compare with the training data."""
     provenance: tuple[ArtifactRef, ...] = ()
     """The artifacts that are served and the artifacts they were produced from."""
 

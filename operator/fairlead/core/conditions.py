@@ -32,7 +32,8 @@ class DesiredCondition:
     """A condition as a planner sets it, without its history."""
 
     type: str
-    status: bool
+    status: bool | None
+    """None for Unknown."""
     reason: str
     message: str
 
@@ -104,7 +105,9 @@ def _decode(content: bytes) -> str:
 
 
 def _build(desired: DesiredCondition, before: Condition | None, generation: int, now: datetime) -> Condition:
-    status: Literal["True", "False"] = "True" if desired.status else "False"
+    status: Literal["True", "False", "Unknown"] = (
+        "Unknown" if desired.status is None else "True" if desired.status else "False"
+    )
     return Condition(
         type=desired.type,
         status=status,

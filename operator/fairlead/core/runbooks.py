@@ -247,6 +247,27 @@ SERVING: dict[str, Runbook] = {
         "Send more requests or copies of them, raise `progressDeadlineSeconds`, or allow more.",
     ),
     "Aborted": Runbook("An event: a user has aborted the rollout.", ""),
+    "Measuring": Runbook("The operator has not read the servers' counts yet.", ""),
+    "TooFewRows": Runbook(
+        "The servers have counted fewer rows in a window than `minRows`.",
+        "Wait for more requests, or lengthen `spec.monitor.drift.windowSeconds`.",
+    ),
+    "WithinLimit": Runbook("No column of the models' inputs and outputs is certain to exceed `maxPsi`.", ""),
+    "DataDrifted": Runbook(
+        "Inputs or outputs of a model are distributed otherwise than its training data.",
+        "`fairlead describe mdep/NAME` shows the columns. Look for a change of what clients send, such as another "
+        "scale; else train with newer data.",
+    ),
+    "NoReference": Runbook(
+        "No model has a `reference.json` that describes its training data, or it cannot be used.",
+        "Convert the model again from a dataset with a split `train`, with `fairlead-onnx-converter`.",
+    ),
+    "MonitorNotAnswering": Runbook(
+        "No graph server says what it has counted.",
+        "Look at NetworkPolicies between the operator and port 8080 of the pods, and whether pods are ready.",
+    ),
+    "DriftDetected": Runbook("An event: requests have drifted from the training data; the message has figures.", ""),
+    "DriftEnded": Runbook("An event: requests are distributed as the training data again.", ""),
     "URINotAllowed": TRAINING["URINotAllowed"],
     "ServiceAccountNotAllowed": TRAINING["ServiceAccountNotAllowed"],
     "Rejected": TRAINING["Rejected"],

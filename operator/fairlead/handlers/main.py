@@ -26,6 +26,7 @@ from fairlead.kube.errors import ApiError, NotLeading
 from fairlead.kube.execute import Writer
 from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.kinds import Key, Kind
+from fairlead.kube.monitoring import MonitoredServers
 from fairlead.kube.observe import Sources
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
@@ -98,7 +99,8 @@ def _build_context(
     answers = Inquiries(queue.add, _ANSWER_SECONDS, per_namespace=16, source="the Service")
     traffic = TrafficServers(http, kube, queue.add)
     prometheus = Prometheus(http, settings.prometheus_url, queue.add)
-    sources = Sources(children, reports, store, answers, traffic, prometheus, http, settings)
+    monitors = MonitoredServers(http, queue.add)
+    sources = Sources(children, reports, store, answers, traffic, prometheus, monitors, http, settings)
     return Context(Writer(kube, children), ResourceCache(queue.add), sources)
 
 

@@ -19,6 +19,7 @@ from fairlead.kube.children import Child, ChildCache
 from fairlead.kube.gates import ask_artifacts, ask_gate
 from fairlead.kube.inquiries import Inquiries, Question
 from fairlead.kube.kinds import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, SERVICE, Key, Kind
+from fairlead.kube.monitoring import MonitoredServers
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Reports, url_host
 from fairlead.kube.traffic import TrafficServers
@@ -42,6 +43,7 @@ class Sources:
     """The responses of deployments' Services."""
     traffic: TrafficServers
     prometheus: Prometheus
+    monitors: MonitoredServers
     http: aiohttp.ClientSession
     settings: Settings
 
@@ -84,6 +86,7 @@ def observe_deployment(
         revisions=tuple(child.view for child in owned if isinstance(child.view, RevisionView)),
         traffic=sources.traffic.observe(key, deployment, pods),
         answers=sources.prometheus.observe(key, deployment),
+        drift=sources.monitors.observe(key, deployment, pods),
         artifacts=_observe_artifacts(sources, key, deployment),
         answer=_observe_answer(sources, key, address),
         rejection=rejection,

@@ -12,6 +12,7 @@ from fairlead.kube.errors import ApiError
 from fairlead.kube.execute import Writer
 from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.kinds import POD, TRAINING_JOB, Key
+from fairlead.kube.monitoring import MonitoredServers
 from fairlead.kube.observe import Sources
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
@@ -35,7 +36,8 @@ async def context_of(api: ScriptedApi) -> AsyncIterator[Context]:
         inquiries = Inquiries(lambda _: None, 1.0)
         reports, traffic = Reports(http, lambda _: None, Rates(1, 1, 1, 1)), TrafficServers(http, kube, lambda _: None)
         prometheus = Prometheus(http, "", lambda _: None)
-        sources = Sources(children, reports, inquiries, inquiries, traffic, prometheus, http, Settings())
+        monitors = MonitoredServers(http, lambda _: None)
+        sources = Sources(children, reports, inquiries, inquiries, traffic, prometheus, monitors, http, Settings())
         yield Context(Writer(kube, children), ResourceCache(lambda _: None), sources)
 
 

@@ -8,6 +8,7 @@ from fairlead_contracts.environment import GraphServerEnvironment
 from fairlead_contracts.graph import FILE as GRAPH_FILE
 from fairlead_contracts.graph import LEARNING, Batching, Endpoint, GraphDocument, Parameter
 from fairlead_contracts.graph import GraphNode as ServedNode
+from fairlead_contracts.graph import Monitor as ServedMonitor
 from fairlead_contracts.termination import limit_for
 
 from fairlead.api.graph import GraphNode
@@ -45,6 +46,7 @@ def build_graph(deployment: ModelDeployment, predictor: Predictor, digests: Mapp
         predictor=predictor.name,
         graph=_build_node(predictor.graph, digests, ports),
         batching=Batching(**predictor.batching.model_dump()) if predictor.batching else None,
+        monitor=_build_monitor(deployment),
     )
     return document.to_text()
 
@@ -108,6 +110,14 @@ def build_service(deployment: ModelDeployment, name: str, labels: dict[str, str]
         {"name": "grpc", "port": names.GRPC_PORT, "targetPort": "grpc", "appProtocol": "kubernetes.io/h2c"},
     ]
     return build_owned(deployment, "v1", "Service", name, labels) | {"spec": {"selector": selector, "ports": ports}}
+
+
+def _build_monitor(deployment: ModelDeployment) -> ServedMonitor | None:
+    """Return what servers count. The limits are judged by the operator, so that changing them restarts no pod."""
+    if deployment.spec.monitor is None:
+        return None
+    drift = deployment.spec.monitor.drift
+    return ServedMonitor(window_seconds=drift.window_seconds, sample_percent=drift.sample_percent)
 
 
 def _build_metadata(predictor: Predictor, labels: dict[str, str]) -> dict[str, Any]:

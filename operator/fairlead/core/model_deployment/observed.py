@@ -8,6 +8,7 @@ from fairlead_contracts.traffic import TrafficFacts
 from fairlead.api.base import ArtifactRef
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.drift import DriftMeasures
 from fairlead.core.model_deployment.queries import QueryAnswer
 from fairlead.core.views import ChildView, PodView, RevisionView
 
@@ -101,3 +102,5 @@ class ObservedDeployment:
     """What the queries of a rollout's analysis have returned for its candidate."""
     autoscalers: tuple[ChildView, ...] = ()
     budgets: tuple[ChildView, ...] = ()
+    drift: DriftMeasures | None = None
+    """What the servers have counted; None if it is not monitored, or they have not been asked yet."""

@@ -12,6 +12,7 @@ from fairlead.core.model_deployment import phases
 from fairlead.core.model_deployment.artifacts import check_artifacts, with_known_digests
 from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.checks import check_answer, check_pods, describe_problem
+from fairlead.core.model_deployment.drift_plan import with_drift
 from fairlead.core.model_deployment.faults import find_fault
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.model_deployment.predictor_plan import plan_predictors
@@ -33,6 +34,12 @@ def plan_model_deployment(
 
     `key` is a new random key, as hexadecimal digits, for a deployment that splits requests and has none yet.
     """
+    return with_drift(_plan(deployment, observed, settings, now, key), deployment, observed.drift, now)
+
+
+def _plan(
+    deployment: ModelDeployment, observed: ObservedDeployment, settings: Settings, now: datetime, key: str
+) -> Plan:
     several = len(deployment.spec.predictors) > 1
     if deployment.status.traffic or (several and not deployment.status.stable_revision):
         return plan_predictors(deployment, observed, settings, now, key)
