@@ -6,6 +6,7 @@ from fairlead.api.group import API_VERSION
 from fairlead.client import FairleadClient, Object
 
 _KIND = "ModelDeployment"
+_DRIFT = {"windowSeconds": 3600, "minRows": 200, "maxPsi": 0.25}
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def build_model_deployment(deployment: Deployment) -> Object:
         "apiVersion": API_VERSION,
         "kind": _KIND,
         "metadata": {"name": deployment.name},
-        "spec": {"requireProvenance": {}, "predictors": [predictor]},
+        "spec": {"requireProvenance": {}, "monitor": {"drift": _DRIFT}, "predictors": [predictor]},
     }
 
 
