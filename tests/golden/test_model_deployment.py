@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from fairlead.api.base import ArtifactRef
 from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.monitor import ColumnDrift
 from fairlead.core import names
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.build import build_children
+from fairlead.core.model_deployment.drift import DriftMeasures
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact, ObservedDeployment, ServiceAnswer
 from fairlead.core.model_deployment.plan import _plan_serving, plan_model_deployment
 from fairlead.core.model_deployment.predictor_plan import _act as _act_split
@@ -130,6 +132,15 @@ SCALED = {
     },
     "spec__disruptionBudget": {"maxUnavailable": 1},
 }  # fmt: skip
+MONITORED = make_deployment(
+    spec__monitor={"drift": {"windowSeconds": 600, "minRows": 100, "maxPsi": 0.2, "samplePercent": 50}}
+)
+DRIFTED = DriftMeasures(
+    NOW, servers=1, answered=1, models="0123456789abcdef", rows=500, columns=74, exceeded=1, above=1, worst=(
+        ColumnDrift(predictor="main", node="classifier", side="input", tensor="image", column=28, psi=6.91,
+                    critical_psi=0.531),
+    ),
+)  # fmt: skip
 EMPTY = make_deployment(spec__replicas=0)
 KNOWN = make_deployment({"provenance": [
     {"name": "scaler", "uri": "s3://models/scaler/v1", "digest": DIGEST},
@@ -181,6 +192,14 @@ PLAIN = {
     "new-with-autoscaling": Case(
         "an autoscaler of the deployment's own scale, and a budget for its pods",
         make_deployment(**SCALED), ObservedDeployment(artifacts=ARTIFACTS),
+    ),
+    "new-monitored": Case(
+        "servers are told what to count, and the limits stay with the operator",
+        MONITORED, ObservedDeployment(artifacts=ARTIFACTS),
+    ),
+    "ready-and-drifted": Case(
+        "requests that have drifted are a condition of their own, with figures and an event",
+        MONITORED, replace(applied(MONITORED), drift=DRIFTED),
     ),
     "scaling-no-longer-asked-for": Case(
         "an autoscaler and a budget of an earlier spec are deleted", GOOD,

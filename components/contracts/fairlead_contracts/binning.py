@@ -98,7 +98,8 @@ class _CategoryBins:
     """The values of a column."""
 
     def __init__(self, column: Categories) -> None:
-        self._places: dict[int | str, int] = {value: place for place, value in enumerate(column.values)}
+        values: tuple[int | str, ...] = column.values
+        self._places = {value: place for place, value in enumerate(values)}
 
     def count(self, values: Array) -> Counts:
         """Return how often each value is there, and any other."""

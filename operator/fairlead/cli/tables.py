@@ -78,27 +78,6 @@ def build_predictors(status: Object) -> Table | None:
     return table
 
 
-def build_drift(status: Object) -> Table | None:
-    """Return a table of the columns that differ most from the training data; None if none was compared."""
-    if not (drift := status.get("drift")) or not drift.get("worst"):
-        return None
-    title = f"drift      {drift.get('rows', 0):,} rows, {drift.get('exceeded', 0)} of {drift.get('columns', 0)} columns"
-    since = f", since {escape(drift['since'])}" if drift.get("since") else ""
-    table = Table(box=None, header_style="dim", title=title + since, title_justify="left", title_style="")
-    for column in ("PREDICTOR", "NODE", "TENSOR", "COLUMN", "PSI", "CERTAIN ABOVE"):
-        table.add_column(column, justify="left" if column in ("PREDICTOR", "NODE", "TENSOR") else "right")
-    for each in drift["worst"]:
-        table.add_row(
-            escape(each["predictor"]),
-            escape(each["node"]),
-            escape(f"{each['side']} {each['tensor']}"),
-            str(each["column"]),
-            _number(each["psi"]),
-            _number(each["criticalPsi"]),
-        )
-    return table
-
-
 def print_facts(status: Object) -> None:
     """Print progress, URL, predictors, drift and provenance, if available."""
     if progress := status.get("progress"):
@@ -109,10 +88,32 @@ def print_facts(status: Object) -> None:
         out.print(f"url        {url}")
     if predictors := build_predictors(status):
         out.print(predictors)
-    if drift := build_drift(status):
-        out.print(drift)
+    if (drift := status.get("drift")) and drift.get("worst"):
+        print_drift(drift)
     for artifact in status.get("provenance", []):
         out.print(f"provenance {artifact['name']:<12} {artifact['digest'][:19]}…  {artifact['uri']}")
+
+
+def print_drift(drift: Object) -> None:
+    """Print the columns that differ most from the training data."""
+    since = f", drifted since {escape(drift['since'])}" if drift.get("since") else ""
+    columns = f"{drift.get('exceeded', 0)} of {drift.get('columns', 0)} columns"
+    out.print(f"drift      {drift.get('rows', 0):,} rows, {columns}{since}")
+    table = Table(box=None, header_style="dim")
+    for column in ("PREDICTOR", "NODE", "TENSOR"):
+        table.add_column(column)
+    for column in ("COLUMN", "PSI", "CERTAIN ABOVE"):
+        table.add_column(column, justify="right")
+    for each in drift["worst"]:
+        table.add_row(
+            escape(each["predictor"]),
+            escape(each["node"]),
+            escape(f"{each['side']} {each['tensor']}"),
+            str(each["column"]),
+            _number(each["psi"]),
+            _number(each["criticalPsi"]),
+        )
+    out.print(table)
 
 
 def print_pods(pods: Sequence[Object]) -> None:

@@ -7,6 +7,7 @@ they say nothing that a client of the server could not learn from its metrics.
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 
 import aiohttp
@@ -51,7 +52,7 @@ class MonitoredServers:
         question = Question(
             (policy, servers),
             partial(self._read_all, policy, servers),
-            lambda problem: DriftMeasures(len(servers), problem=problem),
+            lambda problem: DriftMeasures(datetime.now(UTC), len(servers), problem=problem),
         )
         return self._readings.latest(key, question, poll_seconds(policy) * _FRESH, outdated=True)
 
@@ -75,7 +76,8 @@ class MonitoredServers:
                     problem = f"A server does not say what it has counted: {type(error).__name__}: {error}"[:256]
 
         await asyncio.gather(*(read(address) for _, address in servers))
-        return measure_drift(policy, total.merge(), len(servers), answered, problem)
+        reading = DriftMeasures(datetime.now(UTC), len(servers), answered, problem)
+        return measure_drift(policy, total.merge(), reading)
 
 
 def _list_servers(deployment: ModelDeployment, pods: tuple[PodView, ...]) -> tuple[tuple[str, str], ...]:

@@ -15,7 +15,9 @@ from fairlead_contracts.graph import Monitor
 from fairlead_contracts.monitor import PATH, MonitorFacts, NodeFacts
 from fairlead_contracts.reference import FILE, Categories, Numbers, Reference, TensorReference
 from fairlead_graph.monitor.counting import SLICES
+from fairlead_graph.monitor.metrics import MonitorMetrics
 from fairlead_graph.monitor.observer import MAX_WAITING_BYTES, Observer
+from prometheus_client import CollectorRegistry
 
 from tests.support import onnx_models
 
@@ -275,3 +277,33 @@ def test_references_of_a_file_are_bounded_by_what_other_models_have_left(tmp_pat
     assert read_reference(model, signature, slots) == reference
     with pytest.raises(ContractError, match=f"{slots} bins and categories, expected at most {slots - 1} beside"):
         read_reference(model, signature, slots - 1)
+
+
+def test_counters_go_on_when_the_model_process_is_replaced() -> None:
+    registry = CollectorRegistry()
+    metrics = MonitorMetrics(registry)
+    for rows, skipped in ((10, 2), (15, 2), (4, 1), (4, 1)):
+        metrics.observe({"model": {"rows": rows, "skipped": skipped, "psi": [["input", "x", 0.5]]}})
+    assert registry.get_sample_value("fairlead_graph_monitor_rows_total", {"node": "model"}) == 19
+    assert registry.get_sample_value("fairlead_graph_monitor_skipped_rows_total", {"node": "model"}) == 3
+    labels = {"node": "model", "side": "input", "tensor": "x"}
+    assert registry.get_sample_value("fairlead_graph_monitor_psi", labels) == 0.5
+
+
+def test_counts_of_a_server_that_is_loading_are_unavailable(start: Callable[..., Any], publish_model: Publish) -> None:
+    reference = build_reference().model_dump_json(by_alias=True).encode()
+    uri = publish_model("model", {"model.onnx": build_model(), FILE: reference})
+    remote = {"name": "far", "type": "MODEL", "endpoint": {"host": "127.0.0.1", "port": 1, "type": "REST"}}
+    graph = {"name": "model", "type": "MODEL", "modelUri": uri, "children": [remote]}
+    document = {"deployment": "digits", "predictor": "main", "graph": graph, "monitor": {"windowSeconds": 3600}}
+    server = start(json.dumps(document).encode())
+    # as soon as it listens, and until the models are loaded; a node elsewhere that does not respond is no obstacle
+    statuses: list[int] = []
+
+    def loaded() -> bool:
+        statuses.append(server.get(PATH).status)
+        return statuses[-1] == 200
+
+    server.wait(loaded)
+    assert set(statuses) <= {200, 503}
+    assert server.get("/v2/health/ready").status == 503

@@ -48,3 +48,20 @@ def test_a_description_shows_what_is_in_force_and_what_was_measured(console: Con
 def test_a_description_of_a_single_predictor_has_no_table(console: Console) -> None:
     tables.print_facts({"url": "http://digits", "predictors": [{"name": "main", "traffic": 100}]})
     assert "PREDICTOR" not in console.export_text()
+
+
+def test_a_description_shows_the_columns_that_differ_most_from_the_training_data(console: Console) -> None:
+    column = {"predictor": "main", "node": "classifier", "side": "input", "tensor": "image", "column": 28}
+    worst = [{**column, "psi": 6.9114, "criticalPsi": 0.5312}]
+    drift = {"rows": 1812, "columns": 74, "exceeded": 31, "since": "2026-11-27T20:15:00Z", "worst": worst}
+    tables.print_facts({"drift": drift})
+    shown = console.export_text()
+    assert "1,812 rows, 31 of 74 columns, drifted since 2026-11-27T20:15:00Z" in shown
+    (line,) = [line.split() for line in shown.splitlines() if "image" in line]
+    assert line == ["main", "classifier", "input", "image", "28", "6.911", "0.5312"]
+
+
+def test_a_description_without_compared_columns_has_no_table_of_drift(console: Console) -> None:
+    tables.print_facts({"drift": {"rows": 3}})
+    tables.print_facts({})
+    assert console.export_text() == ""

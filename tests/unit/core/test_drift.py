@@ -1,6 +1,7 @@
 """Drift: what is decided from counts, with figures, and not from noise."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from fairlead.core.model_deployment.drift import (
     find_drift,
     measure_drift,
 )
-from fairlead.core.model_deployment.drift_facts import MergedColumn, merge_facts
+from fairlead.core.model_deployment.drift_facts import MergedColumn, MergedDrift, merge_facts
 from fairlead.core.model_deployment.drift_plan import with_drift
 from fairlead.core.plan import Plan
 from fairlead_contracts.binning import Binning
@@ -42,7 +43,7 @@ def build_facts(
 
 
 def measure(*servers: MonitorFacts) -> DriftMeasures:
-    return measure_drift(POLICY, merge_facts(servers), len(servers), len(servers), "")
+    return measure_drift(POLICY, merge_facts(servers), DriftMeasures(NOW, len(servers), len(servers)))
 
 
 SAME, SHIFTED = (0, 50, 51, 49, 50, 0, 0), (0, 0, 0, 10, 190, 0, 0)
@@ -68,6 +69,7 @@ class Life:
     def read(self, measures: DriftMeasures | None, seconds: float = 60) -> str:
         """Reconcile with what was measured; return the condition."""
         self.now += timedelta(seconds=seconds)
+        measures = measures and replace(measures, read_at=self.now)
         # the planners build all other conditions anew
         plan = with_drift(Plan(self.status.model_copy(update={"conditions": ()})), self.deployment, measures, self.now)
         assert isinstance(plan.status, ModelDeploymentStatus)
@@ -119,10 +121,10 @@ def test_a_verdict_outlives_servers_that_restart_but_no_longer_than_a_window() -
     life = Life()
     life.read(measure(build_facts(SHIFTED)))
     few = measure(build_facts((0, 1, 1, 1, 1, 0, 0)))
-    for measures in (few, None, DriftMeasures(servers=1, problem="timeout"), few):
+    for measures in (few, None, DriftMeasures(NOW, servers=1, problem="timeout"), few):
         assert life.read(measures) == "True DataDrifted"
     assert life.read(few, seconds=600) == "Unknown TooFewRows"
-    assert life.read(DriftMeasures(servers=1, problem="A server timed out.")) == "Unknown MonitorNotAnswering"
+    assert life.read(DriftMeasures(NOW, servers=1, problem="A server timed out.")) == "Unknown MonitorNotAnswering"
     assert life.events == ["DriftDetected"]
     assert find_drift(life.status) is None
 
@@ -146,6 +148,18 @@ def test_a_restarted_operator_goes_on_from_the_status() -> None:
     assert life.status.drift is not None
     assert life.status.drift.since == since
     assert life.events == ["DriftDetected"]
+
+
+@pytest.mark.parametrize("counts", [SAME, SHIFTED, (0, 1, 1, 1, 1, 0, 0)], ids=["same", "shifted", "few"])
+def test_the_same_reading_makes_the_same_status_whenever_it_is_planned(counts: Sequence[int]) -> None:
+    life, reading = Life(), measure(build_facts(counts))
+    for _ in range(2):
+        plan = with_drift(Plan(life.status), life.deployment, reading, life.now)
+        before, life.now = life.status, life.now + timedelta(seconds=7)
+        assert isinstance(plan.status, ModelDeploymentStatus)
+        life.deployment = life.deployment.model_copy(update={"status": plan.status})
+    assert life.status == before
+    assert plan.events == ()
 
 
 def test_nothing_is_said_once_monitoring_is_removed() -> None:
@@ -269,3 +283,22 @@ def test_requests_that_are_like_the_training_data_do_not_drift_and_inverted_or_d
     assert [window(train[generator.integers(0, 1300, 300)]).exceeded for _ in range(300)] == [0] * 300
     assert window(1 - draw(300)).exceeded > 10
     assert window(draw(300) * np.float32(0.5)).exceeded > 10
+
+
+def test_drift_ends_even_if_the_limit_is_within_the_noise() -> None:
+    # 64 columns of 300 rows have an index above 0.02 by chance, some of them far above
+    generator = np.random.default_rng(9)
+    policy = POLICY.model_copy(update={"max_psi": 0.02})
+    reference = generator.multinomial(1300, np.full(16, 1 / 16), 64).tolist()
+    seem = []
+    for _ in range(50):
+        counts = generator.multinomial(300, np.full(16, 1 / 16), 64).tolist()
+        columns = tuple(
+            MergedColumn("p", "m", "input", "x", index, tuple(expected), tuple(found), 1300, 300)
+            for index, (expected, found) in enumerate(zip(reference, counts, strict=True))
+        )
+        measures = measure_drift(policy, MergedDrift(columns, 300, "models"), DriftMeasures(NOW, 1, 1))
+        assert max(measure_psi(column.reference, column.counts) for column in columns) > 0.02
+        assert measures.exceeded == 0
+        seem.append(measures.above)
+    assert seem.count(0) > 25

@@ -11,13 +11,13 @@ The confidence is 99.9 % over all columns of a judgement together (Bonferroni). 
 1,300 rows of training data and a window of 1,000 rows, the index must exceed 0.43 to show that 0.2 is exceeded; with
 100,000 rows on both sides it is 0.22. Without any drift, the probability of an alarm is far below 0.1 %.
 
-Drift ends when no column's index exceeds maxPsi, its expectation without drift subtracted: between the two bounds, the
-last verdict stays, so that it does not flap.
+Drift ends when no column exceeds maxPsi even with a confidence of 50 %: between the two bounds, the last verdict stays,
+so that it does not flap.
 """
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import NormalDist
 
@@ -29,8 +29,9 @@ from fairlead.core.conditions import DesiredCondition
 from fairlead.core.model_deployment.drift_facts import MergedColumn, MergedDrift
 
 DRIFTED = "Drifted"
-_ALPHA = 0.001
-"""The probability that some column of a judgement is wrongly said to exceed the limit."""
+_BEGIN, _END = 0.001, 0.5
+"""The probability that some column of a judgement seems to exceed the limit, and does not: for drift to begin, and to
+go on."""
 _DIGITS = 4
 
 
@@ -38,6 +39,8 @@ _DIGITS = 4
 class DriftMeasures:
     """What a reading of the servers has shown."""
 
+    read_at: datetime
+    """When they were read. The status has this time, so that the same reading makes the same status."""
     servers: int = 0
     """How many were asked."""
     answered: int = 0
@@ -51,7 +54,7 @@ class DriftMeasures:
     exceeded: int = 0
     """Columns that certainly exceed maxPsi."""
     above: int = 0
-    """Columns whose index exceeds it, its expectation without drift subtracted."""
+    """Columns that exceed it with the confidence at which drift goes on."""
     worst: tuple[ColumnDrift, ...] = ()
 
 
@@ -63,22 +66,21 @@ class Verdict:
     condition: DesiredCondition
 
 
-def measure_drift(policy: Drift, merged: MergedDrift, servers: int, answered: int, problem: str) -> DriftMeasures:
-    """Judge the columns of all servers that have answered."""
+def measure_drift(policy: Drift, merged: MergedDrift, reading: DriftMeasures) -> DriftMeasures:
+    """Return a reading with the figures of all servers that have answered."""
     columns = [column for column in merged.columns if column.rows >= policy.min_rows]
-    alpha = _ALPHA / max(1, len(columns))
+    begin, end = (alpha / max(1, len(columns)) for alpha in (_BEGIN, _END))
     judged = [(column, _round(measure_psi(column.reference, column.counts))) for column in columns]
-    found = [(column, psi, critical_psi(policy.max_psi, column, alpha)) for column, psi in judged]
+    found = [(column, psi, critical_psi(policy.max_psi, column, begin)) for column, psi in judged]
     ranked = sorted(found, key=lambda each: each[1] - each[2], reverse=True)
-    return DriftMeasures(
-        servers=servers,
-        answered=answered,
-        problem=problem or merged.problem,
+    return replace(
+        reading,
+        problem=reading.problem or merged.problem,
         models=merged.models,
         rows=merged.rows,
         columns=len(columns),
         exceeded=sum(psi > critical for _, psi, critical in found),
-        above=sum(psi - _expect_psi(column) > policy.max_psi for column, psi, _ in found),
+        above=sum(psi > critical_psi(policy.max_psi, column, end) for column, psi in judged),
         worst=tuple(_describe(*each) for each in ranked[:MAX_WORST]),
     )
 
@@ -106,11 +108,11 @@ def judge_drift(policy: Drift, measures: DriftMeasures | None, before: ModelDepl
             return Verdict(known, status)
         return Verdict(_record(measures, None, known.checked_at if same else None), reason)
     drifted = measures.exceeded > 0 or (known.since is not None and same and measures.above > 0)
-    since = (known.since if same and known.since else now) if drifted else None
+    since = (known.since if same and known.since else measures.read_at) if drifted else None
     condition = DesiredCondition(
         DRIFTED, drifted, "DataDrifted" if drifted else "WithinLimit", _explain(policy, measures, drifted)
     )
-    return Verdict(_record(measures, since, now), condition)
+    return Verdict(_record(measures, since, measures.read_at), condition)
 
 
 def find_drift(status: ModelDeploymentStatus) -> DriftStatus | None:
@@ -151,9 +153,8 @@ def _explain(policy: Drift, measures: DriftMeasures, drifted: bool) -> str:
         shown = [each for each in measures.worst if each.psi > each.critical_psi]
         text = f"{share}: {describe_columns(shown)}."
     elif drifted:
-        text = (
-            f"{measures.above} of {measures.columns} columns are still above a PSI of {policy.max_psi:g} in {window}."
-        )
+        share = f"{measures.above} of {measures.columns} columns"
+        text = f"{share} still seem to exceed a PSI of {policy.max_psi:g} in {window}."
     else:
         text = f"None of {measures.columns} columns is certain to exceed a PSI of {policy.max_psi:g} in {window}."
     return f"{text} {measures.problem}".strip()
@@ -197,11 +198,6 @@ def _scale(column: MergedColumn) -> float:
 
 def _count_degrees(column: MergedColumn) -> int:
     return max(1, sum(count > 0 for count in column.reference) - 1)
-
-
-def _expect_psi(column: MergedColumn) -> float:
-    """Return the index that a column has on average without drift."""
-    return _count_degrees(column) * _scale(column)
 
 
 def _round(value: float) -> float:
