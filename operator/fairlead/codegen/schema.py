@@ -65,7 +65,8 @@ def _inline(node: Schema, definitions: Schema, rules: dict[str, list[Schema]], p
             result |= {limit: result[exclusive], exclusive: True}
     if node.get("type") in _FORMATS:
         result.setdefault("format", _find_format(node))
-    if node.get("title") in rules and rules[node["title"]]:
+    # a field may have the title of a model, such as one named `predictor`
+    if "properties" in node and rules.get(node.get("title", "")):
         result["x-kubernetes-validations"] = rules[node["title"]]
     return result
 

@@ -42,6 +42,14 @@ def test_no_default_inside_a_list_looks_like_drift(resource: Definition) -> None
 
 
 @EVERY_CRD
+def test_rules_are_those_of_objects_and_not_of_fields_with_an_objects_name(resource: Definition) -> None:
+    schemas = walk(version_of(resource)["schema"]["openAPIV3Schema"])
+    assert [
+        path for path, schema, _ in schemas if "x-kubernetes-validations" in schema and "properties" not in schema
+    ] == []
+
+
+@EVERY_CRD
 def test_kubectl_shows_the_age_last_and_get_all_does_not_list_the_kind(resource: Definition) -> None:
     assert version_of(resource)["additionalPrinterColumns"][-1]["name"] == "Age"
     assert build_crd(resource)["spec"]["names"]["categories"] == ["fairlead"]

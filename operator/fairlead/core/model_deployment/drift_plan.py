@@ -27,12 +27,12 @@ def with_drift(plan: Plan, deployment: ModelDeployment, measures: DriftMeasures 
     return replace(
         plan,
         status=after,
-        events=(*plan.events, *_tell_change(before, after, verdict.condition.message)),
+        events=(*plan.events, *_build_events(before, after, verdict.condition.message)),
         requeue_after=wait if plan.requeue_after is None else min(plan.requeue_after, wait),
     )
 
 
-def _tell_change(before: ModelDeploymentStatus, after: ModelDeploymentStatus, message: str) -> tuple[Event, ...]:
+def _build_events(before: ModelDeploymentStatus, after: ModelDeploymentStatus, message: str) -> tuple[Event, ...]:
     """Return an event if drift has begun, or has been found to have ended."""
     earlier, now = find_drift(before), find_drift(after)
     if now and now.since and not (earlier and earlier.since == now.since):
