@@ -75,7 +75,7 @@ class Life:
         assert isinstance(plan.status, ModelDeploymentStatus)
         self.deployment = self.deployment.model_copy(update={"status": plan.status})
         self.events += [event.reason for event in plan.events]
-        assert plan.requeue_after == 60
+        assert plan.requeue_after == 75
         (condition,) = plan.status.conditions
         return f"{condition.status} {condition.reason}"
 

@@ -122,8 +122,8 @@ def find_drift(status: ModelDeploymentStatus) -> DriftStatus | None:
 
 
 def poll_seconds(policy: Drift) -> float:
-    """Return how often servers are read."""
-    return min(60.0, max(5.0, policy.window_seconds / 8))
+    """Return how often servers are read, each of which may change the status."""
+    return min(300.0, max(5.0, policy.window_seconds / 8))
 
 
 def describe_columns(columns: Iterable[ColumnDrift]) -> str:
