@@ -1,5 +1,6 @@
 """The operator's metrics: what is counted where, how many series there are, and that each is documented."""
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -156,11 +157,33 @@ def test_every_metric_has_a_row_in_the_documentation() -> None:
     assert documented == families()
 
 
+def graph_server_families() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return the graph server's metrics as documented, which its own tests compare with those that exist."""
+    _, _, page = (CHECKOUT / "docs" / "metrics.md").read_text().partition("\n## Graph servers\n")
+    rows = re.findall(r"^\| `(fairlead_\w+)` \| (\w+) \| ([^|]*) \| [^|]+ \|$", page, re.MULTILINE)
+    return {name: (type_, tuple(re.findall(r"`(\w+)`", labels))) for name, type_, labels in rows}
+
+
+def test_the_dashboard_is_about_metrics_and_labels_that_exist() -> None:
+    known, seldon = graph_server_families(), "seldon_api_executor_server_requests_seconds"
+    document = json.loads((CHECKOUT / "manifests" / "monitoring" / "graph-servers.json").read_text())
+    expressions = [target["expr"] for panel in document["panels"] for target in panel["targets"]]
+    assert len(expressions) >= 5
+    for expression in expressions:
+        names = re.findall(r"(?:fairlead|seldon)_\w+", expression)
+        assert names, expression
+        for name in names:
+            assert name in known or re.sub("_(bucket|count)$", "", name) == seldon, expression
+            (by,) = re.findall(r"by \(([^)]*)\)", expression)
+            labels = known[name][1] if name in known else ("deployment_name", "code", "le")
+            assert set(by.split(", ")) <= set(labels), expression
+
+
 def test_every_alert_is_about_metrics_that_exist() -> None:
     rules = yaml.safe_load((CHECKOUT / "manifests" / "monitoring" / "rules.yaml").read_text())
     alerts = [rule for group in rules["groups"] for rule in group["rules"]]
     assert len(alerts) >= 5
-    known = families()
+    known = families() | graph_server_families()
     for alert in alerts:
         names = re.findall(r"fairlead_\w+", alert["expr"])
         assert names, alert["alert"]

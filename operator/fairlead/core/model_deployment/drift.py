@@ -71,7 +71,7 @@ def measure_drift(policy: Drift, merged: MergedDrift, reading: DriftMeasures) ->
     columns = [column for column in merged.columns if column.rows >= policy.min_rows]
     begin, end = (alpha / max(1, len(columns)) for alpha in (_BEGIN, _END))
     judged = [(column, _round(measure_psi(column.reference, column.counts))) for column in columns]
-    found = [(column, psi, critical_psi(policy.max_psi, column, begin)) for column, psi in judged]
+    found = [(column, psi, _round(critical_psi(policy.max_psi, column, begin))) for column, psi in judged]
     ranked = sorted(found, key=lambda each: each[1] - each[2], reverse=True)
     return replace(
         reading,
@@ -188,7 +188,7 @@ def _describe(column: MergedColumn, psi: float, critical: float) -> ColumnDrift:
         tensor=column.tensor,
         column=column.index,
         psi=psi,
-        critical_psi=_round(critical),
+        critical_psi=critical,
     )
 
 
