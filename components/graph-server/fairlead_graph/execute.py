@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from fairlead_serving.errors import Code, ServingError
+from fairlead_serving.errors import Code, ServingError, UnknownModel
 
 from .errors import NodeFailed, RequestRejected
 from .graph import GraphNode
@@ -39,7 +39,7 @@ async def execute(node: GraphNode, message: Message, run: Run) -> Message:
     if node.children:
         children = await _choose(node, message, run)
         outputs = await _execute_all(children, message, run)
-        message = await _call(node, role.join, outputs, run) if role.join else outputs[0]
+        message = await combine(node, outputs, run) if role.join else outputs[0]
     if role.after:
         message = await _call(node, role.after, [message], run)
     return message
@@ -56,10 +56,9 @@ async def send_feedback(node: GraphNode, feedback: Feedback, run: Run) -> None:
     await asyncio.gather(*(send_feedback(child, feedback, run) for child in children))
 
 
-async def _choose(node: GraphNode, message: Message, run: Run) -> Sequence[GraphNode]:
-    if not node.role.choose:
-        return node.children
-    output = await _call(node, node.role.choose, [message], run)
+async def choose_child(node: GraphNode, message: Message, run: Run) -> int:
+    """Return the index of the child to which a router sends a message, or -1 for all; raise ServingError."""
+    output = await _call(node, _require(node, "route"), [message], run)
     values = next(iter(output.tensors.values())).ravel().tolist()
     chosen = int(values[0]) if len(values) == 1 and isinstance(values[0], int | float) else None
     if chosen is None or not _ALL_CHILDREN <= chosen < len(node.children):
@@ -67,6 +66,25 @@ async def _choose(node: GraphNode, message: Message, run: Run) -> Sequence[Graph
             node.name, f"routes to {values}, expected one of its {len(node.children)} children", Code.BAD_NODE
         )
     run.routing[node.name] = chosen
+    return chosen
+
+
+async def combine(node: GraphNode, messages: Sequence[Message], run: Run) -> Message:
+    """Return what a combiner makes of its children's outputs; raise ServingError."""
+    return await _call(node, _require(node, "aggregate"), messages, run)
+
+
+def _require(node: GraphNode, method: Method) -> Method:
+    """Return a method that a node's type has; raise UnknownModel, which is Not Found."""
+    if method not in (node.role.choose, node.role.join):
+        raise UnknownModel(f"method {method}: not found, because node {node.name} is a {node.spec.type}")
+    return method
+
+
+async def _choose(node: GraphNode, message: Message, run: Run) -> Sequence[GraphNode]:
+    if not node.role.choose:
+        return node.children
+    chosen = await choose_child(node, message, run)
     return node.children if chosen == _ALL_CHILDREN else [node.children[chosen]]
 
 

@@ -15,7 +15,14 @@ from google.protobuf.message import DecodeError, Message
 
 from . import __version__
 from .protocols import open_inference_pb2 as pb
-from .protocols.names import GRPC, SELDON_GRPC, SELDON_GRPC_FEEDBACK
+from .protocols.names import (
+    GRPC,
+    OF_ROOT,
+    SELDON_GRPC,
+    SELDON_GRPC_AGGREGATE,
+    SELDON_GRPC_FEEDBACK,
+    SELDON_GRPC_ROUTE,
+)
 from .puids import PUID, clean_puid
 from .settings import GrpcSettings
 from .traffic.grpc_side import GrpcCall, GrpcTraffic, Head
@@ -26,13 +33,14 @@ _SERVICE = "inference.GRPCInferenceService"
 _PROTOCOLS = {
     f"{_SERVICE}/ModelInfer": GRPC,
     # for clients, and as a microservice in another graph
-    **dict.fromkeys(
-        ("seldon.protos.Seldon/Predict", "seldon.protos.Model/Predict", "seldon.protos.Generic/TransformInput",
-         "seldon.protos.Generic/TransformOutput"), SELDON_GRPC,
-    ),
-    **dict.fromkeys(
-        (f"seldon.protos.{service}/SendFeedback" for service in ("Seldon", "Model", "Generic")), SELDON_GRPC_FEEDBACK
-    ),
+    **{f"seldon.protos.{method}": SELDON_GRPC for method in (
+        "Seldon/Predict", "Model/Predict", "Generic/TransformInput", "Transformer/TransformInput",
+        "Generic/TransformOutput", "OutputTransformer/TransformOutput",
+    )},
+    **{f"seldon.protos.{service}/SendFeedback": SELDON_GRPC_FEEDBACK
+       for service in ("Seldon", "Model", "Router", "Generic")},
+    **{f"seldon.protos.{service}/Route": SELDON_GRPC_ROUTE for service in ("Router", "Generic")},
+    **{f"seldon.protos.{service}/Aggregate": SELDON_GRPC_AGGREGATE for service in ("Combiner", "Generic")},
 }  # fmt: skip
 """The protocol of each method that the model process answers."""
 STATUS: dict[Code, grpc.StatusCode] = {
@@ -102,7 +110,7 @@ def build_handlers(
     async def infer(method: str, protocol: str, body: bytes, context: Context) -> bytes:
         head = {} if protocol == GRPC else {"puid": _read_puid(context)}
         own = partial(answer, protocol, body, context)
-        if traffic is not None and traffic.active:
+        if traffic is not None and traffic.active and protocol not in OF_ROOT:
             return await traffic.answer(GrpcCall(protocol, f"/{method}", head, body), context, own)
         return await own(head)
 

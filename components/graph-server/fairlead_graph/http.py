@@ -16,7 +16,7 @@ from .errors import RequestRejected
 from .metrics import CONTENT_TYPE, Metrics
 from .monitor.control import Monitoring
 from .protocols.failures import build_failure
-from .protocols.names import SELDON, SELDON_FEEDBACK, TENSORFLOW, V2
+from .protocols.names import OF_ROOT, SELDON, SELDON_AGGREGATE, SELDON_FEEDBACK, SELDON_ROUTE, TENSORFLOW, V2
 from .puids import PUID, clean_puid
 from .traffic.control import Control
 from .traffic.flight import RouteFailed
@@ -29,6 +29,7 @@ _SELDON = {
     for path, protocol in (("predictions", SELDON), ("feedback", SELDON_FEEDBACK))
 } | {
     "/predict": SELDON, "/transform-input": SELDON, "/transform-output": SELDON, "/send-feedback": SELDON_FEEDBACK,
+    "/route": SELDON_ROUTE, "/aggregate": SELDON_AGGREGATE,
 }  # fmt: skip
 """The protocol of each of Seldon's paths: those for clients, and those of a microservice in another graph."""
 _READY = ("/v2/health/ready", "/health/ping", "/health/status")
@@ -102,7 +103,7 @@ class App:
         protocol = V2 if request.path == self._infer_path else _find_protocol(request.path)
         try:
             head = self._read_head(request, protocol)
-            if self._traffic is not None and self._traffic.active:
+            if self._traffic is not None and self._traffic.active and protocol not in OF_ROOT:
                 return await self._traffic.answer(request, protocol, head, partial(self._infer, protocol, request.body))
             return await self._infer(protocol, request.body, head)
         except ServingError as error:

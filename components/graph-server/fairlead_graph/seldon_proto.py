@@ -52,6 +52,11 @@ def decode(content: bytes) -> dict[str, Any]:
     return _to_document(_read(SeldonMessage, content))
 
 
+def decode_list(content: bytes) -> dict[str, Any]:
+    """Decode the outputs of a combiner's children into the document that they would be in JSON; raise ContractError."""
+    return {"seldonMessages": [_to_document(each) for each in _read(SeldonMessageList, content).seldonMessages]}
+
+
 def decode_feedback(content: bytes) -> dict[str, Any]:
     """Decode feedback into the document that it would be in JSON; raise ContractError."""
     feedback = _read(Feedback, content)

@@ -7,7 +7,7 @@ from fairlead_serving.child import Reply
 
 from ..execute import Run
 from ..service import Service
-from . import grpc_v2, monitor, names, seldon, tensorflow, v2
+from . import grpc_v2, monitor, names, seldon, seldon_root, tensorflow, v2
 
 Codec = Callable[[Service, Mapping[str, Any], bytes, Run], Awaitable[Reply]]
 """Answers a request: the service, what the protocol says outside of the body, the body, and the run.
@@ -23,6 +23,10 @@ PROTOCOLS: Mapping[str, Codec] = {
     names.SELDON_FEEDBACK: seldon.send_feedback,
     names.SELDON_GRPC: seldon.predict_proto,
     names.SELDON_GRPC_FEEDBACK: seldon.send_feedback_proto,
+    names.SELDON_ROUTE: seldon_root.route,
+    names.SELDON_AGGREGATE: seldon_root.aggregate,
+    names.SELDON_GRPC_ROUTE: seldon_root.route_proto,
+    names.SELDON_GRPC_AGGREGATE: seldon_root.aggregate_proto,
     names.TENSORFLOW: tensorflow.predict,
     names.MONITOR: monitor.read,
 }

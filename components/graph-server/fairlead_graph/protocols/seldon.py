@@ -48,7 +48,7 @@ async def send_feedback_proto(service: Service, head: Mapping[str, Any], body: b
 
 
 async def _predict(service: Service, document: Any, run: Run) -> dict[str, Any]:
-    inputs, limit = service.graph.inputs, service.settings.max_response_bytes
+    inputs = service.graph.inputs
     required = [spec for spec in inputs or () if not spec.optional]
     if inputs is not None and len(required) != 1:
         names = ", ".join(spec.name for spec in required)
@@ -56,11 +56,20 @@ async def _predict(service: Service, document: Any, run: Run) -> dict[str, Any]:
             "data", Words("one tensor"), f"the inputs {names}: use the Open Inference Protocol for such a graph"
         )
     message, form = parse_message(document)
-    meta = parse_meta(document)
-    if puid := meta.get("puid"):
-        run.context = Context(puid, run.context.deadline)
+    take_puid(document, run)
     output = await service.infer(message, run)
-    check_answer(output.tensors, limit)
+    return build_answer(service, output, form, run)
+
+
+def take_puid(document: Any, run: Run) -> None:
+    """Use the id that a message gives its request; raise ContractError."""
+    if puid := parse_meta(document).get("puid"):
+        run.context = Context(puid, run.context.deadline)
+
+
+def build_answer(service: Service, output: Message, form: str, run: Run) -> dict[str, Any]:
+    """Return the message with an output; raise ServingError, or ContractError if it is too large."""
+    check_answer(output.tensors, service.settings.max_response_bytes)
     return {
         "data": build_data(_only_tensor(service, output), output.names, form),
         "meta": {
