@@ -28,6 +28,8 @@ _UNUSED = {
     # for jobs with spec.runPolicy.schedulingPolicy.coscheduling, where its plugin is installed
     "create podgroups.scheduling.x-k8s.io", "get podgroups.scheduling.x-k8s.io",
     "patch podgroups.scheduling.x-k8s.io",
+    # for deployments with engine Seldon, where Seldon Core is installed
+    *(f"{verb} seldondeployments.machinelearning.seldon.io" for verb in ("create", "get", "list", "patch", "watch")),
     # when a finished job's time to live is over
     "delete trainingjobs.fairlead.dev",
 }  # fmt: skip

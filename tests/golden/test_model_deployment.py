@@ -21,12 +21,17 @@ from fairlead.core.model_deployment.predictor_plan import plan_predictors
 from fairlead.core.model_deployment.predictor_status import explain_predictors
 from fairlead.core.model_deployment.revision_plan import _act, plan_revisions
 from fairlead.core.model_deployment.revision_status import explain
+from fairlead.core.model_deployment.seldon_checks import _check_node, _check_pod, check_access
+from fairlead.core.model_deployment.seldon_plan import _plan_serving as _plan_seldon_serving
+from fairlead.core.model_deployment.seldon_plan import plan_seldon
+from fairlead.core.model_deployment.seldon_status import _check_seen, _check_state, explain_seldon
 from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.views import ChildView, PodView
 from fairlead_contracts.termination import GraphFailure, GraphFailureReport, encode_report
 
 from tests.golden.rollout_states import STATES
+from tests.golden.seldon_states import SELDON_STATES
 from tests.golden.split_states import SPLIT_STATES
 from tests.support.golden import check_golden
 from tests.support.resources import DIGEST, NODE_CONTAINER, make_deployment
@@ -307,7 +312,10 @@ PLAIN = {
 
 ROLLOUTS = {name: Case(state.reason, state.deployment, state.observed, state.now) for name, state in STATES.items()}
 SPLITS = {name: Case(state.reason, state.deployment, state.observed, state.now) for name, state in SPLIT_STATES.items()}
-CASES = PLAIN | ROLLOUTS | SPLITS
+SELDON = {
+    name: Case(state.reason, state.deployment, state.observed, state.now) for name, state in SELDON_STATES.items()
+}
+CASES = PLAIN | ROLLOUTS | SPLITS | SELDON
 
 
 def plan(case: Case) -> Plan:
@@ -323,7 +331,8 @@ def test_plan_matches_the_golden_file(name: str, request: pytest.FixtureRequest)
 def test_every_decision_has_a_case() -> None:
     for decide in (
         plan_model_deployment, _plan_serving, plan_revisions, _act, explain, plan_predictors, _act_split,
-        explain_predictors,
+        explain_predictors, plan_seldon, _plan_seldon_serving, explain_seldon, _check_seen, _check_state, check_access,
+        _check_node, _check_pod,
     ):  # fmt: skip
         with recorded_lines(decide) as lines:
             for case in CASES.values():

@@ -40,6 +40,20 @@ _DENIED_IN_CONTAINER: tuple[tuple[str, Object, str], ...] = (
 """(reason, fields of the container, word of the message)"""
 
 
+_SELDON: tuple[tuple[str, tuple[str, ...], Object], ...] = (
+    ("a rollout in Seldon Core", ("rollout", "expected none with engine Seldon"), {"spec__rollout": ROLLOUT}),
+    ("sticky clients in Seldon Core", ("stickiness", "expected none with engine Seldon"),
+     {"spec__predictors": _HALVES, "spec__stickiness": {"header": "X-User"}}),
+    ("two shadows in Seldon Core", ("predictors", "at most one", "engine Seldon"),
+     {"spec__predictors": [_PREDICTOR, _SHADOW, _SHADOW | {"name": "second"}]}),
+    ("a monitor in Seldon Core", ("monitor", "expected none with engine Seldon"),
+     {"spec__monitor": {"drift": {"windowSeconds": 600, "minRows": 100, "maxPsi": 0.2, "samplePercent": 50}}}),
+    ("scaling by concurrency in Seldon Core", ("targetConcurrency", "engine Seldon"),
+     {"spec__autoscaling": {"minReplicas": 1, "maxReplicas": 2, "targetConcurrency": 4}}),
+)  # fmt: skip
+"""(reason, words, changes)"""
+
+
 @dataclass(frozen=True)
 class Rejection:
     """An invalid resource; both error messages must contain all `words`."""
@@ -216,6 +230,7 @@ REJECTIONS = (
     _deployment("a malformed model URI", ("modelUri",), '"models/x"',
                 spec__predictors__0__graph__modelUri="models/x"),
     _deployment("an unknown engine", ("engine", "Native"), '"Triton"', spec__engine="Triton"),
+    *(_deployment(reason, words, spec__engine="Seldon", **changes) for reason, words, changes in _SELDON),
     _deployment("huge replicas", ("replicas", "512"), "100000", spec__predictors__0__replicas=100000),
     _deployment("a name too long for the children's names", ("name", "40"), metadata__name="a" * 41),
     _deployment("hostPath in a component", ("hostPath",),

@@ -17,6 +17,7 @@ from fairlead.api.base import (
     Rule,
     StatusModel,
 )
+from fairlead.api.engine import ENGINE_RULES
 from fairlead.api.graph import GraphNode
 from fairlead.api.group import API_VERSION
 from fairlead.api.monitor import DriftStatus, Monitor
@@ -113,8 +114,9 @@ class SignatureGate(ApiModel):
 class ModelDeploymentSpec(ApiModel):
     """The desired state of the deployment."""
 
-    engine: Literal["Native"] = "Native"
-    """The inference engine that serves the graphs."""
+    engine: Literal["Native", "Seldon"] = "Native"
+    """What serves the graphs: our graph servers, or Seldon Core v1, for which a SeldonDeployment is written. It cannot
+    be changed."""
     replicas: int = Field(1, ge=0, le=512)
     """The default number of pods per predictor."""
     predictors: list[Predictor] = Field(min_length=1, max_length=MAX_PREDICTORS, json_schema_extra=LIST_MAP_BY_NAME)
@@ -171,6 +173,7 @@ class ModelDeploymentSpec(ApiModel):
             lambda spec: spec.rollout is None or len(spec.predictors) == 1,
             field=".rollout",
         ),
+        *ENGINE_RULES,
     )
 
     @property

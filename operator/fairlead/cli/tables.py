@@ -52,7 +52,8 @@ def print_conditions(conditions: list[Object]) -> None:
 
 def build_predictors(status: Object) -> Table | None:
     """Return a table of several predictors: what each gets, what is in force, and what was measured."""
-    if not (split := status.get("traffic")):
+    split = status.get("traffic", {})
+    if not split and not _are_several(status):
         return None
     table = Table(box=None, header_style="dim")
     for column in ("PREDICTOR", "ROLE"):
@@ -70,8 +71,8 @@ def build_predictors(status: Object) -> Table | None:
             "" if shadow else f"{predictor.get('traffic', 0)} %",
             f"{shadow} %" if shadow else "",
             "" if confirmed is None else f"{confirmed} %",
-            f"{measured.get('requests', 0):,}",
-            f"{measured.get('errors', 0):,}",
+            f"{measured.get('requests', 0):,}" if split else "",
+            f"{measured.get('errors', 0):,}" if split else "",
             "" if p99 is None else f"{p99 * 1000:.4g} ms",
             f"{measured.get('agreed', 0):,}/{compared:,}" if compared else "",
         )
@@ -134,9 +135,14 @@ def _condition(status: Object, type_: str) -> Object:
     return found[0] if found else {}
 
 
+def _are_several(status: Object) -> bool:
+    """Return whether there are several predictors; in Seldon Core, nothing else is known of how they are split."""
+    return len(status.get("predictors", [])) > 1
+
+
 def _traffic(status: Object) -> str:
     """Return what each of several predictors answers, and after a tilde of how much it gets copies."""
-    if not status.get("traffic"):
+    if not status.get("traffic") and not _are_several(status):
         return ""
     return ", ".join(
         f"{each['name']} ~{each['shadow']} %" if each.get("shadow") else f"{each['name']} {each.get('traffic', 0)} %"

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from fairlead.api.base import Resource
-from fairlead.client import inference, pods, rollouts
+from fairlead.api.model_deployment import ModelDeployment
+from fairlead.client import inference, pods, rollouts, seldon
 from fairlead.client.connection import connect
 from fairlead.client.diagnosis import ClusterFacts, ResourceFacts, gather_cluster, gather_resource
+from fairlead.client.errors import NotFound
 from fairlead.client.logs import LogLine, follow_logs, read_logs
 from fairlead.client.objects import Object, Objects, canonical_kind
 from fairlead.client.waiting import is_finished, reached, wait_until, wait_until_gone
 from fairlead.core import names
+from fairlead.core.model_deployment.shares import find_entry
 
 R = TypeVar("R", bound=Resource)
 
@@ -181,16 +184,27 @@ class FairleadClient:
     def predict(self, name: str, inputs: Object | Sequence[Any]) -> Object:
         """Send a V2 request, or rows of values for a model with one input; return the V2 response.
 
-        Connects to the Service directly if its address is on this machine, else through the API server.
-        Raises Rejected with the server's message if the request does not match the model.
+        With `engine: Seldon` both are sent as Seldon's message, to the first predictor that is no shadow. Connects to
+        the Service directly if its address is on this machine, else through the API server. Raises Rejected with the
+        server's message if the request does not match the model.
         """
-        service = self.objects.get("Service", name)
-        address = str(service["spec"].get("clusterIP", ""))
+        try:
+            return inference.predict(name, inputs, self._send_to(name, names.SERVING_PORT))
+        except NotFound:
+            deployment = self.get(ModelDeployment, name)
+            if deployment.spec.engine != "Seldon":
+                raise
+        entry = find_entry(deployment.spec.predictors)
+        return seldon.predict(
+            inputs, self._send_to(names.seldon_service_name(deployment, entry.name), names.SELDON_PORT)
+        )
+
+    def _send_to(self, name: str, port: int) -> inference.Send:
+        """Return a function that sends requests to a Service; raises NotFound."""
+        address = str(self.objects.get("Service", name)["spec"].get("clusterIP", ""))
         if address.startswith("127."):
-            send = inference.send_directly(f"{address}:{names.SERVING_PORT}")
-        else:
-            send = inference.send_by_proxy(self.objects.request, self.namespace, name, names.SERVING_PORT)
-        return inference.predict(name, inputs, send)
+            return inference.send_directly(f"{address}:{port}")
+        return inference.send_by_proxy(self.objects.request, self.namespace, name, port)
 
 
 def _kind_name(kind: type[Resource] | str) -> str:

@@ -31,7 +31,11 @@ def build_owned(resource: Resource, api_version: str, kind: str, name: str, labe
 
 def with_hash(obj: Object) -> Object:
     """Add an annotation with the hash of the object."""
-    digest = names.short_hash(json.dumps(obj, sort_keys=True))
     meta = obj["metadata"]
-    annotations = meta.get("annotations", {}) | {names.APPLIED_HASH: digest}
+    annotations = meta.get("annotations", {}) | {names.APPLIED_HASH: hash_object(obj)}
     return obj | {"metadata": meta | {"annotations": annotations}}
+
+
+def hash_object(obj: Object) -> str:
+    """Return a short hash of an object; equal objects have equal hashes."""
+    return names.short_hash(json.dumps(obj, sort_keys=True))

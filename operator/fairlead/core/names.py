@@ -41,6 +41,13 @@ FIRST_NODE_PORT = 9001
 GRPC_NODE_PORTS = 100
 """The distance of such a microservice's port of HTTP from that of gRPC, if gRPC is what it is called over."""
 
+SELDON_PORT = 8000
+"""Of Seldon's executor, for REST."""
+SELDON_CONTENT = "fairlead.dev/content"
+"""The annotation of the pods of a SeldonDeployment's predictor: a hash of what determines them."""
+SELDON_PODS = "nodes"
+"""The name of a predictor's pods within a SeldonDeployment, which would otherwise be all their containers' names."""
+
 SCOPE_LEASE = "fairlead-scope"
 """The Lease of the installation that works on a cluster or namespace."""
 
@@ -143,6 +150,21 @@ def predictor_service_name(deployment: ModelDeployment, predictor: str) -> str:
     """
     name = deployment.metadata.name
     return f"{name}-{predictor}-{short_hash(f'{name}/{predictor}')}"
+
+
+def seldon_service_name(deployment: ModelDeployment, predictor: str) -> str:
+    """Return the name that Seldon Core gives the Service of a predictor; both names are short enough."""
+    return f"{deployment.metadata.name}-{predictor}"
+
+
+def seldon_pods_name(deployment: ModelDeployment, predictor: str) -> str:
+    """Return the name that Seldon Core gives the Deployment of a predictor: of its only pods, which have a name."""
+    return f"{deployment.metadata.name}-{predictor}-0-{SELDON_PODS}"
+
+
+def seldon_config_name(deployment: ModelDeployment, predictor: str, graphs: str) -> str:
+    """Return the name of the ConfigMap with the graphs of a predictor's single nodes; it includes their hash."""
+    return f"{predictor_name(deployment, predictor)}-{short_hash(graphs)}"
 
 
 def graph_config_name(deployment: ModelDeployment, predictor: str, graph: str) -> str:

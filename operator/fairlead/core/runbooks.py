@@ -176,6 +176,30 @@ SERVING: dict[str, Runbook] = {
         "A graph server fails; the message has its report.",
         "Most often the model or the graph: `fairlead logs mdep/NAME`.",
     ),
+    "NotInSeldon": Runbook(
+        "With `engine: Seldon` the graph says what a SeldonDeployment cannot express.",
+        "Change the field that the message names, or create the deployment with `engine: Native`.",
+    ),
+    "SeldonNotInstalled": Runbook(
+        "The deployment has `engine: Seldon`, and the cluster has no Seldon Core v1.",
+        "Install Seldon Core v1, which the operator notices within seconds, or create it anew with `engine: Native`.",
+    ),
+    "SeldonForbidden": Runbook(
+        "The operator may not read SeldonDeployments.",
+        "Give its Role the rule for `machinelearning.seldon.io` of `manifests/rbac/role.yaml` or of the chart.",
+    ),
+    "SeldonSilent": Runbook(
+        "The SeldonDeployment is there, and Seldon Core has not reported anything about it.",
+        "If it lasts, look whether Seldon Core's controller runs, and whether it works on this namespace: "
+        "`kubectl describe sdep NAME`.",
+    ),
+    "SeldonReconciling": Runbook("Seldon Core still serves the version before.", "If it lasts, as for `SeldonSilent`."),
+    "SeldonCreating": Runbook("Seldon Core creates the pods.", ""),
+    "SeldonFailed": Runbook(
+        "Seldon Core reports that it cannot serve the SeldonDeployment; the message has its words.",
+        "`kubectl describe sdep NAME`, and the log of Seldon Core's controller.",
+    ),
+    "SeldonAvailable": Runbook("Seldon Core serves the deployment.", ""),
     "InvalidServer": Runbook(
         "`server` of a predictor sets what the operator sets.", "Remove the variable that the message names."
     ),

@@ -72,6 +72,32 @@ class ChildView:
     """Whether its spec is no longer what the operator applied."""
     settled: bool = False
     """Whether the rollout is complete: no pod of an older template is left (Deployments)."""
+    content: str = ""
+    """A hash of what determines the pods of its template (Deployments of Seldon Core)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeldonView:
+    """A SeldonDeployment: what it is, and what its status says, bounded; anyone who may write it may have."""
+
+    name: str
+    uid: str
+    applied_hash: str = ""
+    changed: bool = False
+    """Whether its spec is no longer what the operator applied."""
+    generation: int = 0
+    observed: int = 0
+    """The generation that its controller says it has seen; 0 if it does not say so."""
+    state: str = ""
+    """Available, Creating or Failed; empty before its controller has reported anything."""
+    description: str = ""
+    url: str = ""
+    pods: tuple[tuple[str, int, int], ...] = ()
+    """(name, replicas, available replicas) of its Deployments."""
+
+    def count_pods(self, name: str) -> tuple[int, int]:
+        """Return the replicas of a Deployment, and how many of them are available."""
+        return next(((replicas, ready) for known, replicas, ready in self.pods if known == name), (0, 0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,7 +104,10 @@ async def _work(
             await reflector.synced.wait()
         group.create_task(queue.run(settings.workers))
         group.create_task(context.sources.reports.run())
-        group.create_task(audit_caches(settings, writer.kube, resources, writer.children, health))
+        group.create_task(context.sources.seldon.run())
+        group.create_task(
+            audit_caches(settings, writer.kube, resources, writer.children, context.sources.seldon, health)
+        )
         group.create_task(resync(settings, resources, queue))
         watching = asyncio.create_task(watch(settings, writer.kube.config, resources, stop))
         # kopf takes seconds to close its streams: do not wait for it

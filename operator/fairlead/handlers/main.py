@@ -31,6 +31,7 @@ from fairlead.kube.observe import Sources
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
+from fairlead.kube.seldon import SeldonDeployments
 from fairlead.kube.traffic import TrafficServers
 
 _log = logging.getLogger(__name__)
@@ -100,7 +101,8 @@ def _build_context(
     traffic = TrafficServers(http, kube, queue.add)
     prometheus = Prometheus(http, settings.prometheus_url, queue.add)
     monitors = MonitoredServers(http, queue.add)
-    sources = Sources(children, reports, store, answers, traffic, prometheus, monitors, http, settings)
+    seldon = SeldonDeployments(kube, children, settings.watched_namespaces)
+    sources = Sources(children, reports, store, answers, traffic, prometheus, monitors, seldon, http, settings)
     return Context(Writer(kube, children), ResourceCache(queue.add), sources)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fairlead.core import names
-from fairlead.core.views import ChildView, PodView, RevisionView
+from fairlead.core.views import ChildView, PodView, RevisionView, SeldonView
 from fairlead.kube.cache import Cache, Entry
 from fairlead.kube.client import FIELD_MANAGER
 from fairlead.kube.kinds import (
@@ -15,27 +15,29 @@ from fairlead.kube.kinds import (
     DEPLOYMENT,
     DISRUPTION_BUDGET,
     POD,
+    SELDON_DEPLOYMENT,
     SERVICE,
     WATCHED,
     Key,
     Kind,
 )
 from fairlead.kube.transport import Object
-from fairlead.kube.views import hash_spec, view_child, view_pod, view_revision
+from fairlead.kube.views import hash_spec, view_child, view_pod, view_revision, view_seldon
 
 CHILDREN = (
     (POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False), (CONTROLLER_REVISION, False),
     (AUTOSCALER, True), (DISRUPTION_BUDGET, True),
 )  # fmt: skip
-"""The watched kinds, and whether only their metadata is read.
+"""The watched kinds, and whether only their metadata is read. SeldonDeployments are watched only where they are used.
 
 Secrets are not watched: a job's key is created without reading it, and that of a rollout's traffic is read by name.
 """
 SELECTOR = names.selector({names.MANAGED_BY: names.OPERATOR})
 
-_REPAIRED = (SERVICE, DEPLOYMENT)
+_REPAIRED = (SERVICE, DEPLOYMENT, SELDON_DEPLOYMENT)
 """The kinds whose spec is applied again when somebody else changes it."""
 
+View = PodView | ChildView | RevisionView | SeldonView
 _OWNERS = {kind.kind: kind.api_version for kind in WATCHED}
 
 
@@ -49,7 +51,7 @@ class Child(Entry):
     """The name of its controller."""
     key: Key | None
     """The resource to reconcile when it changes: its owner, or the resource in its labels."""
-    view: PodView | ChildView | RevisionView
+    view: View
     spec_hash: str = ""
     """The hash of the spec, for kinds that are repaired."""
 
@@ -72,7 +74,7 @@ class ChildCache(Cache[Child]):
         self._applied[uid] = hash_spec(obj)
         written = super().put(kind, obj, own)
         # an apply that changes nothing has no new version, and an event may have been faster than the response
-        if written is None and (known := self._entries.get(uid)) and isinstance(known.view, ChildView):
+        if written is None and (known := self._entries.get(uid)) and isinstance(known.view, ChildView | SeldonView):
             known.view = replace(known.view, changed=known.spec_hash != self._applied[uid])
         return written
 
@@ -139,7 +141,9 @@ class ChildCache(Cache[Child]):
                     del index[index_key]
 
 
-def _view(kind: Kind, obj: Object, changed: bool) -> PodView | ChildView | RevisionView:
+def _view(kind: Kind, obj: Object, changed: bool) -> View:
+    if kind is SELDON_DEPLOYMENT:
+        return view_seldon(obj, changed)
     if kind is CONTROLLER_REVISION:
         return view_revision(obj)
     return view_pod(obj) if kind is POD else view_child(obj, changed)

@@ -25,6 +25,7 @@ from fairlead.kube.kinds import (
     POD,
     POD_GROUP,
     SECRET,
+    SELDON_DEPLOYMENT,
     SERVICE,
     Key,
     Kind,
@@ -35,13 +36,13 @@ CHILD_KINDS = {
     kind.kind: kind
     for kind in (
         POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, CONTROLLER_REVISION, AUTOSCALER, DISRUPTION_BUDGET,
-        NETWORK_POLICY, POD_GROUP,
+        NETWORK_POLICY, POD_GROUP, SELDON_DEPLOYMENT,
     )
 }  # fmt: skip
 _NOT_WATCHED = (SECRET, NETWORK_POLICY, POD_GROUP)
-_OPTIONAL = (POD_GROUP,)
+_OPTIONAL = (POD_GROUP, SELDON_DEPLOYMENT)
 """Kinds that not every cluster has."""
-_STARTED_LAST = ("Pod", "Deployment")
+_STARTED_LAST = ("Pod", "Deployment", "SeldonDeployment")
 """Written last, because a pod must not start with a key or graph that belongs to another object."""
 
 _MAX_UNSENT = 10

@@ -65,6 +65,9 @@ DISRUPTION_BUDGET = Kind(
 )
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", verbs=("get", "create"))
 POD_GROUP = Kind("scheduling.x-k8s.io", "v1alpha1", "podgroups", "PodGroup", verbs=("get", "create", "patch"))
+SELDON_DEPLOYMENT = Kind(
+    "machinelearning.seldon.io", "v1", "seldondeployments", "SeldonDeployment", verbs=(*_WATCH, "create", "patch")
+)
 EVENT = Kind("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease", verbs=("get", "create", "update"))
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -87,6 +90,7 @@ OPERATOR_KINDS = (
     DISRUPTION_BUDGET,
     NETWORK_POLICY,
     POD_GROUP,
+    SELDON_DEPLOYMENT,
     EVENT,
     LEASE,
 )

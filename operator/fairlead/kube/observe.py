@@ -10,7 +10,7 @@ from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
 from fairlead.core.conditions import Finding, is_true
-from fairlead.core.model_deployment.observed import Artifacts, ObservedDeployment, ServiceAnswer
+from fairlead.core.model_deployment.observed import Artifacts, ObservedDeployment, ObservedSeldon, ServiceAnswer
 from fairlead.core.settings import Settings
 from fairlead.core.tenants import is_allowed_uri
 from fairlead.core.training_job.observed import Gate, Launcher, ObservedJob
@@ -22,6 +22,7 @@ from fairlead.kube.kinds import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, DISRUPTION_B
 from fairlead.kube.monitoring import MonitoredServers
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Reports, url_host
+from fairlead.kube.seldon import SeldonDeployments
 from fairlead.kube.traffic import TrafficServers
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
@@ -44,6 +45,7 @@ class Sources:
     traffic: TrafficServers
     prometheus: Prometheus
     monitors: MonitoredServers
+    seldon: SeldonDeployments
     http: aiohttp.ClientSession
     settings: Settings
 
@@ -71,7 +73,8 @@ def observe_deployment(
     key = Key(deployment.kind, meta.namespace, meta.name)
     owned = sources.children.owned_by(meta.uid)
     deployments, services = _views(owned, DEPLOYMENT), _views(owned, SERVICE)
-    replicas = sources.children.replicas_of(key, {view.name for view in deployments})
+    seldon = _observe_seldon(sources, deployment)
+    replicas = sources.children.replicas_of(key, {view.name for view in (*deployments, *seldon.deployments)})
     pods = tuple(child.view for child in replicas if isinstance(child.view, PodView))
     # without a ready pod the Service cannot respond, and its address may not be routed yet
     ready = any(view.ready for view in deployments)
@@ -90,7 +93,15 @@ def observe_deployment(
         artifacts=_observe_artifacts(sources, key, deployment),
         answer=_observe_answer(sources, key, address),
         rejection=rejection,
+        seldon=seldon,
     )
+
+
+def _observe_seldon(sources: Sources, deployment: ModelDeployment) -> ObservedSeldon:
+    """Return what is seen of Seldon Core; nothing for other engines, for which nothing is watched either."""
+    if deployment.spec.engine != "Seldon":
+        return ObservedSeldon()
+    return sources.seldon.observe(deployment.metadata.namespace, deployment.metadata.uid)
 
 
 def _observe_gate(sources: Sources, key: Key, job: TrainingJob) -> Gate | None:

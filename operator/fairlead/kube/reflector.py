@@ -49,9 +49,13 @@ class Reflector:
                 backoff = _INITIAL_BACKOFF
                 await self._follow(version)
             except WATCH_ERRORS as error:
-                _log.warning("watch of %s failed, listing again: %s: %s", self.kind.plural, type(error).__name__, error)
+                self.note_failure(error)
                 await asyncio.sleep(backoff)
                 backoff = min(2 * backoff, _MAX_BACKOFF)
+
+    def note_failure(self, error: Exception) -> None:
+        """Log why the list or the watch has failed, after which there is another list."""
+        _log.warning("watch of %s failed, listing again: %s: %s", self.kind.plural, type(error).__name__, error)
 
     async def list(self) -> str:
         """Merge a complete list into the cache; return its resourceVersion."""

@@ -2,15 +2,21 @@
 
 import hashlib
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from fairlead.core import names
+from fairlead.core.conditions import shorten
 from fairlead.core.pod_status import find_unscheduled, find_waiting
-from fairlead.core.views import ChildView, PodView, RevisionView
+from fairlead.core.views import ChildView, PodView, RevisionView, SeldonView
 
 Object = dict[str, Any]
+
+_MAX_NAME, _MAX_STATE, _MAX_DESCRIPTION, _MAX_URL = 253, 32, 1024, 512
+_MAX_DEPLOYMENTS = 64
+"""How many Deployments of a SeldonDeployment's status are read, which has one for each predictor."""
 
 _ENDED = ("Succeeded", "Failed")
 _DISRUPTIONS = ("Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated")
@@ -73,6 +79,32 @@ def view_child(obj: Object, changed: bool = False) -> ChildView:
         changed=changed,
         ready=min(status.get("readyReplicas", 0), updated),
         settled=settled,
+        content=_as_text(_read_annotations(obj).get(names.SELDON_CONTENT), _MAX_NAME),
+    )
+
+
+def view_seldon(obj: Object, changed: bool = False) -> SeldonView:
+    """Return the view of a SeldonDeployment; what its status says is bounded, and left out if it has another type."""
+    meta, status = obj["metadata"], _as_object(obj.get("status"))
+    found = _as_object(status.get("deploymentStatus")).items()
+    return SeldonView(
+        name=meta["name"],
+        uid=meta["uid"],
+        applied_hash=meta.get("annotations", {}).get(names.APPLIED_HASH, ""),
+        changed=changed,
+        generation=meta.get("generation", 0),
+        observed=_as_count(status.get("observedGeneration")),
+        state=_as_text(status.get("state"), _MAX_STATE),
+        description=_as_text(status.get("description"), _MAX_DESCRIPTION),
+        url=_as_text(_as_object(status.get("address")).get("url"), _MAX_URL),
+        pods=tuple(
+            (
+                _as_text(name, _MAX_NAME),
+                _as_count(_as_object(each).get("replicas")),
+                _as_count(_as_object(each).get("availableReplicas")),
+            )
+            for name, each in islice(found, _MAX_DEPLOYMENTS)
+        ),
     )
 
 
@@ -85,6 +117,24 @@ def view_revision(obj: Object) -> RevisionView:
 def hash_spec(obj: Object) -> str:
     """Return a hash of an object's spec, as stored; equal specs have equal hashes."""
     return hashlib.sha256(orjson.dumps(obj.get("spec"), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _as_object(value: Any) -> Object:
+    return value if isinstance(value, dict) else {}
+
+
+def _as_text(value: Any, limit: int) -> str:
+    return shorten(value, limit) if isinstance(value, str) else ""
+
+
+def _as_count(value: Any) -> int:
+    return value if type(value) is int and 0 <= value < 2**31 else 0
+
+
+def _read_annotations(obj: Object) -> Object:
+    """Return the annotations of an object's pod template; empty if it has none."""
+    template = obj.get("spec", {}).get("template", {})
+    return dict(template.get("metadata", {}).get("annotations") or {})
 
 
 def _number(label: str) -> int:

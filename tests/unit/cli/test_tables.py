@@ -65,3 +65,18 @@ def test_a_description_without_compared_columns_has_no_table_of_drift(console: C
     tables.print_facts({"drift": {"rows": 3}})
     tables.print_facts({})
     assert console.export_text() == ""
+
+
+def test_predictors_in_seldon_core_are_shown_without_what_nobody_counts(console: Console) -> None:
+    status = {"url": "http://digits-main", "predictors": [
+        {"name": "main", "replicas": 2, "ready": 2, "traffic": 90},
+        {"name": "next", "replicas": 1, "ready": 0, "traffic": 10},
+        {"name": "dark", "replicas": 1, "ready": 1, "traffic": 0, "shadow": 50},
+    ]}  # fmt: skip
+    tables.print_facts(status)
+    tables.print_list("ModelDeployment", [MODEL_DEPLOYMENT | {"status": status}])
+    shown = console.export_text()
+    rows = {line.split()[0]: line.split() for line in shown.splitlines() if line.strip()}
+    assert rows["main"] == ["main", "2/2", "90", "%"]
+    assert rows["dark"] == ["dark", "shadow", "1/1", "50", "%"]
+    assert "main 90 %, next 10 %, dark ~50 %" in shown

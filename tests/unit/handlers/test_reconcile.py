@@ -17,6 +17,7 @@ from fairlead.kube.observe import Sources
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
+from fairlead.kube.seldon import SeldonDeployments
 from fairlead.kube.traffic import TrafficServers
 from prometheus_client import REGISTRY
 
@@ -35,9 +36,11 @@ async def context_of(api: ScriptedApi) -> AsyncIterator[Context]:
         children = ChildCache(lambda _: None)
         inquiries = Inquiries(lambda _: None, 1.0)
         reports, traffic = Reports(http, lambda _: None, Rates(1, 1, 1, 1)), TrafficServers(http, kube, lambda _: None)
-        prometheus = Prometheus(http, "", lambda _: None)
+        prometheus, seldon = Prometheus(http, "", lambda _: None), SeldonDeployments(kube, children)
         monitors = MonitoredServers(http, lambda _: None)
-        sources = Sources(children, reports, inquiries, inquiries, traffic, prometheus, monitors, http, Settings())
+        sources = Sources(
+            children, reports, inquiries, inquiries, traffic, prometheus, monitors, seldon, http, Settings()
+        )
         yield Context(Writer(kube, children), ResourceCache(lambda _: None), sources)
 
 

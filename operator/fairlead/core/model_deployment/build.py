@@ -1,7 +1,7 @@
 """The children of a ModelDeployment: graph, Deployment, Service."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fairlead_contracts.environment import GraphServerEnvironment
@@ -63,25 +63,14 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
     replicas = deployment.spec.replicas if predictor.replicas is None else predictor.replicas
     head = build_owned(deployment, "apps/v1", "Deployment", names.predictor_name(deployment, predictor.name), labels)
     config = names.graph_config_name(deployment, predictor.name, graph)
-    components = [component.spec.to_dict() for component in predictor.component_specs]
-    users = [*components, *([predictor.server_spec.to_dict()] if predictor.server_spec else [])]
-    merged: dict[str, Any] = {key: value for user in users for key, value in user.items()}
     ports = assign_ports(predictor)
     nodes = {node.name: node for node in predictor.graph.walk()}
-    merged["containers"] = [
+    containers = [
         _build_graph_server(predictor, settings),
         *(
             _build_node_container(container, ports[container["name"]], nodes.get(container["name"]))
-            for component in components
-            for container in component["containers"]
+            for container in list_containers(predictor)
         ),
-    ]
-    if init := [container for user in users for container in user.get("initContainers", [])]:
-        merged["initContainers"] = init
-    merged["volumes"] = [
-        *(volume for user in users for volume in user.get("volumes", [])),
-        {"name": "fairlead-graph", "configMap": {"name": config}},
-        {"name": "fairlead-work", "emptyDir": {}},
     ]
     return head | {
         "spec": {
@@ -90,11 +79,39 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
             # keep all replicas serving: an old pod is deleted only when a new one is ready
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
-                "metadata": _build_metadata(predictor, labels),
-                "spec": restricted_pod_spec(merged, settings.pull_secrets),
+                "metadata": build_pod_metadata(predictor, labels),
+                "spec": build_pod_spec(predictor, containers, config, settings),
             },
         }
     }
+
+
+def list_containers(predictor: Predictor) -> list[dict[str, Any]]:
+    """Return the containers of componentSpecs, as the user wrote them."""
+    specs = (component.spec.to_dict() for component in predictor.component_specs)
+    return [container for spec in specs for container in spec["containers"]]
+
+
+def build_pod_spec(
+    predictor: Predictor, containers: list[dict[str, Any]], config: str | None, settings: Settings
+) -> dict[str, Any]:
+    """Return a predictor's pod with these containers: what componentSpecs and the template say, and graph servers'
+    volumes, of which one is a ConfigMap; None if there are no graph servers."""
+    users = [component.spec.to_dict() for component in predictor.component_specs]
+    users += [predictor.server_spec.to_dict()] if predictor.server_spec else []
+    merged: dict[str, Any] = {key: value for user in users for key, value in user.items()}
+    merged["containers"] = containers
+    if init := [container for user in users for container in user.get("initContainers", [])]:
+        merged["initContainers"] = init
+    volumes = [volume for user in users for volume in user.get("volumes", [])]
+    if config is not None:
+        volumes += [
+            {"name": "fairlead-graph", "configMap": {"name": config}},
+            {"name": "fairlead-work", "emptyDir": {}},
+        ]
+    if volumes:
+        merged["volumes"] = volumes
+    return restricted_pod_spec(merged, settings.pull_secrets)
 
 
 def build_deployment_service(deployment: ModelDeployment, selector: dict[str, str]) -> Object:
@@ -120,7 +137,7 @@ def _build_monitor(deployment: ModelDeployment) -> ServedMonitor | None:
     return ServedMonitor(window_seconds=drift.window_seconds, sample_percent=drift.sample_percent)
 
 
-def _build_metadata(predictor: Predictor, labels: dict[str, str]) -> dict[str, Any]:
+def build_pod_metadata(predictor: Predictor, labels: dict[str, str]) -> dict[str, Any]:
     """Return the metadata of a predictor's pods: what componentSpecs and the template add, but no label of ours."""
     templates = [*predictor.component_specs, *([predictor.server.template] if predictor.server else [])]
     users = [template.metadata.to_dict() for template in templates if template and template.metadata]
@@ -137,7 +154,7 @@ def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str,
         model_uri=node.model_uri,
         implementation=node.implementation,
         digest=node.digest or digests.get(node.model_uri) if node.model_uri else None,
-        parameters=_build_parameters(node) if node.implementation else None,
+        parameters=build_parameters(node) if node.implementation else None,
         endpoint=_build_endpoint(node, ports),
         protocol=node.protocol,
         model_name=node.model_name,
@@ -157,7 +174,8 @@ def _build_endpoint(node: GraphNode, ports: Mapping[str, int]) -> Endpoint | Non
     return Endpoint(host="127.0.0.1", port=ports[node.name], type=kind)
 
 
-def _build_parameters(node: GraphNode) -> tuple[Parameter, ...] | None:
+def build_parameters(node: GraphNode) -> tuple[Parameter, ...] | None:
+    """Return the parameters of a built-in."""
     return tuple(Parameter(**item.model_dump()) for item in node.parameters) or None
 
 
@@ -169,27 +187,42 @@ def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, A
         termination_log=names.TERMINATION_LOG, termination_bytes=limit, grpc_port=names.GRPC_PORT,
         state_folder=names.WORK_FOLDER if learns else None,
     )  # fmt: skip
+    return build_server_container(
+        names.GRAPH_SERVER, GRAPH_FILE, (names.SERVING_PORT, names.GRPC_PORT), secrets, environment, predictor, settings
+    )
+
+
+def build_server_container(
+    name: str,
+    file: str,
+    ports: tuple[int, int],
+    secrets: Sequence[str],
+    environment: GraphServerEnvironment,
+    predictor: Predictor,
+    settings: Settings,
+) -> dict[str, Any]:
+    """Return a container that serves the graph in a file of the ConfigMap, over HTTP and gRPC at these ports."""
     server = predictor.server or Server()
     health = {"path": "/v2/health/live", "port": "http"}
     return {
-        "name": names.GRAPH_SERVER,
+        "name": name,
         "image": settings.graph_server_image,
         "imagePullPolicy": settings.image_pull_policy,
         "command": [
-            "fairlead-graph-server", "--graph", f"{names.GRAPH_FOLDER}/{GRAPH_FILE}",
-            "--port", str(names.SERVING_PORT),
+            "fairlead-graph-server", "--graph", f"{names.GRAPH_FOLDER}/{file}",
+            "--port", str(ports[0]),
         ],
         "ports": [
-            {"name": "http", "containerPort": names.SERVING_PORT},
-            {"name": "grpc", "containerPort": names.GRPC_PORT},
+            {"name": "http", "containerPort": ports[0]},
+            {"name": "grpc", "containerPort": ports[1]},
         ],
         "env": [
             pod_ip_variable(),
             {"name": "TMPDIR", "value": names.WORK_FOLDER},
-            *({"name": name, "value": value} for name, value in environment.to_environment().items()),
+            *({"name": key, "value": value} for key, value in environment.to_environment().items()),
             *(variable.to_dict() for variable in server.env or ()),
         ],
-        "envFrom": [{"secretRef": {"name": name}} for name in secrets],
+        "envFrom": [{"secretRef": {"name": secret}} for secret in secrets],
         "volumeMounts": [
             {"name": "fairlead-graph", "mountPath": names.GRAPH_FOLDER, "readOnly": True},
             {"name": "fairlead-work", "mountPath": names.WORK_FOLDER},

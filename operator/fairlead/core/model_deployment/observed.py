@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fairlead_contracts.traffic import TrafficFacts
 
@@ -10,7 +11,7 @@ from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.drift import DriftMeasures
 from fairlead.core.model_deployment.queries import QueryAnswer
-from fairlead.core.views import ChildView, PodView, RevisionView
+from fairlead.core.views import ChildView, PodView, RevisionView, SeldonView
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,27 @@ class ObservedTraffic:
         return not (self.servers or self.key_missing)
 
 
+Refusal = Literal["", "missing", "forbidden"]
+
+
+@dataclass(frozen=True)
+class ObservedSeldon:
+    """What is seen of Seldon Core, for a deployment with its engine."""
+
+    views: tuple[SeldonView, ...] = ()
+    """The SeldonDeployments that the deployment owns."""
+    deployments: tuple[ChildView, ...] = ()
+    """The Deployments that these own."""
+    refusal: Refusal = ""
+    """Why SeldonDeployments cannot be read: the cluster has none, or the operator may not list them."""
+    pending: bool = False
+    """They are still being listed."""
+
+    def find(self, name: str) -> SeldonView | None:
+        """Return a SeldonDeployment."""
+        return next((view for view in self.views if view.name == name), None)
+
+
 @dataclass(frozen=True)
 class ObservedDeployment:
     """The observed state of a ModelDeployment."""
@@ -104,3 +126,4 @@ class ObservedDeployment:
     budgets: tuple[ChildView, ...] = ()
     drift: DriftMeasures | None = None
     """What the servers have counted; None if it is not monitored, or they have not been asked yet."""
+    seldon: ObservedSeldon = ObservedSeldon()

@@ -18,6 +18,7 @@ from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.model_deployment.predictor_plan import plan_predictors
 from fairlead.core.model_deployment.revision_plan import plan_revisions
 from fairlead.core.model_deployment.scaling import build_scaling
+from fairlead.core.model_deployment.seldon_plan import plan_seldon
 from fairlead.core.model_deployment.status import count_desired, derive, warn
 from fairlead.core.model_deployment.unused import find_unused, is_applied
 from fairlead.core.plan import Deletion, Plan
@@ -34,6 +35,8 @@ def plan_model_deployment(
 
     `key` is a new random key, as hexadecimal digits, for a deployment that splits requests and has none yet.
     """
+    if deployment.spec.engine == "Seldon":
+        return plan_seldon(deployment, observed, settings, now)
     return with_drift(_plan(deployment, observed, settings, now, key), deployment, observed.drift, now)
 
 

@@ -1,13 +1,13 @@
 """Which of the children that exist are applied as they should be, and which are not needed any more."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from fairlead.core import names
 from fairlead.core.children import Object
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.plan import Deletion
-from fairlead.core.views import ChildView
+from fairlead.core.views import ChildView, SeldonView
 
 _OF_DEPLOYMENT = "-[0-9a-f]{8}|-traffic"
 """What the names of its Service, budget and ConfigMaps end with, after its own."""
@@ -15,11 +15,12 @@ _OF_DEPLOYMENT = "-[0-9a-f]{8}|-traffic"
 
 def is_applied(child: Object, observed: ObservedDeployment) -> bool:
     """Return whether a child exists as it was last applied, and nobody has changed it since."""
-    views = {
+    kinds: Mapping[str, tuple[ChildView | SeldonView, ...]] = {
         "Deployment": observed.deployments, "Service": observed.services, "ConfigMap": observed.config_maps,
         "HorizontalPodAutoscaler": observed.autoscalers, "PodDisruptionBudget": observed.budgets,
-    }[child["kind"]]  # fmt: skip
-    meta = child["metadata"]
+        "SeldonDeployment": observed.seldon.views,
+    }  # fmt: skip
+    meta, views = child["metadata"], kinds[child["kind"]]
     digest = meta["annotations"][names.APPLIED_HASH]
     return any(view.name == meta["name"] and view.applied_hash == digest and not view.changed for view in views)
 
