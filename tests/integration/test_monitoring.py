@@ -8,7 +8,7 @@ from fairlead_artifacts import publish
 from fairlead_contracts.monitor import ColumnFacts, MonitorFacts, NodeFacts, TensorFacts
 
 from tests.integration.conftest import POD_ADDRESS, Operator
-from tests.support.api_server import Kubectl, condition, wait_for
+from tests.support.api_server import Kubectl, wait_for
 from tests.support.graph_servers import ScriptedServer, serving_graphs
 from tests.support.resources import MODEL_DEPLOYMENT, Object, change
 
@@ -41,11 +41,7 @@ def encode(*counts: int) -> bytes:
 
 def run_pods(kubectl: Kubectl) -> Object:
     """Do what kubelets do, and return the condition `Drifted`."""
-    for pod in kubectl.list("pods", labels=LABELS):
-        if not condition(pod, "Ready") and not pod["metadata"].get("deletionTimestamp"):
-            ready = [{"type": "Ready", "status": "True"}]
-            known = {"phase": "Running", "conditions": ready, "podIP": POD_ADDRESS, "podIPs": [{"ip": POD_ADDRESS}]}
-            kubectl.patch_status("pod", pod["metadata"]["name"], known)
+    kubectl.run_pods(LABELS, lambda _: POD_ADDRESS)
     status: Object = kubectl.get("mdep", NAME).get("status") or {}
     found = [each for each in status.get("conditions", []) if each["type"] == "Drifted"]
     return found[0] if found else {}

@@ -12,7 +12,7 @@ from fairlead_artifacts import publish
 from fairlead_contracts.traffic import BOUNDS, Agreement, Counts
 
 from tests.integration.conftest import Operator
-from tests.support.api_server import Kubectl, condition, wait_for
+from tests.support.api_server import Kubectl, wait_for
 from tests.support.graph_servers import ScriptedServer, serving_graphs
 from tests.support.resources import MODEL_DEPLOYMENT, Object, change
 from tests.support.splits import predictor
@@ -66,12 +66,7 @@ def apply(kubectl: Kubectl, *predictors: Object, **changes: Any) -> None:
 
 def run_pods(kubectl: Kubectl) -> Object:
     """Do what kubelets do, and return the deployment's status."""
-    for pod in kubectl.list("pods", labels=LABELS):
-        if not condition(pod, "Ready") and not pod["metadata"].get("deletionTimestamp"):
-            address = ADDRESSES[pod["metadata"]["labels"]["fairlead.dev/predictor"]]
-            ready = [{"type": "Ready", "status": "True"}]
-            known = {"phase": "Running", "conditions": ready, "podIP": address, "podIPs": [{"ip": address}]}
-            kubectl.patch_status("pod", pod["metadata"]["name"], known)
+    kubectl.run_pods(LABELS, lambda pod: ADDRESSES[pod["metadata"]["labels"]["fairlead.dev/predictor"]])
     return dict(kubectl.get("mdep", NAME).get("status") or {})
 
 

@@ -67,11 +67,7 @@ def status_of(kubectl: Kubectl) -> Object:
 
 def run_pods(kubectl: Kubectl) -> Object:
     """Do what kubelets do, and return the deployment's status."""
-    for pod in kubectl.list("pods", labels=LABELS):
-        if not condition(pod, "Ready") and not pod["metadata"].get("deletionTimestamp"):
-            ready = [{"type": "Ready", "status": "True"}]
-            known = {"phase": "Running", "conditions": ready, "podIP": POD_ADDRESS, "podIPs": [{"ip": POD_ADDRESS}]}
-            kubectl.patch_status("pod", pod["metadata"]["name"], known)
+    kubectl.run_pods(LABELS, lambda _: POD_ADDRESS)
     return status_of(kubectl)
 
 

@@ -78,9 +78,7 @@ def run_seldon(kubectl: Kubectl, available: dict[str, int], **changes: Any) -> O
 
 
 def run_pods(kubectl: Kubectl) -> None:
-    for pod in kubectl.list("pods", labels=LABELS):
-        known = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "podIP": "127.200.0.9"}
-        kubectl.patch_status("pod", pod["metadata"]["name"], known)
+    kubectl.run_pods(LABELS, lambda _: "127.200.0.9")
 
 
 def test_without_seldon_core_the_condition_says_so_until_it_is_installed(
