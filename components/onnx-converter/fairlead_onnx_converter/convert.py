@@ -10,10 +10,9 @@ from fairlead_contracts.model_uri import MODEL_FILE
 from fairlead_contracts.parity import ConversionParity, ConversionTable
 
 from . import __version__
-from .export import export_onnx
 from .parity import Limits, check_parity, measure_parity
-from .programs import load_program
 from .reference import write_reference
+from .sources import load_source
 from .splits import Affine, load_split
 
 PRODUCER = f"fairlead-onnx-converter/{__version__}"
@@ -21,7 +20,7 @@ PARITY_FILE = "parity.json"
 
 
 @dataclass(frozen=True)
-class Source:
+class Pinned:
     """An artifact to read: its URI and, if it is pinned, its digest."""
 
     uri: str
@@ -32,8 +31,8 @@ class Source:
 class Request:
     """The model to convert, the dataset for the comparison, and the limits for the result."""
 
-    model: Source
-    dataset: Source
+    model: Pinned
+    dataset: Pinned
     out_uri: str
     split: str
     affine: Affine
@@ -48,13 +47,13 @@ def convert(request: Request) -> tuple[Manifest, ConversionParity]:
         model, data, out = Path(folder, "model"), Path(folder, "data"), Path(folder, "out")
         model_manifest = _fetch(request.model, model, "model")
         dataset_manifest = _fetch(request.dataset, data, "dataset")
-        program = load_program(model)
-        split = load_split(data, request.split, program.signature.inputs, request.affine)
+        source = load_source(model)
+        split = load_split(data, request.split, source.inputs, request.affine)
         out.mkdir()
-        export_onnx(program, out / MODEL_FILE)
-        parity = measure_parity(program, out / MODEL_FILE, split, request.limits)
+        signature = source.export(out / MODEL_FILE)
+        parity = measure_parity(source, signature, out / MODEL_FILE, split, request.limits)
         check_parity(parity, request.limits)
-        write_reference(out, data, program.signature, request.reference_split, request.affine)
+        write_reference(out, data, signature, request.reference_split, request.affine)
         table = ConversionTable(**dict(parity), split=request.split, **asdict(request.affine), **asdict(request.limits))
         figures = table.to_json()
         (out / PARITY_FILE).write_text(json.dumps(figures, indent=1, sort_keys=True))
@@ -68,14 +67,14 @@ def convert(request: Request) -> tuple[Manifest, ConversionParity]:
                 Parent("dataset", dataset_manifest.digest, request.dataset.uri),
             ],
             parameters=figures,
-            signature=program.signature,
+            signature=signature,
             retry_seconds=PUBLISH_SECONDS,
         )
     return manifest, parity
 
 
-def _fetch(source: Source, folder: Path, kind: str) -> Manifest:
-    manifest = fetch(source.uri, folder, source.digest)
+def _fetch(place: Pinned, folder: Path, kind: str) -> Manifest:
+    manifest = fetch(place.uri, folder, place.digest)
     if manifest.kind != kind:
-        raise ArtifactError(source.uri, f"is of kind {manifest.kind!r}, expected {kind!r}")
+        raise ArtifactError(place.uri, f"is of kind {manifest.kind!r}, expected {kind!r}")
     return manifest

@@ -8,7 +8,7 @@ from pathlib import Path
 from fairlead_artifacts import ArtifactError, Manifest
 from fairlead_contracts.parity import ConversionParity
 
-from .convert import Request, Source, convert
+from .convert import Pinned, Request, convert
 from .errors import ConversionFailed, ConversionRejected
 from .parity import Limits
 from .scaler import publish_scaler
@@ -45,8 +45,8 @@ def _convert(words: list[str]) -> int:
     parser.add_argument("--rtol", type=float, default=1e-3)
     options = parser.parse_args(words)
     request = Request(
-        model=Source(options.model, options.digest),
-        dataset=Source(options.dataset, options.dataset_digest),
+        model=Pinned(options.model, options.digest),
+        dataset=Pinned(options.dataset, options.dataset_digest),
         out_uri=options.out_uri,
         split=options.split,
         affine=Affine(options.scale, options.offset),

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.parity import ConversionParity
+from fairlead_contracts.signature import Signature
 from numpy.typing import NDArray
 
 from .errors import ConversionFailed, ConversionRejected
-from .programs import Program
+from .sources import SourceModel
 from .splits import Split
 
 _BATCH = 256
@@ -26,9 +27,11 @@ class Limits:
     min_accuracy: float
 
 
-def measure_parity(program: Program, file: Path, split: Split, limits: Limits) -> ConversionParity:
+def measure_parity(
+    source: SourceModel, signature: Signature, file: Path, split: Split, limits: Limits
+) -> ConversionParity:
     """Run both models on a split; raise ConversionFailed if the ONNX model cannot run."""
-    expected, actual = _run_torch(program, split), _run_onnx(program, file, split)
+    expected, actual = source.run(split), _run_onnx(signature, file, split)
     differences, relative, outside, values = [0.0], [0.0], 0, 0
     for one, other in zip(expected, actual, strict=True):
         if one.shape != other.shape:
@@ -73,27 +76,13 @@ def check_parity(parity: ConversionParity, limits: Limits) -> None:
         raise ConversionRejected("; ".join(problems))
 
 
-def _run_torch(program: Program, split: Split) -> list[NDArray[Any]]:
-    import torch
-
-    module = program.exported.module()
-    parts = []
-    for batch in split.batches(_BATCH):
-        try:
-            with torch.no_grad():
-                result = module(*(torch.from_numpy(array) for array in batch.values()))
-        except (RuntimeError, AssertionError) as error:
-            raise ConversionFailed(f"the torch program failed on the split: {str(error)[:300]}") from None
-        parts.append([tensor.numpy() for tensor in (result if isinstance(result, tuple | list) else (result,))])
-    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
-
-
-def _run_onnx(program: Program, file: Path, split: Split) -> list[NDArray[Any]]:
+def _run_onnx(signature: Signature, file: Path, split: Split) -> list[NDArray[Any]]:
+    names = [tensor.name for tensor in signature.outputs]
     options = ort.SessionOptions()
     options.log_severity_level = 4
     try:
         session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        parts = [session.run(program.outputs, batch) for batch in split.batches(_BATCH)]
+        parts = [session.run(names, batch) for batch in split.batches(_BATCH)]
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
         raise ConversionFailed(f"ONNX Runtime {ort.__version__} cannot run the model: {str(error)[:300]}") from None
     return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]

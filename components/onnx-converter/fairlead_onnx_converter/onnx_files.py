@@ -1,14 +1,9 @@
-"""Export a torch program to an ONNX file, strip machine-specific metadata, and check it."""
+"""ONNX files: strip machine-specific metadata, name the dimensions, check."""
 
-import logging
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import onnx
-
-from .errors import ConversionFailed
-from .programs import Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,33 +11,7 @@ if TYPE_CHECKING:
 _BATCH = "batch"
 
 
-def export_onnx(program: Program, file: Path) -> None:
-    """Write the program as an ONNX file; raise ConversionFailed if ONNX cannot represent it."""
-    import torch
-
-    # Its warnings concern missing packages and future versions; users cannot act on them.
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            result = torch.onnx.export(
-                program.exported,
-                input_names=program.inputs,
-                output_names=program.outputs,
-                dynamo=True,
-                verbose=False,
-            )
-        except torch.onnx.OnnxExporterError as error:
-            reason = error.__cause__ or error
-            first = str(reason).strip().splitlines()[0][:300]
-            raise ConversionFailed(f"model: torch {torch.__version__} cannot export it to ONNX: {first}") from None
-    if result is None:
-        raise ConversionFailed("model: torch exported nothing, expected an ONNX program")
-    result.save(str(file))
-    _finish(file)
-
-
-def _finish(file: Path) -> None:
+def finish(file: Path) -> None:
     """Strip and check the file; external tensor data stays in its own file."""
     model = onnx.load(str(file), load_external_data=False)
     _strip(model)

@@ -1,0 +1,61 @@
+"""The seam between the converter and the formats that it converts."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from fairlead_contracts.errors import ContractError
+from fairlead_contracts.signature import FILE as SIGNATURE_FILE
+from fairlead_contracts.signature import MAX_BYTES, Signature, TensorSignature
+from numpy.typing import NDArray
+
+from ..errors import ConversionFailed
+from ..splits import Split
+
+Arrays = list[NDArray[Any]]
+
+
+class SourceModel(ABC):
+    """A model in one format, loaded without running code that comes with it. A format is a subclass and a line in
+    `sources.FORMATS`."""
+
+    name: ClassVar[str]
+    """What messages call a model of this format."""
+    file: ClassVar[str]
+    """The file whose presence in a model's folder says that the model is of this format."""
+    inputs: Sequence[TensorSignature]
+    """The model's inputs, in order."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Load the model of a folder; raise ConversionFailed."""
+
+    @abstractmethod
+    def export(self, file: Path) -> Signature:
+        """Write the model as an ONNX file and return its signature; raise ConversionFailed if ONNX cannot represent it."""
+
+    @abstractmethod
+    def run(self, split: Split) -> Arrays:
+        """Return the model's outputs for a split, in the signature's order; raise ConversionFailed."""
+
+
+def read_signature(folder: Path) -> Signature:
+    """Read signature.json of a model's folder; raise ConversionFailed."""
+    file = folder / SIGNATURE_FILE
+    try:
+        with file.open("rb") as opened:
+            signature = Signature.parse_json(opened.read(MAX_BYTES + 1), file.name)
+    except ContractError as error:
+        expected = "expected inputs and outputs with name, dtype and shape"
+        raise ConversionFailed(f"{file.name}: {expected}: {error}") from None
+    if not signature.inputs or not signature.outputs:
+        raise ConversionFailed(f"{file.name}: got no inputs or no outputs, expected at least one of each")
+    return signature
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, or its type if it has none."""
+    text = str(error).strip()
+    return text.splitlines()[0][:300] if text else type(error).__name__

@@ -1,0 +1,101 @@
+"""torch programs (torch.export): model.pt2 and signature.json."""
+
+import logging
+import os
+import pickle
+import warnings
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from fairlead_contracts.signature import FILE as SIGNATURE_FILE
+from fairlead_contracts.signature import Signature
+from numpy.typing import NDArray
+
+from ..errors import ConversionFailed
+from ..onnx_files import finish
+from ..splits import Split
+from .base import Arrays, SourceModel, first_line, read_signature
+
+if TYPE_CHECKING:
+    import torch
+
+# The exceptions of torch's loader for files that are truncated, changed or of another type.
+_BROKEN_FILE = (
+    pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
+    EOFError, OSError, AssertionError,
+)  # fmt: skip
+_BATCH = 256
+
+
+class TorchProgram(SourceModel):
+    """A program and its signature."""
+
+    name, file = "torch program", "model.pt2"
+
+    def __init__(self, exported: "torch.export.ExportedProgram", signature: Signature) -> None:
+        self.exported, self.signature, self.inputs = exported, signature, signature.inputs
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Load the program; raise ConversionFailed."""
+        if not (folder / SIGNATURE_FILE).is_file():
+            found = ", ".join(sorted(path.name for path in folder.iterdir()))
+            raise ConversionFailed(f"model: got {found}, expected {cls.file} and {SIGNATURE_FILE}")
+        # torch.export.load falls back to unpickling the file; this disables the fallback in every version of torch.
+        os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
+        import torch
+
+        try:
+            exported = torch.export.load(folder / cls.file)
+        except _BROKEN_FILE as error:
+            raise ConversionFailed(
+                f"{cls.file}: torch {torch.__version__} cannot load it: {first_line(error)}"
+            ) from None
+        return cls(exported, read_signature(folder))
+
+    def export(self, file: Path) -> Signature:
+        """Write the program as an ONNX file."""
+        import torch
+
+        # Its warnings concern missing packages and future versions; users cannot act on them.
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                result = torch.onnx.export(
+                    self.exported,
+                    input_names=[tensor.name for tensor in self.signature.inputs],
+                    output_names=[tensor.name for tensor in self.signature.outputs],
+                    dynamo=True,
+                    verbose=False,
+                )
+            except torch.onnx.OnnxExporterError as error:
+                first = first_line(error.__cause__ or error)
+                raise ConversionFailed(f"model: torch {torch.__version__} cannot export it to ONNX: {first}") from None
+        if result is None:
+            raise ConversionFailed("model: torch exported nothing, expected an ONNX program")
+        result.save(str(file))
+        finish(file)
+        return self.signature
+
+    def run(self, split: Split) -> Arrays:
+        """Run the program batch by batch."""
+        import torch
+
+        module = self.exported.module()
+        parts = []
+        for batch in split.batches(_BATCH):
+            try:
+                with torch.no_grad():
+                    result = module(*(torch.from_numpy(array) for array in batch.values()))
+            except (RuntimeError, AssertionError) as error:
+                raise ConversionFailed(f"the torch program failed on the split: {str(error)[:300]}") from None
+            parts.append([_to_array(tensor) for tensor in (result if isinstance(result, tuple | list) else (result,))])
+        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def _to_array(tensor: "torch.Tensor") -> NDArray[Any]:
+    array: NDArray[Any] = tensor.numpy()
+    return array
