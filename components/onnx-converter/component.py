@@ -19,8 +19,12 @@ def convert(
     out_uri: str,
     scale: float = 1.0,
     min_accuracy: float = 0.95,
+    min_examples: int = 30,
+    max_different: int = 0,
+    opset: int = 0,
+    parity: bool = True,
 ) -> NamedTuple("Outputs", [("uri", str), ("digest", str)]):
-    """Convert a torch program to ONNX; fail unless both agree on the dataset's eval split."""
+    """Convert a model to ONNX; fail unless both agree on the dataset's eval split. `opset` 0 is the exporter's own."""
     import json
     import subprocess
     import tempfile
@@ -31,6 +35,8 @@ def convert(
         command = ["fairlead-onnx-converter", "--model", model_uri, "--digest", model_digest]
         command += ["--dataset", dataset_uri, "--dataset-digest", dataset_digest, "--out-uri", out_uri]
         command += ["--scale", str(scale), "--min-accuracy", str(min_accuracy), "--out", str(out)]
+        command += ["--min-examples", str(min_examples), "--max-different", str(max_different)]
+        command += ["--opset", str(opset)] * (opset > 0) + ["--no-parity"] * (not parity)
         exit_code = subprocess.run(command).returncode
         if exit_code:
             what = "the conversion was rejected" if exit_code == 2 else "it could not be tried"

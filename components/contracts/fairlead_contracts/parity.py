@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from pydantic import ConfigDict, Field
+from pydantic import AliasChoices, ConfigDict, Field
 
 from .base import Contract
 
@@ -20,20 +20,29 @@ class _Published(_Figures):
 
 
 class ConversionParity(_Figures):
-    """An ONNX model compared with its torch program, as measured."""
+    """An ONNX model compared with the model from which it was converted (its source), as measured."""
 
     examples: int = Field(ge=0)
     """Number of examples compared."""
     max_abs_difference: float
     """The largest difference of an output value."""
     max_rel_difference: float
-    """The largest difference of an output value, relative to torch's value."""
+    """The largest difference of an output value, relative to the source's value."""
     outside_tolerance: int = Field(ge=0)
-    """Number of values that differ by more than atol + rtol * |torch's value|."""
+    """Number of values that differ by more than atol + rtol * |the source's value|; integers, booleans and texts that
+    differ at all."""
     values: int = Field(ge=0)
     """Number of output values compared."""
-    torch_accuracy: float | None
-    """Accuracy of the torch program; None without labels, or if the first output is not a score per class."""
+    different_classes: int | None = Field(None, ge=0)
+    """Number of examples for which the predicted classes differ; None if the model predicts none, or if the artifact is
+    older than this field."""
+    different_examples: int | None = Field(None, ge=0)
+    """Number of examples for which a value is outside the tolerance or the class differs; None in older artifacts."""
+    different_bound: float | None = None
+    """The upper bound, with 95 % confidence, of the share of such examples; None in older artifacts."""
+    source_accuracy: float | None = Field(validation_alias=AliasChoices("source_accuracy", "torch_accuracy"))
+    """Accuracy of the source; None without labels, or if the first output is neither a class nor a score per class.
+    Older artifacts call it torch_accuracy."""
     onnx_accuracy: float | None
     """Accuracy of the ONNX model; None likewise."""
 
@@ -47,10 +56,16 @@ class ConversionTable(ConversionParity, _Published):
     """The model's inputs are value * scale + offset."""
     offset: float
     atol: float
-    """Tolerance: atol + rtol * |torch's value|."""
+    """Tolerance: atol + rtol * |the source's value|."""
     rtol: float
     min_accuracy: float
     """The minimum accuracy; 0 for models that are not classifiers."""
+    min_examples: int | None = Field(None, ge=0)
+    """The minimum number of examples; None in older artifacts."""
+    max_different: int | None = Field(None, ge=0)
+    """The maximum number of different examples; None in older artifacts."""
+    source: str | None = Field(None, max_length=_NAME)
+    """The format of the source; None in older artifacts, whose sources are torch programs."""
 
 
 class BundleParity(_Figures):

@@ -43,6 +43,18 @@ def _convert(words: list[str]) -> int:
     parser.add_argument("--min-accuracy", type=float, default=0.95, help="0 for models that are not classifiers")
     parser.add_argument("--atol", type=float, default=1e-4)
     parser.add_argument("--rtol", type=float, default=1e-3)
+    parser.add_argument(
+        "--min-examples", type=int, default=30, metavar="N",
+        help="reject a comparison of fewer examples (default: 30: if none differs, the share that does is below 10 %%)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--max-different", type=int, default=0, metavar="N", help="examples that may differ (default: 0)"
+    )
+    parser.add_argument("--opset", type=int, metavar="N", help="the opset of the ONNX file (default: the exporter's)")
+    parser.add_argument(
+        "--no-parity", action="store_true",
+        help="publish an ONNX file that comes without the original's outputs; it has no figures of parity then",
+    )  # fmt: skip
     options = parser.parse_args(words)
     request = Request(
         model=Pinned(options.model, options.digest),
@@ -50,11 +62,13 @@ def _convert(words: list[str]) -> int:
         out_uri=options.out_uri,
         split=options.split,
         affine=Affine(options.scale, options.offset),
-        limits=Limits(options.atol, options.rtol, options.min_accuracy),
+        limits=Limits(options.atol, options.rtol, options.min_accuracy, options.min_examples, options.max_different),
+        opset=options.opset,
+        parity=not options.no_parity,
         reference_split=options.reference_split,
     )
     manifest, parity = convert(request)
-    sys.stdout.write(_build_table(parity))
+    sys.stdout.write(_build_table(parity) if parity else "parity was not measured\n")
     _report(options, manifest)
     return 0
 
@@ -85,10 +99,12 @@ def _parse_shape(text: str) -> list[int]:
 
 def _build_table(parity: ConversionParity) -> str:
     rows = {
-        "examples": parity.examples,
+        "examples": f"{parity.examples}",
         "largest difference": f"{parity.max_abs_difference:.3g}",
         "largest relative difference": f"{parity.max_rel_difference:.3g}",
-        "accuracy in torch": "-" if parity.torch_accuracy is None else f"{parity.torch_accuracy:.4f}",
+        "different examples": f"{parity.different_examples}, at most {parity.different_bound:.2%} with 95 % confidence",
+        "different classes": "-" if parity.different_classes is None else f"{parity.different_classes}",
+        "accuracy of the source": "-" if parity.source_accuracy is None else f"{parity.source_accuracy:.4f}",
         "accuracy in ONNX Runtime": "-" if parity.onnx_accuracy is None else f"{parity.onnx_accuracy:.4f}",
     }
     return "".join(f"{name:<30}{value}\n" for name, value in rows.items())

@@ -1,5 +1,6 @@
-"""The parity check: on real data, the ONNX model must return what the torch program returns."""
+"""The parity check: on real data, the ONNX model must return what its source returns."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,75 +9,34 @@ import numpy as np
 import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.parity import ConversionParity
 from fairlead_contracts.signature import Signature
+from fairlead_contracts.tensors import datatype_of
 from numpy.typing import NDArray
+from scipy.special import betaincinv  # type: ignore[import-untyped]
 
 from .errors import ConversionFailed, ConversionRejected
-from .sources import SourceModel
 from .splits import Split
 
+Arrays = Sequence[NDArray[Any]]
 _BATCH = 256
 _MAX_ACCURACY_DROP = 0.001
+_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The tolerances and the minimum accuracy for parity."""
+    """The tolerances, and what the figures must reach."""
 
     atol: float
     rtol: float
     min_accuracy: float
+    min_examples: int
+    """The number of examples without which equal outputs would show little."""
+    max_different: int
+    """The number of examples that may differ."""
 
 
-def measure_parity(
-    source: SourceModel, signature: Signature, file: Path, split: Split, limits: Limits
-) -> ConversionParity:
-    """Run both models on a split; raise ConversionFailed if the ONNX model cannot run."""
-    expected, actual = source.run(split), _run_onnx(signature, file, split)
-    differences, relative, outside, values = [0.0], [0.0], 0, 0
-    for one, other in zip(expected, actual, strict=True):
-        if one.shape != other.shape:
-            raise ConversionRejected(f"output shape: ONNX returns {list(other.shape)}, torch {list(one.shape)}")
-        reference, difference = np.abs(one.astype(np.float64)), np.abs(one.astype(np.float64) - other)
-        # The negation makes a NaN count as outside.
-        outside += int((~(difference <= limits.atol + limits.rtol * reference)).sum())
-        values += difference.size
-        differences.append(float(difference.max(initial=0)))
-        relative.append(float((difference / np.maximum(reference, limits.atol or 1e-12)).max(initial=0)))
-    return ConversionParity(
-        examples=len(split),
-        max_abs_difference=_round(np.max(differences)),
-        max_rel_difference=_round(np.max(relative)),
-        outside_tolerance=outside,
-        values=values,
-        torch_accuracy=_accuracy(expected[0], split),
-        onnx_accuracy=_accuracy(actual[0], split),
-    )
-
-
-def check_parity(parity: ConversionParity, limits: Limits) -> None:
-    """Raise ConversionRejected listing all figures that are out of bounds."""
-    problems = []
-    if parity.outside_tolerance:
-        problems.append(
-            f"{parity.outside_tolerance} of {parity.values} output values differ by more than atol {limits.atol:g} + "
-            f"rtol {limits.rtol:g} (largest difference {parity.max_abs_difference:.3g})"
-        )
-    if parity.torch_accuracy is None or parity.onnx_accuracy is None:
-        if limits.min_accuracy > 0:
-            problems.append(
-                f"accuracy: cannot be measured without labels and a score per class, expected at least "
-                f"{limits.min_accuracy:g} (--min-accuracy 0 for models that are not classifiers)"
-            )
-    else:
-        if parity.onnx_accuracy < limits.min_accuracy:
-            problems.append(f"accuracy {parity.onnx_accuracy:.4f}, expected at least {limits.min_accuracy:g}")
-        if parity.onnx_accuracy < parity.torch_accuracy - _MAX_ACCURACY_DROP:
-            problems.append(f"accuracy {parity.onnx_accuracy:.4f}, expected torch's {parity.torch_accuracy:.4f}")
-    if problems:
-        raise ConversionRejected("; ".join(problems))
-
-
-def _run_onnx(signature: Signature, file: Path, split: Split) -> list[NDArray[Any]]:
+def run_onnx(signature: Signature, file: Path, split: Split) -> list[NDArray[Any]]:
+    """Run the ONNX model on a split; raise ConversionFailed if it cannot run, or does not return what it declares."""
     names = [tensor.name for tensor in signature.outputs]
     options = ort.SessionOptions()
     options.log_severity_level = 4
@@ -85,15 +45,152 @@ def _run_onnx(signature: Signature, file: Path, split: Split) -> list[NDArray[An
         parts = [session.run(names, batch) for batch in split.batches(_BATCH)]
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
         raise ConversionFailed(f"ONNX Runtime {ort.__version__} cannot run the model: {str(error)[:300]}") from None
-    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+    arrays = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+    for tensor, array in zip(signature.outputs, arrays, strict=True):
+        fits = array.ndim == len(tensor.shape) and all(
+            size in (-1, found) for size, found in zip(tensor.shape, array.shape, strict=True)
+        )
+        if datatype_of(array) != tensor.dtype or not fits:
+            got = f"{datatype_of(array)} {[-1, *array.shape[1:]]}"
+            raise ConversionFailed(f"output {tensor.name}: got {got}, expected {tensor.dtype} {list(tensor.shape)}")
+        if len(array) != len(split):
+            raise ConversionFailed(f"output {tensor.name}: got {len(array)} rows, expected {len(split)}, as the inputs")
+    return arrays
+
+
+def measure_parity(
+    signature: Signature, expected: Arrays, actual: Arrays, split: Split, limits: Limits
+) -> ConversionParity:
+    """Compare the source's outputs with the ONNX model's; raise ConversionRejected for other numbers and shapes."""
+    if len(expected) != len(actual):
+        raise ConversionRejected(f"outputs: the source returns {len(expected)}, expected {len(actual)}")
+    differences, relative, outside, values = [0.0], [0.0], 0, 0
+    different = np.zeros(len(split), bool)
+    for tensor, one, other in zip(signature.outputs, expected, actual, strict=True):
+        if one.shape != other.shape:
+            at = f"output {tensor.name}: shape"
+            raise ConversionRejected(f"{at}: ONNX returns {list(other.shape)}, the source {list(one.shape)}")
+        if one.dtype.kind == "f" and other.dtype.kind == "f":
+            difference, bad = _subtract(one, other, limits)
+            differences.append(float(difference.max(initial=0)))
+            scale = np.maximum(np.abs(one.astype(np.float64)), limits.atol or 1e-12)
+            relative.append(float((difference / scale).max(initial=0)))
+        else:
+            bad = _differ(tensor.name, one, other)
+        outside, values = outside + int(bad.sum()), values + bad.size
+        different |= bad.reshape(len(split), -1).any(axis=1)
+    classes = [_find_classes(arrays[0], split) for arrays in (expected, actual)]
+    other_class = None if classes[0] is None or classes[1] is None else _differ("class", classes[0], classes[1])
+    count = int((different if other_class is None else different | other_class).sum())
+    return ConversionParity(
+        examples=len(split),
+        max_abs_difference=_round(np.max(differences)),
+        max_rel_difference=_round(np.max(relative)),
+        outside_tolerance=outside,
+        values=values,
+        different_classes=None if other_class is None else int(other_class.sum()),
+        different_examples=count,
+        different_bound=_round(bound_share(count, len(split))),
+        source_accuracy=measure_accuracy(expected[0], split),
+        onnx_accuracy=measure_accuracy(actual[0], split),
+    )
+
+
+def check_parity(parity: ConversionParity, limits: Limits) -> None:
+    """Raise ConversionRejected listing all figures that are out of bounds."""
+    problems = [] if parity.examples >= limits.min_examples else [_explain_few(parity.examples, limits)]
+    if (parity.different_examples or 0) > limits.max_different:
+        if parity.outside_tolerance:
+            problems.append(
+                f"{parity.outside_tolerance} of {parity.values} output values differ by more than atol {limits.atol:g} "
+                f"+ rtol {limits.rtol:g} (largest difference {parity.max_abs_difference:.3g})"
+            )
+        if parity.different_classes:
+            problems.append(f"{parity.different_classes} of {parity.examples} examples have another class")
+        problems.append(f"{parity.different_examples} examples differ, expected at most {limits.max_different}")
+    elif not np.isfinite([parity.max_abs_difference, parity.max_rel_difference]).all():
+        problems.append("output values: got infinity or not-a-number, expected finite differences")
+    problems += _check_accuracy(parity.onnx_accuracy, limits)
+    drop = (parity.source_accuracy or 0) - (parity.onnx_accuracy or 0)
+    if drop > _MAX_ACCURACY_DROP:
+        problems.append(f"accuracy {parity.onnx_accuracy or 0:.4f}, expected the source's {parity.source_accuracy:.4f}")
+    if problems:
+        raise ConversionRejected("; ".join(problems))
+
+
+def check_alone(examples: int, accuracy: float | None, limits: Limits) -> None:
+    """Check what is known of a model that was compared with nothing; raise ConversionRejected."""
+    problems = [] if examples >= limits.min_examples else [_explain_few(examples, limits)]
+    if problems := problems + _check_accuracy(accuracy, limits):
+        raise ConversionRejected("; ".join(problems))
+
+
+def bound_share(count: int, examples: int) -> float:
+    """Return the upper bound, with 95 % confidence, of the share of examples of which `count` were found.
+
+    The exact one-sided bound of C. J. Clopper and E. S. Pearson, "The use of confidence or fiducial limits illustrated
+    in the case of the binomial", Biometrika 26 (1934): the 95 % quantile of Beta(count + 1, examples - count). For none
+    found it is 1 - 0.05 ** (1 / examples).
+    """
+    return 1.0 if count >= examples else float(betaincinv(count + 1, examples - count, _CONFIDENCE))
+
+
+def measure_accuracy(output: NDArray[Any], split: Split) -> float | None:
+    """Return the share of examples with the right class; None if there are no labels, or no classes."""
+    classes = _find_classes(output, split)
+    if classes is None or split.labels is None or classes.shape != split.labels.shape:
+        return None
+    numbers = {"b", "i", "u"}
+    if (classes.dtype.kind in numbers) != (split.labels.dtype.kind in numbers):
+        return None
+    return float((classes == split.labels).mean())
+
+
+def _check_accuracy(accuracy: float | None, limits: Limits) -> list[str]:
+    if accuracy is None and limits.min_accuracy > 0:
+        return [
+            f"accuracy: cannot be measured without labels and a class or a score per class, expected at least "
+            f"{limits.min_accuracy:g} (--min-accuracy 0 for models that are not classifiers)"
+        ]
+    if accuracy is not None and accuracy < limits.min_accuracy:
+        return [f"accuracy {accuracy:.4f}, expected at least {limits.min_accuracy:g}"]
+    return []
+
+
+def _explain_few(examples: int, limits: Limits) -> str:
+    return (
+        f"{examples} examples, expected at least {limits.min_examples}: if none of {examples} differs, up to "
+        f"{bound_share(0, examples):.1%} may, with 95 % confidence (--min-examples)"
+    )
+
+
+def _subtract(one: NDArray[Any], other: NDArray[Any], limits: Limits) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the differences of floating-point values, and which of them are outside the tolerance."""
+    reference = one.astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(reference - other)
+    # The negation makes a NaN count as outside.
+    return difference, ~(difference <= limits.atol + limits.rtol * np.abs(reference))
+
+
+def _differ(name: str, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
+    """Return which integers, booleans or texts differ."""
+    kinds = ["texts" if array.dtype.kind in "UO" else "numbers" for array in (one, other)]
+    if kinds[0] != kinds[1]:
+        raise ConversionRejected(f"output {name}: ONNX returns {kinds[1]}, the source {kinds[0]}")
+    return np.asarray(one.astype(object) != other.astype(object), bool) if kinds[0] == "texts" else one != other
+
+
+def _find_classes(output: NDArray[Any], split: Split) -> NDArray[Any] | None:
+    """Return the predicted classes: the first output itself, or, if labels are indices, those of its largest scores."""
+    kind = output.dtype.kind
+    if kind in "biuUO" and (output.ndim == 1 or output.shape[1:] == (1,)):
+        return output.reshape(len(output))
+    if split.labels is None or split.labels.dtype.kind not in "iu" or split.labels.ndim != 1:
+        return None
+    return output.argmax(axis=1) if kind == "f" and output.ndim == 2 and output.shape[1] > 1 else None
 
 
 def _round(value: float) -> float:
     """Keep three digits: the rest is noise that would give equal conversions different digests."""
     return float(f"{value:.3g}")
-
-
-def _accuracy(scores: NDArray[Any], split: Split) -> float | None:
-    if split.labels is None or scores.ndim != 2 or scores.shape[1] < 2 or split.labels.dtype.kind not in "iu":
-        return None
-    return float((scores.argmax(axis=1) == split.labels).mean())

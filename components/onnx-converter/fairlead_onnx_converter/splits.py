@@ -1,21 +1,23 @@
 """One split of a dataset: the model's inputs and the labels."""
 
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fairlead_contracts.errors import ContractError
 from fairlead_contracts.signature import TensorSignature
-from fairlead_contracts.tensors import DTYPES
+from fairlead_contracts.tensors import DTYPES, cast
 from numpy.typing import NDArray
 
+from .archives import read_arrays
 from .errors import ConversionFailed
 
 _LABELS = "y"
 _FIRST_INPUT = "x"
-_DTYPES = {name: dtype for name, dtype in DTYPES.items() if name != "BYTES"}
+# ONNX Runtime's Python API accepts no array of BF16.
+_DTYPES = {name: dtype for name, dtype in DTYPES.items() if name != "BF16"}
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,13 @@ def load_split(folder: Path, name: str, signature: Sequence[TensorSignature], af
     if not file.is_file():
         found = ", ".join(sorted(path.name for path in folder.glob("*.npz"))) or "no .npz file"
         raise ConversionFailed(f"dataset: got {found}, expected {file.name}")
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ConversionFailed(f"{file.name}: is not an archive of plain arrays: {error}") from None
+    arrays = read_arrays(file)
     inputs = {tensor.name: _pick(arrays, tensor, len(signature), affine, file.name) for tensor in signature}
-    labels = arrays.get(_LABELS)
-    counts = {key: len(array) for key, array in (*inputs.items(), *((("y", labels),) if labels is not None else ()))}
+    labels = None if _LABELS in inputs else arrays.get(_LABELS)
+    named = (*inputs.items(), *(((_LABELS, labels),) if labels is not None else ()))
+    if labels is not None and not labels.ndim:
+        raise ConversionFailed(f"{file.name}: {_LABELS} has shape [], expected a row per example")
+    counts = {key: len(array) for key, array in named}
     if len(set(counts.values())) != 1 or not min(counts.values()):
         raise ConversionFailed(f"{file.name}: got rows {counts}, expected equal numbers of rows, at least one")
     return Split(inputs, labels)
@@ -70,11 +71,33 @@ def _pick(
     key = name if name in arrays or count > 1 else _FIRST_INPUT
     if key not in arrays:
         raise ConversionFailed(f"{file}: got arrays {', '.join(arrays)}, expected {name}" + " or x" * (count == 1))
-    dtype = _DTYPES.get(tensor.dtype)
-    if dtype is None:
+    if tensor.dtype not in _DTYPES:
         raise ConversionFailed(f"input {name}: got {tensor.dtype}, expected one of {', '.join(_DTYPES)}")
-    array = arrays[key] * affine.scale + affine.offset if affine != Affine() else arrays[key]
-    shape, rest = list(array.shape[1:]), tensor.shape[1:]
+    array, rest = arrays[key], tensor.shape[1:]
+    if not array.ndim:
+        raise ConversionFailed(f"{file}: {key} has shape [], expected a row per example")
+    if array.ndim == 1 and rest == (1,):
+        array = array[:, None]  # a column of a table
+    shape = list(array.shape[1:])
     if len(shape) != len(rest) or any(size not in (-1, actual) for size, actual in zip(rest, shape, strict=True)):
         raise ConversionFailed(f"{file}: {key} has shape {[-1, *shape]}, expected {list(tensor.shape)}")
-    return np.ascontiguousarray(array.astype(dtype))
+    return _convert(array, tensor.dtype, affine, f"{file}: {key}")
+
+
+def _convert(array: NDArray[Any], dtype: str, affine: Affine, at: str) -> NDArray[Any]:
+    """Return an array in the input's data type; raise ConversionFailed if a value would change."""
+    text = array.dtype.kind == "U"
+    if text != (dtype == "BYTES") or array.dtype.kind not in "biufU":
+        raise ConversionFailed(
+            f"{at} has data type {array.dtype}, expected {'texts (U)' if dtype == 'BYTES' else dtype}"
+        )
+    if affine != Affine():
+        if text:
+            raise ConversionFailed(f"{at}: got texts, expected numbers for scale {affine.scale:g}")
+        array = array * affine.scale + affine.offset
+    if text:
+        return array.astype(object)
+    try:
+        return np.ascontiguousarray(cast(array, dtype, at))
+    except ContractError as error:
+        raise ConversionFailed(str(error)) from None

@@ -19,7 +19,7 @@ SIGNATURE = Signature(
 )
 CONVERSION = ConversionParity(
     examples=300, max_abs_difference=1e-6, max_rel_difference=1e-3, outside_tolerance=0, values=3000,
-    torch_accuracy=None, onnx_accuracy=0.99,
+    different_classes=None, different_examples=0, different_bound=0.00994, source_accuracy=None, onnx_accuracy=0.99,
 )  # fmt: skip
 BUNDLE = BundleParity(
     examples=300, max_abs_difference=0.1, agreement=1.0, accuracy_before=1.0, accuracy_after=0.99, bytes_before=400,
@@ -30,10 +30,12 @@ VALUES: list[tuple[Any, dict[str, Any]]] = [
                  "outputs": [{"name": "logits", "dtype": "FP32", "shape": [-1, 10]}]}),
     (ValidationResult(success=False, suite="digits", failed=("column x: no",)),
      {"success": False, "suite": "digits", "suiteDigest": None, "failed": ["column x: no"]}),
-    (ConversionTable(**dict(CONVERSION), split="eval", scale=1.0, offset=0.0, atol=1e-4, rtol=1e-3, min_accuracy=0.95),
+    (ConversionTable(**dict(CONVERSION), split="eval", scale=1.0, offset=0.0, atol=1e-4, rtol=1e-3, min_accuracy=0.95,
+                     min_examples=30, max_different=0, source="scikit-learn"),
      {"examples": 300, "max_abs_difference": 1e-6, "max_rel_difference": 1e-3, "outside_tolerance": 0, "values": 3000,
-      "torch_accuracy": None, "onnx_accuracy": 0.99, "split": "eval", "scale": 1.0, "offset": 0.0, "atol": 1e-4,
-      "rtol": 1e-3, "min_accuracy": 0.95}),
+      "different_classes": None, "different_examples": 0, "different_bound": 0.00994, "source_accuracy": None,
+      "onnx_accuracy": 0.99, "split": "eval", "scale": 1.0, "offset": 0.0, "atol": 1e-4, "rtol": 1e-3,
+      "min_accuracy": 0.95, "min_examples": 30, "max_different": 0, "source": "scikit-learn"}),
     (BundleTable(**dict(BUNDLE), split="test", max_drop=0.01),
      {"examples": 300, "max_abs_difference": 0.1, "agreement": 1.0, "accuracy_before": 1.0, "accuracy_after": 0.99,
       "bytes_before": 400, "bytes_after": 100, "split": "test", "max_drop": 0.01}),
@@ -54,6 +56,16 @@ def test_a_bundle_of_the_first_schema_is_read() -> None:
     first = {key: value for key, value in VALUES[4][1].items() if key not in ("target", "files")}
     first |= {"schema": "fairlead.dev/edge-bundle/v1", "sha256": "ab" * 32}
     assert BundleDescription.parse_json(json.dumps(first).encode(), "bundle.json") == VALUES[4][0]
+
+
+def test_a_parity_table_of_an_older_converter_is_read() -> None:
+    written = {
+        "examples": 300, "max_abs_difference": 1e-6, "max_rel_difference": 1e-3, "outside_tolerance": 0, "values": 3000,
+        "torch_accuracy": 0.98, "onnx_accuracy": 0.99, "split": "eval", "scale": 1.0, "offset": 0.0, "atol": 1e-4,
+        "rtol": 1e-3, "min_accuracy": 0.95,
+    }  # fmt: skip
+    table = ConversionTable.parse(written, "parameters")
+    assert (table.source_accuracy, table.different_examples, table.source) == (0.98, None, None)
 
 
 def test_parameters_of_a_manifest_are_read_as_parsed_json() -> None:

@@ -13,7 +13,7 @@ from tests.support.resources import make_deployment
 
 SUITE = "sha256:" + "5" * 64
 PARITY = ConversionTable(
-    examples=10, max_abs_difference=0.0, max_rel_difference=0.0, outside_tolerance=0, values=100, torch_accuracy=1.0,
+    examples=10, max_abs_difference=0.0, max_rel_difference=0.0, outside_tolerance=0, values=100, source_accuracy=1.0,
     onnx_accuracy=1.0, split="test", scale=1.0, offset=0.0, atol=0.0, rtol=0.0, min_accuracy=0.0,
 ).to_json()  # fmt: skip
 
@@ -78,6 +78,19 @@ def test_a_model_that_was_not_converted_with_figures_closes_it(store: Store) -> 
     message = store.check()
     assert message.startswith("ProvenanceIncomplete: Node classifier: ")
     assert "has no figures of a conversion" in message
+
+
+def test_a_model_whose_parity_was_not_measured_closes_it(store: Store) -> None:
+    store.convert(store.model, parameters={"parity": "not measured", "examples": 10, "onnx_accuracy": 1.0})
+    assert "has no figures of a conversion" in store.check()
+
+
+def test_figures_of_an_older_converter_open_it(store: Store) -> None:
+    older = {"source_accuracy", "different_classes", "different_examples", "different_bound", "min_examples"}
+    older |= {"max_different", "source"}
+    figures = {name: value for name, value in PARITY.items() if name not in older} | {"torch_accuracy": 1.0}
+    store.convert(store.model, parameters=figures)
+    assert store.check() == "open"
 
 
 def test_a_model_that_names_no_origin_closes_it(store: Store) -> None:

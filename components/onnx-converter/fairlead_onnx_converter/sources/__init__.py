@@ -4,11 +4,13 @@ from pathlib import Path
 
 from ..errors import ConversionFailed
 from .base import SourceModel
+from .onnx_file import OnnxFile
+from .scikit_learn import ScikitLearn
 from .torch_program import TorchProgram
 
 __all__ = ["FORMATS", "SourceModel", "load_source"]
 
-FORMATS: tuple[type[SourceModel], ...] = (TorchProgram,)
+FORMATS: tuple[type[SourceModel], ...] = (TorchProgram, ScikitLearn, OnnxFile)
 
 
 def load_source(folder: Path) -> SourceModel:

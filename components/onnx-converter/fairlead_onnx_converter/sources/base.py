@@ -17,11 +17,13 @@ Arrays = list[NDArray[Any]]
 
 
 class SourceModel(ABC):
-    """A model in one format, loaded without running code that comes with it. A format is a subclass and a line in
-    `sources.FORMATS`."""
+    """A model in one format, loaded without running code that comes with it.
+
+    A format is a subclass and a line in `sources.FORMATS`.
+    """
 
     name: ClassVar[str]
-    """What messages call a model of this format."""
+    """What messages and parity tables call a model of this format."""
     file: ClassVar[str]
     """The file whose presence in a model's folder says that the model is of this format."""
     inputs: Sequence[TensorSignature]
@@ -33,16 +35,22 @@ class SourceModel(ABC):
         """Load the model of a folder; raise ConversionFailed."""
 
     @abstractmethod
-    def export(self, file: Path) -> Signature:
-        """Write the model as an ONNX file and return its signature; raise ConversionFailed if ONNX cannot represent it."""
+    def export(self, file: Path, opset: int | None) -> Signature:
+        """Write the model as an ONNX file of this opset (None: the exporter's own), and return its signature.
+
+        Raises ConversionFailed if ONNX cannot represent it.
+        """
 
     @abstractmethod
-    def run(self, split: Split) -> Arrays:
-        """Return the model's outputs for a split, in the signature's order; raise ConversionFailed."""
+    def run(self, split: Split) -> Arrays | None:
+        """Return the model's outputs for a split, in the signature's order; None if the original is not here.
+
+        Raises ConversionFailed if the model fails on the split.
+        """
 
 
 def read_signature(folder: Path) -> Signature:
-    """Read signature.json of a model's folder; raise ConversionFailed."""
+    """Read signature.json of a model's folder, which must have inputs; raise ConversionFailed."""
     file = folder / SIGNATURE_FILE
     try:
         with file.open("rb") as opened:
@@ -50,8 +58,8 @@ def read_signature(folder: Path) -> Signature:
     except ContractError as error:
         expected = "expected inputs and outputs with name, dtype and shape"
         raise ConversionFailed(f"{file.name}: {expected}: {error}") from None
-    if not signature.inputs or not signature.outputs:
-        raise ConversionFailed(f"{file.name}: got no inputs or no outputs, expected at least one of each")
+    if not signature.inputs:
+        raise ConversionFailed(f"{file.name}: got no inputs, expected at least one with name, dtype and shape")
     return signature
 
 

@@ -13,6 +13,7 @@ from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import Signature
 from numpy.typing import NDArray
 
+from ..archives import check_archive
 from ..errors import ConversionFailed
 from ..onnx_files import finish
 from ..splits import Split
@@ -43,6 +44,7 @@ class TorchProgram(SourceModel):
         if not (folder / SIGNATURE_FILE).is_file():
             found = ", ".join(sorted(path.name for path in folder.iterdir()))
             raise ConversionFailed(f"model: got {found}, expected {cls.file} and {SIGNATURE_FILE}")
+        check_archive(folder / cls.file)
         # torch.export.load falls back to unpickling the file; this disables the fallback in every version of torch.
         os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
         import torch
@@ -53,10 +55,15 @@ class TorchProgram(SourceModel):
             raise ConversionFailed(
                 f"{cls.file}: torch {torch.__version__} cannot load it: {first_line(error)}"
             ) from None
-        return cls(exported, read_signature(folder))
+        signature = read_signature(folder)
+        if not signature.outputs:
+            raise ConversionFailed(
+                f"{SIGNATURE_FILE}: got no outputs, expected at least one with name, dtype and shape"
+            )
+        return cls(exported, signature)
 
-    def export(self, file: Path) -> Signature:
-        """Write the program as an ONNX file."""
+    def export(self, file: Path, opset: int | None) -> Signature:
+        """Write the program as an ONNX file, with the names of signature.json."""
         import torch
 
         # Its warnings concern missing packages and future versions; users cannot act on them.
@@ -69,6 +76,7 @@ class TorchProgram(SourceModel):
                     input_names=[tensor.name for tensor in self.signature.inputs],
                     output_names=[tensor.name for tensor in self.signature.outputs],
                     dynamo=True,
+                    opset_version=opset,
                     verbose=False,
                 )
             except torch.onnx.OnnxExporterError as error:
@@ -77,8 +85,7 @@ class TorchProgram(SourceModel):
         if result is None:
             raise ConversionFailed("model: torch exported nothing, expected an ONNX program")
         result.save(str(file))
-        finish(file)
-        return self.signature
+        return finish(file, opset, self.signature)
 
     def run(self, split: Split) -> Arrays:
         """Run the program batch by batch."""
@@ -97,5 +104,10 @@ class TorchProgram(SourceModel):
 
 
 def _to_array(tensor: "torch.Tensor") -> NDArray[Any]:
-    array: NDArray[Any] = tensor.numpy()
+    try:
+        array: NDArray[Any] = tensor.numpy()
+    except TypeError:
+        raise ConversionFailed(
+            f"output: got {tensor.dtype}, which numpy lacks; return a tensor of torch.float32"
+        ) from None
     return array
