@@ -63,7 +63,7 @@ def random_rows(rows: int = ROWS, seed: int = 0) -> np.ndarray:
 
 def test_the_reference_is_what_the_model_sees_and_returns_on_the_training_split(tmp_path: Path, model: str) -> None:
     train = random_rows()
-    dataset = publish_data(tmp_path, eval={"x": random_rows(20, 1)}, train={"x": train})
+    dataset = publish_data(tmp_path, eval={"x": random_rows(40, 1)}, train={"x": train})
     assert convert(tmp_path, model, dataset, "--scale", "0.5") == 0
     reference = read(tmp_path)
     assert (reference.split, reference.rows) == ("train", ROWS)
