@@ -19,6 +19,11 @@ _TYPES = {
     "BOOL": "BooleanTensorType", "BYTES": "StringTensorType",
 }  # fmt: skip
 
+_FAILURES = (
+    ValueError, LookupError, TypeError, AttributeError, NameError, RuntimeError, MemoryError, AssertionError,
+)  # fmt: skip
+"""What skl2onnx raises besides its own exceptions."""
+
 
 def build_onnx(model: Any, inputs: Sequence[TensorSignature], opset: int | None, probabilities: bool, what: str) -> Any:
     """Return an estimator, called `what` in messages, as an ONNX model; raise ConversionFailed."""
@@ -27,14 +32,12 @@ def build_onnx(model: Any, inputs: Sequence[TensorSignature], opset: int | None,
     options = {"zipmap": False} if probabilities else None
     target = {"": opset, "ai.onnx.ml": _MAX_ML_OPSET} if opset else None
     types = [(tensor.name, _find_type(tensor)) for tensor in inputs]
+    failures: tuple[type[Exception], ...] = (*_FAILURES, *_own_errors())
     try:
         with warnings.catch_warnings(), _integers_for_booleans():
             warnings.simplefilter("ignore")
             return skl2onnx.convert_sklearn(model, "model", types, options=options, target_opset=target)
-    except (
-        ValueError, LookupError, TypeError, AttributeError, NameError, RuntimeError, MemoryError, AssertionError,
-        *_own_errors(),
-    ) as error:  # fmt: skip
+    except failures as error:
         reason = first_line(error.__cause__ or error)
         raise ConversionFailed(f"model: skl2onnx {skl2onnx.__version__} cannot convert {what}: {reason}") from None
 
