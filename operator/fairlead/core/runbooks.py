@@ -218,7 +218,8 @@ SERVING: dict[str, Runbook] = {
     ),
     "ProvenanceIncomplete": Runbook(
         "The origin of a model cannot be shown, and `spec.requireProvenance` asks for it.",
-        "Convert it from a TrainingJob's model with `fairlead-onnx-converter`, and keep its ancestors where they are.",
+        "Convert it from a model that names its dataset with `fairlead-onnx-converter`, without `--no-parity`, and "
+        "keep its ancestors where they are.",
     ),
     **VALIDATION,
     "EntryMoving": Runbook(
