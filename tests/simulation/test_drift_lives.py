@@ -74,7 +74,7 @@ class MonitoredCluster:
         assert policy is not None
         facts = [self.report(slices) for slices in answering]
         reading = DriftMeasures(self.now, PODS, len(facts), "" if facts else "nobody answers")
-        return measure_drift(policy.drift, merge_facts(facts), reading)
+        return measure_drift(policy.drift, merge_facts(facts, {"main": frozenset({"m"})}), reading)
 
     def report(self, slices: list[list[list[int]]]) -> MonitorFacts:
         empty = [0] * (BINS + 3)

@@ -17,8 +17,9 @@ from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.monitor import Drift
 from fairlead.core import names
 from fairlead.core.model_deployment.drift import DriftMeasures, measure_drift, poll_seconds
-from fairlead.core.model_deployment.drift_facts import DriftSum
-from fairlead.core.views import PodView
+from fairlead.core.model_deployment.drift_facts import DriftSum, Models
+from fairlead.core.model_deployment.revisions import read_revisions
+from fairlead.core.views import PodView, RevisionView
 from fairlead.kube.inquiries import Inquiries, Question
 from fairlead.kube.kinds import Key
 from fairlead.kube.reports import get_bounded, url_host
@@ -43,15 +44,18 @@ class MonitoredServers:
         self._http, self._port = http, port
         self._readings = Inquiries(answered, _READ_SECONDS, per_namespace=4, source="the graph servers")
 
-    def observe(self, key: Key, deployment: ModelDeployment, pods: tuple[PodView, ...]) -> DriftMeasures | None:
+    def observe(
+        self, key: Key, deployment: ModelDeployment, pods: tuple[PodView, ...], revisions: tuple[RevisionView, ...] = ()
+    ) -> DriftMeasures | None:
         """Return what the servers that answer clients' requests have last said, and ask them again if that is old."""
         if deployment.spec.monitor is None:
             self.forget(key)
             return None
         policy, servers = deployment.spec.monitor.drift, _list_servers(deployment, pods)
+        models = _list_models(deployment, revisions)
         question = Question(
-            (policy, servers),
-            partial(self._read_all, policy, servers),
+            (policy, servers, models),
+            partial(self._read_all, policy, servers, models),
             lambda problem: DriftMeasures(datetime.now(UTC), len(servers), problem=problem),
         )
         return self._readings.latest(key, question, poll_seconds(policy) * _FRESH, outdated=True)
@@ -60,8 +64,9 @@ class MonitoredServers:
         """Drop what is known about a deployment."""
         self._readings.forget(key)
 
-    async def _read_all(self, policy: Drift, servers: tuple[tuple[str, str], ...]) -> DriftMeasures:
-        places, total, answered, problem = asyncio.Semaphore(_MAX_CONCURRENT), DriftSum(), 0, ""
+    async def _read_all(self, policy: Drift, servers: tuple[tuple[str, str], ...], models: Models) -> DriftMeasures:
+        places, adding = asyncio.Semaphore(_MAX_CONCURRENT), asyncio.Lock()
+        total, answered, problem = DriftSum(models), 0, ""
 
         async def read(address: str) -> None:
             nonlocal answered, problem
@@ -69,7 +74,8 @@ class MonitoredServers:
             async with places:
                 try:
                     content = await get_bounded(self._http, url, _TIMEOUT, MonitorFacts.max_bytes)
-                    total.add(MonitorFacts.parse_json(content, PATH))
+                    async with adding:
+                        await asyncio.to_thread(_add, total, content)
                     answered += 1
                 except (aiohttp.ClientError, TimeoutError, ValueError) as error:
                     _log.debug("%s: %s", url, error)
@@ -77,7 +83,30 @@ class MonitoredServers:
 
         await asyncio.gather(*(read(address) for _, address in servers))
         reading = DriftMeasures(datetime.now(UTC), len(servers), answered, problem)
-        return measure_drift(policy, total.merge(), reading)
+        return await asyncio.to_thread(_measure, policy, total, reading)
+
+
+def _add(total: DriftSum, content: bytes) -> None:
+    """Add what a server has sent. This call, and the next, block: beside the event loop, they delay nobody else."""
+    total.add(MonitorFacts.parse_json(content, PATH))
+
+
+def _measure(policy: Drift, total: DriftSum, reading: DriftMeasures) -> DriftMeasures:
+    return measure_drift(policy, total.merge(), reading)
+
+
+def _list_models(deployment: ModelDeployment, revisions: tuple[RevisionView, ...]) -> Models:
+    """Return the models that the stable revision has, or else the predictors with traffic."""
+    stable = deployment.status.stable_revision
+    name = names.revision_name(deployment, stable) if stable else None
+    known = read_revisions(view for view in revisions if view.name == name)
+    predictors = [revision.predictor for revision in known.values()] or deployment.spec.live
+    return {
+        predictor.name: frozenset(
+            node.name for node in predictor.graph.walk() if node.model_uri and node.role == "MODEL"
+        )
+        for predictor in predictors
+    }
 
 
 def _list_servers(deployment: ModelDeployment, pods: tuple[PodView, ...]) -> tuple[tuple[str, str], ...]:

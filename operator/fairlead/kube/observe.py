@@ -76,6 +76,7 @@ def observe_deployment(
     seldon = _observe_seldon(sources, deployment)
     replicas = sources.children.replicas_of(key, {view.name for view in (*deployments, *seldon.deployments)})
     pods = tuple(child.view for child in replicas if isinstance(child.view, PodView))
+    revisions = tuple(child.view for child in owned if isinstance(child.view, RevisionView))
     # without a ready pod the Service cannot respond, and its address may not be routed yet
     ready = any(view.ready for view in deployments)
     address = next((service.cluster_ip for service in services if ready and service.name == meta.name), None)
@@ -86,10 +87,10 @@ def observe_deployment(
         autoscalers=_views(owned, AUTOSCALER),
         budgets=_views(owned, DISRUPTION_BUDGET),
         pods=pods,
-        revisions=tuple(child.view for child in owned if isinstance(child.view, RevisionView)),
+        revisions=revisions,
         traffic=sources.traffic.observe(key, deployment, pods),
         answers=sources.prometheus.observe(key, deployment),
-        drift=sources.monitors.observe(key, deployment, pods),
+        drift=sources.monitors.observe(key, deployment, pods, revisions),
         artifacts=_observe_artifacts(sources, key, deployment),
         answer=_observe_answer(sources, key, address),
         rejection=rejection,

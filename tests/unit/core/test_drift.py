@@ -16,15 +16,16 @@ from fairlead.core.model_deployment.drift import (
     find_drift,
     measure_drift,
 )
-from fairlead.core.model_deployment.drift_facts import MergedColumn, MergedDrift, merge_facts
+from fairlead.core.model_deployment.drift_facts import DriftSum, MergedColumn, MergedDrift, merge_facts
 from fairlead.core.model_deployment.drift_plan import with_drift
 from fairlead.core.plan import Plan
 from fairlead_contracts.binning import Binning
 from fairlead_contracts.monitor import ColumnFacts, MonitorFacts, NodeFacts, TensorFacts
 from fairlead_contracts.psi import measure_psi
-from fairlead_contracts.reference import Numbers, TensorReference
+from fairlead_contracts.reference import MAX_SLOTS, Numbers, TensorReference
 
 POLICY = Drift(window_seconds=600, min_rows=100, max_psi=0.2)
+MODELS = {"main": frozenset({"model"})}
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 DIGEST, OTHER = "sha256:" + "0" * 64, "sha256:" + "1" * 64
 
@@ -43,7 +44,7 @@ def build_facts(
 
 
 def measure(*servers: MonitorFacts) -> DriftMeasures:
-    return measure_drift(POLICY, merge_facts(servers), DriftMeasures(NOW, len(servers), len(servers)))
+    return measure_drift(POLICY, merge_facts(servers, MODELS), DriftMeasures(NOW, len(servers), len(servers)))
 
 
 SAME, SHIFTED = (0, 50, 51, 49, 50, 0, 0), (0, 0, 0, 10, 190, 0, 0)
@@ -183,17 +184,17 @@ def test_models_without_a_reference_leave_it_unknown_and_say_why() -> None:
 
 def test_counts_are_added_over_servers_of_the_same_model_only() -> None:
     half = tuple(count // 2 for count in SAME)
-    merged = merge_facts([build_facts(half), build_facts(half), build_facts(SHIFTED, digest=OTHER)])
+    merged = merge_facts([build_facts(half), build_facts(half), build_facts(SHIFTED, digest=OTHER)], MODELS)
     (column,) = merged.columns
     assert column.counts == tuple(2 * count for count in half)
     assert (merged.rows, column.reference_rows) == (2 * sum(half), 1000)
     other = build_facts(half, reference=(0, 1, 250, 250, 250, 0, 0))
-    assert merge_facts([build_facts(half), build_facts(half), other]).columns[0].counts == column.counts
+    assert merge_facts([build_facts(half), build_facts(half), other], MODELS).columns[0].counts == column.counts
 
 
 def test_values_of_one_row_are_no_independent_evidence() -> None:
     # a tensor of free width: 200 values are of 20 rows
-    (column,) = merge_facts([build_facts(SHIFTED, rows=20)]).columns
+    (column,) = merge_facts([build_facts(SHIFTED, rows=20)], MODELS).columns
     assert column.rows == 20
     assert measure(build_facts(SHIFTED, rows=20)).columns == 0
 
@@ -206,7 +207,30 @@ def test_nonsense_of_a_server_is_bounded() -> None:
     lies = build_facts((0, 0, 0, 0, 0, 0, largest), reference=(0,) * 7, reference_rows=5, rows=largest)
     assert measure(lies).columns == 0
     models = [build_facts(SAME, digest=f"sha256:{index:064x}") for index in range(40_000)]
-    assert sum(len(column.counts) for column in merge_facts(models).columns) == 7
+    assert sum(len(column.counts) for column in merge_facts(models, MODELS).columns) == 7
+
+
+def test_names_that_are_not_of_the_spec_are_dropped() -> None:
+    (node,) = build_facts(SAME).nodes
+    other = MonitorFacts(predictor="main", nodes=(node.model_copy(update={"node": "other"}),))
+    assert merge_facts([MonitorFacts(predictor="dark", nodes=(node,)), other], MODELS) == MergedDrift()
+
+
+def test_servers_that_name_many_predictors_do_not_add_up_to_more_than_one_of_each_may_have() -> None:
+    columns = tuple(ColumnFacts(index=index, reference=(1,) * 8, counts=(1,) * 8) for index in range(256))
+    tensors = tuple(TensorFacts(side="input", name=f"{index}", columns=columns) for index in range(10))
+    servers = [
+        MonitorFacts(
+            predictor=f"p{server % 2}",
+            nodes=(NodeFacts(node="model", digest=f"sha256:{server:064x}", reference_rows=8, rows=8, tensors=tensors),),
+        )
+        for server in range(10)
+    ]
+    for known in (1, 2):
+        total = DriftSum({f"p{index}": frozenset({"model"}) for index in range(known)})
+        for facts in servers:
+            total.add(facts)
+        assert total.slots == known * MAX_SLOTS
 
 
 @pytest.mark.parametrize("limit", [0.02, 0.2])

@@ -1,14 +1,17 @@
 """What graph servers have counted is read from those that answer clients, within bounds, and added up."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 import aiohttp
 import pytest
-from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.core.model_deployment.drift import DriftMeasures
-from fairlead.core.views import PodView
+from fairlead.core.model_deployment.revisions import build_record, build_revision
+from fairlead.core.settings import Settings
+from fairlead.core.views import PodView, RevisionView
 from fairlead.kube.kinds import Key
 from fairlead.kube.monitoring import MonitoredServers
 from fairlead_contracts.monitor import ColumnFacts, MonitorFacts, NodeFacts, TensorFacts
@@ -24,10 +27,10 @@ MONITORED = make_deployment(spec__monitor={"drift": DRIFT})
 POD = PodView("digits-1", "uid-1", phase="Running", ip="127.0.0.1", ready=True, predictor="main")
 
 
-def encode(*counts: int) -> bytes:
+def encode(*counts: int, of: str = "classifier") -> bytes:
     column = ColumnFacts(index=0, reference=(0, 500, 500, 0, 0), counts=counts)
     tensor = TensorFacts(side="input", name="x", columns=(column,))
-    node = NodeFacts(node="classifier", digest=DIGEST, reference_rows=1000, rows=sum(counts), tensors=(tensor,))
+    node = NodeFacts(node=of, digest=DIGEST, reference_rows=1000, rows=sum(counts), tensors=(tensor,))
     return MonitorFacts(predictor="main", nodes=(node,)).model_dump_json(by_alias=True).encode()
 
 
@@ -36,9 +39,11 @@ class Scene:
     servers: MonitoredServers
     graph: ScriptedServer
 
-    async def read(self, *pods: PodView, of: ModelDeployment = MONITORED) -> DriftMeasures:
-        await wait_until(lambda: self.servers.observe(DIGITS, of, pods) is not None, 30)
-        found = self.servers.observe(DIGITS, of, pods)
+    async def read(
+        self, *pods: PodView, of: ModelDeployment = MONITORED, revisions: tuple[RevisionView, ...] = ()
+    ) -> DriftMeasures:
+        await wait_until(lambda: self.servers.observe(DIGITS, of, pods, revisions) is not None, 30)
+        found = self.servers.observe(DIGITS, of, pods, revisions)
         assert found is not None
         return found
 
@@ -78,6 +83,28 @@ async def test_of_a_rollout_the_stable_revision_is_asked() -> None:
         scene.graph.monitor = encode(0, 50, 50, 0, 0)
         found = await scene.read(*stable, replace(POD, revision="bbbbbbbb"), of=deployment)
         assert (found.servers, found.answered) == (2, 2)
+
+
+async def test_only_models_of_the_spec_count_whatever_a_server_names() -> None:
+    async with asking() as scene:
+        for node, columns in (("classifier", 1), ("other", 0), ("scaler", 0)):
+            scene.servers.forget(DIGITS)
+            scene.graph.monitor = encode(0, 50, 50, 0, 0, of=node)
+            found = await scene.read(POD)
+            assert (found.answered, found.columns) == (1, columns)
+
+
+async def test_of_a_rollout_that_renames_a_model_the_stable_name_counts() -> None:
+    (main,) = MODEL_DEPLOYMENT["spec"]["predictors"]
+    old = Predictor.model_validate({**main, "graph": {"name": "old", "modelUri": "s3://models/digits/v0"}})
+    stable = build_revision(old, {}, Settings())
+    record = build_record(MONITORED, stable, ())
+    view = RevisionView(record["metadata"]["name"], "uid", 1, json.dumps(record["data"]))
+    deployment = make_deployment({"stableRevision": stable.name}, spec__monitor={"drift": DRIFT})
+    async with asking() as scene:
+        scene.graph.monitor = encode(0, 50, 50, 0, 0, of="old")
+        found = await scene.read(replace(POD, revision=stable.name), of=deployment, revisions=(view,))
+        assert found.columns == 1
 
 
 async def test_shadows_are_not_asked() -> None:

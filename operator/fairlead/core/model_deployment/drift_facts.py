@@ -1,17 +1,20 @@
 """What graph servers have counted of their models, added up over servers.
 
-Tenants' pods report it: parsed counts are bounded, and so are their sums. Servers of another model, or another
-reference, are not added up: of each node, the model counts that most servers have.
+Tenants' pods report it: parsed counts are bounded, and so are their sums. Only models of the spec are added up,
+whatever predictors and nodes a server names. Servers of another model, or another reference, are not added up either:
+of each node, the model counts that most servers have.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from fairlead_contracts.monitor import MonitorFacts, NodeFacts
 from fairlead_contracts.reference import MAX_SLOTS, Side
 
+Models = Mapping[str, frozenset[str]]
+"""The nodes whose models are monitored, by predictor."""
 _LARGEST = (1 << 53) - 1
 _Key = tuple[Side, str, int]
 _Model = tuple[str, int, int]
@@ -61,24 +64,29 @@ class _Node:
 class DriftSum:
     """Adds up what servers report, one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, models: Models) -> None:
+        """Add up the counts of these models, and no more slots than one server of each predictor may have."""
+        self._models, self._max_slots = models, MAX_SLOTS * len(models)
         self._nodes: dict[tuple[str, str], dict[_Model, _Node]] = {}
         self._problems: Counter[str] = Counter()
-        self._slots = 0
+        self.slots = 0
+        """The number of slots that are kept."""
 
     def add(self, facts: MonitorFacts) -> None:
         """Add what a server reports."""
-        for node in facts.nodes:
+        monitored = self._models.get(facts.predictor, frozenset())
+        for node in (node for node in facts.nodes if node.node in monitored):
             if node.problem is not None or not node.tensors or not node.reference_rows:
                 self._problems[f"Node {node.node}: {node.problem or 'nothing is counted'}."] += 1
                 continue
             known = self._nodes.setdefault((facts.predictor, node.node), {})
             model = (node.digest, node.reference_rows, _hash_reference(node))
             if model not in known:
+                # a tenant whose servers differ all the time must not fill the operator's memory
                 size = _count_slots(node)
-                if self._slots + size > _MAX_SLOTS:
+                if self.slots + size > self._max_slots:
                     continue
-                self._slots += size
+                self.slots += size
             _add(known.setdefault(model, _Node()), node)
 
     def merge(self) -> MergedDrift:
@@ -102,13 +110,9 @@ class DriftSum:
         )
 
 
-_MAX_SLOTS = 8 * MAX_SLOTS
-"""As much as a few models have: a tenant whose servers differ all the time must not fill the operator's memory."""
-
-
-def merge_facts(servers: Iterable[MonitorFacts]) -> MergedDrift:
-    """Return the sum of what servers report."""
-    total = DriftSum()
+def merge_facts(servers: Iterable[MonitorFacts], models: Models) -> MergedDrift:
+    """Return the sum of what servers report about these models."""
+    total = DriftSum(models)
     for facts in servers:
         total.add(facts)
     return total.merge()
