@@ -1,7 +1,8 @@
 """What a graph server has counted of its models' inputs and outputs, in the bins of their references.
 
-GET at PATH returns the facts. They have counts and no values: the facts of several servers are added up, and nobody
-learns from them what was in a request. The window ends now; it is as long as graph.json says, and up to an eighth more.
+GET at PATH returns the facts, without a key. They have counts and no values, so that those of several servers are added
+up. Who reads them twice learns, though, in which bins the values of the requests between are: of a single one, if there
+was no other. The window ends now; it is as long as graph.json says, and up to an eighth more.
 """
 
 from itertools import pairwise
@@ -57,7 +58,7 @@ class TensorFacts(Contract):
 class NodeFacts(Contract):
     """What was counted of a model."""
 
-    node: str = Field(min_length=1, max_length=63)
+    node: str = Field(min_length=1, max_length=63, pattern=PRINTABLE)
     """The name of its node."""
     digest: str = Field(pattern=DIGEST)
     """The digest of its artifact."""
@@ -86,7 +87,7 @@ class MonitorFacts(Contract):
     max_bytes: ClassVar[int] = 1 << 20
 
     schema_: Literal["fairlead.dev/monitor-facts/v1"] = Field("fairlead.dev/monitor-facts/v1", alias="schema")
-    predictor: str = Field(max_length=253)
+    predictor: str = Field(max_length=253, pattern=PRINTABLE)
     """The predictor that it serves."""
     nodes: tuple[NodeFacts, ...] = Field((), max_length=MAX_NODES)
     """The models that are monitored."""

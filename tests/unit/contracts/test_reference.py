@@ -47,6 +47,8 @@ def test_the_largest_facts_are_within_the_bound() -> None:
         ({"nodes": [{"node": "m", "digest": "latest"}]}, "digest"),
         ({"nodes": [{"node": "m", "digest": DIGEST, "rows": -1}]}, "rows: got -1"),
         ({"nodes": [{"node": "m", "digest": DIGEST, "problem": "a\nb"}]}, "one line"),
+        ({"nodes": [{"node": "a\nb", "digest": DIGEST}]}, "node: .* one line"),
+        ({"predictor": "a\x1bb"}, "predictor: .* one line"),
         ({"predictor": 1}, "predictor"),
     ],
 )
