@@ -1,7 +1,7 @@
 """What graph servers have counted of their models' inputs and outputs, read beside the queue's workers.
 
-The reading is bounded in time, size and number, as everything that is asked of tenants' pods. The counts need no key, so
-that whoever reaches the server can read them, too: docs/guides/monitoring.md says what they show of others' requests.
+The reading is bounded in time, size and number, as everything that is asked of tenants' pods. The counts need no key:
+whoever reaches the server can read them, too, and docs/guides/monitoring.md says what they show of others' requests.
 """
 
 import asyncio
