@@ -241,6 +241,21 @@ def test_what_waits_is_bounded_and_the_rest_is_skipped(executor: Executor) -> No
     assert observer._collected == observer._counted
 
 
+def test_requests_without_a_row_do_not_fill_what_waits(executor: Executor) -> None:
+    observer = build_observer(executor, Clock())
+    none, large = np.zeros((0, 2), np.float32), np.zeros((40_000, 2), np.float32)
+    for _ in range(70):
+        # the model returns rows all the same
+        observer.observe({"x": none}, {"x_out": large})
+        observer.read().result()
+    rows = make_rows(0, 3)
+    observe(observer, rows)
+    node = observer.read().result()
+    assert (node.rows, node.skipped) == (3, 0)
+    assert read_counts(node)["input", "x"] == count_alike(build_reference(), [rows])["input", "x"]
+    assert observer._collected == observer._counted
+
+
 def test_a_sample_is_a_part_of_the_requests(executor: Executor) -> None:
     observer = build_observer(executor, Clock(), percent=25)
     rows = make_rows(0, 1)

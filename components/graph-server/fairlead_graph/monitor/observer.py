@@ -107,7 +107,7 @@ class Observer:
     def _submit(self, now: int) -> None:
         """Let the thread count what was collected, and begin anew."""
         batch, self._batch = self._batch, Batch(now)
-        if batch.rows:
+        if batch.parts or batch.rows:  # a request may have an input without a row, and yet outputs
             self._executor.submit(self._count, batch).add_done_callback(_log_failure)
 
     def _count(self, batch: Batch) -> None:
