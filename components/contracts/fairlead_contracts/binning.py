@@ -9,6 +9,8 @@ from .reference import MAX_TEXT, Categories, Numbers, TensorReference
 from .tensors import Array, is_float
 
 Counts = NDArray[np.int64]
+_CHUNK_VALUES = 1 << 16
+"""As many numbers are counted at a time: a value of a byte needs 25 while it is."""
 
 
 class Binning:
@@ -59,7 +61,10 @@ class Binning:
         """Return how many values each slot has."""
         counts = np.zeros(self.slots, np.int64)
         if self._numbers.places.size:
-            counts += np.bincount(self._numbers.locate(columns).ravel(), minlength=self.slots)
+            rows = max(1, _CHUNK_VALUES // columns.shape[1])
+            for start in range(0, len(columns), rows):
+                located = self._numbers.locate(columns[start : start + rows])
+                counts += np.bincount(located.ravel(), minlength=self.slots)
         for place, bins in self._categories:
             start = self._starts[place]
             counts[start : start + self.sizes[place]] = bins.count(columns[:, place])

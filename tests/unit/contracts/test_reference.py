@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -164,6 +165,17 @@ def test_numbers_are_counted_as_the_contract_says(datatype: str) -> None:
     assert picked is not None
     expected = [_naive(column, array[:, column.index].tolist()) for column in columns]
     assert binning.count(picked).tolist() == [count for counts in expected for count in counts]
+
+
+def test_counting_needs_little_memory_however_many_values_there_are() -> None:
+    binning = Binning(TensorReference(name="x", datatype="INT8", width=None, columns=(NUMBERS,)))
+    values = np.resize(np.array([-2, 0, 1, 7], np.int8), (1_000_001, 1))
+    tracemalloc.start()
+    counts = binning.count(values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert counts.tolist() == [250_001, 0, 250_000, 250_000, 250_000, 0]
+    assert peak < 4_000_000
 
 
 def test_texts_are_counted_and_unknown_ones_are_others() -> None:
