@@ -256,6 +256,19 @@ def test_requests_without_a_row_do_not_fill_what_waits(executor: Executor) -> No
     assert observer._collected == observer._counted
 
 
+def test_a_request_for_which_there_is_no_memory_is_skipped(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise MemoryError
+
+    observer = build_observer(executor, Clock())
+    with monkeypatch.context() as patch:
+        patch.setattr(Binning, "pick", fail)
+        observe(observer, make_rows(0, 5))
+    observe(observer, make_rows(1, 2))
+    node = observer.read().result()
+    assert (node.rows, node.skipped) == (2, 5)
+
+
 def test_a_sample_is_a_part_of_the_requests(executor: Executor) -> None:
     observer = build_observer(executor, Clock(), percent=25)
     rows = make_rows(0, 1)

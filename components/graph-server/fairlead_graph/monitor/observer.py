@@ -68,8 +68,12 @@ class Observer:
             self._skip(rows, now)
             return
         batch = self._batch
-        self._collect(batch, self._inputs, inputs)
-        self._collect(batch, self._outputs, outputs)
+        try:
+            self._collect(batch, self._inputs, inputs)
+            self._collect(batch, self._outputs, outputs)
+        except MemoryError:  # the client's request has been answered all the same
+            self._skip(rows, now)
+            return
         batch.rows += rows
         if batch.rows >= _BATCH_ROWS or batch.size >= _BATCH_BYTES:
             self._submit(now)
