@@ -55,7 +55,7 @@ class DriftStatus(StatusModel):
     """What the last window has shown."""
 
     since: datetime | None = None
-    """Since when the requests have drifted; absent if they have not."""
+    """Since when the requests have drifted; absent if they have not. It stays while the condition is Unknown."""
     checked_at: datetime | None = None
     """When there were last enough rows to judge."""
     models: str | None = Field(None, max_length=64)

@@ -130,6 +130,52 @@ def test_a_verdict_outlives_servers_that_restart_but_no_longer_than_a_window() -
     assert find_drift(life.status) is None
 
 
+def measure_two(first: Sequence[int] | None, second: Sequence[int] | None) -> DriftMeasures:
+    """Return a reading of two models, of which one may be missing."""
+    nodes = [
+        build_facts(counts).nodes[0].model_copy(update={"node": name})
+        for name, counts in (("a", first), ("b", second))
+        if counts
+    ]
+    merged = merge_facts([MonitorFacts(predictor="main", nodes=tuple(nodes))], {"main": frozenset({"a", "b"})})
+    return measure_drift(POLICY, merged, DriftMeasures(NOW, 2, len(nodes)))
+
+
+@pytest.mark.parametrize("partial", [(SHIFTED, None), (None, SAME), ((0, 1, 1, 1, 1, 0, 0), None)])
+def test_a_reading_without_some_model_does_not_restart_drift(partial: tuple[Any, Any]) -> None:
+    life = Life()
+    life.read(measure_two(SHIFTED, SAME))
+    for measures in (measure_two(*partial), measure_two(BETWEEN, SAME), measure_two(*partial)):
+        assert life.read(measures) == "True DataDrifted"
+    assert life.events == ["DriftDetected"]
+    assert life.read(measure_two(SAME, SAME)) == "False WithinLimit"
+    assert life.events == ["DriftDetected", "DriftEnded"]
+
+
+def test_a_model_that_is_missing_for_a_window_no_longer_counts() -> None:
+    life = Life()
+    life.read(measure_two(SHIFTED, SAME))
+    assert life.read(measure_two(None, SAME), seconds=600) == "False WithinLimit"
+    assert life.read(measure_two(None, SHIFTED)) == "True DataDrifted"
+
+
+@pytest.mark.parametrize("gap", [measure(build_facts((0, 1, 1, 1, 1, 0, 0))), DriftMeasures(NOW, 1, problem="timeout")])
+def test_drift_goes_on_or_ends_once_after_a_gap(gap: DriftMeasures) -> None:
+    life = Life()
+    life.read(measure(build_facts(SHIFTED)))
+    since = life.status.drift and life.status.drift.since
+    for _ in range(2):
+        assert life.read(gap, seconds=700).startswith("Unknown ")
+        assert find_drift(life.status) is None
+    assert life.read(measure(build_facts(SHIFTED))) == "True DataDrifted"
+    assert life.status.drift is not None
+    assert life.status.drift.since == since
+    assert life.events == ["DriftDetected"]
+    assert life.read(gap, seconds=700).startswith("Unknown ")
+    assert life.read(measure(build_facts(SAME))) == "False WithinLimit"
+    assert life.events == ["DriftDetected", "DriftEnded"]
+
+
 def test_a_verdict_about_other_models_does_not_count() -> None:
     life = Life()
     life.read(measure(build_facts(SHIFTED)))
@@ -213,7 +259,7 @@ def test_nonsense_of_a_server_is_bounded() -> None:
 def test_names_that_are_not_of_the_spec_are_dropped() -> None:
     (node,) = build_facts(SAME).nodes
     other = MonitorFacts(predictor="main", nodes=(node.model_copy(update={"node": "other"}),))
-    assert merge_facts([MonitorFacts(predictor="dark", nodes=(node,)), other], MODELS) == MergedDrift()
+    assert merge_facts([MonitorFacts(predictor="dark", nodes=(node,)), other], MODELS) == MergedDrift(partial=True)
 
 
 def test_servers_that_name_many_predictors_do_not_add_up_to_more_than_one_of_each_may_have() -> None:

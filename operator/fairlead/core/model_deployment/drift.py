@@ -48,6 +48,8 @@ class DriftMeasures:
     problem: str = ""
     """Why a model, or a server, says nothing."""
     models: str = ""
+    partial: bool = False
+    """Whether no server has said anything about some model."""
     rows: int = 0
     columns: int = 0
     """Columns with enough rows to be judged."""
@@ -77,6 +79,7 @@ def measure_drift(policy: Drift, merged: MergedDrift, reading: DriftMeasures) ->
         reading,
         problem=reading.problem or merged.problem,
         models=merged.models,
+        partial=merged.partial,
         rows=merged.rows,
         columns=len(columns),
         exceeded=sum(psi > critical for _, psi, critical in found),
@@ -96,17 +99,26 @@ def critical_psi(limit: float, column: MergedColumn, alpha: float) -> float:
 
 
 def judge_drift(policy: Drift, measures: DriftMeasures | None, before: ModelDeploymentStatus, now: datetime) -> Verdict:
-    """Return the verdict. Without enough rows, an earlier one about the same models stands for a window's length."""
+    """Return the verdict.
+
+    Without enough rows, or if some models are missing, an earlier one about the same models stands for a window's
+    length. What has begun before a longer gap still goes on, or ends, after it.
+    """
     known, status = before.drift or DriftStatus(), _read_condition(before)
     if measures is None:
         # nobody was asked since the operator has started, or pods have changed
         return Verdict(known, status or DesiredCondition(DRIFTED, None, "Measuring", "The servers are being read."))
     same = known.models is None or measures.models in ("", known.models)
-    if (reason := _find_obstacle(policy, measures)) is not None:
-        aged = known.checked_at is None or not 0 <= (now - known.checked_at).total_seconds() < policy.window_seconds
-        if status is not None and status.status is not None and same and not aged:
-            return Verdict(known, status)
-        return Verdict(_record(measures, None, known.checked_at if same else None), reason)
+    reason = _find_obstacle(policy, measures)
+    aged = known.checked_at is None or not 0 <= (now - known.checked_at).total_seconds() < policy.window_seconds
+    stands = (same and reason is not None) or (measures.partial and not same)
+    if stands and not aged and status is not None and status.status is not None:
+        return Verdict(known, status)
+    if reason is not None:
+        if not (same or measures.partial):
+            return Verdict(_record(measures, None, None), reason)
+        record = _record(measures, known.since, known.checked_at)
+        return Verdict(record.model_copy(update={"models": known.models or record.models}), reason)
     drifted = measures.exceeded > 0 or (known.since is not None and same and measures.above > 0)
     since = (known.since if same and known.since else measures.read_at) if drifted else None
     condition = DesiredCondition(

@@ -48,6 +48,8 @@ class MergedDrift:
     """A hash of the models; empty if none is monitored."""
     problem: str = ""
     """Why a model is not monitored."""
+    partial: bool = False
+    """Whether no server has said anything about some model."""
 
 
 @dataclass
@@ -69,6 +71,7 @@ class DriftSum:
         self._models, self._max_slots = models, MAX_SLOTS * len(models)
         self._nodes: dict[tuple[str, str], dict[_Model, _Node]] = {}
         self._problems: Counter[str] = Counter()
+        self._heard: set[tuple[str, str]] = set()
         self.slots = 0
         """The number of slots that are kept."""
 
@@ -76,6 +79,7 @@ class DriftSum:
         """Add what a server reports."""
         monitored = self._models.get(facts.predictor, frozenset())
         for node in (node for node in facts.nodes if node.node in monitored):
+            self._heard.add((facts.predictor, node.node))
             if node.problem is not None or not node.tensors or not node.reference_rows:
                 self._problems[f"Node {node.node}: {node.problem or 'nothing is counted'}."] += 1
                 continue
@@ -107,6 +111,7 @@ class DriftSum:
             rows=max((node.rows for _, node in chosen.values()), default=0),
             models=sha256(repr(digests).encode()).hexdigest()[:16] if digests else "",
             problem=next((problem for problem, _ in self._problems.most_common(1)), ""),
+            partial=len(self._heard) < sum(map(len, self._models.values())),
         )
 
 

@@ -34,9 +34,10 @@ def with_drift(plan: Plan, deployment: ModelDeployment, measures: DriftMeasures 
 
 def _build_events(before: ModelDeploymentStatus, after: ModelDeploymentStatus, message: str) -> tuple[Event, ...]:
     """Return an event if drift has begun, or has been found to have ended."""
-    earlier, now = find_drift(before), find_drift(after)
-    if now and now.since and not (earlier and earlier.since == now.since):
+    # also if it was Unknown meanwhile, so that the end is reported, and nothing twice
+    earlier, now = before.drift.since if before.drift else None, find_drift(after)
+    if now and now.since and earlier != now.since:
         return (Event("Warning", "DriftDetected", message, "Monitor", now.since.isoformat()),)
-    if earlier and earlier.since and any(each.type == DRIFTED and each.status == "False" for each in after.conditions):
-        return (Event("Normal", "DriftEnded", message, "Monitor", earlier.since.isoformat()),)
+    if earlier and any(each.type == DRIFTED and each.status == "False" for each in after.conditions):
+        return (Event("Normal", "DriftEnded", message, "Monitor", earlier.isoformat()),)
     return ()
