@@ -168,6 +168,19 @@ def test_external_data_travel_with_the_model(
     assert (tmp_path / "store" / "onnx" / "weights" / "w.bin").read_bytes() == WEIGHTS.tobytes()
 
 
+@pytest.mark.parametrize("place", ["parity.json", "./Reference.json", "model.onnx", "expected.npz", "parity.json/w"])
+def test_external_data_are_not_in_a_file_that_the_conversion_writes(
+    place: str, save: Callable[..., Path], data: str, convert: Convert
+) -> None:
+    folder = save(_external(place), scores=VALUES @ WEIGHTS)
+    if not (folder / place).exists():
+        (folder / place).parent.mkdir(exist_ok=True)
+        (folder / place).write_bytes(WEIGHTS.tobytes())
+    code, message = convert(folder, data)
+    assert code == 1
+    assert f"tensor w: got external data at {place!r}, expected another name than expected.npz, manifest" in message
+
+
 def test_a_signature_gives_shapes_that_the_file_lacks_and_must_fit_it(
     tmp_path: Path, save: Callable[..., Path], data: str, convert: Convert
 ) -> None:

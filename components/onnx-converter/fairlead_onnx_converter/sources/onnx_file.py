@@ -17,6 +17,8 @@ from ..splits import Split
 from .base import Arrays, SourceModel, read_signature
 
 EXPECTED_FILE = "expected.npz"
+_RESERVED = {"model.onnx", "parity.json", "reference.json", "manifest.json", SIGNATURE_FILE, EXPECTED_FILE}
+"""What a conversion reads or writes itself: tensor data of such a name would change after they were measured."""
 
 
 class OnnxFile(SourceModel):
@@ -74,5 +76,10 @@ def _find_external(model: onnx.ModelProto, folder: Path) -> Iterator[str]:
             raise ConversionFailed(
                 f"model.onnx: tensor {tensor.name}: got external data at {location!r}, "
                 "expected a file in the model's folder"
+            )
+        if path.parts[0].lower() in _RESERVED:
+            raise ConversionFailed(
+                f"model.onnx: tensor {tensor.name}: got external data at {location!r}, expected another name than "
+                f"{', '.join(sorted(_RESERVED))}"
             )
         yield location
