@@ -71,10 +71,9 @@ def measure_parity(
             at = f"output {tensor.name}: shape"
             raise ConversionRejected(f"{at}: ONNX returns {list(other.shape)}, the source {list(one.shape)}")
         if one.dtype.kind == "f" and other.dtype.kind == "f":
-            difference, bad = _subtract(one, other, limits)
+            difference, share, bad = _subtract(one, other, limits)
             differences.append(float(difference.max(initial=0)))
-            scale = np.maximum(np.abs(one.astype(np.float64)), limits.atol or 1e-12)
-            relative.append(float((difference / scale).max(initial=0)))
+            relative.append(float(share.max(initial=0)))
         else:
             bad = _differ(tensor.name, one, other)
         outside, values = outside + int(bad.sum()), values + bad.size
@@ -164,13 +163,22 @@ def _explain_few(examples: int, limits: Limits) -> str:
     )
 
 
-def _subtract(one: NDArray[Any], other: NDArray[Any], limits: Limits) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the differences of floating-point values, and which of them are outside the tolerance."""
+def _subtract(
+    one: NDArray[Any], other: NDArray[Any], limits: Limits
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return the differences of floating-point values, also relative ones, and which are outside the tolerance.
+
+    Equal infinities do not differ, nor does not-a-number from itself: masks and padding are full of them.
+    """
     reference = one.astype(np.float64)
+    same = (one == other) | (np.isnan(one) & np.isnan(other))
     with np.errstate(invalid="ignore"):
-        difference = np.abs(reference - other)
-    # The negation makes a NaN count as outside.
-    return difference, ~(difference <= limits.atol + limits.rtol * np.abs(reference))
+        difference = np.where(same, 0.0, np.abs(reference - other))
+        scale = np.maximum(np.abs(reference), limits.atol or 1e-12)
+        share = np.divide(difference, scale, out=np.zeros_like(difference), where=~same)
+    # A difference that is infinite or not-a-number is outside, however large the original's value is.
+    inside = (difference <= limits.atol + limits.rtol * np.abs(reference)) & np.isfinite(difference)
+    return difference, share, ~(inside | same)
 
 
 def _differ(name: str, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:

@@ -13,6 +13,8 @@ from fairlead_onnx_converter.splits import Split
 ROWS = 40
 TEXTS, NUMBERS, SCORES = np.array(["a", "b"] * 20), np.arange(ROWS), np.eye(4, dtype=np.float32)[np.arange(ROWS) % 4]
 
+MASKED = np.tile(np.array([-np.inf, np.inf, np.nan, 1.0], np.float32), (ROWS, 1))
+
 
 def limits(**changes: Any) -> Limits:
     fixed: dict[str, Any] = {"atol": 1e-4, "rtol": 1e-3, "min_accuracy": 0.0, "min_examples": 30, "max_different": 0}
@@ -53,6 +55,9 @@ def changed(array: Any, row: int, value: Any) -> Any:
         ([(SCORES, SCORES[:, :3])], {}, "output out0: shape: ONNX returns [40, 3], the source [40, 4]"),
         ([(SCORES, SCORES), (NUMBERS * 1.0, changed(NUMBERS * 1.0, 5, np.nan))], {}, "1 of 200 output values differ"),
         ([(NUMBERS * 1.0, changed(NUMBERS * 1.0, 5, np.nan))], {"max_different": 1}, "expected finite differences"),
+        ([(MASKED, MASKED.copy())], {}, ""),
+        ([(SCORES, SCORES), (MASKED, -MASKED)], {}, "120 of 320 output values differ"),
+        ([(SCORES, SCORES), (MASKED, np.nan_to_num(MASKED, nan=1))], {"max_different": 40}, "expected finite"),
         ([(SCORES[:9], SCORES[:9])], {}, "9 examples, expected at least 30: if none of 9 differs, up to 28.3% may"),
         ([(SCORES[:9], SCORES[:9])], {"min_examples": 9}, ""),
         ([(SCORES, SCORES)], {"labels": NUMBERS % 4, "min_accuracy": 1.0}, ""),
