@@ -14,6 +14,7 @@ import onnxruntime as ort
 import pytest
 import skops.io
 from fairlead_artifacts import read_manifest
+from fairlead_onnx_converter.archives import check_archive
 from fairlead_onnx_converter.errors import ConversionFailed
 from fairlead_onnx_converter.sources import load_source
 from sklearn.cluster import KMeans
@@ -189,6 +190,30 @@ def test_a_hostile_file_is_refused_by_name(
     assert code == 1
     assert "model.skops" in message
     assert reason in message
+
+
+def _zip(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", compression) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return content.getvalue()
+
+
+def test_archives_inside_of_an_archive_share_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairlead_onnx_converter.archives._FREE_BYTES", 1 << 20)
+    array, file = io.BytesIO(), tmp_path / "model.skops"
+    np.save(array, np.zeros(100_000, np.float32))
+    inner = _zip({"data.npy": array.getvalue()})
+    file.write_bytes(_zip({"0.npz": inner, "1.npz": inner}))
+    check_archive(file)
+    for ending in ("npz", "bin"):  # whoever reads a member does not look at its name
+        file.write_bytes(_zip({f"{index}.{ending}": inner for index in range(20)}))
+        with pytest.raises(ConversionFailed, match="expected at most 50 times as many"):
+            check_archive(file)
+    file.write_bytes(_zip({"0.npz": _zip({"1.npz": inner})}))
+    with pytest.raises(ConversionFailed, match=r"model.skops/0.npz/1.npz: got an archive inside an archive of arrays"):
+        check_archive(file)
 
 
 def _break_tree() -> Any:

@@ -1,11 +1,15 @@
 """Splits of datasets: arrays by name, in the data types of the model's inputs, and never a changed value."""
 
+import io
+import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fairlead_contracts.signature import TensorSignature
+from fairlead_onnx_converter.archives import read_arrays
 from fairlead_onnx_converter.errors import ConversionFailed
 from fairlead_onnx_converter.splits import Affine, load_split
 
@@ -59,3 +63,28 @@ def test_objects_and_bombs_are_refused_before_they_are_read(tmp_path: Path, monk
         load_split(tmp_path, "eval", signature, Affine())
     np.savez(tmp_path / "eval.npz", x=np.zeros(1 << 19, np.float32))
     assert len(load_split(tmp_path, "eval", signature, Affine())) == 1 << 19
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_damaged_archive_is_refused_and_not_a_crash(compression: int, tmp_path: Path) -> None:
+    array, file, seed = io.BytesIO(), tmp_path / "eval.npz", random.Random(0)
+    np.save(array, np.random.default_rng(0).random(60, np.float32))
+    with zipfile.ZipFile(file, "w", compression) as archive:
+        archive.writestr("x.npy", array.getvalue())
+    content, refused = file.read_bytes(), 0
+    for _ in range(100):
+        damaged = bytearray(content)
+        damaged[seed.randrange(len(damaged))] = seed.randrange(256)
+        file.write_bytes(damaged)
+        try:
+            read_arrays(file)
+        except ConversionFailed:
+            refused += 1
+    assert refused > 60
+
+
+def test_an_array_whose_header_is_cut_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "eval.npz", "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00\x08\x00{'a': (\n")
+    with pytest.raises(ConversionFailed, match="is not an intact zip archive"):
+        read_arrays(tmp_path / "eval.npz")

@@ -4,7 +4,6 @@ import json
 import sys
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from fairlead_contracts.signature import Signature, TensorSignature
 from fairlead_contracts.tensors import datatype_of
 from numpy.typing import NDArray
 
-from ..archives import check_archive
+from ..archives import BROKEN_ARCHIVE, check_archive
 from ..errors import ConversionFailed
 from ..onnx_files import finish, onnx_type
 from ..splits import Split
@@ -36,10 +35,7 @@ _SCHEMA, _MAX_SCHEMA = "schema.json", 64 << 20
 _INPUT = "input"
 _BATCH = 4096
 # What skops and scikit-learn raise for files that are truncated, changed, or of another version.
-_BROKEN_FILE = (
-    zipfile.BadZipFile, zlib.error, ValueError, LookupError, TypeError, AttributeError, ImportError, OSError, EOFError,
-    RuntimeError, MemoryError, AssertionError,
-)  # fmt: skip
+_BROKEN_FILE = (*BROKEN_ARCHIVE, LookupError, TypeError, AttributeError, ImportError, AssertionError)
 
 
 class ScikitLearn(SourceModel):

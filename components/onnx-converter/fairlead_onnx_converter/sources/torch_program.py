@@ -4,7 +4,6 @@ import logging
 import os
 import pickle
 import warnings
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,7 +12,7 @@ from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import Signature
 from numpy.typing import NDArray
 
-from ..archives import check_archive
+from ..archives import BROKEN_ARCHIVE, check_archive
 from ..errors import ConversionFailed
 from ..onnx_files import finish
 from ..splits import Split
@@ -23,10 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 # The exceptions of torch's loader for files that are truncated, changed or of another type.
-_BROKEN_FILE = (
-    pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
-    EOFError, OSError, AssertionError,
-)  # fmt: skip
+_BROKEN_FILE = (*BROKEN_ARCHIVE, pickle.UnpicklingError, LookupError, TypeError, AttributeError, AssertionError)
 _BATCH = 256
 
 
