@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv  # type: ignore[import-untyped]
 
 from .errors import ConversionFailed, ConversionRejected
+from .outputs import join_outputs
 from .splits import Split
 
 Arrays = Sequence[NDArray[Any]]
@@ -45,7 +46,7 @@ def run_onnx(signature: Signature, file: Path, split: Split) -> list[NDArray[Any
         parts = [session.run(names, batch) for batch in split.batches(_BATCH)]
     except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
         raise ConversionFailed(f"ONNX Runtime {ort.__version__} cannot run the model: {str(error)[:300]}") from None
-    arrays = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+    arrays = join_outputs(names, parts)
     for tensor, array in zip(signature.outputs, arrays, strict=True):
         fits = array.ndim == len(tensor.shape) and all(
             size in (-1, found) for size, found in zip(tensor.shape, array.shape, strict=True)

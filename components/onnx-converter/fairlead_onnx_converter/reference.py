@@ -32,6 +32,7 @@ from fairlead_contracts.tensors import Array, is_float
 from numpy.typing import NDArray
 
 from .errors import ConversionFailed
+from .outputs import join_batches
 from .splits import Affine, Split, load_split
 
 MAX_ROWS = 100_000
@@ -141,7 +142,7 @@ def choose_places(width: int, most: int) -> list[int]:
 
 
 def _build_tensor(tensor: _Tensor) -> TensorReference:
-    values, signature = np.concatenate(tensor.parts), tensor.signature
+    values, signature = join_batches(tensor.signature.name, tensor.parts), tensor.signature
     columns = tuple(_build_column(index, values[:, place]) for place, index in enumerate(tensor.indexes))
     empty = TensorReference(name=signature.name, datatype=signature.dtype, width=tensor.width, columns=columns)
     return _with_counts(empty, values)

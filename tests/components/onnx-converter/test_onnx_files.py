@@ -9,6 +9,10 @@ import numpy as np
 import onnx
 import pytest
 from fairlead_artifacts import read_manifest
+from fairlead_contracts.signature import Signature, TensorSignature
+from fairlead_onnx_converter.errors import ConversionFailed
+from fairlead_onnx_converter.parity import run_onnx
+from fairlead_onnx_converter.splits import Split
 from onnx import TensorProto, helper
 
 Convert = Callable[..., tuple[int, str]]
@@ -156,6 +160,23 @@ def test_an_invalid_file_is_refused_by_what_it_has(
 ) -> None:
     code, message = convert(save(model), data, "--no-parity")
     assert (code, reason in message) == (1, True), message
+
+
+@pytest.mark.parametrize(
+    ("node", "shape", "reason"),
+    [
+        (helper.make_node("ReduceSum", ["x"], ["scores"], keepdims=0), [], "scores: got [] for different batches"),
+        (helper.make_node("Einsum", ["x", "x"], ["scores"], equation="ij,kj->ik"), ["rows", "rows"],
+         "scores: got [1, 1], [39, 39] for different batches, expected a row per example"),
+    ],
+)  # fmt: skip
+def test_an_output_without_rows_of_one_shape_is_named(node: Any, shape: list[str], reason: str, tmp_path: Path) -> None:
+    model, file = build([node], [helper.make_tensor_value_info("scores", TensorProto.FLOAT, shape)]), tmp_path / "m"
+    file.write_bytes(model.SerializeToString())
+    signature = Signature((), (TensorSignature("scores", "FP32", (-1,) * len(shape)),))
+    with pytest.raises(ConversionFailed) as caught:
+        run_onnx(signature, file, Split({"x": VALUES}, None))
+    assert reason in str(caught.value)
 
 
 def test_external_data_travel_with_the_model(

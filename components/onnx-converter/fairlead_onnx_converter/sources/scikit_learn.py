@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..archives import BROKEN_ARCHIVE, check_archive
 from ..errors import ConversionFailed
 from ..onnx_files import finish, onnx_type
+from ..outputs import join_outputs
 from ..splits import Split
 from .base import Arrays, SourceModel, first_line, read_signature
 from .skl2onnx_export import build_onnx
@@ -95,7 +96,7 @@ class ScikitLearn(SourceModel):
                     parts.append(self._run(self._arrange(batch)))
             except _BROKEN_FILE as error:
                 raise ConversionFailed(f"{_describe(self._model)} failed on the split: {first_line(error)}") from None
-        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+        return join_outputs([tensor.name for tensor in self._outputs], parts)
 
     def _arrange(self, batch: dict[str, NDArray[Any]]) -> Any:
         """Return what the estimator expects: one matrix, or a table with a column for each input."""

@@ -7,7 +7,6 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
 from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import Signature
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from ..archives import BROKEN_ARCHIVE, check_archive
 from ..errors import ConversionFailed
 from ..onnx_files import finish
+from ..outputs import join_outputs
 from ..splits import Split
 from .base import Arrays, SourceModel, first_line, read_signature
 
@@ -96,7 +96,7 @@ class TorchProgram(SourceModel):
             except (RuntimeError, AssertionError) as error:
                 raise ConversionFailed(f"the torch program failed on the split: {str(error)[:300]}") from None
             parts.append([_to_array(tensor) for tensor in (result if isinstance(result, tuple | list) else (result,))])
-        return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+        return join_outputs([tensor.name for tensor in self.signature.outputs], parts)
 
 
 def _to_array(tensor: "torch.Tensor") -> NDArray[Any]:
