@@ -17,7 +17,7 @@ Arrays = list[NDArray[Any]]
 
 
 class SourceModel(ABC):
-    """A model in one format, loaded without running code that comes with it.
+    """A model in one format, loaded without running code that comes with it; of torch programs see the guide.
 
     A format is a subclass and a line in `sources.FORMATS`.
     """
