@@ -63,7 +63,14 @@ class _Tensor:
         if self.width is None:
             self.width = flat.shape[1]
             self.indexes = choose_places(self.width, self.most)
+        if flat.shape[1] != self.width:
+            name = self.signature.name
+            raise ConversionFailed(f"{name}: got {flat.shape[1]} values in a row, expected {self.width} as before")
         self.parts.append(flat[:, self.indexes])
+
+    def has_values(self) -> bool:
+        """Return whether there is anything to describe: a model may return rows of no values."""
+        return any(part.size for part in self.parts)
 
 
 def write_reference(folder: Path, data: Path, signature: Signature, split: str | None, affine: Affine) -> None:
@@ -76,9 +83,9 @@ def write_reference(folder: Path, data: Path, signature: Signature, split: str |
             return
         loaded = load_split(data, split or _SPLIT, signature.inputs, affine)
         reference = build_reference(split or _SPLIT, loaded, signature, folder / MODEL_FILE)
-    except ConversionFailed as error:
+    except (ConversionFailed, ValueError) as error:  # ValueError: the contract's
         if split is not None:
-            raise
+            raise ConversionFailed(str(error)) from None
         sys.stderr.write(f"fairlead-onnx-converter: the model gets no {FILE}: {error}\n")
         return
     (folder / FILE).write_text(reference.model_dump_json(by_alias=True))
@@ -101,8 +108,8 @@ def build_reference(name: str, split: Split, signature: Signature, model: Path) 
     return Reference(
         split=name,
         rows=len(split),
-        inputs=tuple(map(_build_tensor, inputs)),
-        outputs=tuple(map(_build_tensor, outputs)),
+        inputs=tuple(_build_tensor(tensor) for tensor in inputs if tensor.has_values()),
+        outputs=tuple(_build_tensor(tensor) for tensor in outputs if tensor.has_values()),
     )
 
 

@@ -10,6 +10,7 @@ import torch
 from fairlead_artifacts import fetch, publish
 from fairlead_contracts.reference import FILE, MAX_COLUMNS, Categories, Numbers, Reference
 from fairlead_contracts.signature import Signature, TensorSignature
+from fairlead_onnx_converter.errors import ConversionFailed
 from fairlead_onnx_converter.main import main
 from fairlead_onnx_converter.reference import build_reference
 from fairlead_onnx_converter.splits import Split
@@ -162,3 +163,26 @@ def test_wide_and_free_tensors_and_categories_are_described_within_bounds(identi
         assert count.columns[0].minimum == 0
         assert count.columns[0].edges[-1] == 299
     assert Reference.parse_json(reference.model_dump_json(by_alias=True), FILE) == reference
+
+
+def test_an_output_without_values_is_not_described_and_one_of_changing_width_is_refused(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, save
+
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "m"])
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("none", "grows")]
+    ends = [helper.make_tensor(name, TensorProto.INT64, [1], [value]) for name, value in (("zero", 0), ("one", 1))]
+    nodes = [
+        helper.make_node("Slice", ["x", "zero", "zero", "one"], ["none"]),
+        helper.make_node("Einsum", ["x", "x"], ["grows"], equation="ij,kj->ik"),
+    ]
+    graph = helper.make_graph(nodes, "graph", [x], outputs, ends)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    save(model, tmp_path / "model.onnx")
+    inputs = (TensorSignature("x", "FP32", (-1, 3)),)
+    split = Split({"x": np.ones((5, 3), np.float32)}, None)
+    signature = Signature(inputs, (TensorSignature("none", "FP32", (-1, 0)),))
+    reference = build_reference("train", split, signature, tmp_path / "model.onnx")
+    assert ([tensor.name for tensor in reference.inputs], reference.outputs) == (["x"], ())
+    signature = Signature(inputs, (TensorSignature("grows", "FP32", (-1, 1)),))
+    with pytest.raises(ConversionFailed, match="grows: got 4 values in a row, expected 1"):
+        build_reference("train", split, signature, tmp_path / "model.onnx")
