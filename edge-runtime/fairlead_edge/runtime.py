@@ -23,9 +23,12 @@ class Runtime:
     """A loaded bundle."""
 
     def __init__(self, bundle: Bundle, threads: int = 1) -> None:
-        """Load the model; raise InvalidBundle if its target's engine cannot."""
+        """Load the model; raise InvalidBundle if its files are not its target's, or if the target's engine cannot."""
         try:
             target = find_target(bundle.description.target)
+            if bundle.files.keys() != set(target.files):
+                found, known = ", ".join(sorted(bundle.files)), ", ".join(sorted(target.files))
+                raise InvalidBundle(f"files: got {found}, expected {known} (target {target.name})")
             self._session = target.load(bundle.files, threads)
         except (UnknownTarget, CannotLoad) as error:
             raise InvalidBundle(str(error)) from None

@@ -1,6 +1,7 @@
 """The edge runtime: quantize a real model, verify its bundle and serve it, in an environment without torch."""
 
 import contextlib
+import hashlib
 import http.client
 import importlib.util
 import json
@@ -238,6 +239,25 @@ def test_a_target_that_the_device_does_not_know_is_named(device: Path, capsys: p
     publish(device, (device.parent / "other").as_uri(), kind="edge-bundle", producer="tests/0")
     assert main(["verify", "--bundle", str(device.parent / "other")]) == 2
     assert "target: got 'abacus', expected one of onnx, onnx-fp16" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [("openvino", ["model.onnx"]), ("onnx", ["weights.bin"]), ("onnx", ["model.onnx", "more.bin"])],
+)
+def test_a_bundle_whose_files_are_not_its_targets_is_rejected(
+    device: Path, target: str, names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = (device / "model.onnx").read_bytes()
+    for name in names:
+        (device / name).write_bytes(content)
+    files = dict.fromkeys(names, hashlib.sha256(content).hexdigest())
+    description = json.loads((device / "bundle.json").read_text()) | {"target": target, "files": files}
+    (device / "bundle.json").write_text(json.dumps(description))
+    (device / "manifest.json").unlink()
+    publish(device, (device.parent / "other").as_uri(), kind="edge-bundle", producer="tests/0")
+    assert main(["verify", "--bundle", str(device.parent / "other")]) == 2
+    assert f"files: got {', '.join(names)}, expected model." in capsys.readouterr().err
 
 
 def test_the_runtime_answers_from_the_bundle_alone(tmp_path: Path, bundle: str, serve: Callable[..., Any]) -> None:
