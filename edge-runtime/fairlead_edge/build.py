@@ -121,8 +121,12 @@ def _measure(sources: _Sources, target: Target, out: Path) -> BundleParity:
     """Write a target's files into a folder and compare them with the source."""
     try:
         target.build(sources.file, out, sources.calibration.examples)
+    except ModuleNotFoundError:
+        raise
     except CannotBuild as error:
         raise InputUnusable(f"target {target.name}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - the exceptions of the builders' libraries have no other base
+        raise InputUnusable(f"target {target.name}: {type(error).__name__}: {str(error)[:300]}") from None
     return measure_parity(sources.file, out, target, sources.held_out)
 
 

@@ -232,6 +232,21 @@ def test_a_comparison_of_targets_is_a_table_and_publishes_nothing(
     assert {path.name for path in (tmp_path / "store").iterdir()} == {"onnx", "data"}
 
 
+def test_a_target_that_cannot_be_built_is_named_and_the_table_goes_on(
+    tmp_path: Path, save_dataset: Callable[..., str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, uri = tmp_path / "broken", (tmp_path / "store" / "broken").as_uri()
+    folder.mkdir()
+    (folder / "model.onnx").write_bytes(b"no model")
+    publish(folder, uri, kind="onnx-model", producer="tests/0")
+    dataset = save_dataset()
+    assert main(["compare", "--model", uri, "--dataset", dataset]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert all(f" target {name}: " in lines[name] for name in TARGETS), lines
+    assert build(uri, dataset, (tmp_path / "store" / "bundle").as_uri()) == 1
+    assert "fairlead-edge: target onnx-int8: " in capsys.readouterr().err
+
+
 def test_a_target_that_the_device_does_not_know_is_named(device: Path, capsys: pytest.CaptureFixture[str]) -> None:
     description = json.loads((device / "bundle.json").read_text()) | {"target": "abacus"}
     (device / "bundle.json").write_text(json.dumps(description))
