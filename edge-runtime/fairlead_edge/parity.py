@@ -1,5 +1,6 @@
 """Compare a target's model with its source, on examples that were used for neither training nor calibration."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -75,17 +76,19 @@ def measure_parity(source: Path, folder: Path, target: Target, split: Split) -> 
 
 
 def check_parity(parity: BundleParity, max_drop: float) -> None:
-    """Raise BundleRejected if the accuracy drops by more than `max_drop`."""
+    """Raise BundleRejected if the accuracy drops by more than `max_drop`, or if output values are not finite."""
     if problem := _describe_drop(parity, max_drop):
         raise BundleRejected(problem)
 
 
 def _describe_drop(parity: BundleParity, max_drop: float) -> str:
-    """Return by how much the accuracy drops; empty if it is not too much."""
+    """Return by how much the accuracy drops, or that values are not finite; empty if the target is good enough."""
     # Count examples, because the difference of two floats is not exact.
     lost = round((parity.accuracy_before - parity.accuracy_after) * parity.examples)
     if lost <= max_drop * parity.examples + 1e-9:
-        return ""
+        if math.isfinite(parity.max_abs_difference):
+            return ""
+        return f"the largest difference of an output value is {parity.max_abs_difference}, expected a finite number"
     return (
         f"accuracy drops from {parity.accuracy_before:.4f} to {parity.accuracy_after:.4f} "
         f"({lost} of {parity.examples} examples), expected a drop of at most {max_drop:g}"

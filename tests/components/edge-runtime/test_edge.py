@@ -19,9 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 from fairlead_artifacts import fetch, publish, read_manifest
+from fairlead_contracts.parity import BundleParity
 from fairlead_edge.bundle import Bundle, open_bundle
-from fairlead_edge.errors import InvalidBundle
+from fairlead_edge.errors import BundleRejected, InvalidBundle
 from fairlead_edge.main import main
+from fairlead_edge.parity import build_comparison, check_parity
 from fairlead_edge.runtime import Runtime
 from fairlead_edge.targets import TARGETS, find_target
 from fairlead_edge.targets.base import CannotBuild, CannotLoad, Ending, RunFailed
@@ -245,6 +247,26 @@ def test_a_target_that_cannot_be_built_is_named_and_the_table_goes_on(
     assert all(f" target {name}: " in lines[name] for name in TARGETS), lines
     assert build(uri, dataset, (tmp_path / "store" / "bundle").as_uri()) == 1
     assert "fairlead-edge: target onnx-int8: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("difference", [np.inf, np.nan])
+def test_a_difference_that_is_not_finite_is_a_reason(difference: float) -> None:
+    good = BundleParity(
+        examples=9,
+        max_abs_difference=0.1,
+        agreement=1,
+        accuracy_before=1,
+        accuracy_after=1,
+        bytes_before=9,
+        bytes_after=9,
+    )
+    wrong = good.model_copy(update={"max_abs_difference": difference, "bytes_after": 1})
+    reason = f"the largest difference of an output value is {difference}, expected a finite number"
+    with pytest.raises(BundleRejected, match=reason):
+        check_parity(wrong, 0.01)
+    _, first, second = build_comparison([("onnx-fp16", wrong), ("onnx", good)], 0.01).splitlines()
+    assert first.endswith(reason)
+    assert second.endswith("the smallest")
 
 
 def test_a_target_that_the_device_does_not_know_is_named(device: Path, capsys: pytest.CaptureFixture[str]) -> None:
