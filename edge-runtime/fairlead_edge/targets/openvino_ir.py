@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from .base import CannotBuild, CannotLoad, Ending, RunEnded, RunFailed, Target
 
-# OpenVINO sends telemetry if it can import this: nothing is collected, stored or sent.
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+# OpenVINO sends telemetry if it can import this, a dependency of its: nothing is collected, stored or sent.
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
 import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
 
 _FILES = _STRUCTURE, _WEIGHTS = "model.xml", "model.bin"
@@ -55,6 +55,8 @@ class _OpenVinoSession:
         request = self._model.create_infer_request()
         if ending:
             ending.watch(request.cancel)
+            if ending.is_over:
+                raise RunEnded  # a request that does not run yet cannot be cancelled
         arrays = {name: np.ascontiguousarray(array) for name, array in values.items()}
         try:
             request.infer(arrays)

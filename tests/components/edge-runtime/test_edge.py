@@ -26,7 +26,7 @@ from fairlead_edge.main import main
 from fairlead_edge.parity import build_comparison, check_parity
 from fairlead_edge.runtime import Runtime
 from fairlead_edge.targets import TARGETS, find_target
-from fairlead_edge.targets.base import CannotBuild, CannotLoad, Ending, RunFailed
+from fairlead_edge.targets.base import CannotBuild, CannotLoad, Ending, RunEnded, RunFailed
 
 from tests.support import onnx_models as onnx
 from tests.support.outages import interrupt_store
@@ -214,6 +214,10 @@ def test_what_openvino_cannot_express_load_or_run_is_named(tmp_path: Path) -> No
         session.run({"other": np.zeros((1, 3), np.float32)})
     (found,) = session.run({"x": np.ones((2, 3), np.float32)})
     assert found.tolist() == [[2.0] * 3] * 2
+    ending = Ending()
+    ending.end()
+    with pytest.raises(RunEnded):
+        session.run({"x": np.ones((2, 3), np.float32)}, ending)
 
 
 def test_a_comparison_of_targets_is_a_table_and_publishes_nothing(
