@@ -1,6 +1,8 @@
 """One split of a dataset: examples and labels for calibration and parity."""
 
+import lzma
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ def load_split(folder: Path, name: str, preprocessing: Preprocessing) -> Split:
     try:
         with np.load(file, allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
         raise InputUnusable(f"{file.name}: is not an archive of plain arrays: {error}") from None
     if not {"x", "y"} <= arrays.keys() or not 0 < len(arrays["x"]) == len(arrays["y"]):
         shapes = {key: list(array.shape) for key, array in arrays.items()}

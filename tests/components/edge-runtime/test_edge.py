@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,14 @@ from typing import Any
 import numpy as np
 import pytest
 from fairlead_artifacts import fetch, publish, read_manifest
+from fairlead_contracts.edge_bundle import Preprocessing
 from fairlead_contracts.parity import BundleParity
 from fairlead_edge.bundle import Bundle, open_bundle
-from fairlead_edge.errors import BundleRejected, InvalidBundle
+from fairlead_edge.errors import BundleRejected, InputUnusable, InvalidBundle
 from fairlead_edge.main import main
 from fairlead_edge.parity import build_comparison, check_parity
 from fairlead_edge.runtime import Runtime
+from fairlead_edge.splits import load_split
 from fairlead_edge.targets import TARGETS, find_target
 from fairlead_edge.targets.base import CannotBuild, CannotLoad, Ending, RunEnded, RunFailed
 
@@ -449,6 +452,20 @@ def test_the_runtime_loads_nothing_that_only_building_needs(bundle: str) -> None
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("method", "start"), [(zipfile.ZIP_DEFLATED, 35), (zipfile.ZIP_LZMA, 39)])
+def test_a_damaged_archive_is_named(tmp_path: Path, method: int, start: int) -> None:
+    file = tmp_path / "test.npz"
+    with zipfile.ZipFile(file, "w", method) as archive:
+        for name in "xy":
+            with archive.open(f"{name}.npy", "w") as entry:
+                np.save(entry, np.random.default_rng(0).uniform(size=500))
+    content = file.read_bytes()
+    # the first bytes of x's compressed values
+    file.write_bytes(content[:start] + b"\xff" * 8 + content[start + 8 :])
+    with pytest.raises(InputUnusable, match=r"test\.npz: is not an archive of plain arrays"):
+        load_split(tmp_path, "test", Preprocessing())
 
 
 def test_unusable_inputs_are_rejected_by_name(
