@@ -4,13 +4,14 @@ import argparse
 import asyncio
 import json
 import logging
+import math
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead_artifacts import ArtifactError
-from fairlead_contracts.edge_bundle import Preprocessing
+from fairlead_contracts.edge_bundle import MAX_LABEL, MAX_LABELS, MAX_NAME, Preprocessing
 from fairlead_serving.limits import InvalidSetting, Limits
 
 from .bundle import Bundle, open_bundle
@@ -60,8 +61,8 @@ def _build_parser() -> argparse.ArgumentParser:
             continue
         command.add_argument("--target", default=DEFAULT, choices=TARGETS, help=f"default: {DEFAULT}")
         command.add_argument("--out-uri", required=True, metavar="URI")
-        command.add_argument("--name", default="model", help="the model's name in requests")
-        command.add_argument("--labels", default="", help="class names, such as zero,one,two")
+        command.add_argument("--name", type=_read_name, default="model", help="the model's name in requests")
+        command.add_argument("--labels", type=_read_labels, default=(), help="class names, such as zero,one,two")
         command.add_argument("--out", type=Path, help="write {uri, digest, parity} to this file, as JSON")
     for name, text in (
         ("verify", "compare a bundle with its manifest, and with --digest"),
@@ -85,11 +86,41 @@ def _add_sources(command: argparse.ArgumentParser) -> None:
     command.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")
     command.add_argument("--dataset", required=True, metavar="URI")
     command.add_argument("--dataset-digest", metavar="sha256:…")
-    command.add_argument("--scale", type=float, default=1.0, help="the model's input is value * scale + offset")
-    command.add_argument("--offset", type=float, default=0.0)
+    command.add_argument("--scale", type=_read_finite, default=1.0, help="the model's input is value * scale + offset")
+    command.add_argument("--offset", type=_read_finite, default=0.0)
     command.add_argument("--calibration-split", default="train")
     command.add_argument("--split", default="test", help="held-out examples for the parity table")
-    command.add_argument("--max-drop", type=float, default=0.01, help="maximum drop in accuracy, as a fraction")
+    command.add_argument("--max-drop", type=_read_share, default=0.01, help="maximum drop in accuracy, as a fraction")
+
+
+def _read_finite(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number")
+    return value
+
+
+def _read_share(text: str) -> float:
+    value = _read_finite(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number from 0 to 1")
+    return value
+
+
+def _read_name(text: str) -> str:
+    if not 0 < len(text) <= MAX_NAME:
+        raise argparse.ArgumentTypeError(f"got {len(text)} characters, expected 1 to {MAX_NAME}")
+    return text
+
+
+def _read_labels(text: str) -> tuple[str, ...]:
+    labels = tuple(text.split(",")) if text else ()
+    if len(labels) > MAX_LABELS or any(len(label) > MAX_LABEL for label in labels):
+        raise argparse.ArgumentTypeError(f"expected at most {MAX_LABELS} labels of at most {MAX_LABEL} characters")
+    return labels
 
 
 def _list_targets(_options: argparse.Namespace) -> None:
@@ -105,8 +136,9 @@ def _build(options: argparse.Namespace) -> None:
     from .build import build_bundle
     from .parity import build_table
 
-    labels = tuple(options.labels.split(",")) if options.labels else ()
-    request = _read_request(options, out_uri=options.out_uri, name=options.name, labels=labels, target=options.target)
+    request = _read_request(
+        options, out_uri=options.out_uri, name=options.name, labels=options.labels, target=options.target
+    )
     manifest, parity = build_bundle(request)
     sys.stdout.write(build_table(parity))
     sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")

@@ -454,6 +454,25 @@ def test_the_runtime_loads_nothing_that_only_building_needs(bundle: str) -> None
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "reason"),
+    [
+        ("--scale", "nan", "got 'nan', expected a finite number"),
+        ("--offset", "inf", "got 'inf', expected a finite number"),
+        ("--max-drop", "nan", "got 'nan', expected a finite number"),
+        ("--max-drop", "1.5", "got '1.5', expected a number from 0 to 1"),
+        ("--name", "", "got 0 characters, expected 1 to 253"),
+        ("--labels", "a," + "b" * 257, "expected at most 10000 labels of at most 256 characters"),
+    ],
+)
+def test_values_out_of_bounds_are_rejected_by_option(
+    option: str, value: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        build("file:///model", "file:///data", "file:///out", option, value)
+    assert f"argument {option}: {reason}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("method", "start"), [(zipfile.ZIP_DEFLATED, 35), (zipfile.ZIP_LZMA, 39)])
 def test_a_damaged_archive_is_named(tmp_path: Path, method: int, start: int) -> None:
     file = tmp_path / "test.npz"
