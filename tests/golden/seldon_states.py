@@ -116,6 +116,8 @@ SELDON_STATES: dict[str, State] = {
         artifacts=ARTIFACTS, seldon=ObservedSeldon(refusal="missing"))),
     "seldon-forbidden": _state("the operator may not read it", ONE, ObservedDeployment(
         artifacts=ARTIFACTS, seldon=ObservedSeldon(refusal="forbidden"))),
+    "seldon-unreadable": _state("the operator may not read it", ONE, ObservedDeployment(
+        artifacts=ARTIFACTS, seldon=ObservedSeldon(refusal="unreadable"))),
     "seldon-being-listed": _state("SeldonDeployments are not read yet", ONE, ObservedDeployment(
         artifacts=ARTIFACTS, seldon=ObservedSeldon(pending=True))),
     "seldon-models-being-read": _state("the models are not read yet", ONE, ObservedDeployment(
@@ -138,6 +140,8 @@ SELDON_STATES: dict[str, State] = {
     "seldon-scaled-to-zero": _served("no pods are asked for", SPECS["no pods"], {}),
     "seldon-foreign-url": _served("a URL of another namespace is not passed on", ONE, _ALL,
                                   url="http://digits-main.other.svc.cluster.local:8000/"),
+    "seldon-foreign-domain": _served("a URL of another domain is one of the namespace's own Service", ONE, _ALL,
+                                     url="http://digits-main.default.svc.evil.example:8000/"),
     "seldon-changed-by-others": _served("drift is repaired", ONE, _ALL, changed=True),
     "seldon-store-down": _state("what serves goes on without the store", ONE, replace(
         observe(make_seldon(ONE), _ALL), artifacts=UNREADABLE), KNOWN),

@@ -26,18 +26,23 @@ def build_message(inputs: Object | Sequence[Any]) -> Object:
     if not isinstance(tensors, list) or len(tensors) != 1:
         raise Rejected("inputs: expected one tensor, because Seldon's message holds one")
     (tensor,) = tensors
+    if not isinstance(tensor, dict) or not isinstance(tensor.get("shape"), list) or "data" not in tensor:
+        raise Rejected("inputs[0]: expected a tensor with shape and data")
     return {"data": {"tensor": {"shape": tensor["shape"], "values": _flatten(tensor["data"])}}}
 
 
-def read_message(message: Object) -> Object:
+def read_message(message: object) -> Object:
     """Return Seldon's message as a V2 response; raises Rejected."""
-    data = message.get("data")
-    if isinstance(data, dict) and "tensor" in data:
-        shape, values = data["tensor"]["shape"], data["tensor"]["values"]
-    elif isinstance(data, dict) and "ndarray" in data:
-        shape, values = _shape(data["ndarray"]), _flatten(data["ndarray"])
+    data = message.get("data") if isinstance(message, dict) else None
+    if not isinstance(message, dict) or not isinstance(data, dict):
+        raise Rejected("got an answer without data, expected data.ndarray or data.tensor")
+    tensor, rows = data.get("tensor"), data.get("ndarray")
+    if isinstance(tensor, dict) and isinstance(tensor.get("shape"), list) and isinstance(tensor.get("values"), list):
+        shape, values = tensor["shape"], tensor["values"]
+    elif isinstance(rows, list):
+        shape, values = _shape(rows), _flatten(rows)
     else:
-        raise Rejected(f"got a message of {sorted(message)}, expected data.ndarray or data.tensor")
+        raise Rejected(f"data: got {sorted(data)}, expected ndarray, or tensor with shape and values")
     if not all(type(value) in (int, float) for value in values):
         raise Rejected("data: got other values than numbers; send Seldon's message to the deployment's URL yourself")
     output = {"name": "output", "datatype": "FP64", "shape": list(shape), "data": values}

@@ -188,6 +188,10 @@ SERVING: dict[str, Runbook] = {
         "The operator may not read SeldonDeployments.",
         "Give its Role the rule for `machinelearning.seldon.io` of `manifests/rbac/role.yaml` or of the chart.",
     ),
+    "SeldonUnreadable": Runbook(
+        "The API server answers the operator's list of SeldonDeployments with an error.",
+        "If it lasts, look at the operator's log for the error, such as one of Seldon Core's conversion webhook.",
+    ),
     "SeldonSilent": Runbook(
         "The SeldonDeployment is there, and Seldon Core has not reported anything about it.",
         "If it lasts, look whether Seldon Core's controller runs, and whether it works on this namespace: "

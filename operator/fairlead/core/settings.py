@@ -40,8 +40,14 @@ class Settings(BaseModel):
     @field_validator("prometheus_url")
     @classmethod
     def _check_url(cls, text: str) -> str:
-        if text and not text.startswith(("http://", "https://")):
+        if not text:
+            return text
+        scheme, _, rest = text.partition("://")
+        if scheme not in ("http", "https"):
             raise ValueError(f"expected http://… or https://…, got {text!r}")
+        if "{" in rest.partition("/")[0].partition("?")[0]:
+            # a tenant may own the Service of such a name
+            raise ValueError(f"expected {{namespace}} in the path or the query, got {text!r}")
         return text
 
     @field_validator("service_accounts")

@@ -69,6 +69,13 @@ class Cache(Generic[AnyEntry]):
             self._replaced(entry, None)
             self._changed(entry)
 
+    def clear(self, kind: Kind, namespace: str | None) -> None:
+        """Remove what is known of a kind that cannot be read any more. It is not deleted, so a list brings it back."""
+        for uid in self.versions(kind, namespace):
+            entry = self._entries.pop(uid)
+            self._replaced(entry, None)
+            self._changed(entry)
+
     def replace(self, kind: Kind, namespace: str | None, objects: Iterable[Object], version: str) -> None:
         """Merge a complete list of a kind, read at `version`; older entries that it does not contain are removed."""
         found = set()

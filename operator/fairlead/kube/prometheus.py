@@ -3,6 +3,7 @@
 Reference: Prometheus' HTTP API, "Instant queries".
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated, Literal
 
@@ -21,6 +22,8 @@ _READ_SECONDS = 30.0
 """How long all queries of a deployment may take."""
 _MAX_BYTES = 64 << 10
 _MAX_PROBLEM = 200
+_MAX_CONCURRENT = 8
+"""Queries of all deployments that are asked at a time."""
 _LEAST_SECONDS = 1.0
 """How often a deployment's queries are asked at most."""
 
@@ -44,6 +47,7 @@ class _Scalar(BaseModel):
 
 class _Success(BaseModel):
     status: Literal["success"]
+    warnings: list[str] = []
     data: Annotated[_Vector | _Scalar, Field(discriminator="kind")]
 
 
@@ -62,6 +66,7 @@ class Prometheus:
         """Ask at a URL, in which {namespace} is the deployment's; an empty one is reported as the problem."""
         self._http, self._url = http, url
         self._answers = Inquiries(answered, _READ_SECONDS, source="Prometheus")
+        self._places = asyncio.Semaphore(_MAX_CONCURRENT)
 
     def observe(self, key: Key, deployment: ModelDeployment) -> tuple[QueryAnswer, ...]:
         """Return the last answers for the candidate in its current window, and ask again if they are old."""
@@ -84,14 +89,18 @@ class Prometheus:
         self._answers.forget(key)
 
     async def _ask(self, name: str, text: str, namespace: str) -> QueryAnswer:
+        base = URL(self._url.replace("{namespace}", namespace))
+        words = {"query": text, "timeout": f"{_TIMEOUT.total:g}s"}
+        url = (base / "api/v1/query").with_query(base.query).update_query(words)
         try:
-            base = URL(self._url.replace("{namespace}", namespace))
-            url = (base / "api/v1/query").with_query(base.query).update_query(query=text)
-            async with self._http.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
+            async with self._places, self._http.get(url, timeout=_TIMEOUT, allow_redirects=False) as response:
                 body = await read_bounded(response, _MAX_BYTES)
                 return _parse(name, response.status, body)
-        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-            return QueryAnswer(name, problem=f"Prometheus: {type(error).__name__}: {error}"[:_MAX_PROBLEM])
+        except ValueError as error:
+            return QueryAnswer(name, problem=f"Prometheus: {error}")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            # no more than that: the message says where the operator's network leads
+            return QueryAnswer(name, problem=f"Prometheus did not answer ({type(error).__name__})")
 
 
 def _parse(name: str, status: int, body: bytes) -> QueryAnswer:
@@ -101,8 +110,13 @@ def _parse(name: str, status: int, body: bytes) -> QueryAnswer:
     except ValidationError:
         return QueryAnswer(name, problem=f"got status {status} and no answer of Prometheus' API to an instant query")
     if isinstance(answer, _Failure):
-        words = "".join(letter if letter.isprintable() else " " for letter in answer.error[:_MAX_PROBLEM])
-        return QueryAnswer(name, problem=f"Prometheus: {words}")
+        return QueryAnswer(name, problem=f"Prometheus: {_clean(answer.error)}")
+    if status != 200:
+        return QueryAnswer(name, problem=f"got status {status}, expected 200")
+    if answer.warnings:
+        return QueryAnswer(
+            name, problem=f"Prometheus warns that the answer may be partial: {_clean(answer.warnings[0])}"
+        )
     data = answer.data
     samples = [data.result] if isinstance(data, _Scalar) else [series.value for series in data.result]
     if len(samples) != 1:
@@ -112,6 +126,10 @@ def _parse(name: str, status: int, body: bytes) -> QueryAnswer:
         return QueryAnswer(name, float(value))
     except ValueError:
         return QueryAnswer(name, problem=f"it returned {value[:32]!r}, expected a number")
+
+
+def _clean(text: str) -> str:
+    return "".join(letter if letter.isprintable() else " " for letter in text[:_MAX_PROBLEM])
 
 
 def _fail(queries: BuiltQueries, problem: str) -> tuple[QueryAnswer, ...]:

@@ -41,16 +41,20 @@ class OptionalReflector(Reflector):
         return version
 
     def note_failure(self, error: Exception) -> None:
-        """Remember that there is nothing to watch, and forget what there was; log other errors."""
+        """Remember that there is nothing to watch, and forget what there was; log other errors.
+
+        What was listed before stays known while it cannot be listed again, as of any other kind.
+        """
         refusal = _REFUSALS.get(error.code, "") if isinstance(error, ApiError) else ""
         if not refusal:
             super().note_failure(error)
+            if not self.synced.is_set():
+                self.refusal = "unreadable"
             return
         if refusal != self.refusal:
             _log.warning("%s of %s: %s, looking again later", self.kind.plural, self.kind.api_version, refusal)
         self.refusal = refusal
-        for uid, version in self.cache.versions(self.kind, self.namespace).items():
-            self.cache.forget(uid, version)
+        self.cache.clear(self.kind, self.namespace)
 
 
 class SeldonDeployments:

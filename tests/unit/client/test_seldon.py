@@ -39,7 +39,16 @@ def test_a_request_of_other_than_one_tensor_is_rejected(inputs: Any) -> None:
         build_message(inputs)
 
 
-@pytest.mark.parametrize("answer", [{}, {"strData": "x"}, {"data": {"ndarray": [["a"]]}}, {"data": 1}])
+@pytest.mark.parametrize("tensor", [1, {"data": [1]}, {"shape": [1]}, {"shape": 1, "data": [1]}])
+def test_a_tensor_without_shape_or_data_is_rejected(tensor: Any) -> None:
+    with pytest.raises(Rejected, match="shape and data"):
+        build_message({"inputs": [tensor]})
+
+
+@pytest.mark.parametrize("answer", [
+    {}, [], {"strData": "x"}, {"data": {"ndarray": [["a"]]}}, {"data": 1}, {"data": {"tensor": {}}},
+    {"data": {"tensor": None}}, {"data": {"tensor": {"shape": 1, "values": [1]}}}, {"data": {"ndarray": 1}},
+])  # fmt: skip
 def test_an_answer_without_numbers_is_rejected(answer: Any) -> None:
     with pytest.raises(Rejected):
         predict([[1]], lambda *_: answer)

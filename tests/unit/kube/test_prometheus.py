@@ -11,8 +11,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core.model_deployment.queries import QueryAnswer
+from fairlead.core.settings import Settings
 from fairlead.kube.kinds import Key
 from fairlead.kube.prometheus import Prometheus
+from pydantic import ValidationError
 
 from tests.support.resources import make_deployment
 from tests.support.rollouts import POLICY
@@ -66,13 +68,13 @@ async def test_the_candidates_query_is_asked_and_its_sample_returned() -> None:
     server = Server(vector("0.25"))
     assert await ask(server) == QueryAnswer("memory", 0.25)
     expected = 'max(m{pod=~"digits-bbbbbbbb-.*"}) + n{a="digits-aaaaaaaa"}'
-    assert server.asked == [("/api/v1/query", {"query": expected})]
+    assert server.asked == [("/api/v1/query", {"query": expected, "timeout": "10s"})]
 
 
 async def test_the_url_may_have_a_path_and_name_the_namespace() -> None:
     server = Server(vector("1"))
     await ask(server, "/proxy/?namespace={namespace}", query="up")
-    assert server.asked == [("/proxy/api/v1/query", {"namespace": "default", "query": "up"})]
+    assert server.asked == [("/proxy/api/v1/query", {"namespace": "default", "query": "up", "timeout": "10s"})]
 
 
 @pytest.mark.parametrize("value", ["+Inf", "1e3", "-0.5"])
@@ -98,6 +100,8 @@ async def test_a_scalar_is_a_value() -> None:
         (b"[" * 60_000, 200, "no answer of"),
         (b" " * 70_000, 200, "got more than 65536 bytes"),
         (b"", 302, "got status 302"),
+        (vector("0"), 500, "got status 500, expected 200"),
+        (vector("0") | {"warnings": ["a store\nis down"]}, 200, "may be partial: a store is down"),
     ],
 )
 async def test_what_is_no_single_number_is_a_problem(body: Any, status: int, words: str) -> None:
@@ -110,7 +114,7 @@ async def test_a_prometheus_that_is_gone_is_a_problem() -> None:
         prometheus = Prometheus(http, "http://127.0.0.1:1", lambda _: None)
         await wait_until(lambda: bool(prometheus.observe(DIGITS, deployment())), 30)
         (found,) = prometheus.observe(DIGITS, deployment())
-        assert "ClientConnectorError" in found.problem
+        assert found.problem == "Prometheus did not answer (ClientConnectorError)"
 
 
 async def test_without_a_url_the_problem_names_the_setting() -> None:
@@ -127,3 +131,12 @@ async def test_a_candidate_without_requests_asks_nothing_and_another_window_asks
         assert prometheus.observe(DIGITS, deployment(window=3)) == ()
         await wait_until(lambda: bool(prometheus.observe(DIGITS, deployment(window=3))), 30)
     assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "url", ["prometheus:9090", "http://prometheus.{namespace}.svc:9090", "https://{namespace}?a=b"]
+)
+def test_a_url_that_a_tenant_could_own_is_rejected(url: str) -> None:
+    with pytest.raises(ValidationError, match="expected"):
+        Settings(prometheus_url=url)
+    assert Settings(prometheus_url="http://proxy/?namespace={namespace}").prometheus_url

@@ -126,7 +126,8 @@ async def test_nothing_is_watched_before_a_deployment_asks_and_a_later_installat
 
 async def test_what_was_known_is_forgotten_when_the_kind_is_gone() -> None:
     gone = {"type": "ERROR", "object": {"code": 410}}
-    api = ScriptedApi(lists=[make_list(9, resource(5)), status(403, "Forbidden")], watches=[[gone], [HANG]])
+    lists = [make_list(9, resource(5)), status(403, "Forbidden"), make_list(9, resource(5))]
+    api = ScriptedApi(lists=lists, watches=[[gone], [HANG], [HANG]])
     keys: list[Key] = []
     cache = ChildCache(keys.append)
     async with watching(api, cache, "default") as seldon:
@@ -134,6 +135,8 @@ async def test_what_was_known_is_forgotten_when_the_kind_is_gone() -> None:
         await wait_until(lambda: seldon.observe("default", "u") == ObservedSeldon(refusal="forbidden"), 30)
         assert cache.owned_by("u") == []
         assert keys[-1] == Key("ModelDeployment", "default", "digits")
+        # nobody has deleted it: at the same version it is there again
+        await wait_until(lambda: bool(seldon.observe("default", "u").views), 30)
 
 
 async def test_an_error_that_says_nothing_about_the_kind_changes_nothing() -> None:

@@ -84,7 +84,7 @@ class ObservedTraffic:
         return not (self.servers or self.key_missing)
 
 
-Refusal = Literal["", "missing", "forbidden"]
+Refusal = Literal["", "missing", "forbidden", "unreadable"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,8 @@ class ObservedSeldon:
     deployments: tuple[ChildView, ...] = ()
     """The Deployments that these own."""
     refusal: Refusal = ""
-    """Why SeldonDeployments cannot be read: the cluster has none, or the operator may not list them."""
+    """Why SeldonDeployments cannot be read: the cluster has none, the operator may not list them, or the API server has
+    answered with another error since the operator started."""
     pending: bool = False
     """They are still being listed."""
 

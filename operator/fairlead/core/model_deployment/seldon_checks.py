@@ -31,6 +31,8 @@ def check_access(seldon: ObservedSeldon) -> Finding | None:
     if seldon.refusal == "forbidden":
         message = "The operator may not list SeldonDeployments: expected a Role that allows it."
         return Finding("SeldonForbidden", message)
+    if seldon.refusal == "unreadable":
+        return Finding("SeldonUnreadable", "The SeldonDeployments could not be listed yet: the operator tries again.")
     return None
 
 

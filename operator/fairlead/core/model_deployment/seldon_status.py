@@ -15,8 +15,9 @@ from fairlead.core.model_deployment.shares import find_entry
 from fairlead.core.model_deployment.status import count_desired, derive
 from fairlead.core.views import SeldonView
 
-_URL = r"http://[a-z0-9.-]{{1,128}}\.{namespace}\.svc(\.[a-z0-9.-]{{1,64}})?:[0-9]{{1,5}}(/[A-Za-z0-9._/-]{{0,128}})?"
-"""A Service of the deployment's own namespace: anyone who may write the SeldonDeployment's status may name a URL."""
+_URL = r"(http://[a-z0-9-]{{1,63}}\.{namespace}\.svc)(?:\.[a-z0-9.-]{{1,253}})?(:[0-9]{{1,5}}(?:/[A-Za-z0-9._/-]{{0,128}})?)"
+"""A Service of the deployment's own namespace: anyone who may write the SeldonDeployment's status may name a URL. What
+follows `.svc` is left out: it should be the cluster's domain, and could be any other."""
 
 
 def derive_seldon(
@@ -108,4 +109,5 @@ def _count_pods(deployment: ModelDeployment, view: SeldonView | None, predictor:
 
 def _read_url(deployment: ModelDeployment, view: SeldonView | None) -> str | None:
     pattern = _URL.format(namespace=re.escape(deployment.metadata.namespace))
-    return view.url if view and re.fullmatch(pattern, view.url) else None
+    found = re.fullmatch(pattern, view.url) if view else None
+    return "".join(found.groups()) if found else None
