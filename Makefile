@@ -36,10 +36,12 @@ demo: $(READY) ## Run the worked example on this machine: raw data to prediction
 setup: $(READY) ## Build and install everything that the tests and the demo need
 	@$(VENV)/fairlead setup --tests
 
+# much of the tests' time is waiting, so that more of them run at a time than there are cores
+TEST_JOBS ?= 3
 .PHONY: test
 test: setup ## Unit, golden, simulation, integration and local end-to-end tests
 	@# the longest first, so that none of them is left over when the others have ended
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target --keep-going \
+	@$(MAKE) --no-print-directory --jobs=$(TEST_JOBS) --output-sync=target --keep-going \
 	    $(filter test-trainer,$(COMPONENT_TESTS)) test-local test-integration $(COMPONENT_TESTS) test-pure
 
 .PHONY: test-pure

@@ -143,8 +143,9 @@ def test_a_candidate_whose_query_is_over_its_limit_is_rolled_back(
     first = wait_for_stable(kubectl, servers)
     apply(kubectl, publish_model(tmp_path, "v2"), **limits)
     failed = wait_for(lambda: run_pods(kubectl).get("rollout", {}).get("failedRevision"), "a rollback", 60)
-    assert status_of(kubectl)["stableRevision"] == first
-    assert "memory is 11 (at most 10 allowed)" in events(kubectl)["AnalysisFailed"]
+    status = status_of(kubectl)
+    assert status["stableRevision"] == first
+    assert "memory is 11 (at most 10 allowed)" in status["rollout"]["message"]
     assert set(prometheus.queries) == {f'max(bytes{{pod=~"{NAME}-{failed}-.*"}})'}
 
 
