@@ -87,7 +87,7 @@ def test_a_tasks_image_needs_of_kfp_only_its_own_files(task: str, tmp_path: Path
     python.chmod(0o755)
     container = _executors("digits.yaml")[task]
     spec = _pipeline_spec("digits.yaml")["components"][f"comp-{task}"]["inputDefinitions"]["parameters"]
-    values = {"STRING": "x", "NUMBER_INTEGER": 1, "NUMBER_DOUBLE": 1.0, "LIST": ["x"]}
+    values = {"STRING": "x", "NUMBER_INTEGER": 1, "NUMBER_DOUBLE": 1.0, "BOOLEAN": True, "LIST": ["x"]}
     given = {name: values[parameter["parameterType"]] for name, parameter in spec.items()}
     executor_input = {"inputs": {"parameterValues": given}, "outputs": {"outputFile": str(tmp_path / "out.json")}}
     words = [json.dumps(executor_input) if word.startswith("{{$}}") else word for word in container["args"]]
