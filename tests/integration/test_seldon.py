@@ -118,7 +118,7 @@ def test_what_seldon_core_reports_is_read_back(seldon: Kubectl, build: Callable[
         ("dark", 1, 1), ("main", 1, 1), ("next", 1, 1),
     ]  # fmt: skip
     assert [(each["traffic"], each.get("shadow")) for each in found["predictors"]] == [(0, 20), (90, None), (10, None)]
-    assert found["url"] == "http://seldon-main.default.svc.cluster.local:8000/api/v1.0/predictions"
+    assert found["url"] == "http://seldon-main.default.svc:8000/api/v1.0/predictions"
     assert found["replicas"] == 1
     run_seldon(seldon, {"main": 1}, state="Failed", description="no such image")
     found = await_reason(seldon, "SeldonFailed")
