@@ -1,4 +1,4 @@
-"""The children of a ModelDeployment: graph, Deployment, Service."""
+"""The children of a ModelDeployment: the ConfigMap of its graph, Deployment, Service."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -6,9 +6,7 @@ from typing import Any
 
 from fairlead_contracts.environment import GraphServerEnvironment
 from fairlead_contracts.graph import FILE as GRAPH_FILE
-from fairlead_contracts.graph import LEARNING, Batching, Endpoint, GraphDocument, Parameter
-from fairlead_contracts.graph import GraphNode as ServedNode
-from fairlead_contracts.graph import Monitor as ServedMonitor
+from fairlead_contracts.graph import LEARNING
 from fairlead_contracts.termination import limit_for
 
 from fairlead.api.graph import GraphNode
@@ -17,6 +15,7 @@ from fairlead.api.serving_pod import Server
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned, with_hash
 from fairlead.core.model_deployment.checks import assign_ports, count_containers
+from fairlead.core.model_deployment.graph_document import build_graph
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 from fairlead.core.settings import Settings
 
@@ -31,30 +30,19 @@ def build_children(deployment: ModelDeployment, digests: Mapping[str, str], sett
     for predictor in deployment.spec.predictors:
         graph = build_graph(deployment, predictor, digests)
         name = names.graph_config_name(deployment, predictor.name, graph)
-        children.append(build_config_map(deployment, name, names.predictor_labels(deployment, predictor.name), graph))
+        labels = names.predictor_labels(deployment, predictor.name)
+        children.append(build_config_map(deployment, name, labels, {GRAPH_FILE: graph}))
         children.append(build_deployment(deployment, predictor, graph, settings))
     children.append(build_deployment_service(deployment, names.deployment_labels(deployment)))
     return [with_hash(child) for child in children]
 
 
-def build_graph(deployment: ModelDeployment, predictor: Predictor, digests: Mapping[str, str]) -> str:
-    """Return the graph document that the graph server reads, as JSON."""
-    ports = assign_ports(predictor)
-    document = GraphDocument(
-        deployment=deployment.metadata.name,
-        namespace=deployment.metadata.namespace,
-        predictor=predictor.name,
-        graph=_build_node(predictor.graph, digests, ports),
-        batching=Batching(**predictor.batching.model_dump()) if predictor.batching else None,
-        monitor=_build_monitor(deployment),
-    )
-    return document.to_text()
-
-
-def build_config_map(deployment: ModelDeployment, name: str, labels: dict[str, str], graph: str) -> Object:
-    """Return the ConfigMap of a graph."""
+def build_config_map(
+    deployment: ModelDeployment, name: str, labels: dict[str, str], files: Mapping[str, str]
+) -> Object:  # fmt: skip
+    """Return the ConfigMap of graphs, by their files."""
     head = build_owned(deployment, "v1", "ConfigMap", name, labels)
-    return head | {"immutable": True, "data": {GRAPH_FILE: graph}}
+    return head | {"immutable": True, "data": dict(files)}
 
 
 def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: str, settings: Settings) -> Object:
@@ -129,14 +117,6 @@ def build_service(deployment: ModelDeployment, name: str, labels: dict[str, str]
     return build_owned(deployment, "v1", "Service", name, labels) | {"spec": {"selector": selector, "ports": ports}}
 
 
-def _build_monitor(deployment: ModelDeployment) -> ServedMonitor | None:
-    """Return what servers count. The limits are judged by the operator, so that changing them restarts no pod."""
-    if deployment.spec.monitor is None:
-        return None
-    drift = deployment.spec.monitor.drift
-    return ServedMonitor(window_seconds=drift.window_seconds, sample_percent=drift.sample_percent)
-
-
 def build_pod_metadata(predictor: Predictor, labels: dict[str, str]) -> dict[str, Any]:
     """Return the metadata of a predictor's pods: what componentSpecs and the template add, but no label of ours."""
     templates = [*predictor.component_specs, *([predictor.server.template] if predictor.server else [])]
@@ -145,38 +125,6 @@ def build_pod_metadata(predictor: Predictor, labels: dict[str, str]) -> dict[str
     annotations = {key: value for user in users for key, value in user.get("annotations", {}).items()}
     metadata: dict[str, Any] = {"labels": names.without_reserved(added) | labels}
     return metadata | ({"annotations": annotations} if annotations else {})
-
-
-def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str, int]) -> ServedNode:
-    return ServedNode(
-        name=node.name,
-        type=node.role,
-        model_uri=node.model_uri,
-        implementation=node.implementation,
-        digest=node.digest or digests.get(node.model_uri) if node.model_uri else None,
-        parameters=build_parameters(node) if node.implementation else None,
-        endpoint=_build_endpoint(node, ports),
-        protocol=node.protocol,
-        model_name=node.model_name,
-        timeout_seconds=node.timeout_seconds,
-        retries=node.retries,
-        children=tuple(_build_node(child, digests, ports) for child in node.children),
-    )
-
-
-def _build_endpoint(node: GraphNode, ports: Mapping[str, int]) -> Endpoint | None:
-    """Return where a remote node is called: at the host that it names, or at its container in the same pod."""
-    if node.model_uri or node.implementation:
-        return None
-    named, kind = node.endpoint, node.endpoint.type if node.endpoint else "REST"
-    if named and named.service_host and named.service_port:
-        return Endpoint(host=named.service_host, port=named.service_port, type=kind)
-    return Endpoint(host="127.0.0.1", port=ports[node.name], type=kind)
-
-
-def build_parameters(node: GraphNode) -> tuple[Parameter, ...] | None:
-    """Return the parameters of a built-in."""
-    return tuple(Parameter(**item.model_dump()) for item in node.parameters) or None
 
 
 def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from fairlead_contracts.graph import FILE as GRAPH_FILE
+
 from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.core import names
 from fairlead.core.children import Object, with_hash
@@ -9,9 +11,9 @@ from fairlead.core.model_deployment.build import (
     build_config_map,
     build_deployment,
     build_deployment_service,
-    build_graph,
     build_service,
 )
+from fairlead.core.model_deployment.graph_document import build_graph
 from fairlead.core.model_deployment.traffic import as_first, build_documents
 from fairlead.core.model_deployment.traffic_children import build_traffic_config, with_traffic
 from fairlead.core.settings import Settings
@@ -29,7 +31,7 @@ def build_predictor_children(
     template = built["spec"]["template"]
     pod = with_traffic(deployment, child, predictor.name, template["spec"])
     return [
-        with_hash(build_config_map(deployment, config, labels, graph)),
+        with_hash(build_config_map(deployment, config, labels, {GRAPH_FILE: graph})),
         with_hash(built | {"spec": built["spec"] | {"template": template | {"spec": pod}}}),
         with_hash(build_service(deployment, names.predictor_service_name(deployment, predictor.name), labels, labels)),
     ]

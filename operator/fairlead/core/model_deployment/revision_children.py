@@ -1,14 +1,16 @@
 """The children of a revision: those of a predictor, with a name, a Service and traffic of their own."""
 
+from fairlead_contracts.graph import FILE as GRAPH_FILE
+
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core import names
 from fairlead.core.children import Object, with_hash
 from fairlead.core.model_deployment.build import (
     build_config_map,
     build_deployment,
-    build_graph,
     build_service,
 )
+from fairlead.core.model_deployment.graph_document import build_graph
 from fairlead.core.model_deployment.revisions import Revision
 from fairlead.core.model_deployment.traffic_children import with_traffic
 from fairlead.core.settings import Settings
@@ -22,7 +24,7 @@ def build_revision_children(
     name, labels = names.revision_name(deployment, revision.name), names.revision_labels(deployment, revision.name)
     config = names.revision_config_name(deployment, revision.name, graph)
     return [
-        with_hash(build_config_map(deployment, config, labels, graph)),
+        with_hash(build_config_map(deployment, config, labels, {GRAPH_FILE: graph})),
         with_hash(_build_deployment(deployment, revision, graph, replicas, settings)),
         with_hash(build_service(deployment, name, labels, labels)),
     ]

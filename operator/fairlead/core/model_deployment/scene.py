@@ -10,9 +10,9 @@ from fairlead.api.rollout import RolloutStatus
 from fairlead.core import names
 from fairlead.core.model_deployment import phases
 from fairlead.core.model_deployment.artifacts import with_known_digests
-from fairlead.core.model_deployment.build import build_graph
 from fairlead.core.model_deployment.checks import describe_problem
 from fairlead.core.model_deployment.faults import Fault, check_allowed, find_fault
+from fairlead.core.model_deployment.graph_document import build_graph
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.model_deployment.revisions import Revision, build_revision, digests_of, read_revisions
 from fairlead.core.model_deployment.shares import find_entry

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fairlead_contracts.environment import GraphServerEnvironment
-from fairlead_contracts.graph import LEARNING, Batching, GraphDocument, Implementation
+from fairlead_contracts.graph import LEARNING, GraphDocument, Implementation
 from fairlead_contracts.graph import GraphNode as ServedNode
 from fairlead_contracts.termination import limit_for
 
@@ -19,12 +19,13 @@ from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned, hash_object, with_hash
 from fairlead.core.model_deployment.build import (
-    build_parameters,
+    build_config_map,
     build_pod_metadata,
     build_pod_spec,
     build_server_container,
     list_containers,
 )
+from fairlead.core.model_deployment.graph_document import build_batching, build_served
 from fairlead.core.model_deployment.seldon_ports import assign_ports, count_containers, list_served
 from fairlead.core.model_deployment.status import count_desired
 from fairlead.core.settings import Settings
@@ -61,7 +62,7 @@ def _in_order(deployment: ModelDeployment) -> Iterator[Predictor]:
 
 def _build_graphs(deployment: ModelDeployment, predictor: Predictor, digests: Mapping[str, str]) -> dict[str, str]:
     """Return the graph of each node that a graph server runs, by its file."""
-    batching = Batching(**predictor.batching.model_dump()) if predictor.batching else None
+    batching = build_batching(predictor)
     return {
         _file(node): GraphDocument(
             deployment=node.name,
@@ -77,21 +78,13 @@ def _build_graphs(deployment: ModelDeployment, predictor: Predictor, digests: Ma
 def _build_served(node: GraphNode, digests: Mapping[str, str]) -> ServedNode:
     """Return a node alone; a built-in with as many children as it has, by which routers count."""
     stand_ins = (ServedNode(name=child.name, type="MODEL", implementation=_STAND_IN) for child in node.children)
-    return ServedNode(
-        name=node.name,
-        type=node.role,
-        model_uri=node.model_uri,
-        implementation=node.implementation,
-        digest=node.digest or digests.get(node.model_uri) if node.model_uri else None,
-        parameters=build_parameters(node) if node.implementation else None,
-        children=tuple(stand_ins) if node.role in ("ROUTER", "COMBINER") else (),
-    )
+    children = tuple(stand_ins) if node.role in ("ROUTER", "COMBINER") else ()
+    return build_served(node, digests, children=children)
 
 
 def _build_config_map(deployment: ModelDeployment, predictor: Predictor, graphs: dict[str, str]) -> Object:
     labels = names.predictor_labels(deployment, predictor.name)
-    head = build_owned(deployment, "v1", "ConfigMap", _config_name(deployment, predictor, graphs), labels)
-    return head | {"immutable": True, "data": graphs}
+    return build_config_map(deployment, _config_name(deployment, predictor, graphs), labels, graphs)
 
 
 def _build_predictor(
