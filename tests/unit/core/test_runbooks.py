@@ -12,7 +12,7 @@ from fairlead.core.runbooks import SERVING, TRAINING
 from fairlead_cluster.base.home import CHECKOUT
 from fairlead_contracts.termination import Reason
 
-CORE = Path(runbooks.__file__).parent
+CORE = Path(runbooks.__file__).parents[1]
 RENAMED = {"LostWorker": "WorkerLost"}
 
 
