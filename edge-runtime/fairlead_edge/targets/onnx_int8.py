@@ -1,7 +1,5 @@
 """ONNX with 8-bit weights and activations, quantized statically: by real examples, per channel, in QDQ form."""
 
-import logging
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -35,35 +33,26 @@ def _build(source: Path, folder: Path, examples: NDArray[np.float32]) -> None:
         QuantType,
         quantize_static,
     )
-    from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
+
+    from .quantizing import quantizing
 
     target = folder / MODEL_FILE
     name = onnx.load(str(source), load_external_data=False).graph.input[0].name
-    root = logging.getLogger()
-    level = root.level
-    # It recommends preprocessing even if the model is preprocessed.
-    root.setLevel(logging.ERROR)
-    try:
-        with tempfile.TemporaryDirectory() as scratch:
-            prepared = Path(scratch, "prepared.onnx")
-            quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-            quantize_static(
-                str(prepared),
-                str(target),
-                _Reader(name, examples),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                # x86 processors without VNNI add products of 8-bit numbers in 16 bits, which can overflow. With 7-bit
-                # weights, devices return the outputs that were measured here.
-                reduce_range=True,
-                activation_type=QuantType.QInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=CalibrationMethod.MinMax,
-                extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
-            )
-    finally:
-        root.setLevel(level)
-    onnx.checker.check_model(str(target), full_check=True)
+    with quantizing(source, target) as prepared:
+        quantize_static(
+            str(prepared),
+            str(target),
+            _Reader(name, examples),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            # x86 processors without VNNI add products of 8-bit numbers in 16 bits, which can overflow. With 7-bit
+            # weights, devices return the outputs that were measured here.
+            reduce_range=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
+        )
 
 
 TARGET = Target("onnx-int8", "ONNX Runtime, 8-bit weights and activations", (MODEL_FILE,), _build, load_onnx)
