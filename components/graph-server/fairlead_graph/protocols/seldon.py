@@ -1,6 +1,7 @@
 """Seldon's external protocol: POST /api/v1.0/predictions and /api/v1.0/feedback, and the same over gRPC."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fairlead_contracts.errors import Words
@@ -11,7 +12,6 @@ from fairlead_serving.errors import Code
 
 from ..errors import NodeFailed, RequestRejected
 from ..execute import Run
-from ..nodes import Context
 from ..seldon_message import build_data, parse_feedback, parse_message, parse_meta
 from ..service import Service
 from ..tensors import Message
@@ -64,7 +64,7 @@ async def _predict(service: Service, document: Any, run: Run) -> dict[str, Any]:
 def take_puid(document: Any, run: Run) -> None:
     """Use the id that a message gives its request; raise ContractError."""
     if puid := parse_meta(document).get("puid"):
-        run.context = Context(puid, run.context.deadline)
+        run.context = replace(run.context, puid=puid)
 
 
 def build_answer(service: Service, output: Message, form: str, run: Run) -> dict[str, Any]:
