@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fairlead_artifacts import publish
 
-from tests.support.api_server import Kubectl, running_operator, started_api_server
+from tests.support.api_server import Kubectl, running_operator, started_api_server, wait_for
 from tests.support.launchers import SimulatedLaunchers, serving_launchers
 from tests.support.prometheus import ScriptedPrometheus, serving_prometheus
 
@@ -58,3 +59,22 @@ def operator(kubectl: Kubectl, folder: Path, prometheus: ScriptedPrometheus) -> 
     port = free_port()
     with running_operator(kubectl, folder, port, FAIRLEAD_PROMETHEUS_URL=prometheus.url):
         yield Operator(port)
+
+
+@pytest.fixture
+def cleaned(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[None]:
+    """Delete the deployment `NAME` of the test's module afterwards, and wait until none of its pods is left."""
+    yield
+    name = request.module.NAME
+    kubectl("delete", "mdep", name, "--ignore-not-found")
+    wait_for(lambda: not kubectl.list("pods", labels=f"fairlead.dev/deployment={name}"), "no pods", 30)
+
+
+def publish_model(folder: Path, name: str) -> str:
+    """Publish a model of its own content, once; return its URI."""
+    source, uri = folder / name, f"file://{folder}/store/{name}"
+    if not source.exists():
+        source.mkdir()
+        (source / "model.onnx").write_bytes(name.encode())
+        publish(source, uri, kind="onnx-model", producer="test/1")
+    return uri

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fairlead_artifacts import publish
 from fairlead_contracts.monitor import ColumnFacts, MonitorFacts, NodeFacts, TensorFacts
 
-from tests.integration.conftest import POD_ADDRESS, Operator
+from tests.integration.conftest import POD_ADDRESS, Operator, publish_model
 from tests.support.api_server import Kubectl, wait_for
 from tests.support.graph_servers import ScriptedServer, serving_graphs
 from tests.support.resources import MODEL_DEPLOYMENT, Object, change
@@ -17,19 +16,14 @@ LABELS = f"fairlead.dev/deployment={NAME}"
 DRIFT = {"windowSeconds": 8, "minRows": 100, "maxPsi": 0.2}
 DIGEST = "sha256:" + "0" * 64
 
+pytestmark = pytest.mark.usefixtures("cleaned")
+
 
 @pytest.fixture
 def servers() -> Iterator[ScriptedServer]:
     """The graph servers of all pods, which have one address."""
     with serving_graphs(POD_ADDRESS, 8080, lambda: b"") as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def _no_deployment_is_left(kubectl: Kubectl) -> Iterator[None]:
-    yield
-    kubectl("delete", "mdep", NAME, "--ignore-not-found")
-    wait_for(lambda: not kubectl.list("pods", labels=LABELS), "no pods", 30)
 
 
 def encode(*counts: int) -> bytes:
@@ -60,11 +54,8 @@ def events(kubectl: Kubectl) -> list[str]:
 def test_drift_is_found_and_ends_and_nonsense_leaves_it_unknown(
     kubectl: Kubectl, operator: Operator, servers: ScriptedServer, tmp_path: Path
 ) -> None:
-    (tmp_path / "made").mkdir()
-    (tmp_path / "made" / "model.onnx").write_bytes(b"model")
-    publish(tmp_path / "made", f"file://{tmp_path}/store", kind="onnx-model", producer="test/1")
     servers.monitor = encode(0, 50, 50, 0, 0)
-    graph = {"name": "model", "modelUri": f"file://{tmp_path}/store"}
+    graph = {"name": "model", "modelUri": publish_model(tmp_path, "model")}
     plain = change(MODEL_DEPLOYMENT, metadata__name=NAME, spec__predictors__0__graph=graph)
     kubectl.apply(change(plain, spec__monitor={"drift": DRIFT}))
     assert wait_for_reason(kubectl, "WithinLimit")["status"] == "False"

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fairlead_artifacts import publish
 from fairlead_contracts.traffic import BOUNDS, Agreement, Counts
 
-from tests.integration.conftest import Operator
+from tests.integration.conftest import Operator, publish_model
 from tests.support.api_server import Kubectl, wait_for
 from tests.support.graph_servers import ScriptedServer, serving_graphs
 from tests.support.resources import MODEL_DEPLOYMENT, Object, change
@@ -21,6 +20,8 @@ NAME = "split"
 LABELS = f"fairlead.dev/deployment={NAME}"
 ADDRESSES = {"main": "127.200.0.4", "next": "127.200.0.5", "dark": "127.200.0.6"}
 Servers = dict[str, ScriptedServer]
+
+pytestmark = pytest.mark.usefixtures("cleaned")
 
 
 @pytest.fixture
@@ -38,24 +39,13 @@ def servers(kubectl: Kubectl) -> Iterator[Servers]:
         yield found
 
 
-@pytest.fixture(autouse=True)
-def _no_deployment_is_left(kubectl: Kubectl) -> Iterator[None]:
-    yield
-    kubectl("delete", "mdep", NAME, "--ignore-not-found")
-    wait_for(lambda: not kubectl.list("pods", labels=LABELS), "no pods", 30)
-
-
 @pytest.fixture
 def build(tmp_path: Path) -> Callable[..., Object]:
     """Build a predictor whose model exists."""
 
     def run(name: str, *args: Any, **fields: Any) -> Object:
-        source, uri = tmp_path / name, f"file://{tmp_path}/store/{name}"
-        if not source.exists():
-            source.mkdir()
-            (source / "model.onnx").write_bytes(name.encode())
-            publish(source, uri, kind="onnx-model", producer="test/1")
-        return predictor(name, *args, **fields) | {"graph": {"name": "model", "modelUri": uri}}
+        graph = {"name": "model", "modelUri": publish_model(tmp_path, name)}
+        return predictor(name, *args, **fields) | {"graph": graph}
 
     return run
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 from fairlead.client import FairleadClient
-from fairlead_artifacts import publish
 from fairlead_contracts.traffic import BOUNDS, Counts
 
-from tests.integration.conftest import POD_ADDRESS, Operator
+from tests.integration.conftest import POD_ADDRESS, Operator, publish_model
 from tests.support.api_server import Kubectl, condition, wait_for
 from tests.support.graph_servers import ScriptedServer, serving_graphs
 from tests.support.prometheus import ScriptedPrometheus
@@ -24,6 +23,8 @@ FAST = {
     "spec__rollout__analysis__maxErrorRate": 0.2,
 }
 
+pytestmark = pytest.mark.usefixtures("cleaned")
+
 
 @pytest.fixture
 def servers(kubectl: Kubectl) -> Iterator[ScriptedServer]:
@@ -35,22 +36,6 @@ def servers(kubectl: Kubectl) -> Iterator[ScriptedServer]:
 
     with serving_graphs(POD_ADDRESS, 8080, key) as server:
         yield server
-
-
-@pytest.fixture(autouse=True)
-def _no_deployment_is_left(kubectl: Kubectl) -> Iterator[None]:
-    yield
-    kubectl("delete", "mdep", NAME, "--ignore-not-found")
-    wait_for(lambda: not kubectl.list("pods", labels=LABELS), "no pods", 30)
-
-
-def publish_model(folder: Path, version: str) -> str:
-    source = folder / version
-    source.mkdir()
-    (source / "model.onnx").write_bytes(version.encode())
-    uri = f"file://{folder}/store/{version}"
-    publish(source, uri, kind="onnx-model", producer="test/1")
-    return uri
 
 
 def apply(kubectl: Kubectl, uri: str, rollout: bool = True, **changes: Any) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fairlead_artifacts import publish
 
+from tests.integration.conftest import publish_model
 from tests.support.api_server import Kubectl, await_crds, condition, wait_for
 from tests.support.resources import Object
 from tests.support.seldon import build_deployments, report
@@ -17,7 +17,7 @@ from tests.support.seldon_webhook import adding_defaults
 
 NAME, KIND = "seldon", "seldondeployment"
 LABELS = f"fairlead.dev/deployment={NAME}"
-pytestmark = pytest.mark.usefixtures("operator")
+pytestmark = pytest.mark.usefixtures("operator", "cleaned")
 
 
 @pytest.fixture(scope="module")
@@ -31,24 +31,12 @@ def seldon(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     kubectl("delete", "customresourcedefinition", crd["metadata"]["name"])
 
 
-@pytest.fixture(autouse=True)
-def _no_deployment_is_left(kubectl: Kubectl) -> Iterator[None]:
-    yield
-    kubectl("delete", "mdep", NAME, "--ignore-not-found")
-    wait_for(lambda: not kubectl.list("pods", labels=LABELS), "no pods", 30)
-
-
 @pytest.fixture
 def build(tmp_path: Path) -> Callable[..., Object]:
     """Build a resource with predictors whose model exists."""
 
     def run(*predictors: Object, **spec: Any) -> Object:
-        source, uri = tmp_path / "made", f"file://{tmp_path}/store/model"
-        if not source.exists():
-            source.mkdir()
-            (source / "model.onnx").write_bytes(b"model")
-            publish(source, uri, kind="onnx-model", producer="test/1")
-        graph = {"graph": {"name": "model", "modelUri": uri}}
+        graph = {"graph": {"name": "model", "modelUri": publish_model(tmp_path, "model")}}
         known = [graph | predictor for predictor in predictors or ({"name": "main"},)]
         return build_resource({"predictors": known, **spec}, metadata__name=NAME)
 
