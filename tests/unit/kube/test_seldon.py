@@ -77,7 +77,7 @@ def test_a_long_status_is_bounded_and_plain_text() -> None:
     assert "\x1b" not in view.description
 
 
-def test_a_change_by_somebody_else_is_noticed_and_defaults_of_a_webhook_are_not() -> None:
+def test_a_change_by_another_client_is_noticed_and_defaults_of_a_webhook_are_not() -> None:
     keys: list[Key] = []
     cache = ChildCache(keys.append)
 
