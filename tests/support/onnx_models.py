@@ -78,6 +78,13 @@ def identity(datatype: str, shape: Sequence[int | str]) -> bytes:
     return model([node("Identity", ["x"], ["y"])], [("x", datatype, shape)], [("y", datatype, shape)])
 
 
+def einsum(equation: str) -> bytes:
+    """Return a model of one Einsum of a matrix with three columns."""
+    attribute = block(1, "equation") + block(4, equation) + number(20, 3)
+    node_ = node("Einsum", ["x"], ["y"]) + block(5, attribute)
+    return model([node_], [("x", "FP32", ["n", 3])], [("y", "FP32", ["n", 3])])
+
+
 def linear(weights: Mapping[str, np.ndarray], rows: int | str = "batch") -> bytes:
     """Return a model `logits = input @ w + b`."""
     size, classes = weights["w"].shape

@@ -1,9 +1,8 @@
 """The command `fairlead-graph-server`."""
 
 import argparse
-import asyncio
 import logging
-import sys
+import os
 from pathlib import Path
 
 import uvloop
@@ -16,18 +15,25 @@ from .settings import read_settings
 _log = logging.getLogger(__name__)
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main() -> None:
     """Serve a graph; exit with 1 if it is invalid."""
+    code = _serve()
+    logging.shutdown()
+    # A thread that waits for an object store or a name server would hold the exit; all requests have been answered.
+    os._exit(code)
+
+
+def _serve() -> int:
     parser = argparse.ArgumentParser(prog="fairlead-graph-server", description=__doc__)
     parser.add_argument("--graph", type=Path, required=True, help="graph.json")
     parser.add_argument("--port", type=int, default=8080)
-    options = parser.parse_args(arguments)
+    options = parser.parse_args()
     configure_logs()
     settings = None
     try:
         settings = read_settings()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(serve(options.graph, options.port, settings))
+        # not asyncio.run, which waits for threads
+        uvloop.new_event_loop().run_until_complete(serve(options.graph, options.port, settings))
     except InvalidGraph as error:
         report_invalid_graph(error, settings)
         return 1
@@ -38,4 +44,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -40,7 +40,7 @@ def _handmade() -> Iterator[tuple[str, bytes]]:
     ]  # fmt: skip
     yield "division that ends the process", onnx.model(always, *ports, [least, minus])
     for equation in ("....i->->zz", "i" * 2000 + "->", "->", "ij,jk"):
-        yield f"einsum {equation[:12]}", _einsum(equation)
+        yield f"einsum {equation[:12]}", onnx.einsum(equation)
     for location in (
         "/etc/hostname",
         "../../secret",
@@ -67,12 +67,6 @@ def _handmade() -> Iterator[tuple[str, bytes]]:
     yield "a name that is not UTF-8", onnx.scale(2.0, ["n", 3]).replace(b"scaled", b"sc\xff\xfeed")
     for content in (b"", b"\x42\x01\x0a", b"\x80\x04.", b"PK\x03\x04", b"\x00" * 64, b"{}", b"\xff" * 64):
         yield f"bytes {content[:4]!r}", content
-
-
-def _einsum(equation: str) -> bytes:
-    attribute = onnx.block(1, "equation") + onnx.block(4, equation) + onnx.number(20, 3)
-    node = onnx.node("Einsum", ["x"], ["y"]) + onnx.block(5, attribute)
-    return onnx.model([node], [("x", "FP32", ["n", 3])], [("y", "FP32", ["n", 3])])
 
 
 def _external(location: str, overlong: bool = False) -> bytes:

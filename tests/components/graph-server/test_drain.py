@@ -68,6 +68,25 @@ def test_a_long_request_does_not_hold_the_exit_beyond_the_grace(
     assert (answer.status, answer.json["status"]["reason"]) == (503, "SHUTTING_DOWN")
 
 
+def test_a_store_that_does_not_answer_does_not_hold_the_exit(start: Callable[..., Any], hanging: int) -> None:
+    store = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{hanging}", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    server = start({"name": "m", "type": "MODEL", "modelUri": "s3://models/m"}, **store)
+    server.wait(lambda: server.get("/v2/health/live").status == 200)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0  # the store's timeouts and retries take minutes
+
+
+def test_a_model_that_is_being_loaded_does_not_hold_the_exit(
+    start: Callable[..., Any], publish_model: Callable[..., str]
+) -> None:
+    uri = publish_model("slow", onnx.einsum("....i->->zz"))  # ONNX Runtime does not finish loading it
+    server = start({"name": "m", "type": "MODEL", "modelUri": uri}, FAIRLEAD_LOAD_TIMEOUT_SECONDS="600")
+    server.wait(lambda: server.get("/v2/health/live").status == 200)
+    server.wait(lambda: len(children_of(server.process.pid)) == 1)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(30) == 0
+
+
 def test_a_run_has_a_deadline(start: Callable[..., Any], graph: Any) -> None:
     server = start(graph, FAIRLEAD_RUN_TIMEOUT_SECONDS="1").wait_ready()
     (child,) = children_of(server.process.pid)

@@ -13,13 +13,6 @@ from tests.support import onnx_models as onnx
 GOOD = onnx.scale(2.0, ["n", 3])
 
 
-def einsum(equation: str) -> bytes:
-    node = onnx.node("Einsum", ["x"], ["y"]) + onnx.block(
-        5, onnx.block(1, "equation") + onnx.block(4, equation) + onnx.number(20, 3)
-    )
-    return onnx.model([node], [("x", "FP32", ["n", 3])], [("y", "FP32", ["n", 3])])
-
-
 def constant_division() -> bytes:
     """A model whose initializers divide the smallest integer by -1, which ONNX Runtime folds while it loads."""
     tensors = [onnx.tensor("a", np.array([-(2**63)], np.int64)), onnx.tensor("b", np.array([-1], np.int64))]
@@ -83,7 +76,7 @@ def test_a_damaged_model_ends_with_a_named_reason(
 def test_a_model_that_does_not_load_in_time_is_named_and_stopped(
     start: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:
-    uri = publish_model("slow", einsum("....i->->zz"))
+    uri = publish_model("slow", onnx.einsum("....i->->zz"))
     graph = {"name": "slow", "type": "MODEL", "modelUri": uri}
     server = start(graph, FAIRLEAD_LOAD_TIMEOUT_SECONDS="20")
     assert server.get("/v2/health/live").status == 200 if wait_listening(server) else True
