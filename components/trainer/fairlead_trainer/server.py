@@ -1,7 +1,8 @@
 """The launcher's HTTP server: signed requests from agents, and the unauthenticated status.
 
 One event loop in a thread of its own. Anyone may connect, so connections, header, body and time are bounded, a body is
-read only after its header has been authenticated, and only authenticated clients keep their connection.
+read only after its header has been authenticated, and only authenticated clients keep their connection. Of too many
+connections the oldest that is not authenticated is closed, so that nobody without the key keeps agents out.
 """
 
 import asyncio
@@ -50,6 +51,8 @@ class LauncherServer:
         # The report of a failure waits for the run's result.
         self._waiting = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="finish")
         self._connections: set[asyncio.Task[None]] = set()
+        self._strangers: dict[asyncio.Task[None], None] = {}
+        """The connections that have not sent an authenticated header, the oldest first."""
         self._idle: set[asyncio.Task[None]] = set()
         """The connections that wait for their next request."""
         self._draining = False
@@ -82,17 +85,32 @@ class LauncherServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        if task is None or len(self._connections) >= _MAX_CONNECTIONS:
+        if task is None or not self._make_room():
             writer.close()
             return
         self._connections.add(task)
+        self._strangers[task] = None
         try:
             await self._serve_requests(task, reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # The client has left, is too slow to be an agent, or the server stops.
         finally:
             self._connections.discard(task)
+            self._strangers.pop(task, None)
             writer.close()
+
+    def _make_room(self) -> bool:
+        """Return True if one more connection may be served; closes one that is not authenticated if necessary."""
+        if len(self._connections) < _MAX_CONNECTIONS:
+            return True
+        if not self._strangers:
+            return False
+        oldest = next(iter(self._strangers))
+        # it ends in the loop's next round, and must not be counted until then
+        self._connections.discard(oldest)
+        del self._strangers[oldest]
+        oldest.cancel()
+        return True
 
     async def _serve_requests(
         self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -135,6 +153,8 @@ class LauncherServer:
     ) -> tuple[bytes, bool]:
         body, rejection = b"", self.guard.rejection("POST", request.path, request.headers, time.time())
         if rejection is None:
+            if task := asyncio.current_task():
+                self._strangers.pop(task, None)
             async with asyncio.timeout(_TIMEOUT):
                 body = await reader.readexactly(length)
             rejection = None if matches_digest(body, request.headers) else "the body is not the one that was signed"

@@ -234,6 +234,24 @@ def test_clients_without_the_key_cannot_keep_agents_out(server: LauncherServer) 
         each.close()
 
 
+def test_clients_without_the_key_cannot_use_up_the_connections(
+    server: LauncherServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairlead_trainer.server._MAX_CONNECTIONS", 40)
+    monkeypatch.setattr("fairlead_trainer.server._TIMEOUT", 120.0)
+    agent = LauncherClient("127.0.0.1", server.server_port, KEY)
+    agent.post("/v1/register", REGISTER)
+    assert agent.post("/v1/heartbeat", REGISTER, keep=True)["state"] == "wait"
+    kept = agent._kept
+    silent = [connect(server) for _ in range(60)]
+    assert silent[0].recv(1) == b""  # the oldest of them is closed
+    assert LauncherClient("127.0.0.1", server.server_port, KEY).post("/v1/register", REGISTER)["state"] == "wait"
+    assert agent.post("/v1/heartbeat", REGISTER, keep=True)["state"] == "wait"
+    assert agent._kept is kept  # older than all of them
+    for each in silent:
+        each.close()
+
+
 def test_an_agent_keeps_its_connection_and_connects_again_when_it_is_closed(server: LauncherServer) -> None:
     client = LauncherClient("127.0.0.1", server.server_port, KEY)
     client.post("/v1/register", REGISTER)
