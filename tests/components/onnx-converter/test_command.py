@@ -1,8 +1,10 @@
-"""The command: a conversion that crashes ends with a message, not with a signal."""
+"""The command: a conversion that crashes ends with a message, not with a signal; and no telemetry."""
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +33,12 @@ def test_what_ends_the_conversion_is_reported(body: str, code: int, message: str
         [sys.executable, "-c", SCRIPT.format(body)], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, message in done.stderr) == (code, True), done.stderr
+
+
+def test_nothing_is_written_to_the_home_folder(tmp_path: Path) -> None:
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": ""}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    code = "import fairlead_onnx_converter.parity, fairlead_onnx_converter.reference, onnxruntime"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=120)
+    # ONNX Runtime's telemetry stores a device's id and its errors in ~/.cache when it is imported.
+    assert list(tmp_path.rglob("*")) == []
