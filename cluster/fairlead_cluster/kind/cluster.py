@@ -11,7 +11,6 @@ from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
 from fairlead_cluster.base.steps import StepLog
 from fairlead_cluster.kind import programs
-from fairlead_cluster.kind.engine import Engine
 from fairlead_cluster.kind.ownership import NodeFacts, Record, is_ours, may_remove_network, read_nodes, read_record
 
 NAME = "fairlead"
@@ -48,8 +47,8 @@ class Cluster:
 
     @property
     def ours(self) -> bool:
-        """Return True if this home made the nodes: it noted so, or they are in an engine that it started."""
-        return Engine(self.home).ours or is_ours(self._read_record(), self._facts())
+        """Return True if this home recorded that it made the nodes; others may create theirs in an engine of ours."""
+        return is_ours(self._read_record(), self._facts())
 
     def check_ours(self) -> None:
         """Raise SetupError if another home, or the user, made a cluster of this name."""

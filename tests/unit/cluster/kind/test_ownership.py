@@ -3,8 +3,13 @@
 import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from fairlead_cluster.base.daemons import Daemons
+from fairlead_cluster.base.errors import SetupError
+from fairlead_cluster.base.home import Home
+from fairlead_cluster.kind.cluster import Cluster
 from fairlead_cluster.kind.ownership import (
     NodeFacts,
     Record,
@@ -44,6 +49,25 @@ def test_a_cluster_belongs_to_the_home_that_made_it(
     record: Record | None, nodes: list[NodeFacts], ours: bool, reason: str
 ) -> None:
     assert is_ours(record, nodes) == ours, reason
+
+
+def test_a_cluster_that_another_home_made_in_our_engine_is_not_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    docker = tmp_path / "docker"
+    inspected = tmp_path / "inspected.json"
+    inspected.write_text(INSPECTED)
+    docker.write_text(f'#!/bin/sh\n[ "$1" = inspect ] && exec cat {inspected}\necho fairlead-control-plane\n')
+    docker.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    home = Home(tmp_path / "home")
+    engine = Daemons(home.root / "engine", detached=False)
+    engine.start("dockerd", ["sleep", "600"])
+    try:
+        with pytest.raises(SetupError, match="did not make"):
+            Cluster(home).check_ours()
+    finally:
+        engine.stop(["dockerd"], 5)
 
 
 def test_the_network_stays_while_any_container_needs_it_and_if_it_was_there_before() -> None:
