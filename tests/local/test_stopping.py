@@ -13,7 +13,7 @@ from fairlead_cluster.base.daemons import Daemons
 from fairlead_cluster.local.cluster import down, status, up
 from fairlead_cluster.local.settings import load_settings
 
-from tests.local.support import LocalCluster, make_pod
+from tests.local.support import LocalCluster, container, make_pod, ready
 
 
 def config_map(name: str) -> dict[str, object]:
@@ -101,3 +101,17 @@ def test_a_running_pod_whose_references_are_gone_is_attended_by_a_new_node_agent
     assert up(cluster.home, operator=False).up
     (tmp_path / "end").touch()
     assert cluster.finished("outlives")["exitCode"] == 7
+
+
+def test_an_exec_probe_whose_references_are_gone_fails_until_they_are_back(cluster: LocalCluster) -> None:
+    probe = {"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1}
+    reference = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "returns", "key": "a"}}}]
+    cluster.apply(config_map("returns"), make_pod("probed", "sleep", "600", env=reference, readinessProbe=probe))
+    cluster.running("probed")
+    cluster.kubectl("delete", "configmap", "returns")
+    # a new agent does not know the environment in which the container was started
+    Daemons(cluster.home / "cluster" / "processes", detached=True).stop(["node"], 10)
+    assert up(cluster.home, operator=False).up
+    cluster.wait("probed", lambda pod: not ready(pod))
+    cluster.apply(config_map("returns"))
+    assert container(cluster.running("probed"))["restartCount"] == 0
