@@ -8,7 +8,6 @@ from typing import Any
 from fairlead_contracts.termination import STOPPED_CODE, Failure
 
 from .client import RequestRejected, retry
-from .network import find_port
 from .outcome import Failed, Outcome, Stopped
 from .processes import Event, Exit, ProcessSet, Recall, Standing
 from .settings import HEARTBEATS_PER_SECOND
@@ -79,7 +78,7 @@ class EpochWorker(Worker):
         return {
             **self._identity,
             "epoch": self._epoch,
-            "port": find_port(self._settings.address),
+            "port": self._port.renew(),
             "failure": failure.to_json() if failure else None,
             "progress": self._heartbeat.read_progress(),
         }

@@ -1,4 +1,4 @@
-"""Network helpers: find an address's interface or a free port, and bind a server to an address."""
+"""Network helpers: find an address's interface, reserve a port, and bind a server to an address."""
 
 import fcntl
 import ipaddress
@@ -26,11 +26,30 @@ def find_interface(address: str) -> str:
     raise OSError(f"POD_IP: got {address}, expected the IPv4 address of one of {', '.join(names)}")
 
 
-def find_port(address: str) -> int:
-    """Return a TCP port that is free at an IPv4 address now; raise OSError if the address is not local."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
+class ReservedPort:
+    """A TCP port that no other program gets while it is reserved, neither as a server's nor as a connection's own.
+
+    A server that sets SO_REUSEADDR, as torch's store does, can listen at it: Linux lets sockets with this option share a
+    port until one of them listens. It is reserved at all addresses, because the store binds to all of them.
+    """
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+
+    def renew(self) -> int:
+        """Return a free port, and reserve it instead of the one before."""
+        fresh = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        fresh.bind(("0.0.0.0", 0))
+        self.release()
+        self._socket = fresh
+        return int(fresh.getsockname()[1])
+
+    def release(self) -> None:
+        """Free the port."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
 
 def bind_without_lookup(server: HTTPServer) -> None:

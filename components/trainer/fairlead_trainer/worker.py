@@ -19,7 +19,7 @@ from .client import ChannelError, LauncherClient, RequestRejected, retry
 from .data import TENSORBOARD, Dataset, fetch_dataset, publish_model
 from .heartbeat import Heartbeat, find_parameters
 from .images import find_problem
-from .network import find_interface, find_port
+from .network import ReservedPort, find_interface
 from .outcome import Failed, Outcome, Stopped
 from .processes import Event, Exit, ProcessSet, Standing, StopOrder
 from .settings import HEARTBEATS_PER_SECOND, Timing
@@ -56,6 +56,8 @@ class Worker:
         }
         self._work_folder.mkdir()
         self._progress_file = self._work_folder / "progress.json"
+        self._port = ReservedPort()
+        """Where the processes meet if this worker gets rank 0."""
         self._registered = False
         self._dataset: Dataset | None = None
         self._ranks: list[int] = []
@@ -192,7 +194,7 @@ class Worker:
             "slots": settings.slots,
             "address": settings.address,
             "interface": find_interface(settings.address),
-            "port": find_port(settings.address),
+            "port": self._port.renew(),
         }
 
     def _start(self, slots: list[dict[str, Any]]) -> None:
