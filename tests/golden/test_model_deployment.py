@@ -38,6 +38,7 @@ from tests.support.resources import DIGEST, NODE_CONTAINER, make_deployment
 from tests.support.returns import recorded_lines, return_lines
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+DEFAULTS = Settings()
 KEY = "ab" * 32
 ARTIFACTS = Artifacts(
     (
@@ -93,6 +94,7 @@ class Case:
     deployment: ModelDeployment
     observed: ObservedDeployment
     now: datetime = NOW
+    settings: Settings = DEFAULTS
 
 
 def applied(deployment: ModelDeployment, ready: int = 1) -> ObservedDeployment:
@@ -257,6 +259,11 @@ PLAIN = {
         **{f"{NODE}modelUri": ..., "spec__predictors__0__componentSpecs": [
             {"spec": {"containers": [{"name": "classifier"}], "serviceAccountName": "admin"}}]}
     ),
+    "uri-not-allowed": Case(
+        "a model outside of the namespace's prefixes is rejected, whatever is known of it", GOOD,
+        ObservedDeployment(artifacts=ARTIFACTS),
+        settings=Settings(artifact_prefixes="default=s3://models/scaler,team-b=s3://models"),
+    ),
     "graph-that-the-contract-rejects": Case("what the contract rejects is a finding, not an exception",
                                             REJECTED_BY_CONTRACT, ObservedDeployment(artifacts=ARTIFACTS)),
     "not-asked-yet": Case("nothing is decided until the Service has been asked", GOOD,
@@ -319,7 +326,7 @@ CASES = PLAIN | ROLLOUTS | SPLITS | SELDON
 
 
 def plan(case: Case) -> Plan:
-    return plan_model_deployment(case.deployment, case.observed, Settings(), case.now, KEY)
+    return plan_model_deployment(case.deployment, case.observed, case.settings, case.now, KEY)
 
 
 @pytest.mark.parametrize("name", CASES)

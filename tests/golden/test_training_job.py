@@ -27,6 +27,7 @@ from tests.support.resources import DIGEST, make_job
 from tests.support.returns import recorded_lines, return_lines
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+DEFAULTS = Settings()
 STARTED = "2026-03-01T11:59:55Z"
 LONG_AGO = "2026-03-01T11:00:00Z"
 DATASET = {"uri": "s3://datasets/digits/v1", "digest": DIGEST, "requireValidation": True}
@@ -52,6 +53,7 @@ class Case:
     reason: str
     job: TrainingJob
     observed: ObservedJob
+    settings: Settings = DEFAULTS
 
 
 def pod(name: str, **changes: Any) -> PodView:
@@ -674,6 +676,12 @@ CASES = {
         make_job(spec__workers__template__spec__serviceAccountName="admin"),
         ObservedJob(gate=Gate()),
     ),
+    "uri-not-allowed": Case(
+        "so does a dataset outside of the namespace's prefixes, whatever is known of it",
+        make_job(spec__dataset=DATASET),
+        ObservedJob(gate=OPEN),
+        Settings(artifact_prefixes="default=s3://datasets/letters,team-b=s3://datasets"),
+    ),
     "half-created": Case(
         "a rejected pod is reported, and the deadlines count from the first pod",
         make_job(),
@@ -1078,7 +1086,7 @@ CASES = {
 
 
 def plan(case: Case) -> Plan:
-    return plan_training_job(case.job, case.observed, Settings(), NOW, key="0123456789abcdef" * 4)
+    return plan_training_job(case.job, case.observed, case.settings, NOW, key="0123456789abcdef" * 4)
 
 
 @pytest.mark.parametrize("name", CASES)

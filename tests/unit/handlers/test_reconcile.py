@@ -5,25 +5,17 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
-from fairlead.core.settings import Settings
 from fairlead.handlers.reconcile import Context, reconcile
-from fairlead.kube.children import ChildCache
 from fairlead.kube.errors import ApiError
 from fairlead.kube.execute import Writer
-from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.kinds import POD, TRAINING_JOB, Key
-from fairlead.kube.monitoring import MonitoredServers
-from fairlead.kube.observe import Sources
-from fairlead.kube.prometheus import Prometheus
-from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
-from fairlead.kube.seldon import SeldonDeployments
-from fairlead.kube.traffic import TrafficServers
 from prometheus_client import REGISTRY
 
 from tests.support.resources import TRAINING_JOB as JOB
 from tests.support.resources import Object, change
 from tests.support.scripted_api import ScriptedApi, make_pod, scripted_client, status
+from tests.support.sources import make_sources
 
 DIGITS = Key("TrainingJob", "default", "digits")
 IDENTITY = {"uid": "0a1b2c3d", "resourceVersion": "40"}
@@ -33,15 +25,8 @@ NOTHING: Object = {"kind": "Pod", "metadata": {"name": "x", "namespace": "defaul
 @asynccontextmanager
 async def context_of(api: ScriptedApi) -> AsyncIterator[Context]:
     async with scripted_client(api) as kube, aiohttp.ClientSession() as http:
-        children = ChildCache(lambda _: None)
-        inquiries = Inquiries(lambda _: None, 1.0)
-        reports, traffic = Reports(http, lambda _: None, Rates(1, 1, 1, 1)), TrafficServers(http, kube, lambda _: None)
-        prometheus, seldon = Prometheus(http, "", lambda _: None), SeldonDeployments(kube, children)
-        monitors = MonitoredServers(http, lambda _: None)
-        sources = Sources(
-            children, reports, inquiries, inquiries, traffic, prometheus, monitors, seldon, http, Settings()
-        )
-        yield Context(Writer(kube, children), ResourceCache(lambda _: None), sources)
+        sources = make_sources(kube, http)
+        yield Context(Writer(kube, sources.children), ResourceCache(lambda _: None), sources)
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,25 @@
-"""Observation of a job's launcher: only that of the current attempt is asked, and only while it runs."""
+"""Observation: only the current attempt's running launcher is asked, and only for artifacts that are allowed."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from fairlead.core.training_job.observed import Launcher
+from fairlead.core.model_deployment.observed import Artifacts
+from fairlead.core.settings import Settings
+from fairlead.core.training_job.observed import Gate, Launcher
 from fairlead.core.views import PodView
 from fairlead.kube.kinds import Key
-from fairlead.kube.observe import _observe_launcher
+from fairlead.kube.observe import Sources, _observe_launcher, observe_deployment, observe_job
 from fairlead.kube.reports import Rates, Reports
 
-from tests.support.resources import make_job
+from tests.support.resources import DIGEST, make_deployment, make_job
+from tests.support.scripted_api import ScriptedApi, scripted_client
+from tests.support.sources import make_sources
 from tests.support.waiting import wait_until
 
 DIGITS = Key("TrainingJob", "default", "digits")
@@ -69,3 +75,35 @@ async def test_a_running_launcher_without_an_address_has_been_silent_since_it_wa
         reports = Reports(http, lambda _: None, Rates(1, 1, 1, 1))
         observed = _observe_launcher(reports, DIGITS, make_job(), launcher(ip=None))
     assert observed == Launcher(silent_since=CREATED)
+
+
+@asynccontextmanager
+async def sources_of(prefixes: str) -> AsyncIterator[Sources]:
+    async with scripted_client(ScriptedApi()) as kube, aiohttp.ClientSession() as http:
+        yield make_sources(kube, http, Settings(artifact_prefixes=prefixes))
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "asked"), [("default=file:///data", True), ("default=file:///other,team-b=file:///data", False)]
+)
+async def test_a_dataset_that_is_not_allowed_is_not_read(prefixes: str, asked: bool) -> None:
+    job = make_job(spec__dataset={"uri": "file:///data/digits", "digest": DIGEST, "requireValidation": True})
+    async with sources_of(prefixes) as sources:
+        assert observe_job(sources, job).gate == Gate(pending=asked)
+        assert bool(sources.store._entries) is asked
+        sources.store.forget(DIGITS)
+
+
+@pytest.mark.parametrize(
+    ("prefixes", "asked"),
+    [
+        pytest.param("default=s3://models", True, id="both models are allowed"),
+        pytest.param("default=s3://models/scaler", False, id="only one is allowed"),
+        pytest.param("team-b=s3://models", False, id="another namespace may read them"),
+    ],
+)
+async def test_no_model_is_read_unless_all_are_allowed(prefixes: str, asked: bool) -> None:
+    async with sources_of(prefixes) as sources:
+        assert observe_deployment(sources, make_deployment()).artifacts == Artifacts(pending=asked)
+        assert bool(sources.store._entries) is asked
+        sources.store.forget(Key("ModelDeployment", "default", "digits"))
