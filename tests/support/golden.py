@@ -19,6 +19,7 @@ def check_golden(plan: Plan, file: Path, update: bool) -> None:
 
 def render_plan(plan: Plan) -> str:
     """Return the whole plan as YAML."""
+    occasions = [event.occasion for event in plan.events]
     content: dict[str, Any] = {
         "status": plan.status.model_dump(mode="json", by_alias=True, exclude_none=True),
         "delete": [f"{deletion.kind}/{deletion.name} {deletion.uid}" for deletion in plan.delete],
@@ -28,6 +29,8 @@ def render_plan(plan: Plan) -> str:
             else {}
         ),
         "events": [f"{event.type} {event.reason} ({event.action}): {event.message}" for event in plan.events],
+        # equal events of the same occasion are sent once
+        **({"occasions": occasions} if any(occasions) else {}),
         "requeueAfter": plan.requeue_after,
         **({"expired": True} if plan.expired else {}),
         "apply": list(plan.apply),
