@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+from aiohttp import web
 from fairlead.handlers.reconcile import Context, reconcile
 from fairlead.kube.errors import ApiError
 from fairlead.kube.execute import Writer
@@ -68,6 +69,35 @@ async def test_a_status_that_was_written_is_counted_once() -> None:
         assert restarts() == before + 1
         await reconcile(context, DIGITS)
     assert restarts() == before + 1
+
+
+async def test_a_status_that_meets_a_newer_object_is_not_written_and_the_object_is_read() -> None:
+    suspended = change(JOB, spec__runPolicy={"suspend": True})
+    newer = change(suspended, metadata=JOB["metadata"] | IDENTITY | {"resourceVersion": "41"})
+    written = {"kind": "TrainingJob", "metadata": newer["metadata"] | {"resourceVersion": "42"}}
+    api = ScriptedApi(writes=[status(409, "Conflict"), written], lists=[newer])
+    async with context_of(api) as context:
+        context.resources.put(TRAINING_JOB, change(suspended, metadata=JOB["metadata"] | IDENTITY))
+        assert await reconcile(context, DIGITS) == 0.05
+        assert context.resources.seen(IDENTITY["uid"]) == 41
+        # which the next reconcile starts from
+        assert await reconcile(context, DIGITS) is None
+    assert [(method, path.rpartition("/")[2]) for method, path, _ in api.requests] == [
+        ("PATCH", "status"), ("GET", "digits"), ("PATCH", "status"),
+    ]  # fmt: skip
+    assert [body["metadata"]["resourceVersion"] for body in api.bodies] == ["40", "41"]
+
+
+@pytest.mark.parametrize("now", [status(404, "NotFound"), "another"])
+async def test_a_status_that_meets_a_deleted_job_forgets_it(now: web.Response | str) -> None:
+    suspended = change(JOB, spec__runPolicy={"suspend": True})
+    another = change(suspended, metadata=JOB["metadata"] | {"uid": "9f8e7d6c", "resourceVersion": "41"})
+    api = ScriptedApi(writes=[status(409, "Conflict")], lists=[another if now == "another" else now])
+    async with context_of(api) as context:
+        context.resources.put(TRAINING_JOB, change(suspended, metadata=JOB["metadata"] | IDENTITY))
+        assert await reconcile(context, DIGITS) == 0.05
+        stored = context.resources.get(DIGITS)
+    assert (stored and stored.uid) == ("9f8e7d6c" if now == "another" else None)
 
 
 async def test_a_job_that_names_this_operator_is_reconciled() -> None:
