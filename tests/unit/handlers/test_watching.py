@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 from fairlead.handlers import watching
 from fairlead.handlers.settings import OperatorSettings
+from fairlead.kube import audit, client, reflector
 from fairlead.kube.kinds import WATCHED, Key
 from fairlead.kube.resources import ResourceCache
 
@@ -160,3 +161,9 @@ def test_no_wait_of_kopf_is_longer_than_half_a_minute() -> None:
     for seconds in (*timeouts, *backoffs):
         assert seconds is not None
         assert seconds < 30
+
+
+def test_a_stalled_watch_and_a_lost_event_are_noticed_within_half_a_minute() -> None:
+    assert reflector.Reflector.seconds == reflector.FOLLOW_SECONDS
+    assert reflector.FOLLOW_SECONDS + client._SILENCE_SECONDS < 30
+    assert OperatorSettings.model_fields["audit_seconds"].default + audit.GRACE_SECONDS < 30
