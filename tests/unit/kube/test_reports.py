@@ -129,9 +129,11 @@ async def test_long_and_redirected_responses_are_ignored() -> None:
     )
     asked = 0
 
-    async def handler(_: web.Request) -> web.Response:
+    async def handler(request: web.Request) -> web.Response:
         nonlocal asked
         asked += 1
+        if request.path == "/other":
+            return web.json_response(REPORT)
         return next(answers, web.Response(body=b"nothing"))
 
     async with reading(handler) as (_, published):
