@@ -14,6 +14,12 @@ from tests.support.api_server import OPERATOR_NAMESPACE, Kubectl, condition, run
 from tests.support.requests import count_requests
 from tests.support.resources import Object
 
+SCALED: Object = {
+    "spec__autoscaling": {
+        "minReplicas": 1, "maxReplicas": 4, "targetUtilizationPercentage": 70, "targetConcurrency": 8,
+    },
+    "spec__disruptionBudget": {"minAvailable": 1},
+}  # fmt: skip
 LABELS = {"app.kubernetes.io/managed-by": "fairlead"}
 
 
@@ -159,12 +165,28 @@ def read_metric(port: int, name: str) -> float:
 
 
 def test_a_child_that_somebody_changed_is_repaired(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
-    create_deployment(kubectl, "drifting", **make_models(tmp_path))
+    create_deployment(kubectl, "drifting", **make_models(tmp_path), **SCALED)
     wait_for_reason(kubectl, "drifting", "PodsNotReady")
     kubectl("scale", "deployment", "drifting-main", "--replicas=5")
     kubectl("patch", "service", "drifting", "--type=merge", "-p", '{"spec": {"selector": {"app": "other"}}}')
     wait_for(lambda: kubectl.get("deployment", "drifting-main")["spec"]["replicas"] == 1, "the replicas")
     wait_for(lambda: "app" not in kubectl.get("service", "drifting")["spec"]["selector"], "the selector")
+    kubectl("patch", "hpa", "drifting", "--type=merge", "-p", '{"spec": {"maxReplicas": 9}}')
+    kubectl("patch", "pdb", "drifting", "--type=merge", "-p", '{"spec": {"minAvailable": 0}}')
+    wait_for(lambda: kubectl.get("hpa", "drifting")["spec"]["maxReplicas"] == 4, "the maximum")
+    wait_for(lambda: kubectl.get("pdb", "drifting")["spec"]["minAvailable"] == 1, "the number of available pods")
+
+
+def test_what_the_cluster_adds_to_a_child_is_no_drift(kubectl: Kubectl, operator: Operator, tmp_path: Path) -> None:
+    kubectl("delete", "tj,mdep", "--all")  # other resources may be retried, which would be counted
+    create_deployment(kubectl, "defaulted", **make_models(tmp_path), **SCALED)
+    wait_for_reason(kubectl, "defaulted", "PodsNotReady")
+    for kind in ("hpa", "pdb"):  # their controllers have written to them, too
+        wait_for(lambda kind=kind: kubectl.get(kind, "defaulted").get("status", {}).get("conditions"), kind, 60)  # type: ignore[misc]
+    before = count_requests(operator.port).writes
+    for number in range(5):
+        kubectl("annotate", "--overwrite", "mdep,hpa,pdb", "defaulted", f"touched={number}")
+    assert count_requests(operator.port).writes == before
 
 
 def test_a_key_that_was_deleted_is_created_again(kubectl: Kubectl, operator: Operator) -> None:

@@ -55,7 +55,7 @@ class PodView:
 
 @dataclass(frozen=True, slots=True)
 class ChildView:
-    """The fields of a Deployment, Service or ConfigMap that planners read."""
+    """The fields of a Deployment, Service, ConfigMap, autoscaler or disruption budget that planners read."""
 
     name: str
     uid: str

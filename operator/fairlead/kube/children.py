@@ -26,7 +26,7 @@ from fairlead.kube.views import hash_spec, view_child, view_pod, view_revision, 
 
 CHILDREN = (
     (POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False), (CONTROLLER_REVISION, False),
-    (AUTOSCALER, True), (DISRUPTION_BUDGET, True),
+    (AUTOSCALER, False), (DISRUPTION_BUDGET, False),
 )  # fmt: skip
 """The watched kinds, and whether only their metadata is read. SeldonDeployments are watched only where they are used.
 
@@ -34,7 +34,7 @@ Secrets are not watched: a job's key is created without reading it, and that of 
 """
 SELECTOR = names.selector({names.MANAGED_BY: names.OPERATOR})
 
-_REPAIRED = (SERVICE, DEPLOYMENT, SELDON_DEPLOYMENT)
+_REPAIRED = (SERVICE, DEPLOYMENT, SELDON_DEPLOYMENT, AUTOSCALER, DISRUPTION_BUDGET)
 """The kinds whose spec is applied again when somebody else changes it."""
 
 View = PodView | ChildView | RevisionView | SeldonView

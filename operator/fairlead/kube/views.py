@@ -61,7 +61,7 @@ def view_pod(pod: Object) -> PodView:
 
 
 def view_child(obj: Object, changed: bool = False) -> ChildView:
-    """Return the view of a Deployment, Service or ConfigMap; `changed` as in the view."""
+    """Return the view of a child that is neither a pod nor a revision; `changed` as in the view."""
     meta, status = obj["metadata"], obj.get("status", {})
     updated = status.get("updatedReplicas", 0)
     settled = (

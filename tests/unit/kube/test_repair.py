@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from fairlead.core.views import ChildView
-from fairlead.kube.children import ChildCache
-from fairlead.kube.kinds import DEPLOYMENT, Key
+from fairlead.kube.children import CHILDREN, ChildCache
+from fairlead.kube.kinds import AUTOSCALER, DEPLOYMENT, DISRUPTION_BUDGET, SERVICE, Key, Kind
 
 OWNER = {
     "apiVersion": "fairlead.dev/v1alpha1",
@@ -33,15 +33,17 @@ def changed(cache: ChildCache) -> bool:
     return child.view.changed
 
 
-def test_a_change_by_somebody_else_is_noticed_and_triggers_a_reconcile() -> None:
+@pytest.mark.parametrize("kind", [DEPLOYMENT, SERVICE, AUTOSCALER, DISRUPTION_BUDGET], ids=lambda kind: kind.kind)
+def test_a_change_by_somebody_else_is_noticed_and_triggers_a_reconcile(kind: Kind) -> None:
+    assert dict(CHILDREN)[kind] is False  # metadata would not do
     keys: list[Key] = []
     cache = ChildCache(keys.append)
-    cache.put(DEPLOYMENT, make_deployment(1, 2), own=True)
+    cache.put(kind, make_deployment(1, 2), own=True)
     assert not changed(cache)
-    cache.put(DEPLOYMENT, make_deployment(2, 5))
+    cache.put(kind, make_deployment(2, 5))
     assert changed(cache)
     assert keys == [Key("ModelDeployment", "default", "digits")]
-    cache.put(DEPLOYMENT, make_deployment(3, 2), own=True)
+    cache.put(kind, make_deployment(3, 2), own=True)
     assert not changed(cache)
 
 
