@@ -226,7 +226,8 @@ def test_an_elastic_job_is_scaled_within_its_bounds_and_autoscalers_find_its_wor
 def test_a_job_of_a_fixed_size_is_not_scaled(kubectl: Kubectl, operator: Operator) -> None:
     create_job(kubectl, "fixed")
     wait_for_pods(kubectl, "fixed")
-    kubectl("scale", "tj", "fixed", "--replicas=3", check=False)
+    answer = kubectl("scale", "tj", "fixed", "--replicas=3", check=False)
+    assert "spec.workers.replicas: can be changed only in an elastic job" in answer
     assert kubectl.get("tj", "fixed")["spec"]["workers"]["replicas"] == 2
 
 
