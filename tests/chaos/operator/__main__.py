@@ -123,7 +123,7 @@ async def run_disturbed(
         async def work(queue: list[tuple[Life, Fault]]) -> None:
             while queue:
                 outcome = await campaign.run(*queue.pop(0))
-                outcome.problem = outcome.problem or compare(quiet[outcome.life].end, outcome.end)
+                outcome.problem = find_problem(quiet[outcome.life], outcome)
                 if outcome.problem:
                     progress.console.print(f"[red]{outcome.life}, {outcome.fault}[/]: {outcome.problem}")
                 outcomes.append(outcome)
@@ -140,6 +140,12 @@ def list_faults(quiet: Outcome) -> list[Fault]:
     writes = [Fault(kind, at) for kind in (*KILLS, *API_FAULTS) for at in range(len(quiet.writes))]
     events = [Fault(kind, at) for kind in (*EVENT_FAULTS, *STALLS) for at in range(quiet.events)]
     return writes + events
+
+
+def find_problem(quiet: Outcome, outcome: Outcome) -> str:
+    """Return what is wrong with a disturbed life; a fault that never hit has shown nothing."""
+    missed = "" if outcome.hits else "the fault never hit"
+    return outcome.problem or compare(quiet.end, outcome.end) or missed
 
 
 def compare(quiet: Object, end: Object) -> str:
