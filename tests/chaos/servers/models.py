@@ -8,6 +8,8 @@ import numpy as np
 from tests.support import onnx_models as onnx
 
 _LEAST = np.array(-(2**63), np.int64)
+OUTSIDE = "external data at"
+"""What the names of the models begin with whose weights are not in their folder."""
 
 
 def build_models(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
@@ -42,8 +44,9 @@ def _handmade() -> Iterator[tuple[str, bytes]]:
     for equation in ("....i->->zz", "i" * 2000 + "->", "->", "ij,jk"):
         yield f"einsum {equation[:12]}", onnx.einsum(equation)
     for location in (
-        "/etc/hostname",
-        "../../secret",
+        # long enough for the tensor, wherever the model's folder lies: without a check the model would be served
+        "/etc/passwd",
+        "../" * 32 + "etc/passwd",
         "..\\..\\secret",
         "/proc/self/mem",
         "/dev/zero",
@@ -51,8 +54,8 @@ def _handmade() -> Iterator[tuple[str, bytes]]:
         ".",
         "w.bin\x00/x",
     ):
-        yield f"external data at {location!r}", _external(location)
-        yield f"external data at {location!r}, overlong tag", _external(location, overlong=True)
+        yield f"{OUTSIDE} {location!r}", _external(location)
+        yield f"{OUTSIDE} {location!r}, overlong tag", _external(location, overlong=True)
     huge = onnx.tensor("shape", np.array([2**40], np.int64))
     fill = [onnx.node("ConstantOfShape", ["shape"], ["c"]), onnx.node("Add", ["x", "c"], ["y"])]
     yield "a terabyte of zeros", onnx.model(fill, [("x", "FP32", ["n"])], [("y", "FP32", ["n"])], [huge])
