@@ -16,8 +16,8 @@ from tests.support.resources import TRAINING_JOB, change
 CHART = CHECKOUT / "charts" / "fairlead"
 
 
-def render(helm: Path, *arguments: str) -> list[dict[str, Any]]:
-    command = [helm, "template", "fairlead", CHART, "--namespace", SYSTEM, *arguments]
+def render(helm: Path, *arguments: str, release: str = "fairlead") -> list[dict[str, Any]]:
+    command = [helm, "template", release, CHART, "--namespace", SYSTEM, *arguments]
     done = subprocess.run(command, text=True, capture_output=True, check=True)
     return [obj for obj in yaml.safe_load_all(done.stdout) if obj]
 
@@ -43,6 +43,39 @@ def test_namespaces_need_no_cluster_role(helm: Path) -> None:
     (container,) = deployment["template"]["spec"]["containers"]
     assert (deployment["replicas"], container["image"]) == (2, "fairlead/operator:v9")
     assert {"name": "FAIRLEAD_NAMESPACES", "value": "a,b"} in container["env"]
+
+
+def environment_of(objects: list[dict[str, Any]]) -> dict[str, str]:
+    """Return the operator's variables that have a value."""
+    (deployment,) = (obj for obj in objects if obj["kind"] == "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {each["name"]: each["value"] for each in container["env"] if "value" in each}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "count", "kept"),
+    [((), 2, True), (("--set", "crds.keep=false"), 2, False), (("--set", "crds.enabled=false"), 0, False)],
+)
+def test_the_crds_are_kept_or_left_out_as_the_values_say(
+    helm: Path, arguments: tuple[str, ...], count: int, kept: bool
+) -> None:
+    crds = [obj for obj in render(helm, *arguments) if obj["kind"] == "CustomResourceDefinition"]
+    assert len(crds) == count
+    for crd in crds:
+        annotations = crd["metadata"].get("annotations", {})
+        assert annotations.get("helm.sh/resource-policy") == ("keep" if kept else None)
+
+
+def test_pull_secrets_are_those_of_the_operator_and_of_the_pods_that_it_creates(helm: Path) -> None:
+    objects = render(helm, "--set", "imagePullSecrets[0].name=registry", "--set", "imagePullSecrets[1].name=mirror")
+    (deployment,) = (obj for obj in objects if obj["kind"] == "Deployment")
+    assert deployment["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "registry"}, {"name": "mirror"}]
+    assert environment_of(objects)["FAIRLEAD_IMAGE_PULL_SECRETS"] == "registry,mirror"
+
+
+def test_each_release_has_a_lease_of_its_own(helm: Path) -> None:
+    names = [environment_of(render(helm, release=name))["FAIRLEAD_LEASE_NAME"] for name in ("fairlead", "second")]
+    assert names == ["fairlead-operator", "second-operator"]
 
 
 def test_invalid_value_is_rejected_by_name(helm: Path) -> None:

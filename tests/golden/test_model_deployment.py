@@ -196,6 +196,10 @@ PLAIN = {
                                      replace(SERVING, artifacts=UNREADABLE)),
     "changed-by-somebody-else": Case("a child that somebody changed is applied again", GOOD, replace(
         SERVING, services=tuple(replace(each, changed=True) for each in SERVING.services))),
+    "new-with-pull-secrets": Case(
+        "the pods get the administrator's pull secrets", GOOD, ObservedDeployment(artifacts=ARTIFACTS),
+        settings=Settings(image_pull_secrets="registry"),
+    ),
     "new-with-autoscaling": Case(
         "an autoscaler of the deployment's own scale, and a budget for its pods",
         make_deployment(**SCALED), ObservedDeployment(artifacts=ARTIFACTS),

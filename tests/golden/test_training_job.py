@@ -871,6 +871,12 @@ CASES = {
             **CHILDREN,
         ),
     ),
+    "new-with-pull-secrets": Case(
+        "the administrator's pull secrets are added to those of the pods",
+        make_job(spec__workers__template__spec__imagePullSecrets=[{"name": "mirror"}, {"name": "own"}]),
+        ObservedJob(gate=Gate()),
+        Settings(image_pull_secrets="registry, mirror"),
+    ),
     "new-with-many-containers": Case(
         "the kubelet's limit is divided among a pod's containers, so reports are shorter",
         make_job(
