@@ -83,6 +83,7 @@ def test_a_model_that_does_not_load_in_time_is_named_and_stopped(
     assert server.process.wait(60) == 1, server.log.read_text()
     last = json.loads(server.log.read_text().splitlines()[-1])
     assert (last["message"], "slow" in last["at"] or last["at"] == "graph") == ("invalid graph", True)
+    assert "did not finish within 20 s" in last["reason"]
 
 
 def wait_listening(server: Any) -> bool:
