@@ -19,6 +19,8 @@ PURE := $(shell $(LIST) pure)
 SOURCES := operator:cluster:edge-runtime:pipelines:$(subst $() ,:,$(wildcard components/*))
 # the graph server's protocol buffers, of which `make generate` makes Python
 PROTOCOLS := components/graph-server/fairlead_graph/protocols
+# where `make generate` writes
+GENERATED := manifests charts docs $(PROTOCOLS)
 COMPILE := $(VENV)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 
 .PHONY: help
@@ -88,10 +90,11 @@ verify: setup ## Lint, types, layers, generated files
 	    echo "mypy $$packages"; MYPYPATH=$$path $(VENV)/mypy --python-executable "$$python" $$packages; \
 	done
 	@$(MAKE) --no-print-directory generate
-	@git diff --exit-code --stat -- manifests charts docs $(PROTOCOLS) || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }
+	@git diff --exit-code --stat -- $(GENERATED) && \
+	    test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }
 
 .PHONY: generate
-generate: $(READY) ## Regenerate CRDs, RBAC, compiled pipelines and protocol buffers, the table of components
+generate: setup ## Regenerate CRDs, RBAC, compiled pipelines and protocol buffers, the table of components
 	@$(VENV)/python -m fairlead.codegen
 	@$(LIST) document
 	@cd $(PROTOCOLS) && "$(CURDIR)/$(VENV)/python" -m grpc_tools.protoc -I. --python_out=. open_inference.proto seldon_prediction.proto

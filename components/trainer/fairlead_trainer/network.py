@@ -29,8 +29,8 @@ def find_interface(address: str) -> str:
 class ReservedPort:
     """A TCP port that no other program gets while it is reserved, neither as a server's nor as a connection's own.
 
-    A server that sets SO_REUSEADDR, as torch's store does, can listen at it: Linux lets sockets with this option share a
-    port until one of them listens. It is reserved at all addresses, because the store binds to all of them.
+    A server that sets SO_REUSEADDR, as torch's store does, can listen at it: Linux lets sockets with this option share
+    a port until one of them listens. It is reserved at all addresses, because the store binds to all of them.
     """
 
     def __init__(self) -> None:

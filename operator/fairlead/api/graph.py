@@ -86,6 +86,11 @@ class GraphNode(ApiModel):
         given = [name for name in self.all_sources() if getattr(self, name) is not None]
         return [name for name in given if not (name == "endpoint" and in_pod)]
 
+    @property
+    def runs_inside(self) -> bool:
+        """Return whether the graph server runs the node itself; it calls the others."""
+        return any(name != "endpoint" for name in self.sources)
+
     def walk(self) -> list["GraphNode"]:
         """Return this node and its descendants, parents first."""
         return [self, *(node for child in self.children for node in child.walk())]

@@ -24,9 +24,9 @@ class Settings(BaseModel):
     """Whether each job gets a NetworkPolicy, so that only its own pods and the operator reach its pods."""
     restart_seconds: float = Field(10.0, ge=0, le=360)
     """How long a job backs off before its first restart; doubled for each further one, up to six minutes."""
-    progress_seconds: float = 2.0
+    progress_seconds: float = Field(2.0, gt=0)
     """The minimum interval between two progress updates of a job."""
-    gate_seconds: float = 5.0
+    gate_seconds: float = Field(5.0, gt=0)
     """How often to check the dataset and validation result of a blocked job."""
     creation_seconds: float = Field(60.0, gt=0)
     """How long a job keeps its pods while others cannot be created, before it releases them and backs off."""

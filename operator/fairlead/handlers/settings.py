@@ -43,7 +43,7 @@ class OperatorSettings(BaseSettings, Settings):
     """The maximum number of progress writes per second, over all jobs."""
     metrics_jobs: int = Field(200, ge=0)
     """The number of running jobs that have metrics of their own, such as their step; 0 for none."""
-    workers: int = 8
+    workers: int = Field(8, ge=1)
     """The number of resources that are reconciled concurrently."""
     port: int = 8081
     """The port of /healthz and /metrics."""

@@ -17,3 +17,15 @@ def test_invalid_value_is_rejected_with_the_variable_and_what_was_expected(monke
     monkeypatch.setenv("FAIRLEAD_PROGRESS_SECONDS", "soon")
     with pytest.raises(ValueError, match="FAIRLEAD_PROGRESS_SECONDS: got 'soon', expected float"):
         read_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("WORKERS", "or equal to 1"), ("PROGRESS_SECONDS", "greater than 0"), ("GATE_SECONDS", "greater than 0")],
+)
+def test_a_setting_that_would_stop_the_operators_work_is_rejected(
+    monkeypatch: pytest.MonkeyPatch, name: str, expected: str
+) -> None:
+    monkeypatch.setenv(f"FAIRLEAD_{name}", "0")
+    with pytest.raises(ValueError, match=f"FAIRLEAD_{name}: got '0', expected .*{expected}"):
+        read_settings()

@@ -28,13 +28,13 @@ def build_graph(deployment: ModelDeployment, predictor: Predictor, digests: Mapp
 
 def build_served(node: GraphNode, digests: Mapping[str, str], **more: Any) -> ServedNode:
     """Return a node with its model or built-in, and what else is said of it."""
+    inside = {name: getattr(node, name) for name in node.all_sources() if name != "endpoint"}
     return ServedNode(
         name=node.name,
         type=node.role,
-        model_uri=node.model_uri,
-        implementation=node.implementation,
         digest=node.digest or digests.get(node.model_uri) if node.model_uri else None,
         parameters=_build_parameters(node) if node.implementation else None,
+        **inside,
         **more,
     )
 
@@ -67,7 +67,7 @@ def _build_node(node: GraphNode, digests: Mapping[str, str], ports: Mapping[str,
 
 def _build_endpoint(node: GraphNode, ports: Mapping[str, int]) -> Endpoint | None:
     """Return where a remote node is called: at the host that it names, or at its container in the same pod."""
-    if node.model_uri or node.implementation:
+    if node.runs_inside:
         return None
     named, kind = node.endpoint, node.endpoint.type if node.endpoint else "REST"
     if named and named.service_host and named.service_port:

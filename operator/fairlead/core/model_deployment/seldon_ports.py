@@ -13,7 +13,7 @@ _EXECUTOR = (8000, 5001)
 
 def list_served(predictor: Predictor) -> list[GraphNode]:
     """Return the nodes that graph servers run, each in a container of its own."""
-    return [node for node in predictor.graph.walk() if node.model_uri or node.implementation]
+    return [node for node in predictor.graph.walk() if node.runs_inside]
 
 
 def assign_ports(predictor: Predictor) -> dict[str, tuple[int, int]]:
