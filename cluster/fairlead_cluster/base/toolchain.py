@@ -19,7 +19,7 @@ _FEWER_COLLECTIONS = {"GOGC": "off", "GOMEMLIMIT": "2GiB"}
 """Each process of the compiler collects garbage only from 2 GiB on, which saves a quarter of its CPU time."""
 
 _NO_DWARF = "-gcflags=all=-dwarf=false"
-"""The linker leaves debugging information out (-s -w); not writing it at all saves a tenth of the compiler's time."""
+"""The linker leaves debugging information out (-s -w); not writing it saves a quarter of the cache, and some time."""
 
 
 def plan_kubernetes(home: Home) -> list[Step]:
