@@ -1,5 +1,6 @@
 """Leader election: who may write, and until when."""
 
+import asyncio
 import time
 from types import SimpleNamespace
 
@@ -47,6 +48,22 @@ async def test_a_leader_that_sees_another_holder_may_not_write(monkeypatch: pyte
         monkeypatch.setattr(leader, "_RETRY", 0.01)
         await election.hold()
         assert not election.may_write()
+
+
+async def test_an_installation_of_a_namespace_warns_once_while_another_works_there(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(leader, "_RENEW", 0.01)
+    api = ScriptedApi(lists=[_TAKEN] * 3 + [_FREE] + [_TAKEN] * 3, writes=[{}])
+    async with scripted_client(api) as kube:
+        claiming = asyncio.create_task(LeaderElection(kube, "team-a", "system/operator", "fairlead-scope").claim())
+        async with asyncio.timeout(30):
+            while len(api.requests) < 8:
+                await asyncio.sleep(0.01)
+        claiming.cancel()
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    expected = "another installation works on the namespace team-a, too: see its lease fairlead-scope"
+    assert warnings == [expected] * 2  # once before the lease was free, and once after
 
 
 async def test_a_write_that_may_not_start_is_not_sent() -> None:
