@@ -58,7 +58,7 @@ async def test_an_installation_of_a_namespace_warns_once_while_another_works_the
     async with scripted_client(api) as kube:
         claiming = asyncio.create_task(LeaderElection(kube, "team-a", "system/operator", "fairlead-scope").claim())
         async with asyncio.timeout(30):
-            while len(api.requests) < 8:
+            while len(api.requests) < 8:  # noqa: ASYNC110 - the API sets no event
                 await asyncio.sleep(0.01)
         claiming.cancel()
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
