@@ -173,6 +173,27 @@ def test_a_second_installation_notices_the_first_and_waits(kubectl: Kubectl, ope
     assert lease["spec"]["holderIdentity"] == holder
 
 
+def test_a_cluster_wide_installation_warns_of_one_for_certain_namespaces(
+    kubectl: Kubectl, operator: Operator, folder: Path
+) -> None:
+    role = "fairlead-operator-leader"
+    for name in ("third-system", "team-of-another"):
+        kubectl("create", "namespace", name)
+    for kind, name, *flags in (
+        ("role", role, "--verb=get,create,update", "--resource=leases"),
+        ("rolebinding", role, f"--role={role}", f"--serviceaccount={OPERATOR_NAMESPACE}:fairlead-operator"),
+    ):
+        kubectl("create", kind, name, "-n", "third-system", *flags)
+    port = free_port()
+    own, other = (folder / f"operator-{number}.log" for number in (operator.port, port))
+    settings = {"FAIRLEAD_LEASE_NAMESPACE": "third-system", "FAIRLEAD_NAMESPACES": "team-of-another"}
+    with running_operator(kubectl, folder, port, **settings):
+        text = "another installation, third-system/fairlead-operator, works on the namespace team-of-another, too"
+        wait_for(lambda: text in own.read_text(), "the warning", 120)
+        assert "another installation" not in other.read_text()
+    kubectl("delete", "lease", "fairlead-scope", "-n", "team-of-another")
+
+
 def read_metric(port: int, name: str) -> float:
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as response:
         lines = response.read().decode().splitlines()

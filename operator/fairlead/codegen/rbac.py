@@ -22,7 +22,7 @@ def build_rules() -> list[dict[str, Any]]:
     # where installations meet; a rule for creations cannot have a name
     leases = {"apiGroups": [LEASE.group], "resources": [LEASE.plural]}
     rules.append(leases | {"verbs": ["create"]})
-    rules.append(leases | {"resourceNames": [SCOPE_LEASE], "verbs": ["get", "update"]})
+    rules.append(leases | {"resourceNames": [SCOPE_LEASE], "verbs": ["get", "list", "update"]})
     return rules
 
 

@@ -10,6 +10,7 @@ from fairlead.core import names
 from fairlead.handlers import metrics
 from fairlead.handlers.health import Health
 from fairlead.handlers.leader import LeaderElection
+from fairlead.handlers.neighbors import warn_of_neighbors
 from fairlead.handlers.queue import KeyedQueue
 from fairlead.handlers.reconcile import Context
 from fairlead.handlers.settings import OperatorSettings
@@ -41,9 +42,13 @@ def _find_scopes(settings: OperatorSettings, kube: KubeClient) -> list[LeaderEle
     Cluster-wide there is one, where tenants cannot write. Else there is one in each watched namespace, where its users
     can, so that it only warns.
     """
-    installation = f"{settings.lease_namespace}/{settings.lease_name}"
+    installation = _name_installation(settings)
     places = settings.watched_namespaces or (settings.scope_namespace,)
     return [LeaderElection(kube, place, installation, names.SCOPE_LEASE) for place in places]
+
+
+def _name_installation(settings: OperatorSettings) -> str:
+    return f"{settings.lease_namespace}/{settings.lease_name}"
 
 
 async def _lead(
@@ -71,6 +76,8 @@ async def _lead(
         health.start()
         metrics.LEADER.set(1)
         tasks += [asyncio.create_task(scope.claim()) for scope in scopes if not exclusive]
+        if election and exclusive:
+            tasks.append(asyncio.create_task(warn_of_neighbors(context.writer.kube, _name_installation(settings))))
         tasks.append(asyncio.create_task(_work(settings, context, queue, health, stop)))
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
