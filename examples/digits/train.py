@@ -34,6 +34,7 @@ class DigitNet(nn.Module):
 
 def main() -> None:
     """Train, evaluate, save."""
+    # In one function, although it is long: a training loop is read from top to bottom.
     arguments = parse_arguments()
     hvd.init()
     torch.manual_seed(arguments.seed)

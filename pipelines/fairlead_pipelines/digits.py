@@ -57,6 +57,7 @@ def digits(
         workers: The number of worker pods.
         store_secret: A Secret with the object store's AWS_… variables.
     """
+    # Longer than 40 lines: KFP needs a pipeline's parameters, their descriptions and its tasks in one function.
     validated = _validation.validate(dataset_uri=dataset_uri, dataset_digest=dataset_digest, suite=suite)
     trained = train(
         name=run, namespace=namespace, image=image, code=code, script=script, arguments=arguments, workers=workers,

@@ -10,6 +10,7 @@ _UNUSED_CONTROLLERS = ("endpoints-controller", "endpointslice-controller", "endp
 
 def build_commands(folder: Path, settings: ClusterSettings, with_controllers: bool) -> dict[str, list[str]]:
     """Return each component's arguments."""
+    # Longer than 40 lines: one flag a line.
     pki = folder / "pki"
     etcd = f"https://127.0.0.1:{settings.etcd_port}"
     peer = f"https://127.0.0.1:{settings.etcd_peer_port}"

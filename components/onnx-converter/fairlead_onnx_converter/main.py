@@ -31,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _convert(words: list[str]) -> int:
+    # Longer than 40 lines: one option a line.
     parser = _parser("fairlead-onnx-converter", f"{__doc__} See also `fairlead-onnx-converter scaler --help`.")
     parser.add_argument("--model", required=True, metavar="URI")
     parser.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")

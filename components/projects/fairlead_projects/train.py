@@ -87,6 +87,7 @@ def train(
 
     Exits with 1 if the job fails.
     """
+    # Longer than 40 lines: one option of the command a line.
     with explained(), tempfile.TemporaryDirectory(prefix="fairlead-code-") as scratch:
         if output != "yaml":
             raise CommandError(f"--output: got {output!r}, expected yaml")

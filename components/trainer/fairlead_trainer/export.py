@@ -32,6 +32,7 @@ def save_model(
     """
     import torch
 
+    # Longer than 40 lines: the module's inputs, its outputs and the signature are checked against each other.
     target = Path(folder or ProcessEnvironment.from_environment(os.environ).model_folder or "model")
     target.mkdir(parents=True, exist_ok=True)
     examples = {name: tensor.detach().cpu() for name, tensor in inputs.items()}

@@ -71,6 +71,7 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _launch(settings: LauncherEnvironment, key: bytes) -> tuple[int, Report]:
+    # Longer than 40 lines: what is started here is stopped here, in one `finally`.
     run, tracker = build_run(settings), build_tracker(settings)
     coordinator = Coordinator(run, tracked=lambda: tracker.tracked if tracker else None)
     server = LauncherServer(settings.bind_address, LAUNCHER_PORT, coordinator, key)

@@ -1,4 +1,5 @@
 """An agent's steps: check the image, fetch the dataset, register, run the processes, publish the model, report."""
+# Longer than 250 lines: the steps share the state of one run, and read in the order in which they happen.
 
 import logging
 import os

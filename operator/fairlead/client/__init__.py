@@ -12,7 +12,8 @@
         print(line.source, line.text)
     client.predict("digits", [[[[0.0] * 8] * 8]])
 
-It is synchronous and based on the official Kubernetes client. It needs only `pydantic` and `kubernetes`.
+It is synchronous and based on the official Kubernetes client. Besides Fairlead's own
+`fairlead_contracts` it needs only `pydantic` and `kubernetes`.
 """
 
 from fairlead.client.client import FairleadClient

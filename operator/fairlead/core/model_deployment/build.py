@@ -150,6 +150,7 @@ def build_server_container(
     settings: Settings,
 ) -> dict[str, Any]:
     """Return a container that serves the graph in a file of the ConfigMap, over HTTP and gRPC at these ports."""
+    # Longer than 40 lines: one literal, in the order of the pod's YAML.
     server = predictor.server or Server()
     health = {"path": "/v2/health/live", "port": "http"}
     return {
