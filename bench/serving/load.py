@@ -39,7 +39,7 @@ class Client:
             self.connection.setblocking(False)
 
     def receive(self) -> bool:
-        """Read what is there; return True if the response is whole. Raise RuntimeError unless it is a 200."""
+        """Read what has arrived; return True if the response is whole. Raise RuntimeError unless it is a 200."""
         data = self.connection.recv(1 << 20)
         if not data:
             raise RuntimeError("the server has closed a connection")

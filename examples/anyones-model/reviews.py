@@ -17,7 +17,7 @@ LENGTH = 12
 
 
 class Reviews(nn.Module):
-    """Embeds the words, weighs them with their neighbours, and takes the mean: [n, length] tokens to [n, 2] scores."""
+    """Embeds the words, weighs them with their neighbors, and takes the mean: [n, length] tokens to [n, 2] scores."""
 
     def __init__(self) -> None:
         super().__init__()

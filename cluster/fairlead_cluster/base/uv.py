@@ -59,7 +59,7 @@ def link_packages(env: Path, folders: Collection[Path], commands: Mapping[str, s
 
 
 def link_atomically(link: Path, target: Path) -> None:
-    """Make a symbolic link, replacing what is there: several environments may link a command at the same time."""
+    """Make a symbolic link, replacing an existing one: several environments may link a command at the same time."""
     link.parent.mkdir(parents=True, exist_ok=True)
     fresh = link.with_name(f".{link.name}.{os.getpid()}.{threading.get_ident()}")
     fresh.symlink_to(target)

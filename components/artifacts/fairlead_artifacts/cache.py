@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 _LOG_SECONDS = 30.0
 _STALLED_SECONDS = 900.0
-"""How long another worker may hold a lock without fetching a byte, which verifying what is there needs, too."""
+"""How long another worker may hold a lock without fetching a byte; verifying an earlier part takes time, too."""
 _DAMAGED_SECONDS = 5.0
 """How long to wait for others that hold a damaged entry: they may just be finding out, too."""
 
@@ -112,7 +112,7 @@ class Cache:
                 make_folder(target.parent)
                 resume_verified(location.uri, target, file, partial(store.open_file, location, file.path))
         except (OSError, LocalFileError):
-            remove(entry.part)  # such as a full volume: what is there would only use its space
+            remove(entry.part)  # such as a full volume: the part would only use its space
             raise
         protect(entry.part)
         entry.part.rename(entry.folder)

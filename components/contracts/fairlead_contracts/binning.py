@@ -107,7 +107,7 @@ class _CategoryBins:
         self._places = {value: place for place, value in enumerate(values)}
 
     def count(self, values: Array) -> Counts:
-        """Return how often each value is there, and any other."""
+        """Return how often each value occurs, and any other."""
         other = len(self._places)
         counts = np.zeros(other + 1, np.int64)
         for value, count in _count_distinct(values):

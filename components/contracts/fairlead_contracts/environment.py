@@ -219,7 +219,7 @@ class GraphServerEnvironment(Environment):
     grpc_port: Annotated[int | None, BeforeValidator(parse_integer(1, 65535))] = Field(None, alias="FAIRLEAD_GRPC_PORT")
     """The port of the Open Inference Protocol over gRPC; no gRPC without it."""
     revision: str | None = Field(None, alias="FAIRLEAD_REVISION", max_length=63)
-    """The revision or predictor that it serves; without it, the server takes no traffic document."""
+    """The revision or predictor that it serves; without it, the server accepts no traffic documents."""
     traffic_file: str | None = Field(None, alias="FAIRLEAD_TRAFFIC_FILE", max_length=_MAX_PATH)
     """Path of traffic.json, read once at start; the file may be missing."""
     key_file: str | None = Field(None, alias="FAIRLEAD_KEY_FILE", max_length=_MAX_PATH)

@@ -31,13 +31,13 @@ class InferenceRequest(NamedTuple):
     id: str | None
     """The request's id, repeated in the response."""
     binary: bool = False
-    """Whether outputs are wanted as bytes, unless `formats` says otherwise."""
+    """Whether outputs are requested as bytes, unless `formats` says otherwise."""
     formats: Mapping[str, bool] = {}
-    """Whether an output of this name is wanted as bytes."""
+    """Whether an output of this name is requested as bytes."""
 
 
 class InferenceResponse(NamedTuple):
-    """A response: the JSON document, and the bytes after it of the outputs that were wanted as bytes."""
+    """A response: the JSON document, and the bytes after it of the outputs that were requested as bytes."""
 
     document: dict[str, Any]
     binary: Sequence[bytes] = ()
@@ -181,7 +181,7 @@ def _parse_flag(value: Mapping[str, Any], name: str, at: str) -> bool | None:
 
 
 def parse_outputs(outputs: Any, known: Sequence[str] | None) -> tuple[list[str], dict[str, bool]]:
-    """Return the names of the requested outputs, and which are wanted as bytes, or not, by name."""
+    """Return the names of the requested outputs, and whether each is requested as bytes, by name."""
     if not isinstance(outputs, list) or len(outputs) > MAX_TENSORS:
         raise ContractError("outputs", outputs, f"a list of at most {MAX_TENSORS}")
     names, formats = [], {}

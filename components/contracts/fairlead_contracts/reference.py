@@ -71,7 +71,7 @@ class Categories(Contract):
     values: tuple[int, ...] | tuple[Text, ...] = Field((), max_length=MAX_CATEGORIES)
     """The most frequent values."""
     counts: tuple[Count, ...] = Field((), max_length=MAX_CATEGORIES)
-    """How often each was there."""
+    """How often each occurred."""
     other: Count = 0
     """How many values were none of them."""
 

@@ -22,7 +22,7 @@ SIGNATURE = "Fairlead-Signature"
 FORWARDED = "Fairlead-Forwarded"
 """The header, or metadata of gRPC, of a request that a server has forwarded or copied: it is not forwarded again."""
 ROUTED = "Fairlead-Route"
-"""The header, or metadata of gRPC, of an answer: the route that gave it, or the revision of the server itself."""
+"""The header, or metadata of gRPC, of an answer: the route that returned it, or the revision of the server itself."""
 MAX_ROUTES = 16
 _FIRST_BOUND, _GROWTH, _BOUNDS = 1e-4, 1.1, 150
 BOUNDS = tuple(_FIRST_BOUND * _GROWTH**index for index in range(_BOUNDS))
@@ -75,9 +75,9 @@ class TrafficDocument(Contract):
 
     schema_: Literal["fairlead.dev/traffic/v1"] = Field("fairlead.dev/traffic/v1", alias="schema")
     revision: str = Field(min_length=1, max_length=63)
-    """The revision or predictor whose servers it is for (FAIRLEAD_REVISION); other servers refuse it."""
+    """The revision or predictor whose servers it is for (FAIRLEAD_REVISION); other servers reject it."""
     generation: int = Field(ge=1, le=_LARGEST)
-    """Rises with each change; a server refuses a lower one than it has."""
+    """Rises with each change; a server rejects one that is lower than its own."""
     window: int = Field(0, ge=0, le=_LARGEST)
     """The window of the counts; a server begins with zero when it changes."""
     routes: tuple[Route, ...] = Field((), max_length=MAX_ROUTES, strict=False)

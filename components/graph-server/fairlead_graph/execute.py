@@ -46,7 +46,7 @@ async def execute(node: GraphNode, message: Message, run: Run) -> Message:
 
 
 async def send_feedback(node: GraphNode, feedback: Feedback, run: Run) -> None:
-    """Tell a node about an earlier response, and those below it that had a part in it; raise ServingError."""
+    """Send feedback about an earlier response to a node and to those below it that took part; raise ServingError."""
     chosen = feedback.routing.get(node.name, _ALL_CHILDREN) if node.role.choose else _ALL_CHILDREN
     if not _ALL_CHILDREN <= chosen < len(node.children):
         expected = f"-1 to {len(node.children) - 1}, the children of {node.name}"

@@ -104,7 +104,7 @@ def build_handlers(
 ) -> list[grpc.GenericRpcHandler]:
     """Return the methods of the services; inference passes bytes on, all others are answered here.
 
-    A request has to be there within some seconds: gRPC itself waits for ever, and the call keeps its place.
+    A request has to arrive within some seconds: gRPC itself waits forever, and the call keeps its place.
     """
 
     async def infer(method: str, protocol: str, body: bytes, context: Context) -> bytes:
@@ -211,7 +211,7 @@ def _guarded(
             await context.abort(STATUS[error.code], str(error))
         except grpc.aio.AbortError:
             raise
-        except Exception:  # noqa: BLE001 - the outermost loop of a call; gRPC would tell the client what it was
+        except Exception:  # noqa: BLE001 - the outermost loop of a call; gRPC would report it to the client
             _log.exception("call failed")
             await context.abort(grpc.StatusCode.INTERNAL, "internal error; see the server's log")
         raise AssertionError("unreachable: abort raises")

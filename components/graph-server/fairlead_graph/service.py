@@ -59,7 +59,7 @@ class Service:
         return await execute(self.graph.root, message, run)
 
     async def send_feedback(self, feedback: Feedback, run: Run) -> None:
-        """Tell the nodes about an earlier response; raise ServingError."""
+        """Send the nodes feedback about an earlier response; raise ServingError."""
         await send_feedback(self.graph.root, feedback, run)
 
     def state(self) -> State:

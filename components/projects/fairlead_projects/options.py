@@ -1,4 +1,4 @@
-"""Parses what is given to `fairlead train` as text; raises CommandError naming the option."""
+"""Parses the text options of `fairlead train`; raises CommandError naming the option."""
 
 import re
 import shlex

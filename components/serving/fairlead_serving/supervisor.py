@@ -54,7 +54,7 @@ class ModelProcess:
         self._step = ("process", "start")
         self._failure: CannotServe | None = None
         self._state: Any = None
-        """What the last process wanted the next one to know."""
+        """What the last process has left for the next one."""
         self._keep: Callable[[Any], None] = lambda _: None
 
     def keep_state(self, state: Any, keep: Callable[[Any], None]) -> None:

@@ -1,4 +1,4 @@
-"""What the launcher tells an agent: whether to wait, run or stop, and which processes to start."""
+"""The launcher's answers to an agent: whether to wait, run or stop, and which processes to start."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from .membership import MemberId
 from .state import State
 
 _ANSWERS = {"Waiting": "wait", "Running": "run", "Succeeded": "run", "Failed": "stop"}
-"""What agents are told in each phase."""
+"""The answer to agents in each phase."""
 
 
 def place(state: State, id_: MemberId) -> dict[str, Any]:
@@ -25,7 +25,7 @@ def place(state: State, id_: MemberId) -> dict[str, Any]:
 
 
 def answer(state: State, id_: MemberId) -> str:
-    """Return what an agent is told; one stops that the run has ended without, or that leaves and does not train."""
+    """Return the answer to an agent; it stops if the run ended without it, or if it leaves and does not train."""
     agent = state.agent_of(id_)
     leaves = agent is not None and agent.leaving and id_ in state.elastic.prepared
     unused = (state.ended or leaves) and not state.trains(id_)

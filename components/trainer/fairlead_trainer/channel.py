@@ -62,7 +62,7 @@ class _Window:
     used: float = 0.0
 
     def accept(self, number: int) -> bool:
-        """Record a number; return False if it was used before, or is too old to tell."""
+        """Record a number; return False if it was used before, or is too old for that to be known."""
         if number > self.highest:
             self.seen = (self.seen << min(number - self.highest, _WINDOW) | 1) & ((1 << _WINDOW) - 1)
             self.highest = number

@@ -17,7 +17,7 @@ from .images import find_problem
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a job needs, and whether it is there."""
+    """One thing that a job needs, and whether it was found."""
 
     passed: bool
     text: str
@@ -48,7 +48,7 @@ def run_checks(backend: str, command: Sequence[str], dataset: str | None, digest
     yield _check_user(os.getuid())
     yield _check_command(command)
     problem = find_problem(backend, command)
-    yield Check(problem is None, f"framework  {problem or f'what {backend} needs is there'}")
+    yield Check(problem is None, f"framework  {problem or f'what {backend} needs is installed'}")
     if dataset:
         yield _check_dataset(dataset, digest)
 

@@ -1,7 +1,7 @@
 """The rules of a run of a variable size: it goes on without the workers that it loses, and with new ones.
 
 An epoch ends when its processes have left it: after a loss on their own, because the framework fails; for a worker that
-comes or leaves after their next commit, because they are told. The next one begins with the workers that are there.
+joins or leaves after their next commit, because they are notified. The next one begins with the available workers.
 Every wait has a limit: a member that does not leave in time counts as lost, and the run fails if nobody is left who has
 the state.
 """
@@ -36,7 +36,7 @@ __all__ = ["advance", "arrive", "fail", "leave", "register"]
 _LATE_SECONDS = 2.0
 """How long members that have left an epoch after a loss wait for the others, if enough have left."""
 _TELL_AGAIN_SECONDS = 1.0
-"""How often processes are told of the next epoch: they may not listen yet."""
+"""How often processes are notified of the next epoch: they may not listen yet."""
 
 
 def register(run: Run, state: State, event: Registered, now: float) -> State:  # noqa: ARG001
@@ -169,7 +169,7 @@ def _decide(run: Run, state: State, left: bool, now: float, late: Collection[Mem
 
 
 def _short_since(state: State) -> float | None:
-    """Return since when too few workers have been there; at the start, since the first one registered or failed."""
+    """Return since when there have been too few workers; at the start, since the first one registered or failed."""
     facts = state.facts
     if state.membership is not None:
         return state.elastic.short_since
@@ -215,7 +215,7 @@ def _explain(state: State, following: Membership, late: Collection[MemberId]) ->
 
 
 def _announce(state: State, membership: Membership, now: float) -> tuple[State, tuple[Order, ...]]:
-    """Tell the processes of a change. A loss they notice themselves, and they cannot be told while they hang."""
+    """Notify the processes of a change. They notice a loss themselves, and cannot be notified while they hang."""
     current = state.members
     if set(current) == set(membership.members) or any(state.agent_of(member) is None for member in current):
         return state, ()

@@ -12,13 +12,13 @@ from .membership import MemberId
 
 @dataclass(frozen=True)
 class Announcement:
-    """An epoch that the processes were told of."""
+    """An epoch that the processes were notified of."""
 
     members: tuple[MemberId, ...]
     since: float
-    """When they were first told."""
+    """When they were first notified."""
     told: float
-    """When they were last told."""
+    """When they were last notified."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Elastic:
     failed_starts: frozenset[int] = frozenset()
     """The workers whose processes have failed before the first epoch, and not asked for a place since."""
     recalled_since: float | None = None
-    """Since when agents are told to stop the processes of the current epoch, which they start anew for the next one."""
+    """Since when agents are asked to stop the processes of the current epoch, which they restart for the next one."""
     broken: tuple[Breakdown, ...] = ()
     """The members whose processes have failed in the current epoch, in the order of their reports."""
     setback: Setback | None = None

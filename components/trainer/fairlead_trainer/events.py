@@ -135,7 +135,7 @@ class Assign:
 
 @dataclass(frozen=True)
 class Announce:
-    """Tell the processes that another epoch waits: they leave the current one after their next commit."""
+    """Notify the processes that another epoch waits: they leave the current one after their next commit."""
 
     members: tuple[Member, ...]
     """The members of the current epoch."""

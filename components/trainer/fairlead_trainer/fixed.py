@@ -21,7 +21,7 @@ def fail(run: Run, state: State, worker: int, failure: Failure, now: float) -> S
 
 
 def advance(run: Run, state: State, now: float) -> tuple[State, tuple[Order, ...]]:
-    """Determine the result of the run if possible; begin once all workers are there."""
+    """Determine the result of the run if possible; begin once all workers have registered."""
     cause = find_cause(state.facts, run.backend, run.timing, now)
     if cause is not None:
         return replace(state, phase="Failed", cause=cause), ()

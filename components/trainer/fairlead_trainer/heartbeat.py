@@ -50,18 +50,18 @@ class Heartbeat:
         self._thread.start()
 
     def begin(self, epoch: int, progress_file: Path) -> None:
-        """Speak of the processes that were started for another epoch from now on."""
+        """Report on the processes that were started for another epoch from now on."""
         self._ended, self._interval = False, self._timing.heartbeat
         self._progress_file, self._epoch = progress_file, epoch
 
     def end(self) -> None:
-        """Tell the launcher that all processes have exited with 0; pass on its answers, more often than before."""
+        """Report to the launcher that all processes have exited with 0; pass on its answers, more often than before."""
         self._ended = True
         self._interval = min(self._interval, _FAST_INTERVAL)
         self._woken.set()
 
     def leave(self) -> None:
-        """Tell the launcher that this worker will be stopped soon."""
+        """Report to the launcher that this worker will be stopped soon."""
         self._leaving = True
         self._woken.set()
 

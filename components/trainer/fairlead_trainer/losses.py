@@ -51,7 +51,7 @@ def lose_silent(run: Run, state: State, now: float) -> State:
 
 
 def _is_loss_likely(state: State) -> bool:
-    """Return whether a worker of the current epoch was lost, or processes have left it although nobody told them to."""
+    """Return whether a worker of the current epoch was lost, or processes have left it without being asked to."""
     elastic = state.elastic
     told = elastic.announced is not None or elastic.recalled_since is not None
     surprised = elastic.left_since is not None and not told

@@ -17,11 +17,11 @@ class Bounds:
     most: int
     """The number of workers above which none is added."""
     settle: float = 0.0
-    """How long to wait for further workers before an epoch starts with fewer than are wanted."""
+    """How long to wait for further workers before an epoch starts with fewer than desired."""
     cooldown: float = 0.0
     """How long a host on which a worker failed is left out."""
     patience: float = math.inf
-    """How long a job that has lost workers waits until the least number is there again."""
+    """How long a job that has lost workers waits until it has the least number again."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.least <= self.most:
@@ -64,7 +64,7 @@ class Observed:
     failed: Mapping[str, float] = field(default_factory=dict)
     """When a worker last failed on a host."""
     short_since: float | None = None
-    """Since when too few workers have been there to train; None if there are enough."""
+    """Since when there have been too few workers to train; None if there are enough."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """A client for the few calls of MLflow's REST API that record a run: https://mlflow.org/docs/latest/rest-api.html.
 
-MLflow's own package would bring some thirty others into every trainer image. urllib3 is there: the artifact store's
-client needs it.
+MLflow's own package would bring some thirty others into every trainer image. urllib3 is in them already: the artifact
+store's client needs it.
 """
 
 import json

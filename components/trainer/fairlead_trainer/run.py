@@ -1,4 +1,4 @@
-"""A run of a job as a state machine: `step` takes the state and an event to the next state and to orders.
+"""A run of a job as a state machine: `step` returns the next state and orders for a state and an event.
 
 Pure: it knows no lock, clock or connection. Times are of the launcher's monotonic clock, in seconds.
 """

@@ -71,7 +71,7 @@ class Target:
     files: tuple[str, ...]
     """What `build` writes and `load` reads."""
     build: Callable[[Path, Path, NDArray[np.float32]], None]
-    """Write the files into a folder, from an ONNX model; examples of its input are there for calibration. Raises
+    """Write the files into a folder, from an ONNX model and examples of its input for calibration. Raises
     CannotBuild."""
     load: Callable[[Mapping[str, bytes], int], Session]
     """Load the files by name, to be run by so many threads; raises CannotLoad. Nothing is read from disk."""

@@ -36,7 +36,7 @@ class NodeEndpoint(ApiModel):
     service_host: str | None = Field(None, alias="service_host", max_length=253, pattern=r"^[A-Za-z0-9.:-]+$")
     """The host name or address of a server outside of the pod; omit it for the node's container in componentSpecs."""
     service_port: int | None = Field(None, alias="service_port", ge=1, le=65535)
-    """The port. The container of a node that omits it is told its port, as Seldon's wrapper expects it."""
+    """The port. If omitted, the node's container gets one in an environment variable, as Seldon's wrapper expects."""
 
 
 class GraphNode(ApiModel):

@@ -96,7 +96,7 @@ def _traffic_sum(live: list[Predictor]) -> int:
 
 class ProvenanceGate(ApiModel):
     """What must be known of each model: that it was converted with figures of its parity, from a model that was trained
-    on a dataset, and that this dataset has passed its validation. Everything must still be there to be read."""
+    on a dataset, and that this dataset has passed its validation. All of it must still exist and be readable."""
 
     suite: str | None = Field(None, max_length=71, pattern=DIGEST)
     """The digest of the expectations that the datasets must have met; any if unset."""

@@ -55,9 +55,9 @@ class Container(OpenModel):
     liveness_probe: Handler | None = None
     """The probe after whose failure the container is restarted."""
     readiness_probe: Handler | None = None
-    """The probe that tells whether the container is ready."""
+    """The probe that determines whether the container is ready."""
     startup_probe: Handler | None = None
-    """The probe that tells whether the container has started."""
+    """The probe that determines whether the container has started."""
     lifecycle: Lifecycle | None = None
     """Hooks."""
     security_context: SecurityContext | None = None

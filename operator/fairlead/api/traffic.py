@@ -50,7 +50,7 @@ class TrafficShare(StatusModel):
 
 
 class TrafficStatus(StatusModel):
-    """How requests are split between predictors. Servers are told what follows from it, and say what is in force."""
+    """How requests are split between predictors. Servers are sent what follows from it, and report what is in force."""
 
     entry: str
     """The predictor whose pods the Service selects; they answer requests, or forward them to other predictors."""

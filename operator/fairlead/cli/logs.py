@@ -1,4 +1,4 @@
-"""`fairlead logs`: of one pod, or of all pods of a job with a coloured prefix for each."""
+"""`fairlead logs`: of one pod, or of all pods of a job with a colored prefix for each."""
 
 from collections.abc import Iterator
 from typing import Annotated

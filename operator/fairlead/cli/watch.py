@@ -20,7 +20,7 @@ Object = dict[str, Any]
 _KIND = "TrainingJob"
 _POLL_SECONDS = 1.0
 _LINE_SECONDS = 10.0
-"""How often a line tells the progress of a job whose phase stays the same, where there is no terminal."""
+"""How often a line reports the progress of a job whose phase stays the same, where there is no terminal."""
 _BAR, _SHORT_BAR = 24, 10
 _WIDE = 100
 """Characters of a terminal from which there is room for the long bar."""

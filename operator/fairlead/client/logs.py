@@ -115,7 +115,7 @@ class _Follower:
             thread.start()
 
     def lines(self, seconds: float) -> Iterator[LogLine]:
-        """Yield the lines that arrive within some seconds, and at least those that are there."""
+        """Yield the lines that arrive within some seconds, and at least those that have already arrived."""
         while self._notes:
             yield self._notes.pop(0)
         end = time.monotonic() + seconds

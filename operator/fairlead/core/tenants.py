@@ -23,7 +23,7 @@ def is_allowed_uri(settings: Settings, namespace: str, uri: str) -> bool:
 
 
 def check_uris(settings: Settings, namespace: str, uris: Iterable[tuple[str, str | None]]) -> Finding | None:
-    """Find a URI that a namespace may not use, from (field, URI) pairs. The message says nothing of what is there."""
+    """Find a URI that a namespace may not use, from (field, URI) pairs. The message does not reveal what exists."""
     for field, uri in uris:
         if uri and not is_allowed_uri(settings, namespace, uri):
             expected = f"expected one of the URI prefixes that the administrator allows namespace {namespace}"

@@ -35,7 +35,7 @@ Secrets are not watched: a job's key is created without reading it, and that of 
 SELECTOR = names.selector({names.MANAGED_BY: names.OPERATOR})
 
 _REPAIRED = (SERVICE, DEPLOYMENT, SELDON_DEPLOYMENT, AUTOSCALER, DISRUPTION_BUDGET)
-"""The kinds whose spec is applied again when somebody else changes it."""
+"""The kinds whose spec is applied again when another client changes it."""
 
 View = PodView | ChildView | RevisionView | SeldonView
 _OWNERS = {kind.kind: kind.api_version for kind in WATCHED}
@@ -122,7 +122,7 @@ class ChildCache(Cache[Child]):
         )
 
     def _is_changed(self, meta: Object, spec_hash: str) -> bool:
-        """Return whether a spec may not be what we applied: after a restart, whether somebody else wrote to it."""
+        """Return whether a spec may not be what we applied: after a restart, whether another client wrote to it."""
         if known := self._applied.get(meta["uid"]):
             return spec_hash != known
         return any(

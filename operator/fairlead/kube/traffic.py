@@ -2,7 +2,7 @@
 
 Runs beside the queue's workers, bounded in time, size and number per namespace, as everything that is asked of tenants'
 pods. What they are to do follows from the stored status alone, and its generation rises with each change, so that a
-server refuses what an operator that no longer leads may still send.
+server rejects what an operator that no longer leads may still send.
 """
 
 import asyncio
@@ -105,7 +105,7 @@ class TrafficServers:
                 return await self._read(deployment, server)
 
         try:
-            # also if nobody has to be told anything: pods that start need the Secret
+            # also if no server has to be sent anything: pods that start need the Secret
             with contextlib.suppress(aiohttp.ClientError, ApiError, TimeoutError, ValueError):
                 await self._read_key(deployment)
             return ObservedTraffic(tuple(await asyncio.gather(*map(read, servers))))
@@ -130,11 +130,11 @@ class TrafficServers:
         return TrafficFacts.parse_json(await get_bounded(self._http, url, _TIMEOUT, TrafficFacts.max_bytes), PATH)
 
     async def _put(self, deployment: ModelDeployment, document: TrafficDocument, url: str) -> None:
-        """Tell a server what to do; raises ValueError if it refuses. A key that it does not accept is read again."""
+        """Send a server its document; raises ValueError if it is rejected. A key that is not accepted is read again."""
         body = document.model_dump_json().encode()
         for _ in range(2):
             if not self._kube.may_write():
-                raise ValueError("not told, because the lease has expired")
+                raise ValueError("not sent, because the lease has expired")
             signature = sign(await self._read_key(deployment), body)
             headers = {SIGNATURE: signature, "Content-Type": "application/json"}
             async with self._http.put(

@@ -380,7 +380,7 @@ def test_a_full_volume_makes_the_cache_unusable(tmp_path: Path, cache: Cache, mo
     monkeypatch.setattr("fairlead_artifacts.streams.LocalFile.write", full)
     with pytest.raises(CacheUnusable, match="No space left"):
         cache.open(uri, published.digest)
-    assert not list(cache._folder.glob("*.part")), "what is there would only use the space"
+    assert not list(cache._folder.glob("*.part")), "the part would only use the space"
 
 
 def full(self: LocalFile, _: bytes) -> None:

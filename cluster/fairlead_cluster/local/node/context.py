@@ -9,7 +9,7 @@ from fairlead_cluster.local.node.images import Images
 from fairlead_cluster.local.node.objects import Object
 
 Report = Callable[[str, str, str], None]
-"""Takes an event's type (Normal, Warning), reason and message."""
+"""Accepts an event's type (Normal, Warning), reason and message."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class Node(Protocol):
         """Call one of Seldon's methods; `aggregate` accepts several messages, all others one."""
 
     async def send_feedback(self, feedback: Feedback, context: Context) -> None:
-        """Tell the node about an earlier response; raise ServingError."""
+        """Send the node feedback about an earlier response; raise ServingError."""
 
     async def check(self) -> None:
         """Raise NodeFailed unless the node responds."""

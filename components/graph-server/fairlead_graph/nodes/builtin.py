@@ -28,7 +28,7 @@ class BuiltIn:
     branches: "Branches | None" = None
     """What it has learned; None if it does not learn."""
     signature: Signature | None = None
-    """What it accepts and returns is only known with its neighbours."""
+    """What it accepts and returns is only known with its neighbors."""
 
     async def call(self, method: Method, messages: Sequence[Message], context: Context) -> Message:  # noqa: ARG002
         """Run it."""

@@ -49,7 +49,7 @@ class GrpcTransport:
             await self._channel.close()
 
     async def _connect(self) -> None:
-        """Wait for a connection, so that a failure to make one is told from one that broke during a call."""
+        """Wait for a connection, to distinguish a failure to make one from one that broke during a call."""
         if self._channel is None:
             self._channel = grpc.aio.insecure_channel(self.address, [
                 ("grpc.enable_retries", 0),

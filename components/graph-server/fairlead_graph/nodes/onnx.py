@@ -29,7 +29,7 @@ class OnnxNode:
     image: tuple[str, str]
     pool: ThreadPoolExecutor
     batcher: Batcher | None = None
-    """Runs requests together, if that is wanted."""
+    """Runs requests together; None if batching is off."""
     observer: Observer | None = None
     """Counts the inputs and outputs, if they are to be and the model has a reference."""
     _seconds: float = float("inf")

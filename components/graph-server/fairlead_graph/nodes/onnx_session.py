@@ -93,7 +93,7 @@ class Session:
 def open_session(
     node: str, model: ModelFile, source: Source, threads: int, report: Callable[[str, str], None]
 ) -> Session:
-    """Inspect and open a model; raise InvalidGraph. `report` is told the step that begins. This call blocks."""
+    """Inspect and open a model; raise InvalidGraph. `report` is called with the step that begins. This call blocks."""
     report(source.at, "inspect")
     try:
         facts = inspect_onnx(model.path, model.folder)

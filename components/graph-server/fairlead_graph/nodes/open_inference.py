@@ -42,7 +42,7 @@ class Wire:
     read_metadata: Callable[[bytes], Any]
     """Decodes metadata into the document that they are in JSON; raises ContractError."""
     explain: Callable[[Answer], str]
-    """Returns the reason that a failure gives."""
+    """Returns the reason in a failure's answer."""
 
 
 @dataclass

@@ -62,7 +62,7 @@ async def _predict(service: Service, document: Any, run: Run) -> dict[str, Any]:
 
 
 def take_puid(document: Any, run: Run) -> None:
-    """Use the id that a message gives its request; raise ContractError."""
+    """Use the request's id from a message; raise ContractError."""
     if puid := parse_meta(document).get("puid"):
         run.context = replace(run.context, puid=puid)
 

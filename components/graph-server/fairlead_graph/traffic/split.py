@@ -106,7 +106,7 @@ class Traffic:
         return target.route if target else None
 
     def find_answerer(self, name: str, client: bytes) -> Route | None:
-        """Return the route whose answer feedback is about, by the name that it gives or its sticky client.
+        """Return the route whose answer feedback is about, by the name in the feedback or by its sticky client.
 
         None for this server, also if nothing is known.
         """

@@ -68,9 +68,9 @@ class Rendezvous(Protocol):
         """
 
     def announce(self, members: Sequence[Member], since: float) -> None:
-        """Tell the processes of these members, the first of them at least, to leave their epoch after a commit.
+        """Ask the processes of these members, at least those of the first, to leave their epoch after a commit.
 
-        `since` is equal for each time that they are told of the same epoch.
+        `since` is the same each time that they are notified of the same epoch.
         """
 
     def stop(self) -> None:

@@ -167,7 +167,7 @@ class ElasticServer(BoundedServer):
         try:
             listener = read_listener(value)
         except ListenerError as error:
-            log.warning("worker %d: cannot be told of the next epoch: %s", worker, error)
+            log.warning("worker %d: cannot be notified of the next epoch: %s", worker, error)
             return
         with self._changed:
             if worker in self._members:

@@ -27,7 +27,7 @@ def notify(listener: Listener, member: Member, since: float) -> None:
             _send((host, listener.port), listener.key, request, end)
             return
         except OSError as error:
-            text = "worker %d at %s:%d cannot be told of the next epoch: %s"
+            text = "worker %d at %s:%d cannot be notified of the next epoch: %s"
             log.info(text, member.worker, host, listener.port, error)
 
 

@@ -66,7 +66,7 @@ class ServerReading:
     facts: TrafficFacts | None = None
     """None if it could not be read."""
     error: str = ""
-    """Why it could not be read, or not be told what to do."""
+    """Why it could not be read, or could not be sent its document."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The children of several predictors: each has a Deployment that is told about traffic, and a Service of its own."""
+"""The children of several predictors: each has a Deployment whose servers get traffic documents, and a Service."""
 
 from collections.abc import Mapping
 

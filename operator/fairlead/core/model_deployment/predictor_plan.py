@@ -1,7 +1,7 @@
 """The planner of ModelDeployments with several predictors: there are some in the spec, or were until now.
 
 As with rollouts, a reconcile either stores the next state of the traffic or acts on the one that is stored, never both.
-So the Service and what servers are told follow from the stored status, wherever the operator was killed.
+So the Service and the servers' documents follow from the stored status, wherever the operator was killed.
 """
 
 from collections.abc import Collection

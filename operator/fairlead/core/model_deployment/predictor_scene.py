@@ -40,7 +40,7 @@ class PredictorScene:
 
     @property
     def wanted(self) -> tuple[Wanted, ...]:
-        """Return what the spec says of traffic."""
+        """Return the desired traffic of each predictor, from the spec."""
         return read_wanted(self.deployment.spec.predictors)
 
     @property

@@ -1,7 +1,7 @@
 """The planner of ModelDeployments with revisions: spec.rollout is set, or was until now.
 
 A reconcile either stores a transition of the rollout or acts on the one that is stored, never both. So children,
-Service and what servers are told follow from the stored status and the spec, wherever the operator was killed.
+Service and the servers' documents follow from the stored status and the spec, wherever the operator was killed.
 """
 
 from dataclasses import replace

@@ -112,7 +112,7 @@ def _begin(before: Revisions, facts: Facts, now: datetime) -> Transition:
     if facts.desired is None or facts.ready < facts.replicas:
         return Transition(before)
     # servers of the same revision may have documents of a rollout that was removed, or whose status was lost, and
-    # refuse older ones; and a command about it is over
+    # reject older ones; and a command about it is over
     number = max(1, int(now.timestamp()))
     token = facts.command.token if facts.command else None
     rollout = RolloutStatus(generation=number, window=number, moved_at=now, command=token)

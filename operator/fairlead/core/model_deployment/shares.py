@@ -29,7 +29,7 @@ _MAX_REMOVED = MAX_ROUTES - MAX_PREDICTORS
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the spec says of a predictor."""
+    """The desired traffic of a predictor, from the spec."""
 
     name: str
     weight: int = 0
@@ -57,7 +57,7 @@ class Facts:
 
 
 def read_wanted(predictors: Sequence[Predictor]) -> tuple[Wanted, ...]:
-    """Return what the spec says."""
+    """Return the desired traffic of each predictor, from the spec."""
     alone = sum(predictor.shadow is None for predictor in predictors) == 1
     return tuple(
         Wanted(predictor.name, mirror=predictor.shadow.percent)
@@ -83,12 +83,12 @@ def advance(
     """Return the next state."""
     changes: dict[str, Any]
     if before is None:
-        # servers may have documents from before the status was lost, and refuse older ones
+        # servers may have documents from before the status was lost, and reject older ones
         number, serving = max(1, int(now.timestamp())), facts.serving or entry
         first = TrafficStatus(entry=serving, splitting=(serving,), generation=number, window=number, moved_at=now)
         return first.model_copy(update={"shares": tuple(_share(first, wanted, facts)), "stickiness": stickiness})
     if entry != before.entry and all(want.name in facts.empty for want in wanted):
-        # nobody is to answer, and no pods will ever be there that could take over
+        # no predictor is to answer, and there will never be pods that could take over
         changes = {"entry": entry, "splitting": (entry,), "generation": before.generation + 1, "moved_at": now}
         return before.model_copy(update=changes)
     shares = tuple(_share(before, wanted, facts))

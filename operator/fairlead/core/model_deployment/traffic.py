@@ -1,4 +1,4 @@
-"""What servers are told about a rollout or other predictors, and the evidence in what they have counted."""
+"""The documents of servers in a rollout or with several predictors, and the evidence in what they have counted."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ _COMMAND = re.compile(r"(pause|resume|promote|abort|retry) ([0-9a-f]{8}) ([A-Za-
 
 
 def build_documents(deployment: ModelDeployment) -> dict[str, TrafficDocument]:
-    """Return what the servers of each revision or predictor do, by the stored status alone; empty if none is told."""
+    """Return the document of each revision's or predictor's servers, by the stored status alone; empty if none gets one."""
     status = deployment.status
     if status.traffic is not None:
         return {name: _build_split(status.traffic, name) for name in list_known(status.traffic)}

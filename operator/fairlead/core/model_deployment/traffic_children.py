@@ -1,4 +1,4 @@
-"""What graph servers need to be told about traffic: a key, and a document for their start."""
+"""What graph servers need to receive traffic documents: a key, and a document for their start."""
 
 from typing import Any
 

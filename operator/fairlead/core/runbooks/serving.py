@@ -29,7 +29,7 @@ SERVING: dict[str, Runbook] = {
         "If it lasts, look at the operator's log for the error, such as one of Seldon Core's conversion webhook.",
     ),
     "SeldonSilent": Runbook(
-        "The SeldonDeployment is there, and Seldon Core has not reported anything about it.",
+        "The SeldonDeployment exists, but Seldon Core has not reported anything about it.",
         "If it lasts, look whether Seldon Core's controller runs, and whether it works on this namespace: "
         "`kubectl describe sdep NAME`.",
     ),

@@ -24,7 +24,7 @@ from fairlead.core.training_job.observed import Launcher, LauncherReport, Observ
 from fairlead.core.views import PodView
 
 SILENT_SECONDS = 30.0
-"""How long a launcher may be silent, such as while it starts, before its pods alone tell whether the job runs."""
+"""How long a launcher may be silent, such as while it starts, before its pods alone determine whether the job runs."""
 UNKNOWN = "RegistrationUnknown"
 NOT_FINISHED = "LauncherNotFinished"
 _UNNOTICED_SECONDS = 15.0
