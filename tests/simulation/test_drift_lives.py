@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 import pytest
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus
 from fairlead.core.model_deployment.drift import DriftMeasures, find_drift, measure_drift
-from fairlead.core.model_deployment.drift_facts import merge_facts
 from fairlead.core.model_deployment.drift_plan import with_drift
 from fairlead.core.plan import Plan
 from fairlead_contracts.monitor import ColumnFacts, MonitorFacts, NodeFacts, TensorFacts
 
+from tests.support.drift import merge_facts
 from tests.support.resources import make_deployment
 from tests.support.simulated import START
 

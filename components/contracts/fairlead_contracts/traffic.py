@@ -8,7 +8,6 @@ and the operator remembers none of them.
 
 import hashlib
 import hmac
-from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -155,16 +154,6 @@ class TrafficFacts(Contract):
     """The requests that it answered itself."""
     routes: Annotated[tuple[RouteFacts, ...], Field(max_length=MAX_ROUTES, strict=False)] = ()
     """The facts of each route of the document."""
-
-
-def add_counts(counts: Iterable[Counts]) -> Counts:
-    """Return the sum of several servers' counts."""
-    values = list(counts)
-    return Counts(
-        requests=sum(value.requests for value in values),
-        errors=sum(value.errors for value in values),
-        latency=tuple(map(sum, zip(*(value.latency for value in values), strict=True))) or Counts().latency,
-    )
 
 
 def quantile(counts: Counts, share: float) -> float | None:

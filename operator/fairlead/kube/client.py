@@ -31,8 +31,8 @@ class KubeClient(Transport):
     """A client of one API server with one identity. Use it as an async context manager."""
 
     @classmethod
-    def from_kubeconfig(cls, path: Path | None = None) -> "KubeClient":
-        """Create a client for the kubeconfig at `path`, or the one that `load_config` finds."""
+    def from_kubeconfig(cls, path: Path) -> "KubeClient":
+        """Create a client for the kubeconfig at `path`."""
         return cls(load_config(path))
 
     async def get(self, kind: Kind, name: str, namespace: str | None = None, metadata_only: bool = False) -> Object:
@@ -86,7 +86,7 @@ class KubeClient(Transport):
                     raise
 
     async def watch(
-        self, kind: Kind, namespace: str | None = None, labels: str | None = None, fields: str | None = None
+        self, kind: Kind, namespace: str | None = None, fields: str | None = None
     ) -> AsyncIterator[tuple[str, Object]]:
         """Yield (ADDED | MODIFIED | DELETED, object) indefinitely: first all objects, then every change.
 
@@ -95,7 +95,7 @@ class KubeClient(Transport):
         """
         known: dict[str, Object] = {}
         while True:
-            items, version = await self.list_at_version(kind, namespace, labels, fields)
+            items, version = await self.list_at_version(kind, namespace, fields=fields)
             found = {item["metadata"]["uid"]: item for item in items}
             for uid in [uid for uid in known if uid not in found]:
                 yield "DELETED", known.pop(uid)
@@ -106,7 +106,7 @@ class KubeClient(Transport):
                     yield "ADDED", item
                 elif before["metadata"]["resourceVersion"] != item["metadata"]["resourceVersion"]:
                     yield "MODIFIED", item
-            async for event, item in self.follow(kind, version, namespace, labels, fields):
+            async for event, item in self.follow(kind, version, namespace, fields=fields):
                 if event == "BOOKMARK":
                     continue
                 if event == "DELETED":
@@ -176,10 +176,10 @@ class KubeClient(Transport):
         accept = _METADATA if metadata_only else JSON
         return await self.request("POST", kind, path, obj, params={"fieldManager": FIELD_MANAGER}, accept=accept)
 
-    async def replace(self, kind: Kind, obj: Mapping[str, Any], subresource: str | None = None) -> Object:
+    async def replace(self, kind: Kind, obj: Mapping[str, Any]) -> Object:
         """Replace an object; raises ApiError with code 409 if it changed since it was read."""
         meta = obj["metadata"]
-        path = kind.path(meta.get("namespace"), meta["name"], subresource)
+        path = kind.path(meta.get("namespace"), meta["name"])
         return await self.request("PUT", kind, path, obj, params={"fieldManager": FIELD_MANAGER})
 
     async def patch(

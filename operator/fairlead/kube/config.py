@@ -47,7 +47,7 @@ class ClusterConfig:
         return context
 
 
-def load_config(kubeconfig: Path | None = None, context: str | None = None) -> ClusterConfig:
+def load_config(kubeconfig: Path | None = None) -> ClusterConfig:
     """Load `kubeconfig`, $KUBECONFIG, the pod's service account or ~/.kube/config, the first that exists.
 
     Raises ConfigError.
@@ -56,7 +56,7 @@ def load_config(kubeconfig: Path | None = None, context: str | None = None) -> C
         kubeconfig = Path(os.environ["KUBECONFIG"].split(os.pathsep)[0])
     if kubeconfig is None and (_POD_SECRETS / "token").exists():
         return _in_cluster()
-    return _from_file(kubeconfig or Path.home() / ".kube" / "config", context)
+    return _from_file(kubeconfig or Path.home() / ".kube" / "config")
 
 
 def _in_cluster() -> ClusterConfig:
@@ -73,11 +73,11 @@ def _in_cluster() -> ClusterConfig:
     )
 
 
-def _from_file(path: Path, context_name: str | None) -> ClusterConfig:
+def _from_file(path: Path) -> ClusterConfig:
     if not path.exists():
         raise ConfigError(f"kubeconfig {path}: no such file; set KUBECONFIG or run `fairlead up`")
     document = yaml.safe_load(path.read_text()) or {}
-    context = _entry(document, "contexts", context_name or document.get("current-context"), "context", path)
+    context = _entry(document, "contexts", document.get("current-context"), "context", path)
     cluster = _entry(document, "clusters", context.get("cluster"), "cluster", path)
     user = _entry(document, "users", context.get("user"), "user", path)
     if "exec" in user or "auth-provider" in user:

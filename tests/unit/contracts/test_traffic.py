@@ -14,7 +14,6 @@ from fairlead_contracts.traffic import (
     Sticky,
     TrafficDocument,
     TrafficFacts,
-    add_counts,
     is_signed,
     parse_key,
     quantile,
@@ -68,12 +67,6 @@ def test_the_largest_facts_are_within_the_bound() -> None:
 def test_invalid_documents_are_rejected(change: dict[str, Any], words: str) -> None:
     with pytest.raises(ContractError, match=words):
         TrafficDocument.parse_json(json.dumps(DOCUMENT.to_json() | change), "traffic.json")
-
-
-def test_facts_of_several_servers_are_added_up() -> None:
-    total = add_counts([counted(0.1, 0.2, errors=1), counted(0.1, 200, errors=2)])
-    assert (total.requests, total.errors, sum(total.latency), total.latency[-1]) == (4, 3, 4, 1)
-    assert add_counts([]) == Counts()
 
 
 def test_a_quantile_is_at_most_ten_percent_too_high() -> None:

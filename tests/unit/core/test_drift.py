@@ -16,13 +16,15 @@ from fairlead.core.model_deployment.drift import (
     find_drift,
     measure_drift,
 )
-from fairlead.core.model_deployment.drift_facts import DriftSum, MergedColumn, MergedDrift, merge_facts
+from fairlead.core.model_deployment.drift_facts import DriftSum, MergedColumn, MergedDrift
 from fairlead.core.model_deployment.drift_plan import with_drift
 from fairlead.core.plan import Plan
 from fairlead_contracts.binning import Binning
 from fairlead_contracts.monitor import ColumnFacts, MonitorFacts, NodeFacts, TensorFacts
 from fairlead_contracts.psi import measure_psi
 from fairlead_contracts.reference import MAX_SLOTS, Numbers, TensorReference
+
+from tests.support.drift import merge_facts
 
 POLICY = Drift(window_seconds=600, min_rows=100, max_psi=0.2)
 MODELS = {"main": frozenset({"model"})}

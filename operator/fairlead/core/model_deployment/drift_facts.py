@@ -115,14 +115,6 @@ class DriftSum:
         )
 
 
-def merge_facts(servers: Iterable[MonitorFacts], models: Models) -> MergedDrift:
-    """Return the sum of what servers report about these models."""
-    total = DriftSum(models)
-    for facts in servers:
-        total.add(facts)
-    return total.merge()
-
-
 def _add(total: _Node, node: NodeFacts) -> None:
     total.servers += 1
     total.rows = min(_LARGEST, total.rows + node.rows)
