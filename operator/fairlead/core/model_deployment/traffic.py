@@ -31,7 +31,7 @@ _COMMAND = re.compile(r"(pause|resume|promote|abort|retry) ([0-9a-f]{8}) ([A-Za-
 
 
 def build_documents(deployment: ModelDeployment) -> dict[str, TrafficDocument]:
-    """Return the document of each revision's or predictor's servers, by the stored status alone; empty if none gets one."""
+    """Return the document for each revision or predictor, from the stored status alone; empty if none gets one."""
     status = deployment.status
     if status.traffic is not None:
         return {name: _build_split(status.traffic, name) for name in list_known(status.traffic)}
