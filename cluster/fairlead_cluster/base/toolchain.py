@@ -15,10 +15,11 @@ _SOURCES = CHECKOUT / "cluster" / "kube"
 _NAMES = ("kubectl",)
 """Names under which users call the binary; the local cluster calls `kube <name>`."""
 
-_FEWER_COLLECTIONS = {"GOGC": "off", "GOMEMLIMIT": "2GiB"}
-"""Each process of the compiler collects garbage only from 2 GiB on, which saves a quarter of its CPU time."""
+GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOGC": "off", "GOMEMLIMIT": "2GiB"}
+"""Of every build: no other toolchain is downloaded, and each process of the compiler collects garbage only from 2 GiB
+on, which saves a quarter of its CPU time."""
 
-_NO_DWARF = "-gcflags=all=-dwarf=false"
+NO_DWARF = "-gcflags=all=-dwarf=false"
 """The linker leaves debugging information out (-s -w); not writing it saves a quarter of the cache, and some time."""
 
 
@@ -53,10 +54,9 @@ def build_kubernetes(target: Path, log: StepLog, home: Home, tags: str = "") -> 
     flags = " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{k}={v}" for k, v in stamps.items())])
     fresh = target.with_suffix(".new")
     log.run(
-        [find_go(home, log), "build", "-trimpath", f"-tags={tags}", f"-ldflags={flags}", _NO_DWARF, "-o", fresh, "."],
+        [find_go(home, log), "build", "-trimpath", f"-tags={tags}", f"-ldflags={flags}", NO_DWARF, "-o", fresh, "."],
         cwd=_SOURCES,
-        # GOTOOLCHAIN=local: never download another toolchain
-        env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly", **_FEWER_COLLECTIONS},
+        env={**GO_ENVIRONMENT, "GOFLAGS": "-mod=readonly"},
     )
     fresh.replace(target)  # atomic: a running control plane keeps its old file
 

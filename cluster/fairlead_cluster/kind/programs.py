@@ -6,7 +6,7 @@ from pathlib import Path
 from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
 from fairlead_cluster.base.steps import Step, StepLog
-from fairlead_cluster.base.toolchain import build_kubernetes, find_go
+from fairlead_cluster.base.toolchain import GO_ENVIRONMENT, NO_DWARF, build_kubernetes, find_go
 from fairlead_cluster.kind.docker import content_key
 
 KIND = "sigs.k8s.io/kind@v0.33.0"
@@ -28,9 +28,9 @@ def plan_module(home: Home, module: str, step: str) -> list[Step]:
     target = module_path(home, module)
 
     def work(log: StepLog) -> None:
-        environment = {"GOBIN": str(target.parent), "CGO_ENABLED": "0", "GOTOOLCHAIN": "local"}
+        environment = {**GO_ENVIRONMENT, "GOBIN": str(target.parent)}
         go = find_go(home, log)
-        log.run([go, "install", "-trimpath", "-ldflags=-s -w", module], cwd=home.root, env=environment)
+        log.run([go, "install", "-trimpath", "-ldflags=-s -w", NO_DWARF, module], cwd=home.root, env=environment)
 
     return [] if target.exists() else [Step(step, work)]
 
@@ -67,5 +67,5 @@ def build_pause(target: Path, log: StepLog, home: Home) -> None:
     log.run(
         [find_go(home, log), "build", "-trimpath", "-ldflags=-s -w", "-o", target, _PAUSE / "main.go"],
         cwd=_PAUSE,
-        env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"},
+        env=GO_ENVIRONMENT,
     )
