@@ -155,13 +155,7 @@ async def test_a_status_is_not_derived_from_an_older_object(kubectl: Kubectl) ->
 
 
 def test_a_second_installation_notices_the_first_and_waits(kubectl: Kubectl, operator: Operator, folder: Path) -> None:
-    kubectl("create", "namespace", "second-system")
-    role = "fairlead-operator-leader"
-    for kind, name, *flags in (
-        ("role", role, "--verb=get,create,update", "--resource=leases"),
-        ("rolebinding", role, f"--role={role}", f"--serviceaccount={OPERATOR_NAMESPACE}:fairlead-operator"),
-    ):
-        kubectl("create", kind, name, "-n", "second-system", *flags)
+    make_installation_namespace(kubectl, "second-system")
     port = free_port()
     log = folder / f"operator-{port}.log"
     with running_operator(kubectl, folder, port, FAIRLEAD_LEASE_NAMESPACE="second-system"):
@@ -176,14 +170,8 @@ def test_a_second_installation_notices_the_first_and_waits(kubectl: Kubectl, ope
 def test_a_cluster_wide_installation_warns_of_one_for_certain_namespaces(
     kubectl: Kubectl, operator: Operator, folder: Path
 ) -> None:
-    role = "fairlead-operator-leader"
-    for name in ("third-system", "team-of-another"):
-        kubectl("create", "namespace", name)
-    for kind, name, *flags in (
-        ("role", role, "--verb=get,create,update", "--resource=leases"),
-        ("rolebinding", role, f"--role={role}", f"--serviceaccount={OPERATOR_NAMESPACE}:fairlead-operator"),
-    ):
-        kubectl("create", kind, name, "-n", "third-system", *flags)
+    make_installation_namespace(kubectl, "third-system")
+    kubectl("create", "namespace", "team-of-another")
     port = free_port()
     own, other = (folder / f"operator-{number}.log" for number in (operator.port, port))
     settings = {"FAIRLEAD_LEASE_NAMESPACE": "third-system", "FAIRLEAD_NAMESPACES": "team-of-another"}
@@ -192,6 +180,17 @@ def test_a_cluster_wide_installation_warns_of_one_for_certain_namespaces(
         wait_for(lambda: text in own.read_text(), "the warning", 120)
         assert "another installation" not in other.read_text()
     kubectl("delete", "lease", "fairlead-scope", "-n", "team-of-another")
+
+
+def make_installation_namespace(kubectl: Kubectl, namespace: str) -> None:
+    """Create a namespace in which the operator's account may elect the leader of another installation."""
+    kubectl("create", "namespace", namespace)
+    role = "fairlead-operator-leader"
+    for kind, name, *flags in (
+        ("role", role, "--verb=get,create,update", "--resource=leases"),
+        ("rolebinding", role, f"--role={role}", f"--serviceaccount={OPERATOR_NAMESPACE}:fairlead-operator"),
+    ):
+        kubectl("create", kind, name, "-n", namespace, *flags)
 
 
 def read_metric(port: int, name: str) -> float:

@@ -25,6 +25,17 @@ def config_map(name: str) -> dict[str, object]:
     }
 
 
+def refer_to(name: str) -> list[dict[str, object]]:
+    """Return a container's variables, of which one is in this ConfigMap."""
+    return [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": name, "key": "a"}}}]
+
+
+def restart_node_agent(cluster: LocalCluster) -> None:
+    """Replace the node agent: the new one does not know the environments in which containers were started."""
+    Daemons(cluster.home / "cluster" / "processes", detached=True).stop(["node"], 10)
+    assert up(cluster.home, operator=False).up
+
+
 def test_two_commands_at_once_start_one_cluster_and_down_keeps_its_objects(make_home: Callable[[], Path]) -> None:
     home = make_home()
     with ThreadPoolExecutor(2) as pool:
@@ -55,13 +66,10 @@ def test_etcd_answers_nobody_without_the_clusters_certificate(cluster: LocalClus
 
 def test_a_pre_stop_hook_whose_references_are_gone_does_not_hold_up_the_pod(cluster: LocalCluster) -> None:
     hook = {"preStop": {"exec": {"command": ["true"]}}}
-    reference = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "leaves", "key": "a"}}}]
-    cluster.apply(config_map("leaves"), make_pod("hooked", "sleep", "600", env=reference, lifecycle=hook))
+    cluster.apply(config_map("leaves"), make_pod("hooked", "sleep", "600", env=refer_to("leaves"), lifecycle=hook))
     cluster.running("hooked")
     cluster.kubectl("delete", "configmap", "leaves")
-    # a new agent does not know the environment in which the container was started
-    Daemons(cluster.home / "cluster" / "processes", detached=True).stop(["node"], 10)
-    assert up(cluster.home, operator=False).up
+    restart_node_agent(cluster)
     cluster.kubectl("delete", "pod", "hooked", "--timeout=60s")
     log = Daemons(cluster.home / "cluster" / "processes", detached=True).log("node").read_text()
     assert "FailedPreStopHook: preStop hook of main: " in log
@@ -93,25 +101,21 @@ def test_a_running_pod_whose_references_are_gone_is_attended_by_a_new_node_agent
     cluster: LocalCluster, tmp_path: Path
 ) -> None:
     ends = f"until [ -e {tmp_path}/end ]; do sleep 0.1; done; exit 7"
-    reference = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "vanishes", "key": "a"}}}]
-    cluster.apply(config_map("vanishes"), make_pod("outlives", "sh", "-c", ends, env=reference))
+    cluster.apply(config_map("vanishes"), make_pod("outlives", "sh", "-c", ends, env=refer_to("vanishes")))
     cluster.running("outlives")
     cluster.kubectl("delete", "configmap", "vanishes")
-    Daemons(cluster.home / "cluster" / "processes", detached=True).stop(["node"], 10)
-    assert up(cluster.home, operator=False).up
+    restart_node_agent(cluster)
     (tmp_path / "end").touch()
     assert cluster.finished("outlives")["exitCode"] == 7
 
 
 def test_an_exec_probe_whose_references_are_gone_fails_until_they_are_back(cluster: LocalCluster) -> None:
     probe = {"exec": {"command": ["true"]}, "periodSeconds": 1, "failureThreshold": 1}
-    reference = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "returns", "key": "a"}}}]
-    cluster.apply(config_map("returns"), make_pod("probed", "sleep", "600", env=reference, readinessProbe=probe))
+    pod = make_pod("probed", "sleep", "600", env=refer_to("returns"), readinessProbe=probe)
+    cluster.apply(config_map("returns"), pod)
     cluster.running("probed")
     cluster.kubectl("delete", "configmap", "returns")
-    # a new agent does not know the environment in which the container was started
-    Daemons(cluster.home / "cluster" / "processes", detached=True).stop(["node"], 10)
-    assert up(cluster.home, operator=False).up
+    restart_node_agent(cluster)
     cluster.wait("probed", lambda pod: not ready(pod))
     cluster.apply(config_map("returns"))
     assert container(cluster.running("probed"))["restartCount"] == 0
