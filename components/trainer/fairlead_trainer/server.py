@@ -51,7 +51,7 @@ class LauncherServer:
         # The report of a failure waits for the run's result.
         self._waiting = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="finish")
         self._connections: set[asyncio.Task[None]] = set()
-        self._strangers: dict[asyncio.Task[None], None] = {}
+        self._unauthenticated: dict[asyncio.Task[None], None] = {}
         """The connections that have not sent an authenticated header, the oldest first."""
         self._idle: set[asyncio.Task[None]] = set()
         """The connections that wait for their next request."""
@@ -89,26 +89,26 @@ class LauncherServer:
             writer.close()
             return
         self._connections.add(task)
-        self._strangers[task] = None
+        self._unauthenticated[task] = None
         try:
             await self._serve_requests(task, reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # The client has left, is too slow to be an agent, or the server stops.
         finally:
             self._connections.discard(task)
-            self._strangers.pop(task, None)
+            self._unauthenticated.pop(task, None)
             writer.close()
 
     def _make_room(self) -> bool:
         """Return True if one more connection may be served; closes one that is not authenticated if necessary."""
         if len(self._connections) < _MAX_CONNECTIONS:
             return True
-        if not self._strangers:
+        if not self._unauthenticated:
             return False
-        oldest = next(iter(self._strangers))
+        oldest = next(iter(self._unauthenticated))
         # it ends in the loop's next round, and must not be counted until then
         self._connections.discard(oldest)
-        del self._strangers[oldest]
+        del self._unauthenticated[oldest]
         oldest.cancel()
         return True
 
@@ -154,7 +154,7 @@ class LauncherServer:
         body, rejection = b"", self.guard.rejection("POST", request.path, request.headers, time.time())
         if rejection is None:
             if task := asyncio.current_task():
-                self._strangers.pop(task, None)
+                self._unauthenticated.pop(task, None)
             async with asyncio.timeout(_TIMEOUT):
                 body = await reader.readexactly(length)
             rejection = None if matches_digest(body, request.headers) else "the body is not the one that was signed"

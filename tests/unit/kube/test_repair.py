@@ -34,7 +34,7 @@ def changed(cache: ChildCache) -> bool:
 
 
 @pytest.mark.parametrize("kind", [DEPLOYMENT, SERVICE, AUTOSCALER, DISRUPTION_BUDGET], ids=lambda kind: kind.kind)
-def test_a_change_by_somebody_else_is_noticed_and_triggers_a_reconcile(kind: Kind) -> None:
+def test_a_change_by_another_client_is_noticed_and_triggers_a_reconcile(kind: Kind) -> None:
     assert dict(CHILDREN)[kind] is False  # metadata would not do
     keys: list[Key] = []
     cache = ChildCache(keys.append)
