@@ -94,7 +94,8 @@ verify: setup ## Lint, types, layers, generated files
 	    test -z "$$(git ls-files --others --exclude-standard -- $(GENERATED))" || { echo "error: generated files differ; commit what make generate wrote" >&2; exit 1; }
 
 .PHONY: generate
-generate: setup ## Regenerate CRDs, RBAC, compiled pipelines and protocol buffers, the table of components
+generate: $(READY) ## Regenerate CRDs, RBAC, compiled pipelines and protocol buffers, the table of components
+	@$(VENV)/fairlead setup pipelines
 	@$(VENV)/python -m fairlead.codegen
 	@$(LIST) document
 	@cd $(PROTOCOLS) && "$(CURDIR)/$(VENV)/python" -m grpc_tools.protoc -I. --python_out=. open_inference.proto seldon_prediction.proto
