@@ -9,6 +9,7 @@ from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.local.cluster import down, up
 
 from tests.local.support import LocalCluster, guard_cluster, prepare_home
+from tests.support.api_server import wait_for
 
 
 @pytest.fixture(scope="session")
@@ -35,9 +36,8 @@ def cluster(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
     down(home, purge=True)
 
 
-@pytest.fixture(scope="module")
-def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
-    """A local cluster with the operator and the components' environments."""
+@pytest.fixture(scope="session")
+def _fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
     home, built = Home(make_home()), Home(default_home())
     home.envs.symlink_to(built.envs)
     up(home.root)
@@ -45,6 +45,14 @@ def fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
         yield LocalCluster(home.root)
     finally:
         down(home.root, purge=True)
+
+
+@pytest.fixture(scope="module")
+def fairlead(_fairlead: LocalCluster) -> Iterator[LocalCluster]:
+    """A local cluster with the operator and the components' environments; each module finds it without resources."""
+    yield _fairlead
+    _fairlead.kubectl("delete", "trainingjobs,modeldeployments", "--all", "--timeout=60s")
+    wait_for(lambda: not _fairlead.list("pods", "app.kubernetes.io/managed-by=fairlead"), "the pods to go", 60)
 
 
 @pytest.fixture(scope="module")

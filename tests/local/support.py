@@ -13,6 +13,8 @@ from typing import Any
 from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.local.cluster import down, up
 
+from tests.support.reader import list_objects, read_object
+
 Object = dict[str, Any]
 IMAGE = "fairlead/test:1"
 # stops a cluster when the test run ends, however it ends: the pipe is then closed
@@ -60,9 +62,13 @@ class LocalCluster:
 
     home: Path
 
+    @property
+    def _kubeconfig(self) -> Path:
+        return self.home / "cluster" / "kubeconfig"
+
     def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> str:
         """Run kubectl and return its output."""
-        argv = [str(self.home / "bin" / "kubectl"), "--kubeconfig", str(self.home / "cluster" / "kubeconfig"), *words]
+        argv = [str(self.home / "bin" / "kubectl"), "--kubeconfig", str(self._kubeconfig), *words]
         result = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=120)
         if check and result.returncode != 0:
             raise AssertionError(f"kubectl {' '.join(words)}: {result.stderr}")
@@ -75,11 +81,13 @@ class LocalCluster:
 
     def get(self, kind: str, name: str) -> Object:
         """Return an object."""
-        return dict(json.loads(self.kubectl("get", kind, name, "-o", "json")))
+        found = read_object(self._kubeconfig, kind, name, "default")
+        assert found, f"no {kind} {name}"
+        return found
 
     def list(self, kind: str, labels: str) -> "list[Object]":
         """Return the objects of a kind that have these labels."""
-        return list(json.loads(self.kubectl("get", kind, "-l", labels, "-o", "json"))["items"])
+        return list_objects(self._kubeconfig, kind, "default", labels)
 
     def wait(self, pod: str, holds: Callable[[Object], bool], seconds: float = 60) -> Object:
         """Wait until `holds` returns True for a pod and return it."""

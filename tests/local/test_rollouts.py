@@ -52,7 +52,10 @@ def wait_for_end(cluster: LocalCluster, name: str, phase: str, before: str) -> O
     """Wait until a rollout has ended in a phase and return the deployment's status."""
 
     def ended() -> Object:
-        status = cluster.get("mdep", name)["status"]
+        found = cluster.get("mdep", name)
+        status = found["status"]
+        if status.get("observedGeneration") != found["metadata"]["generation"]:
+            return {}  # it still tells of the rollout before
         stable, rollout = status.get("stableRevision"), status.get("rollout", {})
         moved = stable != before if phase == "Promoted" else rollout.get("failedRevision")
         over = rollout.get("phase") == phase and moved and not status.get("candidateRevision")

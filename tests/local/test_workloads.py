@@ -26,7 +26,7 @@ def _deployment(name: str, version: str) -> dict[str, Any]:
 
 
 def _pods(cluster: LocalCluster, app: str) -> list[dict[str, Any]]:
-    return list(json.loads(cluster.kubectl("get", "pods", "-l", f"app={app}", "-o", "json"))["items"])
+    return cluster.list("pods", f"app={app}")
 
 
 def test_a_deployment_rolls_out_and_its_pods_are_deleted_with_it(cluster: LocalCluster) -> None:

@@ -15,6 +15,8 @@ import yaml
 from fairlead_cluster.base.home import CHECKOUT, Home, default_home
 from fairlead_cluster.local.control_plane import ControlPlane
 
+from tests.support.reader import list_objects, read_object
+
 Object = dict[str, Any]
 OPERATOR_NAMESPACE = "fairlead-system"
 
@@ -40,12 +42,11 @@ class Kubectl:
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Object:
         """Return an object; empty if it does not exist."""
-        text = self("get", kind, name, "-n", namespace, "-o", "yaml", "--ignore-not-found")
-        return dict(yaml.safe_load(text) or {})
+        return read_object(self.kubeconfig, kind, name, namespace) or {}
 
     def list(self, kind: str, namespace: str = "default", labels: str = "") -> list[Object]:
         """Return the objects of a kind."""
-        return list(yaml.safe_load(self("get", kind, "-n", namespace, "-l", labels, "-o", "yaml"))["items"])
+        return list_objects(self.kubeconfig, kind, namespace, labels)
 
     def patch_status(self, kind: str, name: str, status: Object, namespace: str = "default") -> None:
         """Patch a status, as the object's controller would."""
@@ -107,7 +108,7 @@ def running_operator(
             yield process
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=60)  # on a machine that does much else
 
 
 def operator_kubeconfig(kubectl: Kubectl, folder: Path) -> Path:

@@ -26,7 +26,7 @@ def start(new_job: NewJob, workers: int, least: int, most: int, **environment: s
 def start_slowly(new_job: NewJob, workers: int, least: int, most: int) -> Job:
     """Start an elastic job of the example that trains slowly until `hurry` is called: newcomers need time to import."""
     bounds = {"FAIRLEAD_MIN_WORKERS": str(least), "FAIRLEAD_MAX_WORKERS": str(most)}
-    job = new_job(workers=workers, environment=bounds | {"STEPS": "2000", "PAUSE": "0.2"})
+    job = new_job(workers=workers, environment=bounds | {"STEPS": "1000", "PAUSE": "0.2"})
     text, pause = SCRIPT.read_text(), "time.sleep(PAUSE)"
     assert text.count(pause) == 1
     script = job.folder / "train.py"
@@ -101,7 +101,7 @@ def test_a_killed_worker_costs_the_steps_since_the_last_commit_and_its_successor
     epochs = re.findall(r"epoch=\d+ begins with workers (.*)", job.log("launcher"))
     sizes = [members.count("=") for members in epochs]
     assert (sizes[0], sizes[-1]) == (3, 3)
-    assert reached(job, 2000, 3)
+    assert reached(job, 1000, 3)
     # steps are done again from the last commit on, never from the first one
     assert len(re.findall(r"step 10/", job.logs())) <= 1
 
@@ -148,7 +148,7 @@ def test_of_four_workers_one_is_killed_and_no_survivor_is_replaced(new_job: NewJ
     hurry(job)
     assert job.wait(END) == [0, 0, 0, 0, 0], job.logs()
     assert re.findall(r"lost worker (\d)", job.log("launcher")) == ["2"], job.logs()
-    steps = [int(step) for step in re.findall(r"step (\d+)/2000", job.logs())]
+    steps = [int(step) for step in re.findall(r"step (\d+)/1000", job.logs())]
     assert len(steps) - len(set(steps)) <= 1, "more was done again than the steps since the last commit"
 
 
