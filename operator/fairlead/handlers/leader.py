@@ -63,11 +63,15 @@ class LeaderElection:
             await asyncio.sleep(_RENEW)
 
     async def release(self) -> None:
-        """Release the lease, so that the next leader need not wait for its expiry."""
-        lease = await self._kube.find(LEASE, self._name, self._namespace)
-        if lease and lease["spec"].get("holderIdentity") == self._identity:
-            lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
-            await self._kube.replace(LEASE, lease)
+        """Try to release the lease, so that the next leader need not wait for its expiry."""
+        try:
+            async with asyncio.timeout(_ATTEMPT_TIMEOUT):
+                lease = await self._kube.find(LEASE, self._name, self._namespace)
+                if lease and lease["spec"].get("holderIdentity") == self._identity:
+                    lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                    await self._kube.replace(LEASE, lease)
+        except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+            _log.warning("lease %s/%s: not released: %s", self._namespace, self._name, str(error) or type(error).__name__)
 
     async def _try(self) -> bool:
         """Acquire or renew the lease; return whether it is held now."""

@@ -2,9 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
-
-import aiohttp
 
 from fairlead.core import names
 from fairlead.handlers import metrics
@@ -18,9 +15,11 @@ from fairlead.handlers.upkeep import audit_caches, resync
 from fairlead.handlers.watching import watch
 from fairlead.kube.children import CHILDREN, SELECTOR
 from fairlead.kube.client import KubeClient
-from fairlead.kube.errors import ApiError
 from fairlead.kube.kinds import Key
 from fairlead.kube.reflector import Reflector
+
+_END_SECONDS = 5.0
+"""How long the work may take to end, of the 30 seconds that a pod has."""
 
 
 async def lead(
@@ -87,11 +86,10 @@ async def _lead(
         metrics.LEADER.set(0)
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        if election:
-            with suppress(ApiError, aiohttp.ClientError, TimeoutError):
-                await election.release()
+        unfinished = (await asyncio.wait(tasks, timeout=_END_SECONDS))[1] if tasks else ()
+        # what has not ended may still write, which is what the lease is for
+        if election and not unfinished:
+            await election.release()
 
 
 async def _work(

@@ -8,10 +8,11 @@ import pytest
 from aiohttp import web
 from fairlead.handlers import leader
 from fairlead.handlers.leader import LeaderElection
+from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import NotLeading
 from fairlead.kube.kinds import POD
 
-from tests.support.scripted_api import Object, ScriptedApi, scripted_client
+from tests.support.scripted_api import Object, ScriptedApi, scripted_client, served
 
 _FREE: Object = {"metadata": {"name": "operator", "namespace": "system"}, "spec": {"holderIdentity": ""}}
 _TAKEN: Object = {**_FREE, "spec": {"holderIdentity": "another", "renewTime": "now", "leaseDurationSeconds": 15}}
@@ -94,3 +95,21 @@ async def test_a_write_that_waited_for_its_connection_is_checked_again() -> None
         with pytest.raises(NotLeading):
             await kube.create(POD, {"metadata": {"name": "x"}}, "default")
     assert api.requests == []
+
+
+async def test_an_api_server_that_hangs_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def hang(_: web.Request) -> web.StreamResponse:
+        await over.wait()
+        return web.Response()
+
+    over = asyncio.Event()
+    monkeypatch.setattr(leader, "_ATTEMPT_TIMEOUT", 0.1)
+    async with served(hang) as config, KubeClient(config) as kube:
+        try:
+            async with asyncio.timeout(10):
+                await LeaderElection(kube, "system", "me", "operator").release()
+        finally:
+            over.set()
+    assert "lease system/operator: not released: TimeoutError" in caplog.text
