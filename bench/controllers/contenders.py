@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fairlead_cluster.base.home import CHECKOUT, Home, default_home
 from fairlead_cluster.base.steps import Step, StepLog, run_steps
-from fairlead_cluster.base.toolchain import GO_ENVIRONMENT, find_go
+from fairlead_cluster.base.toolchain import run_go
 from rich.console import Console
 
 from bench.controllers.jobs import Object, build_mpi_job, build_naive_job, build_training_job
@@ -71,12 +71,11 @@ def prepare(console: Console) -> None:
 
     def work(log: StepLog) -> None:
         # built in a copy of the module, whose go.mod replaces modules: `go install …@version` rejects that
-        folder, go = target.parent, find_go(home, log)
+        folder = target.parent
         folder.mkdir(parents=True, exist_ok=True)
-        log.run([go, "mod", "download", f"{MPI_OPERATOR}@{MPI_VERSION}"], cwd=folder, env=GO_ENVIRONMENT)
+        run_go(["mod", "download", f"{MPI_OPERATOR}@{MPI_VERSION}"], folder, log, home)
         shutil.copytree(_mpi_module(), folder / "source", copy_function=shutil.copyfile, dirs_exist_ok=True)
-        build: list[str | Path] = ["build", "-trimpath", "-o", target, "./cmd/mpi-operator"]
-        log.run([go, *build], cwd=folder / "source", env=GO_ENVIRONMENT)
+        run_go(["build", "-trimpath", "-o", target, "./cmd/mpi-operator"], folder / "source", log, home)
 
     if not target.exists():
         run_steps([Step("mpi-operator", work)], home.logs, console)

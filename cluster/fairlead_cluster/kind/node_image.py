@@ -8,6 +8,7 @@ from pathlib import Path
 from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT, Home
 from fairlead_cluster.base.steps import Step, StepLog
+from fairlead_cluster.base.toolchain import kubernetes_version
 from fairlead_cluster.kind import programs
 from fairlead_cluster.kind.debian import debian_image, debian_key, plan_debian
 from fairlead_cluster.kind.docker import Build, content_key
@@ -20,7 +21,7 @@ _PODNET = "fairlead/podnet:local"
 
 def node_image_tag() -> str:
     """Return the tag of the node image of this checkout."""
-    return f"fairlead/kind-node:{programs.kubernetes_version()}-{_key()[:12]}"
+    return f"fairlead/kind-node:{kubernetes_version()}-{_key()[:12]}"
 
 
 def plan_node_image(home: Home) -> list[Step]:
@@ -30,7 +31,7 @@ def plan_node_image(home: Home) -> list[Step]:
         return []
     parts = [
         *programs.plan_kubernetes(home, "kubernetes-node"),
-        *programs.plan_module(home, programs.COREDNS, "coredns"),
+        *programs.plan_coredns(home, "coredns"),
         *plan_debian(home, SUITE, published=False),
     ]
     work = _NodeImage(home, build.key).make
@@ -50,7 +51,7 @@ class _NodeImage:
         shutil.rmtree(context, ignore_errors=True)
         shutil.copytree(_FILES, context)
         (context / "kube").hardlink_to(programs.kubernetes_path(self.home))
-        (context / "coredns").hardlink_to(programs.module_path(self.home, programs.COREDNS))
+        (context / "coredns").hardlink_to(programs.coredns_path(self.home))
         programs.build_pause(context / "pause.bin", log, self.home)
         names = self._system_images()
         for target, tags in names.items():
@@ -59,7 +60,7 @@ class _NodeImage:
         log.run(["docker", "save", "--output", context / "images.tar", *saved])
         arguments = {
             "BASE": debian_image(SUITE, published=False),
-            "KUBERNETES": programs.kubernetes_version(),
+            "KUBERNETES": kubernetes_version(),
             "PAUSE": names["pause"][0],
         }
         Build(node_image_tag(), self.key, context, context / "Dockerfile", arguments=arguments).run(log)
@@ -75,7 +76,7 @@ class _NodeImage:
 
     def _system_images(self) -> dict[str, list[str]]:
         """Return the tags of the images that kubeadm starts, by the target that builds them."""
-        version = programs.kubernetes_version()
+        version = kubernetes_version()
         kubeadm = [str(programs.kubernetes_path(self.home)), "kubeadm"]
         command = [*kubeadm, "config", "images", "list", f"--kubernetes-version={version}"]
         listed = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -85,10 +86,11 @@ class _NodeImage:
             tags["kubernetes" if name in _KUBERNETES else name].append(tag)
         if not all(tags.values()):
             raise SetupError(f"{' '.join(command)}: got {listed.stdout!r}, expected {list(tags)}")
-        expected = programs.COREDNS.rpartition("@")[2]
-        if not tags["coredns"][0].endswith(f":{expected}"):
+        built = programs.coredns_version()
+        if not tags["coredns"][0].endswith(f":{built}"):
             raise SetupError(
-                f"programs.COREDNS: got {expected}, expected the version of {tags['coredns'][0]} (Kubernetes {version})"
+                f"cluster/kind/coredns/go.mod: got CoreDNS {built}, expected the version of {tags['coredns'][0]}, "
+                f"for Kubernetes {version}"
             )
         tags["kubernetes"].append(_PODNET)
         return tags
@@ -110,4 +112,4 @@ def _context(home: Home) -> Path:
 
 def _key() -> str:
     base = debian_key(SUITE, published=False)
-    return content_key(programs.kubernetes_key(), programs.COREDNS, base, *_KUBERNETES, _PODNET, _FILES)
+    return content_key(programs.kubernetes_key(), programs.coredns_key(), base, *_KUBERNETES, _PODNET, _FILES)
