@@ -62,7 +62,7 @@ $(COMPONENT_TESTS): test-%: # a component, in its own environment
 	PATH="$(FAIRLEAD_HOME)/bin:$$PATH" "$(FAIRLEAD_HOME)/envs/$*/bin/python" -m pytest tests/components/$*
 
 .PHONY: fresh
-fresh: $(READY) ## `make demo` and `make test` on a bare Debian 12 in a folder (root; downloads cached; ARGS=--cold for none)
+fresh: $(READY) ## `make demo` and `make test` on a bare Debian 12 in a folder (root; downloads cached; ARGS=--help for its options)
 	$(VENV)/python tests/fresh/run.py $(ARGS)
 
 .PHONY: e2e

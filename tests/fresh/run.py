@@ -61,9 +61,14 @@ def main() -> int:
     """Run the commands; return 1 if one of them failed, 2 if they could not be run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cold", action="store_true", help="download everything; by default downloads are cached")
+    parser.add_argument(
+        "--share-builds", action="store_true", help="share what is built, too: Go's cache, Horovod's wheel"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the system afterwards, for inspection")
     parser.add_argument("commands", nargs="*", default=COMMANDS, help=f"default: {', '.join(COMMANDS)}")
     arguments = parser.parse_args()
+    if arguments.cold and arguments.share_builds:
+        parser.error("argument --share-builds: not allowed with argument --cold")
     console = Console()
     if problem := find_problem():
         console.print(f"make fresh: {problem}", markup=False, style="bold red")
@@ -80,11 +85,12 @@ def main() -> int:
             return 2
         system = unpack(make_archive(home, console), home / "root")
         try:
-            results = [run(system, command, home, arguments.cold, console) for command in arguments.commands]
+            caches = {} if arguments.cold else find_caches(home, arguments.share_builds)
+            results = [run(system, command, caches, console) for command in arguments.commands]
         finally:
             if not arguments.keep:
                 remove(system)
-    console.print(build_table(results, arguments.cold))
+    console.print(build_table(results, arguments))
     return int(any(result.status for result in results))
 
 
@@ -145,12 +151,12 @@ def unpack(archive: Path, root: Path) -> Path:
     return root
 
 
-def run(system: Path, command: str, home: Path, cold: bool, console: Console) -> Result:
+def run(system: Path, command: str, caches: dict[Path, str], console: Console) -> Result:
     """Run one of the README's commands in the fresh system and show its output."""
     console.rule(f"[bold]{command}[/] on a bare Debian ({SUITE})")
     environment = {
         "ROOT": str(system),
-        "SHARED": "\n".join(f"{host}:{inside}" for host, inside in ({} if cold else find_caches(home)).items()),
+        "SHARED": "\n".join(f"{host}:{inside}" for host, inside in caches.items()),
         "PATH": os.environ["PATH"],
     }
     inside = build_environment()
@@ -179,16 +185,22 @@ def find_certificates() -> str | None:
     return bundle if bundle and Path(bundle).exists() else None
 
 
-def find_caches(home: Path) -> dict[Path, str]:
-    """Return this machine's download caches and their paths in the fresh system; build caches are not shared."""
+def find_caches(home: Path, builds: bool) -> dict[Path, str]:
+    """Return this machine's download caches and their paths in the fresh system; with `builds` what is built, too.
+
+    Where nothing has been built yet, a fresh system with shared builds builds everything, and this machine has it then.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     modules = Path(os.environ.get("GOMODCACHE") or Path.home() / "go" / "pkg" / "mod")
-    return {
+    downloads = {
         cache / "uv": "/root/.cache/uv",
         cache / "pip": "/root/.cache/pip",
         modules: "/root/go/pkg/mod",
         home / "apt-archives": "/var/cache/apt/archives",
     }
+    compiled = Path(os.environ.get("GOCACHE") or cache / "go-build")
+    shared = {compiled: "/root/.cache/go-build", home.parent / "wheels": "/root/.fairlead/wheels"}
+    return downloads | (shared if builds else {})
 
 
 def remove(folder: Path) -> None:
@@ -206,9 +218,10 @@ def read_mounts() -> str:
     return Path("/proc/self/mounts").read_text()
 
 
-def build_table(results: list[Result], cold: bool) -> Table:
+def build_table(results: list[Result], arguments: argparse.Namespace) -> Table:
     """Return a table of the commands, their results and durations."""
-    table = Table(title=f"a bare Debian ({SUITE}), {'nothing cached' if cold else 'downloads cached'}")
+    shared = "nothing" if arguments.cold else "downloads and builds" if arguments.share_builds else "downloads"
+    table = Table(title=f"a bare Debian ({SUITE}), {shared} cached")
     for column in ("command", "result", "seconds"):
         table.add_column(column, justify="right" if column == "seconds" else "left")
     for result in results:
