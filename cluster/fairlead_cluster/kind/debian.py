@@ -18,9 +18,9 @@ _NEEDLESS = (
     # this machine's own files, which debootstrap copies
     "etc/hostname", "etc/resolv.conf",
 )  # fmt: skip
-_DPKG = "".join(
-    f"path-exclude /usr/share/{folder}/*\n" for folder in ("doc", "groff", "info", "linda", "lintian", "locale", "man")
-) + "force-unsafe-io\n"  # a build that is cut off is begun again: nothing need be on the disk before its end
+_EXCLUDED = ("doc", "groff", "info", "linda", "lintian", "locale", "man")
+# a build that is cut off is begun again: nothing need be on the disk before its end
+_DPKG = "force-unsafe-io\n" + "".join(f"path-exclude /usr/share/{folder}/*\n" for folder in _EXCLUDED)
 _APT = """\
 Acquire::Languages "none";
 Dir::Cache::pkgcache "";

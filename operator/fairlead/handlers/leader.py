@@ -71,7 +71,8 @@ class LeaderElection:
                     lease["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
                     await self._kube.replace(LEASE, lease)
         except (ApiError, aiohttp.ClientError, TimeoutError) as error:
-            _log.warning("lease %s/%s: not released: %s", self._namespace, self._name, str(error) or type(error).__name__)
+            problem = str(error) or type(error).__name__
+            _log.warning("lease %s/%s: not released: %s", self._namespace, self._name, problem)
 
     async def _try(self) -> bool:
         """Acquire or renew the lease; return whether it is held now."""
