@@ -6,12 +6,13 @@ narrow. Plain Python, so that the operator and devices need no numpy.
 """
 
 import math
+from collections.abc import Callable
 
 from .plain import require
 
 MAX_TRIALS = 10**9
-_STEPS = 200
-"""Halvings of an interval: more than the numbers from 0 to 1 allow."""
+_STEPS = 300
+"""Steps towards a root, of which each third halves its interval: more than the numbers from 0 to 1 allow."""
 _EPSILON = 1e-15
 _TINY = 1e-300
 
@@ -55,21 +56,45 @@ def _find_lower(successes: int, trials: int, tail: float) -> float:
     """Return the probability with which so many successes, or more, have the probability `tail`."""
     if successes == 0:
         return 0.0
-    low, high = 0.0, successes / trials
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        if middle in (low, high) or high - low < _EPSILON * high:
+
+    def excess(share: float) -> float:
+        # P(X >= k) of a binomial distribution is I_p(k, n - k + 1)
+        return _incomplete_beta(share, successes, trials - successes + 1) - tail
+
+    share = successes / trials
+    # at the share itself the probability is at least a half; ten standard deviations below it is next to nothing
+    low = max(0.0, share - 10 * math.sqrt(share * (1 - share) / trials) - 10 / trials)
+    low = low if excess(low) < 0 else 0.0
+    high = share if tail <= 0.5 else 1.0
+    return _find_root(excess, low, high)
+
+
+def _find_root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Return where a rising function is 0, between where it is below and where it is above.
+
+    Chords, whose kept end loses half of its weight (the Illinois method), by turns with halves.
+    """
+    below, above = function(low), function(high)
+    for step in range(_STEPS):
+        if high - low < _EPSILON * high:
             break
-        # P(X >= k) of a binomial distribution is I_p(k, n - k + 1).
-        if _incomplete_beta(middle, successes, trials - successes + 1) < tail:
-            low = middle
+        middle = low - below * (high - low) / (above - below)
+        if step % 3 == 2 or not low < middle < high:
+            middle = (low + high) / 2
+        value = function(middle)
+        if value == 0 or middle in (low, high):
+            return middle
+        if value < 0:
+            low, below, above = middle, value, above / 2
         else:
-            high = middle
+            high, above, below = middle, value, below / 2
     return (low + high) / 2
 
 
 def _incomplete_beta(x: float, a: float, b: float) -> float:
-    """Return the regularised incomplete beta function I_x(a, b), for 0 < x < 1."""
+    """Return the regularised incomplete beta function I_x(a, b)."""
+    if not 0 < x < 1:
+        return float(x >= 1)
     front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x))
     if x < (a + 1) / (a + b + 2):
         return front * _evaluate_fraction(x, a, b) / a

@@ -70,8 +70,8 @@ class MetricQuery(ApiModel):
 
 
 class Analysis(ApiModel):
-    """What the candidate has to show. Each limit but those of queries is judged with a confidence of 95 % (one-sided
-    Wilson bounds)."""
+    """What the candidate has to show. Each limit but those of queries is judged with a confidence of 95 % (exact
+    one-sided bounds)."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -10,7 +10,7 @@ from fairlead.api.rollout import Analysis
 from fairlead.core.model_deployment.observed import ServerReading
 from fairlead.core.model_deployment.queries import QueryAnswer
 from fairlead.core.model_deployment.traffic import read_evidence
-from fairlead.core.model_deployment.verdicts import Evidence, bound_share, judge
+from fairlead.core.model_deployment.verdicts import Evidence, judge
 from fairlead_contracts.traffic import BOUNDS, Agreement, Counts, RouteFacts, TrafficFacts
 
 from tests.support.resources import make_deployment
@@ -21,24 +21,20 @@ def analysis(**limits: Any) -> Analysis:
 
 
 @pytest.mark.parametrize(
-    ("bad", "total", "lower", "upper"),
-    [(0, 100, 0, 0.0263), (5, 100, 0.0245, 0.0992), (50, 100, 0.4188, 0.5812), (100, 100, 0.9737, 1), (0, 0, 0, 1)],
-)
-def test_the_bounds_are_those_of_the_wilson_score(bad: int, total: int, lower: float, upper: float) -> None:
-    assert bound_share(bad, total) == pytest.approx((lower, upper), abs=1e-4)
-
-
-@pytest.mark.parametrize(
     ("errors", "requests", "result", "reason"),
     [
         (0, 99, "Inconclusive", "fewer than minRequests"),
         (99, 99, "Inconclusive", "fewer than minRequests, however bad"),
-        (0, 100, "Inconclusive", "2.6 % could fail"),
-        (0, 268, "Passed", "at most 1 % fail"),
-        (5, 100, "Failed", "at least 2.5 % fail"),
+        (0, 100, "Inconclusive", "3.0 % could fail"),
+        (0, 298, "Inconclusive", "a little more than 1 % could fail"),
+        (0, 299, "Passed", "at most 1 % fail"),
+        (5, 100, "Failed", "at least 2.0 % fail"),
         (2, 100, "Inconclusive", "noise"),
         (20, 1_000, "Failed", "at least 1.4 % fail"),
         (50, 10_000, "Passed", "at most 0.6 % fail"),
+        (90_000, 10_000_000, "Passed", "0.9 %, which so many show"),
+        (1, 2**53 - 1, "Passed", "a count that only a liar has"),
+        (2**53 - 1, 2**53 - 1, "Failed", "a count that only a liar has"),
     ],
 )
 def test_errors_are_judged_by_their_bounds(errors: int, requests: int, result: str, reason: str) -> None:

@@ -1,30 +1,32 @@
 """Verdicts: what a candidate's requests show, with bounds that do not take noise for evidence.
 
 Each limit is one on the share of bad requests: failed ones (maxErrorRate), ones that took longer than maxP99Seconds (at
-most 1 %), copies with another answer (1 - minAgreement). Such a share is judged by the one-sided bounds of the Wilson
-score interval with 95 % confidence (E. B. Wilson, JASA 22, 1927):
+most 1 %), copies with another answer (1 - minAgreement). Such a share is judged by its exact one-sided bounds with 95 %
+confidence (Clopper and Pearson; fairlead_contracts.binomial):
 
     passed         the upper bound is at most the limit
     failed         the lower bound is above the limit
     inconclusive   else, and with fewer than minRequests requests
 
-For example, none of 100 failed: the upper bound is 2.6 %, so a limit of 1 % is not shown yet; with 268 it is. 5 of 100
-failed: the lower bound is 2.5 %, which exceeds 1 %. Inconclusive requests are kept, so that evidence adds up.
+For example, none of 100 failed: the upper bound is 3.0 %, so a limit of 1 % is not shown yet; with 299 it is. 5 of 100
+failed: the lower bound is 2.0 %, which exceeds 1 %. Inconclusive requests are kept, so that evidence adds up.
 
 The value of a query is taken as it is: within its limits passes, outside of them fails, none at all is inconclusive.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
+
+from fairlead_contracts.binomial import bound_above, bound_below
 
 from fairlead.api.rollout import Analysis, MetricQuery
 from fairlead.core.model_deployment.queries import QueryAnswer, describe_answer
 
 Result = Literal["Passed", "Failed", "Inconclusive"]
-_Z = 1.6448536269514722
-"""The 95 % quantile of the normal distribution."""
+_CONFIDENCE = 0.95
+_MOST_TRIALS = 100_000
+"""More requests make no bound narrower, so that whatever a server says that it counted is judged in milliseconds."""
 _SLOW_SHARE = 0.01
 
 
@@ -63,17 +65,6 @@ def judge(analysis: Analysis, evidence: Evidence) -> Judgement:
     return Judgement(result, "; ".join(part.message for part in parts))
 
 
-def bound_share(bad: int, total: int) -> tuple[float, float]:
-    """Return the lower and the upper bound of a share, each with 95 % confidence."""
-    if not total:
-        return 0.0, 1.0
-    share, square = bad / total, _Z * _Z / total
-    middle = (share + square / 2) / (1 + square)
-    half = _Z * math.sqrt(share * (1 - share) / total + square / (4 * total)) / (1 + square)
-    # at the ends the bounds are exact, which floating-point numbers only almost are
-    return (max(0.0, middle - half) if bad else 0.0), (min(1.0, middle + half) if bad < total else 1.0)
-
-
 def _judge_all(analysis: Analysis, evidence: Evidence) -> Iterator[Judgement]:
     least, total = analysis.min_requests, evidence.requests
     if analysis.max_error_rate is not None:
@@ -93,11 +84,18 @@ def _judge_share(what: str, bad: int, total: int, limit: float, least: int) -> J
     figures = f"{bad} of {total} {what}"
     if total < least:
         return Judgement("Inconclusive", f"{figures}, expected at least {least} requests")
-    lower, upper = bound_share(bad, total)
+    lower, upper = _bound_share(bad, total)
     bounds = f"{figures} ({100 * lower:.3g} to {100 * upper:.3g} %, at most {100 * limit:.4g} % allowed)"
     if lower > limit:
         return Judgement("Failed", bounds)
     return Judgement("Passed" if upper <= limit else "Inconclusive", bounds)
+
+
+def _bound_share(bad: int, total: int) -> tuple[float, float]:
+    """Return what a share is at least and at most; of large counts the same share of fewer trials, rounded outwards."""
+    trials = min(total, _MOST_TRIALS)
+    least, most = bad * trials // max(total, 1), -(-bad * trials // max(total, 1))
+    return bound_below(least, trials, _CONFIDENCE), bound_above(most, trials, _CONFIDENCE)
 
 
 def _judge_query(query: MetricQuery, answer: QueryAnswer | None, total: int, least: int) -> Judgement:
