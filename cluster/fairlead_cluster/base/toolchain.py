@@ -53,8 +53,8 @@ def build_kubernetes(target: Path, log: StepLog, home: Home, tags: str = "") -> 
     stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     flags = " ".join(["-s -w", *(f"-X k8s.io/component-base/version.{k}={v}" for k, v in stamps.items())])
     fresh = target.with_suffix(".new")
-    words = ["build", "-mod=readonly", "-trimpath", f"-tags={tags}", f"-ldflags={flags}", NO_DWARF, "-o", fresh, "."]
-    run_go(words, _SOURCES, log, home)
+    words: list[str | Path] = ["build", "-mod=readonly", "-trimpath", f"-tags={tags}", f"-ldflags={flags}", NO_DWARF]
+    run_go([*words, "-o", fresh, "."], _SOURCES, log, home)
     fresh.replace(target)  # atomic: a running control plane keeps its old file
 
 
