@@ -1,12 +1,13 @@
-"""Build a bundle from an onnx-model artifact; it is published only if its accuracy drops little enough."""
+"""Build a bundle from an onnx-model artifact; it is published only if its parity is within the budget."""
 
 import hashlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fairlead_artifacts import PUBLISH_SECONDS, ArtifactError, Manifest, Parent, fetch, publish
 from fairlead_contracts.edge_bundle import (
@@ -14,14 +15,16 @@ from fairlead_contracts.edge_bundle import (
     KIND,
     MODEL_FILE,
     PARITY_FILE,
+    PARITY_TEXT_FILE,
     BundleDescription,
     Preprocessing,
 )
-from fairlead_contracts.parity import BundleParity, BundleTable
+from fairlead_contracts.edge_parity import EdgeParity, EdgeParityTable
+from fairlead_contracts.parity_budget import Budget
 
 from . import __version__
-from .errors import InputUnusable
-from .parity import check_parity, measure_parity
+from .errors import BundleRejected, InputUnusable
+from .parity import build_table, check_parity, measure_parity
 from .splits import Split, load_split
 from .targets import DEFAULT, UnknownTarget, find_target
 from .targets.base import CannotBuild, Target
@@ -31,12 +34,12 @@ PRODUCER = f"fairlead-edge/{__version__}"
 
 @dataclass(frozen=True)
 class BundleRequest:
-    """The bundle to build, its sources, and the maximum drop in accuracy."""
+    """The bundle to build, its sources, and how much it may differ from them."""
 
     model_uri: str
     dataset_uri: str
     preprocessing: Preprocessing
-    max_drop: float
+    budget: Budget = field(default_factory=Budget)
     out_uri: str = ""
     """Where the bundle is published; nowhere in comparisons."""
     name: str = "model"
@@ -49,9 +52,11 @@ class BundleRequest:
     """The name of the target."""
     calibration_split: str = "train"
     parity_split: str = "test"
+    slices: tuple[str, ...] = ()
+    """The arrays of the held-out split that name slices; if empty, `slice`, if it has that."""
 
 
-def build_bundle(request: BundleRequest) -> tuple[Manifest, BundleParity]:
+def build_bundle(request: BundleRequest) -> tuple[Manifest, EdgeParity]:
     """Build, compare and publish a bundle.
 
     Raises BundleRejected, UnknownTarget, InputUnusable or ArtifactError; nothing is published then.
@@ -60,10 +65,9 @@ def build_bundle(request: BundleRequest) -> tuple[Manifest, BundleParity]:
     with _fetched(request) as sources, tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         parity = _measure(sources, target, out)
-        check_parity(parity, request.max_drop)
+        check_parity(parity, request.budget)
         _write_description(request, target, out)
-        figures = BundleTable(**dict(parity), split=request.parity_split, max_drop=request.max_drop).to_json()
-        (out / PARITY_FILE).write_text(json.dumps(figures, indent=1, sort_keys=True))
+        figures = _write_parity(request, parity, out)
         manifest = publish(
             out,
             request.out_uri,
@@ -80,14 +84,14 @@ def build_bundle(request: BundleRequest) -> tuple[Manifest, BundleParity]:
     return manifest, parity
 
 
-def compare_targets(request: BundleRequest, names: Iterable[str]) -> Iterator[tuple[str, BundleParity | str]]:
+def compare_targets(request: BundleRequest, names: Iterable[str]) -> Iterator[tuple[str, EdgeParity | str]]:
     """Build each target and yield its name with its figures, or with why it cannot be built; nothing is published."""
     with _fetched(request) as sources:
         for name in names:
             with tempfile.TemporaryDirectory() as folder:
                 try:
                     yield name, _measure(sources, find_target(name), Path(folder))
-                except (InputUnusable, UnknownTarget) as error:
+                except (BundleRejected, InputUnusable, UnknownTarget) as error:
                     yield name, str(error)
 
 
@@ -110,14 +114,12 @@ def _fetched(request: BundleRequest) -> Iterator[_Sources]:
         source, data = Path(folder, "source"), Path(folder, "data")
         model = _fetch(request.model_uri, source, request.model_digest, "onnx-model")
         dataset = _fetch(request.dataset_uri, data, request.dataset_digest, "dataset")
-        splits = [
-            load_split(data, split, request.preprocessing)
-            for split in (request.calibration_split, request.parity_split)
-        ]
-        yield _Sources(source / MODEL_FILE, model, dataset, *splits)
+        calibration = load_split(data, request.calibration_split, request.preprocessing)
+        held_out = load_split(data, request.parity_split, request.preprocessing, request.slices)
+        yield _Sources(source / MODEL_FILE, model, dataset, calibration, held_out)
 
 
-def _measure(sources: _Sources, target: Target, out: Path) -> BundleParity:
+def _measure(sources: _Sources, target: Target, out: Path) -> EdgeParity:
     """Write a target's files into a folder and compare them with the source."""
     try:
         target.build(sources.file, out, sources.calibration.examples)
@@ -128,6 +130,14 @@ def _measure(sources: _Sources, target: Target, out: Path) -> BundleParity:
     except Exception as error:  # noqa: BLE001 - the exceptions of the builders' libraries have no other base
         raise InputUnusable(f"target {target.name}: {type(error).__name__}: {str(error)[:300]}") from None
     return measure_parity(sources.file, out, target, sources.held_out)
+
+
+def _write_parity(request: BundleRequest, parity: EdgeParity, out: Path) -> dict[str, Any]:
+    """Write the table, for programs and as text; return what the manifest says of it."""
+    table = EdgeParityTable.build(parity, request.parity_split, request.budget)
+    (out / PARITY_FILE).write_text(json.dumps(table.to_json(), sort_keys=True, separators=(",", ":")))
+    (out / PARITY_TEXT_FILE).write_text(build_table(parity, request.budget))
+    return table.parameters
 
 
 def _write_description(request: BundleRequest, target: Target, out: Path) -> None:

@@ -14,6 +14,7 @@ from fairlead_artifacts import ArtifactError
 from fairlead_contracts.edge_bundle import MAX_LABEL, MAX_LABELS, MAX_NAME, Preprocessing
 from fairlead_serving.limits import InvalidSetting, Limits
 
+from .budgets import add_budget, read_budget
 from .bundle import Bundle, open_bundle
 from .errors import BundleRejected, InputUnusable, InvalidBundle
 from .server import DEFAULTS, describe, serve
@@ -90,7 +91,11 @@ def _add_sources(command: argparse.ArgumentParser) -> None:
     command.add_argument("--offset", type=_read_finite, default=0.0)
     command.add_argument("--calibration-split", default="train")
     command.add_argument("--split", default="test", help="held-out examples for the parity table")
-    command.add_argument("--max-drop", type=_read_share, default=0.01, help="maximum drop in accuracy, as a fraction")
+    command.add_argument(
+        "--slices", action="append", default=[], metavar="ARRAY",
+        help="an array of the held-out file that names each example's slice; default: slice, if there is one",
+    )  # fmt: skip
+    add_budget(command)
 
 
 def _read_finite(text: str) -> float:
@@ -100,13 +105,6 @@ def _read_finite(text: str) -> float:
         value = math.nan
     if not math.isfinite(value):
         raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number")
-    return value
-
-
-def _read_share(text: str) -> float:
-    value = _read_finite(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a number from 0 to 1")
     return value
 
 
@@ -140,7 +138,7 @@ def _build(options: argparse.Namespace) -> None:
         options, out_uri=options.out_uri, name=options.name, labels=options.labels, target=options.target
     )
     manifest, parity = build_bundle(request)
-    sys.stdout.write(build_table(parity))
+    sys.stdout.write(build_table(parity, request.budget))
     sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")
     if options.out:
         _write(options.out, {"uri": options.out_uri, "digest": manifest.digest, "parity": parity.to_json()})
@@ -150,8 +148,9 @@ def _compare(options: argparse.Namespace) -> None:
     from .build import compare_targets
     from .parity import build_comparison
 
-    found = list(compare_targets(_read_request(options), options.target or TARGETS))
-    sys.stdout.write(build_comparison(found, options.max_drop))
+    request = _read_request(options)
+    found = list(compare_targets(request, options.target or TARGETS))
+    sys.stdout.write(build_comparison(found, request.budget))
     if options.out:
         _write(options.out, {name: {"problem": got} if isinstance(got, str) else got.to_json() for name, got in found})
 
@@ -172,7 +171,8 @@ def _read_request(options: argparse.Namespace, **more: Any) -> "BundleRequest":
         preprocessing=Preprocessing(scale=options.scale, offset=options.offset),
         calibration_split=options.calibration_split,
         parity_split=options.split,
-        max_drop=options.max_drop,
+        budget=read_budget(options),
+        slices=tuple(options.slices),
         **more,
     )
 

@@ -1,0 +1,81 @@
+"""Run models on examples: in batches, and one at a time."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputUnusable
+from ..targets.base import RunFailed, Session
+
+_BATCH = 256
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A model's floating-point outputs for some examples."""
+
+    scores: Floats
+    """The first output: a row for each example, with a score for each class."""
+    others: dict[int, Floats]
+    """The values of the other outputs, by their place, in one dimension."""
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """The predicted class of each example."""
+        found: NDArray[np.int64] = self.scores.argmax(axis=1).astype(np.int64)
+        return found
+
+    @property
+    def outputs(self) -> dict[int, Floats]:
+        """All outputs, by their place."""
+        return {0: self.scores, **self.others}
+
+
+def run(session: Session, what: str, examples: NDArray[Any], alone: bool = False) -> Answers:
+    """Return a model's answers, to one example at a time if `alone`.
+
+    Raises InputUnusable, which calls the model `what`, if it cannot run, or does not return scores.
+    """
+    size = 1 if alone else _find_batch(session, what)
+    name = session.inputs[0].name
+    parts = []
+    for start in range(0, len(examples), size):
+        batch = examples[start : start + size]
+        try:
+            outputs = session.run({name: batch})
+        except RunFailed as error:
+            at = " on one example" if len(batch) == 1 else ""
+            raise InputUnusable(f"{what}: {session.platform} cannot run it{at}: {error}") from None
+        _check_scores(outputs[0], len(batch), what)
+        parts.append(outputs)
+    columns = list(zip(*parts, strict=True))
+    return Answers(
+        np.concatenate(columns[0]).astype(np.float64),
+        {
+            index: np.concatenate([part.ravel() for part in column]).astype(np.float64)
+            for index, column in enumerate(columns)
+            if index and column[0].dtype.kind == "f"
+        },
+    )
+
+
+def _find_batch(session: Session, what: str) -> int:
+    """Return how many examples the model accepts at a time."""
+    if len(session.inputs) != 1:
+        names = ", ".join(spec.name for spec in session.inputs)
+        raise InputUnusable(f"{what}: inputs: got {len(session.inputs)} ({names}), expected one")
+    rows = session.inputs[0].shape[0] if session.inputs[0].shape else -1
+    if rows not in (-1, 1):
+        name = session.inputs[0].name
+        raise InputUnusable(f"{what}: input {name}: got batches of {rows} alone, expected batches of any size, or of 1")
+    return _BATCH if rows < 0 else 1
+
+
+def _check_scores(scores: NDArray[Any], rows: int, what: str) -> None:
+    if scores.dtype.kind != "f" or scores.ndim != 2 or len(scores) != rows or scores.shape[1] < 2:
+        got = f"{scores.dtype} of shape {list(scores.shape)} for {rows} examples"
+        raise InputUnusable(f"{what}: returns {got}, expected a score per class")
