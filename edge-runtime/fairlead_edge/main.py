@@ -146,13 +146,19 @@ def _build(options: argparse.Namespace) -> None:
 
 def _compare(options: argparse.Namespace) -> None:
     from .build import compare_targets
-    from .parity import build_comparison
+    from .parity import build_comparison, find_problems
 
     request = _read_request(options)
     found = list(compare_targets(request, options.target or TARGETS))
     sys.stdout.write(build_comparison(found, request.budget))
     if options.out:
-        _write(options.out, {name: {"problem": got} if isinstance(got, str) else got.to_json() for name, got in found})
+        figures = {
+            name: {"problem": got}
+            if isinstance(got, str)
+            else got.to_json() | {"over_budget": find_problems(got, request.budget)}
+            for name, got in found
+        }
+        _write(options.out, figures)
 
 
 def _write(file: Path, result: dict[str, Any]) -> None:

@@ -48,7 +48,7 @@ def _build_targets(targets: Facts) -> Table:
     for column in ("bytes", "of the source", "accuracy", "agreement"):
         table.add_column(column, justify="right")
     for name, found in targets.items():
-        if problem := found.get("problem"):
+        if problem := found.get("problem") or "; ".join(found["over_budget"]):
             table.add_row(name, "", "", "", escape(problem))
             continue
         share = found["bytes_after"] / found["bytes_before"]
