@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .errors import InputUnusable
 
-MAX_SLICES, MAX_SLICE_NAME = 1000, 253
+MAX_SLICES, MAX_SLICE_NAME = 1000, 64  # as parity.json allows, which this module need not load
 _SLICE = "slice"
 """The array that names each example's slice, if the file has it."""
 _EXAMPLES, _LABELS = "x", "y"
@@ -75,7 +75,9 @@ def _read_slices(arrays: Arrays, name: str, file: str) -> NDArray[np.str_]:
         others = ", ".join(sorted(arrays.keys() - {_EXAMPLES, _LABELS})) or "no array but x and y"
         raise InputUnusable(f"{file}: got {others}, expected {shorten(name)}, which names slices")
     values, rows = arrays[name], len(arrays[_EXAMPLES])
-    if values.shape != (rows,) or values.dtype.kind not in "biuU" or len(name) > MAX_SLICE_NAME:
+    if len(name) > MAX_SLICE_NAME:
+        raise InputUnusable(f"{file}: {shorten(name)}: expected a name of at most {MAX_SLICE_NAME} characters")
+    if values.shape != (rows,) or values.dtype.kind not in "biuU":
         got = f"{values.dtype} {list(values.shape)}"
         raise InputUnusable(f"{file}: {shorten(name)}: got {got}, expected {rows} names or integers")
     texts = values.astype(np.str_)

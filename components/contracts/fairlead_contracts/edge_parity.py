@@ -14,7 +14,7 @@ from .parity_budget import Budget
 from .plain import load_json
 
 SCHEMA = "fairlead.dev/edge-parity/v2"
-MAX_GROUPS, MAX_TEXT = 1000, 253
+MAX_GROUPS, MAX_TEXT, _MAX_SPLIT = 1000, 64, 253
 MAX_GOLDEN = 64
 
 Count = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
@@ -79,7 +79,7 @@ class PublishedGolden(Golden):
 class EdgeParity(BundleParity):
     """A target compared with its source, as measured on examples that were not used for calibration."""
 
-    max_bytes: ClassVar[int] = 1 << 20
+    max_bytes: ClassVar[int] = 1 << 21
     mean_abs_difference: float
     """The mean difference of the output values."""
     relative_mean_difference: float
@@ -121,7 +121,7 @@ class EdgeParityTable(EdgeParity):
     model_config = ConfigDict(allow_inf_nan=False)
     schema_: Literal["fairlead.dev/edge-parity/v2"] = Field("fairlead.dev/edge-parity/v2", alias="schema")
     golden: PublishedGolden
-    split: Text
+    split: Annotated[str, Field(max_length=_MAX_SPLIT)]
     """The split of the dataset that was used for the comparison."""
     max_drop: Share
     """As in the budget; for readers of version 1."""
