@@ -65,5 +65,6 @@ class _Reader:
         for prefix in ("/api/v1", *(f"/apis/{group['preferredVersion']['groupVersion']}" for group in groups)):
             for resource in self.objects.read(prefix)["resources"]:
                 path = (prefix, resource["name"], resource["namespaced"])
-                for name in (resource["name"], resource["singularName"], *resource.get("shortNames", ())):
+                full = f"{resource['name']}.{prefix.split('/')[2]}"
+                for name in (resource["name"], resource["singularName"], full, *resource.get("shortNames", ())):
                     self.paths.setdefault(name, path)
