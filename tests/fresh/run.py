@@ -90,7 +90,8 @@ def main() -> int:
         finally:
             if not arguments.keep:
                 remove(system)
-    console.print(build_table(results, arguments))
+    cached = "nothing" if arguments.cold else "downloads and builds" if arguments.share_builds else "downloads"
+    console.print(build_table(results, cached))
     return int(any(result.status for result in results))
 
 
@@ -218,10 +219,9 @@ def read_mounts() -> str:
     return Path("/proc/self/mounts").read_text()
 
 
-def build_table(results: list[Result], arguments: argparse.Namespace) -> Table:
+def build_table(results: list[Result], cached: str) -> Table:
     """Return a table of the commands, their results and durations."""
-    shared = "nothing" if arguments.cold else "downloads and builds" if arguments.share_builds else "downloads"
-    table = Table(title=f"a bare Debian ({SUITE}), {shared} cached")
+    table = Table(title=f"a bare Debian ({SUITE}), {cached} cached")
     for column in ("command", "result", "seconds"):
         table.add_column(column, justify="right" if column == "seconds" else "left")
     for result in results:

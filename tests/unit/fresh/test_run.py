@@ -13,15 +13,17 @@ from rich.console import Console
 from tests.fresh import run as fresh
 from tests.fresh.run import Result
 
+DOWNLOADS = ["/root/.cache/pip", "/root/.cache/uv", "/root/go/pkg/mod", "/var/cache/apt/archives"]
+
 
 @pytest.fixture
 def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     """Replace what needs root by functions that note what they were called with; returns the notes."""
     notes: list[tuple[Any, ...]] = []
 
-    def run(system: Path, command: str, home: Path, cold: bool, _: Console) -> Result:
-        assert _locked(home), "another run could have begun"
-        notes.append((command, system, cold))
+    def run(system: Path, command: str, caches: dict[Path, str], _: Console) -> Result:
+        assert _locked(system.parent), "another run could have begun"
+        notes.append((command, system, sorted(caches.values())))
         return Result(command, 1.0, 3 if command == "fails" else 0)
 
     def unpack(archive: Path, root: Path) -> Path:
@@ -59,13 +61,23 @@ def test_the_readmes_commands_run_and_the_system_is_removed(
     root = tmp_path / "fresh" / "root"
     assert _main(monkeypatch) == 0
     unpacked = ("unpack", tmp_path / "fresh" / "archive.tar")
-    assert ran == [unpacked, ("make demo", root, False), ("make test", root, False), ("remove", root)]
+    assert ran == [unpacked, ("make demo", root, DOWNLOADS), ("make test", root, DOWNLOADS), ("remove", root)]
     assert not _locked(tmp_path / "fresh"), "the lock ends with the run"
 
 
 def test_options_name_commands_and_keep_the_system(ran: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch) -> None:
     assert _main(monkeypatch, "--cold", "--keep", "fails", "make help") == 1
-    assert [(note[0], note[-1]) for note in ran[1:]] == [("fails", True), ("make help", True)]
+    assert [(note[0], note[-1]) for note in ran[1:]] == [("fails", []), ("make help", [])]
+
+
+def test_builds_are_shared_if_asked_for_and_not_if_nothing_is_cached(
+    ran: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _main(monkeypatch, "--share-builds", "make demo") == 0
+    assert ran[1][-1] == sorted([*DOWNLOADS, "/root/.cache/go-build", "/root/.fairlead/wheels"])
+    with pytest.raises(SystemExit):
+        _main(monkeypatch, "--share-builds", "--cold")
+    assert "argument --share-builds: not allowed with argument --cold" in capsys.readouterr().err
 
 
 def test_a_second_run_is_rejected_while_the_first_uses_the_folder(
@@ -118,7 +130,7 @@ def test_only_variables_of_the_registries_are_passed_on(tmp_path: Path, monkeypa
 def test_downloads_are_shared_and_builds_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
     monkeypatch.setenv("GOMODCACHE", "/modules")
-    caches = fresh.find_caches(tmp_path)
+    caches = fresh.find_caches(tmp_path, builds=False)
     assert {str(path) for path in caches} == {"/cache/uv", "/cache/pip", "/modules", f"{tmp_path}/apt-archives"}
     assert not any("go-build" in inside or inside.startswith(fresh.CLONE) for inside in caches.values())
 
@@ -166,7 +178,7 @@ def test_a_failed_debootstrap_leaves_no_archive(tmp_path: Path, monkeypatch: pyt
 
 def test_the_table_shows_each_commands_result() -> None:
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(fresh.build_table([Result("make demo", 61.4, 0), Result("make test", 5.0, 2)], cold=True))
+    console.print(fresh.build_table([Result("make demo", 61.4, 0), Result("make test", 5.0, 2)], "nothing"))
     text = console.export_text()
     assert "nothing cached" in " ".join(text.split())
     assert [line.split("│")[1:4] for line in text.splitlines() if "make" in line] == [
