@@ -224,5 +224,7 @@ class GraphServerEnvironment(Environment):
     """Path of traffic.json, read once at start; the file may be missing."""
     key_file: str | None = Field(None, alias="FAIRLEAD_KEY_FILE", max_length=_MAX_PATH)
     """Path of the key that signs traffic documents, in hexadecimal digits."""
+    api_keys_file: str | None = Field(None, alias="FAIRLEAD_API_KEYS_FILE", max_length=_MAX_PATH)
+    """Path of the API keys, one a line: a file, or a folder of such files. Without it, requests need no key."""
     state_folder: str | None = Field(None, alias="FAIRLEAD_STATE_FOLDER", max_length=_MAX_PATH)
     """The folder that keeps what routers have learned over restarts of the container; nothing is kept without it."""

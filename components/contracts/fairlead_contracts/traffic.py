@@ -19,7 +19,9 @@ FILE, PATH = "traffic.json", "/fairlead/v1/traffic"
 SIGNATURE = "Fairlead-Signature"
 """The header with the signature of a PUT."""
 FORWARDED = "Fairlead-Forwarded"
-"""The header, or metadata of gRPC, of a request that a server has forwarded or copied: it is not forwarded again."""
+"""The header, or metadata of gRPC, of a request that a server has forwarded or copied: it is not forwarded again.
+
+If its value is the key's `make_pass`, it needs no API key: the server that the client has asked decides about that."""
 ROUTED = "Fairlead-Route"
 """The header, or metadata of gRPC, of an answer: the route that returned it, or the revision of the server itself."""
 MAX_ROUTES = 16
@@ -185,6 +187,11 @@ def parse_key(content: bytes, at: str) -> bytes:
 def sign(key: bytes, body: bytes) -> str:
     """Return the signature of a PUT's body: its HMAC-SHA256 in hexadecimal digits."""
     return hmac.new(key, b"fairlead-traffic\n" + body, hashlib.sha256).hexdigest()
+
+
+def make_pass(key: bytes) -> str:
+    """Return the value of FORWARDED by which a server shows another one of its deployment that it may forward."""
+    return hmac.new(key, b"fairlead-forwarded", hashlib.sha256).hexdigest()
 
 
 def is_signed(key: bytes, body: bytes, signature: str) -> bool:

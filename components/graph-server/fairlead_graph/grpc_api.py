@@ -14,6 +14,7 @@ from fairlead_serving.limits import Limits
 from google.protobuf.message import DecodeError, Message
 
 from . import __version__
+from .auth.guard import Guard
 from .protocols import open_inference_pb2 as pb
 from .protocols.names import (
     GRPC,
@@ -46,6 +47,7 @@ _PROTOCOLS = {
 STATUS: dict[Code, grpc.StatusCode] = {
     Code.OK: grpc.StatusCode.OK,
     Code.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
     Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Code.UNPROCESSABLE: grpc.StatusCode.FAILED_PRECONDITION,
     Code.INTERNAL: grpc.StatusCode.INTERNAL,
@@ -62,8 +64,9 @@ class GrpcServer:
     """The gRPC server."""
 
     def __init__(
-        self, plane: DataPlane, limits: Limits, settings: GrpcSettings, host: str, traffic: GrpcTraffic | None = None
-    ) -> None:
+        self, plane: DataPlane, limits: Limits, settings: GrpcSettings, host: str, traffic: GrpcTraffic | None = None,
+        guard: Guard | None = None,
+    ) -> None:  # fmt: skip
         """Listen at the port; raise OSError if it is taken."""
         self._grace, self._traffic = limits.grace_seconds, traffic
         self._server = grpc.aio.server(
@@ -82,7 +85,7 @@ class GrpcServer:
             ],
             maximum_concurrent_rpcs=settings.max_calls,
         )
-        self._server.add_generic_rpc_handlers(build_handlers(plane, limits.body_timeout_seconds, traffic))
+        self._server.add_generic_rpc_handlers(build_handlers(plane, limits.body_timeout_seconds, traffic, guard))
         address = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
         try:
             self._server.add_insecure_port(address)
@@ -100,7 +103,7 @@ class GrpcServer:
 
 
 def build_handlers(
-    plane: DataPlane, body_seconds: float, traffic: GrpcTraffic | None = None
+    plane: DataPlane, body_seconds: float, traffic: GrpcTraffic | None = None, guard: Guard | None = None
 ) -> list[grpc.GenericRpcHandler]:
     """Return the methods of the services; inference passes bytes on, all others are answered here.
 
@@ -126,7 +129,8 @@ def build_handlers(
     for name, method in methods.items():
         service, _, action = name.partition("/")
         # a stream of one message, which is the same to clients, is one that can be waited for with a limit
-        handler = grpc.stream_unary_rpc_method_handler(_guarded(method, body_seconds))
+        check = guard.check_call(name) if guard else None
+        handler = grpc.stream_unary_rpc_method_handler(_guarded(method, body_seconds, check))
         services.setdefault(service, {})[action] = handler
     return [grpc.method_handlers_generic_handler(service, handlers) for service, handlers in services.items()]
 
@@ -193,16 +197,22 @@ def _decoded(kind: type[Message], answer: Callable[[Any], Message]) -> Callable[
 
 
 def _guarded(
-    method: Callable[[bytes, Context], Awaitable[bytes]], body_seconds: float
+    method: Callable[[bytes, Context], Awaitable[bytes]],
+    body_seconds: float,
+    check: Callable[[Any], None] | None = None,
 ) -> Callable[[Any, Context], Awaitable[bytes]]:
-    """Receive the request in time, and say errors in gRPC's words."""
+    """Check the call's metadata, receive the request in time, and say errors in gRPC's words."""
 
     async def answer(_: Any, context: Context) -> bytes:
         try:
+            if check is not None:
+                check(context.invocation_metadata())
             async with asyncio.timeout(body_seconds):
                 body = await context.read()
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"message: got none within {body_seconds:g} s")
+        except ServingError as error:
+            await context.abort(STATUS[error.code], str(error))
         if body is grpc.aio.EOF:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "message: got none, expected one")
         try:

@@ -16,25 +16,15 @@ from .errors import RequestRejected
 from .metrics import CONTENT_TYPE, Metrics
 from .monitor.control import Monitoring
 from .protocols.failures import build_failure
-from .protocols.names import OF_ROOT, SELDON, SELDON_AGGREGATE, SELDON_FEEDBACK, SELDON_ROUTE, TENSORFLOW, V2
+from .protocols.names import OF_ROOT, TENSORFLOW, V2
+from .protocols.paths import READY, TENSORFLOW_MODELS, find_protocol
 from .puids import PUID, clean_puid
 from .traffic.control import Control
 from .traffic.flight import RouteFailed
 from .traffic.http_side import HttpTraffic
 
 _SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": ["binary_tensor_data"]}
-_SELDON = {
-    f"/api/{version}/{path}": protocol
-    for version in ("v1.0", "v0.1")
-    for path, protocol in (("predictions", SELDON), ("feedback", SELDON_FEEDBACK))
-} | {
-    "/predict": SELDON, "/transform-input": SELDON, "/transform-output": SELDON, "/send-feedback": SELDON_FEEDBACK,
-    "/route": SELDON_ROUTE, "/aggregate": SELDON_AGGREGATE,
-}  # fmt: skip
-"""The protocol of each of Seldon's paths: those for clients, and those of a microservice in another graph."""
-_READY = ("/v2/health/ready", "/health/ping", "/health/status")
-"""V2's path of readiness, and those of a Seldon microservice."""
-_TENSORFLOW, _PREDICT = "/v1/models/", ":predict"
+_PREDICT = ":predict"
 _HEADER_BYTES = "Inference-Header-Content-Length"
 
 
@@ -81,9 +71,9 @@ class App:
                 return json_response(_SERVER)
             if path == "/v2/health/live":
                 return json_response({"live": True})
-            if path in _READY:
+            if path in READY:
                 return self._ready({})
-            if path.startswith(_TENSORFLOW):
+            if path.startswith(TENSORFLOW_MODELS):
                 return self._describe_tensorflow(path)
             action = self._split(path)
             if action == "ready":
@@ -100,7 +90,7 @@ class App:
         return json_response(document) if reason is None else json_response({**document, "reason": reason}, 503)
 
     async def _post(self, request: Request) -> Response:
-        protocol = V2 if request.path == self._infer_path else _find_protocol(request.path)
+        protocol = V2 if request.path == self._infer_path else find_protocol(request.path)
         try:
             head = self._read_head(request, protocol)
             if self._traffic is not None and self._traffic.active and protocol not in OF_ROOT:
@@ -141,13 +131,13 @@ class App:
     def _check_tensorflow(self, path: str) -> None:
         """Raise UnknownModel unless a path is /v1/models/{model}[/versions/{version}]:predict of this model."""
         if not path.endswith(_PREDICT):
-            raise UnknownModel(f"path {path}: expected {_TENSORFLOW}{self._plane.model}{_PREDICT} for POST")
-        model, _, version = path.removeprefix(_TENSORFLOW).removesuffix(_PREDICT).partition("/versions/")
+            raise UnknownModel(f"path {path}: expected {TENSORFLOW_MODELS}{self._plane.model}{_PREDICT} for POST")
+        model, _, version = path.removeprefix(TENSORFLOW_MODELS).removesuffix(_PREDICT).partition("/versions/")
         self._plane.check_model(model, version)
 
     def _describe_tensorflow(self, path: str) -> Response:
         """Return the state of the model, as TensorFlow Serving says it; raise UnknownModel."""
-        model, _, version = path.removeprefix(_TENSORFLOW).partition("/versions/")
+        model, _, version = path.removeprefix(TENSORFLOW_MODELS).partition("/versions/")
         self._plane.check_model(model, version)
         reason = self._plane.unready
         code, state = ("OK", "AVAILABLE") if reason is None else ("UNAVAILABLE", "LOADING")
@@ -167,10 +157,6 @@ class App:
             version, _, action = action.removeprefix("versions/").partition("/")
         self._plane.check_model(model, version)
         return action
-
-
-def _find_protocol(path: str) -> str:
-    return _SELDON.get(path) or (TENSORFLOW if path.startswith(_TENSORFLOW) else V2)
 
 
 def _build_response(head: dict[str, Any], content: bytes, more: Sequence[tuple[str, str]]) -> Response:

@@ -16,6 +16,7 @@ from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.server import Server
 from fairlead_serving.supervisor import CannotServe, ModelProcess
 
+from .auth.guard import Guard, build_guard
 from .errors import InvalidGraph
 from .http import App
 from .metrics import Metrics
@@ -40,8 +41,10 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> None:
     plane = DataPlane(spec.deployment, version, settings.limits.max_in_flight, traffic.observer)
     metrics.watch_in_flight(lambda: plane.in_flight)
     monitoring = Monitoring(plane, MonitorMetrics(metrics.registry)) if spec.monitor else None
-    server = Server(App(plane, metrics, traffic.http, traffic.control, monitoring), settings.limits)
-    others = _build_others(plane, settings, server, traffic)
+    guard = build_guard(settings, metrics.registry, traffic.key)
+    app = App(plane, metrics, traffic.http, traffic.control, monitoring)
+    server = Server(app, settings.limits, guard.check_request if guard else None)
+    others = _build_others(plane, settings, server, traffic, guard)
     loading = asyncio.create_task(_run_models(spec, settings, plane, metrics, server))
     reading = asyncio.create_task(monitoring.run()) if monitoring else None
     try:
@@ -58,14 +61,14 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> None:
 
 
 def _build_others(
-    plane: DataPlane, settings: Settings, server: Server, traffic: TrafficParts
+    plane: DataPlane, settings: Settings, server: Server, traffic: TrafficParts, guard: Guard | None
 ) -> list[Coroutine[Any, Any, None]]:
     """Return the servers of other protocols, which end with the HTTP server; raise OSError if a port is taken."""
     if settings.grpc.port is None:
         return []
     from .grpc_api import GrpcServer  # 25 MiB that a server without gRPC has no use for
 
-    grpc = GrpcServer(plane, settings.limits, settings.grpc, settings.nodes.bind_address, traffic.grpc)
+    grpc = GrpcServer(plane, settings.limits, settings.grpc, settings.nodes.bind_address, traffic.grpc, guard)
     stopped = asyncio.Event()
     server.others.append(stopped)
     return [grpc.serve(server.stopping, stopped)]

@@ -80,6 +80,8 @@ class Settings:
     """Path of the termination log, for the reason that a graph is invalid."""
     termination_bytes: int = LIMIT
     """Maximum size of the report in bytes."""
+    api_keys_file: Path | None = None
+    """The file, or folder of files, with the keys that requests need; None if they need none."""
     traffic: TrafficSettings | None = None
     """None for a server that answers all requests itself."""
 
@@ -112,8 +114,8 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         raise InvalidGraph(error.name, f"got {error.got!r}, expected {error.expected}") from None
     except ContractError as error:
         raise InvalidGraph.from_contract(error) from None
-    traffic = _read_traffic(contract)
-    return Settings(limits, nodes, grpc, contract.termination_log, contract.termination_bytes, traffic)
+    keys, traffic = Path(contract.api_keys_file) if contract.api_keys_file else None, _read_traffic(contract)
+    return Settings(limits, nodes, grpc, contract.termination_log, contract.termination_bytes, keys, traffic)
 
 
 def _read_traffic(contract: GraphServerEnvironment) -> TrafficSettings | None:

@@ -27,7 +27,7 @@ class Connection(asyncio.Protocol):
         self._server = server
         self._limits = server.limits
         self._loop = asyncio.get_running_loop()
-        self._parser = RequestParser(server.limits, self)
+        self._parser = RequestParser(server.limits, self, server.guard)
         self.client = ""
         self._alarm = Alarm(self._loop)
         self._task: asyncio.Task[None] | None = None

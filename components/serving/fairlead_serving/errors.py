@@ -9,6 +9,8 @@ class Code(StrEnum):
     OK = "ok"
     INVALID = "invalid"
     """The client's request is wrong, and will stay so."""
+    UNAUTHENTICATED = "unauthenticated"
+    """The request comes without a key that the server knows."""
     NOT_FOUND = "not-found"
     """The request names a model or an action that is not served."""
     UNPROCESSABLE = "unprocessable"
@@ -55,6 +57,13 @@ class BadRequest(ServingError):
 
     code = Code.INVALID
     reason = "BAD_REQUEST"
+
+
+class Unauthenticated(ServingError):
+    """The request comes without a key that the server knows."""
+
+    code = Code.UNAUTHENTICATED
+    reason = "UNAUTHENTICATED"
 
 
 class Unprocessable(ServingError):

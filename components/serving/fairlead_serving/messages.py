@@ -1,6 +1,6 @@
 """HTTP requests and responses as values."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ RETRY_AFTER = ("Retry-After", "1")
 HTTP_STATUS: dict[Code, int] = {
     Code.OK: 200,
     Code.INVALID: 400,
+    Code.UNAUTHENTICATED: 401,
     Code.NOT_FOUND: 404,
     Code.UNPROCESSABLE: 422,
     Code.INTERNAL: 500,
@@ -71,6 +72,11 @@ class Response:
             lines.append("Connection: close")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1", "replace")
         return [head, self.body] if with_body and self.body else [head]
+
+
+Headers = Sequence[tuple[bytes, bytes]]
+Guard = Callable[[str, str, Headers], Response | None]
+"""Returns the rejection of a request, by its method, path and headers, before its body is read; None to admit it."""
 
 
 class App(Protocol):

@@ -9,7 +9,7 @@ from typing import Protocol
 import httptools
 
 from .limits import KIB, Limits
-from .messages import Request, Response, decode_path, json_response
+from .messages import Guard, Request, Response, decode_path, json_response
 
 FREE_BYTES = 64 * KIB
 """The first bytes of one body for each connection do not count against the limit for all bodies, so that small requests
@@ -39,13 +39,13 @@ class Receiver(Protocol):
 class RequestParser:
     """Parses the requests of one connection."""
 
-    def __init__(self, limits: Limits, receiver: Receiver) -> None:
+    def __init__(self, limits: Limits, receiver: Receiver, guard: Guard | None = None) -> None:
         self.rejection: Response | None = None
         """The response to a request that is invalid or over a limit."""
         self.in_body = False
         """Whether the headers of a request are complete, and its body is not."""
         self._limits = limits
-        self._receiver = receiver
+        self._receiver, self._guard = receiver, guard
         self._parser = httptools.HttpRequestParser(self)
         self._ignoring = False
         self._progress = 0
@@ -124,6 +124,9 @@ class RequestParser:
             return
         values = dict(self._headers)
         self._check_headers(values)
+        if self._guard is not None and self.rejection is None:
+            method = self._parser.get_method().decode("latin-1")
+            self.rejection = self._guard(method, decode_path(self._url), self._headers)
         self._receiver.receive_headers(
             expects_continue=self.rejection is None and values.get(b"expect", b"").lower() == b"100-continue"
         )

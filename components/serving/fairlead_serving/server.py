@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from .connection import Connection
 from .limits import Limits
-from .messages import App, Request, Response, json_response
+from .messages import App, Guard, Request, Response, json_response
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.05
@@ -20,8 +20,9 @@ _LAST_RESPONSES_SECONDS = 1.0
 class Server:
     """Serves an application until a signal, or until `stop` is called."""
 
-    def __init__(self, app: App, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, app: App, limits: Limits, guard: Guard | None = None) -> None:
+        """Serve an application; a guard decides which requests it gets."""
+        self.limits, self.guard = limits, guard
         self.draining = False
         self._app = app
         self._connections: set[Connection] = set()

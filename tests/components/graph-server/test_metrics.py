@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from fairlead_contracts.graph import GraphDocument
+from fairlead_graph.auth.metrics import AuthMetrics
 from fairlead_graph.metrics import Metrics
 from fairlead_graph.monitor.metrics import MonitorMetrics
 from fairlead_graph.traffic.metrics import RouteMetrics
@@ -17,7 +18,8 @@ def test_every_metric_has_a_row_in_the_documentation() -> None:
     metrics = Metrics(GraphDocument.parse_json(GRAPH % LEAF, "graph.json"))
     routes = RouteMetrics(metrics.registry)
     monitors = MonitorMetrics(metrics.registry)
-    found = (*vars(metrics).values(), *vars(routes).values(), *vars(monitors).values())
+    auth = AuthMetrics(metrics.registry, lambda: 1)
+    found = [value for part in (metrics, routes, monitors, auth) for value in vars(part).values()]
     labels = {metric._name: metric._labelnames for metric in found
               if hasattr(metric, "_labelnames")}  # fmt: skip
     known = {}

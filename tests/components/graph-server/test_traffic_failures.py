@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fairlead_contracts.traffic import make_pass
 
 from tests.support import onnx_models as onnx
-from tests.support.traffic import INFER, ROW, RawServer, Split, environment, http_answer, route
+from tests.support.traffic import INFER, KEY, ROW, RawServer, Split, environment, http_answer, route
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +158,7 @@ def test_a_route_sets_no_cookies_and_gets_none_of_others(server: Any, split: Spl
             answer = server.infer(ROW)
             assert not {"set-cookie", "x-evil"} & answer.headers.keys()
         assert all(b"cookie" not in request.lower() for request in liar.requests)
-        assert all(b"fairlead-forwarded: 1" in request.lower() for request in liar.requests)
+        assert all(f"fairlead-forwarded: {make_pass(KEY)}".encode() in request.lower() for request in liar.requests)
 
 
 def test_a_prediction_is_asked_again_once_on_a_broken_connection_and_feedback_never(server: Any, split: Split) -> None:

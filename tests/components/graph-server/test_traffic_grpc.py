@@ -10,10 +10,11 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
+from fairlead_contracts.traffic import make_pass
 from fairlead_graph.protocols import open_inference_pb2 as pb
 
 from tests.support import onnx_models as onnx
-from tests.support.traffic import Split, environment, free_port, route
+from tests.support.traffic import KEY, Split, environment, free_port, route
 
 VALUES = np.array([[1.0, 2.0, 4.0]], np.float32)
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
@@ -173,7 +174,7 @@ def test_metadata_is_passed_on_and_words_of_others_are_not_ours(
     metadata = [("x-id", "7"), ("trace-bin", b"\0\1"), ("x-id", "8"), ("fairlead-route", "stable")]
     assert servers[0].fail(metadata=metadata) == (grpc.StatusCode.INTERNAL, "own words", "candidate")
     (found,) = recorder.seen
-    assert (found["x-id"], found["trace-bin"], found["fairlead-forwarded"]) == (["7", "8"], [b"\0\1"], ["1"])
+    assert (found["x-id"], found["trace-bin"], found["fairlead-forwarded"]) == (["7", "8"], [b"\0\1"], [make_pass(KEY)])
     assert "fairlead-route" not in found
     assert split.counts().errors == 1
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fairlead_contracts.traffic import make_pass
 
 from tests.support import onnx_models as onnx
-from tests.support.traffic import RawServer, Split, environment, http_answer, route
+from tests.support.traffic import KEY, RawServer, Split, environment, http_answer, route
 
 INFER, PREDICT = "/v2/models/digits/infer", "/api/v1.0/predictions"
 
@@ -101,7 +102,7 @@ def test_a_copy_has_the_puid_of_its_request(servers: list[Any], split: Split) ->
         shadow.wait_asked()
         request = shadow.requests[0].lower()
     assert f"seldon-puid: {answer.headers['seldon-puid']}".encode() in request
-    assert b"fairlead-forwarded: 1" in request
+    assert f"fairlead-forwarded: {make_pass(KEY)}".encode() in request
     assert b"accept-encoding" not in request
 
 

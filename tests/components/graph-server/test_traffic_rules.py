@@ -154,7 +154,7 @@ def test_headers_of_the_connection_are_not_passed_on() -> None:
         (b"fairlead-route", b"own"), (b"seldon-puid", b"old"), (b"x-latin", b"\xe9"), (b"accept-encoding", b"gzip"),
     ]  # fmt: skip
     request = Request("POST", "/", headers, b"")
-    changes = {"Seldon-Puid": "new", "Accept-Encoding": ""}
+    changes = {"Seldon-Puid": "new", "Accept-Encoding": "", "Fairlead-Forwarded": "1"}
     assert build_headers(request, changes.items()) == [
         ("x-id", "7"), ("Seldon-Puid", "new"), ("Fairlead-Forwarded", "1"),
     ]  # fmt: skip

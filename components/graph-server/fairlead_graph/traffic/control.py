@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fairlead_contracts.errors import ContractError
-from fairlead_contracts.traffic import FILE, SIGNATURE, TrafficDocument, is_signed
+from fairlead_contracts.traffic import FILE, SIGNATURE, TrafficDocument
 from fairlead_serving.messages import Request, Response, json_response
 
-from ..settings import TrafficSettings, read_key
+from .key import TrafficKey
 from .split import Conflict, Traffic
 
 _log = logging.getLogger(__name__)
@@ -19,11 +19,10 @@ class Control:
     """Reads and writes the document in force."""
 
     def __init__(
-        self, traffic: Traffic, settings: TrafficSettings, prepare: Callable[[TrafficDocument], Awaitable[None]]
+        self, traffic: Traffic, key: TrafficKey, prepare: Callable[[TrafficDocument], Awaitable[None]]
     ) -> None:
         """Accept documents that are signed with the key; `prepare` is awaited before one is in force."""
-        self._traffic, self._prepare = traffic, prepare
-        self._key, self._key_file = settings.key, settings.key_file
+        self._traffic, self._key, self._prepare = traffic, key, prepare
 
     async def answer(self, request: Request) -> Response:
         """Answer one request at the path."""
@@ -58,7 +57,7 @@ class Control:
         if len(body) > TrafficDocument.max_bytes:
             problem = f"body: got {len(body)} bytes, expected at most {TrafficDocument.max_bytes}"
             return json_response({"error": problem}, 413)
-        if not self._is_signed(body, request.header(_SIGNATURE).decode("latin-1")):
+        if not self._key.is_signed(body, request.header(_SIGNATURE).decode("latin-1")):
             return json_response({"error": f"header {SIGNATURE}: expected the signature of the body"}, 403)
         try:
             document = TrafficDocument.parse_json(body, FILE)
@@ -69,23 +68,3 @@ class Control:
         except Conflict as error:
             return json_response({"error": str(error), "generation": self._traffic.generation}, 409)
         return self._facts()
-
-    def _is_signed(self, body: bytes, signature: str) -> bool:
-        """Return whether a document has the key's signature; the key is read again if it has not.
-
-        If the Secret was deleted, the operator has made a new one, which the kubelet brings. Without it, a server would
-        forward to a candidate that is gone until it is restarted.
-        """
-        if is_signed(self._key, body, signature):
-            return True
-        if self._key_file is None:
-            return False
-        try:
-            key = read_key(self._key_file)
-        except (OSError, ContractError) as error:
-            _log.error("the key is not read again", extra={"path": str(self._key_file), "reason": str(error)})
-            return False
-        if not is_signed(key, body, signature):
-            return False
-        self._key = key
-        return True

@@ -20,6 +20,13 @@ class NotSent(RouteFailed):
         super().__init__(route, f"no connection: {problem}", Code.UNAVAILABLE)
 
 
+class NotAdmitted(NotSent):
+    """A route has asked for another pass than this server's, before it did anything else: the key was just renewed."""
+
+    def __init__(self, route: str) -> None:
+        RouteFailed.__init__(self, route, "asked for another key than this server has", Code.UNAVAILABLE)
+
+
 class Flight:
     """The requests on their way to one route, with the bytes that they and their answers have so far."""
 

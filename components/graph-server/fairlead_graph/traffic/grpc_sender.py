@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-from fairlead_contracts.traffic import FORWARDED, Route, TrafficDocument
+from fairlead_contracts.traffic import Route, TrafficDocument
 from fairlead_serving.errors import Code, Failed
 
 from ..resolving import resolve_target
-from .flight import NotSent
+from .flight import NotAdmitted, NotSent
 from .tasks import Tasks
 
 Metadata = Sequence[tuple[str, str | bytes]]
@@ -71,10 +71,12 @@ class GrpcSender:
             raise NotSent(route.name, f"{route.host}: {error}") from None
         try:
             call = channel.unary_unary(method)
-            content = await call(body, timeout=seconds, metadata=[*metadata, (FORWARDED.lower(), "1")])
+            content = await call(body, timeout=seconds, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.UNAVAILABLE and f"{error.details()}".startswith(_NO_CONNECTION):
                 raise NotSent(route.name, error.details()) from None
+            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
+                raise NotAdmitted(route.name) from None
             code = _CODES.get(error.code(), Code.BAD_NODE)
             raise Failed(code, "ROUTE_FAILED", f"{error.details()}") from None
         return GrpcAnswer(content)

@@ -14,6 +14,7 @@ from ..puids import FEEDBACK_BYTES, PUID, make_puid, read_answerer
 from .flight import NotSent, Passage
 from .grpc_sender import GrpcAnswer, GrpcSender, Metadata
 from .http_side import find_client
+from .key import Onward
 from .mirror import Copy
 from .split import Traffic
 
@@ -43,8 +44,8 @@ class GrpcCall:
 class GrpcTraffic:
     """Splits calls over gRPC."""
 
-    def __init__(self, traffic: Traffic, sender: GrpcSender) -> None:
-        self._traffic, self._sender = traffic, sender
+    def __init__(self, traffic: Traffic, sender: GrpcSender, onward: Onward) -> None:
+        self._traffic, self._sender, self._onward = traffic, sender, onward
 
     @property
     def active(self) -> bool:
@@ -116,7 +117,10 @@ class GrpcTraffic:
         self._sender.retain(self._traffic.document)
 
         async def send(route: Route, passage: Passage) -> GrpcAnswer:
-            answer = await self._sender.send(route, call.method, call.body, metadata, seconds)
+            changes = {name.lower(): value for name, value in self._onward.headers.items()}
+            kept = [(name, value) for name, value in metadata if name not in changes]
+            own = [(name, value) for name, value in changes.items() if value]
+            answer = await self._sender.send(route, call.method, call.body, [*kept, *own], seconds)
             passage.reserve(len(answer.content))
             return answer
 

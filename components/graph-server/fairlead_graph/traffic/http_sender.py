@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import aiohttp
 from fairlead_contracts.traffic import FORWARDED, ROUTED, Route
 from fairlead_serving.errors import Code
-from fairlead_serving.messages import JSON, Request, Response
+from fairlead_serving.messages import HTTP_STATUS, JSON, Request, Response
 
 from ..resolving import open_connector
-from .flight import NotSent, Passage, RouteFailed
+from .flight import NotAdmitted, NotSent, Passage, RouteFailed
 
 Headers = Sequence[tuple[str, str]]
 
@@ -49,7 +49,8 @@ class HttpSender:
     ) -> HttpAnswer:
         """Return the route's answer to a request with changed headers; raise RouteFailed, or NotSent.
 
-        After a broken connection a prediction counts as not sent, too: it may be asked for again.
+        A changed header that is empty is dropped. After a broken connection a prediction counts as not sent, too: it
+        may be asked for again.
         """
         headers = build_headers(request, changes)
         try:
@@ -80,6 +81,8 @@ class HttpSender:
         async with self._open().post(
             url, data=request.body, headers=headers, skip_auto_headers=_AUTOMATIC, allow_redirects=False
         ) as answer:
+            if answer.status == HTTP_STATUS[Code.UNAUTHENTICATED]:
+                raise NotAdmitted(route.name)
             parts = []
             async for part in answer.content.iter_any():
                 passage.reserve(len(part))
@@ -108,7 +111,7 @@ def build_headers(request: Request, changes: Iterable[tuple[str, str]]) -> list[
         for name, value in request.headers
         if name not in _HOP_BY_HOP and name not in dropped and value.isascii() and name.isascii()
     ]
-    return [*kept, *((name, value) for name, value in changed.items() if value), (FORWARDED, "1")]
+    return [*kept, *((name, value) for name, value in changed.items() if value)]
 
 
 def _build_answer(route: Route, answer: aiohttp.ClientResponse, content: bytes) -> HttpAnswer:

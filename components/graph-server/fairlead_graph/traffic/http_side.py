@@ -13,6 +13,7 @@ from fairlead_serving.messages import Request, Response
 from ..protocols.names import SELDON, SELDON_FEEDBACK
 from ..puids import FEEDBACK_BYTES, PUID, make_puid, read_answerer
 from .flight import NotSent, Passage
+from .key import Onward
 from .mirror import Copy
 from .split import Traffic
 
@@ -28,8 +29,8 @@ Own = Callable[[Head, Sequence[tuple[str, str]]], Awaitable[Response]]
 class HttpTraffic:
     """Splits requests over HTTP."""
 
-    def __init__(self, traffic: Traffic) -> None:
-        self._traffic = traffic
+    def __init__(self, traffic: Traffic, onward: Onward) -> None:
+        self._traffic, self._onward = traffic, onward
         self._own_headers = ((ROUTED, traffic.revision),)
         self._sender: HttpSender | None = None
 
@@ -110,7 +111,7 @@ class HttpTraffic:
         sender = self._sender
 
         async def send(route: Route, passage: Passage) -> "HttpAnswer":
-            return await sender.send(route, passage, request, changes.items(), repeatable)
+            return await sender.send(route, passage, request, (changes | self._onward.headers).items(), repeatable)
 
         return send
 

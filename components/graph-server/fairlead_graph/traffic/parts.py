@@ -12,6 +12,7 @@ from ..protocols.names import FEEDBACK
 from ..settings import Settings
 from .control import Control
 from .http_side import HttpTraffic
+from .key import Onward, TrafficKey
 from .loading import load_code
 from .metrics import RouteMetrics
 from .split import Traffic
@@ -29,6 +30,7 @@ class TrafficParts:
     control: Control | None = None
     http: HttpTraffic | None = None
     grpc: "GrpcTraffic | None" = None
+    key: TrafficKey | None = None
 
     async def close(self) -> None:
         """End copies on their way, and close connections; those of gRPC are its server's to close."""
@@ -61,16 +63,18 @@ async def build_traffic(settings: Settings, metrics: Metrics) -> TrafficParts:
         await load_code(document, has_grpc)
 
     traffic = Traffic(settings.traffic.revision, settings.limits, RouteMetrics(metrics.registry))
-    control = Control(traffic, settings.traffic, prepare)
+    key = TrafficKey(settings.traffic)
+    onward = Onward(key, keeps_keys=settings.api_keys_file is not None)
+    control = Control(traffic, key, prepare)
     if settings.traffic.file is not None:
         await control.read(settings.traffic.file)
-    grpc = _build_grpc(traffic, settings) if has_grpc else None
-    return TrafficParts(_Observer(metrics, traffic), traffic, control, HttpTraffic(traffic), grpc)
+    grpc = _build_grpc(traffic, settings, onward) if has_grpc else None
+    return TrafficParts(_Observer(metrics, traffic), traffic, control, HttpTraffic(traffic, onward), grpc, key)
 
 
-def _build_grpc(traffic: Traffic, settings: Settings) -> "GrpcTraffic":
+def _build_grpc(traffic: Traffic, settings: Settings, onward: Onward) -> "GrpcTraffic":
     from .grpc_sender import GrpcSender  # gRPC takes 25 MiB that a server without it has no use for
     from .grpc_side import GrpcTraffic
 
     sender = GrpcSender(settings.grpc.max_message_bytes, settings.limits.run_timeout_seconds)
-    return GrpcTraffic(traffic, sender)
+    return GrpcTraffic(traffic, sender, onward)

@@ -1,0 +1,1 @@
+"""Authentication of requests by API keys, which administrators rotate in a file."""
