@@ -220,6 +220,20 @@ PLAIN = {
         "the user's resources, variables and scheduling of the pods",
         make_deployment(spec__predictors__0__server=SERVER), ObservedDeployment(artifacts=ARTIFACTS),
     ),
+    "new-with-api-keys": Case(
+        "a Secret's keys are files of the graph server alone, and its value is nowhere",
+        make_deployment(
+            spec__predictors__0__server={"auth": {"apiKeySecret": {"name": "shop"}}},
+            spec__predictors__0__graph={"name": "classifier", "type": "MODEL"},
+            spec__predictors__0__componentSpecs=[{"spec": {"containers": [{"name": "classifier", "image": "c:1"}]}}],
+        ),
+        ObservedDeployment(artifacts=Artifacts()),
+    ),
+    "new-with-api-keys-of-one-file": Case(
+        "one key of the Secret's data",
+        make_deployment(spec__predictors__0__server={"auth": {"apiKeySecret": {"name": "shop", "key": "api.keys"}}}),
+        ObservedDeployment(artifacts=ARTIFACTS),
+    ),
     "server-with-our-variable": Case(
         "what the operator sets cannot be changed",
         make_deployment(spec__predictors__0__server={"env": [{"name": "FAIRLEAD_GRPC_PORT", "value": "1"}]}),

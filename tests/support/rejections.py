@@ -12,6 +12,7 @@ _TRAINER = TRAINING_JOB["spec"]["workers"]["template"]["spec"]["containers"][0]
 _PREDICTOR = MODEL_DEPLOYMENT["spec"]["predictors"][0]
 _SHADOW = _PREDICTOR | {"name": "shadow", "shadow": {"percent": 20}}
 _HALVES = [_PREDICTOR | {"traffic": 50}, _PREDICTOR | {"name": "other", "traffic": 50}]
+_AUTH = {"auth": {"apiKeySecret": {"name": "keys"}}}
 _INIT = {"name": "i", "image": "x"}
 _DENIED_IN_POD: tuple[tuple[str, str, Any, str], ...] = (
     ("nodeName", "a node", "n", "nodeName"),
@@ -48,6 +49,8 @@ _SELDON: tuple[tuple[str, tuple[str, ...], Object], ...] = (
      {"spec__predictors": [_PREDICTOR, _SHADOW, _SHADOW | {"name": "second"}]}),
     ("a monitor in Seldon Core", ("monitor", "expected none with engine Seldon"),
      {"spec__monitor": {"drift": {"windowSeconds": 600, "minRows": 100, "maxPsi": 0.2, "samplePercent": 50}}}),
+    ("API keys in Seldon Core", ("server.auth", "expected no", "engine Seldon"),
+     {"spec__predictors__0__server": _AUTH}),
     ("scaling by concurrency in Seldon Core", ("targetConcurrency", "engine Seldon"),
      {"spec__autoscaling": {"minReplicas": 1, "maxReplicas": 2, "targetConcurrency": 4}}),
 )  # fmt: skip
@@ -226,6 +229,13 @@ REJECTIONS = (
     _deployment("an autoscaler that would have no effect", ("expected no replicas in the first predictor",),
                 spec__predictors__0__replicas=2,
                 spec__autoscaling={"minReplicas": 1, "maxReplicas": 2, "targetConcurrency": 5}),
+    _deployment("a predictor without keys beside one with them", ("server.auth in all of them or in none",),
+                spec__predictors=[_PREDICTOR, _SHADOW | {"server": _AUTH}]),
+    _deployment("keys from nowhere", ("apiKeySecret",), spec__predictors__0__server={"auth": {}}),
+    _deployment("a Secret that no namespace has", ("name",), '"keys/other"',
+                spec__predictors__0__server={"auth": {"apiKeySecret": {"name": "keys/other"}}}),
+    _deployment("a file outside of the Secret", ("key",), '"../token"',
+                spec__predictors__0__server={"auth": {"apiKeySecret": {"name": "keys", "key": "../token"}}}),
     _deployment("an unknown node type", ("type", "MODEL"), '"ORACLE"', spec__predictors__0__graph__type="ORACLE"),
     _deployment("a malformed model URI", ("modelUri",), '"models/x"',
                 spec__predictors__0__graph__modelUri="models/x"),

@@ -24,6 +24,7 @@ from fairlead.api.monitor import DriftStatus, Monitor
 from fairlead.api.pod_template import PodTemplate
 from fairlead.api.rollout import Rollout, RolloutStatus
 from fairlead.api.scaling import Autoscaling, DisruptionBudget
+from fairlead.api.serving_auth import AUTH_RULES
 from fairlead.api.serving_pod import Server, ServerPodSpec
 from fairlead.api.signatures import PublicKeys
 from fairlead.api.traffic import Measured, Shadow, Stickiness, TrafficStatus
@@ -174,6 +175,7 @@ class ModelDeploymentSpec(ApiModel):
             field=".rollout",
         ),
         *ENGINE_RULES,
+        *AUTH_RULES,
     )
 
     @property

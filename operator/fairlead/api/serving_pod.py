@@ -6,6 +6,7 @@ from pydantic import Field
 
 from fairlead.api.base import LIST_MAP_BY_NAME, ApiModel, OpenModel, Rule
 from fairlead.api.pod_template import Container, EnvVar, PodMeta, PodSpec
+from fairlead.api.serving_auth import ServerAuth
 
 
 class ServerPodSpec(PodSpec):
@@ -42,5 +43,7 @@ class Server(ApiModel):
     """Requests and limits of the graph server's container; by default 100m and 192Mi, with a limit of 2Gi."""
     env: list[EnvVar] | None = Field(None, max_length=64, json_schema_extra=LIST_MAP_BY_NAME)
     """Variables of the graph server, such as FAIRLEAD_MAX_BODY_BYTES; none of those that the operator sets."""
+    auth: ServerAuth | None = None
+    """What requests need. If unset, whoever reaches the pods may ask them."""
     template: ServerTemplate | None = None
     """Metadata and specification to add to the pods, such as nodeSelector, tolerations and volumes."""

@@ -52,6 +52,7 @@ SCOPE_LEASE = "fairlead-scope"
 """The Lease of the installation that works on a cluster or namespace."""
 
 KEY_FOLDER = "/etc/fairlead/key"
+API_KEYS_FOLDER = "/etc/fairlead/api-keys"
 GRAPH_FOLDER = "/etc/fairlead/graph"
 TRAFFIC_FOLDER = "/etc/fairlead/traffic"
 WORK_FOLDER = "/fairlead/work"

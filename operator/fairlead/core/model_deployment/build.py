@@ -14,6 +14,7 @@ from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.api.serving_pod import Server
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned, with_hash
+from fairlead.core.model_deployment.api_keys import with_api_keys
 from fairlead.core.model_deployment.checks import assign_ports, count_containers
 from fairlead.core.model_deployment.graph_document import build_graph
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
@@ -68,7 +69,7 @@ def build_deployment(deployment: ModelDeployment, predictor: Predictor, graph: s
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "template": {
                 "metadata": build_pod_metadata(predictor, labels),
-                "spec": build_pod_spec(predictor, containers, config, settings),
+                "spec": with_api_keys(predictor.server, build_pod_spec(predictor, containers, config, settings)),
             },
         }
     }
