@@ -25,9 +25,12 @@ def predict(
 ) -> None:
     """Send a request to a model deployment and print the response.
 
+    A deployment that asks for an API key gets the one in FAIRLEAD_API_KEY.
+
     Examples:
 
       fairlead predict digits -f request.json
+      FAIRLEAD_API_KEY="$(cat key)" fairlead predict digits -f request.json
     """
     with explained():
         content = _read_json(file)

@@ -181,15 +181,19 @@ class FairleadClient:
         """
         return rollouts.command_rollout(self.objects, name, word, seconds)
 
-    def predict(self, name: str, inputs: Object | Sequence[Any]) -> Object:
+    def predict(self, name: str, inputs: Object | Sequence[Any], *, api_key: str | None = None) -> Object:
         """Send a V2 request, or rows of values for a model with one input; return the V2 response.
 
         With `engine: Seldon` both are sent as Seldon's message, to the first predictor that is no shadow. Connects to
         the Service directly if its address is on this machine, else through the API server. Raises Rejected with the
         server's message if the request does not match the model.
+
+        `api_key`, by default $FAIRLEAD_API_KEY, is for deployments that ask for one; without one that they know, they
+        raise Denied. It is not sent to Seldon Core.
         """
+        headers = inference.build_headers(api_key)
         try:
-            return inference.predict(name, inputs, self._send_to(name, names.SERVING_PORT))
+            return inference.predict(name, inputs, self._send_to(name, names.SERVING_PORT, headers))
         except NotFound:
             deployment = self.get(ModelDeployment, name)
             if deployment.spec.engine != "Seldon":
@@ -199,12 +203,12 @@ class FairleadClient:
             inputs, self._send_to(names.seldon_service_name(deployment, entry.name), names.SELDON_PORT)
         )
 
-    def _send_to(self, name: str, port: int) -> inference.Send:
-        """Return a function that sends requests to a Service; raises NotFound."""
+    def _send_to(self, name: str, port: int, headers: Mapping[str, str] = {}) -> inference.Send:
+        """Return a function that sends requests with more headers to a Service; raises NotFound."""
         address = str(self.objects.get("Service", name)["spec"].get("clusterIP", ""))
         if address.startswith("127."):
-            return inference.send_directly(f"{address}:{port}")
-        return inference.send_by_proxy(self.objects.request, self.namespace, name, port)
+            return inference.send_directly(f"{address}:{port}", headers)
+        return inference.send_by_proxy(self.objects.request, self.namespace, name, port, headers)
 
 
 def _kind_name(kind: type[Resource] | str) -> str:

@@ -116,9 +116,16 @@ class Objects:
             answer = self._request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body=review)
         return bool(answer["status"]["allowed"])
 
-    def request(self, method: str, path: str, body: Any = None) -> bytes:
+    def request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> bytes:
         """Send a JSON request to a path of the API server and return the response body; raises the client's errors."""
-        answer = self._client.request(method, path, body=body, serialize=False, _request_timeout=_REQUEST_SECONDS)
+        answer = self._client.request(
+            method,
+            path,
+            body=body,
+            serialize=False,
+            header_params=dict(headers or {}),
+            _request_timeout=_REQUEST_SECONDS,
+        )
         return bytes(answer.data)
 
     def _request(self, method: str, path: str, **options: Any) -> Object:
