@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 from fairlead_artifacts import publish
-from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.local.cluster import down, up
 
-from tests.local.support import LocalCluster, guard_cluster, prepare_home
+from tests.local.support import LocalCluster, guard_cluster, prepare_home, started_cluster
 from tests.support.api_server import wait_for
 
 
@@ -37,14 +36,9 @@ def cluster(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
 
 
 @pytest.fixture(scope="session")
-def _fairlead(make_home: Callable[[], Path]) -> Iterator[LocalCluster]:
-    home, built = Home(make_home()), Home(default_home())
-    home.envs.symlink_to(built.envs)
-    up(home.root)
-    try:
-        yield LocalCluster(home.root)
-    finally:
-        down(home.root, purge=True)
+def _fairlead(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with started_cluster(tmp_path_factory.mktemp("a home with spaces") / "home") as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")

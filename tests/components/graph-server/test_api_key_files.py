@@ -160,7 +160,8 @@ def test_a_new_traffic_key_makes_new_passes(tmp_path: Path, clock: Clock) -> Non
     assert not one.is_pass(other.make_pass().encode())
     assert not other.is_pass(one.make_pass().encode())
     path.write_text(("b" * 32).encode().hex())
-    assert not one.is_pass(other.make_pass().encode())  # strangers do not make it read the file more than once a second
+    # wrong passes do not make it read the file more than once a second
+    assert not one.is_pass(other.make_pass().encode())
     clock.now = 1.0
     assert one.is_pass(other.make_pass().encode())
     assert other.is_pass(one.make_pass().encode())

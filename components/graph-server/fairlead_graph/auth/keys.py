@@ -26,7 +26,7 @@ _PAUSE_SECONDS = 1.0
 
 
 class InvalidKeys(Exception):
-    """The files are larger, or more, than is allowed."""
+    """The files cannot be read, or are larger, or more, than is allowed."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,8 +49,6 @@ class ApiKeys:
         self._read_at = clock()
         try:
             found = read_keys(path)
-        except OSError as error:
-            raise InvalidGraph(VARIABLE, f"{path}: cannot be read: {error.strerror}") from None
         except InvalidKeys as error:
             raise InvalidGraph(VARIABLE, str(error)) from None
         if found.problems:
@@ -80,9 +78,6 @@ class ApiKeys:
         self._read_at = now
         try:
             found = read_keys(self._path)
-        except OSError as error:
-            self._complain((f"{self._path}: cannot be read: {error.strerror}; the keys before stay in force",))
-            return
         except InvalidKeys as error:
             self._complain((f"{error}; the keys before stay in force",))
             return
@@ -107,7 +102,14 @@ class ApiKeys:
 
 
 def read_keys(path: Path) -> KeyFiles:
-    """Return the keys of a file or a folder's files; raise OSError or InvalidKeys."""
+    """Return the keys of a file or a folder's files; raise InvalidKeys."""
+    try:
+        return _read_all(path)
+    except OSError as error:
+        raise InvalidKeys(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _read_all(path: Path) -> KeyFiles:
     keys: dict[bytes, None] = {}
     problems: list[str] = []
     left = MAX_BYTES

@@ -94,7 +94,7 @@ def _judge_share(what: str, bad: int, total: int, limit: float, least: int) -> J
 def _bound_share(bad: int, total: int) -> tuple[float, float]:
     """Return what a share is at least and at most; of large counts the same share of fewer trials, rounded outwards."""
     trials = min(total, _MOST_TRIALS)
-    least, most = bad * trials // max(total, 1), -(-bad * trials // max(total, 1))
+    least, most = bad * trials // total, -(-bad * trials // total)
     return bound_below(least, trials, _CONFIDENCE), bound_above(most, trials, _CONFIDENCE)
 
 
