@@ -4,6 +4,8 @@ SHELL := /bin/bash
 VENV := .venv/bin
 READY := .venv/.ready
 export FAIRLEAD_HOME ?= $(HOME)/.fairlead
+# set in many images of Python; each start of a program would compile all that it imports again, up to ten seconds
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # answers from the [tool.fairlead] tables of the components (cluster/fairlead_cluster/components.py)
 LIST := PYTHONPATH=cluster "$(PYTHON)" -m fairlead_cluster
