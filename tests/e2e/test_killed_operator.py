@@ -1,5 +1,6 @@
-"""SIGKILL the operator at ten random times of the example: the final state is that of an undisturbed run."""
+"""SIGKILL the operator at random times of the example: the final state is that of an undisturbed run."""
 
+import os
 import random
 import threading
 from pathlib import Path
@@ -9,7 +10,9 @@ from tests.e2e.digits import Digits
 from tests.support.api_server import Kubectl, Object
 from tests.support.kind import kill_operator, owned_objects
 
-KILLS, SEED = 10, 20261122
+KILLS = int(os.environ.get("KILLS", "4"))
+"""More take long: Kubernetes waits before it starts a killed container again, twice as long each time."""
+SEED = 20261122
 
 
 class Killer(threading.Thread):
@@ -57,7 +60,7 @@ def live_through(kubectl: Kubectl, name: str, folder: Path) -> Object:
     return state
 
 
-def test_ten_kills_do_not_change_the_final_state(kubectl: Kubectl, operator: None, tmp_path: Path) -> None:
+def test_kills_do_not_change_the_final_state(kubectl: Kubectl, operator: None, tmp_path: Path) -> None:
     undisturbed = live_through(kubectl, "undisturbed", tmp_path)
     killer = Killer(kubectl)
     killer.start()

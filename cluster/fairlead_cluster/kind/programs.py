@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fairlead_cluster.base.home import CHECKOUT, Home
 from fairlead_cluster.base.steps import Step, StepLog
-from fairlead_cluster.base.toolchain import NO_DWARF, build_kubernetes, required_version, run_go
+from fairlead_cluster.base.toolchain import QUICK, build_kubernetes, required_version, run_go
 from fairlead_cluster.kind.docker import content_key
 
 KIND = "sigs.k8s.io/kind@v0.33.0"
@@ -26,7 +26,7 @@ def plan_module(home: Home, module: str, step: str) -> list[Step]:
     target = module_path(home, module)
 
     def work(log: StepLog) -> None:
-        words = ["install", "-trimpath", "-ldflags=-s -w", NO_DWARF, module]
+        words = ["install", "-trimpath", "-ldflags=-s -w", QUICK, module]
         run_go(words, home.root, log, home, programs=target.parent)
 
     return [] if target.exists() else [Step(step, work)]
@@ -78,4 +78,4 @@ def build_pause(target: Path, log: StepLog, home: Home) -> None:
 
 
 def _build(sources: Path, target: Path, log: StepLog, home: Home) -> None:
-    run_go(["build", "-trimpath", "-ldflags=-s -w", NO_DWARF, "-o", target, "main.go"], sources, log, home)
+    run_go(["build", "-trimpath", "-ldflags=-s -w", QUICK, "-o", target, "main.go"], sources, log, home)

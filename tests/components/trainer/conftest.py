@@ -127,6 +127,7 @@ class Job:
             "FAIRLEAD_STOP_GRACE_SECONDS": "2",
             # Horovod's default, 1 ms, takes a quarter of a core for each process, whatever it trains
             "HOROVOD_CYCLE_TIME": "5",
+            "OMP_NUM_THREADS": "1",
             "TMPDIR": str(self.folder),
         }
         with (self.folder / f"{who}.log").open("wb") as log:
