@@ -965,7 +965,7 @@ CASES = {
     "new-with-kueue": Case(
         "all pods of an attempt are a group in the job's queue",
         make_job(
-            metadata__labels={"kueue.x-k8s.io/queue-name": "team"},
+            metadata__labels={"kueue.x-k8s.io/queue-name": "team", "kueue.x-k8s.io/priority-class": "urgent"},
             spec__workers__template__metadata={
                 "labels": {"kueue.x-k8s.io/queue-name": "other"},
                 "annotations": {"a": "b"},

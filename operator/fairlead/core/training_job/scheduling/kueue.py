@@ -21,11 +21,14 @@ def check_queue(job: TrainingJob) -> Finding | None:
 
 def join_group(job: TrainingJob, pod: Object, attempt: int) -> Object:
     """Return a pod as a member of its attempt's group in the job's queue."""
-    meta = pod["metadata"]
+    meta, own = pod["metadata"], job.metadata.labels or {}
     labels = {
-        names.KUEUE_QUEUE: (job.metadata.labels or {}).get(names.KUEUE_QUEUE, ""),
+        names.KUEUE_QUEUE: own.get(names.KUEUE_QUEUE, ""),
         names.KUEUE_GROUP: names.kueue_group_name(job, attempt),
     }
+    # Kueue's own priority, which decides who is admitted first and who is preempted, not the pods' PriorityClass
+    if priority := own.get(names.KUEUE_PRIORITY):
+        labels[names.KUEUE_PRIORITY] = priority
     annotations = {
         names.KUEUE_COUNT: str(group_size(job)),
         # a failed attempt is over when its pods are, and releases its quota
