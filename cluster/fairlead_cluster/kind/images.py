@@ -38,10 +38,19 @@ def image_tag(name: str) -> str:
     return f"fairlead/{name}:{__version__}"
 
 
-def node_tags(names: list[str]) -> list[str]:
-    """Return the tags of those of the named images that the cluster's nodes hold."""
+def node_groups(names: list[str]) -> dict[str, list[str]]:
+    """Return those of the named images that the cluster's nodes hold, by the suite of Debian below them.
+
+    Images of one suite share layers, which are sent to the nodes once; the store's is a group of its own.
+    """
     components = component_images()
-    return [image_tag(name) for name in names if name == STORE or components[name].nodes]
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        if name == STORE:
+            groups[STORE] = [STORE]
+        elif components[name].nodes:
+            groups.setdefault(find_bases(components[name].dockerfile)[0].suite, []).append(name)
+    return groups
 
 
 def plan_images(home: Home, names: list[str], published: bool) -> list[Step]:

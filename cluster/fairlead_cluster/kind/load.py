@@ -2,18 +2,40 @@
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
+from functools import partial
 
 from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT
-from fairlead_cluster.base.steps import StepLog
+from fairlead_cluster.base.steps import Step, StepLog
 from fairlead_cluster.kind.docker import image_id
+from fairlead_cluster.kind.images import image_tag
 
 _CTR = ("ctr", "--namespace=k8s.io", "images")
 _DISCARD_LAYERS = CHECKOUT / "cluster" / "kind" / "discard-layers"
 _ID_LABEL = "fairlead.dev/id"
 _CHUNK = 1 << 20
+
+
+def plan_loads(nodes: Sequence[str], groups: Mapping[str, Sequence[str]], built: Set[str]) -> list[Step]:
+    """Return a step for each group with an image that is built before, or that a node lacks.
+
+    One step runs after the other: each deletes what its own import has left in the nodes' stores.
+    """
+    steps: list[Step] = []
+    for group, names in groups.items():
+        tags, building = [image_tag(name) for name in names], built & set(names)
+        if nodes and (building or any(missing_images(node, tags) for node in nodes)):
+            after = (*sorted(building), *(step.name for step in steps[-1:]))
+            steps.append(Step(f"load-{group}", partial(_load_missing, nodes, tags), after=after))
+    return steps
+
+
+def _load_missing(nodes: Sequence[str], tags: Sequence[str], log: StepLog) -> None:
+    lacking = {node: missing for node in nodes if (missing := missing_images(node, tags))}
+    if lacking:
+        load_images(list(lacking), sorted({tag for missing in lacking.values() for tag in missing}), log)
 
 
 def missing_images(node: str, tags: Sequence[str]) -> list[str]:

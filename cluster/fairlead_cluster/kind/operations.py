@@ -12,8 +12,8 @@ from fairlead_cluster.kind import programs
 from fairlead_cluster.kind.cluster import Cluster
 from fairlead_cluster.kind.docker import registry_reachable, remove_replaced_images
 from fairlead_cluster.kind.engine import Engine, prefer_building_docker
-from fairlead_cluster.kind.images import default_image_names, image_names, image_tag, node_tags, plan_images
-from fairlead_cluster.kind.load import load_images, missing_images
+from fairlead_cluster.kind.images import default_image_names, image_names, image_tag, node_groups, plan_images
+from fairlead_cluster.kind.load import plan_loads
 from fairlead_cluster.kind.node_image import node_image_tag, plan_node_image
 from fairlead_cluster.kind.store import CLIENT_SECRET, ENDPOINT, Store
 
@@ -47,15 +47,13 @@ def make_images(home: Home, console: Console, names: list[str]) -> None:
         raise SetupError(f"images: got {unknown}, expected some of {known}")
     names = names or default_image_names()
     start_engine(home, console)
-    run_steps(plan_images(home, names, published=registry_reachable()), home.logs, console, _AT_ONCE)
-    remove_replaced_images()
     cluster = Cluster(home)
     cluster.check_ours()
-    tags = node_tags(names)
-    lacking = {node: missing for node in cluster.nodes if (missing := missing_images(node, tags))}
-    if lacking:
-        union = sorted({tag for missing in lacking.values() for tag in missing})
-        run_steps([Step("load", partial(load_images, list(lacking), union))], home.logs, console)
+    builds = plan_images(home, names, published=registry_reachable())
+    loads = plan_loads(cluster.nodes, node_groups(names), {step.name for step in builds})
+    # loads beside the builds: they wait for the disk, where builds compile
+    run_steps([*builds, *loads], home.logs, console, _AT_ONCE + 1)
+    remove_replaced_images()
     console.print(f"Images: {', '.join(map(image_tag, names))}", highlight=False)
 
 

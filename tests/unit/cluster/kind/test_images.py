@@ -7,7 +7,13 @@ from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT
 from fairlead_cluster.kind.bases import Base, find_bases
 from fairlead_cluster.kind.docker import copied_sources
-from fairlead_cluster.kind.images import component_build, component_images, default_image_names, image_names, node_tags
+from fairlead_cluster.kind.images import (
+    component_build,
+    component_images,
+    default_image_names,
+    image_names,
+    node_groups,
+)
 
 COMPONENTS = component_images()
 
@@ -68,10 +74,20 @@ def test_a_dockerfile_that_copies_what_is_missing_is_rejected(tmp_path: Path) ->
 
 
 def test_nodes_hold_only_what_runs_in_the_cluster() -> None:
-    tags = node_tags([*COMPONENTS, "minio"])
-    loaded = {tag.partition("/")[2].partition(":")[0] for tag in tags}
-    assert {"operator", "trainer", "graph-server", "minio"} <= loaded
-    assert not {"edge-runtime", "pipelines"} & loaded
+    groups = node_groups([*COMPONENTS, "minio"])
+    loaded = [name for names in groups.values() for name in names]
+    assert {"operator", "trainer", "graph-server", "minio"} <= set(loaded)
+    assert not {"edge-runtime", "pipelines"} & set(loaded)
+    assert len(loaded) == len(set(loaded))
+
+
+def test_images_of_one_suite_are_sent_together() -> None:
+    groups = node_groups(["minio", "trainer", "operator", "onnx-converter", "graph-server"])
+    assert groups == {
+        "minio": ["minio"],
+        "trixie": ["trainer", "onnx-converter"],
+        "bookworm": ["operator", "graph-server"],
+    }
 
 
 def test_optional_images_are_built_only_if_they_are_named() -> None:

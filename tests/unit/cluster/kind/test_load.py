@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from fairlead_cluster.kind.load import missing_images
+from fairlead_cluster.kind.load import missing_images, plan_loads
 
 LISTED = """\
 REF                      TYPE           DIGEST      SIZE     PLATFORMS   LABELS
@@ -38,3 +38,16 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_image_is_missing_if_absent_or_from_another_build_or_another_tool() -> None:
     tags = [f"fairlead/{name}:1" for name in "abcd"]
     assert missing_images("node", tags) == ["fairlead/b:1", "fairlead/c:1", "fairlead/d:1"]
+
+
+@pytest.mark.usefixtures("docker")
+def test_a_group_is_loaded_when_its_images_are_built_and_one_after_the_other() -> None:
+    steps = plan_loads(["node"], {"bookworm": ["operator", "trainer"], "minio": ["minio"]}, {"trainer", "kind"})
+    assert [(step.name, step.after) for step in steps] == [
+        ("load-bookworm", ("trainer",)),
+        ("load-minio", ("load-bookworm",)),
+    ]
+
+
+def test_without_nodes_nothing_is_loaded() -> None:
+    assert plan_loads([], {"bookworm": ["operator"]}, {"operator"}) == []
