@@ -1,6 +1,7 @@
 """gRPC: the methods of the Open Inference Protocol v2 and of Seldon in front of the data plane."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Any
 import grpc
 import orjson
 from fairlead_serving.data_plane import DataPlane
-from fairlead_serving.errors import Code, ServingError
+from fairlead_serving.errors import Code, Overloaded, ServingError
 from fairlead_serving.limits import Limits
 from google.protobuf.message import DecodeError, Message
 
@@ -85,7 +86,9 @@ class GrpcServer:
             ],
             maximum_concurrent_rpcs=settings.max_calls,
         )
-        self._server.add_generic_rpc_handlers(build_handlers(plane, limits.body_timeout_seconds, traffic, guard))
+        strangers = _Places(max(settings.max_calls // 4, 1))
+        seconds = limits.body_timeout_seconds
+        self._server.add_generic_rpc_handlers(build_handlers(plane, seconds, traffic, guard, strangers))
         address = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
         try:
             self._server.add_insecure_port(address)
@@ -102,8 +105,27 @@ class GrpcServer:
             await self._traffic.close()
 
 
+class _Places:
+    """Bounds how many calls without a key wait for their requests: those with one must find a place among all calls."""
+
+    def __init__(self, most: int) -> None:
+        self._free = most
+
+    async def __aenter__(self) -> None:
+        if not self._free:
+            raise Overloaded("too many calls without a key wait for their messages")
+        self._free -= 1
+
+    async def __aexit__(self, *_: object) -> None:
+        self._free += 1
+
+
 def build_handlers(
-    plane: DataPlane, body_seconds: float, traffic: GrpcTraffic | None = None, guard: Guard | None = None
+    plane: DataPlane,
+    body_seconds: float,
+    traffic: GrpcTraffic | None = None,
+    guard: Guard | None = None,
+    strangers: _Places | None = None,
 ) -> list[grpc.GenericRpcHandler]:
     """Return the methods of the services; inference passes bytes on, all others are answered here.
 
@@ -130,7 +152,8 @@ def build_handlers(
         service, _, action = name.partition("/")
         # a stream of one message, which is the same to clients, is one that can be waited for with a limit
         check = guard.check_call(name) if guard else None
-        handler = grpc.stream_unary_rpc_method_handler(_guarded(method, body_seconds, check))
+        places = strangers if guard and check is None else None
+        handler = grpc.stream_unary_rpc_method_handler(_guarded(method, body_seconds, check, places))
         services.setdefault(service, {})[action] = handler
     return [grpc.method_handlers_generic_handler(service, handlers) for service, handlers in services.items()]
 
@@ -200,6 +223,7 @@ def _guarded(
     method: Callable[[bytes, Context], Awaitable[bytes]],
     body_seconds: float,
     check: Callable[[Any], None] | None = None,
+    places: _Places | None = None,
 ) -> Callable[[Any, Context], Awaitable[bytes]]:
     """Check the call's metadata, receive the request in time, and say errors in gRPC's words."""
 
@@ -207,7 +231,7 @@ def _guarded(
         try:
             if check is not None:
                 check(context.invocation_metadata())
-            async with asyncio.timeout(body_seconds):
+            async with places or contextlib.nullcontext(), asyncio.timeout(body_seconds):
                 body = await context.read()
         except TimeoutError:
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, f"message: got none within {body_seconds:g} s")

@@ -75,8 +75,11 @@ class Response:
 
 
 Headers = Sequence[tuple[bytes, bytes]]
-Guard = Callable[[str, str, Headers], Response | None]
-"""Returns the rejection of a request, by its method, path and headers, before its body is read; None to admit it."""
+Guard = Callable[[str, str, Headers], Response | int | None]
+"""Decides about a request by its method, path and headers, before its body is read.
+
+Returns its rejection, the bytes that its body may have at most, or None to admit it as it is.
+"""
 
 
 class App(Protocol):

@@ -61,6 +61,7 @@ class RequestParser:
         self.in_body = False
         self._body: list[bytes] = []
         self._size = self._reserved = 0
+        self._max_body_bytes = self._limits.max_body_bytes
 
     @property
     def in_request(self) -> bool:
@@ -124,9 +125,9 @@ class RequestParser:
             return
         values = dict(self._headers)
         self._check_headers(values)
-        if self._guard is not None and self.rejection is None:
-            method = self._parser.get_method().decode("latin-1")
-            self.rejection = self._guard(method, decode_path(self._url), self._headers)
+        self._ask_guard()
+        if (length := int(values.get(b"content-length", b"0"))) > self._max_body_bytes:
+            self._reject_size(f"{length}")
         self._receiver.receive_headers(
             expects_continue=self.rejection is None and values.get(b"expect", b"").lower() == b"100-continue"
         )
@@ -137,8 +138,8 @@ class RequestParser:
         if self.rejection is not None or self._ignoring:
             return
         self._size += len(body)
-        if self._size > self._limits.max_body_bytes:
-            self._reject_size(f"more than {self._limits.max_body_bytes}")
+        if self._size > self._max_body_bytes:
+            self._reject_size(f"more than {self._max_body_bytes}")
             return
         free = FREE_BYTES if self._receiver.idle else 0  # of all that a connection holds, only one body's are free
         more = max(self._size - free, 0) - self._reserved
@@ -173,16 +174,22 @@ class RequestParser:
             encodings = b", ".join(value for name, value in self._headers if name == b"transfer-encoding")
             if encodings and encodings.lower() != b"chunked":
                 self._reject(400, f"header Transfer-Encoding: got {_text(encodings)}, expected chunked")
-                return
-        length = int(values.get(b"content-length", b"0"))
-        if length > self._limits.max_body_bytes:
-            self._reject_size(f"{length}")
+
+    def _ask_guard(self) -> None:
+        if self._guard is None or self.rejection is not None:
+            return
+        method = self._parser.get_method().decode("latin-1")
+        decision = self._guard(method, decode_path(self._url), self._headers)
+        if isinstance(decision, Response):
+            self.rejection = decision
+        elif decision is not None:
+            self._max_body_bytes = min(decision, self._max_body_bytes)
 
     def _reject_headers(self) -> None:
         self._reject(431, f"headers: got more bytes, expected at most {self._limits.max_header_bytes}")
 
     def _reject_size(self, got: str) -> None:
-        self._reject(413, f"body: got {got} bytes, expected at most {self._limits.max_body_bytes}")
+        self._reject(413, f"body: got {got} bytes, expected at most {self._max_body_bytes}")
 
     def _reject(self, status: int, problem: str) -> None:
         """Reject the request, unless it was rejected before: the first reason counts."""

@@ -110,6 +110,9 @@ def test_keys_rotate_by_adding_and_removing_lines(file: Path, clock: Clock) -> N
     file.write_bytes(NEW)
     clock.now = 2.0
     assert (keys.match(OLD), keys.match(NEW), len(keys)) == (False, True, 1)
+    file.write_bytes(OLD + b"\n" + NEW)
+    clock.now = 3.0
+    assert len(keys) == 2  # for the metric, if no request asks
 
 
 def test_a_part_of_a_key_is_no_key(file: Path) -> None:

@@ -1,6 +1,7 @@
 """API keys over gRPC on real servers, and between the servers of a deployment over both protocols."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,26 @@ def test_a_call_is_rejected_before_its_message_arrives(servers: Any) -> None:
             channel.stream_unary(f"{SERVICE}/ModelInfer")(send(), timeout=20)
         over.set()
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_calls_of_strangers_that_send_nothing_leave_places_for_clients(servers: Any) -> None:
+    over, place = threading.Event(), f"127.0.0.1:{servers[0].grpc_port}"
+
+    def send() -> Iterator[bytes]:
+        over.wait(60)
+        yield b""
+
+    own = [("grpc.use_local_subchannel_pool", 1)]  # a connection of its own
+    with grpc.insecure_channel(place, own) as one, grpc.insecure_channel(place, own) as two:
+        calls = [side.stream_unary(f"{SERVICE}/ServerLive").future(send()) for side in (one, two) for _ in range(16)]
+        deadline = time.monotonic() + 20
+        while sum(stream.done() for stream in calls) < 24:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert call(servers[0], f"{SERVICE}/ServerMetadata", b"", ("x-api-key", API_KEY))
+        over.set()
+        codes = [stream.code() for stream in calls]
+    assert sorted(code.name for code in codes) == ["OK"] * 8 + ["UNAVAILABLE"] * 24
 
 
 def test_a_candidate_with_other_keys_gets_its_share(servers: Any, split: Split, candidate: Any) -> None:

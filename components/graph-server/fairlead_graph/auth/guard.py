@@ -5,10 +5,10 @@ paths are protected as they are without keys.
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from fairlead_contracts.monitor import PATH as MONITOR_PATH
-from fairlead_contracts.traffic import FORWARDED
+from fairlead_contracts.traffic import FORWARDED, TrafficDocument
 from fairlead_contracts.traffic import PATH as TRAFFIC_PATH
 from fairlead_serving.errors import Unauthenticated
 from fairlead_serving.messages import HTTP_STATUS, Headers, Response
@@ -26,11 +26,12 @@ _READ = frozenset((_AUTHORIZATION, _API_KEY, _FORWARDED))
 _CHALLENGE = ("WWW-Authenticate", 'Bearer realm="fairlead"')
 _PROBLEM = "API key: expected a known one, as Authorization: Bearer <key> or X-API-Key: <key>"
 """The same for all: who has no key learns nothing about keys."""
+_READING = {"GET": 0, "HEAD": 0}
 _OPEN = {
-    **dict.fromkeys(("/metrics", "/v2/health/live", *READY, MONITOR_PATH), ("GET", "HEAD")),
-    TRAFFIC_PATH: ("GET", "HEAD", "PUT"),  # documents are signed
+    **dict.fromkeys(("/metrics", "/v2/health/live", *READY, MONITOR_PATH), _READING),
+    TRAFFIC_PATH: _READING | {"PUT": TrafficDocument.max_bytes},  # documents are signed
 }
-"""The methods that need no key at each path."""
+"""The methods that need no key at each path, and the bytes that a body may have: strangers get no memory for others."""
 _MODEL_READY = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/ready")
 _HEALTH_CALLS = ("ServerLive", "ServerReady", "ModelReady")
 _OPEN_CALLS = frozenset(f"inference.GRPCInferenceService/{name}" for name in _HEALTH_CALLS)
@@ -44,10 +45,13 @@ class Guard:
         self._keys, self._peers = keys, peers
         self._metrics = AuthMetrics(registry, lambda: len(keys))
 
-    def check_request(self, method: str, path: str, headers: Headers) -> Response | None:
-        """Return the rejection of a request over HTTP, in the words of its protocol; None to admit it."""
-        if _is_open(method, path):
-            return None
+    def check_request(self, method: str, path: str, headers: Headers) -> Response | int | None:
+        """Return the rejection of a request over HTTP, in the words of its protocol; None if it has a key.
+
+        Of a request that needs no key, return the bytes that its body may have.
+        """
+        if (most := _find_open(path).get(method)) is not None:
+            return most
         error = self._check(headers)
         if error is None:
             return None
@@ -92,8 +96,8 @@ def build_guard(settings: Settings, registry: CollectorRegistry, peers: TrafficK
     return Guard(ApiKeys(settings.api_keys_file), registry, peers) if settings.api_keys_file else None
 
 
-def _is_open(method: str, path: str) -> bool:
-    return method in _OPEN.get(path, ()) or (method in ("GET", "HEAD") and _MODEL_READY.fullmatch(path) is not None)
+def _find_open(path: str) -> Mapping[str, int]:
+    return _READING if _MODEL_READY.fullmatch(path) else _OPEN.get(path, {})
 
 
 def _encode(value: str | bytes) -> bytes:

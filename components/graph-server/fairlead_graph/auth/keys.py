@@ -39,7 +39,7 @@ class KeyFiles:
 
 
 class ApiKeys:
-    """The keys in force, as digests. Files that change are read again while requests arrive."""
+    """The keys in force, as digests. Files that change are read again when the keys are asked for."""
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
         """Read the keys; raise InvalidGraph if there are none, or if a line is invalid."""
@@ -56,7 +56,8 @@ class ApiKeys:
         self._digests = self._digest_all(found)
 
     def __len__(self) -> int:
-        """Return how many keys are in force."""
+        """Return how many keys are in force, which says who waits for a change if it has come."""
+        self._refresh()
         return len(self._digests)
 
     def match(self, key: bytes) -> bool:
