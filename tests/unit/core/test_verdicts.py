@@ -43,6 +43,19 @@ def test_errors_are_judged_by_their_bounds(errors: int, requests: int, result: s
     assert f"{errors} of {requests} failed" in found.message
 
 
+@pytest.mark.parametrize(
+    ("errors", "requests", "limit", "result"),
+    [
+        (0, 10**9, 1e-5, "Passed"),
+        (50, 10**6, 1e-4, "Passed"),
+        (150, 10**6, 1e-4, "Failed"),
+        (0, 10**5, 1e-5, "Inconclusive"),
+    ],
+)
+def test_many_requests_decide_about_small_limits(errors: int, requests: int, limit: float, result: str) -> None:
+    assert judge(analysis(max_error_rate=limit), Evidence(requests=requests, errors=errors)).result == result
+
+
 def test_one_exceeded_limit_fails_and_all_must_be_kept_to_pass() -> None:
     limits = analysis(max_error_rate=0.01, max_p99_seconds=0.5, min_agreement=0.95)
     good = Evidence(requests=1000, compared=1000, agreed=1000)

@@ -18,15 +18,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from fairlead_contracts.binomial import bound_above, bound_below
+from fairlead_contracts.binomial import MAX_TRIALS, bound_above, bound_below
 
 from fairlead.api.rollout import Analysis, MetricQuery
 from fairlead.core.model_deployment.queries import QueryAnswer, describe_answer
 
 Result = Literal["Passed", "Failed", "Inconclusive"]
 _CONFIDENCE = 0.95
-_MOST_TRIALS = 100_000
-"""More requests make no bound narrower, so that whatever a server says that it counted is judged in milliseconds."""
 _SLOW_SHARE = 0.01
 
 
@@ -92,8 +90,8 @@ def _judge_share(what: str, bad: int, total: int, limit: float, least: int) -> J
 
 
 def _bound_share(bad: int, total: int) -> tuple[float, float]:
-    """Return what a share is at least and at most; of large counts the same share of fewer trials, rounded outwards."""
-    trials = min(total, _MOST_TRIALS)
+    """Return what a share is at least and at most; of more trials than are calculated, the same share of fewer."""
+    trials = min(total, MAX_TRIALS)
     least, most = bad * trials // total, -(-bad * trials // total)
     return bound_below(least, trials, _CONFIDENCE), bound_above(most, trials, _CONFIDENCE)
 
