@@ -21,7 +21,7 @@ _HELP = {
     "min_agreement": "minimum fraction of examples for which source and target predict the same class",
     "max_difference": "maximum difference of an output value",
     "max_mean_difference": "maximum mean difference of output values",
-    "max_relative_difference": "maximum mean difference, in standard deviations of the source's outputs",
+    "max_relative_difference": "maximum mean difference of a column, in standard deviations of the source's",
     "max_class_drop": "maximum drop in accuracy of a class",
     "min_class_agreement": "minimum agreement on a class",
     "max_slice_drop": "maximum drop in accuracy of a slice",

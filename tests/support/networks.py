@@ -51,7 +51,10 @@ def make_examples(weights: Weights, rows: int, seed: int) -> tuple[np.ndarray, n
 
 
 def network(weights: Weights, activation: str = "Relu", centered: bool = False) -> bytes:
-    """Return the network; if centered, the mean of all output values is subtracted from each."""
+    """Return the network; if centered, the mean of all output values is subtracted from each.
+
+    With `w3` and `b3` it has a second output, `more`; `factor`, of FP64, multiplies the first.
+    """
     nodes = [
         onnx.node("MatMul", ["input", "w1"], ["m1"]),
         onnx.node("Add", ["m1", "b1"], ["a1"]),
@@ -61,12 +64,16 @@ def network(weights: Weights, activation: str = "Relu", centered: bool = False) 
     ]
     if centered:
         nodes += [onnx.node("ReduceMean", ["a2"], ["mean"]), onnx.node("Sub", ["a2", "mean"], ["logits"])]
-    return onnx.model(
-        nodes,
-        [("input", "FP32", ["batch", SIZE])],
-        [("logits", "FP32", ["batch", weights["w2"].shape[1]])],
-        [onnx.tensor(name, np.asarray(array, np.float32)) for name, array in weights.items()],
-    )
+    outputs = [("logits", "FP32", ["batch", weights["w2"].shape[1]])]
+    if "w3" in weights:
+        nodes += [onnx.node("MatMul", ["h", "w3"], ["m3"]), onnx.node("Add", ["m3", "b3"], ["more"])]
+        outputs.append(("more", "FP32", ["batch", weights["w3"].shape[1]]))
+    tensors = [onnx.tensor(name, np.asarray(array, np.float32)) for name, array in weights.items() if name != "factor"]
+    if "factor" in weights:
+        nodes += [onnx.node("Cast", ["logits"], ["wide"], to=11), onnx.node("Mul", ["wide", "factor"], ["scores"])]
+        outputs[0] = ("scores", "FP64", ["batch", weights["w2"].shape[1]])
+        tensors.append(onnx.tensor("factor", np.asarray(weights["factor"], np.float64)))
+    return onnx.model(nodes, [("input", "FP32", ["batch", SIZE])], outputs, tensors)
 
 
 def write_dataset(folder: Path, weights: Weights, rows: int = 600, **more: np.ndarray) -> None:

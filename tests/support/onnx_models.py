@@ -78,6 +78,14 @@ def identity(datatype: str, shape: Sequence[int | str]) -> bytes:
     return model([node("Identity", ["x"], ["y"])], [("x", datatype, shape)], [("y", datatype, shape)])
 
 
+def with_sequence(model_: bytes, tensor_name: str) -> bytes:
+    """Add an output, a sequence that has a tensor of FP32 of a model's graph."""
+    kind = block(2, block(4, block(1, block(1, number(1, DTYPES["FP32"])))))
+    return model_ + block(
+        7, block(1, node("SequenceConstruct", [tensor_name], ["list"])) + block(12, block(1, "list") + kind)
+    )
+
+
 def einsum(equation: str) -> bytes:
     """Return a model of one Einsum of a matrix with three columns."""
     attribute = block(1, "equation") + block(4, equation) + number(20, 3)

@@ -83,7 +83,7 @@ class EdgeParity(BundleParity):
     mean_abs_difference: float
     """The mean difference of the output values."""
     relative_mean_difference: float
-    """The mean difference, in standard deviations of the source's outputs; of several outputs, the largest."""
+    """The mean difference, in standard deviations of the source's; of several columns and outputs, the largest."""
     lost: Count
     """Number of examples that the source gets right and the target does not."""
     won: Count

@@ -11,6 +11,7 @@ from ..splits import Split
 from ..targets.base import CannotLoad, Session, Target
 from ..targets.onnx_session import load_source
 from .counting import Classes, Predictions, count, count_groups
+from .deviations import Scales, find_scales, relate
 from .running import Answers, Floats, run
 
 _GOLDEN = 16
@@ -33,12 +34,12 @@ def measure_parity(source: Path, folder: Path, target: Target, split: Split) -> 
     labels = _read_labels(split, before.scores.shape[1])
     differences = _subtract(before, after, target.name)
     predictions = Predictions(labels, before.classes, after.classes)
-    scales = {place: float(values.std()) for place, values in before.outputs.items()}
+    scales = find_scales(before)
     return EdgeParity(
         **count(predictions),
         max_abs_difference=_find_largest(differences),
         mean_abs_difference=_round(np.concatenate([each.ravel() for each in differences.values()]).mean()),
-        relative_mean_difference=_relate(differences, scales),
+        relative_mean_difference=_round(relate(differences, scales)),
         bytes_before=_size(source),
         bytes_after=sum(map(len, files.values())),
         golden=_run_golden(models, split, scales),
@@ -50,9 +51,7 @@ def measure_parity(source: Path, folder: Path, target: Target, split: Split) -> 
     )
 
 
-def _run_golden(
-    models: tuple[tuple[Session, str], tuple[Session, str]], split: Split, scales: dict[int, float]
-) -> Golden:
+def _run_golden(models: tuple[tuple[Session, str], tuple[Session, str]], split: Split, scales: Scales) -> Golden:
     """Run examples from all over the split one at a time: what answers right in batches may not do so alone."""
     rows = len(split.examples)
     chosen = np.unique(np.linspace(0, rows - 1, min(rows, _GOLDEN)).astype(int))
@@ -61,7 +60,7 @@ def _run_golden(
     return Golden(
         examples=len(chosen),
         max_abs_difference=_find_largest(differences),
-        relative_mean_difference=_relate(differences, scales),
+        relative_mean_difference=_round(relate(differences, scales)),
         agreeing=int((before.classes == after.classes).sum()),
     )
 
@@ -93,20 +92,8 @@ def _subtract(before: Answers, after: Answers, name: str) -> dict[int, Floats]:
         if place not in found or found[place].shape != values.shape:
             got = list(found[place].shape) if place in found else "none"
             raise BundleRejected(f"{name}: output {place}: got shape {got}, expected the source's {list(values.shape)}")
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return {place: np.abs(values - found[place]) for place, values in before.outputs.items()}
-
-
-def _relate(differences: dict[int, Floats], scales: dict[int, float]) -> float:
-    """Return the mean difference in standard deviations of the source's values; of several outputs, the largest.
-
-    A constant output has no deviation: any difference of it is infinite.
-    """
-    found = []
-    for place, values in differences.items():
-        mean = float(values.mean())
-        found.append(0.0 if mean == 0 else mean / scales[place] if scales[place] else np.inf)
-    return _round(np.max(found))
 
 
 def _find_largest(differences: dict[int, Floats]) -> float:

@@ -1,5 +1,6 @@
 """Run models on examples: in batches, and one at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +22,7 @@ class Answers:
     scores: Floats
     """The first output: a row for each example, with a score for each class."""
     others: dict[int, Floats]
-    """The values of the other outputs, by their place, in one dimension."""
+    """The other outputs, by their place, each with at least two axes."""
 
     @property
     def classes(self) -> NDArray[np.int64]:
@@ -50,17 +51,21 @@ def run(session: Session, what: str, examples: NDArray[Any], alone: bool = False
         except RunFailed as error:
             at = " on one example" if len(batch) == 1 else ""
             raise InputUnusable(f"{what}: {session.platform} cannot run it{at}: {error}") from None
+        _check_tensors(outputs, what)
         _check_scores(outputs[0], len(batch), what)
         parts.append(outputs)
-    columns = list(zip(*parts, strict=True))
+    scores, *others = zip(*parts, strict=True)
     return Answers(
-        np.concatenate(columns[0]).astype(np.float64),
-        {
-            index: np.concatenate([part.ravel() for part in column]).astype(np.float64)
-            for index, column in enumerate(columns)
-            if index and column[0].dtype.kind == "f"
-        },
+        np.concatenate(scores).astype(np.float64),
+        {place: _join(batches) for place, batches in enumerate(others, 1) if batches[0].dtype.kind == "f"},
     )
+
+
+def _join(batches: Sequence[NDArray[Any]]) -> Floats:
+    """Return an output for all batches; it has a single column if its shape depends on more than their lengths."""
+    if len({batch.shape[1:] for batch in batches}) > 1 or batches[0].ndim < 2:
+        batches = [batch.reshape(-1, 1) for batch in batches]
+    return np.concatenate(batches).astype(np.float64)
 
 
 def _find_batch(session: Session, what: str) -> int:
@@ -73,6 +78,13 @@ def _find_batch(session: Session, what: str) -> int:
         name = session.inputs[0].name
         raise InputUnusable(f"{what}: input {name}: got batches of {rows} alone, expected batches of any size, or of 1")
     return _BATCH if rows < 0 else 1
+
+
+def _check_tensors(outputs: Sequence[Any], what: str) -> None:
+    """Raise InputUnusable for outputs that are no tensors, such as the sequence of maps of a classifier of tables."""
+    for place, output in enumerate(outputs):
+        if not isinstance(output, np.ndarray):
+            raise InputUnusable(f"{what}: output {place}: got a {type(output).__name__}, expected a tensor")
 
 
 def _check_scores(scores: NDArray[Any], rows: int, what: str) -> None:

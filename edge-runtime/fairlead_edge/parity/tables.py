@@ -76,7 +76,7 @@ def _list_values(parity: EdgeParity, budget: Budget) -> Iterator[tuple[str, str,
     for name, value, limit, note in (
         ("largest difference", parity.max_abs_difference, budget.max_difference, "of any output value"),
         ("mean difference", parity.mean_abs_difference, budget.max_mean_difference, "of output values"),
-        ("  relative", parity.relative_mean_difference, relative, "in standard deviations of the source's"),
+        ("  relative", parity.relative_mean_difference, relative, "in standard deviations of the source's columns"),
         ("  one at a time", parity.golden.relative_mean_difference, relative, f"{parity.golden.examples} examples"),
     ):
         yield name, "", f"{value:.3g}", "" if limit is None else f"<= {limit:g}", note

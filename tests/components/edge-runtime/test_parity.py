@@ -51,7 +51,7 @@ def test_the_figures_are_those_of_both_models(measure: Callable[..., EdgeParity]
     assert found.won == ((before != y) & (after == y)).sum()
     # of six values one differs by 0.5
     assert (found.max_abs_difference, found.mean_abs_difference) == (0.5, pytest.approx(0.5 / 6, rel=1e-2))
-    assert found.relative_mean_difference == pytest.approx(0.5 / 6 / networks.answer(SOURCE, x).std(), rel=1e-2)
+    assert found.relative_mean_difference == pytest.approx(0.5 / networks.answer(SOURCE, x)[:, 0].std(), rel=1e-2)
     assert found.accuracy_low < found.accuracy_after < found.accuracy_high
     assert [each.value for each in found.classes] == [str(each) for each in range(CLASSES)]
     assert [(each.column, each.value) for each in found.slices] == [("site", "north"), ("site", "south")]
@@ -110,6 +110,19 @@ def test_a_source_that_returns_no_finite_scores_is_unusable(measure: Callable[..
         InputUnusable, match=r"returns float32 of shape \[256, 1\] for 256 .*, expected a score per class"
     ):
         measure(regression, regression, make_split())
+
+
+def test_outputs_that_are_no_tensors_are_rejected(measure: Callable[..., EdgeParity]) -> None:
+    sequence = onnx_models.with_sequence(network(SOURCE), "logits")
+    with pytest.raises(InputUnusable, match=r"source\.onnx: output 1: got a list, expected a tensor"):
+        measure(sequence, network(SOURCE), make_split())
+
+
+def test_an_output_without_values_is_not_compared(measure: Callable[..., EdgeParity]) -> None:
+    empty = network(SOURCE | {"w3": np.zeros((networks.HIDDEN, 0)), "b3": np.zeros(0)})
+    assert measure(empty, empty, make_split()).relative_mean_difference == 0
+    with pytest.raises(BundleRejected, match="output 1: got shape none"):
+        measure(empty, network(SOURCE), make_split())
 
 
 LABELS = networks.make_examples(SOURCE, 300, 1)[1]

@@ -54,6 +54,44 @@ RUINS: dict[str, tuple[bytes, str]] = {
 }  # fmt: skip
 
 
+LAST = np.arange(CLASSES) == CLASSES - 1
+MASKED = SOURCE | {"w2": np.where(LAST, 0, SOURCE["w2"]), "b2": np.where(LAST, -1e4, SOURCE["b2"])}
+BOXES = SOURCE | {
+    "w3": RANDOM.normal(0, 1, (HIDDEN, 5)) * np.array([100, 100, 30, 30, 0.1]),
+    "b3": np.array([320, 240, 60, 60, 0.5]),
+}
+FAR = SOURCE | {"factor": np.array(1e200)}
+HIDDEN_RUINS: dict[str, tuple[Weights, Weights]] = {
+    "half the scale beside a class masked with -1e4": (
+        MASKED, MASKED | {"w2": MASKED["w2"] / 2, "b2": np.where(LAST, -1e4, MASKED["b2"] / 2)}
+    ),
+    "half the scale beside a class masked with -1e9": (
+        MASKED | {"b2": np.where(LAST, -1e9, MASKED["b2"])},
+        MASKED | {"w2": MASKED["w2"] / 2, "b2": np.where(LAST, -1e9, MASKED["b2"] / 2)},
+    ),
+    "a confidence that is lost beside boxes in pixels": (
+        BOXES, BOXES | {"w3": BOXES["w3"] * [1, 1, 1, 1, 0], "b3": BOXES["b3"] * [1, 1, 1, 1, 0]}
+    ),
+    "half a confidence beside boxes in pixels": (
+        BOXES, BOXES | {"w3": BOXES["w3"] * [1, 1, 1, 1, 0.5], "b3": BOXES["b3"] * [1, 1, 1, 1, 0.5]}
+    ),
+    "a tenth of values around 1e200": (FAR, FAR | {"factor": np.array(1e199)}),
+    "a constant that is lost": (
+        SOURCE | {"w3": np.zeros((HIDDEN, 1)), "b3": np.array([0.1])},
+        SOURCE | {"w3": np.zeros((HIDDEN, 1)), "b3": np.array([0.0])},
+    ),
+}  # fmt: skip
+"""Sources, and targets of which a column that dominates all differences and deviations hides what is lost."""
+HARMLESS: dict[str, Weights] = {
+    "values around 1e200": FAR,
+    "a constant of 0.1": SOURCE | {"w3": np.zeros((HIDDEN, 1)), "b3": np.array([0.1])},
+    "a constant of 0": SOURCE | {"w3": np.zeros((HIDDEN, 2)), "b3": np.zeros(2)},
+    "a column that hardly varies": SOURCE | {"w3": np.full((HIDDEN, 1), 1e-7), "b3": np.array([0.1])},
+    "a column without deviation beside others": SOURCE
+    | {"w3": np.where(np.arange(4) == 1, 0, RANDOM.normal(0, 1, (HIDDEN, 4))), "b3": np.zeros(4)},
+}
+
+
 @pytest.fixture
 def build(tmp_path: Path) -> Callable[..., int]:
     """Return a function that publishes a source and a dataset, and builds a bundle of them."""
@@ -103,6 +141,43 @@ def test_a_ruined_target_is_not_published(
     assert build("onnx") == 2
     assert reason in capsys.readouterr().err
     assert not (tmp_path / "store" / "bundle").exists()
+
+
+def make_data(weights: Weights) -> dict[str, Any]:
+    """Return held-out arrays of what the network predicts."""
+    x, _ = networks.make_examples(SOURCE, 600, 12)
+    return {"x": x, "y": networks.answer(weights, x).argmax(axis=1)}
+
+
+@pytest.mark.parametrize("ruin", HIDDEN_RUINS)
+def test_no_column_hides_what_is_lost_of_others(
+    build: Callable[..., int], ruin: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = HIDDEN_RUINS[ruin]
+    content = network(target)
+    replace_build(monkeypatch, lambda _source, folder, _examples: (folder / "model.onnx").write_bytes(content))
+    assert build("onnx", source=network(source), **make_data(source)) == 2
+    assert "the mean difference of output values in standard deviations is" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["onnx", "onnx-fp16", "onnx-int8", "onnx-int8-dynamic"])
+@pytest.mark.parametrize("name", HARMLESS)
+def test_an_honest_target_with_columns_that_hardly_vary_passes(
+    build: Callable[..., int], name: str, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weights = HARMLESS[name]
+    assert build(target, source=network(weights), **make_data(weights)) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("target", "code"), [("onnx", 0), ("onnx-fp16", 0), ("onnx-int8", 2), ("onnx-int8-dynamic", 0)]
+)
+@pytest.mark.parametrize("weights", [MASKED, BOXES], ids=["masked", "boxes"])
+def test_8_bits_for_columns_of_other_scales_are_too_few(
+    build: Callable[..., int], weights: Weights, target: str, code: int
+) -> None:
+    # one step of the masked class, or of the boxes, is larger than all values of the rest
+    assert build(target, source=network(weights), **make_data(weights)) == code
 
 
 @pytest.mark.parametrize("factor", [0.01, 1000.0])
