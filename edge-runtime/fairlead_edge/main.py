@@ -19,6 +19,7 @@ from .bundle import Bundle, open_bundle
 from .errors import BundleRejected, InputUnusable, InvalidBundle
 from .server import DEFAULTS, describe, serve
 from .targets import DEFAULT, TARGETS, UnknownTarget, find_target
+from .texts import clean
 
 if TYPE_CHECKING:
     from .build import BundleRequest
@@ -33,10 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _COMMANDS[options.command](options)
     except (InvalidBundle, BundleRejected) as error:
-        sys.stderr.write(f"fairlead-edge: rejected: {error}\n")
+        sys.stderr.write(f"fairlead-edge: rejected: {clean(str(error))}\n")
         return _REJECTED
     except (ArtifactError, InputUnusable, UnknownTarget, OSError) as error:
-        sys.stderr.write(f"fairlead-edge: {error}\n")
+        sys.stderr.write(f"fairlead-edge: {clean(str(error))}\n")
         return 1
     except ModuleNotFoundError as error:
         sys.stderr.write(f"fairlead-edge: {error.name} is not installed: building needs fairlead-edge[build]\n")
@@ -57,7 +58,9 @@ def _build_parser() -> argparse.ArgumentParser:
         if name == "compare":
             command.add_argument("--target", action="append", choices=TARGETS, help="all, unless some are given")
             command.add_argument(
-                "--out", type=Path, help="write the figures, or the problem, of each to this file, as JSON"
+                "--out",
+                type=Path,
+                help="write the figures, or the problem, of each to this file, as JSON; null is not a finite number",
             )
             continue
         command.add_argument("--target", default=DEFAULT, choices=TARGETS, help=f"default: {DEFAULT}")
@@ -163,7 +166,16 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _write(file: Path, result: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(result))
+    file.write_text(json.dumps(_drop_infinite(result), allow_nan=False))
+
+
+def _drop_infinite(value: Any) -> Any:
+    """Replace numbers that are not finite, which JSON does not have, by null."""
+    if isinstance(value, dict):
+        return {key: _drop_infinite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_drop_infinite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _read_request(options: argparse.Namespace, **more: Any) -> "BundleRequest":

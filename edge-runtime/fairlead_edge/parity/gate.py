@@ -7,6 +7,7 @@ from fairlead_contracts.edge_parity import EdgeParity, Group
 from fairlead_contracts.parity_budget import Budget
 
 from ..errors import BundleRejected
+from ..texts import shorten_name
 
 _CONFIDENCE = 0.99
 _SHOWN = 3
@@ -108,7 +109,7 @@ def _check_groups(
     """
     confidence = 1 - (1 - _CONFIDENCE) / max(count, 1)
     for group in groups:
-        name = f"{kind} {group.value}" if kind == "class" else f"{kind} {group.column}={group.value}"
+        name = f"{kind} {shorten_name(group.value if kind == 'class' else f'{group.column}={group.value}')}"
         lost = max(0, group.right_before - group.right_after)
         if bound_below(lost, group.examples, confidence) > max_drop:
             yield (

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from fairlead_contracts.edge_parity import EdgeParity, Group
 from fairlead_contracts.parity_budget import Budget
 
+from ..texts import clean, shorten_name
 from .gate import find_problems
 
 _SHOWN = 20
@@ -33,7 +34,7 @@ def build_comparison(results: Sequence[tuple[str, EdgeParity | str]], budget: Bu
     lines = [head]
     for name, figures in results:
         if isinstance(figures, str):
-            lines.append(f"{name:<20}{'':>55}  {figures}")
+            lines.append(f"{name:<20}{'':>55}  {clean(figures)}")
             continue
         columns = f"{figures.bytes_after:>12,}{figures.accuracy_after:>10.4f}{figures.agreement:>11.4f}"
         columns += f"{figures.max_abs_difference:>12.3g}{figures.relative_mean_difference:>10.3g}"
@@ -94,12 +95,6 @@ def _list_groups(title: str, groups: Sequence[Group]) -> Iterator[str]:
         accuracies = (f"{right / group.examples:>12.4f}" for right in (group.right_before, group.right_after))
         interval = f"{group.accuracy_low:.3f}-{group.accuracy_high:.3f}"
         counts = f"{group.examples:>8}{group.lost:>6}{group.agreeing / group.examples:>11.4f}"
-        yield f"{_shorten(name):<22}{''.join(accuracies)}  {interval:<16}{counts}"
+        yield f"{shorten_name(name, 21):<22}{''.join(accuracies)}  {interval:<16}{counts}"
     if len(shown) < len(groups):
         yield f"… and {len(groups) - len(shown)} more, which lose less, in parity.json"
-
-
-def _shorten(name: str) -> str:
-    """Keep a name to a column, on one line: names come from the data."""
-    plain = "".join(char if char.isprintable() else "?" for char in name)
-    return plain if len(plain) <= 21 else f"{plain[:20]}…"

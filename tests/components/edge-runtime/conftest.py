@@ -1,5 +1,6 @@
-"""A small client for the edge server."""
+"""A small client for the edge server, and bundles of a small network."""
 
+import dataclasses
 import http.client
 import json
 import subprocess
@@ -9,6 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fairlead_artifacts import publish
+from fairlead_edge import build as building
+from fairlead_edge.main import main
+from fairlead_edge.targets import find_target
+from fairlead_edge.targets.base import Target
+
+from tests.support import networks
 
 _START_SECONDS = 60
 
@@ -46,3 +54,41 @@ def wait_ready() -> Callable[..., None]:
         raise AssertionError(f"not ready within {_START_SECONDS} s: {log.read_text()}")
 
     return wait
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Callable[..., int]:
+    """Return a function that publishes a source and a dataset, and builds a bundle of them."""
+
+    def run(
+        target: str,
+        *more: str,
+        source: bytes = b"",
+        data: networks.Weights | None = None,
+        compare: bool = False,
+        **arrays: Any,
+    ) -> int:
+        weights, folder = networks.make_weights(), tmp_path / "model"
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(source or networks.network(weights))
+        publish(folder, (tmp_path / "store" / "model").as_uri(), kind="onnx-model", producer="tests/0")
+        networks.write_dataset(tmp_path / "data", data or weights, **arrays)
+        publish(tmp_path / "data", (tmp_path / "store" / "data").as_uri(), kind="dataset", producer="tests/0")
+        uris = [(tmp_path / "store" / name).as_uri() for name in ("model", "data", "bundle")]
+        command = ["compare"] if compare else ["build", "--out-uri", uris[2]]
+        return main([*command, "--target", target, "--model", uris[0], "--dataset", uris[1], *more])
+
+    return run
+
+
+@pytest.fixture
+def replace_build(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[..., Any]], None]:
+    """Return a function that lets targets build what another function does."""
+
+    def run(build: Callable[..., Any]) -> None:
+        def find_changed(name: str) -> Target:
+            return dataclasses.replace(find_target(name), build=build)
+
+        monkeypatch.setattr(building, "find_target", find_changed)
+
+    return run

@@ -1,18 +1,13 @@
 """No ruined model passes the parity gate, and every honest target does."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from fairlead_artifacts import publish
 from fairlead_contracts.edge_parity import EdgeParityTable, parse_table
-from fairlead_edge import build as building
-from fairlead_edge.main import main
 from fairlead_edge.targets import TARGETS, find_target
-from fairlead_edge.targets.base import Target
 
 from tests.support import networks
 from tests.support.networks import CLASSES, HIDDEN, SIZE, Weights, network
@@ -92,34 +87,6 @@ HARMLESS: dict[str, Weights] = {
 }
 
 
-@pytest.fixture
-def build(tmp_path: Path) -> Callable[..., int]:
-    """Return a function that publishes a source and a dataset, and builds a bundle of them."""
-
-    def run(target: str, *more: str, source: bytes = b"", data: Weights = SOURCE, **arrays: Any) -> int:
-        folder = tmp_path / "model"
-        folder.mkdir()
-        (folder / "model.onnx").write_bytes(source or network(SOURCE))
-        publish(folder, (tmp_path / "store" / "model").as_uri(), kind="onnx-model", producer="tests/0")
-        networks.write_dataset(tmp_path / "data", data, **arrays)
-        publish(tmp_path / "data", (tmp_path / "store" / "data").as_uri(), kind="dataset", producer="tests/0")
-        uris = [(tmp_path / "store" / name).as_uri() for name in ("model", "data", "bundle")]
-        return main(
-            ["build", "--target", target, "--model", uris[0], "--dataset", uris[1], "--out-uri", uris[2], *more]
-        )
-
-    return run
-
-
-def replace_build(monkeypatch: pytest.MonkeyPatch, build: Callable[..., None]) -> None:
-    """Let targets build what `build` does."""
-
-    def find_changed(name: str) -> Target:
-        return dataclasses.replace(find_target(name), build=build)
-
-    monkeypatch.setattr(building, "find_target", find_changed)
-
-
 @pytest.mark.parametrize("target", TARGETS)
 def test_an_honest_target_passes(tmp_path: Path, build: Callable[..., int], target: str) -> None:
     assert build(target) == 0
@@ -133,11 +100,11 @@ def test_a_ruined_target_is_not_published(
     tmp_path: Path,
     build: Callable[..., int],
     ruin: str,
-    monkeypatch: pytest.MonkeyPatch,
+    replace_build: Callable[..., None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     content, reason = RUINS[ruin]
-    replace_build(monkeypatch, lambda _source, folder, _examples: (folder / "model.onnx").write_bytes(content))
+    replace_build(lambda _source, folder, _examples: (folder / "model.onnx").write_bytes(content))
     assert build("onnx") == 2
     assert reason in capsys.readouterr().err
     assert not (tmp_path / "store" / "bundle").exists()
@@ -151,11 +118,11 @@ def make_data(weights: Weights) -> dict[str, Any]:
 
 @pytest.mark.parametrize("ruin", HIDDEN_RUINS)
 def test_no_column_hides_what_is_lost_of_others(
-    build: Callable[..., int], ruin: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    build: Callable[..., int], ruin: str, replace_build: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, target = HIDDEN_RUINS[ruin]
     content = network(target)
-    replace_build(monkeypatch, lambda _source, folder, _examples: (folder / "model.onnx").write_bytes(content))
+    replace_build(lambda _source, folder, _examples: (folder / "model.onnx").write_bytes(content))
     assert build("onnx", source=network(source), **make_data(source)) == 2
     assert "the mean difference of output values in standard deviations is" in capsys.readouterr().err
 
@@ -185,21 +152,21 @@ def test_int8_calibrated_with_examples_of_another_scale_is_not_published(
     tmp_path: Path,
     build: Callable[..., int],
     factor: float,
-    monkeypatch: pytest.MonkeyPatch,
+    replace_build: Callable[..., None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     honest = find_target("onnx-int8").build
-    replace_build(monkeypatch, lambda source, folder, examples: honest(source, folder, examples * np.float32(factor)))
+    replace_build(lambda source, folder, examples: honest(source, folder, examples * np.float32(factor)))
     assert build("onnx-int8") == 2
     assert "accuracy drops" in capsys.readouterr().err
     assert not (tmp_path / "store" / "bundle").exists()
 
 
 def test_a_rare_class_that_is_lost_is_found_whatever_the_whole_loses(
-    build: Callable[..., int], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    build: Callable[..., int], replace_build: Callable[..., None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     b2 = SOURCE["b2"] - np.where(np.arange(CLASSES) == 2, 1e3, 0)
-    replace_build(monkeypatch, lambda _source, folder, _examples: (folder / "model.onnx").write_bytes(change(b2=b2)))
+    replace_build(lambda _source, folder, _examples: (folder / "model.onnx").write_bytes(change(b2=b2)))
     limits = {"max-drop": 1, "min-agreement": 0, "max-relative-difference": 1e9}
     assert build("onnx", *(f"--{name}={limit}" for name, limit in limits.items())) == 2
     assert capsys.readouterr().err.startswith("fairlead-edge: rejected: class 2: accuracy drops by ")
