@@ -1,8 +1,5 @@
 """One split of a dataset: examples and labels for calibration and parity."""
 
-import lzma
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +10,16 @@ from fairlead_contracts.edge_bundle import Preprocessing
 from fairlead_contracts.errors import shorten
 from numpy.typing import NDArray
 
+from .archives import Archive
 from .errors import InputUnusable
+from .texts import shorten_name
 
 MAX_SLICES, MAX_SLICE_NAME = 1000, 64  # as parity.json allows, which this module need not load
 _SLICE = "slice"
 """The array that names each example's slice, if the file has it."""
 _EXAMPLES, _LABELS = "x", "y"
-
-Arrays = Mapping[str, NDArray[Any]]
+_SHOWN = 20
+"""How many names a message lists."""
 
 
 @dataclass(frozen=True)
@@ -42,41 +41,49 @@ def load_split(folder: Path, name: str, preprocessing: Preprocessing, slices: It
     """
     file = folder / f"{name}.npz"
     if not file.is_file():
-        found = ", ".join(sorted(path.name for path in folder.glob("*.npz"))) or "no .npz file"
-        raise InputUnusable(f"dataset: got {found}, expected {file.name}")
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
-        raise InputUnusable(f"{file.name}: is not an archive of plain arrays: {error}") from None
-    shapes = {key: list(array.shape) for key, array in arrays.items()}
-    if not {_EXAMPLES, _LABELS} <= arrays.keys() or not all(shapes[key] for key in (_EXAMPLES, _LABELS)):
+        found = [path.name for path in folder.glob("*.npz")]
+        raise InputUnusable(f"dataset: got {_list(found) if found else 'no .npz file'}, expected {file.name}")
+    archive = Archive(file)
+    if not {_EXAMPLES, _LABELS} <= archive.names:
+        raise InputUnusable(f"{file.name}: got {_list(archive.names)}, expected x and y with a row for each example")
+    examples, labels = archive.read(_EXAMPLES), archive.read(_LABELS)
+    shapes = {_EXAMPLES: list(examples.shape), _LABELS: list(labels.shape)}
+    if not all(shapes.values()):
         raise InputUnusable(f"{file.name}: got {shapes}, expected x and y with a row for each example")
-    examples = arrays[_EXAMPLES]
-    if not 0 < len(examples) == len(arrays[_LABELS]):
+    if not 0 < len(examples) == len(labels):
         raise InputUnusable(f"{file.name}: got {shapes}, expected x and y with equal numbers of rows, at least one")
     if examples.dtype.kind not in "biuf":
         raise InputUnusable(f"{file.name}: x: got values of type {examples.dtype}, expected numbers")
-    scaled = (examples * preprocessing.scale + preprocessing.offset).astype(np.float32)
-    return Split(scaled, arrays[_LABELS], _find_slices(arrays, slices, file.name), file.name)
+    try:
+        scaled = (examples * preprocessing.scale + preprocessing.offset).astype(np.float32)
+    except MemoryError:
+        raise InputUnusable(f"{file.name}: x: got shape {list(examples.shape)}, which is too much memory") from None
+    return Split(scaled, labels, _find_slices(archive, slices, len(examples), file.name), file.name)
 
 
-def _find_slices(arrays: Arrays, names: Iterable[str], file: str) -> dict[str, NDArray[np.str_]]:
-    names = list(dict.fromkeys(names)) or ([_SLICE] if _SLICE in arrays else [])
-    found = {name: _read_slices(arrays, name, file) for name in names}
+def _list(names: Iterable[str]) -> str:
+    """Return the first names for a message."""
+    found = [shorten_name(name) for name in sorted(names)]
+    return ", ".join([*found[:_SHOWN], *(["…"] if len(found) > _SHOWN else [])]) or "no arrays"
+
+
+def _find_slices(archive: Archive, names: Iterable[str], rows: int, file: str) -> dict[str, NDArray[np.str_]]:
+    names = list(dict.fromkeys(names)) or ([_SLICE] if _SLICE in archive.names else [])
+    found = {name: _read_slices(archive, name, rows, file) for name in names}
     count = sum(len(np.unique(values)) for values in found.values())
     if count > MAX_SLICES:
-        raise InputUnusable(f"{file}: got {count} slices by {', '.join(names)}, expected at most {MAX_SLICES}")
+        raise InputUnusable(f"{file}: got {count} slices by {_list(names)}, expected at most {MAX_SLICES}")
     return found
 
 
-def _read_slices(arrays: Arrays, name: str, file: str) -> NDArray[np.str_]:
-    if name not in arrays or name in (_EXAMPLES, _LABELS):
-        others = ", ".join(sorted(arrays.keys() - {_EXAMPLES, _LABELS})) or "no array but x and y"
-        raise InputUnusable(f"{file}: got {others}, expected {shorten(name)}, which names slices")
-    values, rows = arrays[name], len(arrays[_EXAMPLES])
+def _read_slices(archive: Archive, name: str, rows: int, file: str) -> NDArray[np.str_]:
+    others = archive.names - {_EXAMPLES, _LABELS}
+    if name not in others:
+        got = _list(others) if others else "no array but x and y"
+        raise InputUnusable(f"{file}: got {got}, expected {shorten(name)}, which names slices")
     if len(name) > MAX_SLICE_NAME:
         raise InputUnusable(f"{file}: {shorten(name)}: expected a name of at most {MAX_SLICE_NAME} characters")
+    values = archive.read(name)
     if values.shape != (rows,) or values.dtype.kind not in "biuU":
         got = f"{values.dtype} {list(values.shape)}"
         raise InputUnusable(f"{file}: {shorten(name)}: got {got}, expected {rows} names or integers")
@@ -84,4 +91,9 @@ def _read_slices(arrays: Arrays, name: str, file: str) -> NDArray[np.str_]:
     longest = int(np.char.str_len(texts).max())
     if longest > MAX_SLICE_NAME:
         raise InputUnusable(f"{file}: {name}: got {longest} characters, expected at most {MAX_SLICE_NAME}")
+    try:
+        "".join(np.unique(texts)).encode()
+    except UnicodeEncodeError as error:
+        got = shorten(error.object[error.start])
+        raise InputUnusable(f"{file}: {shorten(name)}: got {got}, expected names in Unicode") from None
     return texts
