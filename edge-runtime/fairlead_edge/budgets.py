@@ -14,7 +14,7 @@ from .errors import InputUnusable
 
 _MAX_BYTES = 1 << 16
 _HELP = {
-    "min_examples": "minimum number of held-out examples",
+    "min_examples": "minimum number of distinct held-out examples",
     "max_drop": "maximum drop in accuracy, as a fraction",
     "max_missed_drop": "maximum drop that could have been missed with the examples at hand (95 %% confidence)",
     "min_accuracy": "minimum accuracy of the target; it must be better than chance in any case",

@@ -25,7 +25,7 @@ from fairlead_contracts.parity_budget import Budget
 from . import __version__
 from .errors import BundleRejected, InputUnusable
 from .parity import build_table, check_parity, measure_parity
-from .splits import Split, load_split
+from .splits import Split, check_held_out, load_split
 from .targets import DEFAULT, UnknownTarget, find_target
 from .targets.base import CannotBuild, Target
 
@@ -116,6 +116,7 @@ def _fetched(request: BundleRequest) -> Iterator[_Sources]:
         dataset = _fetch(request.dataset_uri, data, request.dataset_digest, "dataset")
         calibration = load_split(data, request.calibration_split, request.preprocessing)
         held_out = load_split(data, request.parity_split, request.preprocessing, request.slices)
+        check_held_out(held_out, calibration)
         yield _Sources(source / MODEL_FILE, model, dataset, calibration, held_out)
 
 

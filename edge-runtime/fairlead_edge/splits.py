@@ -1,7 +1,9 @@
 """One split of a dataset: examples and labels for calibration and parity."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,21 @@ class Split:
     """The value of each example, by the name of the array that has it."""
     file: str = ""
     """The file's name, for messages."""
+
+    @cached_property
+    def digests(self) -> tuple[bytes, ...]:
+        """A digest of each example: equal ones are the same example."""
+        return tuple(hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in self.examples)
+
+
+def check_held_out(held_out: Split, calibration: Split) -> None:
+    """Raise InputUnusable if both splits have the same examples, in whatever order."""
+    if sorted(held_out.digests) == sorted(calibration.digests):
+        both = held_out.file if held_out.file == calibration.file else f"{calibration.file} and {held_out.file}"
+        raise InputUnusable(
+            f"{both}: got the same {len(held_out.examples)} examples for calibration and for parity, expected held-out "
+            "ones (--split, --calibration-split)"
+        )
 
 
 def load_split(folder: Path, name: str, preprocessing: Preprocessing, slices: Iterable[str] = ()) -> Split:

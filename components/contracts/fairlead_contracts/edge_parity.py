@@ -80,6 +80,8 @@ class EdgeParity(BundleParity):
     """A target compared with its source, as measured on examples that were not used for calibration."""
 
     max_bytes: ClassVar[int] = 1 << 21
+    distinct: Count | None = None
+    """Number of distinct examples, by the model's input; None in older artifacts."""
     mean_abs_difference: float
     """The mean difference of the output values."""
     relative_mean_difference: float
@@ -144,7 +146,7 @@ class EdgeParityTable(EdgeParity):
     @property
     def parameters(self) -> dict[str, Any]:
         """The figures for the artifact's manifest: all but those of classes and slices."""
-        return {key: value for key, value in self.to_json().items() if not isinstance(value, list | dict)}
+        return {key: value for key, value in self.to_json().items() if not isinstance(value, list | dict | None)}
 
 
 def parse_table(content: bytes, at: str) -> EdgeParityTable | BundleTable:

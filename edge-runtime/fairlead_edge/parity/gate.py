@@ -53,11 +53,7 @@ def _check_accuracy(parity: EdgeParity, budget: Budget) -> Iterator[str]:
             )
     if parity.accuracy_after < budget.min_accuracy:
         yield f"accuracy is {parity.accuracy_after:.4f}, expected at least {budget.min_accuracy:g}"
-    if parity.examples < budget.min_examples:
-        yield (
-            f"{parity.examples} examples, expected at least {budget.min_examples}: with these, accuracy may drop by "
-            f"{parity.drop_high:.1%} (95 % confidence)"
-        )
+    yield from _check_examples(parity, budget.min_examples)
     if budget.max_missed_drop is not None and parity.drop_high > budget.max_missed_drop:
         yield (
             f"a drop in accuracy of up to {parity.drop_high:.4f} could have been missed with {parity.examples} "
@@ -65,6 +61,18 @@ def _check_accuracy(parity: EdgeParity, budget: Budget) -> Iterator[str]:
         )
     if parity.agreement < budget.min_agreement:
         yield f"agreement is {parity.agreement:.4f}, expected at least {budget.min_agreement:g}"
+
+
+def _check_examples(parity: EdgeParity, least: int) -> Iterator[str]:
+    distinct = parity.examples if parity.distinct is None else parity.distinct
+    if parity.examples < least:
+        yield (
+            f"{parity.examples} examples, expected at least {least}: with these, accuracy may drop by "
+            f"{parity.drop_high:.1%} (95 % confidence)"
+        )
+    elif distinct < least:
+        # copies of an example show no more than it does
+        yield f"{parity.examples} examples, of which {distinct} are distinct, expected at least {least} distinct ones"
 
 
 def _check_values(parity: EdgeParity, budget: Budget) -> Iterator[str]:

@@ -37,6 +37,7 @@ def measure_parity(source: Path, folder: Path, target: Target, split: Split) -> 
     scales = find_scales(before)
     return EdgeParity(
         **count(predictions),
+        distinct=len(set(split.digests)),
         max_abs_difference=_find_largest(differences),
         mean_abs_difference=_round(np.concatenate([each.ravel() for each in differences.values()]).mean()),
         relative_mean_difference=_round(relate(differences, scales)),

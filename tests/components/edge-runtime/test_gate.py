@@ -41,6 +41,7 @@ def test_figures_within_the_budget_are_no_problem() -> None:
     [
         ({"lost": 7}, {}, "accuracy drops from 0.9800 to 0.9800 (5 of 400 examples), expected a drop of at most 0.01"),
         ({}, {"min_examples": 401}, "400 examples, expected at least 401: with these, accuracy may drop by 1.7%"),
+        ({"distinct": 2}, {}, "400 examples, of which 2 are distinct, expected at least 100 distinct ones"),
         ({}, {"max_missed_drop": 0.01}, "a drop in accuracy of up to 0.0174 could have been missed with 400 examples"),
         ({}, {"min_accuracy": 0.981}, "accuracy is 0.9800, expected at least 0.981"),
         ({"agreement": 0.94}, {}, "agreement is 0.9400, expected at least 0.95"),

@@ -194,3 +194,18 @@ def test_labels_that_are_off_by_one_are_a_source_that_answers_at_random(
     _, y = networks.make_examples(SOURCE, 600, 12)
     assert build("onnx", y=(y + 1) % CLASSES) == 2
     assert "the source's accuracy is at least 0.0" in capsys.readouterr().err
+
+
+def test_copies_of_examples_are_counted_once(build: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    x, y = networks.make_examples(SOURCE, 600, 12)
+    chosen = np.tile([np.flatnonzero(y == kind)[1] for kind in (2, 3)], 300)
+    assert build("onnx", x=x[chosen], y=y[chosen]) == 2
+    reason = "600 examples, of which 2 are distinct, expected at least 100 distinct ones"
+    assert reason in capsys.readouterr().err
+
+
+def test_the_calibration_split_is_not_held_out(build: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert build("onnx", "--split", "train") == 1
+    assert capsys.readouterr().err.startswith(
+        "fairlead-edge: train.npz: got the same 200 examples for calibration and for parity, expected held-out ones"
+    )

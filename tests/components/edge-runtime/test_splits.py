@@ -11,7 +11,7 @@ import pytest
 from fairlead_contracts.edge_bundle import Preprocessing
 from fairlead_edge import archives
 from fairlead_edge.errors import InputUnusable
-from fairlead_edge.splits import Split, load_split
+from fairlead_edge.splits import Split, check_held_out, load_split
 
 ARRAYS = {"x": np.zeros((4, 2), np.float32), "y": np.arange(4)}
 
@@ -124,3 +124,12 @@ def test_names_of_arrays_are_listed_on_one_line(tmp_path: Path) -> None:
         load(tmp_path, "site", **{f"{name}\n\x1b.npy": encode(np.zeros(4)) for name in ["a" * 100, *range(30)]})
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 300
+
+
+def test_the_calibration_split_is_not_held_out_whatever_its_order_and_name() -> None:
+    x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+    calibration = Split(x, np.zeros(50), file="train.npz")
+    check_held_out(Split(x[:49], np.zeros(49), file="test.npz"), calibration)
+    reason = "train.npz and test.npz: got the same 50 examples for calibration and for parity, expected held-out ones"
+    with pytest.raises(InputUnusable, match=reason):
+        check_held_out(Split(x[::-1], np.zeros(50), file="test.npz"), calibration)

@@ -49,6 +49,13 @@ def test_the_longest_table_is_read_back() -> None:
     assert parse_table(write(table.to_json()), "parity.json") == table
 
 
+def test_the_number_of_distinct_examples_is_optional() -> None:
+    table = EdgeParityTable.build(PARITY.model_copy(update={"distinct": 290}), "test", Budget())
+    assert (table.parameters["distinct"], "distinct" in TABLE.parameters) == (290, False)
+    older = {key: value for key, value in TABLE.to_json().items() if key != "distinct"}
+    assert parse_table(write(older), "parity.json") == TABLE
+
+
 def test_the_first_version_is_read() -> None:
     assert parse_table(write(FIRST), "parity.json") == BundleTable.parse(FIRST, "parity.json")
 
