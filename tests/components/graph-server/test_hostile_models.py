@@ -63,8 +63,8 @@ def test_a_damaged_model_ends_with_a_named_reason(
 ) -> None:
     message = tmp_path / "termination"
     graph = {"name": "bad", "type": "MODEL", "modelUri": publish_model("bad", model)}
-    server = start(graph, FAIRLEAD_TERMINATION_LOG=str(message), FAIRLEAD_LOAD_TIMEOUT_SECONDS="20")
-    assert server.process.wait(90) == 1, server.log.read_text()
+    server = start(graph, FAIRLEAD_TERMINATION_LOG=str(message), FAIRLEAD_LOAD_TIMEOUT_SECONDS="45")
+    assert server.process.wait(120) == 1, server.log.read_text()
     log = server.log.read_text()
     assert "Traceback" not in log and "traceback" not in log, log
     failure = json.loads(message.read_text())["failure"]
