@@ -10,12 +10,13 @@ from typing import Any
 import grpc
 import orjson
 from fairlead_serving.data_plane import DataPlane
-from fairlead_serving.errors import Code, Overloaded, ServingError
+from fairlead_serving.errors import Code, ServingError
 from fairlead_serving.limits import Limits
 from google.protobuf.message import DecodeError, Message
 
 from . import __version__
 from .auth.guard import Guard
+from .auth.places import Places
 from .protocols import open_inference_pb2 as pb
 from .protocols.names import (
     GRPC,
@@ -86,7 +87,7 @@ class GrpcServer:
             ],
             maximum_concurrent_rpcs=settings.max_calls,
         )
-        strangers = _Places(max(settings.max_calls // 4, 1))
+        strangers = Places(max(settings.max_calls // 4, 1))
         seconds = limits.body_timeout_seconds
         self._server.add_generic_rpc_handlers(build_handlers(plane, seconds, traffic, guard, strangers))
         address = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
@@ -105,27 +106,12 @@ class GrpcServer:
             await self._traffic.close()
 
 
-class _Places:
-    """Bounds how many calls without a key wait for their requests: those with one must find a place among all calls."""
-
-    def __init__(self, most: int) -> None:
-        self._free = most
-
-    async def __aenter__(self) -> None:
-        if not self._free:
-            raise Overloaded("too many calls without a key wait for their messages")
-        self._free -= 1
-
-    async def __aexit__(self, *_: object) -> None:
-        self._free += 1
-
-
 def build_handlers(
     plane: DataPlane,
     body_seconds: float,
     traffic: GrpcTraffic | None = None,
     guard: Guard | None = None,
-    strangers: _Places | None = None,
+    strangers: Places | None = None,
 ) -> list[grpc.GenericRpcHandler]:
     """Return the methods of the services; inference passes bytes on, all others are answered here.
 
@@ -223,7 +209,7 @@ def _guarded(
     method: Callable[[bytes, Context], Awaitable[bytes]],
     body_seconds: float,
     check: Callable[[Any], None] | None = None,
-    places: _Places | None = None,
+    places: Places | None = None,
 ) -> Callable[[Any, Context], Awaitable[bytes]]:
     """Check the call's metadata, receive the request in time, and say errors in gRPC's words."""
 
