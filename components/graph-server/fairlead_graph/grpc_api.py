@@ -87,9 +87,9 @@ class GrpcServer:
             ],
             maximum_concurrent_rpcs=settings.max_calls,
         )
-        strangers = Places(max(settings.max_calls // 4, 1))
+        keyless = Places(max(settings.max_calls // 4, 1))
         seconds = limits.body_timeout_seconds
-        self._server.add_generic_rpc_handlers(build_handlers(plane, seconds, traffic, guard, strangers))
+        self._server.add_generic_rpc_handlers(build_handlers(plane, seconds, traffic, guard, keyless))
         address = f"[{host}]:{settings.port}" if ":" in host else f"{host}:{settings.port}"
         try:
             self._server.add_insecure_port(address)
@@ -111,7 +111,7 @@ def build_handlers(
     body_seconds: float,
     traffic: GrpcTraffic | None = None,
     guard: Guard | None = None,
-    strangers: Places | None = None,
+    keyless: Places | None = None,
 ) -> list[grpc.GenericRpcHandler]:
     """Return the methods of the services; inference passes bytes on, all others are answered here.
 
@@ -138,7 +138,7 @@ def build_handlers(
         service, _, action = name.partition("/")
         # a stream of one message, which is the same to clients, is one that can be waited for with a limit
         check = guard.check_call(name) if guard else None
-        places = strangers if guard and check is None else None
+        places = keyless if guard and check is None else None
         handler = grpc.stream_unary_rpc_method_handler(_guarded(method, body_seconds, check, places))
         services.setdefault(service, {})[action] = handler
     return [grpc.method_handlers_generic_handler(service, handlers) for service, handlers in services.items()]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fairlead_contracts.monitor import PATH as MONITOR_PATH
 from fairlead_contracts.traffic import PATH as TRAFFIC_PATH
-from fairlead_graph.auth.guard import _find_open
+from fairlead_graph.auth.guard import _find_limit
 
 from tests.support import onnx_models as onnx
 from tests.support.traffic import INFER, ROW
@@ -108,7 +108,7 @@ def test_health_and_metrics_are_open(server: Any) -> None:
     ],
 )  # fmt: skip
 def test_only_what_is_listed_is_open(method: str, path: str, is_open: bool) -> None:
-    assert (method in _find_open(path)) is is_open
+    assert (_find_limit(method, path) is not None) is is_open
 
 
 def test_a_body_is_neither_asked_for_nor_awaited(server: Any) -> None:
@@ -126,7 +126,7 @@ def test_a_body_is_neither_asked_for_nor_awaited(server: Any) -> None:
     [("GET", "/metrics", 1), ("HEAD", "/v2/health/ready", 1), ("GET", "/v2/models/digits/ready", 1),
      ("PUT", TRAFFIC_PATH, (64 << 10) + 1)],
 )  # fmt: skip
-def test_no_memory_is_kept_for_the_bodies_of_strangers(server: Any, method: str, path: str, length: int) -> None:
+def test_no_memory_is_kept_for_bodies_without_a_key(server: Any, method: str, path: str, length: int) -> None:
     head = f"{method} {path} HTTP/1.1\r\nHost: a\r\n"
     for framing, body in (
         (f"Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n", b""),

@@ -115,7 +115,7 @@ def test_a_call_is_rejected_before_its_message_arrives(servers: Any) -> None:
     assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_calls_of_strangers_that_send_nothing_leave_places_for_clients(servers: Any) -> None:
+def test_calls_without_a_key_that_send_nothing_leave_places_for_clients(servers: Any) -> None:
     over, place = threading.Event(), f"127.0.0.1:{servers[0].grpc_port}"
 
     def send() -> Iterator[bytes]:

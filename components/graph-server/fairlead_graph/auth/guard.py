@@ -5,7 +5,7 @@ paths are protected as they are without keys.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from fairlead_contracts.monitor import PATH as MONITOR_PATH
 from fairlead_contracts.traffic import FORWARDED, TrafficDocument
@@ -31,7 +31,7 @@ _OPEN = {
     **dict.fromkeys(("/metrics", "/v2/health/live", *READY, MONITOR_PATH), _READING),
     TRAFFIC_PATH: _READING | {"PUT": TrafficDocument.max_bytes},  # documents are signed
 }
-"""The methods that need no key at each path, and the bytes that a body may have: strangers get no memory for others."""
+"""The methods that need no key at each path, and the bytes that a body may have: callers without one get no memory."""
 _MODEL_READY = re.compile(r"/v2/models/[^/]+(/versions/[^/]+)?/ready")
 _HEALTH_CALLS = ("ServerLive", "ServerReady", "ModelReady")
 _OPEN_CALLS = frozenset(f"inference.GRPCInferenceService/{name}" for name in _HEALTH_CALLS)
@@ -50,7 +50,7 @@ class Guard:
 
         Of a request that needs no key, return the bytes that its body may have.
         """
-        if (most := _find_open(path).get(method)) is not None:
+        if (most := _find_limit(method, path)) is not None:
             return most
         error = self._check(headers)
         if error is None:
@@ -96,8 +96,11 @@ def build_guard(settings: Settings, registry: CollectorRegistry, peers: TrafficK
     return Guard(ApiKeys(settings.api_keys_file), registry, peers) if settings.api_keys_file else None
 
 
-def _find_open(path: str) -> Mapping[str, int]:
-    return _READING if _MODEL_READY.fullmatch(path) else _OPEN.get(path, {})
+def _find_limit(method: str, path: str) -> int | None:
+    """Return the bytes that the body of a request without a key may have; None if it needs one."""
+    if path in _OPEN:
+        return _OPEN[path].get(method)
+    return _READING[method] if method in _READING and _MODEL_READY.fullmatch(path) else None
 
 
 def _encode(value: str | bytes) -> bytes:
