@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
+from fairlead.cli.manifests import format_manifests
 from fairlead_cluster.base.home import CHECKOUT
 
 from tests.e2e.conftest import NAMESPACE, SYSTEM
@@ -93,7 +94,7 @@ def kustomized(kubectl: Kubectl, helm: Path, store: None) -> Iterator[None]:
     yield
     rendered = yaml.safe_load_all(kubectl("kustomize", str(CHECKOUT / "manifests")))
     ours = [obj for obj in rendered if obj["kind"] not in ("CustomResourceDefinition", "Namespace")]
-    kubectl("delete", "--wait", "-f", "-", stdin=yaml.safe_dump_all(ours))
+    kubectl("delete", "--wait", "-f", "-", stdin=format_manifests(ours))
 
 
 def test_kustomize_installs_an_operator_that_works(kubectl: Kubectl, kustomized: None) -> None:

@@ -1,5 +1,7 @@
 """The real API server rejects invalid resources with helpful messages."""
 
+import json
+
 import pytest
 import yaml
 from fairlead_cluster.base.home import CHECKOUT
@@ -11,7 +13,7 @@ from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, Object, chan
 
 @pytest.mark.parametrize("rejection", REJECTIONS, ids=lambda rejection: rejection.reason)
 def test_invalid_resource_is_rejected_at_admission(kubectl: Kubectl, rejection: Rejection) -> None:
-    output = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(rejection.resource), check=False)
+    output = kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(rejection.resource), check=False)
     for word in ("invalid", *rejection.words, *rejection.at_server):
         assert word in output
 
@@ -30,12 +32,12 @@ ALONE = change(MODEL_DEPLOYMENT, spec__predictors=[
     ids=["job", "deployment", "predictors", "an entry without traffic", "a shadow of the only predictor"],
 )
 def test_valid_resource_is_admitted(kubectl: Kubectl, resource: dict[str, object]) -> None:
-    output = kubectl("create", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(resource))
+    output = kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(resource))
     assert "created" in output
 
 
 def test_unknown_field_is_rejected_by_name(kubectl: Kubectl) -> None:
-    job = yaml.safe_dump(change(TRAINING_JOB, spec__worker=3))
+    job = json.dumps(change(TRAINING_JOB, spec__worker=3))
     output = kubectl("create", "--dry-run=server", "-f", "-", stdin=job, check=False)
     assert 'unknown field "spec.worker"' in output
 
@@ -81,7 +83,7 @@ ALWAYS_ALLOWED: tuple[Object, ...] = (
 
 def edit(kubectl: Kubectl, job: Object, changes: Object) -> str:
     """Return the API server's answer to a change of a job, which is not stored."""
-    edited = yaml.safe_dump(change(job, **changes))
+    edited = json.dumps(change(job, **changes))
     return kubectl("apply", "--dry-run=server", "-f", "-", stdin=edited, check=False)
 
 
@@ -135,7 +137,7 @@ def test_a_finished_job_cannot_change(kubectl: Kubectl) -> None:
     kubectl.apply(job)
     kubectl.patch_status("tj", "finished", {"completionTime": "2026-03-01T12:00:00Z", "phase": "Succeeded"})
     edited = change(job, spec__runPolicy={"suspend": False})
-    assert "a finished job cannot be changed" in kubectl("apply", "-f", "-", stdin=yaml.safe_dump(edited), check=False)
+    assert "a finished job cannot be changed" in kubectl("apply", "-f", "-", stdin=json.dumps(edited), check=False)
     for changes in ({"spec__workers__replicas": 3}, {"spec__runPolicy__backoffLimit": 7}, {"spec__model": MODEL}):
         assert "a finished job cannot be changed" in edit(kubectl, job, changes), changes
         assert "a finished job cannot be changed" in edit(kubectl, job, changes | KEPT_FOR), changes

@@ -1,5 +1,6 @@
 """A real API server for tests with the CRDs, and the operator as a process with only its own permissions."""
 
+import json
 import os
 import subprocess
 import sys
@@ -38,7 +39,7 @@ class Kubectl:
 
     def apply(self, obj: Object) -> None:
         """Apply an object."""
-        self("apply", "-f", "-", stdin=yaml.safe_dump(obj))
+        self("apply", "-f", "-", stdin=json.dumps(obj))
 
     def get(self, kind: str, name: str, namespace: str = "default") -> Object:
         """Return an object; empty if it does not exist."""
@@ -50,7 +51,7 @@ class Kubectl:
 
     def patch_status(self, kind: str, name: str, status: Object, namespace: str = "default") -> None:
         """Patch a status, as the object's controller would."""
-        patch = yaml.safe_dump({"status": status})
+        patch = json.dumps({"status": status})
         self("patch", kind, name, "-n", namespace, "--subresource", "status", "--type", "merge", "-p", patch)
 
     def run_pods(self, labels: str, address_of: Callable[[Object], str]) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import yaml
 from fairlead import __version__
 from fairlead.cli.console import CommandError, err, escape, out
+from fairlead.cli.manifests import format_manifests
 from fairlead.cli.resources import FIELD_MANAGER, Namespace
 from fairlead.cli.watch import follow_job
 from fairlead.client import FairleadClient
@@ -127,21 +127,7 @@ train.__doc__ = f"{train.__doc__}\n{_EXAMPLES}"
 def _print_yaml(objects: Objects) -> None:
     if objects.code_uri:
         err.print(f"published the code at {escape(objects.code_uri)}", soft_wrap=True)
-    sys.stdout.write(yaml.dump_all(objects.all, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120))
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes texts of several lines as blocks and no anchors, so that code and objects stay readable."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
-        return True
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _represent_text)
+    sys.stdout.write(format_manifests(objects.all))
 
 
 def _report(files: CodeFiles, options: JobOptions, objects: Objects) -> None:
