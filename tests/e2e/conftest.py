@@ -12,12 +12,12 @@ from fairlead_cluster.kind import programs
 from minio import Minio
 from rich.console import Console
 
-from tests.support.api_server import Kubectl
+from tests.e2e.digits import Digits, end_state
+from tests.support.api_server import Kubectl, Object, condition, wait_for
 from tests.support.kind import kind_kubectl, make_namespace, store_environment
 
 NAMESPACE = "e2e"
 SYSTEM = "fairlead-system"
-EXAMPLE = CHECKOUT / "examples" / "digits"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -76,3 +76,45 @@ def operator(kubectl: Kubectl, helm: Path, store: None) -> Iterator[None]:
     subprocess.run(
         [helm, "uninstall", "fairlead", "--namespace", SYSTEM, "--kubeconfig", kubectl.kubeconfig, "--wait"], check=True
     )
+
+
+@pytest.fixture(scope="session")
+def digits(kubectl: Kubectl, operator: None) -> Digits:
+    """The worked example, lived through once for all tests."""
+    return Digits(kubectl, NAMESPACE, "digits")
+
+
+@pytest.fixture(scope="session")
+def dataset(digits: Digits) -> Object:
+    return digits.make_dataset()
+
+
+@pytest.fixture(scope="session")
+def blocked(digits: Digits, dataset: Object) -> Object:
+    """The job before its dataset is validated."""
+    digits.apply_job(dataset)
+
+    def look() -> Object:
+        found = condition(digits.kubectl.get("tj", digits.name, NAMESPACE), "Blocked")
+        return found if found.get("status") == "True" else {}
+
+    return dict(wait_for(look, "Blocked", 30))
+
+
+@pytest.fixture(scope="session")
+def job(digits: Digits, dataset: Object, blocked: Object) -> Object:
+    """The finished job."""
+    digits.validate(dataset)
+    return digits.wait_for_job()
+
+
+@pytest.fixture(scope="session")
+def deployment(digits: Digits, dataset: Object, job: Object) -> Object:
+    """The ready deployment."""
+    return digits.serve(*digits.convert(dataset, job))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(digits: Digits, deployment: Object) -> Object:
+    """The state that the example has in the end."""
+    return end_state(digits)

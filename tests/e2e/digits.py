@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairlead_cluster.base.home import default_home
+from fairlead_cluster.base.home import CHECKOUT, default_home
 from fairlead_cluster.environments import environment_python
 
-from tests.e2e.conftest import EXAMPLE
 from tests.support.api_server import Kubectl, Object, condition, wait_for
-from tests.support.kind import forwarded, load_example, run_step, store_environment
+from tests.support.kind import forwarded, load_example, owned_objects, run_step, store_environment
 
+EXAMPLE = CHECKOUT / "examples" / "digits"
 VERSION = "0.1.0"
 RUN = time.strftime("%Y%m%d-%H%M%S")
 """A separate dataset path for each test run, because a validated dataset would not block the job."""
@@ -111,3 +111,21 @@ class Digits:
         assert done.returncode == 0, done.stderr
         result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return result
+
+
+def end_state(digits: Digits) -> Object:
+    """Return the state that must not depend on kills: conditions, counts, artifacts by name, children."""
+    kubectl, namespace, name = digits.kubectl, digits.namespace, digits.name
+    job, deployment = (kubectl.get(kind, name, namespace)["status"] for kind in ("tj", "mdep"))
+    return {
+        "job": {c["type"]: (c["status"], c["reason"]) for c in job["conditions"]},
+        "phase": job["phase"],
+        "workers": job["workers"],
+        "steps": (job["progress"]["step"], job["progress"]["totalSteps"]),
+        "provenance": [item["name"] for item in job["provenance"]],
+        "deployment": {c["type"]: (c["status"], c["reason"]) for c in deployment["conditions"]},
+        "replicas": deployment["replicas"],
+        "served": [item["name"] for item in deployment["provenance"]],
+        "children": len(owned_objects(kubectl, namespace, f"fairlead.dev/job={name}"))
+        + len(owned_objects(kubectl, namespace, f"fairlead.dev/deployment={name}")),
+    }

@@ -6,12 +6,12 @@ import threading
 from pathlib import Path
 
 from tests.e2e.conftest import NAMESPACE
-from tests.e2e.digits import Digits
+from tests.e2e.digits import Digits, end_state
 from tests.support.api_server import Kubectl, Object
-from tests.support.kind import kill_operator, owned_objects
+from tests.support.kind import kill_operator
 
 KILLS = int(os.environ.get("KILLS", "4"))
-"""More take long: Kubernetes waits before it starts a killed container again, twice as long each time."""
+"""As many as one life of the example has room for; more take more lives."""
 SEED = 20261122
 
 
@@ -30,23 +30,6 @@ class Killer(threading.Thread):
             self.kills += kill_operator(self._kubectl)
 
 
-def end_state(kubectl: Kubectl, name: str) -> Object:
-    """Return the state that must not depend on kills: conditions, counts, artifacts by name, children."""
-    job, deployment = kubectl.get("tj", name, NAMESPACE)["status"], kubectl.get("mdep", name, NAMESPACE)["status"]
-    return {
-        "job": {c["type"]: (c["status"], c["reason"]) for c in job["conditions"]},
-        "phase": job["phase"],
-        "workers": job["workers"],
-        "steps": (job["progress"]["step"], job["progress"]["totalSteps"]),
-        "provenance": [item["name"] for item in job["provenance"]],
-        "deployment": {c["type"]: (c["status"], c["reason"]) for c in deployment["conditions"]},
-        "replicas": deployment["replicas"],
-        "served": [item["name"] for item in deployment["provenance"]],
-        "children": len(owned_objects(kubectl, NAMESPACE, f"fairlead.dev/job={name}"))
-        + len(owned_objects(kubectl, NAMESPACE, f"fairlead.dev/deployment={name}")),
-    }
-
-
 def live_through(kubectl: Kubectl, name: str, folder: Path) -> Object:
     digits = Digits(kubectl, NAMESPACE, name)
     dataset = digits.make_dataset()
@@ -55,13 +38,12 @@ def live_through(kubectl: Kubectl, name: str, folder: Path) -> Object:
     job = digits.wait_for_job(600)
     digits.serve(*digits.convert(dataset, job), seconds=300)
     assert digits.measure(dataset, folder)["accuracy"] >= 0.95
-    state = end_state(kubectl, name)
+    state = end_state(digits)
     kubectl("delete", f"tj/{name}", f"mdep/{name}", "-n", NAMESPACE)
     return state
 
 
-def test_kills_do_not_change_the_final_state(kubectl: Kubectl, operator: None, tmp_path: Path) -> None:
-    undisturbed = live_through(kubectl, "undisturbed", tmp_path)
+def test_kills_do_not_change_the_final_state(kubectl: Kubectl, undisturbed: Object, tmp_path: Path) -> None:
     killer = Killer(kubectl)
     killer.start()
     lives = 0
