@@ -37,7 +37,6 @@ class ApiModel(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
-        use_attribute_docstrings=True,
         extra="forbid",
         frozen=True,
     )

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from fairlead.api.base import DNS_LABEL, ApiModel, Resource, rules_of
+from fairlead.codegen.descriptions import add_descriptions
 
 Schema = dict[str, Any]
 
@@ -20,7 +21,9 @@ def build_schema(model: type[Resource]) -> Schema:
     """Return the schema of a resource, without references and titles, with rules as x-kubernetes-validations."""
     _, document = models_json_schema([(model, "validation")], by_alias=True, ref_template="{model}")
     definitions = document["$defs"]
-    rules = {cls.__name__: _validations(cls) for cls in _all_models(model)}
+    models = _all_models(model)
+    add_descriptions(definitions, [*models, model])
+    rules = {cls.__name__: _validations(cls) for cls in models}
     schema = _inline(definitions[model.__name__], definitions, rules, ())
     metadata = {
         "type": "object",

@@ -8,7 +8,7 @@ from fairlead import __version__
 class Settings(BaseModel):
     """Settings of the planners; the field `x_y` is read from FAIRLEAD_X_Y."""
 
-    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True)
 
     graph_server_image: str = f"fairlead/graph-server:{__version__}"
     """The image of the graph server."""

@@ -15,9 +15,7 @@ _PREFIX = "FAIRLEAD_"
 class OperatorSettings(BaseSettings, Settings):
     """The settings of the operator; the field `x_y` is read from FAIRLEAD_X_Y."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, frozen=True, use_attribute_docstrings=True, populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, populate_by_name=True)
 
     namespaces: str = ""
     """Comma-separated namespaces to watch; empty for all."""
