@@ -44,6 +44,11 @@ class StepLog:
 
     path: Path
 
+    @property
+    def ending(self) -> str:
+        """Return the last lines, for an error's message."""
+        return f"the last lines of {self.path}:\n{tail(self.path)}"
+
     def run(self, argv: Sequence[str | Path], cwd: Path | None = None, env: Mapping[str, str] | None = None) -> None:
         """Run a program; raises SetupError with the last lines of the log when it fails."""
         words = [str(word) for word in argv]
@@ -57,8 +62,7 @@ class StepLog:
             except OSError as error:
                 raise SetupError(f"{words[0]}: cannot be started: {error}") from error
         if result.returncode != 0:
-            ending = f"the last lines of {self.path}:\n{tail(self.path)}"
-            raise SetupError(f"{words[0]} exited {result.returncode}; {ending}")
+            raise SetupError(f"{words[0]} exited {result.returncode}; {self.ending}")
 
 
 def run_steps(steps: Sequence[Step], logs: Path, console: Console, at_once: int = 4) -> None:

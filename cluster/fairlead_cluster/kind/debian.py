@@ -68,7 +68,7 @@ def _bootstrap(home: Home, suite: str, tag: str, log: StepLog) -> None:
         with log.path.open("ab") as output:
             imported = subprocess.run(words, stdin=archive.stdout, stdout=output, stderr=output)
         if archive.wait() or imported.returncode:
-            raise SetupError(f"docker import of {tag} failed; see {log.path}")
+            raise SetupError(f"docker import of {tag} failed; {log.ending}")
 
 
 def _slim(root: Path) -> None:

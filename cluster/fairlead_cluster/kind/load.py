@@ -58,7 +58,7 @@ def load_images(nodes: Sequence[str], tags: Sequence[str], log: StepLog) -> None
         _copy(save, imports)
     statuses = [process.wait() for process in (save, *imports)]
     if any(statuses):
-        raise SetupError(f"the images {' '.join(tags)} cannot be loaded into {' and '.join(nodes)}; see {log.path}")
+        raise SetupError(f"the images {' '.join(tags)} cannot be loaded into {' and '.join(nodes)}; {log.ending}")
     for node in nodes:
         for tag in tags:
             label = f"{_ID_LABEL}={image_id(tag)}"

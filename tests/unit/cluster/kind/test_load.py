@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
-from fairlead_cluster.kind.load import missing_images, plan_loads
+from fairlead_cluster.base.errors import SetupError
+from fairlead_cluster.base.steps import StepLog
+from fairlead_cluster.kind.load import load_images, missing_images, plan_loads
 
 LISTED = """\
 REF                      TYPE           DIGEST      SIZE     PLATFORMS   LABELS
@@ -15,6 +17,8 @@ sha256:a1                application/x  sha256:m1   1.0 MiB  linux/amd64 x=manag
 DOCKER = f"""\
 #!/bin/sh
 case "$*" in
+  *import*) cat >/dev/null; echo 'write meta.db: no space left on device' >&2; exit 1 ;;
+  save*) echo image ;;
   exec*) cat <<'END'
 {LISTED}END
   ;;
@@ -51,3 +55,9 @@ def test_a_group_is_loaded_when_its_images_are_built_and_one_after_the_other() -
 
 def test_without_nodes_nothing_is_loaded() -> None:
     assert plan_loads([], {"bookworm": ["operator"]}, {"operator"}) == []
+
+
+@pytest.mark.usefixtures("docker")
+def test_a_failed_load_says_why(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"fairlead/a:1 cannot be loaded into node; (.|\n)*no space left on device"):
+        load_images(["node"], ["fairlead/a:1"], StepLog(tmp_path / "load.log"))
