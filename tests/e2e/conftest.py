@@ -33,10 +33,10 @@ def kubectl() -> Kubectl:
 
 @pytest.fixture(scope="session")
 def helm() -> Path:
-    """Helm, built from its Go module if it is not installed."""
+    """Helm, built if it is not yet."""
     home = Home(default_home())
-    run_steps(programs.plan_module(home, programs.HELM, "helm"), home.logs, Console())
-    return programs.module_path(home, programs.HELM)
+    run_steps(programs.plan_helm(home, "helm"), home.logs, Console())
+    return programs.helm_path(home)
 
 
 @pytest.fixture(scope="session")

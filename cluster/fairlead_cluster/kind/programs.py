@@ -1,16 +1,17 @@
-"""Programs that are built from Go modules: kind, what a node runs, and the object store."""
+"""Programs that are built from Go modules: kind, what a node runs, the object store, and Helm for tests."""
 
 from pathlib import Path
 
 from fairlead_cluster.base.home import CHECKOUT, Home
 from fairlead_cluster.base.steps import Step, StepLog
-from fairlead_cluster.base.toolchain import QUICK, build_kubernetes, required_version, run_go
+from fairlead_cluster.base.toolchain import QUICK, build_kubernetes, build_program, required_version, run_go
 from fairlead_cluster.kind.docker import content_key
 
 KIND = "sigs.k8s.io/kind@v0.33.0"
 MINIO = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"
-HELM = "helm.sh/helm/v3/cmd/helm@v3.21.4"
+_HELM = "helm.sh/helm/v3/cmd/helm"
 _SOURCES = CHECKOUT / "cluster" / "kube"
+_MODULES = (_SOURCES / "go.mod", _SOURCES / "go.sum")
 _COREDNS = CHECKOUT / "cluster" / "kind" / "coredns"
 _PAUSE = CHECKOUT / "cluster" / "kind" / "node" / "pause"
 
@@ -26,7 +27,7 @@ def plan_module(home: Home, module: str, step: str) -> list[Step]:
     target = module_path(home, module)
 
     def work(log: StepLog) -> None:
-        words = ["install", "-trimpath", "-ldflags=-s -w", QUICK, module]
+        words = ["install", "-trimpath", "-ldflags=-s -w", *QUICK, module]
         run_go(words, home.root, log, home, programs=target.parent)
 
     return [] if target.exists() else [Step(step, work)]
@@ -72,10 +73,21 @@ def plan_coredns(home: Home, step: str) -> list[Step]:
     return [] if target.exists() else [Step(step, lambda log: _build(_COREDNS, target, log, home))]
 
 
+def helm_path(home: Home) -> Path:
+    """Return the path of Helm, built or not; cluster/kube/go.mod names its version."""
+    return home.root / "kind" / "programs" / f"helm-{content_key(*_MODULES)}" / "helm"
+
+
+def plan_helm(home: Home, step: str) -> list[Step]:
+    """Return the step that builds Helm, or none."""
+    target = helm_path(home)
+    return [] if target.exists() else [Step(step, lambda log: build_program(_HELM, target, log, home))]
+
+
 def build_pause(target: Path, log: StepLog, home: Home) -> None:
     """Build the program of the container that holds a pod's namespaces."""
     _build(_PAUSE, target, log, home)
 
 
 def _build(sources: Path, target: Path, log: StepLog, home: Home) -> None:
-    run_go(["build", "-trimpath", "-ldflags=-s -w", QUICK, "-o", target, "main.go"], sources, log, home)
+    run_go(["build", "-trimpath", "-ldflags=-s -w", *QUICK, "-o", target, "main.go"], sources, log, home)
