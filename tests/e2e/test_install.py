@@ -90,11 +90,14 @@ def kustomized(kubectl: Kubectl, helm: Path, store: None) -> Iterator[None]:
     """The operator installed by kustomize; CRDs and namespace are kept."""
     where = ["--namespace", SYSTEM, "--kubeconfig", str(kubectl.kubeconfig)]
     subprocess.run([helm, "uninstall", "fairlead", *where, "--ignore-not-found", "--wait"], check=True)
-    kubectl("apply", "--server-side", "-k", str(CHECKOUT / "manifests"))
-    yield
-    rendered = yaml.safe_load_all(kubectl("kustomize", str(CHECKOUT / "manifests")))
-    ours = [obj for obj in rendered if obj["kind"] not in ("CustomResourceDefinition", "Namespace")]
-    kubectl("delete", "--wait", "-f", "-", stdin=format_manifests(ours))
+    try:
+        # CRDs that a release has kept, as the tests' own does, are Helm's until somebody takes them over
+        kubectl("apply", "--server-side", "--force-conflicts", "-k", str(CHECKOUT / "manifests"))
+        yield
+    finally:
+        rendered = yaml.safe_load_all(kubectl("kustomize", str(CHECKOUT / "manifests")))
+        ours = [obj for obj in rendered if obj["kind"] not in ("CustomResourceDefinition", "Namespace")]
+        kubectl("delete", "--wait", "--ignore-not-found", "-f", "-", stdin=format_manifests(ours))
 
 
 def test_kustomize_installs_an_operator_that_works(kubectl: Kubectl, kustomized: None) -> None:
