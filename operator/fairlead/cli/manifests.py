@@ -70,11 +70,15 @@ _Loader.add_constructor(_INT, _Loader.read_int)
 _Loader.add_constructor(_FLOAT, _Loader.read_float)
 # without the numbers to the base of 60 of YAML 1.1, and with those of YAML 1.2; 0899 is no octal number
 _Loader.add_implicit_resolver(
-    _INT, re.compile(r"[-+]?(0[bB][01_]+|0[oO]?[0-7_]+|0[xX][0-9a-fA-F_]+|0|[1-9][0-9_]*)$"), list("-+0123456789")
+    _INT,
+    re.compile(r"[-+]?(0[bB]_*[01][01_]*|0[oO]?_*[0-7][0-7_]*|0[xX]_*[0-9a-fA-F][0-9a-fA-F_]*|0_*|[1-9][0-9_]*)$"),
+    list("-+0123456789"),
 )
 _Loader.add_implicit_resolver(
     _FLOAT,
-    re.compile(r"[-+]?(\.[0-9_]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"),
+    re.compile(
+        r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
+    ),
     list("-+.0123456789"),
 )
 _Loader.add_implicit_resolver(_BOOL, re.compile("[yYnN]$"), list("yYnN"))

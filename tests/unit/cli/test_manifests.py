@@ -43,6 +43,7 @@ def test_objects_are_written_as_documents(tmp_path: Path) -> None:
         ("-7", -7), ("1.5", 1.5), (".5", 0.5), ("y", True), ("N", False), ("on", True), ("~", None),
         ("1:30", "1:30"), ("e5", "e5"), ("2026-11-28", "2026-11-28"),
         ("2026-11-28T10:00:00Z", "2026-11-28T10:00:00Z"), ("1.2.3", "1.2.3"),
+        ("._", "._"), ("0b_", "0b_"), ("0x_", "0x_"), ("0_7", 7), ("0_", 0),
     ],
 )  # fmt: skip
 def test_plain_scalars_are_read_as_kubectl_reads_them(tmp_path: Path, plain: str, value: object) -> None:
