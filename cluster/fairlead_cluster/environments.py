@@ -158,7 +158,7 @@ def _horovod_wheel(env: Path, home: Home, log: StepLog) -> Path:
     log.run([env / "bin" / "python", _TRAINER / "build_horovod.py", "--out", folder])
     if wheel := next(folder.glob("horovod-*.whl"), None):
         return wheel
-    raise SetupError(f"build_horovod.py left no wheel in {folder}; see {log.path}")
+    raise SetupError(f"build_horovod.py left no wheel in {folder}; {log.ending}")
 
 
 def wheel_key(trainer: Path) -> str:

@@ -12,7 +12,7 @@ from fairlead_cluster.kind import programs
 from minio import Minio
 from rich.console import Console
 
-from tests.e2e.digits import Digits, end_state
+from tests.e2e.digits import Digits
 from tests.support.api_server import Kubectl, Object, condition, wait_for
 from tests.support.kind import kind_kubectl, make_namespace, store_environment
 
@@ -117,4 +117,4 @@ def deployment(digits: Digits, dataset: Object, job: Object) -> Object:
 @pytest.fixture(scope="session")
 def undisturbed(digits: Digits, deployment: Object) -> Object:
     """The state that the example has in the end."""
-    return end_state(digits)
+    return digits.end_state()

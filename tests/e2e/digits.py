@@ -105,27 +105,26 @@ class Digits:
                 "--out", str(folder / "predictions.json"), environment=environment,
             )  # fmt: skip
 
+    def end_state(self) -> Object:
+        """Return the state that must not depend on kills: conditions, counts, artifacts by name, children."""
+        kubectl, namespace, name = self.kubectl, self.namespace, self.name
+        job, deployment = (kubectl.get(kind, name, namespace)["status"] for kind in ("tj", "mdep"))
+        return {
+            "job": {c["type"]: (c["status"], c["reason"]) for c in job["conditions"]},
+            "phase": job["phase"],
+            "workers": job["workers"],
+            "steps": (job["progress"]["step"], job["progress"]["totalSteps"]),
+            "provenance": [item["name"] for item in job["provenance"]],
+            "deployment": {c["type"]: (c["status"], c["reason"]) for c in deployment["conditions"]},
+            "replicas": deployment["replicas"],
+            "served": [item["name"] for item in deployment["provenance"]],
+            "children": len(owned_objects(kubectl, namespace, f"fairlead.dev/job={name}"))
+            + len(owned_objects(kubectl, namespace, f"fairlead.dev/deployment={name}")),
+        }
+
     def _example(self, script: str, *arguments: str, environment: dict[str, str]) -> Object:
         command = [environment_python("digits", default_home()), EXAMPLE / script, *arguments]
         done = subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
         result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return result
-
-
-def end_state(digits: Digits) -> Object:
-    """Return the state that must not depend on kills: conditions, counts, artifacts by name, children."""
-    kubectl, namespace, name = digits.kubectl, digits.namespace, digits.name
-    job, deployment = (kubectl.get(kind, name, namespace)["status"] for kind in ("tj", "mdep"))
-    return {
-        "job": {c["type"]: (c["status"], c["reason"]) for c in job["conditions"]},
-        "phase": job["phase"],
-        "workers": job["workers"],
-        "steps": (job["progress"]["step"], job["progress"]["totalSteps"]),
-        "provenance": [item["name"] for item in job["provenance"]],
-        "deployment": {c["type"]: (c["status"], c["reason"]) for c in deployment["conditions"]},
-        "replicas": deployment["replicas"],
-        "served": [item["name"] for item in deployment["provenance"]],
-        "children": len(owned_objects(kubectl, namespace, f"fairlead.dev/job={name}"))
-        + len(owned_objects(kubectl, namespace, f"fairlead.dev/deployment={name}")),
-    }

@@ -91,7 +91,7 @@ def kustomized(kubectl: Kubectl, helm: Path, store: None) -> Iterator[None]:
     where = ["--namespace", SYSTEM, "--kubeconfig", str(kubectl.kubeconfig)]
     subprocess.run([helm, "uninstall", "fairlead", *where, "--ignore-not-found", "--wait"], check=True)
     try:
-        # CRDs that a release has kept, as the tests' own does, are Helm's until somebody takes them over
+        # CRDs that a release has kept, as the tests' own does, are Helm's until they are taken over
         kubectl("apply", "--server-side", "--force-conflicts", "-k", str(CHECKOUT / "manifests"))
         yield
     finally:

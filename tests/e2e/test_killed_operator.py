@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from tests.e2e.conftest import NAMESPACE
-from tests.e2e.digits import Digits, end_state
+from tests.e2e.digits import Digits
 from tests.support.api_server import Kubectl, Object
 from tests.support.kind import kill_operator
 
@@ -38,7 +38,7 @@ def live_through(kubectl: Kubectl, name: str, folder: Path) -> Object:
     job = digits.wait_for_job(600)
     digits.serve(*digits.convert(dataset, job), seconds=300)
     assert digits.measure(dataset, folder)["accuracy"] >= 0.95
-    state = end_state(digits)
+    state = digits.end_state()
     kubectl("delete", f"tj/{name}", f"mdep/{name}", "-n", NAMESPACE)
     return state
 

@@ -9,13 +9,13 @@ from tests.support.api_server import Kubectl
 from tests.support.yaml_texts import AMBIGUOUS_TEXTS
 
 HEAD = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: scalars}\ndata:\n"
+DATA = {f"text-{number}": text for number, text in enumerate(AMBIGUOUS_TEXTS)}
 
 
 def test_texts_arrive_as_texts(kubectl: Kubectl) -> None:
-    data = {f"text-{number}": text for number, text in enumerate(AMBIGUOUS_TEXTS)}
-    written = format_manifests([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "texts"}, "data": data}])
+    written = format_manifests([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "texts"}, "data": DATA}])
     kubectl("apply", "-f", "-", stdin=written)
-    assert kubectl.get("configmaps", "texts")["data"] == data
+    assert kubectl.get("configmaps", "texts")["data"] == DATA
 
 
 def test_plain_scalars_are_read_as_kubectl_reads_them(kubectl: Kubectl, tmp_path: Path) -> None:
@@ -28,6 +28,5 @@ def test_plain_scalars_are_read_as_kubectl_reads_them(kubectl: Kubectl, tmp_path
 
 
 def test_texts_that_tests_apply_arrive_as_texts(kubectl: Kubectl) -> None:
-    data = {f"text-{number}": text for number, text in enumerate(AMBIGUOUS_TEXTS)}
-    kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "applied"}, "data": data})
-    assert kubectl.get("configmaps", "applied")["data"] == data
+    kubectl.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "applied"}, "data": DATA})
+    assert kubectl.get("configmaps", "applied")["data"] == DATA

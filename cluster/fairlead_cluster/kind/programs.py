@@ -27,8 +27,7 @@ def plan_module(home: Home, module: str, step: str) -> list[Step]:
     target = module_path(home, module)
 
     def work(log: StepLog) -> None:
-        words = ["install", "-trimpath", "-ldflags=-s -w", *QUICK, module]
-        run_go(words, home.root, log, home, programs=target.parent)
+        run_go(["install", *QUICK, module], home.root, log, home, programs=target.parent)
 
     return [] if target.exists() else [Step(step, work)]
 
@@ -90,4 +89,4 @@ def build_pause(target: Path, log: StepLog, home: Home) -> None:
 
 
 def _build(sources: Path, target: Path, log: StepLog, home: Home) -> None:
-    run_go(["build", "-trimpath", "-ldflags=-s -w", *QUICK, "-o", target, "main.go"], sources, log, home)
+    run_go(["build", *QUICK, "-o", target, "main.go"], sources, log, home)

@@ -8,6 +8,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterable
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -30,11 +31,12 @@ def _inherited_docstrings(model: type[BaseModel]) -> dict[str, str]:
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
         if issubclass(base, BaseModel) and base is not BaseModel:
-            found |= read_docstrings(base)
+            found |= _read_docstrings(base)
     return found
 
 
-def read_docstrings(model: type) -> dict[str, str]:
+@cache
+def _read_docstrings(model: type) -> dict[str, str]:
     """Return the docstrings under the annotated attributes of a class, by the attributes' names."""
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(model))).body
     assert isinstance(definition, ast.ClassDef)
