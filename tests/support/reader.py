@@ -63,8 +63,15 @@ class _Reader:
         groups = self.objects.read("/apis")["groups"]
         # as with kubectl, the first group that has a name wins
         for prefix in ("/api/v1", *(f"/apis/{group['preferredVersion']['groupVersion']}" for group in groups)):
-            for resource in self.objects.read(prefix)["resources"]:
+            for resource in self._list_kinds(prefix):
                 path = (prefix, resource["name"], resource["namespaced"])
                 full = f"{resource['name']}.{prefix.split('/')[2]}"
                 for name in (resource["name"], resource["singularName"], full, *resource.get("shortNames", ())):
                     self.paths.setdefault(name, path)
+
+    def _list_kinds(self, prefix: str) -> list[Object]:
+        """Return what a group serves. One whose first CRD was just created is listed a moment before it is served."""
+        try:
+            return list(self.objects.read(prefix)["resources"])
+        except NotFound:
+            return []
