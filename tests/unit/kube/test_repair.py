@@ -1,4 +1,4 @@
-"""Drift: a child whose spec somebody else changed is noticed, also after a restart, and applied again only once."""
+"""Drift: a child whose spec another client changed is noticed, also after a restart, and applied again only once."""
 
 from typing import Any
 
