@@ -53,25 +53,27 @@ class _Reader:
     def fetch(self, kind: str, namespace: str, rest: str) -> Object:
         """Return what the API server answers for a kind; `rest` is the name of an object, or the query of a list."""
         if kind.lower() not in self.paths:
-            self._discover()
+            unserved = self._discover()
+            if kind.lower() not in self.paths and unserved:
+                raise NotFound(f"{kind}: {', '.join(unserved)} is listed and not served yet")
         assert kind.lower() in self.paths, f"the API server has no kind {kind!r}"
         prefix, plural, namespaced = self.paths[kind.lower()]
         within = f"/namespaces/{namespace}" if namespaced else ""
         return self.objects.read(f"{prefix}{within}/{plural}{rest}")
 
-    def _discover(self) -> None:
-        groups = self.objects.read("/apis")["groups"]
+    def _discover(self) -> list[str]:
+        """Find the paths of all kinds; return the groups that are not served yet, because their first CRD is new."""
+        unserved, groups = [], self.objects.read("/apis")["groups"]
         # as with kubectl, the first group that has a name wins
         for prefix in ("/api/v1", *(f"/apis/{group['preferredVersion']['groupVersion']}" for group in groups)):
-            for resource in self._list_kinds(prefix):
+            try:
+                resources = self.objects.read(prefix)["resources"]
+            except NotFound:
+                unserved.append(prefix)
+                continue
+            for resource in resources:
                 path = (prefix, resource["name"], resource["namespaced"])
                 full = f"{resource['name']}.{prefix.split('/')[2]}"
                 for name in (resource["name"], resource["singularName"], full, *resource.get("shortNames", ())):
                     self.paths.setdefault(name, path)
-
-    def _list_kinds(self, prefix: str) -> list[Object]:
-        """Return what a group serves. One whose first CRD was just created is listed a moment before it is served."""
-        try:
-            return list(self.objects.read(prefix)["resources"])
-        except NotFound:
-            return []
+        return unserved

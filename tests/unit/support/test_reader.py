@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from fairlead.client.errors import NotFound
 
 from tests.support.reader import _Reader
@@ -32,5 +33,8 @@ def test_a_group_whose_kinds_are_not_served_yet_hides_no_other_kind() -> None:
     cluster = Cluster()
     reader = _Reader(cluster)  # type: ignore[arg-type]
     assert reader.fetch("po", "default", "") == {"path": "/api/v1/namespaces/default/pods"}
+    # as for an object that does not exist yet: whoever waits for it looks again
+    with pytest.raises(NotFound, match=r"kubeflow\.org/v2beta1 is listed and not served yet"):
+        reader.fetch("mpijob", "default", "/a")
     cluster.served = True
     assert reader.fetch("mpijob", "default", "/a")["path"] == "/apis/kubeflow.org/v2beta1/namespaces/default/mpijobs/a"
