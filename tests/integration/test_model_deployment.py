@@ -109,8 +109,9 @@ def test_an_autoscaler_and_a_disruption_budget_follow_the_spec(
     assert {metric["type"] for metric in hpa["metrics"]} == {"Resource", "Pods"}
     budget = dict(wait_for(lambda: kubectl.get("pdb", "elastic"), "the budget"))["spec"]
     assert budget["minAvailable"] == 1
-    pods = kubectl.get("deployment", "elastic-main")["spec"]["template"]["metadata"]["labels"]
-    assert budget["selector"]["matchLabels"].items() <= pods.items()
+    # a Deployment is written after the other children
+    pods = dict(wait_for(lambda: kubectl.get("deployment", "elastic-main"), "the pods"))["spec"]["template"]
+    assert budget["selector"]["matchLabels"].items() <= pods["metadata"]["labels"].items()
     kubectl("patch", "mdep", "elastic", "--type=merge", "-p", '{"spec": {"autoscaling": {"maxReplicas": 6}}}')
     wait_for(lambda: kubectl.get("hpa", "elastic")["spec"]["maxReplicas"] == 6, "the new maximum")
     # kube-controller-manager's autoscaler reads the scale: its minimum is above the one replica that there is
