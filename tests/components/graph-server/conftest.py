@@ -128,7 +128,10 @@ def start(folder: Path) -> Iterator[Start]:
             file, log = folder / f"graph-{port}.json", folder / f"server-{port}.log"
             file.write_bytes(graph if isinstance(graph, bytes) else json.dumps(wrap(graph)).encode())
             command = [str(_COMMAND), "--graph", str(file), "--port", str(port)]
-            fixed = {"FAIRLEAD_BIND_ADDRESS": "127.0.0.1", "FAIRLEAD_DRAIN_SECONDS": "0.2"}
+            # a server that is killed leaves its models, which the machine's own folder would keep
+            fixed = {
+                "FAIRLEAD_BIND_ADDRESS": "127.0.0.1", "FAIRLEAD_DRAIN_SECONDS": "0.2", "TMPDIR": str(folder),
+            }  # fmt: skip
             with log.open("wb") as output:
                 process = subprocess.Popen(command, env={**os.environ, **fixed, **environment}, stderr=output)
             stack.callback(_kill, process)
