@@ -1,6 +1,5 @@
 """One API server for all integration tests, and one operator for those that need it."""
 
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from fairlead_artifacts import publish
 
 from tests.support.api_server import Kubectl, running_operator, started_api_server, wait_for
 from tests.support.launchers import SimulatedLaunchers, serving_launchers
+from tests.support.ports import free_port
 from tests.support.prometheus import ScriptedPrometheus, serving_prometheus
 
 POD_ADDRESS = "127.200.0.3"
@@ -21,12 +21,6 @@ class Operator:
     """The running operator."""
 
     port: int
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,11 @@ from fairlead.kube.execute import Writer
 from fairlead.kube.kinds import TRAINING_JOB
 from fairlead.kube.resources import ResourceCache
 
-from tests.integration.conftest import Operator, free_port
+from tests.integration.conftest import Operator
 from tests.integration.test_model_deployment import create_deployment, make_models, wait_for_reason
 from tests.integration.test_training_job import SUCCESS, create_job, finish_pod, pods_of, run_pods, wait_for_pods
 from tests.support.api_server import OPERATOR_NAMESPACE, Kubectl, condition, running_operator, wait_for
+from tests.support.ports import free_port
 from tests.support.requests import count_requests
 from tests.support.resources import Object
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from fairlead_artifacts import Parent, publish, validation_uri
 
-from tests.integration.conftest import POD_ADDRESS, Operator, free_port
+from tests.integration.conftest import POD_ADDRESS, Operator
 from tests.support.api_server import Kubectl, condition, running_operator, wait_for
 from tests.support.launchers import SimulatedLaunchers
+from tests.support.ports import free_port
 from tests.support.requests import count_requests
 from tests.support.resources import DIGEST, TRAINING_JOB, Object, change
 

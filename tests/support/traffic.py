@@ -3,7 +3,6 @@
 import itertools
 import json
 import re
-import socket
 import socketserver
 import threading
 from pathlib import Path
@@ -21,13 +20,6 @@ def environment(folder: Path, revision: str, **more: str) -> dict[str, str]:
     key = folder / "traffic.key"
     key.write_text(KEY.hex())
     return {"FAIRLEAD_REVISION": revision, "FAIRLEAD_KEY_FILE": str(key), **more}
-
-
-def free_port() -> int:
-    """Return a free port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def route(port: int, name: str = "candidate", grpc_port: int = 1, **shares: float) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 from fairlead_artifacts import publish
 
+from tests.support.ports import free_port
+
 _ROOT = Path(__file__).parents[3]
 _COMMAND = Path(sys.executable).with_name("fairlead-graph-server")
 _START_SECONDS = 60
@@ -172,13 +174,6 @@ def seldon(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
 def wrap(graph: Graph) -> Graph:
     """Return graph.json's content for a root node."""
     return {"deployment": "digits", "predictor": "main", "namespace": "default", "graph": graph}
-
-
-def free_port() -> int:
-    """Return a free port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def find_seldon() -> str:

@@ -13,7 +13,8 @@ from fairlead_contracts.traffic import make_pass
 from fairlead_graph.protocols import open_inference_pb2 as pb
 
 from tests.support import onnx_models as onnx
-from tests.support.traffic import INFER, KEY, ROW, RawServer, Split, environment, free_port, http_answer, route
+from tests.support.ports import free_port
+from tests.support.traffic import INFER, KEY, ROW, RawServer, Split, environment, http_answer, route
 
 API_KEY, WRONG = "the-key-of-the-tests", "a-key-that-is-not-known"
 CANDIDATES_KEY = "the-key-of-the-candidate"

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support import onnx_models as onnx
+from tests.support.ports import free_port
 
 TRITON = """
 import sys
@@ -95,12 +95,6 @@ told = client.feedback(answer.request, answer.response, reward=1.0)
 assert told.success, told.msg
 print("done")
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 
 from tests.support import onnx_models as onnx
 from tests.support.loops import in_a_loop
+from tests.support.ports import free_port
 
 VALUES = np.array([[1.0, 2.0, 4.0], [3.0, 0.5, 0.0]], np.float32)
 
@@ -37,12 +38,6 @@ class Client:
             response_deserializer=response.FromString,
         )
         return lambda timeout=20, **fields: call(request(**fields), timeout=timeout)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import grpc
 import numpy as np
 from fairlead_graph.protocols import open_inference_pb2 as pb
 
-from tests.support.traffic import RawServer, Split, environment, free_port, http_answer, route
+from tests.support.ports import free_port
+from tests.support.traffic import RawServer, Split, environment, http_answer, route
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"
 VALUES = np.array([[1.0]], np.float64)

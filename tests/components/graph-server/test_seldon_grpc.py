@@ -15,7 +15,8 @@ from fairlead_graph.traffic.grpc_side import _read_answerer
 from google.protobuf.json_format import MessageToDict, ParseDict
 
 from tests.support import onnx_models as onnx
-from tests.support.traffic import Split, environment, free_port, route
+from tests.support.ports import free_port
+from tests.support.traffic import Split, environment, route
 
 ROW, NAN = [1.0, 2.0, 4.0], float("nan")
 PREDICT, FEEDBACK = "/seldon.protos.Seldon/Predict", "/seldon.protos.Seldon/SendFeedback"

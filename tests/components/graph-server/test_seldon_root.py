@@ -13,7 +13,7 @@ import pytest
 from fairlead_graph.protocols import seldon_prediction_pb2 as pb
 
 from tests.support import onnx_models as onnx
-from tests.support.traffic import free_port
+from tests.support.ports import free_port
 
 Start = Callable[..., Any]
 ROW = {"data": {"names": ["a", "b", "c"], "ndarray": [[1.0, 2.0, 4.0]]}, "meta": {"puid": "p1"}}

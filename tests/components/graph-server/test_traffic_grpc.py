@@ -14,7 +14,8 @@ from fairlead_contracts.traffic import make_pass
 from fairlead_graph.protocols import open_inference_pb2 as pb
 
 from tests.support import onnx_models as onnx
-from tests.support.traffic import KEY, Split, environment, free_port, route
+from tests.support.ports import free_port
+from tests.support.traffic import KEY, Split, environment, route
 
 VALUES = np.array([[1.0, 2.0, 4.0]], np.float32)
 METHOD = "/inference.GRPCInferenceService/ModelInfer"

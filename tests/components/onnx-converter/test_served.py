@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -20,6 +19,8 @@ import pytest
 from fairlead_artifacts import read_manifest
 from fairlead_onnx_converter.sources import load_source
 from fairlead_onnx_converter.splits import Affine, Split, load_split
+
+from tests.support.ports import free_port
 
 EXAMPLES = Path(__file__).parents[3] / "examples" / "anyones-model"
 Arrays = dict[str, np.ndarray]
@@ -91,12 +92,6 @@ def is_ready(url: str) -> bool:
             return int(response.status) == 200
     except OSError:
         return False
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def infer(url: str, inputs: Arrays, datatypes: dict[str, str]) -> Arrays:

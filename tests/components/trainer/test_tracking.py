@@ -23,6 +23,8 @@ from fairlead_contracts.environment import LauncherEnvironment
 from fairlead_trainer.mlflow import Metric, Mlflow, MlflowError, StoredRun
 from fairlead_trainer.tracking import Tracker, _clean
 
+from tests.support.ports import free_port
+
 from .conftest import Job
 
 NewJob = Callable[..., Job]
@@ -73,13 +75,6 @@ class Server:
             return {}
         found = self.call(f"metrics/get-history?run_id={run}&metric_key={metric}").get("metrics", [])
         return {int(value["step"]): value["value"] for value in found}
-
-
-def free_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port: int = unused.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
