@@ -9,10 +9,10 @@ from fairlead_artifacts import publish
 
 from tests.support.api_server import Kubectl, running_operator, started_api_server, wait_for
 from tests.support.launchers import SimulatedLaunchers, serving_launchers
-from tests.support.ports import free_port
+from tests.support.ports import free_port, own_address
 from tests.support.prometheus import ScriptedPrometheus, serving_prometheus
 
-POD_ADDRESS = "127.200.0.3"
+POD_ADDRESS = own_address(3)
 """Of every pod that a test runs."""
 
 

@@ -13,12 +13,13 @@ from fairlead_contracts.traffic import BOUNDS, Agreement, Counts
 from tests.integration.conftest import Operator, publish_model
 from tests.support.api_server import Kubectl, wait_for
 from tests.support.graph_servers import ScriptedServer, serving_graphs
+from tests.support.ports import own_address
 from tests.support.resources import MODEL_DEPLOYMENT, Object, change
 from tests.support.splits import predictor
 
 NAME = "split"
 LABELS = f"fairlead.dev/deployment={NAME}"
-ADDRESSES = {"main": "127.200.0.4", "next": "127.200.0.5", "dark": "127.200.0.6"}
+ADDRESSES = {"main": own_address(4), "next": own_address(5), "dark": own_address(6)}
 Servers = dict[str, ScriptedServer]
 
 pytestmark = pytest.mark.usefixtures("cleaned")

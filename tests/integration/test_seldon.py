@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.conftest import publish_model
 from tests.support.api_server import Kubectl, await_crds, condition, wait_for
+from tests.support.ports import own_address
 from tests.support.resources import Object
 from tests.support.seldon import build_deployments, report
 from tests.support.seldon_crd import read_crd
@@ -66,7 +67,7 @@ def run_seldon(kubectl: Kubectl, available: dict[str, int], **changes: Any) -> O
 
 
 def run_pods(kubectl: Kubectl) -> None:
-    kubectl.run_pods(LABELS, lambda _: "127.200.0.9")
+    kubectl.run_pods(LABELS, lambda _: own_address(9))
 
 
 def test_without_seldon_core_the_condition_says_so_until_it_is_installed(

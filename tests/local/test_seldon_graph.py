@@ -17,11 +17,12 @@ from fairlead_cluster.base.home import Home, default_home
 
 from tests.support import onnx_models as onnx
 from tests.support.api_server import wait_for
+from tests.support.ports import own_address
 from tests.support.resources import Object
 from tests.support.seldon import Executor, add_defaults, containers
 from tests.support.seldon_shapes import make_seldon
 
-ADDRESS = "127.200.0.11"
+ADDRESS = own_address(11)
 ROW = {"data": {"names": ["a", "b", "c"], "ndarray": [[1.0, 2.0, 4.0]]}, "meta": {"puid": "p1"}}
 SENT_TO_SECOND = [{"name": "ratioA", "value": "0", "type": "FLOAT"}]
 

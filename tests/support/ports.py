@@ -1,6 +1,9 @@
-"""Ports for servers of tests."""
+"""Ports and addresses for servers of tests, so that two runs on one machine do not meet."""
 
+import functools
 import socket
+
+_RESERVATION_PORT = 20_203
 
 
 def free_port() -> int:
@@ -8,3 +11,26 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def own_address(last: int) -> str:
+    """Return a loopback address that no other test run uses; `last` is its last number, up to 253.
+
+    For servers whose port is fixed, such as those of pods.
+    """
+    number, _ = _reserve()
+    return f"127.203.{number}.{last}"
+
+
+@functools.cache
+def _reserve() -> tuple[int, socket.socket]:
+    """Reserve the addresses 127.203.N.0 to 127.203.N.253 for this process: its socket at the next one says so."""
+    for number in range(256):
+        reservation = socket.socket()
+        try:
+            reservation.bind((f"127.203.{number}.254", _RESERVATION_PORT))
+        except OSError:
+            reservation.close()
+            continue
+        return number, reservation
+    raise AssertionError("127.203.0.0/16: 256 test runs use it, expected fewer")
