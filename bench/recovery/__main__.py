@@ -80,8 +80,8 @@ def measure(contender: Contender, longest: float) -> float:
 
 def _find(entries: Iterable[Entry], kind: str, step: int, since: float, rank: int) -> Entry | None:
     """Return the first entry of a kind and rank after a time, at this step or a later one."""
-    wanted = (each for each in entries if each.kind == kind and each.rank == rank)
-    return next((each for each in wanted if each.step >= step and each.time >= since), None)
+    found = (each for each in entries if each.kind == kind and each.rank == rank)
+    return next((each for each in found if each.step >= step and each.time >= since), None)
 
 
 def _await(folder: Path, find: Callable[[list[Entry]], Entry | None], seconds: float) -> Entry:

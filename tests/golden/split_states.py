@@ -46,8 +46,8 @@ def _edited(*predictors: Any, **changes: Any) -> RolloutCluster:
     return cluster
 
 
-def _at(cluster: RolloutCluster, wanted: str) -> RolloutCluster:
-    return _go(cluster, lambda: reason(cluster) == wanted)
+def _at(cluster: RolloutCluster, expected: str) -> RolloutCluster:
+    return _go(cluster, lambda: reason(cluster) == expected)
 
 
 def _build_states() -> dict[str, State]:
@@ -104,7 +104,7 @@ def _build_states() -> dict[str, State]:
         "split-held": _snap(held, "a new entry gets nothing yet, and the earlier ones go on"),
         "split-of-one": _snap(alone, "the predictor that served alone is the entry, whatever the spec is now"),
         "split-left": _snap(left, "nothing is split any more"),
-        "split-scaled-to-zero": _snap(empty, "without replicas it is as desired"),
+        "split-scaled-to-zero": _snap(empty, "without replicas it is as the spec says"),
         "split-with-budgets": _snap(scaled, "a budget for each predictor; an earlier one goes", budgets=(other,)),
         "split-invalid": _snap(
             _edited(MAIN, predictor("next", 10, graph={"name": "a", "type": "ROUTER"})),

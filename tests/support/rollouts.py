@@ -255,8 +255,8 @@ class RolloutCluster:
         # a new pod beside the old ones, and an old one less for each new one that is ready
         for pod in old[: sum(pod.ready for pod in own) - replicas] if replicas else old:
             del self.pods[pod.name]
-        wanted = replicas + 1 if old and len(own) == replicas else replicas
-        for _ in range(wanted - len(own)):
+        desired = replicas + 1 if old and len(own) == replicas else replicas
+        for _ in range(desired - len(own)):
             pod = PodView(
                 f"{name}:{next(self._uids)}", f"uid-{next(self._uids)}", revision=revision, predictor=predictor,
                 ip="10.0.0.1",
@@ -319,9 +319,9 @@ class RolloutCluster:
 
 
 def _selects(service: dict[str, Any], pod: PodView) -> bool:
-    wanted = service["spec"]["selector"]
-    return wanted.get(names.REVISION, pod.revision) == pod.revision and (
-        wanted.get(names.PREDICTOR, pod.predictor) == pod.predictor
+    selector = service["spec"]["selector"]
+    return selector.get(names.REVISION, pod.revision) == pod.revision and (
+        selector.get(names.PREDICTOR, pod.predictor) == pod.predictor
     )
 
 

@@ -102,7 +102,7 @@ class SeldonCluster:
         for deletion in plan.delete:
             self._write(lambda gone=deletion: self._delete(gone))
         for child in sorted(plan.apply, key=lambda each: each["kind"] == _RESOURCE):
-            self._write(lambda wanted=child: self._apply(wanted))
+            self._write(lambda desired=child: self._apply(desired))
         if plan.status != self.status:
             self._write(lambda: self._store(plan.status))
 

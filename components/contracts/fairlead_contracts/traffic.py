@@ -163,12 +163,12 @@ def quantile(counts: Counts, share: float) -> float | None:
 
     None if there were none; infinity beyond the last bound.
     """
-    wanted, seen = share * sum(counts.latency), 0
-    if not wanted:
+    rank, seen = share * sum(counts.latency), 0
+    if not rank:
         return None
     for bound, count in zip((*BOUNDS, float("inf")), counts.latency, strict=True):
         seen += count
-        if seen >= wanted:
+        if seen >= rank:
             return bound
     return float("inf")
 

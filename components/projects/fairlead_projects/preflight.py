@@ -104,12 +104,12 @@ def describe_wait(status: dict[str, Any]) -> str:
 @contextmanager
 def _created(client: FairleadClient, pod: Object, config_map: Object | None) -> Iterator[None]:
     """Keep a pod and its code on the cluster during the block."""
-    wanted = [config_map, pod] if config_map else [pod]
+    objects = [config_map, pod] if config_map else [pod]
     try:
-        for obj in wanted:
+        for obj in objects:
             client.apply(obj)
         yield
     finally:
-        for obj in reversed(wanted):
+        for obj in reversed(objects):
             with suppress(NotFound):
                 client.delete(obj["kind"], obj["metadata"]["name"])

@@ -33,13 +33,13 @@ def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
 
 def choose(accepted: str) -> str:
     """Return the encoding to use for a client that sends this Accept-Encoding; empty for none."""
-    wanted = set()
+    usable = set()
     for item in accepted.lower().split(","):
         name, *parameters = (part.strip() for part in item.split(";"))
         refused = any(part.startswith("q=") and not part[2:].strip("0.") for part in parameters)
         if not refused:
-            wanted.add(name)
-    return next((name for name in ("gzip", "deflate") if name in wanted), "")
+            usable.add(name)
+    return next((name for name in ("gzip", "deflate") if name in usable), "")
 
 
 def compress(content: bytes, encoding: str) -> bytes:

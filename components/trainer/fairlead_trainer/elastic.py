@@ -161,10 +161,10 @@ def _find_late(run: Run, state: State, alive: Collection[MemberId], now: float) 
 
 def _decide(run: Run, state: State, left: bool, now: float, late: Collection[MemberId] = frozenset()) -> Decision:
     bounds = replace(run.bounds, settle=find_settle(run, state, left), patience=find_patience(run, state))
-    wanted = run.workers if state.membership is None else run.bounds.most
+    desired = run.workers if state.membership is None else run.bounds.most
     hanging = state.elastic.late.keys() | late
     candidates = tuple(candidate for candidate in list_available(run, state) if candidate.id not in hanging)
-    observed = Observed(candidates, wanted, state.elastic.failed, _short_since(state))
+    observed = Observed(candidates, desired, state.elastic.failed, _short_since(state))
     return plan_membership(bounds, state.membership, observed, now)
 
 

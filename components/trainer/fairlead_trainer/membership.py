@@ -59,7 +59,7 @@ class Observed:
     """What is known of the workers at one time."""
 
     candidates: tuple[Candidate, ...]
-    wanted: int
+    desired: int
     """The desired number of workers; the bounds limit it."""
     failed: Mapping[str, float] = field(default_factory=dict)
     """When a worker last failed on a host."""
@@ -94,19 +94,19 @@ def plan_membership(bounds: Bounds, current: Membership | None, observed: Observ
 
     Losses take effect at once; newcomers are collected for a while, because every epoch interrupts the training.
     """
-    wanted = max(bounds.least, min(bounds.most, observed.wanted))
+    desired = max(bounds.least, min(bounds.most, observed.desired))
     known = current.members if current else ()
-    staying = _select_staying(known, observed.candidates, wanted)
+    staying = _select_staying(known, observed.candidates, desired)
     newcomers, cooled = _select_newcomers(bounds, observed, known, now)
-    added = newcomers[: wanted - len(staying)]
+    added = newcomers[: desired - len(staying)]
     following = (*staying, *(candidate.id for candidate in added))
-    cooled = cooled if len(following) < wanted else None
+    cooled = cooled if len(following) < desired else None
     if len(following) < bounds.least:
         return _wait(bounds, current, observed, cooled, now)
     if current is not None and following == known:
         return Decision(current, again=cooled)
     is_loss = current is not None and len(staying) < len(known)
-    if not is_loss and len(following) < wanted:
+    if not is_loss and len(following) < desired:
         # an epoch can start, and more workers may follow soon
         ready = sorted(candidate.since for candidate in added)[0 if current else bounds.least - 1] + bounds.settle
         if now < ready:
@@ -123,11 +123,11 @@ def _wait(bounds: Bounds, current: Membership | None, observed: Observed, cooled
     return Decision(current, short=True, again=again if again < math.inf else None)
 
 
-def _select_staying(known: Iterable[MemberId], candidates: Iterable[Candidate], wanted: int) -> tuple[MemberId, ...]:
+def _select_staying(known: Iterable[MemberId], candidates: Iterable[Candidate], desired: int) -> tuple[MemberId, ...]:
     """Return the members that go on, in their order; of too many, those with the lowest numbers."""
     available = {candidate.id for candidate in candidates if not candidate.leaving}
     alive = tuple(member for member in known if member in available)
-    kept = set(sorted(alive)[:wanted])
+    kept = set(sorted(alive)[:desired])
     return tuple(member for member in alive if member in kept)
 
 

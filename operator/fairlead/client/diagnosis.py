@@ -104,9 +104,9 @@ def _check_operators(operators: Sequence[Object] | None, own_version: str) -> It
         yield Diagnosis("warning", "operator", text)
     for deployment in operators:
         meta, status = deployment["metadata"], deployment.get("status", {})
-        ready, wanted = status.get("readyReplicas", 0), deployment["spec"].get("replicas", 1)
+        ready, desired = status.get("readyReplicas", 0), deployment["spec"].get("replicas", 1)
         image = str(deployment["spec"]["template"]["spec"]["containers"][0].get("image", ""))
-        where = f"{meta['namespace']}/{meta['name']}, {ready} of {wanted} ready, {image}"
+        where = f"{meta['namespace']}/{meta['name']}, {ready} of {desired} ready, {image}"
         if ready < 1:
             remedy = f"kubectl logs -n {meta['namespace']} deployment/{meta['name']}"
             yield Diagnosis("problem", "operator", where, remedy)

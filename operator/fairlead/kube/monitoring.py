@@ -112,6 +112,6 @@ def _list_models(deployment: ModelDeployment, revisions: tuple[RevisionView, ...
 def _list_servers(deployment: ModelDeployment, pods: tuple[PodView, ...]) -> tuple[tuple[str, str], ...]:
     """Return the uid and address of some ready servers: those of the stable revision, or of predictors with traffic."""
     stable = deployment.status.stable_revision
-    wanted = {stable} if stable else {predictor.name for predictor in deployment.spec.live}
-    ready = (pod for pod in pods if pod.ip and pod.ready and not pod.deleting and pod.server in wanted)
+    desired = {stable} if stable else {predictor.name for predictor in deployment.spec.live}
+    ready = (pod for pod in pods if pod.ip and pod.ready and not pod.deleting and pod.server in desired)
     return tuple(sorted((pod.uid, pod.ip or "") for pod in ready)[:_MAX_SERVERS])

@@ -59,8 +59,8 @@ def test_bytes_in_are_answered_with_json_otherwise(server: Any) -> None:
 
 
 def test_an_output_says_for_itself_how_it_is_sent(server: Any) -> None:
-    wanted = {"name": "scaled", "parameters": {"binary_data": False}}
-    header = {"inputs": [tensor()], "parameters": {"binary_data_output": True}, "outputs": [wanted]}
+    output = {"name": "scaled", "parameters": {"binary_data": False}}
+    header = {"inputs": [tensor()], "parameters": {"binary_data_output": True}, "outputs": [output]}
     assert post(server, header, RAW).json["outputs"][0]["data"][0] == 2.0
     as_json = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 3]}
     answer = server.infer(as_json, outputs=[{"name": "scaled", "parameters": {"binary_data": True}}])

@@ -33,11 +33,11 @@ for binary in (True, False) if module == "http" else (True,):
     else:
         tensor.set_data_from_numpy(rows)
         outputs = [client.InferRequestedOutput("scaled")]
-    for wanted in (None, outputs):
+    for selected in (None, outputs):
         for packing in (None, "gzip", "deflate"):
             more = {"request_compression_algorithm": packing, "response_compression_algorithm": packing}
             more = more if module == "http" else {"compression_algorithm": packing}
-            answer = connection.infer("digits", [tensor], request_id="7", outputs=wanted, **more)
+            answer = connection.infer("digits", [tensor], request_id="7", outputs=selected, **more)
             np.testing.assert_array_equal(answer.as_numpy("scaled"), rows * 2)
 try:
     bad = client.InferInput(name, [1, 2], "FP32")

@@ -61,7 +61,7 @@ class World:
     run: Run
     rng: random.Random
     now: float = 1000.0
-    wanted: int = 3
+    desired: int = 3
     done: int = 0
     """The steps of the training."""
     committed: int = 0
@@ -133,9 +133,9 @@ class World:
         self.do(Tick())
 
     def operate(self) -> None:
-        for worker in [worker for worker in self.pods if worker >= self.wanted]:
+        for worker in [worker for worker in self.pods if worker >= self.desired]:
             self.stop(worker)
-        for worker in range(self.wanted):
+        for worker in range(self.desired):
             if worker not in self.pods and self.rng.random() < 0.2:
                 self.started += 1
                 self.pods[worker] = self.new_worker(worker)
@@ -267,7 +267,7 @@ class World:
             case "evict" if pod:
                 self.stop(worker)
             case "scale":
-                self.wanted = self.rng.randint(self.run.bounds.least, self.run.bounds.most)
+                self.desired = self.rng.randint(self.run.bounds.least, self.run.bounds.most)
             case "again" if pod:
                 self.started += 1
                 if pod.process == "waiting":

@@ -43,7 +43,7 @@ class World:
     run: Run
     rng: random.Random
     now: float = 1000.0
-    wanted: int = 3
+    desired: int = 3
     step: int = 0
     saved: int = 0
     pods: dict[int, Worker] = field(default_factory=dict)
@@ -95,9 +95,9 @@ class World:
         self.do(Tick())
 
     def operate(self) -> None:
-        for worker in [worker for worker in self.pods if worker >= self.wanted]:
+        for worker in [worker for worker in self.pods if worker >= self.desired]:
             self.stop(worker)
-        for worker in range(self.wanted):
+        for worker in range(self.desired):
             if worker not in self.pods and self.rng.random() < 0.2:
                 self.add(worker)
         for pod in list(self.pods.values()):
@@ -186,7 +186,7 @@ class World:
         pod = self.rng.choice(list(self.pods.values()) or [None])
         match self.rng.choice(["kill", "fail", "silent", "evict", "scale", "again"]):
             case "scale":
-                self.wanted = self.rng.randint(self.run.bounds.least, self.run.bounds.most)
+                self.desired = self.rng.randint(self.run.bounds.least, self.run.bounds.most)
             case "kill" if pod:
                 self.kill(pod)
             case "fail" if pod and pod.process == "training":

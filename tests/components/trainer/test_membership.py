@@ -1,4 +1,4 @@
-"""Whole lives of memberships, seeded: arrivals, losses, flapping hosts, cool-downs, changes of the wanted number."""
+"""Whole lives of memberships, seeded: arrivals, losses, flapping hosts, cool-downs, changes of the desired number."""
 
 import random
 from dataclasses import dataclass, field, replace
@@ -13,8 +13,8 @@ def candidate(worker: int, since: float = 0, instance: str = "a", leaving: bool 
     return Candidate(MemberId(worker, instance), since, host=f"host-{worker}", leaving=leaving)
 
 
-def plan(current: Membership | None, now: float, *candidates: Candidate, wanted: int = 4, **facts: object) -> Decision:
-    observed = Observed(candidates, wanted)
+def plan(current: Membership | None, now: float, *candidates: Candidate, desired: int = 4, **facts: object) -> Decision:
+    observed = Observed(candidates, desired)
     return plan_membership(ELASTIC, current, replace(observed, **facts), now)  # type: ignore[arg-type]
 
 
@@ -27,7 +27,7 @@ def running(*indices: int, epoch: int = 0) -> Membership:
     return Membership(epoch, tuple(MemberId(index, "a") for index in indices))
 
 
-def test_all_wanted_workers_start_at_once_in_the_order_of_their_numbers() -> None:
+def test_all_desired_workers_start_at_once_in_the_order_of_their_numbers() -> None:
     decision = plan(None, 5, candidate(2, 5), candidate(0, 1), candidate(3, 2), candidate(1, 3))
     assert workers(decision) == [0, 1, 2, 3]
     assert decision.membership is not None and decision.membership.epoch == 0
@@ -51,7 +51,7 @@ def test_a_loss_takes_effect_at_once_and_survivors_keep_their_order() -> None:
 
 def test_a_worker_that_was_started_again_is_a_loss_and_a_newcomer() -> None:
     again = candidate(0, 99, instance="b")
-    decision = plan(running(0, 1), 100, again, candidate(1), wanted=2)
+    decision = plan(running(0, 1), 100, again, candidate(1), desired=2)
     assert decision.membership == Membership(1, (MemberId(1, "a"), MemberId(0, "b")))
 
 
@@ -73,10 +73,10 @@ def test_a_host_on_which_a_worker_failed_returns_after_its_cooldown() -> None:
     assert workers(plan(running(0, 1), 110, candidate(0), candidate(1), again, **facts)) == [0, 1, 2]
 
 
-def test_fewer_wanted_workers_end_those_with_the_highest_numbers() -> None:
+def test_fewer_desired_workers_end_those_with_the_highest_numbers() -> None:
     four = [candidate(index) for index in range(4)]
-    assert workers(plan(running(3, 0, 2, 1), 100, *four, wanted=2)) == [0, 1]
-    assert workers(plan(running(3, 0, 2, 1), 100, *four, wanted=1)) == [0, 1]  # the least number
+    assert workers(plan(running(3, 0, 2, 1), 100, *four, desired=2)) == [0, 1]
+    assert workers(plan(running(3, 0, 2, 1), 100, *four, desired=1)) == [0, 1]  # the least number
 
 
 def test_a_leaving_worker_is_left_out_even_while_it_still_trains() -> None:
@@ -105,7 +105,7 @@ class Life:
     bounds: Bounds
     rng: random.Random
     now: float = 0.0
-    wanted: int = 0
+    desired: int = 0
     alive: dict[int, Candidate] = field(default_factory=dict)
     failed: dict[str, float] = field(default_factory=dict)
     short_since: float | None = None
@@ -113,7 +113,7 @@ class Life:
     again: float | None = None
 
     def __post_init__(self) -> None:
-        self.wanted = self.rng.randint(self.bounds.least, self.bounds.most)
+        self.desired = self.rng.randint(self.bounds.least, self.bounds.most)
 
     def happen(self) -> None:
         """Let one thing happen to a random worker of a random host; several workers may share a host."""
@@ -131,11 +131,11 @@ class Life:
         elif kind == "leave" and worker in self.alive:
             self.alive[worker] = replace(self.alive[worker], leaving=True)
         elif kind == "scale":
-            self.wanted = self.rng.randint(0, self.bounds.most + 2)
+            self.desired = self.rng.randint(0, self.bounds.most + 2)
 
     def observe(self) -> Observed:
         shuffled = self.rng.sample(sorted(self.alive.values(), key=lambda c: c.id), len(self.alive))
-        return Observed(tuple(shuffled), self.wanted, dict(self.failed), self.short_since)
+        return Observed(tuple(shuffled), self.desired, dict(self.failed), self.short_since)
 
     def decide(self) -> Decision:
         decision = plan_membership(self.bounds, self.current, self.observe(), self.now)
@@ -181,12 +181,12 @@ class Life:
                 return
         else:
             pytest.fail("decisions do not come to an end")
-        wanted = max(self.bounds.least, min(self.bounds.most, self.wanted))
+        desired = max(self.bounds.least, min(self.bounds.most, self.desired))
         able = sum(not c.leaving for c in self.alive.values())
         if able >= self.bounds.least:
             assert self.current is not None
             alive = sum(member in {c.id for c in self.alive.values()} for member in self.current.members)
-            assert alive == len(self.current.members) == min(able, wanted)
+            assert alive == len(self.current.members) == min(able, desired)
 
 
 @pytest.mark.parametrize("seed", range(200))

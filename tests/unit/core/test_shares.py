@@ -6,7 +6,7 @@ import pytest
 from fairlead.api.traffic import Stickiness, TrafficShare, TrafficStatus
 from fairlead.core import names
 from fairlead.core.model_deployment.observed import ServerReading
-from fairlead.core.model_deployment.shares import Facts, Wanted, advance, read_wanted
+from fairlead.core.model_deployment.shares import DesiredShare, Facts, advance, read_desired
 from fairlead.core.model_deployment.traffic import add_up, build_documents, is_in_force
 from fairlead_contracts.traffic import MAX_ROUTES, Agreement, Counts, TrafficFacts
 
@@ -23,8 +23,8 @@ def state(entry: str = "a", **weights: int) -> TrafficStatus:
 
 
 def step(before: TrafficStatus, facts: Facts, seconds: float = 60, **weights: int) -> TrafficStatus:
-    wanted = [Wanted(name, weight) for name, weight in weights.items()]
-    return advance(before, wanted, next(iter(weights)), None, facts, NOW + timedelta(seconds=seconds))
+    desired = [DesiredShare(name, weight) for name, weight in weights.items()]
+    return advance(before, desired, next(iter(weights)), None, facts, NOW + timedelta(seconds=seconds))
 
 
 def weights_of(found: TrafficStatus) -> dict[str, int]:
@@ -32,7 +32,7 @@ def weights_of(found: TrafficStatus) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("reason", "before", "wanted", "ready", "expected"),
+    ("reason", "before", "desired", "ready", "expected"),
     [
         ("what is ready gets more at once", {"a": 90, "b": 10}, {"a": 50, "b": 50}, "b", {"a": 50, "b": 50}),
         ("what is not ready keeps what it has", {"a": 90, "b": 10}, {"a": 50, "b": 50}, "", {"a": 50, "b": 10}),
@@ -48,13 +48,13 @@ def weights_of(found: TrafficStatus) -> dict[str, int]:
     ],
 )  # fmt: skip
 def test_a_predictor_loses_at_once_and_gains_with_its_pods(
-    reason: str, before: dict[str, int], wanted: dict[str, int], ready: str, expected: dict[str, int]
+    reason: str, before: dict[str, int], desired: dict[str, int], ready: str, expected: dict[str, int]
 ) -> None:
     facts = Facts(ready=frozenset({ready}), addresses=ADDRESSES)
-    found = step(state(**before), facts, **wanted)
+    found = step(state(**before), facts, **desired)
     assert weights_of(found) == expected, reason
     assert (found.generation, found.window) == (6, 6)
-    assert step(found, facts, **wanted) == found
+    assert step(found, facts, **desired) == found
 
 
 def test_nothing_is_kept_for_a_predictor_that_is_to_have_no_pods() -> None:
@@ -71,7 +71,7 @@ def test_an_entry_without_pods_takes_over_only_if_no_predictor_is_to_have_any() 
 
 def test_a_single_predictor_beside_shadows_gets_everything() -> None:
     spec = make_deployment(spec__predictors=[predictor("dark", shadow=30), predictor("main")]).spec
-    assert read_wanted(spec.predictors) == (Wanted("dark", mirror=30), Wanted("main", 100))
+    assert read_desired(spec.predictors) == (DesiredShare("dark", mirror=30), DesiredShare("main", 100))
 
 
 def test_another_address_is_told_but_begins_no_window() -> None:
@@ -85,8 +85,8 @@ def test_another_content_begins_a_window() -> None:
 
 
 def test_stickiness_that_changes_is_told() -> None:
-    wanted = [Wanted("a", 90), Wanted("b", 10)]
-    found = advance(state(a=90, b=10), wanted, "a", Stickiness(header="X-User"), Facts(), NOW)
+    desired = [DesiredShare("a", 90), DesiredShare("b", 10)]
+    found = advance(state(a=90, b=10), desired, "a", Stickiness(header="X-User"), Facts(), NOW)
     assert (found.generation, found.stickiness) == (6, Stickiness(header="X-User"))
 
 

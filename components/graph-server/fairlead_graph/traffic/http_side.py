@@ -129,10 +129,10 @@ def find_client(sticky: Sticky, header: Callable[[bytes], bytes]) -> bytes:
     if sticky.header is not None:
         return header(sticky.header.lower().encode())
     assert sticky.cookie is not None
-    wanted = sticky.cookie.encode()
+    cookie = sticky.cookie.encode()
     for part in header(b"cookie").split(b";"):
         name, _, value = part.strip().partition(b"=")
-        if name == wanted:
+        if name == cookie:
             return value
     return b""
 

@@ -29,7 +29,7 @@ _NAME, _CHILDREN = 4, 5
 def describe_parquet(file: Path) -> Table:
     """Return the rows and the top-level columns of a parquet file; raises CommandError for anything else."""
     try:
-        found = dict(_Reader(_read_metadata(file)).fields(wanted=(_SCHEMA, _ROWS)))
+        found = dict(_Reader(_read_metadata(file)).fields(only=(_SCHEMA, _ROWS)))
         rows, columns = int(found[_ROWS]), list(_top_level(found[_SCHEMA]))
     except (IndexError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise CommandError(f"{file}: its metadata is malformed ({error}), expected a parquet file") from None
@@ -72,10 +72,10 @@ class _Reader:
         self._content = content
         self._at = 0
 
-    def fields(self, wanted: tuple[int, ...] | None = None, depth: int = 0) -> Iterator[tuple[int, Any]]:
-        """Yield a struct's fields by number; with `wanted`, until those have been read."""
-        number, left = 0, set(wanted or ())
-        while wanted is None or left:
+    def fields(self, only: tuple[int, ...] | None = None, depth: int = 0) -> Iterator[tuple[int, Any]]:
+        """Yield a struct's fields by number; with `only`, until those have been read."""
+        number, left = 0, set(only or ())
+        while only is None or left:
             head = self._byte()
             if head == 0:
                 return

@@ -34,7 +34,7 @@ def plan_predictors(
     """Store the next state of the traffic or, if there is none, act on the current one."""
     scene = set_predictor_scene(deployment, observed, settings)
     before = scene.state
-    after = advance(before, scene.wanted, scene.entry.name, deployment.spec.stickiness, scene.gather(), now)
+    after = advance(before, scene.desired, scene.entry.name, deployment.spec.stickiness, scene.gather(), now)
     if after != before or before is None:
         phase, finding = explain_predictors(scene, after)
         status = derive_split(scene, after, phase, finding, now)
@@ -144,4 +144,4 @@ def _has_left(scene: PredictorScene, state: TrafficStatus) -> bool:
     if len(scene.deployment.spec.predictors) > 1 or not scene.children or scene.lacks_pods(scene.entry):
         return False
     alone = state.splitting == (scene.entry.name,) == (state.entry,)
-    return alone and is_complete(state, scene.wanted, scene.empty)
+    return alone and is_complete(state, scene.desired, scene.empty)

@@ -17,7 +17,7 @@ from fairlead.core.model_deployment.faults import Fault, find_fault
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.model_deployment.predictor_children import build_entry_service, build_predictor_children
 from fairlead.core.model_deployment.revisions import build_revision, digests_of
-from fairlead.core.model_deployment.shares import Facts, Wanted, find_entry, list_known, read_wanted
+from fairlead.core.model_deployment.shares import DesiredShare, Facts, find_entry, list_known, read_desired
 from fairlead.core.model_deployment.status import count_desired
 from fairlead.core.model_deployment.traffic import is_in_force
 from fairlead.core.model_deployment.unused import is_applied
@@ -39,9 +39,9 @@ class PredictorScene:
     """A hash of what determines each predictor's pods; as above."""
 
     @property
-    def wanted(self) -> tuple[Wanted, ...]:
+    def desired(self) -> tuple[DesiredShare, ...]:
         """Return the desired traffic of each predictor, from the spec."""
-        return read_wanted(self.deployment.spec.predictors)
+        return read_desired(self.deployment.spec.predictors)
 
     @property
     def entry(self) -> Predictor:

@@ -30,7 +30,7 @@ def explain_predictors(scene: PredictorScene, state: TrafficStatus) -> tuple[pha
         waits = "" if count_desired(deployment, scene.entry) else ", which has 0 replicas,"
         message = f"Predictor {state.entry} gets the requests until {scene.entry.name}{waits} takes over."
         return phases.PROGRESSING, Finding("EntryMoving", message)
-    if not is_complete(state, scene.wanted, scene.empty):
+    if not is_complete(state, scene.desired, scene.empty):
         return phases.PROGRESSING, Finding("TrafficMoving", f"The traffic changes step by step. {describe(state)}.")
     if not count_desired(deployment, scene.entry):
         message = f"Predictor {state.entry}, which gets the requests, has 0 replicas: no pod answers requests."

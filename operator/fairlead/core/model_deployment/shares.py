@@ -28,7 +28,7 @@ _MAX_REMOVED = MAX_ROUTES - MAX_PREDICTORS
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredShare:
     """The desired traffic of a predictor, from the spec."""
 
     name: str
@@ -56,13 +56,13 @@ class Facts:
     """Whether the Service is applied as the state says."""
 
 
-def read_wanted(predictors: Sequence[Predictor]) -> tuple[Wanted, ...]:
+def read_desired(predictors: Sequence[Predictor]) -> tuple[DesiredShare, ...]:
     """Return the desired traffic of each predictor, from the spec."""
     alone = sum(predictor.shadow is None for predictor in predictors) == 1
     return tuple(
-        Wanted(predictor.name, mirror=predictor.shadow.percent)
+        DesiredShare(predictor.name, mirror=predictor.shadow.percent)
         if predictor.shadow
-        else Wanted(predictor.name, 100 if alone else predictor.traffic or 0)
+        else DesiredShare(predictor.name, 100 if alone else predictor.traffic or 0)
         for predictor in predictors
     )
 
@@ -74,7 +74,7 @@ def find_entry(predictors: Sequence[Predictor]) -> Predictor:
 
 def advance(
     before: TrafficStatus | None,
-    wanted: Sequence[Wanted],
+    desired: Sequence[DesiredShare],
     entry: str,
     stickiness: Stickiness | None,
     facts: Facts,
@@ -86,12 +86,12 @@ def advance(
         # servers may have documents from before the status was lost, and reject older ones
         number, serving = max(1, int(now.timestamp())), facts.serving or entry
         first = TrafficStatus(entry=serving, splitting=(serving,), generation=number, window=number, moved_at=now)
-        return first.model_copy(update={"shares": tuple(_share(first, wanted, facts)), "stickiness": stickiness})
-    if entry != before.entry and all(want.name in facts.empty for want in wanted):
+        return first.model_copy(update={"shares": tuple(_share(first, desired, facts)), "stickiness": stickiness})
+    if entry != before.entry and all(share.name in facts.empty for share in desired):
         # no predictor is to answer, and there will never be pods that could take over
         changes = {"entry": entry, "splitting": (entry,), "generation": before.generation + 1, "moved_at": now}
         return before.model_copy(update=changes)
-    shares = tuple(_share(before, wanted, facts))
+    shares = tuple(_share(before, desired, facts))
     splitting = _list_splitting(before, entry, facts, now)
     changes = {"shares": shares, "splitting": splitting, "stickiness": stickiness}
     if any(getattr(before, name) != value for name, value in changes.items()):
@@ -109,30 +109,30 @@ def list_known(state: TrafficStatus) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*state.splitting, *(share.name for share in state.shares))))
 
 
-def is_complete(state: TrafficStatus, wanted: Sequence[Wanted], empty: frozenset[str]) -> bool:
+def is_complete(state: TrafficStatus, desired: Sequence[DesiredShare], empty: frozenset[str]) -> bool:
     """Return whether each predictor gets what the spec says, as far as it has pods, and no other one anything."""
-    aims = [_without_pods(want) if want.name in empty and want.name != state.entry else want for want in wanted]
+    aims = [_without_pods(share) if share.name in empty and share.name != state.entry else share for share in desired]
     return [(share.name, share.weight, share.mirror) for share in state.shares] == [
         (aim.name, aim.weight, aim.mirror) for aim in aims
     ]
 
 
-def _share(before: TrafficStatus, wanted: Sequence[Wanted], facts: Facts) -> Iterator[TrafficShare]:
+def _share(before: TrafficStatus, desired: Sequence[DesiredShare], facts: Facts) -> Iterator[TrafficShare]:
     """Yield what each predictor gets, and what removed ones keep until others can get it."""
     known = {share.name: share for share in before.shares}
     waiting = 0
-    for want in wanted:
-        had = known.pop(want.name, TrafficShare(name=want.name))
-        is_entry, may_rise = want.name == before.entry, want.name in facts.ready
-        aim = _without_pods(want) if want.name in facts.empty and not is_entry else want
+    for share in desired:
+        had = known.pop(share.name, TrafficShare(name=share.name))
+        is_entry, may_rise = share.name == before.entry, share.name in facts.ready
+        aim = _without_pods(share) if share.name in facts.empty and not is_entry else share
         weight = aim.weight if may_rise or is_entry else min(had.weight, aim.weight)
         waiting += aim.weight - weight
         yield TrafficShare(
-            name=want.name,
+            name=share.name,
             weight=weight,
             mirror=aim.mirror if may_rise else min(had.mirror, aim.mirror),
-            address=facts.addresses.get(want.name) or had.address,
-            content=facts.contents.get(want.name) or had.content,
+            address=facts.addresses.get(share.name) or had.address,
+            content=facts.contents.get(share.name) or had.content,
         )
     for had in list(known.values())[:_MAX_REMOVED]:
         if kept := min(had.weight, waiting):
@@ -140,8 +140,8 @@ def _share(before: TrafficStatus, wanted: Sequence[Wanted], facts: Facts) -> Ite
             yield had.model_copy(update={"weight": kept, "mirror": 0})
 
 
-def _without_pods(want: Wanted) -> Wanted:
-    return Wanted(want.name)
+def _without_pods(share: DesiredShare) -> DesiredShare:
+    return DesiredShare(share.name)
 
 
 def _list_splitting(before: TrafficStatus, entry: str, facts: Facts, now: datetime) -> tuple[str, ...]:

@@ -67,21 +67,21 @@ def has_enough(job: TrainingJob, pods: Iterable[PodView]) -> bool:
 
 def plan_workers(job: TrainingJob, pods: tuple[PodView, ...], settings: Settings, now: datetime) -> Workers:
     """Plan the worker pods of the current attempt; `pods` are all of it."""
-    wanted, replaced = job.spec.workers.replicas, job.status.elastic.replaced if job.status.elastic else ()
+    desired, replaced = job.spec.workers.replicas, job.status.elastic.replaced if job.status.elastic else ()
     workers = [pod for pod in pods if pod.role == names.WORKER]
     if job.spec.elastic is None or any(pod.phase == "Succeeded" for pod in workers):
         return Workers(replaced=replaced)  # the job is about to end
     times = {known.worker: known.times for known in replaced}
-    failed = [pod for pod in workers if pod.index < wanted and pod.phase == "Failed" and not pod.deleting]
+    failed = [pod for pod in workers if pod.index < desired and pod.phase == "Failed" and not pod.deleting]
     known = [pod for pod in failed if is_counted(job, pod)]
     waits = {pod.name: _seconds_left(job, pod, times.get(pod.index, 0), now) for pod in failed if pod not in known}
     due = tuple(pod for pod in failed if waits.get(pod.name, 0) <= 0)
     counted = tuple(pod for pod in due if pod not in known)
     existing = {pod.index for pod in workers}
-    missing = [index for index in range(wanted) if index not in existing]
+    missing = [index for index in range(desired) if index not in existing]
     return Workers(
         create=tuple(build_worker(job, index, job.status.workers.restarts, settings) for index in missing),
-        surplus=tuple(pod for pod in workers if pod.index >= wanted),
+        surplus=tuple(pod for pod in workers if pod.index >= desired),
         failed=due,
         counted=counted,
         replaced=_count(replaced, counted),
