@@ -140,9 +140,11 @@ class Cache:
             (entry.part / MANIFEST_NAME).write_bytes(manifest.content)
 
     def _entries(self) -> "Iterator[_Entry]":
-        """Yield the entries, also those that are not complete."""
-        folders = (path for path in self._folder.iterdir() if path.is_dir() and not path.is_symlink())
-        names = {path.name.removesuffix(".part") for path in folders}
+        """Yield the entries, also those that are not complete.
+
+        By their names alone: another worker may complete one as soon as its name is read, and it still counts.
+        """
+        names = {path.name.removesuffix(".part") for path in self._folder.iterdir() if not path.is_symlink()}
         yield from (_Entry(self._folder, f"sha256:{name}") for name in sorted(names) if len(name) == 64)
 
 

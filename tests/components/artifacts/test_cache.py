@@ -395,6 +395,30 @@ def test_a_volume_that_cannot_be_written_makes_the_cache_unusable(tmp_path: Path
         Cache(tmp_path / "file", MIB).open(uri)
 
 
+def test_an_entry_that_is_completed_while_the_entries_are_listed_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = Cache(tmp_path / "cache", 2 * MIB)
+    (first, second, third) = [publish_dataset(tmp_path, f"d{index}", 700_000) for index in range(3)]
+    used = [cache.open(uri, manifest.digest) for uri, manifest in (first, second)]
+    folder = used[1].folder.parent
+    part = folder.rename(folder.with_name(f"{folder.name}.part"))
+    listed = Path.iterdir
+
+    def iterdir(self: Path) -> Iterator[Path]:
+        """Let another worker complete its entry after its old name was read."""
+        found = list(listed(self))
+        if part in found:
+            part.rename(folder)
+        yield from found
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(CacheUnusable, match="1400000 of 2097152 bytes are in use"):
+        cache.open(third[0], third[1].digest)
+    for opened in used:
+        opened.close()
+
+
 def test_many_workers_and_datasets_keep_within_the_bound(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache", 2 * MIB)
     published = [publish_dataset(tmp_path, f"d{index}", 700_000) for index in range(5)]
