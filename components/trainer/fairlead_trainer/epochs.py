@@ -7,7 +7,7 @@ from typing import Any
 
 from fairlead_contracts.termination import STOPPED_CODE, Failure
 
-from .client import RequestRejected, retry
+from .client import ChannelError, RequestRejected, retry
 from .outcome import Failed, Outcome, Stopped
 from .processes import Event, Exit, ProcessSet, Recall, Standing
 from .settings import HEARTBEATS_PER_SECOND
@@ -87,7 +87,8 @@ class EpochWorker(Worker):
         """Ask once for a place in the next epoch; raise Failed or Stopped if there is none for this worker."""
         try:
             answer = retry(lambda: self._client.post("/v1/leave", message), seconds=self._timing.silence)
-        except RequestRejected as error:
+        except (ChannelError, RequestRejected) as error:
+            # of a run that has failed the launcher may be gone already: then this worker's failure is its own
             if failure is None:
                 raise Stopped(str(error)) from None
             raise Failed(failure) from None

@@ -11,6 +11,7 @@ from .conftest import ROOT, Job
 from .test_elastic_jobs import END, START, finish, reached, training_process
 
 NewJob = Callable[..., Job]
+ONE = {"FAIRLEAD_MIN_WORKERS": "1", "FAIRLEAD_MAX_WORKERS": "2", "FAIRLEAD_BACKEND": "torchrun"}
 SCRIPT = ROOT / "examples" / "elastic-torchrun" / "train.py"
 
 
@@ -116,6 +117,23 @@ def test_a_script_with_an_error_fails_the_run_with_its_cause(new_job: NewJob) ->
     codes = job.wait(END)
     failure = job.message("launcher")["failure"]
     assert (codes, failure["reason"], failure["exitCode"]) == ([1, 1, 1], "Exited", 1), job.logs()
+    assert "no such label" in failure["logTail"]
+
+
+def test_a_failure_that_the_launcher_could_not_answer_is_the_workers_own(new_job: NewJob) -> None:
+    # the launcher ends as soon as it knows why the run has failed, perhaps before the worker asks again
+    go = "import pathlib, time\nprint('at work', flush=True)\nwhile not pathlib.Path(FILE).exists(): time.sleep(0.01)\n"
+    job = new_job(workers=1, environment=ONE)
+    script = go.replace("FILE", repr(str(job.folder / "go"))) + "raise ValueError('no such label')"
+    job.start_launcher()
+    add(job, 0, script)
+    job.until(lambda: "at work" in job.log("worker-0"), START)
+    assert job.launcher is not None
+    job.launcher.send_signal(signal.SIGKILL)
+    (job.folder / "go").touch()
+    assert job.wait(END) == [-9, 1], job.logs()
+    failure = job.message("worker-0")["failure"]
+    assert (failure["reason"], failure["exitCode"]) == ("Exited", 1)
     assert "no such label" in failure["logTail"]
 
 
