@@ -3,6 +3,8 @@
 import functools
 import socket
 
+_NETWORK = "127.230"
+"""Apart from those of local clusters, of the trainer's tests, and of campaigns."""
 _RESERVATION_PORT = 20_203
 
 
@@ -19,18 +21,18 @@ def own_address(last: int) -> str:
     For servers whose port is fixed, such as those of pods.
     """
     number, _ = _reserve()
-    return f"127.203.{number}.{last}"
+    return f"{_NETWORK}.{number}.{last}"
 
 
 @functools.cache
 def _reserve() -> tuple[int, socket.socket]:
-    """Reserve the addresses 127.203.N.0 to 127.203.N.253 for this process: its socket at the next one says so."""
+    """Reserve a number for this process, whose addresses end with 0 to 253: its socket at the next one says so."""
     for number in range(256):
         reservation = socket.socket()
         try:
-            reservation.bind((f"127.203.{number}.254", _RESERVATION_PORT))
+            reservation.bind((f"{_NETWORK}.{number}.254", _RESERVATION_PORT))
         except OSError:
             reservation.close()
             continue
         return number, reservation
-    raise AssertionError("127.203.0.0/16: 256 test runs use it, expected fewer")
+    raise AssertionError(f"{_NETWORK}.0.0/16: 256 test runs use it, expected fewer")

@@ -88,7 +88,7 @@ class EpochWorker(Worker):
         try:
             answer = retry(lambda: self._client.post("/v1/leave", message), seconds=self._timing.silence)
         except (ChannelError, RequestRejected) as error:
-            # of a run that has failed the launcher may be gone already: then this worker's failure is its own
+            # the launcher ends with the run, perhaps before it has answered: then this worker's failure is its own
             if failure is None:
                 raise Stopped(str(error)) from None
             raise Failed(failure) from None

@@ -148,7 +148,7 @@ async def try_fault(run: Run, quiet: dict[str, Outcome], life: Life, fault: Faul
     for _ in range(_TRIES):
         outcome = await run(life, fault)
         outcome.problem = find_problem(quiet[life.name], outcome)
-        if outcome.hits or outcome.problem != NEVER_HIT:
+        if outcome.problem != NEVER_HIT:
             break
         count = len(outcome.writes) if fault.on_write else outcome.events
         fault = replace(fault, at=max(0, min(fault.at, count) - 1))

@@ -31,6 +31,7 @@ from fairlead_edge.targets.base import CannotBuild, CannotLoad, Ending, RunEnded
 
 from tests.support import onnx_models as onnx
 from tests.support.outages import interrupt_store
+from tests.support.ports import free_port
 
 CLASSES, SIZE = 4, 16
 COMMAND = str(Path(sys.executable).with_name("fairlead-edge"))
@@ -92,9 +93,7 @@ def serve() -> Iterator[Callable[..., tuple[subprocess.Popen[str], int]]]:
     processes: list[subprocess.Popen[str]] = []
 
     def run(bundle: str) -> tuple[subprocess.Popen[str], int]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         process = subprocess.Popen(
             [COMMAND, "serve", "--bundle", bundle, "--port", str(port)],
             env={**os.environ, "FAIRLEAD_BIND_ADDRESS": "127.0.0.1"},

@@ -18,6 +18,7 @@ from fairlead_contracts.edge_bundle import BundleDescription, Preprocessing
 from fairlead_edge.main import main
 
 from tests.support import onnx_models as onnx
+from tests.support.ports import free_port
 
 COMMAND = str(Path(sys.executable).with_name("fairlead-edge"))
 PATH = "/v2/models/wind/infer"
@@ -51,9 +52,7 @@ def start(tmp_path: Path) -> Any:
     processes: list[subprocess.Popen[bytes]] = []
 
     def run(model: bytes, **environment: str) -> tuple[subprocess.Popen[bytes], int, Path]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         command = [COMMAND, "serve", "--bundle", publish_bundle(tmp_path, model), "--port", str(port)]
         variables = {**os.environ, "FAIRLEAD_BIND_ADDRESS": "127.0.0.1", **environment}
         log = tmp_path / "log"

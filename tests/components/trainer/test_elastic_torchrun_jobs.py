@@ -11,7 +11,6 @@ from .conftest import ROOT, Job
 from .test_elastic_jobs import END, START, finish, reached, training_process
 
 NewJob = Callable[..., Job]
-ONE = {"FAIRLEAD_MIN_WORKERS": "1", "FAIRLEAD_MAX_WORKERS": "2", "FAIRLEAD_BACKEND": "torchrun"}
 SCRIPT = ROOT / "examples" / "elastic-torchrun" / "train.py"
 
 
@@ -120,17 +119,15 @@ def test_a_script_with_an_error_fails_the_run_with_its_cause(new_job: NewJob) ->
     assert "no such label" in failure["logTail"]
 
 
-def test_a_failure_that_the_launcher_could_not_answer_is_the_workers_own(new_job: NewJob) -> None:
+def test_a_failure_that_the_launcher_could_not_answer_is_the_workers_own(new_job: NewJob, tmp_path: Path) -> None:
     # the launcher ends as soon as it knows why the run has failed, perhaps before the worker asks again
     go = "import pathlib, time\nprint('at work', flush=True)\nwhile not pathlib.Path(FILE).exists(): time.sleep(0.01)\n"
-    job = new_job(workers=1, environment=ONE)
-    script = go.replace("FILE", repr(str(job.folder / "go"))) + "raise ValueError('no such label')"
-    job.start_launcher()
-    add(job, 0, script)
+    script = go.replace("FILE", repr(str(tmp_path / "go"))) + "raise ValueError('no such label')"
+    job = start(new_job, 1, 1, 2, script=script)
     job.until(lambda: "at work" in job.log("worker-0"), START)
     assert job.launcher is not None
     job.launcher.send_signal(signal.SIGKILL)
-    (job.folder / "go").touch()
+    (tmp_path / "go").touch()
     assert job.wait(END) == [-9, 1], job.logs()
     failure = job.message("worker-0")["failure"]
     assert (failure["reason"], failure["exitCode"]) == ("Exited", 1)
