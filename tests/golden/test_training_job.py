@@ -17,7 +17,7 @@ from fairlead.core.plan import Plan
 from fairlead.core.settings import Settings
 from fairlead.core.training_job import phases
 from fairlead.core.training_job.creation import RELEASED
-from fairlead.core.training_job.observed import Gate, Launcher, LauncherReport, ObservedJob
+from fairlead.core.training_job.observed import Gate, Launcher, LauncherReport, ObservedJob, WorkerDelay
 from fairlead.core.training_job.plan import _plan_attempt, plan_training_job
 from fairlead.core.training_job.registration import UNKNOWN
 from fairlead.core.views import PodView
@@ -77,6 +77,7 @@ def silent(seconds: float) -> Launcher:
 PHASES = {
     "Pending": (phases.PENDING, Finding("PodsPending", "Waiting for the launcher and worker pods to run.")),
     "Running": (phases.RUNNING, Finding("WorkersRunning", "2 workers are running.")),
+    "Delayed": (phases.RUNNING, Finding("WorkersDelayed", "2 workers are running. Worker 0: publishing the model.")),
     "Assumed": (phases.RUNNING, Finding(UNKNOWN, "2 worker pods run.")),
     "Restarting": (phases.RESTARTING, Finding("WorkerExited", "Restart 1 of at most 3: Worker 1 failed.")),
     "Succeeded": (phases.SUCCEEDED, Finding("TrainingFinished", "2 workers finished.")),
@@ -96,7 +97,7 @@ def started(phase: str = "Pending", start: str = STARTED, **more: Any) -> dict[s
         "observedGeneration": 1,
         "phase": PHASES[phase][0].name,
         "startTime": start,
-        "workers": {"ready": 2 if phase in ("Running", "Assumed") else 0, "desired": 2, "restarts": 0},
+        "workers": {"ready": 2 if phase in ("Running", "Delayed", "Assumed") else 0, "desired": 2, "restarts": 0},
         "conditions": conditions_in(phase, start),
     } | more
 
@@ -108,6 +109,11 @@ def said(**report: Any) -> str:
 FAILURE = said(
     failure={"worker": 1, "rank": 1, "exitCode": 3, "signal": None, "reason": "Exited", "logTail": "ValueError: no"}
 )
+NO_STORE = said(
+    failure={"worker": 1, "exitCode": 1, "reason": "StoreUnavailable", "logTail": "s3://d/v1: connection refused"}
+)
+FETCHING = "fetching the dataset s3://d/v1 since 11:59:50Z: the transfer failed: 10.0.0.7:9000: connection refused"
+PUBLISHING = "publishing the model s3://models/digits since 11:59:50Z"
 SUCCESS = said(
     model={"uri": "s3://models/digits/digits-0a1b2c3d", "digest": DIGEST, "version": "digits-0a1b2c3d"},
     progress={"step": 360, "totalSteps": 360, "metrics": {"loss": 0.01}},
@@ -451,6 +457,11 @@ CASES = {
         make_job(started()),
         ObservedJob(all_pods(), launcher=reported(1, 1, until=NOW + timedelta(seconds=60)), **CHILDREN),
     ),
+    "registering-and-delayed": Case(
+        "what keeps a worker from registering is named with it",
+        make_job(started()),
+        ObservedJob(all_pods(), launcher=reported(1, 1, delays=(WorkerDelay(1, FETCHING),)), **CHILDREN),
+    ),
     "registering-just-now": Case(
         "a quick start saves a write",
         make_job(),
@@ -598,6 +609,34 @@ CASES = {
             launcher=reported(progress=Progress(step=40, checkpoint_step=30, resumed_from_step=30)),
             **CHILDREN,
         ),
+    ),
+    "running-resumed-from-an-older-checkpoint": Case(
+        "an event names the later ones, which are damaged",
+        make_job(started("Running", progress={"step": 80, "updatedAt": STARTED})),
+        ObservedJob(
+            all_pods(),
+            launcher=reported(progress=Progress(step=41, resumed_from_step=40, damaged_steps=(60, 80))),
+            **CHILDREN,
+        ),
+    ),
+    "running-resumed-from-an-older-checkpoint-before": Case(
+        "it is sent once",
+        make_job(started("Running", progress={"step": 41, "damagedSteps": [60, 80], "updatedAt": STARTED})),
+        ObservedJob(
+            all_pods(),
+            launcher=reported(progress=Progress(step=42, resumed_from_step=40, damaged_steps=(60, 80))),
+            **CHILDREN,
+        ),
+    ),
+    "running-delayed": Case(
+        "what a worker cannot do beside its training is in the condition, with the reason",
+        make_job(started("Running")),
+        ObservedJob(all_pods(), launcher=reported(delays=(WorkerDelay(0, PUBLISHING),)), **CHILDREN),
+    ),
+    "running-delayed-no-more": Case(
+        "and goes with it",
+        make_job(started("Running", conditions=conditions_in("Delayed", STARTED))),
+        ObservedJob(all_pods(), launcher=reported(), **CHILDREN),
     ),
     "running-progress-too-soon": Case(
         "progress is written at a bounded rate",
@@ -1030,6 +1069,13 @@ CASES = {
                 pod("worker-1", phase="Failed", exit_code=3, termination_message=FAILURE),
             ),
             **CHILDREN,
+        ),
+    ),
+    "worker-without-store": Case(
+        "an outage of the artifact store is no failure of the training",
+        make_job(started("Running"), spec__runPolicy={"backoffLimit": 0}),
+        ObservedJob(
+            (*all_pods()[:2], pod("worker-1", phase="Failed", exit_code=1, termination_message=NO_STORE)), **CHILDREN
         ),
     ),
     "disruptions-used-up": Case(

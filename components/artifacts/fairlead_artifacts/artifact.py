@@ -87,13 +87,15 @@ def publish(
     signature: Signature | None = None,
     replace: bool = False,
     retry_seconds: float = 0.0,
+    on_unavailable: Callable[[StoreUnavailable], None] = lambda _: None,
     files: Iterable[str] | None = None,
     on_bytes: Callable[[int], None] = lambda _: None,
 ) -> Manifest:
     """Publish a folder's files at a URI and return the manifest.
 
     Publishing equal content again is a no-op. Other content at the URI raises ArtifactError; with `replace=True`, which
-    is for results that are not final, it is replaced. StoreUnavailable is raised only after `retry_seconds`.
+    is for results that are not final, it is replaced. StoreUnavailable is raised only after `retry_seconds`;
+    `on_unavailable` is called with each one.
     `files` are the relative paths of the files to publish (default: all of the folder's). `on_bytes` is called with the
     size of each chunk that was read: every file is read twice, to hash it and to write it.
     It is signed if FAIRLEAD_SIGNING_KEY_FILE names a key (`signing.py`).
@@ -111,9 +113,13 @@ def publish(
         parameters=parameters,
         signature=signature,
     )
-    retry_unavailable(lambda: _publish_once(location, source, manifest, replace), retry_seconds)
+    retry_unavailable(
+        lambda: _publish_once(location, source, manifest, replace), retry_seconds, on_unavailable=on_unavailable
+    )
     if key is not None:
-        retry_unavailable(lambda: sign(location.uri, manifest.digest, key), retry_seconds)
+        retry_unavailable(
+            lambda: sign(location.uri, manifest.digest, key), retry_seconds, on_unavailable=on_unavailable
+        )
     return manifest
 
 

@@ -21,13 +21,18 @@ def retry_unavailable(
     seconds: float,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
+    on_unavailable: Callable[[StoreUnavailable], None] = lambda _: None,
 ) -> _T:
-    """Call until the store is available; raise the last StoreUnavailable after `seconds`, any other error at once."""
+    """Call until the store is available; raise the last StoreUnavailable after `seconds`, any other error at once.
+
+    `on_unavailable` is called with each StoreUnavailable, before the pause that follows.
+    """
     end, pause = clock() + seconds, _FIRST_PAUSE
     while True:
         try:
             return call()
         except StoreUnavailable as error:
+            on_unavailable(error)
             if clock() + pause > end:
                 raise
             log.warning("retrying in %.0f s: %s", pause, error)

@@ -27,6 +27,8 @@ _PART_SIZE = 16 << 20
 _EXPIRY = timedelta(minutes=10)
 _ERROR_CODE = re.compile(rb"<Code>([A-Za-z0-9]{1,64})</Code>")
 _ABSENT = ("NoSuchKey", "NoSuchObject", "ResourceNotFound")
+_POOL = re.compile(r"HTTPS?Connection(?:Pool)?\(host='([^']*)', port=(\d+)\): ")
+"""How urllib3 begins the messages of its errors."""
 
 
 class S3Store:
@@ -219,4 +221,11 @@ def _translate_errors(location: Location, path: str | None = None) -> Iterator[N
             raise ArtifactError(location.uri, f"bucket {location.bucket!r} does not exist") from None
         raise StoreUnavailable(location.uri, f"the object store returned {error.code}: {error.message}") from None
     except (MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise StoreUnavailable(location.uri, f"the transfer failed: {error}") from None
+        raise StoreUnavailable(location.uri, f"the transfer failed: {_describe(error)}") from None
+
+
+def _describe(error: Exception) -> str:
+    """Return the cause of a failed request, without what the client's pool says around it."""
+    while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
+        error = error.reason
+    return _POOL.sub(r"\1:\2: ", str(error))

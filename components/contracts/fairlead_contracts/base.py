@@ -66,6 +66,11 @@ class Sparse(Contract):
         return {key: value for key, value in serialize(self).items() if value is not None}
 
 
+def to_line(text: str, limit: int) -> str:
+    """Return a text, such as an error's, as one line of at most `limit` characters that PRINTABLE fields accept."""
+    return "".join(char if char.isprintable() else " " for char in text[:limit])
+
+
 def explain(error: ValidationError, at: str, inside: bool = False) -> ContractError:
     """Return the first of pydantic's errors as a ContractError.
 

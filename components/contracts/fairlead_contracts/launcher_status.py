@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from .base import Contract
+from .base import PRINTABLE, Contract
 from .environment import MAX_WORKERS
 from .progress import ProgressReport
 from .tracking import Tracked
@@ -18,6 +18,8 @@ ResizeReason = Literal["WorkersLost", "WorkersLeft", "WorkersJoined", "Restarted
 _LARGEST = (1 << 53) - 1
 MAX_NAMED = 16
 """The maximum number of workers that are listed by index."""
+MAX_DELAYS, MAX_DELAY = 3, 240
+"""The maximum number of delays that are listed, and the length of each one's description."""
 
 
 class ReadyWorkers(Contract):
@@ -40,6 +42,15 @@ class Registration(Contract):
     """When the wait began: when the launcher started."""
     until: datetime | None = None
     """When the attempt fails; None before the first worker registers, because the pods may wait for nodes."""
+
+
+class Delay(Contract):
+    """What a worker does beside its training that takes long or fails, such as fetching the dataset."""
+
+    worker: int = Field(ge=0, lt=MAX_WORKERS)
+    """The worker's index."""
+    activity: str = Field(max_length=MAX_DELAY, pattern=PRINTABLE)
+    """What it does since when, and the last error."""
 
 
 class ElasticRun(Contract):
@@ -71,6 +82,8 @@ class LauncherStatus(Contract):
     """The numbers of workers."""
     waiting: Registration | None = None
     """What the launcher waits for; None when every worker has registered."""
+    delays: Annotated[tuple[Delay, ...], Field(max_length=MAX_DELAYS, strict=False)] = ()
+    """What keeps the first workers that are delayed."""
     progress: ProgressReport | None = None
     """The last progress; None until the script reports it."""
     elastic: ElasticRun | None = None

@@ -8,11 +8,13 @@ from pydantic_core import from_json
 
 from .base import PRINTABLE, Sparse
 
-MAX_METRICS, MAX_METRIC_NAME = 20, 64
+MAX_METRICS, MAX_METRIC_NAME, MAX_DAMAGED = 20, 64, 8
 _LARGEST = (1 << 53) - 1
 """The largest count: every JSON reader represents integers up to this exactly."""
 MAX_SECONDS = 7 * 86400.0
 """The longest time that a checkpoint may have taken."""
+
+_Natural = Annotated[int, Field(ge=0, le=_LARGEST)]
 
 
 class ProgressReport(Sparse):
@@ -34,6 +36,8 @@ class ProgressReport(Sparse):
     """Its size."""
     resumed_from_step: int | None = Field(None, ge=0, le=_LARGEST)
     """The step of the checkpoint from which this attempt continued."""
+    damaged_steps: Annotated[tuple[_Natural, ...], Field(max_length=MAX_DAMAGED, strict=False)] | None = None
+    """The steps of later checkpoints, which are damaged, so that it continued from an earlier one."""
     repeated_steps: int | None = Field(None, ge=0, le=_LARGEST)
     """The steps that this process has done again, because it went on from an earlier one."""
     samples_per_second: float | None = None
@@ -60,13 +64,14 @@ class ProgressReport(Sparse):
             return None
         naturals = {name: value for name, key in _OPTIONAL.items() if _is_natural(value := document.get(key))}
         rate, metrics = document.get("samplesPerSecond"), document.get("metrics")
-        seconds = document.get("checkpointSeconds")
+        seconds, damaged = document.get("checkpointSeconds"), document.get("damagedSteps")
         items = list(metrics.items())[:MAX_METRICS] if isinstance(metrics, dict) else []
         return cls(
             step=document["step"],
             **naturals,
             samples_per_second=rate if _is_finite(rate) else None,
             checkpoint_seconds=seconds if _is_seconds(seconds) else None,
+            damaged_steps=tuple(filter(_is_natural, damaged[:MAX_DAMAGED])) if isinstance(damaged, list) else None,
             metrics={
                 name[:MAX_METRIC_NAME]: value for name, value in items if name.isprintable() and _is_finite(value)
             },

@@ -25,7 +25,15 @@ _MAX_AT = 128
 STOPPED_CODE = 143
 """Exit code of an agent that was stopped because another one failed."""
 Reason = Literal[
-    "Exited", "Killed", "NotStarted", "InvalidDataset", "InvalidModel", "LostWorker", "NotRegistered", "LostLauncher"
+    "Exited",
+    "Killed",
+    "NotStarted",
+    "InvalidDataset",
+    "InvalidModel",
+    "StoreUnavailable",
+    "LostWorker",
+    "NotRegistered",
+    "LostLauncher",
 ]
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import tempfile
 import threading
 import time
@@ -25,14 +26,17 @@ from fairlead_artifacts import (
 from fairlead_contracts.environment import CheckpointEnvironment, ProcessEnvironment
 
 from .capture import Copier, State, Stateful, capture, capture_random, restore, restore_random
-from .data import FETCH_SECONDS, PRODUCER
+from .data import PRODUCER
 from .group import Group, find_group
-from .progress import Progress
+from .progress import ActivityFile, Progress
 from .schedule import Schedule
 
 log = logging.getLogger("checkpoint")
 
+RESTORE_SECONDS = 300.0
+"""How long to retry while the store is unavailable: what was computed before must not be lost to an outage."""
 _KIND, _FILE = "checkpoint", "state.pt"
+_STEP = re.compile(r"/step-(\d{1,15})$")
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,16 @@ class _Place:
     uri: str
     digest: str
     step: int
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What a store has of a job's checkpoints."""
+
+    places: list[_Place]
+    """Those with a manifest, the newest first."""
+    damaged: list[int]
+    """The steps of those whose manifest is damaged."""
 
 
 class Checkpoints:
@@ -68,6 +82,7 @@ class Checkpoints:
         self._scratch = Path(model_folder).parent if model_folder else None
         """The agent's folder, which it empties when it starts processes anew: a killed one does not clean up."""
         self._model, self._optimizer, self._others, self._progress = model, optimizer, others, progress
+        self._activity = ActivityFile()
         self._group: Group = find_group()
         self._schedule = Schedule(self._settings.every_steps, self._settings.every_seconds, time.monotonic())
         self._copier = Copier()
@@ -80,17 +95,21 @@ class Checkpoints:
         """
         if self._settings.uri is None:
             return 0
-        found = _find(self._settings) if self._group.rank == 0 else []
-        places: list[_Place] = self._group.broadcast(found)
-        problem: ArtifactError | None = None
+        found = _find(self._settings, self._note_restoring) if self._group.rank == 0 else _Found([], [])
+        places: list[_Place] = self._group.broadcast(found.places)
+        damaged, problem = list(found.damaged), None
         for place in places:
             with tempfile.TemporaryDirectory(prefix="checkpoint-", dir=self._scratch) as folder:
-                problem = _fetch(place, Path(folder, "content"))
+                problem = _fetch(place, Path(folder, "content"), self._note_restoring)
                 # all processes download at once, and take the same one
                 if any(self._group.gather(problem is not None)):
                     log.warning("step %d is damaged, trying an older one: %s", place.step, problem or "elsewhere")
+                    damaged.append(place.step)
                     continue
+                self._activity.clear()
                 self._load(place, Path(folder, "content", _FILE))
+                if self._progress is not None:
+                    self._progress.damaged_steps = tuple(sorted(step for step in damaged if step > place.step))
                 return place.step
         if places:
             raise problem or ArtifactError(places[0].uri, "is damaged for another process, expected an intact one")
@@ -147,10 +166,13 @@ class Checkpoints:
                     parameters={"step": step},
                     replace=True,  # what an earlier attempt has left at this step
                     retry_seconds=PUBLISH_SECONDS,
+                    on_unavailable=partial(self._note_saving, step),
                 )
         except Exception as error:  # noqa: BLE001 - the thread's outermost code, whose training goes on
             log.warning("step %d was not saved, the training goes on: %s", step, error)
+            self._note_saving(step, error)
             return
+        self._activity.clear()
         log.info("saved step %d", step)
         if self._progress is not None:
             self._progress.note_checkpoint(step, time.monotonic() - started, manifest.size)
@@ -159,11 +181,17 @@ class Checkpoints:
         except ArtifactError as error:
             log.warning("an old checkpoint could not be removed: %s", error)
 
+    def _note_restoring(self, error: StoreUnavailable) -> None:
+        self._activity.write(f"fetching the checkpoint to continue from: {error}")
 
-def _fetch(place: _Place, folder: Path) -> ArtifactError | None:
+    def _note_saving(self, step: int, error: Exception) -> None:
+        self._activity.write(f"the checkpoint of step {step} is not saved: {error}")
+
+
+def _fetch(place: _Place, folder: Path, note: Callable[[StoreUnavailable], None]) -> ArtifactError | None:
     """Download a checkpoint; return the problem if it is damaged, raise StoreUnavailable."""
     try:
-        retry_unavailable(partial(fetch, place.uri, folder, place.digest), FETCH_SECONDS)
+        retry_unavailable(partial(fetch, place.uri, folder, place.digest), RESTORE_SECONDS, on_unavailable=note)
     except StoreUnavailable:
         raise
     except ArtifactError as error:
@@ -171,20 +199,20 @@ def _fetch(place: _Place, folder: Path) -> ArtifactError | None:
     return None
 
 
-def _find(settings: CheckpointEnvironment) -> list[_Place]:
-    """Return the checkpoints to continue from, the newest first: this job's own if it has any."""
+def _find(settings: CheckpointEnvironment, note: Callable[[StoreUnavailable], None]) -> _Found:
+    """Return the checkpoints to continue from: this job's own if it has any."""
     for uri in filter(None, (settings.uri, settings.restore_from)):
         damaged: list[ArtifactError] = []
-        places = retry_unavailable(partial(_list, uri, damaged.append), FETCH_SECONDS)
+        places = retry_unavailable(partial(_list, uri, damaged.append), RESTORE_SECONDS, on_unavailable=note)
         for error in damaged:
             log.warning("a checkpoint is damaged: %s", error)
         if places:
-            return places[::-1]
+            return _Found(places[::-1], [int(found[1]) for error in damaged if (found := _STEP.search(error.uri))])
         if damaged:
             raise damaged[0]  # the training must not begin anew
     if settings.restore_from is not None:
         raise ArtifactError(settings.restore_from, "no checkpoint found, expected one to begin with")
-    return []
+    return _Found([], [])
 
 
 def _list(uri: str, skip: Callable[[ArtifactError], None] | None = None) -> list[_Place]:

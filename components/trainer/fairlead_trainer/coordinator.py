@@ -29,9 +29,9 @@ from .events import (
 )
 from .losses import is_recalled
 from .membership import MemberId
-from .messages import read_end, read_heartbeat, read_left, read_registration
+from .messages import read_delay, read_end, read_heartbeat, read_left, read_registration
 from .run import step
-from .state import Run, State, begin
+from .state import Run, State, begin, list_delays
 from .verdict import is_consequence
 
 log = logging.getLogger("launcher")
@@ -70,6 +70,13 @@ class Coordinator:
         event = read_registration(self._run, message)
         with self._changed:
             return place(self._step(event), event.id)
+
+    def delay(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Record what delays a worker that has not registered."""
+        event = read_delay(self._run, message)
+        with self._changed:
+            self._step(event)
+            return {}
 
     def leave(self, message: dict[str, Any]) -> dict[str, Any]:
         """Note that a worker's processes of an epoch were stopped or have failed; return its slots in the next epoch.
@@ -177,6 +184,7 @@ class Coordinator:
                 phase=state.phase,
                 workers=workers,
                 waiting=self._registration(),
+                delays=tuple(list_delays(state, self._run.timing.silence, self._clock())),
                 progress=state.progress,
                 elastic=self._describe_elastic(),
                 tracking=self._tracked(),

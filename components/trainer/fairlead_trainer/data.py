@@ -22,6 +22,8 @@ from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import MAX_BYTES, Signature
 from fairlead_contracts.termination import PublishedModel
 
+from .delays import Activity
+
 log = logging.getLogger("agent")
 
 PRODUCER = "fairlead-trainer/0.1.0"
@@ -49,18 +51,24 @@ class Dataset:
         return Parent("dataset", self.manifest.digest, self.uri)
 
 
-def fetch_dataset(uri: str, digest: str | None, folder: Path, cache: Cache | None = None) -> Dataset:
+def fetch_dataset(
+    uri: str, digest: str | None, folder: Path, activity: Activity, cache: Cache | None = None
+) -> Dataset:
     """Download and verify the dataset, or find it in a cache; raise ArtifactError if it is not the requested one.
 
     A cache that cannot hold it costs time only: it is downloaded to the folder.
     """
     started, cached = time.monotonic(), None
-    if cache is not None:
-        try:
-            cached = retry_unavailable(lambda: cache.open(uri, digest), FETCH_SECONDS)
-        except CacheUnusable as error:
-            log.warning("the dataset is fetched for this worker alone: %s", error)
-    manifest = cached.manifest if cached else retry_unavailable(lambda: fetch(uri, folder, digest), FETCH_SECONDS)
+    with activity.during(f"fetching the dataset {uri}") as note:
+        if cache is not None:
+            try:
+                cached = retry_unavailable(lambda: cache.open(uri, digest), FETCH_SECONDS, on_unavailable=note)
+            except CacheUnusable as error:
+                log.warning("the dataset is fetched for this worker alone: %s", error)
+        if cached is not None:
+            manifest = cached.manifest
+        else:
+            manifest = retry_unavailable(lambda: fetch(uri, folder, digest), FETCH_SECONDS, on_unavailable=note)
     if manifest.kind != "dataset":
         raise ArtifactError(uri, f"is of kind {manifest.kind!r}, expected 'dataset'")
     log.info("dataset=%s bytes=%d verified in %.1f s", manifest.digest, manifest.size, time.monotonic() - started)
@@ -68,7 +76,7 @@ def fetch_dataset(uri: str, digest: str | None, folder: Path, cache: Cache | Non
 
 
 def publish_model(
-    folder: Path, uri: str, version: str | None, *, dataset: Dataset | None, replace: bool
+    folder: Path, uri: str, version: str | None, activity: Activity, *, dataset: Dataset | None, replace: bool
 ) -> PublishedModel:
     """Publish the files in rank 0's model folder; raise ArtifactError if there are none."""
     # logs alone are no model
@@ -76,16 +84,18 @@ def publish_model(
         raise ArtifactError(uri, "FAIRLEAD_MODEL_DIR: got no file, expected the model, which rank 0 writes there")
     parents = [dataset.parent] if dataset else []
     signature = _read_signature(folder / SIGNATURE_FILE, uri)
-    manifest = publish(
-        folder,
-        uri,
-        kind="model",
-        producer=PRODUCER,
-        parents=parents,
-        signature=signature,
-        replace=replace,
-        retry_seconds=_PUBLISH_SECONDS,
-    )
+    with activity.during(f"publishing the model {uri}") as note:
+        manifest = publish(
+            folder,
+            uri,
+            kind="model",
+            producer=PRODUCER,
+            parents=parents,
+            signature=signature,
+            replace=replace,
+            retry_seconds=_PUBLISH_SECONDS,
+            on_unavailable=note,
+        )
     log.info("model=%s digest=%s bytes=%d", uri, manifest.digest, manifest.size)
     return PublishedModel(uri=uri, digest=manifest.digest, version=version)
 

@@ -32,6 +32,16 @@ class Beat:
     """The epoch of its processes, if they are started anew for each."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The script's parameters, if the launcher may not know them."""
+    activity: str | None = None
+    """What the agent does that takes long or fails; None if nothing does."""
+
+
+@dataclass(frozen=True)
+class Delayed:
+    """An agent that has not registered has reported what takes long or fails."""
+
+    id: MemberId
+    activity: str
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,7 @@ class Closed:
     """The launcher stops."""
 
 
-Event = Registered | Beat | Left | Finished | Prepared | Assigned | Arrived | Gone | Resumed | Tick | Closed
+Event = Registered | Beat | Delayed | Left | Finished | Prepared | Assigned | Arrived | Gone | Resumed | Tick | Closed
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from .client import ChannelError, LauncherClient, RequestRejected
+from .delays import Activity
 from .parameters import read_parameters
 from .processes import Event, Recall, Standing, StopOrder
-from .progress import read_progress
+from .progress import read_activity, read_progress
 from .settings import Timing
 
 _FAST_INTERVAL = 0.2
@@ -30,12 +31,14 @@ class Heartbeat:
         timing: Timing,
         progress_file: Path,
         events: "queue.SimpleQueue[Event]",
+        activity: Activity,
     ) -> None:
         self._client = client
         self._identity = identity
         self._timing = timing
         self._progress_file = progress_file
         self._events = events
+        self._activity = activity
         self._interval = timing.heartbeat
         self._woken = threading.Event()
         self._stopped = False
@@ -91,7 +94,8 @@ class Heartbeat:
                 epoch = self._epoch
                 flags = {"leaving": self._leaving, "ended": self._ended, "epoch": epoch}
                 parameters = self._read_unknown()
-                said = {"progress": self.read_progress(), "parameters": parameters}
+                delay = self._activity.describe() or read_activity(self._progress_file)
+                said = {"progress": self.read_progress(), "parameters": parameters, "activity": delay}
                 message = {**self._identity, **said, **flags}
                 answer = self._client.post("/v1/heartbeat", message, keep=True)
             except RequestRejected as error:

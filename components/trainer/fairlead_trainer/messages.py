@@ -2,13 +2,15 @@
 
 from typing import Any, TypeVar
 
+from fairlead_contracts.base import to_line
 from fairlead_contracts.errors import ContractError
+from fairlead_contracts.launcher_status import MAX_DELAY
 from fairlead_contracts.parameters import salvage_parameters
 from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure, PublishedModel
 
 from .backends.base import Member
-from .events import Beat, Finished, Left, Registered
+from .events import Beat, Delayed, Finished, Left, Registered
 from .membership import MemberId
 from .state import Rejected, Run
 
@@ -33,7 +35,17 @@ def read_heartbeat(run: Run, message: dict[str, Any]) -> Beat:
     leaving, ended = message.get("leaving") is True, message.get("ended") is True
     epoch = None if message.get("epoch") is None else _read_number(message, "epoch", _MAX_EPOCH)
     parameters = salvage_parameters(message.get("parameters"))
-    return Beat(_read_id(run, message), progress, leaving=leaving, ended=ended, epoch=epoch, parameters=parameters)
+    activity = _read_activity(message)
+    id_ = _read_id(run, message)
+    return Beat(id_, progress, leaving=leaving, ended=ended, epoch=epoch, parameters=parameters, activity=activity)
+
+
+def read_delay(run: Run, message: dict[str, Any]) -> Delayed:
+    """Return the event of what delays a worker before it registers; raise Rejected, or KeyError."""
+    activity = _read_activity(message)
+    if activity is None:
+        raise Rejected(f"activity: got {str(message.get('activity'))[:20]}, expected a text")
+    return Delayed(_read_id(run, message), activity)
 
 
 def read_left(run: Run, message: dict[str, Any]) -> Left:
@@ -67,6 +79,11 @@ def _read_id(run: Run, message: dict[str, Any]) -> MemberId:
     if message.get("attempt") != run.attempt:
         raise Rejected(f"attempt: got {message.get('attempt')!r}, expected {run.attempt}")
     return MemberId(worker, str(message["instance"]))
+
+
+def _read_activity(message: dict[str, Any]) -> str | None:
+    activity = message.get("activity")
+    return to_line(activity, MAX_DELAY) if isinstance(activity, str) else None
 
 
 def _read_number(message: dict[str, Any], key: str, most: int, default: int | None = None) -> int:

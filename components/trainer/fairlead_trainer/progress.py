@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from fairlead_artifacts import open_regular
+from fairlead_contracts.base import to_line
 from fairlead_contracts.environment import ProcessEnvironment
+from fairlead_contracts.launcher_status import MAX_DELAY
 from fairlead_contracts.progress import ProgressReport
 
 _WINDOW = 60.0
@@ -34,6 +36,8 @@ class Progress:
         self._checkpoint_bytes: int | None = None
         self.resumed_from_step: int | None = None
         """The step of the checkpoint from which the training continued."""
+        self.damaged_steps: tuple[int, ...] = ()
+        """The steps of later checkpoints, which are damaged."""
         self._step = self._repeated = 0
         self._recent: deque[tuple[float, int]] = deque()
         self._samples = 0
@@ -68,6 +72,7 @@ class Progress:
             document["checkpointBytes"] = self._checkpoint_bytes
         if self.resumed_from_step is not None:
             document["resumedFromStep"] = self.resumed_from_step
+            document["damagedSteps"] = list(self.damaged_steps) or None
         if self._repeated:
             document["repeatedSteps"] = self._repeated
         rate = self._rate()
@@ -86,6 +91,38 @@ class Progress:
     def _rate(self) -> float | None:
         (start, first), (end, last) = self._recent[0], self._recent[-1]
         return (last - first) / (end - start) if last > first and end > start else None
+
+
+class ActivityFile:
+    """What a script does that fails, such as saving a checkpoint; its agent reports it until it is cleared."""
+
+    def __init__(self) -> None:
+        progress_file = ProcessEnvironment.from_environment(os.environ).progress_file
+        self._file = find_activity(Path(progress_file)) if progress_file else None
+
+    def write(self, activity: str) -> None:
+        """Report what fails, as one line."""
+        if self._file is not None:
+            replace_file(self._file, to_line(activity, MAX_DELAY))
+
+    def clear(self) -> None:
+        """Report that it does not fail any more."""
+        if self._file is not None:
+            self._file.unlink(missing_ok=True)
+
+
+def find_activity(progress_file: Path) -> Path:
+    """Return the file with what a script does that fails, beside that of its progress."""
+    return progress_file.with_name("activity.txt")
+
+
+def read_activity(progress_file: Path) -> str | None:
+    """Read what a script does that fails; return None if nothing does."""
+    try:
+        with open_regular(find_activity(progress_file)) as opened:
+            return to_line(opened.read(4 * MAX_DELAY).decode(errors="replace"), MAX_DELAY) or None
+    except OSError:
+        return None
 
 
 def replace_file(file: Path, content: str) -> None:

@@ -11,6 +11,7 @@ from .events import (
     Assigned,
     Beat,
     Closed,
+    Delayed,
     Event,
     Finished,
     Gone,
@@ -21,7 +22,7 @@ from .events import (
     Resumed,
     Tick,
 )
-from .state import Run, State, add_agent, finish, hear
+from .state import Run, State, add_agent, delay, finish, hear
 
 
 def step(run: Run, state: State, event: Event, now: float) -> tuple[State, tuple[Order, ...]]:
@@ -31,6 +32,8 @@ def step(run: Run, state: State, event: Event, now: float) -> tuple[State, tuple
         case Beat():
             # the most frequent event by far; silence is noticed by ticks
             return hear(state, event, now), ()
+        case Delayed():
+            return delay(state, event, now), ()
         case Registered() if state.agent_of(event.id) is not None:
             # one that waits for its epoch registers again and again
             return add_agent(state, event, now), ()

@@ -47,6 +47,7 @@ class LauncherServer:
             "/v1/register": coordinator.register,
             "/v1/heartbeat": coordinator.heartbeat,
             "/v1/leave": coordinator.leave,
+            "/v1/delay": coordinator.delay,
         }
         # The report of a failure waits for the run's result.
         self._waiting = ThreadPoolExecutor(MAX_WORKERS, thread_name_prefix="finish")

@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fairlead_contracts.launcher_status import Phase
+from fairlead_contracts.launcher_status import MAX_DELAYS, Delay, Phase
 from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure, PublishedModel
 
 from .backends.base import Backend, Slot
 from .elastic_state import Elastic
 from .eta import Eta
-from .events import Beat, Finished, Left, Registered
+from .events import Beat, Delayed, Finished, Left, Registered
 from .membership import Bounds, Candidate, MemberId, Membership
 from .settings import Timing
 from .verdict import Agent, Facts, lost_launcher
@@ -61,6 +61,8 @@ class State:
     parameters: Mapping[str, str] = field(default_factory=dict)
     """The script's parameters, as they were first said."""
     eta: Eta = field(default=Eta())
+    delays: Mapping[int, tuple[str, float]] = field(default_factory=dict)
+    """What workers do that have not registered and are delayed, and when each one last said so."""
     elastic: Elastic = field(default=Elastic())
     """What only runs of a variable size need."""
 
@@ -113,7 +115,8 @@ def add_agent(state: State, event: Registered, now: float) -> State:
         return with_agent(state, worker, replace(find(state, event.id), seen=now))
     agent = Agent(event.id.instance, event.member, since=now, seen=now)
     first = now if facts.first is None else facts.first
-    return replace(state, facts=replace(facts, agents={**facts.agents, worker: agent}, first=first))
+    delays = {other: said for other, said in state.delays.items() if other != worker}
+    return replace(state, facts=replace(facts, agents={**facts.agents, worker: agent}, first=first), delays=delays)
 
 
 def hear(state: State, event: Beat, now: float) -> State:
@@ -122,8 +125,26 @@ def hear(state: State, event: Beat, now: float) -> State:
     state = with_parameters(state, event.parameters)
     if not state.is_current(event.epoch):
         return with_agent(state, event.id.worker, replace(agent, seen=now, leaving=event.leaving))
-    agent = replace(agent, seen=now, leaving=event.leaving, ended=agent.ended or event.ended)
+    ended = agent.ended or event.ended
+    agent = replace(agent, seen=now, leaving=event.leaving, ended=ended, activity=event.activity)
     return with_progress(with_agent(state, event.id.worker, agent), event.id, event.progress, now)
+
+
+def delay(state: State, event: Delayed, now: float) -> State:
+    """Record what delays a worker that has not registered."""
+    return replace(state, delays={**state.delays, event.id.worker: (event.activity, now)})
+
+
+def list_delays(state: State, limit: float, now: float) -> list[Delay]:
+    """Return what delays the first workers, as far as they said so within `limit` seconds."""
+    agents = state.facts.agents
+    said = {worker: text for worker, (text, seen) in state.delays.items() if now - seen <= limit}
+    said |= {
+        worker: agent.activity
+        for worker, agent in agents.items()
+        if agent.activity and not agent.finished and state.facts.silence(agent, now) <= limit
+    }
+    return [Delay(worker=worker, activity=said[worker]) for worker in sorted(said)[:MAX_DELAYS]]
 
 
 def hear_left(state: State, event: Left, now: float) -> State:

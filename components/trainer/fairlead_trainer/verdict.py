@@ -32,6 +32,8 @@ class Agent:
     """Whether it will be stopped soon."""
     repeated: int = 0
     """How many steps its first process has done again, as it last said."""
+    activity: str | None = None
+    """What it does beside its training that takes long or fails."""
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fairlead_artifacts import ArtifactError, Cache
+from fairlead_artifacts import ArtifactError, Cache, StoreUnavailable
 from fairlead_contracts.environment import AgentEnvironment, ProcessEnvironment
 from fairlead_contracts.termination import STOPPED_CODE, Failure, PublishedModel, Reason
 
 from .backends import Backend
 from .client import ChannelError, LauncherClient, RequestRejected, retry
 from .data import TENSORBOARD, Dataset, fetch_dataset, publish_model
+from .delays import Activity, Reporter
 from .heartbeat import Heartbeat, find_parameters
 from .images import find_problem
 from .network import ReservedPort, find_interface
@@ -68,7 +69,10 @@ class Worker:
         self._elastic = settings.max_workers is not None
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._processes = ProcessSet(self._events, self._timing.stop_grace)
-        self._heartbeat = Heartbeat(self._client, self._identity, self._timing, self._progress_file, self._events)
+        self._activity = Activity()
+        self._heartbeat = Heartbeat(
+            self._client, self._identity, self._timing, self._progress_file, self._events, self._activity
+        )
 
     def run(self) -> Outcome:
         """Run the worker's part of the job and report the result."""
@@ -161,7 +165,12 @@ class Worker:
         if settings.dataset_cache is not None and limit is not None:
             cache = Cache(Path(settings.dataset_cache), limit)
         try:
-            return fetch_dataset(settings.dataset_uri, settings.dataset_digest, self._folder / "dataset", cache)
+            with Reporter(self._client, self._identity, self._activity):
+                return fetch_dataset(
+                    settings.dataset_uri, settings.dataset_digest, self._folder / "dataset", self._activity, cache
+                )
+        except StoreUnavailable as error:
+            raise Failed(self._failure("StoreUnavailable", 1, str(error))) from None
         except (ArtifactError, OSError) as error:
             raise Failed(self._failure("InvalidDataset", 1, str(error))) from None
 
@@ -266,9 +275,12 @@ class Worker:
                 self._work_folder / f"model-{self._ranks[0]}",
                 str(settings.model_uri),
                 settings.model_version,
+                self._activity,
                 dataset=self._dataset,
                 replace=settings.attempt > 0,
             )
+        except StoreUnavailable as error:
+            raise Failed(self._failure("StoreUnavailable", 1, str(error), rank=0)) from None
         except (ArtifactError, OSError) as error:
             raise Failed(self._failure("InvalidModel", 1, str(error), rank=0)) from None
 
@@ -293,7 +305,8 @@ class Worker:
 
     def _report_timeout(self, failure: Failure) -> float:
         """Return the timeout of a report: before registration, the launcher may not have started yet."""
-        return self._timing.registration if failure.reason == "InvalidDataset" else _REPORT_SECONDS
+        early = failure.reason in ("InvalidDataset", "StoreUnavailable") and not self._registered
+        return self._timing.registration if early else _REPORT_SECONDS
 
     def _finish(self, message: dict[str, Any], *, seconds: float, timeout: float = 20) -> dict[str, Any] | None:
         try:

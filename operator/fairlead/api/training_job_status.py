@@ -27,6 +27,8 @@ class Progress(StatusModel):
     """The size of the last complete checkpoint, in bytes."""
     resumed_from_step: int | None = None
     """The step of the checkpoint from which the current attempt continued."""
+    damaged_steps: tuple[int, ...] | None = None
+    """The steps of later checkpoints that are damaged, so that it continued from an earlier one."""
     samples_per_second: float | None = None
     """The training throughput of all workers together."""
     eta_seconds: float | None = None

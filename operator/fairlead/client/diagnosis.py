@@ -132,10 +132,10 @@ def check_resource(facts: ResourceFacts) -> Iterator[Diagnosis]:
     else:
         runbook = find_runbook(kind, explaining["reason"])
         action = runbook.action if runbook else "docs/runbooks.md does not know this reason"
-        healthy = explaining["type"] in ("Running", "Succeeded", "Ready") and explaining["status"] == "True"
-        level: Level = "ok" if healthy or not action else "problem"
+        works = explaining["type"] in ("Running", "Succeeded", "Ready") and explaining["status"] == "True"
+        level: Level = "ok" if not action else "warning" if works else "problem"
         text = f"{status.get('phase') or explaining['type']}: {explaining['reason']}: {explaining['message']}"
-        yield Diagnosis(level, subject, text, "" if healthy else action)
+        yield Diagnosis(level, subject, text, action)
     yield from (diagnosis for pod in facts.pods if (diagnosis := _check_pod(pod)))
     for event in [event for event in facts.events if event.get("type") == "Warning"][-_MAX_EVENTS:]:
         text = f"{event.get('reason', '')}: {event.get('message', '')}"

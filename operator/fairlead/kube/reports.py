@@ -21,7 +21,7 @@ from fairlead_contracts.launcher_status import LauncherStatus
 
 from fairlead.api.tracking import MlflowRun
 from fairlead.api.training_job_status import ElasticStatus, Progress
-from fairlead.core.training_job.observed import Launcher, LauncherReport
+from fairlead.core.training_job.observed import Launcher, LauncherReport, WorkerDelay
 from fairlead.kube.kinds import Key
 
 _log = logging.getLogger(__name__)
@@ -196,6 +196,7 @@ def parse_report(body: bytes) -> LauncherReport:
         desired=workers.desired,
         missing=waiting.workers if waiting else (),
         until=waiting.until if waiting else None,
+        delays=tuple(WorkerDelay(delay.worker, delay.activity) for delay in status.delays),
         progress=Progress.model_validate(progress.to_json()) if progress else None,
         elastic=ElasticStatus.model_validate(status.elastic.to_json()) if status.elastic else None,
         tracking=MlflowRun.model_validate(status.tracking.to_json()) if status.tracking else None,

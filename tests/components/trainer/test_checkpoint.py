@@ -14,6 +14,7 @@ import torch
 from fairlead_artifacts import ArtifactError, list_artifacts, publish
 from fairlead_trainer import Progress
 from fairlead_trainer.checkpoint import Checkpoints
+from fairlead_trainer.progress import read_activity
 
 from .conftest import Job
 
@@ -209,6 +210,19 @@ def test_without_a_uri_nothing_is_saved(monkeypatch: pytest.MonkeyPatch, uri: st
     assert steps_of(uri) == []
 
 
+def test_progress_names_the_later_checkpoints_that_are_damaged(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(*build(), 1, 2, 3, 4, 5, 6)
+    (tmp_path / "checkpoints" / "step-000000006" / "manifest.json").write_bytes(b"x")
+    (tmp_path / "checkpoints" / "step-000000004" / "state.pt").write_bytes(b"x")
+    monkeypatch.setenv("FAIRLEAD_PROGRESS_FILE", str(tmp_path / "progress.json"))
+    progress = Progress()
+    assert build(progress=progress)[1].restore() == 2
+    progress.update(3)
+    assert json.loads((tmp_path / "progress.json").read_text())["damagedSteps"] == [4, 6]
+
+
 @pytest.mark.parametrize("damage", ["truncated", "flipped", "missing"])
 def test_an_older_checkpoint_is_used_if_the_last_one_is_damaged(
     uri: str, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
@@ -224,7 +238,7 @@ def test_an_older_checkpoint_is_used_if_the_last_one_is_damaged(
     model, checkpoints = build(progress=progress)
     assert checkpoints.restore() == 2
     assert model.weight.tolist() == [[2.0] * 3]
-    assert progress.resumed_from_step == 2
+    assert (progress.resumed_from_step, progress.damaged_steps) == (2, (4,))
     assert "step 4 is damaged, trying an older one" in caplog.text
 
 
@@ -289,13 +303,16 @@ def test_a_store_that_fails_does_not_end_the_training(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("fairlead_trainer.checkpoint.PUBLISH_SECONDS", 0.1)
+    monkeypatch.setenv("FAIRLEAD_PROGRESS_FILE", str(tmp_path / "progress.json"))
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     model, checkpoints = build()
     train(model, checkpoints, 1, 2)
     assert "step 2 was not saved, the training goes on" in caplog.text
+    assert str(read_activity(tmp_path / "progress.json")).startswith("the checkpoint of step 2 is not saved: file:///")
     (tmp_path / "checkpoints").unlink()
     train(model, checkpoints, 3, 4)
     assert steps_of(uri) == [4]
+    assert read_activity(tmp_path / "progress.json") is None
 
 
 def test_a_state_that_could_not_be_loaded_again_is_not_saved(uri: str) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from fairlead_contracts.launcher_status import MAX_DELAY, MAX_DELAYS
 from fairlead_contracts.termination import Failure
 from fairlead_trainer.backends import BACKENDS
 from fairlead_trainer.backends.base import Slot
@@ -249,6 +250,33 @@ def test_progress_carries_an_eta(run: Coordinator, clock: Clock) -> None:
     clock.now += 10
     run.heartbeat(identity(0) | {"progress": {"step": 30, "totalSteps": 100, "metrics": {}}})
     assert run.status()["progress"]["etaSeconds"] == 70
+
+
+def test_delays_are_listed_until_a_worker_registers_or_says_no_more(clock: Clock) -> None:
+    run = Coordinator(build_run(2), clock)
+    assert run.delay(identity(1) | {"activity": "fetching\tthe dataset"}) == {}
+    assert run.status()["delays"] == [{"worker": 1, "activity": "fetching the dataset"}]
+    run.register(identity(0) | ADDRESS)
+    run.heartbeat(identity(0) | {"activity": "x" * 1000})
+    assert [delay["worker"] for delay in run.status()["delays"]] == [0, 1]
+    assert run.status()["delays"][0]["activity"] == "x" * MAX_DELAY
+    clock.now += SILENCE + 1
+    assert run.status()["delays"] == []
+    run.delay(identity(1) | {"activity": "fetching"})
+    run.register(identity(1) | ADDRESS)
+    run.heartbeat(identity(0) | {"activity": None})
+    assert run.status()["delays"] == []
+
+
+def test_delays_are_those_of_the_first_workers_and_only_of_the_runs_own(clock: Clock) -> None:
+    run = Coordinator(build_run(9), clock)
+    for worker in reversed(range(9)):
+        run.delay(identity(worker) | {"activity": f"fetching {worker}"})
+    assert [delay["worker"] for delay in run.status()["delays"]] == list(range(MAX_DELAYS))
+    with pytest.raises(Rejected, match="worker: got 9"):
+        run.delay(identity(9) | {"activity": "fetching"})
+    with pytest.raises(Rejected, match="activity: got 7, expected a text"):
+        run.delay(identity(0) | {"activity": 7})
 
 
 def test_invalid_progress_changes_nothing(run: Coordinator) -> None:

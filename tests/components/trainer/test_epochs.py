@@ -1,5 +1,9 @@
 """What an agent of an elastic torchrun run says to its launcher at the end."""
 
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,15 +47,24 @@ def launcher() -> Launcher:
 
 
 @pytest.fixture
-def worker(tmp_path: Path, launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> EpochWorker:
-    """Return a worker whose process exits with 0 at once."""
+def build(tmp_path: Path, launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> Callable[..., EpochWorker]:
+    """Return a function that builds a worker whose process exits with 0 at once."""
     monkeypatch.setattr("fairlead_trainer.worker.LauncherClient", lambda *_: launcher)
+    return partial(build_worker, tmp_path)
+
+
+@pytest.fixture
+def worker(build: Callable[..., EpochWorker]) -> EpochWorker:
+    return build()
+
+
+def build_worker(folder: Path, **variables: str) -> EpochWorker:
     settings = AgentEnvironment.from_environment(
         {
             "FAIRLEAD_JOB": "job",
             "FAIRLEAD_ATTEMPT": "0",
             "FAIRLEAD_KEY_FILE": "key",
-            "FAIRLEAD_TERMINATION_LOG": str(tmp_path / "report"),
+            "FAIRLEAD_TERMINATION_LOG": str(folder / "report"),
             "FAIRLEAD_WORKERS": "1",
             "FAIRLEAD_MIN_WORKERS": "1",
             "FAIRLEAD_MAX_WORKERS": "2",
@@ -60,9 +73,10 @@ def worker(tmp_path: Path, launcher: Launcher, monkeypatch: pytest.MonkeyPatch) 
             "FAIRLEAD_WORKER_INDEX": "0",
             "FAIRLEAD_LAUNCHER": "127.0.0.1:7070",
             "POD_IP": "127.0.0.1",
+            **variables,
         }
     )
-    return EpochWorker(settings, b"key", ["true"], tmp_path, BACKENDS["torchrun"])
+    return EpochWorker(settings, b"key", ["true"], folder, BACKENDS["torchrun"])
 
 
 def test_a_worker_that_is_stopped_while_it_reports_its_success_reports_it_again(
@@ -79,3 +93,16 @@ def test_a_worker_that_is_stopped_while_it_reports_its_success_reports_it_again(
 def test_a_worker_whose_success_is_not_heard_does_not_succeed(launcher: Launcher, worker: EpochWorker) -> None:
     launcher.troubles = [RequestRejected("worker 0 is registered by no agent")]
     assert worker.run() == Outcome(STOPPED_CODE)
+
+
+def test_a_store_that_stays_away_is_told_from_a_dataset_that_is_wrong(
+    launcher: Launcher, build: Callable[..., EpochWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairlead_trainer.data.FETCH_SECONDS", 0.1)
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{unused.getsockname()[1]}")
+        build(FAIRLEAD_DATASET_URI="s3://data/v1").run()
+    (end,) = launcher.ends
+    assert (end["failure"]["reason"], end["failure"]["exitCode"]) == ("StoreUnavailable", 1)
+    assert "Connection refused" in end["failure"]["logTail"]

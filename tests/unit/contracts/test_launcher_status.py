@@ -6,10 +6,21 @@ from typing import Any
 
 import pytest
 from fairlead.api.training_job_status import ElasticStatus, Progress
+from fairlead.core.training_job.observed import WorkerDelay
 from fairlead.kube.reports import parse_report
 from fairlead_contracts.errors import ContractError
-from fairlead_contracts.launcher_status import MAX_NAMED, ElasticRun, LauncherStatus, ReadyWorkers, Registration
-from fairlead_contracts.progress import ProgressReport
+from fairlead_contracts.launcher_status import (
+    MAX_DELAY,
+    MAX_DELAYS,
+    MAX_NAMED,
+    Delay,
+    ElasticRun,
+    LauncherStatus,
+    ReadyWorkers,
+    Registration,
+)
+from fairlead_contracts.progress import MAX_DAMAGED, ProgressReport
+from fairlead_contracts.tracking import MAX_PROBLEM, Tracked
 
 PROGRESS = ProgressReport(
     step=40, total_steps=200, epoch=1, samples_per_second=1e3, eta_seconds=3, metrics={"loss": 0.4}
@@ -19,6 +30,7 @@ WRITTEN = {
     "phase": "Running",
     "workers": {"ready": 2, "desired": 2, "registered": 2},
     "waiting": None,
+    "delays": [],
     "progress": {"step": 40, "totalSteps": 200, "epoch": 1, "samplesPerSecond": 1e3, "etaSeconds": 3,
                  "metrics": {"loss": 0.4}},
     "elastic": None,
@@ -46,7 +58,10 @@ def test_without_progress_the_status_says_null_and_progress_omits_what_is_unknow
 
 def test_the_largest_status_is_within_the_bound_and_the_resource_accepts_it() -> None:
     metrics = {f"{index:02}" + "😀" * 62: -1.7976931348623157e308 for index in range(20)}
-    largest = STATUS.model_copy(update={"progress": PROGRESS.model_copy(update={"metrics": metrics})})
+    delays = tuple(Delay(worker=511 - index, activity="😀" * MAX_DELAY) for index in range(MAX_DELAYS))
+    tracking = Tracked(run_id="0" * 32, problem="😀" * MAX_PROBLEM)
+    progress = PROGRESS.model_copy(update={"metrics": metrics, "damaged_steps": ((1 << 53) - 1,) * MAX_DAMAGED})
+    largest = STATUS.model_copy(update={"progress": progress, "delays": delays, "tracking": tracking})
     assert parse(json.dumps(largest.to_json())) == largest
     assert Progress.model_validate(largest.to_json()["progress"]).step == 40
 
@@ -57,6 +72,13 @@ def test_a_wait_for_workers_says_for_whom_since_when_and_until_when() -> None:
     status = STATUS.model_copy(update={"phase": "Waiting", "waiting": waiting})
     assert parse(status.to_json()) == status
     assert status.to_json()["waiting"]["until"] == "2026-01-01T01:00:00Z"
+
+
+def test_planners_see_what_delays_workers() -> None:
+    said = [{"worker": 1, "activity": "fetching the dataset s3://d/v1 since 12:00:00Z: the store does not answer"}]
+    status = parse(WRITTEN | {"delays": said})
+    assert status.to_json()["delays"] == said
+    assert parse_report(json.dumps(status.to_json()).encode()).delays == (WorkerDelay(1, said[0]["activity"]),)
 
 
 def test_the_resource_shows_what_became_of_the_workers_of_an_elastic_job() -> None:
@@ -90,6 +112,9 @@ REJECTED = [
     (WRITTEN | {"phase": "Bored"}, "phase: got 'Bored', expected one of Waiting, Running", "no such phase"),
     (WRITTEN | {"workers": {"ready": "2", "desired": 2}}, "workers.ready: got '2', expected an integer", "coercion"),
     (WRITTEN | {"workers": {"ready": 2, "desired": 513}}, "workers.desired: got 513, expected at most 512", "too many"),
+    (WRITTEN | {"delays": [{"worker": 0, "activity": "a\nb"}]}, "delays[0].activity: got", "two lines"),
+    (WRITTEN | {"delays": [{"worker": 0, "activity": "x" * 241}]}, "delays[0].activity: got", "too long a line"),
+    (WRITTEN | {"delays": [{"worker": i, "activity": ""} for i in range(4)]}, "delays: got", "too many delays"),
     (WRITTEN | {"progress": {"metrics": {}}}, "progress.step: got nothing, expected a value", "no step"),
     (WRITTEN | {"progress": {"step": 1 << 53}}, "progress.step: got 9007199254740992, expected at most", "too large"),
     (WRITTEN | {"progress": {"step": 1, "metrics": {"loss": float("nan")}}}, "progress.metrics.loss: got nan", "NaN"),
@@ -117,6 +142,9 @@ SALVAGED = [
     ({"step": 3, "checkpointSeconds": -1, "checkpointBytes": -1}, {"step": 3, "metrics": {}}),
     ({"step": 3, "checkpointSeconds": 1e9, "checkpointBytes": 1 << 60}, {"step": 3, "metrics": {}}),
     ({"step": 3, "checkpointSeconds": float("nan"), "checkpointBytes": 1.5}, {"step": 3, "metrics": {}}),
+    ({"step": 3, "damagedSteps": [4, -1, "6", 8]}, {"step": 3, "damagedSteps": [4, 8], "metrics": {}}),
+    ({"step": 3, "damagedSteps": list(range(9))}, {"step": 3, "damagedSteps": list(range(8)), "metrics": {}}),
+    ({"step": 3, "damagedSteps": 4}, {"step": 3, "metrics": {}}),
     ({"step": 3, "metrics": [1]}, {"step": 3, "metrics": {}}),
     ({"step": 3, "metrics": {"lo\x7fss": 1, "\x1b[1m": 2, "a\nb": 3, "€": 4}}, {"step": 3, "metrics": {"€": 4.0}}),
 ]

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
+from fairlead_contracts.base import to_line
 from fairlead_contracts.binning import Binning
 from fairlead_contracts.errors import ContractError, Words
 from fairlead_contracts.graph import Monitor
@@ -151,7 +152,7 @@ def describe_problem(error: ContractError | OSError, path: Path) -> str:
     if isinstance(error, FileNotFoundError):
         return f"there is no {FILE} beside {path.name}"
     text = str(error) if isinstance(error, ContractError) else f"{FILE}: {error.strerror}"
-    return "".join(char if char.isprintable() else " " for char in text)[:MAX_PROBLEM]
+    return to_line(text, MAX_PROBLEM)
 
 
 def _check(tensor: TensorReference, specs: tuple[TensorSpec, ...], at: str) -> None:

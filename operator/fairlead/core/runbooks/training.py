@@ -61,6 +61,14 @@ TRAINING: dict[str, Runbook] = {
         "DNS, may be the cause.",
     ),
     "WorkersRunning": Runbook("All workers run.", ""),
+    "WorkersDelayed": Runbook(
+        "All workers run, and some cannot do what the message says, such as save a checkpoint or publish the model.",
+        f"If the message names the store: {STORE[0].lower()}{STORE[1:]} A disk that is full, free or enlarge.",
+    ),
+    "CheckpointDamaged": Runbook(
+        "An event: the training continued from an older checkpoint because later ones are damaged.",
+        "Look for who else writes to `spec.checkpoint.uri`, and at the store's own checks.",
+    ),
     "RegistrationUnknown": Runbook(
         "All pods run, but the operator cannot read the launcher's status.",
         "Let the operator reach port 7070 of the job's pods (NetworkPolicy). The training itself is not affected.",
@@ -120,7 +128,12 @@ TRAINING: dict[str, Runbook] = {
     "WorkerNotRegistered": Runbook(
         "A worker did not reach the launcher in time, or ended before all had.", "As for `WorkersRegistering`."
     ),
-    "WorkerInvalidDataset": Runbook("A worker could not fetch the dataset, or it is damaged.", STORE),
+    "WorkerInvalidDataset": Runbook("The dataset is damaged, or another one than the spec names.", STORE),
+    "WorkerStoreUnavailable": Runbook(
+        "The artifact store did not answer a worker for a minute (dataset) or for 20 (model). The job restarts up to "
+        "`disruptionLimit` times.",
+        STORE,
+    ),
     "WorkerInvalidModel": Runbook(
         "The model could not be published, or rank 0 wrote none.",
         "Rank 0 must write to `$FAIRLEAD_MODEL_DIR`. " + STORE,

@@ -32,6 +32,7 @@ _AFTER_DEADLINE = 0.1
 _TERMINATION_GRACE = 10.0
 """Seconds past its grace period after which a pod that still exists is reported."""
 LOST = "WorkerLost"
+STORE = "WorkerStoreUnavailable"
 _REASONS = {"LostWorker": LOST}
 """The condition reasons of failures that are not `Worker<reason>`."""
 _UNSCHEDULED = ("Unschedulable", "SchedulingGated", "SchedulerError")
@@ -214,6 +215,7 @@ def _describe_failure(failure: Failure) -> str:
         "LostLauncher": "was paused or could not be reached by its workers",
         "InvalidDataset": "rejected its dataset",
         "InvalidModel": "could not publish its model",
+        "StoreUnavailable": "could not use the artifact store",
     }[failure.reason]
 
 

@@ -1,8 +1,9 @@
 """What follows the end of an attempt: another one, unless the job has used up its restarts or one would not help.
 
 A disruption is an end that the training did not cause: the cluster evicted, preempted or deleted a pod, or lost it with
-its node. The first process to fail may be another one, which only missed its peer, so a disrupted pod explains every
-failure of its attempt. Disruptions have a limit of their own, and wait the first backoff only.
+its node, or the artifact store was away for longer than workers wait for it. The first process to fail may be another
+one, which only missed its peer, so a disrupted pod explains every failure of its attempt. Disruptions have a limit of
+their own, and wait the first backoff only.
 """
 
 from collections.abc import Iterable
@@ -13,7 +14,14 @@ from fairlead_contracts.termination import STOPPED_CODE
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
 from fairlead.core.conditions import Finding
-from fairlead.core.training_job.checks import LOST, AttemptFailure, describe_pod, explain_failure, find_missing_pod
+from fairlead.core.training_job.checks import (
+    LOST,
+    STORE,
+    AttemptFailure,
+    describe_pod,
+    explain_failure,
+    find_missing_pod,
+)
 from fairlead.core.training_job.elastic import is_counted
 from fairlead.core.training_job.images import INCOMPLETE
 from fairlead.core.training_job.registration import NOT_FINISHED
@@ -45,6 +53,8 @@ def find_disruption(job: TrainingJob, pods: tuple[PodView, ...], failure: Findin
     lost = failure.worker if isinstance(failure, AttemptFailure) and failure.reason == LOST else None
     if job.spec.elastic is None and lost is not None and not any(p.finished for p in workers if p.index == lost):
         return Disruption(LOST, failure.message)  # neither ended nor reachable: a node or the network is to blame
+    if isinstance(failure, AttemptFailure) and failure.reason == STORE:
+        return Disruption(STORE, failure.message)
     if failure.reason == NOT_FINISHED and workers and all(pod.exit_code == STOPPED_CODE for pod in workers):
         return Disruption(NOT_FINISHED, failure.message)  # they have stopped because they could not reach it
     return None

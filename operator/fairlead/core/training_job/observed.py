@@ -34,6 +34,14 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class WorkerDelay:
+    """What a worker does beside its training that takes long or fails."""
+
+    worker: int
+    activity: str
+
+
+@dataclass(frozen=True)
 class LauncherReport:
     """What a launcher reported of its run: the bounded fields of its status that planners read.
 
@@ -48,6 +56,8 @@ class LauncherReport:
     """The indices of the first workers that have not registered."""
     until: datetime | None = field(default=None, compare=False)
     """When the launcher fails the attempt; None before the first worker registers."""
+    delays: tuple[WorkerDelay, ...] = ()
+    """What keeps the first workers that are delayed."""
     progress: Progress | None = None
     """The latest progress; None until the training reports it."""
     elastic: ElasticStatus | None = None

@@ -37,7 +37,7 @@ from fairlead.core.training_job.failures import check_beginning, check_hopeless_
 from fairlead.core.training_job.finished import plan_finished
 from fairlead.core.training_job.gate import check_gate
 from fairlead.core.training_job.observed import ObservedJob
-from fairlead.core.training_job.progress import check_progress, seconds_to_progress
+from fairlead.core.training_job.progress import check_progress, seconds_to_progress, warn_of_damage
 from fairlead.core.training_job.registration import check_registration
 from fairlead.core.training_job.resizing import REJECTED_SECONDS, plan_resizing
 from fairlead.core.training_job.restarts import seconds_until_attempt
@@ -143,7 +143,8 @@ def _plan_start(
         seconds_to_next(job, observed, current, status, now),
         seconds_to_progress(job, observed, status, settings, now),
     )
-    return Plan(status, events=warn_of_tracking(job, status), requeue_after=least(times))
+    events = (*warn_of_tracking(job, status), *warn_of_damage(job, status))
+    return Plan(status, events=events, requeue_after=least(times))
 
 
 def _create(

@@ -11,9 +11,11 @@ from datetime import datetime, timedelta
 from fairlead.api.training_job import TrainingJob
 from fairlead.api.training_job_status import Progress, TrainingJobStatus
 from fairlead.core.conditions import Finding, format_time, is_true, transition_time
+from fairlead.core.plan import Event
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.observed import ObservedJob
 
+DAMAGED = "CheckpointDamaged"
 _RETRY_SECONDS = 5.0
 """How often to look again at a job whose launcher was not read since the deadline."""
 
@@ -31,6 +33,17 @@ def stamp_progress(before: Progress | None, fresh: Progress, now: datetime) -> P
     now = now.replace(microsecond=0)
     stepped = _stepped_at(before) if before and before.step == fresh.step else now
     return fresh.model_copy(update={"updated_at": now, "stepped_at": stepped})
+
+
+def warn_of_damage(job: TrainingJob, status: TrainingJobStatus) -> tuple[Event, ...]:
+    """Return the event that the training continued from an older checkpoint because later ones are damaged."""
+    before, after = job.status.progress, status.progress
+    damaged = after.damaged_steps if after else None
+    if not damaged or (before is not None and before.damaged_steps == damaged):
+        return ()
+    steps, again = ", ".join(map(str, damaged)), f"continued from step {status.resumed_from_step}"
+    message = f"The checkpoints of these steps are damaged: {steps}. The training {again}."
+    return (Event("Warning", DAMAGED, message, "Resume", f"{status.workers.restarts}/{steps}"),)
 
 
 def check_progress(job: TrainingJob, observed: ObservedJob) -> Finding | None:

@@ -26,6 +26,7 @@ from fairlead.core.views import PodView
 SILENT_SECONDS = 30.0
 """How long a launcher may be silent, such as while it starts, before its pods alone determine whether the job runs."""
 UNKNOWN = "RegistrationUnknown"
+DELAYED = "WorkersDelayed"
 NOT_FINISHED = "LauncherNotFinished"
 _UNNOTICED_SECONDS = 15.0
 """How long after a worker's end its launcher may wait for it: more than the clocks of their nodes differ."""
@@ -98,11 +99,13 @@ def is_registering(job: TrainingJob, observed: ObservedJob) -> bool:
 def explain_running(job: TrainingJob, observed: ObservedJob, ready: int) -> Finding:
     """Return the explanation of Running."""
     desired, report, running = job.spec.workers.replicas, observed.launcher.report, _running(job)
+    delays = _describe_delays(report) if report else ""
+    reason = DELAYED if delays else "WorkersRunning"
     if elastic := job.spec.elastic:
         bounds = f"{elastic.min_replicas} to {elastic.max_replicas}"
-        return Finding("WorkersRunning", f"{ready} of {desired} workers are running; the job can run with {bounds}.")
+        return Finding(reason, f"{ready} of {desired} workers are running; the job can run with {bounds}.{delays}")
     if (running and running.reason != UNKNOWN) or (report and _have_registered(job, report)):
-        return Finding("WorkersRunning", f"{desired} workers are running.")
+        return Finding(reason, f"{desired} workers are running.{delays}")
     message = f"{desired} worker pods run; whether they have registered is unknown: the launcher cannot be read."
     return Finding(UNKNOWN, message)
 
@@ -128,7 +131,12 @@ def _describe_registration(report: LauncherReport, desired: int) -> str:
         message += f"; waiting for worker{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}"
         message += f" and {others} more" if others > 0 else ""
         message += f", until {format_time(report.until)}" if report.until else ""
-    return f"{message}."
+    return f"{message}.{_describe_delays(report)}"
+
+
+def _describe_delays(report: LauncherReport) -> str:
+    """Return a sentence for each worker that is delayed, each after a space."""
+    return "".join(f" Worker {delay.worker}: {delay.activity}." for delay in report.delays)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from fairlead.core.settings import Settings
 from fairlead.core.training_job.checks import explain_failure, seconds_to_deadline
 from fairlead.core.training_job.elastic import Workers, has_begun, seconds_to_lost_launcher
 from fairlead.core.training_job.observed import ObservedJob
-from fairlead.core.training_job.progress import seconds_to_progress
+from fairlead.core.training_job.progress import seconds_to_progress, warn_of_damage
 from fairlead.core.training_job.starting import least, soonest
 from fairlead.core.training_job.status import derive_running
 from fairlead.core.training_job.tracking import warn_of_tracking
@@ -50,6 +50,7 @@ def plan_resizing(
         events=(
             *(_replacement(job, pod, workers) for pod in workers.counted[-MAX_REPLACED:]),
             *warn_of_tracking(job, status),
+            *warn_of_damage(job, status),
         ),
         requeue_after=least(again),
     )
