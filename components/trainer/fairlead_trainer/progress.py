@@ -1,6 +1,7 @@
 """Progress of a training run: rank 0's script writes it, its agent reads it."""
 
 import json
+import logging
 import math
 import os
 import time
@@ -14,7 +15,11 @@ from fairlead_contracts.environment import ProcessEnvironment
 from fairlead_contracts.launcher_status import MAX_DELAY
 from fairlead_contracts.progress import ProgressReport
 
+log = logging.getLogger("progress")
+
 _WINDOW = 60.0
+_unwritten: set[Path] = set()
+"""The files that could not be written last: each is logged once, because the log may be on the same full disk."""
 
 
 class Progress:
@@ -126,10 +131,17 @@ def read_activity(progress_file: Path) -> str | None:
 
 
 def replace_file(file: Path, content: str) -> None:
-    """Write a file that another process reads at any time."""
+    """Write a file that another process reads at any time; one that cannot be written must not end the training."""
     part = file.with_name(f".{file.name}.part")
-    part.write_text(content, encoding="utf-8")
-    part.replace(file)
+    try:
+        part.write_text(content, encoding="utf-8")
+        part.replace(file)
+    except OSError as error:
+        if file not in _unwritten:
+            log.warning("%s cannot be written, the training goes on: %s", file.name, error.strerror)
+        _unwritten.add(file)
+    else:
+        _unwritten.discard(file)
 
 
 def read_progress(file: Path) -> ProgressReport | None:

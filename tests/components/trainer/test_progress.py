@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,3 +78,33 @@ def test_a_script_that_goes_on_from_an_earlier_step_says_at_once_how_many_it_rep
         assert report is not None
         said.append((report.step, report.repeated_steps))
     assert said == [(1, None), (1, None), (50, 7), (50, 7), (50, 7), (50, 10)]
+
+
+FULL_DISK = """
+import resource, signal, sys
+from fairlead_trainer import Progress, report_parameters
+from fairlead_trainer.progress import ActivityFile
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+progress = Progress(3, min_interval=0)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, unlimited[1]))
+report_parameters({"rate": 0.1})
+ActivityFile().write("the checkpoint of step 1 is not saved")
+progress.update(1)
+progress.update(2)
+resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+progress.update(3)
+"""
+
+
+def test_a_training_goes_on_though_its_progress_cannot_be_written(file: Path, tmp_path: Path) -> None:
+    parameters = {"FAIRLEAD_PARAMETERS_FILE": str(tmp_path / "parameters.json")}
+    argv = [sys.executable, "-c", FULL_DISK]
+    ran = subprocess.run(argv, env=os.environ | parameters, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    # once for each file
+    assert ran.stderr.splitlines() == [
+        f"{name} cannot be written, the training goes on: File too large"
+        for name in ("parameters.json", "activity.txt", "progress.json")
+    ]
+    assert json.loads(file.read_text())["step"] == 3
