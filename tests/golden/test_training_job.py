@@ -113,6 +113,7 @@ NO_STORE = said(
     failure={"worker": 1, "exitCode": 1, "reason": "StoreUnavailable", "logTail": "s3://d/v1: connection refused"}
 )
 FETCHING = "fetching the dataset s3://d/v1 since 11:59:50Z: the transfer failed: 10.0.0.7:9000: connection refused"
+WAS_LOST = "was lost and does not train yet (Killed with code 137): out of memory"
 PUBLISHING = "publishing the model s3://models/digits since 11:59:50Z"
 SUCCESS = said(
     model={"uri": "s3://models/digits/digits-0a1b2c3d", "digest": DIGEST, "version": "digits-0a1b2c3d"},
@@ -236,6 +237,13 @@ CASES = {
         "the job runs once its launcher says so, though a pod is still pending",
         make_job(started(), spec__elastic=ELASTIC),
         ObservedJob((*all_pods()[:2], pod("worker-1", phase="Pending")), launcher=reported(), **CHILDREN),
+    ),
+    "elastic-worker-lost": Case(
+        "the condition says why a worker does not train; one that is not to come back is no delay",
+        make_job(started("Running"), spec__elastic=ELASTIC),
+        ObservedJob(
+            all_pods(), launcher=reported(delays=(WorkerDelay(1, WAS_LOST), WorkerDelay(2, WAS_LOST))), **CHILDREN
+        ),
     ),
     "elastic-worker-failed": Case(
         "a failed worker is kept until its cool-down has passed; the job goes on",

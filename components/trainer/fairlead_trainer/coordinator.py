@@ -13,6 +13,7 @@ from fairlead_contracts.termination import Failure
 from fairlead_contracts.tracking import Tracked
 
 from .answers import answer, place
+from .delayed import list_delays
 from .events import (
     Announce,
     Arrived,
@@ -31,7 +32,7 @@ from .losses import is_recalled
 from .membership import MemberId
 from .messages import read_delay, read_end, read_heartbeat, read_left, read_registration
 from .run import step
-from .state import Run, State, begin, list_delays
+from .state import Run, State, begin
 from .verdict import is_consequence
 
 log = logging.getLogger("launcher")
@@ -184,7 +185,7 @@ class Coordinator:
                 phase=state.phase,
                 workers=workers,
                 waiting=self._registration(),
-                delays=tuple(list_delays(state, self._run.timing.silence, self._clock())),
+                delays=list_delays(self._run, state, self._clock()),
                 progress=state.progress,
                 elastic=self._describe_elastic(),
                 tracking=self._tracked(),

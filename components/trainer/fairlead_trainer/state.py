@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fairlead_contracts.launcher_status import MAX_DELAYS, Delay, Phase
+from fairlead_contracts.launcher_status import Phase
 from fairlead_contracts.progress import ProgressReport
 from fairlead_contracts.termination import Failure, PublishedModel
 
@@ -133,18 +133,6 @@ def hear(state: State, event: Beat, now: float) -> State:
 def delay(state: State, event: Delayed, now: float) -> State:
     """Record what delays a worker that has not registered."""
     return replace(state, delays={**state.delays, event.id.worker: (event.activity, now)})
-
-
-def list_delays(state: State, limit: float, now: float) -> list[Delay]:
-    """Return what delays the first workers, as far as they said so within `limit` seconds."""
-    agents = state.facts.agents
-    said = {worker: text for worker, (text, seen) in state.delays.items() if now - seen <= limit}
-    said |= {
-        worker: agent.activity
-        for worker, agent in agents.items()
-        if agent.activity and not agent.finished and state.facts.silence(agent, now) <= limit
-    }
-    return [Delay(worker=worker, activity=said[worker]) for worker in sorted(said)[:MAX_DELAYS]]
 
 
 def hear_left(state: State, event: Left, now: float) -> State:

@@ -420,6 +420,26 @@ def assign(coordinator: Coordinator) -> None:
     coordinator.answer(Assigned(order.membership, slots))
 
 
+def test_a_lost_worker_is_named_with_the_cause_until_another_one_trains_in_its_place(restarting: Coordinator) -> None:
+    known = Failure(worker=1, rank=1, exit_code=137, signal=9, reason="Killed", log_tail="step 7\nout of\tmemory\n")
+    restarting.leave(identity(0) | {"epoch": 0, "port": 4711})
+    restarting.finish(identity(1) | {"failure": known.to_json()})
+    text = "was lost and does not train yet (Killed with code 137): out of memory"
+    assert restarting.status()["delays"] == [{"worker": 1, "activity": text}]
+    assign(restarting)
+    successor = identity(1) | {"instance": "successor"}
+    restarting.register(successor | ADDRESS)
+    assert restarting.status()["delays"] == [{"worker": 1, "activity": text}]
+    restarting.heartbeat(successor | {"activity": "fetching the dataset"})
+    assert restarting.status()["delays"] == [{"worker": 1, "activity": "fetching the dataset"}]
+    restarting.heartbeat(successor)
+    restarting.decide()
+    restarting.leave(identity(0) | {"epoch": 1, "port": 4711})
+    assign(restarting)
+    assert [member.worker for member in restarting.state.members] == [0, 1]
+    assert restarting.status()["delays"] == []
+
+
 def test_agents_learn_by_their_heartbeats_that_an_epoch_has_ended_and_get_their_place_in_the_next(
     restarting: Coordinator,
 ) -> None:

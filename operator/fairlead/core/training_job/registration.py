@@ -99,7 +99,7 @@ def is_registering(job: TrainingJob, observed: ObservedJob) -> bool:
 def explain_running(job: TrainingJob, observed: ObservedJob, ready: int) -> Finding:
     """Return the explanation of Running."""
     desired, report, running = job.spec.workers.replicas, observed.launcher.report, _running(job)
-    delays = _describe_delays(report) if report else ""
+    delays = _describe_delays(report, desired) if report else ""
     reason = DELAYED if delays else "WorkersRunning"
     if elastic := job.spec.elastic:
         bounds = f"{elastic.min_replicas} to {elastic.max_replicas}"
@@ -131,12 +131,13 @@ def _describe_registration(report: LauncherReport, desired: int) -> str:
         message += f"; waiting for worker{'s' if len(missing) > 1 else ''} {', '.join(map(str, missing))}"
         message += f" and {others} more" if others > 0 else ""
         message += f", until {format_time(report.until)}" if report.until else ""
-    return f"{message}.{_describe_delays(report)}"
+    return f"{message}.{_describe_delays(report, desired)}"
 
 
-def _describe_delays(report: LauncherReport) -> str:
+def _describe_delays(report: LauncherReport, desired: int) -> str:
     """Return a sentence for each worker that is delayed, each after a space."""
-    return "".join(f" Worker {delay.worker}: {delay.activity}." for delay in report.delays)
+    # a launcher does not know which of the workers that it has lost are not to come back
+    return "".join(f" Worker {delay.worker}: {delay.activity}." for delay in report.delays if delay.worker < desired)
 
 
 @dataclass(frozen=True)

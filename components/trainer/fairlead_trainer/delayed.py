@@ -1,0 +1,35 @@
+"""Which workers are delayed, and by what: what the launcher says of it in its status."""
+
+from fairlead_contracts.base import to_line
+from fairlead_contracts.launcher_status import MAX_DELAY, MAX_DELAYS, Delay
+from fairlead_contracts.termination import Failure
+
+from .state import Run, State
+
+
+def list_delays(run: Run, state: State, now: float) -> tuple[Delay, ...]:
+    """Return what delays the first workers: what they said lately, or why they were lost and do not train yet."""
+    limit = run.timing.silence
+    found = _list_lost(run, state)
+    found |= {worker: text for worker, (text, seen) in state.delays.items() if now - seen <= limit}
+    found |= {
+        worker: agent.activity
+        for worker, agent in state.facts.agents.items()
+        if agent.activity and not agent.finished and state.facts.silence(agent, now) <= limit
+    }
+    return tuple(Delay(worker=worker, activity=found[worker]) for worker in sorted(found)[:MAX_DELAYS])
+
+
+def _list_lost(run: Run, state: State) -> dict[int, str]:
+    """Return why workers of an elastic run that goes on without them were lost."""
+    if not run.elastic or state.membership is None or state.ended:
+        return {}
+    training = {id_.worker for id_ in state.members if state.agent_of(id_) is not None}
+    last = {failure.worker: failure for failure in state.facts.failures}
+    return {worker: _describe(last[worker]) for worker in last if worker is not None and worker not in training}
+
+
+def _describe(failure: Failure) -> str:
+    code = "" if failure.exit_code is None else f" with code {failure.exit_code}"
+    cause = failure.log_tail.strip().rpartition("\n")[2]
+    return to_line(f"was lost and does not train yet ({failure.reason}{code}): {cause}".removesuffix(": "), MAX_DELAY)
