@@ -62,7 +62,7 @@ TRAINING: dict[str, Runbook] = {
     ),
     "WorkersRunning": Runbook("All workers run.", ""),
     "WorkersDelayed": Runbook(
-        "The job runs, and some workers cannot do what the message says, such as save a checkpoint or publish the model; or "
+        "The job runs, and workers cannot do what the message says, such as save a checkpoint or publish the model; or "
         "an elastic job goes on without workers that it has lost.",
         f"If the message names the store: {STORE[0].lower()}{STORE[1:]} A disk that is full, free or enlarge.",
     ),
