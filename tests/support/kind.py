@@ -117,15 +117,33 @@ def kill_operator(kubectl: Kubectl, namespace: str = "fairlead-system") -> bool:
     if not running:
         return False
     pod = running[0]
-    # the node is a container: find the process by its pod's cgroup and kill it there
-    node, uid = pod["spec"]["nodeName"], pod["metadata"]["uid"]
-    script = (
-        "for p in /proc/[0-9]*; do "
-        f"if grep -qE '{uid}|{uid.replace('-', '_')}' $p/cgroup 2>/dev/null && "
-        "grep -qa fairlead-operator $p/cmdline 2>/dev/null; then kill -KILL ${p#/proc/}; echo killed; fi; done"
-    )
-    killed = subprocess.run(["docker", "exec", node, "sh", "-c", script], text=True, capture_output=True, check=False)
+    killed = signal_pod(pod, "KILL", "fairlead-operator")
     name = pod["metadata"]["name"]
     kubectl("delete", "pod", name, "-n", namespace, "--grace-period=0", "--force", "--ignore-not-found", check=False)
     time.sleep(0.1)
-    return "killed" in killed.stdout
+    return killed
+
+
+def signal_pod(pod: Object, name: str, words: str = "") -> bool:
+    """Send a signal to a pod's processes whose command has some words; return whether there was one."""
+    # the node is a container: find the processes by their pod's cgroup
+    uid = pod["metadata"]["uid"]
+    return _signal(pod["spec"]["nodeName"], name, f"{uid}|{uid.replace('-', '_')}", words)
+
+
+def signal_api_server(kubectl: Kubectl, name: str) -> bool:
+    """Send a signal to the API server's process, which the kubelet starts again."""
+    (node,) = (
+        node for node in kubectl.list("nodes") if "node-role.kubernetes.io/control-plane" in node["metadata"]["labels"]
+    )
+    return _signal(node["metadata"]["name"], name, "kubepods", "kube-apiserver")
+
+
+def _signal(node: str, name: str, cgroup: str, words: str) -> bool:
+    script = (
+        "for p in /proc/[0-9]*; do "
+        f"if grep -qE '{cgroup}' $p/cgroup 2>/dev/null && "
+        f"grep -qa -e '{words}' $p/cmdline 2>/dev/null; then kill -{name} ${{p#/proc/}}; echo sent; fi; done"
+    )
+    sent = subprocess.run(["docker", "exec", node, "sh", "-c", script], text=True, capture_output=True, check=False)
+    return "sent" in sent.stdout

@@ -78,7 +78,7 @@ def started_stage(folder: Path) -> Iterator[tuple[LocalCluster, ObjectStore]]:
 
 def run(cluster: LocalCluster, store: ObjectStore, folder: Path, kinds: Sequence[str], faults: Sequence[Fault]) -> int:
     """Run the lives and print what happened; return the exit code."""
-    lives = []
+    lives: list[Life] = []
     for kind in kinds:
         for fault in faults:
             if fault.name == "disk full" and os.getuid() != 0:

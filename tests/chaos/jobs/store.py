@@ -100,8 +100,8 @@ def started_store(folder: Path) -> "Iterator[ObjectStore]":
     port, password = free_port(), secrets.token_urlsafe(24)
     variables = {"MINIO_ROOT_USER": _USER, "MINIO_ROOT_PASSWORD": password, "MINIO_BROWSER": "off"}
     with (folder / "minio.log").open("wb") as log:
-        argv = [module_path(home, MINIO), "server", "--quiet", "--address", f"127.0.0.1:{port}", folder / "minio"]
-        process = subprocess.Popen(argv, env=os.environ | variables, stdout=log, stderr=log)
+        argv = [str(module_path(home, MINIO)), "server", "--quiet", "--address", f"127.0.0.1:{port}"]
+        process = subprocess.Popen([*argv, str(folder / "s3")], env=os.environ | variables, stdout=log, stderr=log)
     valve = Valve(port)
     try:
         _wait_until_ready(port)
