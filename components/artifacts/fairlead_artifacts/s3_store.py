@@ -228,4 +228,6 @@ def _describe(error: Exception) -> str:
     """Return the cause of a failed request, without what the client's pool says around it."""
     while isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         error = error.reason
+    if isinstance(error, urllib3.exceptions.ProtocolError):
+        return ": ".join(str(part).rstrip(".") for part in error.args)
     return _POOL.sub(r"\1:\2: ", str(error))

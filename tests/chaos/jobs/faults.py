@@ -113,13 +113,13 @@ def _free_disk(stage: Stage) -> None:
 
 FAULTS = (
     Fault("none", TRAINS, _nothing, _nothing, 0),
-    Fault("store closed", BEFORE, _turn("closed"), _turn("open"), 20, "DatasetUnreadable.*reset"),
-    Fault("store closed", STARTED, _turn("closed"), _turn("open"), 20, "fetching the dataset.*(reset|aborted)"),
+    Fault("store closed", BEFORE, _turn("closed"), _turn("open"), 20, "DatasetUnreadable.*Connection aborted"),
+    Fault("store closed", STARTED, _turn("closed"), _turn("open"), 20, "fetching the dataset.*Connection aborted"),
     Fault("store silent", STARTED, _turn("silent"), _turn("open"), 20, "fetching the dataset"),
-    Fault("store closed", TRAINS, _turn("closed"), _turn("open"), 25, "checkpoint of step .* not saved.*reset"),
+    Fault("store closed", TRAINS, _turn("closed"), _turn("open"), 25, "step .* not saved.*Connection aborted"),
     Fault("store silent", TRAINS, _turn("silent"), _turn("open"), 20),
     Fault("store slow", BEFORE, _turn("slow"), _turn("open"), 60),
-    Fault("store closed", ENDS, _turn("closed"), _turn("open"), 20, "publishing the model.*(reset|aborted)"),
+    Fault("store closed", ENDS, _turn("closed"), _turn("open"), 20, "publishing the model.*Connection aborted"),
     Fault("store silent", ENDS, _turn("silent"), _turn("open"), 20, "publishing the model"),
     Fault("credentials denied", BEFORE, _deny, _allow, 30, "SignatureDoesNotMatch", restarts=(1, 1)),
     Fault("checkpoint cut off", TRAINS, _damage(cut=True), _resume, 2, older=True),

@@ -2,6 +2,7 @@
 
 import secrets
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -52,6 +53,26 @@ def test_a_store_that_does_not_answer_is_unavailable_within_seconds(monkeypatch:
     cause = f"{address}: Failed to establish a new connection: [Errno 111] Connection refused"
     assert str(caught.value) == f"s3://datasets/v1: the transfer failed: {cause}"
     assert time.monotonic() - started < 20
+
+
+def test_a_store_that_ends_connections_is_named_by_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+        def hang_up() -> None:
+            while True:
+                try:
+                    server.accept()[0].close()
+                except OSError:
+                    return
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        with pytest.raises(StoreUnavailable) as caught:
+            read_manifest("s3://datasets/v1")
+        server.shutdown(socket.SHUT_RDWR)
+    problem = caught.value.problem
+    assert problem.startswith("the transfer failed: Connection aborted: ") and "(" not in problem
 
 
 @pytest.mark.parametrize("endpoint", ["localhost:9000", "ftp://host", "http://", "http://host/path"])
