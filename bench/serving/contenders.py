@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fairlead_cluster.base.home import CHECKOUT, default_home
 
 from bench.environment import make_environment
 from bench.serving.model import NAME, json_request, seldon_request
-from tests.support.traffic import free_port
+from tests.support.ports import free_port
 
 SERVER_CORE, LOAD_CORE = 0, 1
 _HERE = Path(__file__).parent
@@ -42,13 +43,22 @@ def find_environment(name: str) -> Path:
     return default_home() / "envs" / name / "bin"
 
 
+def fairlead_command(name: str, graph: Mapping[str, Any], variables: Mapping[str, str]) -> Command:
+    """Return the command of the graph server for a deployment's graph."""
+
+    def command(folder: Path, model: Path, port: int) -> tuple[list[str], Mapping[str, str]]:  # noqa: ARG001
+        document = {"apiVersion": "graph.fairlead.dev/v1", "deployment": name, "predictor": "main", "graph": graph}
+        (folder / "graph.json").write_text(json.dumps(document))
+        program = find_environment("graph-server") / "fairlead-graph-server"
+        argv = [str(program), "--graph", str(folder / "graph.json"), "--port", str(port)]
+        return argv, {"FAIRLEAD_BIND_ADDRESS": "127.0.0.1", **variables}
+
+    return command
+
+
 def _fairlead(folder: Path, model: Path, port: int) -> tuple[list[str], Mapping[str, str]]:
     node = {"name": NAME, "type": "MODEL", "modelUri": model.parent.as_uri(), "children": []}
-    document = {"apiVersion": "graph.fairlead.dev/v1", "deployment": NAME, "predictor": "main", "graph": node}
-    (folder / "graph.json").write_text(json.dumps(document))
-    program = find_environment("graph-server") / "fairlead-graph-server"
-    command = [str(program), "--graph", str(folder / "graph.json"), "--port", str(port)]
-    return command, {"FAIRLEAD_BIND_ADDRESS": "127.0.0.1"}
+    return fairlead_command(NAME, node, {})(folder, model, port)
 
 
 def _bare(folder: Path, model: Path, port: int) -> tuple[list[str], Mapping[str, str]]:  # noqa: ARG001

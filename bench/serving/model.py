@@ -46,19 +46,20 @@ def build_request(path: str, headers: Mapping[str, str], body: bytes) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def _build_json(path: str, document: object) -> bytes:
+def build_json(path: str, document: object) -> bytes:
+    """Build a POST of a JSON document."""
     return build_request(path, {"Content-Type": "application/json"}, json.dumps(document).encode())
 
 
 def json_request() -> bytes:
     """Build a request of V2 with one row as JSON."""
     tensor_ = {"name": "pixels", "datatype": "FP32", "shape": [1, 64], "data": _ROW}
-    return _build_json(f"/v2/models/{NAME}/infer", {"inputs": [tensor_]})
+    return build_json(f"/v2/models/{NAME}/infer", {"inputs": [tensor_]})
 
 
 def seldon_request() -> bytes:
     """Build a request of Seldon's with the same row."""
-    return _build_json("/api/v1.0/predictions", {"data": {"ndarray": [_ROW]}})
+    return build_json("/api/v1.0/predictions", {"data": {"ndarray": [_ROW]}})
 
 
 def binary_request(rows: int) -> bytes:
