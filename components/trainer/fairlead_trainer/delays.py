@@ -1,10 +1,12 @@
 """What a worker does beside its training: reported while it takes long or fails, and not otherwise."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Self
 
 from fairlead_artifacts import StoreUnavailable
@@ -16,6 +18,8 @@ from .client import ChannelError, LauncherClient, RequestRejected
 _QUICK_SECONDS = 5.0
 """How long an activity may take before it is reported, unless it fails."""
 _LOOK_SECONDS, _REPEAT_SECONDS = 0.5, 4.0
+_LEAST_BYTES = 1 << 20
+"""Free bytes with which a disk counts as full."""
 
 
 class Activity:
@@ -46,6 +50,15 @@ class Activity:
 
     def _note(self, error: StoreUnavailable) -> None:
         self._problem = error.problem
+
+
+def describe_full_disk(folder: Path) -> str | None:
+    """Return that there is no space left where a worker writes; None if there is."""
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError:
+        return None  # the folder is being replaced
+    return "no space is left on the disk of its work folder" if free < _LEAST_BYTES else None
 
 
 class Reporter:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .client import ChannelError, LauncherClient, RequestRejected
-from .delays import Activity
+from .delays import Activity, describe_full_disk
 from .parameters import read_parameters
 from .processes import Event, Recall, Standing, StopOrder
 from .progress import read_activity, read_progress
@@ -86,6 +86,12 @@ class Heartbeat:
         parameters = read_parameters(find_parameters(self._progress_file))
         return parameters if parameters and parameters != self._known else None
 
+    def _find_delay(self) -> str | None:
+        """Return what takes long or fails: for the agent, for its script, or because of the disk."""
+        # last, because a script that cannot write reports nothing
+        file = self._progress_file
+        return self._activity.describe() or read_activity(file) or describe_full_disk(file.parent)
+
     def _run(self) -> None:
         answered = time.monotonic()
         while not self._stopped:
@@ -94,8 +100,7 @@ class Heartbeat:
                 epoch = self._epoch
                 flags = {"leaving": self._leaving, "ended": self._ended, "epoch": epoch}
                 parameters = self._read_unknown()
-                delay = self._activity.describe() or read_activity(self._progress_file)
-                said = {"progress": self.read_progress(), "parameters": parameters, "activity": delay}
+                said = {"progress": self.read_progress(), "parameters": parameters, "activity": self._find_delay()}
                 message = {**self._identity, **said, **flags}
                 answer = self._client.post("/v1/heartbeat", message, keep=True)
             except RequestRejected as error:

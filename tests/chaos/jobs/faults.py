@@ -124,7 +124,7 @@ FAULTS = (
     Fault("credentials denied", BEFORE, _deny, _allow, 30, "SignatureDoesNotMatch", restarts=(1, 1)),
     Fault("checkpoint cut off", TRAINS, _damage(cut=True), _resume, 2, older=True),
     Fault("checkpoint corrupted", TRAINS, _damage(cut=False), _resume, 2, older=True),
-    Fault("disk full", TRAINS, _fill_disk, _free_disk, 20, "No space left", restarts=(0, 1)),
+    Fault("disk full", TRAINS, _fill_disk, _free_disk, 20, "[Nn]o space is left", restarts=(0, 1)),
     Fault(
         "image missing", BEFORE, _nothing, _nothing, 0, "ErrImagePull|ImagePullBackOff", phase="Failed",
         job={"image": "fairlead/nothing:0", "preRunningDeadlineSeconds": 20},

@@ -1,15 +1,18 @@
 """What workers do beside their training that takes long or fails: it is in the launcher's status while it does."""
 
+import os
 import socket
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fairlead_artifacts import StoreUnavailable
 from fairlead_contracts.launcher_status import MAX_DELAY
-from fairlead_trainer.delays import Activity
+from fairlead_trainer.delays import Activity, describe_full_disk
 
 NewJob = Callable[..., Any]
 KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "us-east-1"}
@@ -84,13 +87,26 @@ def test_a_model_that_cannot_be_published_is_named_while_that_is_retried(
     stop(job)
 
 
-def test_what_a_script_cannot_do_is_reported_until_it_can(new_job: NewJob, tmp_path: Any) -> None:
+def test_what_a_script_cannot_do_is_reported_until_it_can(new_job: NewJob, tmp_path: Path) -> None:
     job = new_job(workers=1).start(sys.executable, "-c", SCRIPT, str(tmp_path))
     job.until(lambda: find_delay(job) == "the checkpoint of step 2 is not saved: disk full", 20)
     (tmp_path / "reported").touch()
     job.until(lambda: not find_delay(job), 20)
     (tmp_path / "cleared").touch()
     assert job.wait() == [0, 0], job.logs()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small disk")
+def test_a_full_disk_is_named_because_what_cannot_be_written_says_nothing(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", tmp_path / "disk"], check=True)
+    try:
+        assert describe_full_disk(tmp_path / "disk") is None
+        (tmp_path / "disk" / "file").write_bytes(bytes(3 << 19))
+        assert describe_full_disk(tmp_path / "disk") == "no space is left on the disk of its work folder"
+    finally:
+        subprocess.run(["umount", tmp_path / "disk"], check=True)
+    assert describe_full_disk(tmp_path / "gone") is None
 
 
 def test_what_is_quick_is_not_reported_and_what_fails_is_at_once() -> None:
