@@ -8,16 +8,24 @@ from .state import Run, State
 
 
 def list_delays(run: Run, state: State, now: float) -> tuple[Delay, ...]:
-    """Return what delays the first workers: what they said lately, or why they were lost and do not train yet."""
-    limit = run.timing.silence
+    """Return what delays the first workers: what they said lately, that they are silent, or why they were lost."""
+    agents = state.facts.agents
     found = _list_lost(run, state)
-    found |= {worker: text for worker, (text, seen) in state.delays.items() if now - seen <= limit}
-    found |= {
-        worker: agent.activity
-        for worker, agent in state.facts.agents.items()
-        if agent.activity and not agent.finished and state.facts.silence(agent, now) <= limit
-    }
+    found |= {worker: text for worker, (text, seen) in state.delays.items() if now - seen <= run.timing.silence}
+    found |= {worker: agent.activity for worker, agent in agents.items() if agent.activity and not agent.finished}
+    # what they said before they fell silent is old
+    found |= _list_silent(run, state, now)
     return tuple(Delay(worker=worker, activity=found[worker]) for worker in sorted(found)[:MAX_DELAYS])
+
+
+def _list_silent(run: Run, state: State, now: float) -> dict[int, str]:
+    """Return the workers from which nothing was heard for long, though they do not count as lost yet."""
+    long = run.timing.silence / 3
+    return {
+        worker: f"has sent no heartbeat for more than {long:g} s"
+        for worker, agent in state.facts.agents.items()
+        if not state.ended and not agent.finished and state.facts.silence(agent, now) > long
+    }
 
 
 def _list_lost(run: Run, state: State) -> dict[int, str]:

@@ -261,11 +261,24 @@ def test_delays_are_listed_until_a_worker_registers_or_says_no_more(clock: Clock
     assert [delay["worker"] for delay in run.status()["delays"]] == [0, 1]
     assert run.status()["delays"][0]["activity"] == "x" * MAX_DELAY
     clock.now += SILENCE + 1
-    assert run.status()["delays"] == []
+    assert run.status()["delays"] == [{"worker": 0, "activity": "has sent no heartbeat for more than 5 s"}]
     run.delay(identity(1) | {"activity": "fetching"})
     run.register(identity(1) | ADDRESS)
     run.heartbeat(identity(0) | {"activity": None})
     assert run.status()["delays"] == []
+
+
+def test_a_worker_that_is_silent_is_named_before_it_counts_as_lost(run: Coordinator, clock: Clock) -> None:
+    clock.now += SILENCE / 3
+    run.heartbeat(identity(0))
+    run.heartbeat(identity(1) | {"activity": "publishing the model"})
+    assert run.status()["delays"] == [{"worker": 1, "activity": "publishing the model"}]
+    clock.now += 0.1
+    silent = {"worker": 2, "activity": "has sent no heartbeat for more than 5 s"}
+    assert run.status()["delays"] == [{"worker": 1, "activity": "publishing the model"}, silent]
+    assert not ended(run)
+    run.heartbeat(identity(2))
+    assert [delay["worker"] for delay in run.status()["delays"]] == [1]
 
 
 def test_delays_are_those_of_the_first_workers_and_only_of_the_runs_own(clock: Clock) -> None:
