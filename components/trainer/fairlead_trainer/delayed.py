@@ -20,7 +20,8 @@ def list_delays(run: Run, state: State, now: float) -> tuple[Delay, ...]:
 
 def _list_silent(run: Run, state: State, now: float) -> dict[int, str]:
     """Return the workers from which nothing was heard for long, though they do not count as lost yet."""
-    long = run.timing.silence / 3
+    # the workers of a large job send few heartbeats
+    long = max(run.timing.silence / 3, 2.5 * run.timing.heartbeat)
     return {
         worker: f"has sent no heartbeat for more than {long:g} s"
         for worker, agent in state.facts.agents.items()

@@ -281,6 +281,15 @@ def test_a_worker_that_is_silent_is_named_before_it_counts_as_lost(run: Coordina
     assert [delay["worker"] for delay in run.status()["delays"]] == [1]
 
 
+def test_a_worker_of_a_large_job_is_silent_only_after_several_heartbeats(clock: Clock) -> None:
+    run = Coordinator(replace(build_run(1), timing=Timing(5, SILENCE, 5)), clock)
+    run.register(identity(0) | ADDRESS)
+    clock.now += 12.5
+    assert run.status()["delays"] == []
+    clock.now += 0.1
+    assert run.status()["delays"] == [{"worker": 0, "activity": "has sent no heartbeat for more than 12.5 s"}]
+
+
 def test_delays_are_those_of_the_first_workers_and_only_of_the_runs_own(clock: Clock) -> None:
     run = Coordinator(build_run(9), clock)
     for worker in reversed(range(9)):
