@@ -9,6 +9,7 @@ exits 1 if there is one.
 """
 
 import argparse
+import itertools
 import os
 import shutil
 import signal
@@ -79,19 +80,22 @@ def started_stage(folder: Path) -> Iterator[tuple[LocalCluster, ObjectStore]]:
 def run(cluster: LocalCluster, store: ObjectStore, folder: Path, kinds: Sequence[str], faults: Sequence[Fault]) -> int:
     """Run the lives and print what happened; return the exit code."""
     lives: list[Life] = []
-    for kind in kinds:
-        for fault in faults:
+    try:
+        for kind, fault in itertools.product(kinds, faults):
             if fault.name == "disk full" and os.getuid() != 0:
                 sys.stderr.write("disk full: left out, because only root can mount a small disk\n")
                 continue
             name = f"{kind}-{len(lives)}"
             life = Life(Stage(cluster, store, name), fault, kind == "elastic", folder / name)
+            lives.append(life)
             life.run()
             store.valve.turn("open")
-            lives.append(life)
             verdict = "; ".join(life.problems) or "well"
             sys.stderr.write(f"{kind}: {fault.name} {fault.when}: {life.seconds:.0f} s, {verdict}\n")
-    return print_report(lives)
+    finally:
+        # also of what was interrupted
+        code = print_report(lives)
+    return code
 
 
 def print_report(lives: Sequence[Life]) -> int:

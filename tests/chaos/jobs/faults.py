@@ -8,6 +8,7 @@ from typing import Any
 
 from fairlead_cluster.base.daemons import Daemons
 from fairlead_cluster.local.cluster import NODE_AGENT, OPERATOR, up
+from rich.console import Console
 
 from tests.chaos.jobs.job import build_quota, build_secret
 from tests.chaos.jobs.stage import Stage
@@ -76,7 +77,7 @@ def _kill_daemon(name: str) -> Act:
 
 
 def _start_daemons(stage: Stage) -> None:
-    up(stage.cluster.home)
+    up(stage.cluster.home, console=Console(quiet=True))
 
 
 def _deny(stage: Stage) -> None:

@@ -48,17 +48,18 @@ class Life:
     def run(self) -> None:
         """Live."""
         self.steps.mkdir()
-        born, ended = time.monotonic(), False
+        born = time.monotonic()
         try:
             self._live()
-            ended = True
+            self._check()
         except AssertionError as error:
             self.problems.append(str(error))
         self.seconds = time.monotonic() - born
-        if ended:
-            self._check()
-        self.stage.delete("trainingjob", self.stage.job)
-        self._wait("lose its pods", lambda: not self.stage.list_pods(), 90)
+        try:
+            self.stage.delete("trainingjob", self.stage.job)
+            self._wait("lose its pods", lambda: not self.stage.list_pods(), 90)
+        except AssertionError as error:
+            self.problems.append(str(error))
 
     def _live(self) -> None:
         if self.fault.when == BEFORE:

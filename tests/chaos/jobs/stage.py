@@ -64,8 +64,11 @@ class Stage:
             for process in find_processes(folder):
                 try:
                     content = Path(f"/proc/{process.pid}/environ").read_bytes()
+                    program = Path(f"/proc/{process.pid}/cmdline").read_bytes()
                 except OSError:
                     continue  # it has just ended
+                if b"/local/node/shim" in program:
+                    continue  # the node's, as containerd's shim is
                 if agents_too or b"\0FAIRLEAD_MODEL_DIR=" in b"\0" + content:
                     process.signal(number)
 
