@@ -66,7 +66,9 @@ class Life:
             self._begin()
         job = build_job(self.stage.job, self.steps, elastic=self.elastic, **self.fault.job)
         self.stage.cluster.apply(job)
-        if self.fault.when != BEFORE:
+        if self.fault.when == BEFORE:
+            self._began = time.monotonic()  # before, there was nobody to notice it
+        else:
             self._wait(f"reach its fault ({self.fault.when})", self._is_due, _LIFE_SECONDS)
             self._begin()
         end = time.monotonic() + self.fault.seconds
