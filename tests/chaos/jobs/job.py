@@ -9,7 +9,7 @@ from tests.chaos.jobs.store import BUCKET
 from tests.support.trainings.steps import ELASTIC_TORCHRUN, FOLDER
 
 Object = dict[str, Any]
-WORKERS, STEPS, CHECKPOINT_STEPS, PAUSE = 2, 100, 10, 0.2
+WORKERS, STEPS, CHECKPOINT_STEPS, PAUSE = 2, 108, 10, 0.2
 DATASET, SECRET = f"s3://{BUCKET}/data/v1", "artifact-store"
 _TRAIN = f'python3 {ELASTIC_TORCHRUN} && echo weights > "$FAIRLEAD_MODEL_DIR/weights"'
 
