@@ -8,7 +8,7 @@ import pytest
 from tests.schedulers.coscheduling import running_coscheduling
 from tests.schedulers.kueue import running_kueue
 from tests.schedulers.nodes import Nodes, running_nodes
-from tests.schedulers.programs import build_programs
+from tests.schedulers.programs import COSCHEDULING, KUEUE
 from tests.support.api_server import Kubectl, running_operator, started_api_server
 from tests.support.launchers import SimulatedLaunchers, serving_launchers
 from tests.support.ports import free_port, own_address
@@ -24,7 +24,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def kubectl(folder: Path) -> Iterator[Kubectl]:
-    build_programs()
     with started_api_server(folder / "plane", "kube-scheduler") as kubectl:
         yield kubectl
 
@@ -51,12 +50,14 @@ def operator(kubectl: Kubectl, folder: Path, nodes: Nodes, launchers: SimulatedL
 
 @pytest.fixture(scope="session")
 def kueue(kubectl: Kubectl, folder: Path, operator: None) -> Iterator[None]:
+    KUEUE.build()
     with running_kueue(kubectl, folder / "kueue"):
         yield
 
 
 @pytest.fixture(scope="session")
 def coscheduling(kubectl: Kubectl, folder: Path, operator: None) -> Iterator[None]:
+    COSCHEDULING.build()
     with running_coscheduling(kubectl, folder / "coscheduling"):
         yield
 

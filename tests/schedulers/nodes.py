@@ -31,6 +31,8 @@ class Nodes:
         self._kubectl = kubectl
         self._address = address
         self.names = [f"node-{index}" for index in range(count)]
+        self.held: set[str] = set()
+        """The jobs whose pods do not start, such as while their images are pulled."""
 
     def create(self) -> None:
         """Create the nodes, ready."""
@@ -64,7 +66,7 @@ class Nodes:
                 self.end(pod, STOPPED_CODE)
             if deleting:
                 self._remove(pod)
-            elif phase == "Pending":
+            elif phase == "Pending" and pod["metadata"]["labels"][names.JOB] not in self.held:
                 self._start(pod)
         except AssertionError as error:
             if "(NotFound)" not in str(error) and "(Conflict)" not in str(error):  # gone, or another has its name

@@ -22,6 +22,7 @@ from tests.schedulers.jobs import (
 from tests.schedulers.kueue import add_queue, cpu_in_use
 from tests.schedulers.nodes import Nodes
 from tests.support.api_server import Kubectl, condition, wait_for
+from tests.support.resources import Object
 
 pytestmark = pytest.mark.usefixtures("kueue")
 QUEUED = {"schedulingPolicy": {"kueue": {}}}
@@ -49,9 +50,21 @@ def wait_in_queue(kubectl: Kubectl, job: str) -> None:
 
 def find_workload_problem(kubectl: Kubectl, job: str) -> str:
     """Return why Kueue has not reserved quota for the group of a job; empty if it has."""
-    groups = {pod["metadata"]["labels"][names.KUEUE_GROUP] for pod in pods_of(kubectl, job)}
+    groups = groups_of(pods_of(kubectl, job))
     found = [condition(kubectl.get("workloads", group), "QuotaReserved") for group in groups]
     return next((one["message"] for one in found if one.get("status") == "False"), "")
+
+
+def groups_of(pods: list[Object]) -> set[str]:
+    """Return the groups of pods."""
+    return {pod["metadata"]["labels"][names.KUEUE_GROUP] for pod in pods}
+
+
+def add_priorities(kubectl: Kubectl) -> None:
+    """Create the priorities low and high."""
+    for name, value in (("low", 10), ("high", 100)):
+        meta = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "WorkloadPriorityClass", "metadata": {"name": name}}
+        kubectl.apply(meta | {"value": value})
 
 
 def suspend(kubectl: Kubectl, job: str, value: bool) -> None:
@@ -94,18 +107,18 @@ def test_the_next_attempt_of_a_failed_one_is_another_group_that_is_admitted_agai
     add_queue(kubectl, "again", "3")
     queue_job(kubectl, "failing", "again")
     wait_for_phase(kubectl, "failing", "Running")
+    first = groups_of(pods_of(kubectl, "failing"))
     fail_worker(kubectl, nodes, "failing")
-    pods = wait_for_pods(kubectl, "failing", attempt=1)
-    assert {pod["metadata"]["labels"][names.KUEUE_GROUP][-2:] for pod in pods} == {"-1"}
+    again = groups_of(wait_for_pods(kubectl, "failing", attempt=1))
+    assert (len(first), len(again)) == (1, 1)
+    assert first != again
     status = wait_for_phase(kubectl, "failing", "Running")
     assert (status["workers"]["restarts"], status["workers"]["disruptions"]) == (1, 0)
     wait_for_usage(kubectl, "again", "3")
 
 
 def test_a_preempted_job_counts_a_disruption_and_runs_again_later(kubectl: Kubectl, nodes: Nodes) -> None:
-    for name, value in (("low", 10), ("high", 100)):
-        meta = {"apiVersion": "kueue.x-k8s.io/v1beta2", "kind": "WorkloadPriorityClass", "metadata": {"name": name}}
-        kubectl.apply(meta | {"value": value})
+    add_priorities(kubectl)
     add_queue(kubectl, "ranked", "3", **PREEMPTING)
     queue_job(kubectl, "yielding", "ranked", "low")
     wait_for_phase(kubectl, "yielding", "Running")
@@ -116,6 +129,30 @@ def test_a_preempted_job_counts_a_disruption_and_runs_again_later(kubectl: Kubec
     succeed(kubectl, nodes, "urgent")
     workers = wait_for_phase(kubectl, "yielding", "Running")["workers"]
     assert (workers["restarts"], workers["disruptions"]) == (1, 1)
+
+
+def test_a_job_that_is_preempted_before_it_runs_does_so_later(kubectl: Kubectl, nodes: Nodes) -> None:
+    add_priorities(kubectl)
+    add_queue(kubectl, "early", "3", **PREEMPTING)
+    nodes.held.add("starting")
+    queue_job(kubectl, "starting", "early", "low")
+    wait_for(lambda: len(nodes_of(kubectl, "starting")) == 3, "its pods to have nodes", WAIT_SECONDS)
+    queue_job(kubectl, "sooner", "early", "high")
+    wait_for_phase(kubectl, "sooner", "Running")
+    nodes.held.clear()
+    succeed(kubectl, nodes, "sooner")
+    workers = wait_for_phase(kubectl, "starting", "Running")["workers"]
+    assert (workers["restarts"], workers["disruptions"]) == (1, 1)
+
+
+def test_a_job_that_is_suspended_and_resumed_at_once_runs_again(kubectl: Kubectl) -> None:
+    add_queue(kubectl, "brief", "3")
+    queue_job(kubectl, "blinking", "brief")
+    wait_for_phase(kubectl, "blinking", "Running")
+    suspend(kubectl, "blinking", True)
+    wait_for_phase(kubectl, "blinking", "Suspended")
+    suspend(kubectl, "blinking", False)
+    wait_for_phase(kubectl, "blinking", "Running")
 
 
 def test_a_suspended_job_returns_its_quota_and_gets_it_again_when_resumed(kubectl: Kubectl) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead_cluster.base.home import Home, default_home
-from fairlead_cluster.base.steps import Step, StepLog, run_steps
+from fairlead_cluster.base.steps import Step, run_steps
 from fairlead_cluster.base.toolchain import QUICK, required_version, run_go
 from rich.console import Console
 
@@ -35,9 +35,11 @@ class Program:
         """Return the path of the program, built or not."""
         return Home(default_home()).root / "schedulers" / f"{self.name}-{self.version}"
 
-    def build(self, log: StepLog) -> None:
-        """Compile it, not optimized like all programs whose speed does not matter."""
-        run_go(["build", "-mod=readonly", *QUICK, "-o", self.target, self.package], self.sources, log, self._home)
+    def build(self) -> None:
+        """Compile it if that was not done before, not optimized like all programs whose speed does not matter."""
+        words = ["build", "-mod=readonly", *QUICK, "-o", self.target, self.package]
+        step = Step(self.name, lambda log: run_go(words, self.sources, log, self._home))
+        run_steps([] if self.target.exists() else [step], self._home.logs / "schedulers", Console())
 
     def find_module(self) -> Path:
         """Return where Go keeps the sources of the module, once the program is built."""
@@ -52,10 +54,3 @@ class Program:
 
 KUEUE = Program("kueue", "sigs.k8s.io/kueue", "sigs.k8s.io/kueue/cmd/kueue")
 COSCHEDULING = Program("coscheduling", "sigs.k8s.io/scheduler-plugins", ".")
-
-
-def build_programs() -> None:
-    """Build what is missing, one after the other: together they would need twice the memory."""
-    home = Home(default_home())
-    steps = [Step(program.name, program.build) for program in (KUEUE, COSCHEDULING) if not program.target.exists()]
-    run_steps(steps, home.logs / "schedulers", Console(), at_once=1)
