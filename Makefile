@@ -130,6 +130,11 @@ CHAOS ?= operator
 chaos: setup ## Run a fault campaign that takes too long for `make test`: CHAOS=operator (the default), servers, workers or jobs, ARGS=--help for its options
 	$(VENV)/python -m tests.chaos.$(CHAOS) $(ARGS)
 
+.PHONY: schedulers
+schedulers: $(READY) ## Run jobs with a real Kueue and a real coscheduling plugin, which it builds (half an hour on two cores, once)
+	@$(VENV)/fairlead setup kubernetes
+	$(VENV)/python -m pytest tests/schedulers $(ARGS)
+
 .PHONY: clean
 clean: ## Delete the local cluster and remove the environments of this checkout
 	@[ ! -x $(VENV)/fairlead ] || $(VENV)/fairlead down --purge

@@ -70,10 +70,10 @@ class Kubectl:
 
 
 @contextmanager
-def started_api_server(folder: Path) -> Iterator[Kubectl]:
-    """Start etcd, API server and controllers; install CRDs and the operator's permissions."""
+def started_api_server(folder: Path, *more: str) -> Iterator[Kubectl]:
+    """Start etcd, API server, controllers and `more` components; install CRDs and the operator's permissions."""
     folder.mkdir(exist_ok=True)
-    components = ("etcd", "kube-apiserver", "kube-controller-manager")
+    components = ("etcd", "kube-apiserver", "kube-controller-manager", *more)
     with ControlPlane(folder, components) as plane:
         kubectl = Kubectl(plane.kubeconfig)
         kubectl("create", "namespace", OPERATOR_NAMESPACE)

@@ -98,7 +98,8 @@ def kubernetes_version() -> str:
 
 def required_version(path: Path, module: str) -> str:
     """Return the version of a module that a go.mod names; raises SetupError if it names none."""
-    if not (match := re.search(rf"^(?:require)?\s*{re.escape(module)} (v\S+)$", path.read_text(), re.MULTILINE)):
+    line = rf"^(?:require)?\s*{re.escape(module)} (v\S+)(?: // indirect)?$"
+    if not (match := re.search(line, path.read_text(), re.MULTILINE)):
         raise SetupError(f"{path}: names no version of {module}")
     return match[1]
 

@@ -116,12 +116,14 @@ def pod_group_name(job: TrainingJob) -> str:
     return job.metadata.name
 
 
-def kueue_group_name(job: TrainingJob, attempt: int) -> str:
-    """Return the name of an attempt's pod group in Kueue: another one for each attempt, and for a recreated job.
+def kueue_group_name(job: TrainingJob) -> str:
+    """Return the name of a new pod group in Kueue: another one for each attempt, and for a resumed or recreated job.
 
-    It is a label: 63 characters are enough for 50 of the job's name, 8 of its uid, and attempts up to 999.
+    A job is resumed by a change of its spec, which has another generation then. The name is a label: 63 characters are
+    enough for 50 of the job's name and 12 of the hash.
     """
-    return f"{job.metadata.name}-{job.metadata.uid[:8]}-{attempt}"
+    origin = f"{job.metadata.uid}/{job.status.workers.restarts}/{job.metadata.generation}"
+    return f"{job.metadata.name}-{sha256(origin.encode()).hexdigest()[:12]}"
 
 
 def launcher_address(job: TrainingJob) -> str:

@@ -35,6 +35,8 @@ class PodView:
     """Why the cluster ends or ended it, such as `PreemptionByScheduler: …`; empty if it does not."""
     restarts: int = 0
     created: datetime | None = None
+    group: str = ""
+    """Its group in Kueue, if it is queued there."""
     revision: str = ""
     """The revision of a ModelDeployment's pod."""
     predictor: str = ""

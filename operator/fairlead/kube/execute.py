@@ -160,8 +160,10 @@ class Writer:
     async def _create(self, resource: Resource, kind: Kind, child: Object) -> Object:
         """Create an immutable child; one that exists is accepted if we own it."""
         try:
-            # nothing but metadata is needed of a child that was just created, except of one that is read later
-            return await self.kube.create(kind, child, metadata_only=kind is not CONTROLLER_REVISION)
+            # Nothing but metadata is needed of most children that were just created. A pod has a status from the start,
+            # such as a scheduling gate's; the event with it is of the same version, which is known then.
+            whole = kind in (POD, CONTROLLER_REVISION)
+            return await self.kube.create(kind, child, metadata_only=not whole)
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise

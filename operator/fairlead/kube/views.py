@@ -19,6 +19,8 @@ _MAX_DEPLOYMENTS = 64
 """How many Deployments of a SeldonDeployment's status are read, which has one for each predictor."""
 
 _ENDED = ("Succeeded", "Failed")
+_TARGETS = ("DisruptionTarget", "TerminationTarget")
+"""Conditions of pods that the cluster ends; Kueue, which deletes pods itself, sets the second one."""
 _DISRUPTIONS = ("Evicted", "Preempting", "NodeLost", "NodeShutdown", "Shutdown", "Terminated")
 """Reasons with which the kubelet or the control plane fails a pod, also where they set no condition."""
 
@@ -54,6 +56,7 @@ def view_pod(pod: Object) -> PodView:
         disruption=_disruption(status),
         restarts=sum(container.get("restartCount", 0) for container in containers),
         created=_time(meta.get("creationTimestamp")),
+        group=labels.get(names.KUEUE_GROUP, ""),
         revision=labels.get(names.REVISION, ""),
         predictor=(predictor := labels.get(names.PREDICTOR, "")),
         ready=bool(predictor) and _is_ready(status),
@@ -165,9 +168,9 @@ def _failure(status: Object, containers: list[Object]) -> Object:
 
 
 def _disruption(status: Object) -> str:
-    """Return why the cluster ends a pod, from its condition DisruptionTarget or from its failure."""
+    """Return why the cluster ends a pod, from its condition or from its failure."""
     for condition in status.get("conditions", []):
-        if condition["type"] == "DisruptionTarget" and condition["status"] == "True":
+        if condition["type"] in _TARGETS and condition["status"] == "True":
             return f"{condition.get('reason', '')}: {condition.get('message', '')}".rstrip(": ")
     if status.get("phase") == "Failed" and status.get("reason") in _DISRUPTIONS:
         return f"{status['reason']}: {status.get('message', '')}".rstrip(": ")

@@ -35,5 +35,7 @@ def test_versions_come_from_the_modules(tmp_path: Path) -> None:
     assert toolchain.kubernetes_version().startswith("v1.")
     assert coredns_version().startswith("v1.")
     (tmp_path / "go.mod").write_text("module example\n\nrequire example.org/other v1.2.3 // indirect\n")
+    # as `go mod tidy` marks the module of a tool
+    assert toolchain.required_version(tmp_path / "go.mod", "example.org/other") == "v1.2.3"
     with pytest.raises(SetupError, match=r"go\.mod: names no version of example\.org/one"):
         toolchain.required_version(tmp_path / "go.mod", "example.org/one")

@@ -49,6 +49,15 @@ async def test_a_created_child_is_cached_without_triggering_a_reconcile() -> Non
         assert (names_of(writer), changed) == (["digits-launcher"], [])
 
 
+async def test_what_the_status_of_a_new_pod_says_is_known_although_its_event_adds_nothing() -> None:
+    # a pod with a scheduling gate has this condition from the start, and changes only when it is admitted
+    api = ScriptedApi(writes=[make_pod("digits-launcher", 41, owner=OURS)])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_launcher(JOB, 0, Settings()),)))
+    assert api.accepted == ["application/json"]  # not its metadata alone
+
+
 async def test_pods_are_created_after_the_objects_that_they_need() -> None:
     answer = make_pod("any", 41, owner=OURS)
     api = ScriptedApi(writes=[answer])

@@ -86,6 +86,8 @@ def test_an_unschedulable_pod_reports_why() -> None:
         ({"conditions": [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]},
          "EvictionByEvictionAPI"),
         ({"conditions": [{"type": "DisruptionTarget", "status": "False", "reason": "EvictionByEvictionAPI"}]}, ""),
+        ({"conditions": [{"type": "TerminationTarget", "status": "True", "reason": "WorkloadEvicted", "message": "x"}]},
+         "WorkloadEvicted: x"),
         ({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}, "Evicted: low on memory"),
         ({"phase": "Failed", "reason": "UnexpectedAdmissionError"}, ""),
         ({"phase": "Running", "reason": "NodeLost"}, ""),

@@ -77,8 +77,8 @@ def build_network_policy(job: TrainingJob) -> Object:
     return head | {"spec": spec}
 
 
-def build_launcher(job: TrainingJob, attempt: int, settings: Settings) -> Object:
-    """Return the launcher pod, which coordinates the agents. It needs no accelerator and no user code."""
+def build_launcher(job: TrainingJob, attempt: int, settings: Settings, group: str = "") -> Object:
+    """Return the launcher pod, which needs neither an accelerator nor user code; `group` is that of the scheduler."""
     workers = job.spec.workers.template.spec.to_dict()
     trainer = job.spec.workers.template.trainer.to_dict()
     template = job.spec.launcher_template
@@ -98,11 +98,11 @@ def build_launcher(job: TrainingJob, attempt: int, settings: Settings) -> Object
     }
     spec["containers"] = [launcher, *others]
     pod = _build_pod(job, names.launcher_name(job), names.LAUNCHER, 0, attempt, spec, settings)
-    return schedule_pod(job, _with_metadata(pod, template.metadata if template else None), attempt)
+    return schedule_pod(job, _with_metadata(pod, template.metadata if template else None), group)
 
 
-def build_worker(job: TrainingJob, index: int, attempt: int, settings: Settings) -> Object:
-    """Return a worker pod: the user's template with the training command wrapped by the agent."""
+def build_worker(job: TrainingJob, index: int, attempt: int, settings: Settings, group: str = "") -> Object:
+    """Return a worker pod: the user's template with the training command wrapped by the agent; `group` as above."""
     template = job.spec.workers.template
     spec = template.spec.to_dict()
     count = len(spec["containers"]) + len(spec.get("initContainers", []))
@@ -111,7 +111,7 @@ def build_worker(job: TrainingJob, index: int, attempt: int, settings: Settings)
         for container in spec["containers"]
     ]
     pod = _build_pod(job, names.worker_name(job, index), names.WORKER, index, attempt, spec, settings)
-    return schedule_pod(job, _with_metadata(pod, template.metadata), attempt)
+    return schedule_pod(job, _with_metadata(pod, template.metadata), group)
 
 
 def _with_metadata(pod: Object, metadata: PodMeta | None) -> Object:

@@ -41,7 +41,7 @@ from fairlead.core.training_job.progress import check_progress, seconds_to_progr
 from fairlead.core.training_job.registration import check_registration
 from fairlead.core.training_job.resizing import REJECTED_SECONDS, plan_resizing
 from fairlead.core.training_job.restarts import seconds_until_attempt
-from fairlead.core.training_job.scheduling import build_groups, check_scheduling
+from fairlead.core.training_job.scheduling import build_groups, check_eviction, check_scheduling, choose_group
 from fairlead.core.training_job.starting import (
     REPORT_SECONDS,
     least,
@@ -107,6 +107,7 @@ def _plan_attempt(job: TrainingJob, observed: ObservedJob, settings: Settings, n
     elastic, workers = is_elastic(job, current), plan_workers(job, current, settings, now)
     begun = running or has_begun(observed)
     failure = check_attempt(job, observed, current, running, now) or check_hopeless_worker(job, current)
+    failure = failure or check_eviction(job, current)
     if finding := failure or check_beginning(job, current, begun) or check_progress(job, observed):
         finding = find_disruption(job, current, finding, running) or finding
         if final := check_limits(job, finding):
@@ -202,7 +203,7 @@ def _missing(
 ) -> tuple[Object, ...]:
     """Return the missing children, key and Service before the pods that need them."""
     attempt = job.status.workers.restarts
-    existing = {pod.name for pod in current}
+    existing, group = {pod.name for pod in current}, choose_group(job, current)
     children = []
     if not current:
         # created without checking whether they exist: that would need permission to list Secrets, and another watch
@@ -213,8 +214,8 @@ def _missing(
     if not observed.service_uid:
         children.append(build_service(job))
     if names.launcher_name(job) not in existing:
-        children.append(build_launcher(job, attempt, settings))
+        children.append(build_launcher(job, attempt, settings, group))
     for index in range(job.spec.workers.replicas):
         if names.worker_name(job, index) not in existing:
-            children.append(build_worker(job, index, attempt, settings))
+            children.append(build_worker(job, index, attempt, settings, group))
     return tuple(children)

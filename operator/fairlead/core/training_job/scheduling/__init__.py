@@ -5,7 +5,9 @@ from fairlead.core.children import Object
 from fairlead.core.conditions import Finding
 from fairlead.core.training_job.scheduling.coscheduling import COSCHEDULING
 from fairlead.core.training_job.scheduling.framework import Framework
-from fairlead.core.training_job.scheduling.kueue import KUEUE
+from fairlead.core.training_job.scheduling.kueue import KUEUE, check_eviction, choose_group
+
+__all__ = ("FRAMEWORKS", "build_groups", "check_eviction", "check_scheduling", "choose_group", "schedule_pod")
 
 FRAMEWORKS = {"coscheduling": COSCHEDULING, "kueue": KUEUE}
 """Maps fields of the API's SchedulingPolicy to frameworks."""
@@ -21,13 +23,13 @@ def build_groups(job: TrainingJob) -> tuple[Object, ...]:
     return tuple(obj for framework in _chosen(job) for obj in framework.build(job))
 
 
-def schedule_pod(job: TrainingJob, pod: Object, attempt: int) -> Object:
-    """Return a pod as the job's scheduling policy asks for it."""
+def schedule_pod(job: TrainingJob, pod: Object, group: str) -> Object:
+    """Return a pod as the job's scheduling policy asks for it, in the group that `choose_group` returns."""
     policy = job.spec.run_policy.scheduling_policy
     if policy and policy.priority_class_name and "priorityClassName" not in pod["spec"]:
         pod = pod | {"spec": pod["spec"] | {"priorityClassName": policy.priority_class_name}}
     for framework in _chosen(job):
-        pod = framework.join(job, pod, attempt)
+        pod = framework.join(job, pod, group)
     return pod
 
 

@@ -24,7 +24,7 @@ def build_pod_group(job: TrainingJob) -> tuple[Object, ...]:
     return (with_hash(head | {"spec": spec}),)
 
 
-def join_pod_group(job: TrainingJob, pod: Object, _: int) -> Object:
+def join_pod_group(job: TrainingJob, pod: Object, _: str) -> Object:
     """Return a pod as a member of the job's PodGroup."""
     scheduler = _options(job).scheduler_name
     meta = pod["metadata"]

@@ -17,8 +17,8 @@ def group_size(job: TrainingJob) -> int:
 class Framework:
     """A framework, chosen by the field of its name in schedulingPolicy."""
 
-    join: Callable[[TrainingJob, Object, int], Object]
-    """Returns a pod of an attempt as a member of its group."""
+    join: Callable[[TrainingJob, Object, str], Object]
+    """Returns a pod as a member of a group; the name is that of `choose_group`."""
     build: Callable[[TrainingJob], tuple[Object, ...]] = lambda _: ()
     """Returns the objects that the pods need before they are created."""
     check: Callable[[TrainingJob], Finding | None] = lambda _: None
