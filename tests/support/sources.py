@@ -7,9 +7,9 @@ from fairlead.kube.client import KubeClient
 from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.monitoring import MonitoredServers
 from fairlead.kube.observe import Sources
+from fairlead.kube.optional import OptionalKinds
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
-from fairlead.kube.seldon import SeldonDeployments
 from fairlead.kube.traffic import TrafficServers
 
 
@@ -24,7 +24,7 @@ def make_sources(kube: KubeClient, http: aiohttp.ClientSession, settings: Settin
         traffic=TrafficServers(http, kube, lambda _: None),
         prometheus=Prometheus(http, "", lambda _: None),
         monitors=MonitoredServers(http, lambda _: None),
-        seldon=SeldonDeployments(kube, children),
+        optional=OptionalKinds(kube, children),
         http=http,
         settings=settings or Settings(),
     )

@@ -20,9 +20,10 @@ from fairlead.kube.gates import ask_artifacts, ask_gate
 from fairlead.kube.inquiries import Inquiries, Question
 from fairlead.kube.kinds import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, SERVICE, Key, Kind
 from fairlead.kube.monitoring import MonitoredServers
+from fairlead.kube.optional import OptionalKinds
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Reports, url_host
-from fairlead.kube.seldon import SeldonDeployments
+from fairlead.kube.seldon import observe_seldon
 from fairlead.kube.traffic import TrafficServers
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
@@ -45,7 +46,7 @@ class Sources:
     traffic: TrafficServers
     prometheus: Prometheus
     monitors: MonitoredServers
-    seldon: SeldonDeployments
+    optional: OptionalKinds
     http: aiohttp.ClientSession
     settings: Settings
 
@@ -102,7 +103,7 @@ def _observe_seldon(sources: Sources, deployment: ModelDeployment) -> ObservedSe
     """Return what is seen of Seldon Core; nothing for other engines, for which nothing is watched either."""
     if deployment.spec.engine != "Seldon":
         return ObservedSeldon()
-    return sources.seldon.observe(deployment.metadata.namespace, deployment.metadata.uid)
+    return observe_seldon(sources.optional, sources.children, deployment.metadata.namespace, deployment.metadata.uid)
 
 
 def _observe_gate(sources: Sources, key: Key, job: TrainingJob) -> Gate | None:
