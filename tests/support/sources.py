@@ -10,6 +10,7 @@ from fairlead.kube.observe import Sources
 from fairlead.kube.optional import OptionalKinds
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
+from fairlead.kube.resources import ResourceCache
 from fairlead.kube.traffic import TrafficServers
 
 
@@ -18,6 +19,7 @@ def make_sources(kube: KubeClient, http: aiohttp.ClientSession, settings: Settin
     children = ChildCache(lambda _: None)
     return Sources(
         children=children,
+        resources=ResourceCache(lambda _: None),
         reports=Reports(http, lambda _: None, Rates(1, 1, 1, 1)),
         store=Inquiries(lambda _: None, 1.0),
         answers=Inquiries(lambda _: None, 1.0),

@@ -102,8 +102,11 @@ def _build_context(
     prometheus = Prometheus(http, settings.prometheus_url, queue.add)
     monitors = MonitoredServers(http, queue.add)
     optional = OptionalKinds(kube, children, settings.watched_namespaces)
-    sources = Sources(children, reports, store, answers, traffic, prometheus, monitors, optional, http, settings)
-    return Context(Writer(kube, children), ResourceCache(queue.add), sources)
+    resources = ResourceCache(queue.add)
+    sources = Sources(
+        children, resources, reports, store, answers, traffic, prometheus, monitors, optional, http, settings
+    )
+    return Context(Writer(kube, children), resources, sources)
 
 
 def _settle_seconds(queue: KeyedQueue[Key]) -> float:

@@ -24,6 +24,7 @@ from fairlead.kube.kinds import (
     NETWORK_POLICY,
     POD,
     POD_GROUP,
+    ROUTES,
     SECRET,
     SELDON_DEPLOYMENT,
     SERVICE,
@@ -36,11 +37,11 @@ CHILD_KINDS = {
     kind.kind: kind
     for kind in (
         POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, CONTROLLER_REVISION, AUTOSCALER, DISRUPTION_BUDGET,
-        NETWORK_POLICY, POD_GROUP, SELDON_DEPLOYMENT,
+        NETWORK_POLICY, POD_GROUP, SELDON_DEPLOYMENT, *ROUTES,
     )
 }  # fmt: skip
 _NOT_WATCHED = (SECRET, NETWORK_POLICY, POD_GROUP)
-_OPTIONAL = (POD_GROUP, SELDON_DEPLOYMENT)
+_OPTIONAL = (POD_GROUP, SELDON_DEPLOYMENT, *ROUTES)
 """Kinds that not every cluster has."""
 _STARTED_LAST = ("Pod", "Deployment", "SeldonDeployment")
 """Written last, because a pod must not start with a key or graph that belongs to another object."""
@@ -153,7 +154,11 @@ class Writer:
         """Write a child: apply it if it has a hash annotation, which means that it may change, else create it."""
         kind = CHILD_KINDS[child["kind"]]
         changes = names.APPLIED_HASH in child["metadata"].get("annotations", {})
-        written = await (self._apply(resource, kind, child) if changes else self._create(resource, kind, child))
+        try:
+            written = await (self._apply(resource, kind, child) if changes else self._create(resource, kind, child))
+        except ApiError as error:
+            error.child = kind.kind
+            raise
         if kind not in _NOT_WATCHED:
             self.children.put(kind, written, own=True)
 
