@@ -64,8 +64,8 @@ class ResourceCache(Cache[StoredResource]):
                 yield key, stored.summary
 
     def claims(self) -> Iterator[Claim]:
-        """Yield the hosts of the deployments that this operator runs."""
-        yield from (stored.claim for stored in self._by_key.values() if stored.claim and not stored.foreign)
+        """Yield the hosts of all deployments that have some."""
+        yield from (stored.claim for stored in self._by_key.values() if stored.claim)
 
     def _replaced(self, before: StoredResource | None, after: StoredResource | None) -> None:
         if after:

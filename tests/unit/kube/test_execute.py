@@ -76,6 +76,15 @@ async def test_an_existing_child_is_accepted_if_it_is_ours() -> None:
         assert names_of(writer) == ["digits-launcher"]
 
 
+async def test_an_error_names_the_kind_of_the_child_that_was_rejected() -> None:
+    api = ScriptedApi(writes=[status(422, "Invalid")])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        with pytest.raises(ApiError, match="Invalid") as error:
+            await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_service(JOB),)))
+    assert error.value.child == "Service"
+
+
 @pytest.mark.parametrize("owner", ["", "the-uid-of-an-earlier-job"])
 async def test_an_existing_child_that_is_not_ours_is_reported(owner: str) -> None:
     api = ScriptedApi(writes=[EXISTS], lists=[make_pod("digits-launcher", 41, owner=owner)])

@@ -22,17 +22,17 @@ _PROVIDERS = {
 }
 
 
-def check_exposure(deployment: ModelDeployment, observed: ObservedRoutes, settings: Settings) -> Finding | None:
-    """Find what keeps all routes of the spec from being written."""
-    expose = deployment.spec.expose
-    if expose is None:
-        return None
-    return (
-        check_hosts(settings, deployment.metadata.namespace, _list_hosts(expose))
-        or check_annotations(settings, _list_annotations(expose.ingress or IngressRoute()))
-        or _check_taken(deployment, expose, observed.claims)
-        or check_access(observed, list_kinds(expose))
+def check_allowed(deployment: ModelDeployment, expose: Exposure, settings: Settings) -> Finding | None:
+    """Find what the administrator does not allow, so that only a new spec helps."""
+    annotations = _list_annotations(expose.ingress or IngressRoute())
+    return check_hosts(settings, deployment.metadata.namespace, _list_hosts(expose)) or check_annotations(
+        settings, annotations
     )
+
+
+def check_obstacles(deployment: ModelDeployment, expose: Exposure, observed: ObservedRoutes) -> Finding | None:
+    """Find what keeps the routes from being written until something else changes."""
+    return _check_taken(deployment, expose, observed.claims) or check_access(observed, list_kinds(expose))
 
 
 def check_access(observed: ObservedRoutes, kinds: Iterable[str]) -> Finding | None:

@@ -14,7 +14,13 @@ from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus
 from fairlead.core.children import Object
 from fairlead.core.conditions import DesiredCondition, update_conditions
 from fairlead.core.model_deployment.exposure_build import build_routes
-from fairlead.core.model_deployment.exposure_checks import check_access, check_exposure, list_kinds, may_stay
+from fairlead.core.model_deployment.exposure_checks import (
+    check_access,
+    check_allowed,
+    check_obstacles,
+    list_kinds,
+    may_stay,
+)
 from fairlead.core.model_deployment.exposure_status import EXPOSED, build_urls, explain_routes, fail, wait
 from fairlead.core.model_deployment.observed import ObservedDeployment, ObservedRoutes
 from fairlead.core.model_deployment.unused import is_applied
@@ -73,7 +79,9 @@ def _plan_routes(deployment: ModelDeployment, observed: ObservedDeployment, sett
     if expose is None:
         return _plan_removal(deployment, routes)
     denied = tuple(view for view in routes.views if not may_stay(deployment, view, routes, settings))
-    if finding := check_exposure(deployment, routes, settings):
+    if finding := check_allowed(deployment, expose, settings):
+        return _Step(fail(finding), delete=denied)
+    if finding := check_obstacles(deployment, expose, routes):
         return _Step(fail(finding), delete=denied, requeue_after=_LOOK_SECONDS)
     if not any(view.name == deployment.metadata.name for view in observed.services):
         # a Service of this name that is somebody else's gets no requests from us
