@@ -68,7 +68,7 @@ def await_exposed(kubectl: Kubectl, reason: str, name: str = NAME) -> Object:
 
     wait_for(lambda: look().get("reason") == reason, f"{reason}, not {look()}", 30)
     found = kubectl.get("mdep", name)
-    assert condition(found, "Degraded").get("status") == "False", "serving does not suffer from a route"
+    assert condition(found, "Degraded").get("status") != "True", "serving does not suffer from a route"
     return dict(found["status"])
 
 
