@@ -94,8 +94,9 @@ def seen(expose: Object, **changes: Any) -> ObservedRoutes:
     return ObservedRoutes(view_routes(expose, **changes))
 
 
-def _condition(status: str, reason: str) -> Object:
-    return {"type": "Exposed", "status": status, "reason": reason, "message": "…", "lastTransitionTime": EARLIER}
+def _condition(status: str, reason: str, generation: int = 0) -> Object:
+    known = {"type": "Exposed", "status": status, "reason": reason, "message": "…", "lastTransitionTime": EARLIER}
+    return known | {"observedGeneration": generation}
 
 
 YES, RESOLVED = ReportView("Accepted", "True", generation=2), ReportView("ResolvedRefs", "True", generation=2)
@@ -175,6 +176,10 @@ EXPOSED_STATES = {
         "a fault that is reported already is no event",
         make(PLAIN, PLAIN, conditions=[_condition("False", "Rejected")]),
         replace(NOTHING, rejection=Rejection("Rejected", "admission webhook: the host is defined already", "Ingress")),
+    ),
+    "expose-retry": Exposed(
+        "a route that was rejected is tried again, and the condition says so meanwhile",
+        make(PLAIN, PLAIN, conditions=[_condition("False", "Rejected", 1)]), NOTHING,
     ),
     "expose-host-not-allowed": Exposed(
         "no route is written for it; that of the earlier spec stays",

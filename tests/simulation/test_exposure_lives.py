@@ -75,17 +75,17 @@ class Cluster:
         return read_claim(self.deployments[name].model_dump(mode="json", by_alias=True))
 
     def _execute(self, name: str, plan: Plan) -> None:
-        for deletion in plan.delete:
-            self._write()
-            del self.routes[name, deletion.kind, deletion.name]
-        for route in plan.apply:
-            self._write()
-            self._apply(name, route)
         status, deployment = plan.status, self.deployments[name]
         assert isinstance(status, ModelDeploymentStatus)
         if status != deployment.status:
             self._write()
             self.deployments[name] = deployment.model_copy(update={"status": status})
+        for deletion in plan.delete_counted:
+            self._write()
+            del self.routes[name, deletion.kind, deletion.name]
+        for route in plan.apply_last:
+            self._write()
+            self._apply(name, route)
 
     def _apply(self, name: str, route: Object) -> None:
         meta, spec = route["metadata"], route["spec"]

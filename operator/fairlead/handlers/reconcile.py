@@ -117,8 +117,10 @@ async def _execute(
             raise
         rejected = error
         _log.warning("%s %s/%s: %s", reconciler.kind.kind, stored.namespace, stored.name, error)
-        plan = await reconciler.plan(context.sources, resource, now, Rejection("Rejected", error.message, error.child))
-        writes = await _write(context, reconciler, stored, resource, plan)
+        # what is applied last is rejected after the status was written
+        current = stored.model or resource
+        plan = await reconciler.plan(context.sources, current, now, Rejection("Rejected", error.message, error.child))
+        writes = await _write(context, reconciler, stored, current, plan)
     metrics.WRITES.labels(reconciler.kind.kind).inc(writes)
     if rejected:
         raise Backoff(plan.requeue_after) from rejected

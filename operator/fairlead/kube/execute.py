@@ -63,7 +63,7 @@ class Writer:
     _unsent: dict[Key, tuple[Event, ...]] = field(default_factory=dict)
 
     async def execute(self, stored: StoredResource, resource: Resource, kind: Kind, plan: Plan) -> int:
-        """Delete, create or apply, send the events, write the status if it changed, delete what it counts.
+        """Delete, create or apply, send the events, write the status if it changed, then do what comes after it.
 
         An expired resource is deleted last.
 
@@ -80,12 +80,13 @@ class Writer:
         unsent = await self._send_events(resource, kind, plan)
         written = await self.write_status(kind, stored, resource.status, plan.status)
         await self._run_all(self._delete(deletion, namespace) for deletion in plan.delete_counted)
+        await self._run_all(self._write_child(resource, child) for child in plan.apply_last)
         if unsent:
             raise unsent
         if plan.expired:
             await self._delete_expired(kind, stored)
-        deleted = len(plan.delete) + len(plan.delete_counted)
-        return deleted + len(plan.apply) + written + len(plan.events) + plan.expired
+        deleted, applied = len(plan.delete) + len(plan.delete_counted), len(plan.apply) + len(plan.apply_last)
+        return deleted + applied + written + len(plan.events) + plan.expired
 
     def forget(self, key: Key) -> None:
         """Drop the unsent events of a deleted resource."""

@@ -1,7 +1,8 @@
 """What routes from outside add to a deployment's plan: their writes and deletions, a condition, their hosts.
 
-Nothing of it changes the other conditions: a route that cannot be written takes nothing from what serves inside. A
-route that exists stays until the spec's are written, unless it is not allowed any more.
+Nothing of it changes the other conditions, and all of it is done after the status was written: a route that cannot be
+written takes nothing from what serves inside. A route that exists stays until the spec's are written, unless it is not
+allowed any more.
 """
 
 from collections.abc import Collection
@@ -28,6 +29,8 @@ from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.core.settings import Settings
 from fairlead.core.views import RouteView
 
+REJECTED = "Rejected"
+"""The reason of a child that the API server has rejected."""
 _PENDING_SECONDS, _POLL_SECONDS, _LOOK_SECONDS = 0.2, 2.0, 5.0
 """How often to look while routes are being listed, while they are written, and while a kind is missing or a host is
 another deployment's."""
@@ -61,13 +64,15 @@ def with_exposure(
         return replace(waiting, requeue_after=_sooner(plan.requeue_after, _PENDING_SECONDS))
     step = _plan_routes(deployment, observed, settings)
     conditions = others
-    if step.condition:
+    if step.apply and _is_retry(deployment, known):
+        conditions = (*others, *known)
+    elif step.condition:
         conditions = update_conditions((*others, *known), [step.condition], deployment.metadata.generation, now)
     exposure = _derive_exposure(deployment, observed.routes, step)
     return replace(
         _replace(plan, status, conditions=conditions, exposure=exposure),
-        apply=(*plan.apply, *step.apply),
-        delete=(*plan.delete, *(Deletion(view.kind, view.name, view.uid) for view in step.delete)),
+        apply_last=(*plan.apply_last, *step.apply),
+        delete_counted=(*plan.delete_counted, *(Deletion(view.kind, view.name, view.uid) for view in step.delete)),
         events=(*plan.events, *_build_events(known, step.condition)),
         requeue_after=_sooner(plan.requeue_after, step.requeue_after),
     )
@@ -122,17 +127,23 @@ def _is_claimed(deployment: ModelDeployment, expose: Exposure) -> bool:
 
 
 def _derive_exposure(deployment: ModelDeployment, routes: ObservedRoutes, step: _Step) -> ExposureStatus | None:
-    """Return what the routes have that exist after the step, and what the spec's are about to have."""
+    """Return what the routes have that exist, also if they are deleted now, and what the spec's are about to have."""
     expose, known = deployment.spec.expose, deployment.status.exposure or ExposureStatus()
-    stay, unread = [view for view in routes.views if view not in step.delete], _list_unread(deployment, routes)
-    kinds = [*(view.kind for view in stay), *unread]
-    hosts = [*(host for view in stay for host in view.hosts), *(known.hosts if unread else ())]
+    unread = _list_unread(deployment, routes)
+    kinds = [*(view.kind for view in routes.views), *unread]
+    hosts = [*(host for view in routes.views for host in view.hosts), *(known.hosts if unread else ())]
     if step.claims and expose:
         kinds, hosts = [*list_kinds(expose), *kinds], [*expose.hosts, *expose.grpc_hosts, *hosts]
     if not kinds:
         return None
     urls = build_urls(expose, step.condition) if expose and step.condition else ()
     return ExposureStatus(kinds=tuple(dict.fromkeys(kinds)), hosts=tuple(dict.fromkeys(hosts)), urls=urls)
+
+
+def _is_retry(deployment: ModelDeployment, known: Collection[Condition]) -> bool:
+    """Return whether the same routes were rejected before, which is said until they are accepted."""
+    generation = deployment.metadata.generation
+    return any(each.reason == REJECTED and each.observed_generation == generation for each in known)
 
 
 def _build_events(known: Collection[Condition], condition: DesiredCondition | None) -> tuple[Event, ...]:
