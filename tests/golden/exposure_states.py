@@ -168,6 +168,10 @@ EXPOSED_STATES = {
     "expose-changed-by-others": Exposed(
         "a route that somebody changed is written again", make(PLAIN, PLAIN), seen(PLAIN, changed=True)
     ),
+    "expose-changed-to-another-host": Exposed(
+        "one whose host is not allowed is repaired, too, and not deleted", make(PLAIN, PLAIN),
+        seen(PLAIN, changed=True, hosts=("elsewhere.example.org",)),
+    ),
     "expose-rejected": Exposed(
         "the API server rejects the route: the condition says so, and it serves", make(PLAIN, PLAIN),
         replace(NOTHING, rejection=Rejection("Rejected", "admission webhook: the host is defined already", "Ingress")),

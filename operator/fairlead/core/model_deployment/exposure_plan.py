@@ -91,15 +91,16 @@ def _plan_routes(deployment: ModelDeployment, observed: ObservedDeployment, sett
     if not any(view.name == deployment.metadata.name for view in observed.services):
         # a Service of this name that is somebody else's gets no requests from us
         return _Step(wait("ServiceMissing", "The deployment's own Service does not exist yet."), delete=denied)
-    applying = wait("Applying", "The routes are being written.")
+    applying, desired = wait("Applying", "The routes are being written."), build_routes(deployment)
+    kept = {(route["kind"], route["metadata"]["name"]) for route in desired}
+    # one that somebody else has changed to what is not allowed is repaired
+    replaced = tuple(view for view in denied if (view.kind, view.name) not in kept)
     if not _is_claimed(deployment, expose):
-        return _Step(applying, delete=denied, claims=True, requeue_after=0.0)
-    desired = build_routes(deployment)
+        return _Step(applying, delete=replaced, claims=True, requeue_after=0.0)
     if changed := tuple(route for route in desired if not is_applied(route, observed)):
         if routes.rejection:
             return _Step(fail(routes.rejection), delete=denied, claims=True)
-        return _Step(applying, changed, denied, claims=True, requeue_after=_POLL_SECONDS)
-    kept = {(route["kind"], route["metadata"]["name"]) for route in desired}
+        return _Step(applying, changed, replaced, claims=True, requeue_after=_POLL_SECONDS)
     seen = tuple(view for view in routes.views if (view.kind, view.name) in kept)
     unused = tuple(view for view in routes.views if view not in seen)
     return _Step(explain_routes(deployment, expose, seen), delete=unused, claims=True)
@@ -131,7 +132,9 @@ def _derive_exposure(deployment: ModelDeployment, routes: ObservedRoutes, step: 
     expose, known = deployment.spec.expose, deployment.status.exposure or ExposureStatus()
     unread = _list_unread(deployment, routes)
     kinds = [*(view.kind for view in routes.views), *unread]
-    hosts = [*(host for view in routes.views for host in view.hosts), *(known.hosts if unread else ())]
+    # a host that somebody else has given a route of ours is no claim
+    had = (host for view in routes.views for host in view.hosts if host in known.hosts)
+    hosts = [*had, *(known.hosts if unread else ())]
     if step.claims and expose:
         kinds, hosts = [*list_kinds(expose), *kinds], [*expose.hosts, *expose.grpc_hosts, *hosts]
     if not kinds:
