@@ -30,6 +30,11 @@ _UNUSED = {
     "patch podgroups.scheduling.x-k8s.io",
     # for deployments with engine Seldon, where Seldon Core is installed
     *(f"{verb} seldondeployments.machinelearning.seldon.io" for verb in ("create", "get", "list", "patch", "watch")),
+    # for deployments with spec.expose
+    *(f"{verb} {kind}" for verb in ("create", "delete", "get", "list", "patch", "watch") for kind in (
+        "ingresses.networking.k8s.io", "httproutes.gateway.networking.k8s.io", "grpcroutes.gateway.networking.k8s.io",
+        "virtualservices.networking.istio.io",
+    )),
     # when a finished job's time to live is over
     "delete trainingjobs.fairlead.dev",
 }  # fmt: skip

@@ -14,6 +14,17 @@ from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.drift import DriftMeasures
+from fairlead.core.model_deployment.exposure_checks import _check_taken, check_annotations, check_hosts
+from fairlead.core.model_deployment.exposure_checks import check_access as check_route_access
+from fairlead.core.model_deployment.exposure_plan import _build_events as _build_exposure_events
+from fairlead.core.model_deployment.exposure_plan import _plan_removal, _plan_routes, with_exposure
+from fairlead.core.model_deployment.exposure_status import (
+    _explain_parent,
+    _explain_route,
+    _read_reports,
+    build_urls,
+    explain_routes,
+)
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact, ObservedDeployment, ServiceAnswer
 from fairlead.core.model_deployment.plan import _plan_serving, plan_model_deployment
 from fairlead.core.model_deployment.predictor_plan import _act as _act_split
@@ -30,6 +41,7 @@ from fairlead.core.settings import Settings
 from fairlead.core.views import ChildView, PodView
 from fairlead_contracts.termination import GraphFailure, GraphFailureReport, encode_report
 
+from tests.golden.exposure_states import EXPOSED_STATES
 from tests.golden.rollout_states import STATES
 from tests.golden.seldon_states import SELDON_STATES
 from tests.golden.split_states import SPLIT_STATES
@@ -340,7 +352,12 @@ SPLITS = {name: Case(state.reason, state.deployment, state.observed, state.now) 
 SELDON = {
     name: Case(state.reason, state.deployment, state.observed, state.now) for name, state in SELDON_STATES.items()
 }
-CASES = PLAIN | ROLLOUTS | SPLITS | SELDON
+EXPOSED = {
+    name: Case(state.reason, state.deployment, replace(state.observed or SERVING, routes=state.routes, **state.changes),
+               settings=state.settings)
+    for name, state in EXPOSED_STATES.items()
+}  # fmt: skip
+CASES = PLAIN | ROLLOUTS | SPLITS | SELDON | EXPOSED
 
 
 def plan(case: Case) -> Plan:
@@ -357,7 +374,9 @@ def test_every_decision_has_a_case() -> None:
     for decide in (
         plan_model_deployment, _plan_serving, plan_revisions, _act, explain, plan_predictors, _act_split,
         explain_predictors, plan_seldon, _plan_seldon_serving, explain_seldon, _check_seen, _check_state, check_access,
-        _check_node, _check_pod,
+        _check_node, _check_pod, with_exposure, _plan_routes, _plan_removal, _build_exposure_events, check_route_access,
+        check_hosts, check_annotations, _check_taken, explain_routes, build_urls, _explain_route, _explain_parent,
+        _read_reports,
     ):  # fmt: skip
         with recorded_lines(decide) as lines:
             for case in CASES.values():

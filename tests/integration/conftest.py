@@ -51,7 +51,8 @@ def prometheus() -> Iterator[ScriptedPrometheus]:
 @pytest.fixture(scope="session")
 def operator(kubectl: Kubectl, folder: Path, prometheus: ScriptedPrometheus) -> Iterator[Operator]:
     port = free_port()
-    with running_operator(kubectl, folder, port, FAIRLEAD_PROMETHEUS_URL=prometheus.url):
+    allowed = {"FAIRLEAD_ROUTE_HOSTS": "*=*.example.com", "FAIRLEAD_INGRESS_ANNOTATIONS": "note.example.com/allowed"}
+    with running_operator(kubectl, folder, port, FAIRLEAD_PROMETHEUS_URL=prometheus.url, **allowed):
         yield Operator(port)
 
 

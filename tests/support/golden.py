@@ -34,6 +34,7 @@ def render_plan(plan: Plan) -> str:
         "requeueAfter": plan.requeue_after,
         **({"expired": True} if plan.expired else {}),
         "apply": list(plan.apply),
+        **({"applyLast": list(plan.apply_last)} if plan.apply_last else {}),
     }
     return yaml.dump(content, Dumper=_NoAliases, sort_keys=False, width=110, allow_unicode=True)
 

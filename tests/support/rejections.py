@@ -51,10 +51,37 @@ _SELDON: tuple[tuple[str, tuple[str, ...], Object], ...] = (
      {"spec__monitor": {"drift": {"windowSeconds": 600, "minRows": 100, "maxPsi": 0.2, "samplePercent": 50}}}),
     ("API keys in Seldon Core", ("server.auth", "expected no", "engine Seldon"),
      {"spec__predictors__0__server": _AUTH}),
+    ("routes to Seldon Core", ("expose", "expected none with engine Seldon"),
+     {"spec__expose": {"hosts": ["digits.example.com"], "ingress": {}}}),
     ("scaling by concurrency in Seldon Core", ("targetConcurrency", "engine Seldon"),
      {"spec__autoscaling": {"minReplicas": 1, "maxReplicas": 2, "targetConcurrency": 4}}),
 )  # fmt: skip
 """(reason, words, changes)"""
+
+
+_EXPOSE: Object = {"hosts": ["digits.example.com"], "ingress": {}}
+_EXPOSED: tuple[tuple[str, tuple[str, ...], Object], ...] = (
+    ("no way to expose", ("exactly one of", "ingress"), {"hosts": ["digits.example.com"]}),
+    ("two ways to expose", ("exactly one of", "istio"), _EXPOSE | {"istio": {"gateways": ["infra/public"]}}),
+    ("no host", ("hosts",), _EXPOSE | {"hosts": []}),
+    ("seventeen hosts", ("hosts",), _EXPOSE | {"hosts": [f"h{at}.example.com" for at in range(17)]}),
+    ("a host of one label", ("hosts",), _EXPOSE | {"hosts": ["localhost"]}),
+    ("an address as a host", ("hosts",), _EXPOSE | {"hosts": ["10.0.0.1"]}),
+    ("a wildcard in the middle", ("hosts",), _EXPOSE | {"hosts": ["a.*.example.com"]}),
+    ("a wildcard in a label", ("hosts",), _EXPOSE | {"hosts": ["a*.example.com"]}),
+    ("a host with a port", ("hosts",), _EXPOSE | {"hosts": ["digits.example.com:80"]}),
+    ("a host twice", ("hosts", "no two that are equal"), _EXPOSE | {"hosts": ["a.example.com", "a.example.com"]}),
+    ("a host for both protocols", ("grpcHosts", "other names"), _EXPOSE | {"grpcHosts": ["digits.example.com"]}),
+    ("a certificate beside a Gateway", ("tls", "expected none without ingress"),
+     {"hosts": ["digits.example.com"], "gateway": {"parentRefs": [{"name": "public"}]}, "tls": {"secretName": "s"}}),
+    ("a Gateway twice", ("parentRefs", "no two that are equal"),
+     {"hosts": ["digits.example.com"], "gateway": {"parentRefs": [{"name": "public"}, {"name": "public"}]}}),
+    ("no Gateway", ("parentRefs",), {"hosts": ["digits.example.com"], "gateway": {"parentRefs": []}}),
+    ("Istio's sidecars", ("gateways",), {"hosts": ["digits.example.com"], "istio": {"gateways": ["mesh"]}}),
+    ("a long annotation", ("annotations",), _EXPOSE | {"ingress": {"annotations": {"a": "x" * 1025}}}),
+    ("many annotations", ("annotations",), _EXPOSE | {"ingress": {"annotations": {f"a{at}": "" for at in range(33)}}}),
+)  # fmt: skip
+"""(reason, words, spec.expose)"""
 
 
 @dataclass(frozen=True)
@@ -241,6 +268,7 @@ REJECTIONS = (
                 spec__predictors__0__graph__modelUri="models/x"),
     _deployment("an unknown engine", ("engine", "Native"), '"Triton"', spec__engine="Triton"),
     *(_deployment(reason, words, spec__engine="Seldon", **changes) for reason, words, changes in _SELDON),
+    *(_deployment(reason, words, spec__expose=expose) for reason, words, expose in _EXPOSED),
     _deployment("huge replicas", ("replicas", "512"), "100000", spec__predictors__0__replicas=100000),
     _deployment("a name too long for the children's names", ("name", "40"), metadata__name="a" * 41),
     _deployment("hostPath in a component", ("hostPath",),

@@ -25,7 +25,7 @@ def shorten_crd(content: bytes) -> Object:
     """Return the CRD with version v1 alone and without descriptions, as an API server accepts it."""
     crd = yaml.load(content, Loader=yaml.CSafeLoader)
     (version,) = (each for each in crd["spec"]["versions"] if each["name"] == "v1")
-    version = _without_descriptions(version)
+    version = without_descriptions(version)
     graph = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["predictors"]["items"]
     # a recursive type, for which the generator has no schema; Seldon's charts add this
     graph["properties"]["graph"]["properties"]["children"]["items"] = {
@@ -48,16 +48,16 @@ def write_crd(content: bytes) -> None:
     FILE.write_text(json.dumps(shorten_crd(content), sort_keys=True, separators=(",", ":")) + "\n")
 
 
-def _without_descriptions(node: Any) -> Any:
+def without_descriptions(node: Any) -> Any:
     """Remove descriptions, but no property of that name."""
     if isinstance(node, list):
-        return [_without_descriptions(item) for item in node]
+        return [without_descriptions(item) for item in node]
     if not isinstance(node, dict):
         return node
     return {
-        key: {name: _without_descriptions(each) for name, each in value.items()}
+        key: {name: without_descriptions(each) for name, each in value.items()}
         if key == "properties"
-        else _without_descriptions(value)
+        else without_descriptions(value)
         for key, value in node.items()
         if not (key == "description" and isinstance(value, str))
     }

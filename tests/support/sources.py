@@ -7,9 +7,10 @@ from fairlead.kube.client import KubeClient
 from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.monitoring import MonitoredServers
 from fairlead.kube.observe import Sources
+from fairlead.kube.optional import OptionalKinds
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
-from fairlead.kube.seldon import SeldonDeployments
+from fairlead.kube.resources import ResourceCache
 from fairlead.kube.traffic import TrafficServers
 
 
@@ -18,13 +19,14 @@ def make_sources(kube: KubeClient, http: aiohttp.ClientSession, settings: Settin
     children = ChildCache(lambda _: None)
     return Sources(
         children=children,
+        resources=ResourceCache(lambda _: None),
         reports=Reports(http, lambda _: None, Rates(1, 1, 1, 1)),
         store=Inquiries(lambda _: None, 1.0),
         answers=Inquiries(lambda _: None, 1.0),
         traffic=TrafficServers(http, kube, lambda _: None),
         prometheus=Prometheus(http, "", lambda _: None),
         monitors=MonitoredServers(http, lambda _: None),
-        seldon=SeldonDeployments(kube, children),
+        optional=OptionalKinds(kube, children),
         http=http,
         settings=settings or Settings(),
     )

@@ -1,12 +1,11 @@
 """ModelDeployment: an inference graph with Seldon's semantics, served over HTTP."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from fairlead_contracts.graph import MAX_BATCH_DELAY, MAX_BATCH_SIZE
 from pydantic import Field
 
 from fairlead.api.base import (
-    DIGEST,
     DNS_LABEL,
     LIST_MAP_BY_NAME,
     LIST_MAP_BY_TYPE,
@@ -18,15 +17,16 @@ from fairlead.api.base import (
     StatusModel,
 )
 from fairlead.api.engine import ENGINE_RULES
+from fairlead.api.exposure import EXPOSURE_RULES, Exposure, ExposureStatus
 from fairlead.api.graph import GraphNode
 from fairlead.api.group import API_VERSION
+from fairlead.api.model_gates import ProvenanceGate, SignatureGate
 from fairlead.api.monitor import DriftStatus, Monitor
 from fairlead.api.pod_template import PodTemplate
 from fairlead.api.rollout import Rollout, RolloutStatus
 from fairlead.api.scaling import Autoscaling, DisruptionBudget
 from fairlead.api.serving_auth import AUTH_RULES
 from fairlead.api.serving_pod import Server, ServerPodSpec
-from fairlead.api.signatures import PublicKeys
 from fairlead.api.traffic import Measured, Shadow, Stickiness, TrafficStatus
 
 MAX_NAME = 40
@@ -95,23 +95,6 @@ def _traffic_sum(live: list[Predictor]) -> int:
     return sum(predictor.traffic or 0 for predictor in live)
 
 
-class ProvenanceGate(ApiModel):
-    """What must be known of each model: that it was converted with figures of its parity, from a model that was trained
-    on a dataset, and that this dataset has passed its validation. All of it must still exist and be readable."""
-
-    suite: str | None = Field(None, max_length=71, pattern=DIGEST)
-    """The digest of the expectations that the datasets must have met; any if unset."""
-    public_keys: PublicKeys = Field([])
-    """Ed25519 public keys in PEM. If there are some, only validation results that one of them has signed count."""
-
-
-class SignatureGate(ApiModel):
-    """Who must vouch for the models."""
-
-    public_keys: Annotated[PublicKeys, Field(min_length=1)]
-    """Ed25519 public keys in PEM, one of which must have signed each model: the artifact of its modelUri."""
-
-
 class ModelDeploymentSpec(ApiModel):
     """The desired state of the deployment."""
 
@@ -140,6 +123,8 @@ class ModelDeploymentSpec(ApiModel):
 
     monitor: Monitor | None = None
     """What is watched while the models serve. If unset, nothing is."""
+    expose: Exposure | None = None
+    """Routes from outside of the cluster. If unset, there are none."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -176,6 +161,7 @@ class ModelDeploymentSpec(ApiModel):
         ),
         *ENGINE_RULES,
         *AUTH_RULES,
+        *EXPOSURE_RULES,
     )
 
     @property
@@ -211,7 +197,8 @@ class ModelDeploymentStatus(StatusModel):
     observed_generation: int = 0
     """The most recent generation that the operator observed."""
     conditions: Conditions = Field((), json_schema_extra=LIST_MAP_BY_TYPE)
-    """The conditions Progressing and Degraded; Ready, Reconciling and Stalled (kstatus); Drifted with spec.monitor."""
+    """The conditions Progressing and Degraded; Ready, Reconciling and Stalled (kstatus); Drifted with spec.monitor,
+    Exposed with spec.expose."""
     url: str | None = None
     """The URL of the deployment inside the cluster."""
     replicas: int = 0
@@ -231,6 +218,8 @@ class ModelDeploymentStatus(StatusModel):
     """Where the rollout is, and how the last one ended."""
     drift: DriftStatus | None = None
     """With spec.monitor: how the requests of the last window compare with the training data."""
+    exposure: ExposureStatus | None = None
+    """With spec.expose: the routes from outside of the cluster."""
     provenance: tuple[ArtifactRef, ...] = ()
     """The artifacts that are served and the artifacts they were produced from."""
 

@@ -136,6 +136,7 @@ def check_resource(facts: ResourceFacts) -> Iterator[Diagnosis]:
         level: Level = "ok" if not action else "warning" if works else "problem"
         text = f"{status.get('phase') or explaining['type']}: {explaining['reason']}: {explaining['message']}"
         yield Diagnosis(level, subject, text, action)
+    yield from _check_routes(obj)
     yield from (diagnosis for pod in facts.pods if (diagnosis := _check_pod(pod)))
     for event in [event for event in facts.events if event.get("type") == "Warning"][-_MAX_EVENTS:]:
         text = f"{event.get('reason', '')}: {event.get('message', '')}"
@@ -153,6 +154,17 @@ def find_explanation(obj: Object) -> Object | None:
         if (condition := known.get(type_)) and condition.get("message"):
             return condition
     return None
+
+
+def _check_routes(obj: Object) -> Iterator[Diagnosis]:
+    """Find why the routes from outside are not served, of which the explanation of the rest says nothing."""
+    for condition in conditions(obj):
+        if condition["type"] == "Exposed" and condition["status"] != "True":
+            subject = f"{obj['kind']} {obj['metadata']['name']}, routes"
+            runbook = find_runbook(obj["kind"], condition["reason"])
+            level: Level = "problem" if condition["status"] == "False" else "warning"
+            text = f"{condition['reason']}: {condition['message']}"
+            yield Diagnosis(level, subject, text, runbook.action if runbook else "")
 
 
 def _check_pod(pod: Object) -> Diagnosis | None:

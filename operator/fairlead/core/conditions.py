@@ -28,6 +28,14 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Rejection(Finding):
+    """What the API server says of a child that it has rejected."""
+
+    kind: str = ""
+    """The child's kind; empty if it is not known."""
+
+
+@dataclass(frozen=True)
 class DesiredCondition:
     """A condition as a planner sets it, without its history."""
 

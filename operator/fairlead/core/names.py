@@ -206,6 +206,12 @@ def serving_url(deployment: ModelDeployment) -> str:
     return f"http://{deployment.metadata.name}.{deployment.metadata.namespace}.svc:{SERVING_PORT}"
 
 
+def grpc_route_name(deployment: ModelDeployment) -> str:
+    """Return the name of the route for gRPC beside that of the deployment's own name. No other deployment has it."""
+    name = deployment.metadata.name
+    return f"{name}-grpc-{short_hash(f'{name}/grpc')}"
+
+
 def short_hash(text: str) -> str:
     """Return the first 8 hexadecimal digits of a text's SHA-256."""
     return sha256(text.encode()).hexdigest()[:8]

@@ -32,13 +32,16 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a reconcile does, in this order: delete, apply, events, status, delete what it counts, itself."""
+    """Everything that a reconcile does, in this order: delete, apply, events, status, delete what it counts, apply what
+    nothing waits for, delete itself."""
 
     status: StatusModel
     apply: tuple[Object, ...] = ()
     delete: tuple[Deletion, ...] = ()
     delete_counted: tuple[Deletion, ...] = ()
     """What is deleted after the status that counts it was written: a crash must not lose the count."""
+    apply_last: tuple[Object, ...] = ()
+    """What is applied after the status was written: nothing else waits for it, nor suffers if it fails."""
     events: tuple[Event, ...] = ()
     expired: bool = False
     """Whether to delete the resource itself, unless it has changed meanwhile."""

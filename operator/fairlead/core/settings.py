@@ -1,8 +1,12 @@
 """Settings of the planners. `fairlead.handlers.settings` adds those of the operator process."""
 
+import re
+
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from fairlead import __version__
+
+_HOST_PATTERN = re.compile(r"\*|(\*\.)?([a-z0-9-]|\{namespace\})+(\.([a-z0-9-]|\{namespace\})+)*")
 
 
 class Settings(BaseModel):
@@ -20,6 +24,11 @@ class Settings(BaseModel):
     """Comma-separated service accounts that pods may use besides default, as `namespace/name`; `*/name` for all."""
     artifact_prefixes: str = ""
     """Comma-separated `namespace=URI prefix` pairs; `*` is every namespace. Empty: every URI is allowed."""
+    route_hosts: str = ""
+    """Comma-separated `namespace=host` pairs: the DNS names that a ModelDeployment may expose. `*` is every namespace,
+    `{namespace}` in a host its namespace, `*.` at its beginning all names below it, and `*` alone any. Empty: none."""
+    ingress_annotations: str = ""
+    """Comma-separated keys of the annotations that a ModelDeployment may give its Ingress. Empty: none."""
     network_policies: bool = True
     """Whether each job gets a NetworkPolicy, so that only its own pods and the operator reach its pods."""
     restart_seconds: float = Field(10.0, ge=0, le=360)
@@ -67,6 +76,15 @@ class Settings(BaseModel):
                 raise ValueError(f"expected namespace=s3://… or namespace=file://…, got {item!r}")
         return text
 
+    @field_validator("route_hosts")
+    @classmethod
+    def _check_hosts(cls, text: str) -> str:
+        for item in _split(text):
+            namespace, _, host = item.partition("=")
+            if not namespace or not _HOST_PATTERN.fullmatch(host):
+                raise ValueError(f"expected namespace=host, namespace=*.host or namespace=*, got {item!r}")
+        return text
+
     @property
     def allowed_service_accounts(self) -> tuple[tuple[str, str], ...]:
         """Return the allowed service accounts as (namespace, name) pairs."""
@@ -78,6 +96,17 @@ class Settings(BaseModel):
         """Return the allowed URI prefixes as (namespace, prefix) pairs; empty if every URI is allowed."""
         pairs = (item.partition("=") for item in _split(self.artifact_prefixes))
         return tuple((namespace, prefix.rstrip("/")) for namespace, _, prefix in pairs)
+
+    @property
+    def allowed_hosts(self) -> tuple[tuple[str, str], ...]:
+        """Return the hosts that may be exposed as (namespace, pattern) pairs."""
+        pairs = (item.partition("=") for item in _split(self.route_hosts))
+        return tuple((namespace, host) for namespace, _, host in pairs)
+
+    @property
+    def allowed_annotations(self) -> frozenset[str]:
+        """Return the keys of the annotations that an Ingress may have."""
+        return frozenset(_split(self.ingress_annotations))
 
     @property
     def pull_secrets(self) -> tuple[str, ...]:

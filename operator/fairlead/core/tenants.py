@@ -1,4 +1,4 @@
-"""What the administrator allows a namespace: the artifact URIs and service accounts that its resources may name."""
+"""What the administrator allows a namespace: what its resources may name, and the routes that they may have."""
 
 from collections.abc import Iterable
 
@@ -44,3 +44,19 @@ def check_service_accounts(
             message = f"{field}.serviceAccountName: got {pod.service_account_name}, {expected}."
             return Finding("ServiceAccountNotAllowed", message)
     return None
+
+
+def is_allowed_host(settings: Settings, namespace: str, host: str) -> bool:
+    """Return whether routes of a namespace may have a DNS name: it is one of the namespace's, or lies below one."""
+    return any(
+        owner in (_ANY, namespace) and _covers(pattern.replace("{namespace}", namespace), host)
+        for owner, pattern in settings.allowed_hosts
+    )
+
+
+def _covers(pattern: str, host: str) -> bool:
+    """Return whether a pattern is a host's name, or one with `*` for its first labels."""
+    if pattern == _ANY:
+        return True
+    # a host may be a wildcard itself: *.a.example.com lies below *.example.com
+    return host == pattern or (pattern.startswith("*.") and host.endswith(pattern.removeprefix(_ANY)))

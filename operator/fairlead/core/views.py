@@ -103,6 +103,49 @@ class SeldonView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReportView:
+    """A condition that a controller has set on a route for one of its parents, bounded."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+    generation: int = 0
+    """The generation of the route that it is about; 0 if it does not say so."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParentView:
+    """What a controller of the Gateway API reports of a route for one of its parents."""
+
+    namespace: str
+    name: str
+    section: str
+    reports: tuple[ReportView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteView:
+    """An Ingress, HTTPRoute, GRPCRoute or VirtualService; anyone who may write its status may have written that."""
+
+    kind: str
+    name: str
+    uid: str
+    applied_hash: str = ""
+    changed: bool = False
+    """Whether its spec is no longer what the operator applied."""
+    generation: int = 0
+    hosts: tuple[str, ...] = ()
+    """The hosts of its spec."""
+    annotations: tuple[str, ...] = ()
+    """The keys of its annotations, without the operator's."""
+    addresses: tuple[str, ...] = ()
+    """The addresses of the load balancer (Ingresses)."""
+    parents: tuple[ParentView, ...] = ()
+    """What is reported of it (routes of the Gateway API)."""
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionView:
     """A ControllerRevision."""
 

@@ -109,9 +109,9 @@ async def _work(
             await reflector.synced.wait()
         group.create_task(queue.run(settings.workers))
         group.create_task(context.sources.reports.run())
-        group.create_task(context.sources.seldon.run())
+        group.create_task(context.sources.optional.run())
         group.create_task(
-            audit_caches(settings, writer.kube, resources, writer.children, context.sources.seldon, health)
+            audit_caches(settings, writer.kube, resources, writer.children, context.sources.optional, health)
         )
         group.create_task(resync(settings, resources, queue))
         watching = asyncio.create_task(watch(settings, writer.kube.config, resources, stop))

@@ -28,10 +28,10 @@ from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.kinds import Key, Kind
 from fairlead.kube.monitoring import MonitoredServers
 from fairlead.kube.observe import Sources
+from fairlead.kube.optional import OptionalKinds
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
-from fairlead.kube.seldon import SeldonDeployments
 from fairlead.kube.traffic import TrafficServers
 
 _log = logging.getLogger(__name__)
@@ -101,9 +101,12 @@ def _build_context(
     traffic = TrafficServers(http, kube, queue.add)
     prometheus = Prometheus(http, settings.prometheus_url, queue.add)
     monitors = MonitoredServers(http, queue.add)
-    seldon = SeldonDeployments(kube, children, settings.watched_namespaces)
-    sources = Sources(children, reports, store, answers, traffic, prometheus, monitors, seldon, http, settings)
-    return Context(Writer(kube, children), ResourceCache(queue.add), sources)
+    optional = OptionalKinds(kube, children, settings.watched_namespaces)
+    resources = ResourceCache(queue.add)
+    sources = Sources(
+        children, resources, reports, store, answers, traffic, prometheus, monitors, optional, http, settings
+    )
+    return Context(Writer(kube, children), resources, sources)
 
 
 def _settle_seconds(queue: KeyedQueue[Key]) -> float:

@@ -13,7 +13,7 @@ from fairlead.api.base import ObjectMeta, Resource, StatusModel
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus
 from fairlead.api.training_job import TrainingJob
 from fairlead.api.training_job_status import TrainingJobStatus
-from fairlead.core.conditions import DesiredCondition, Finding, summarize, update_conditions
+from fairlead.core.conditions import DesiredCondition, Rejection, summarize, update_conditions
 from fairlead.core.model_deployment.plan import plan_model_deployment
 from fairlead.core.plan import Plan
 from fairlead.core.training_job.plan import plan_training_job
@@ -48,17 +48,17 @@ class _Reconciler:
     kind: Kind
     model: type[Resource]
     status: type[StatusModel]
-    plan: Callable[[Sources, Any, datetime, Finding | None], Awaitable[Plan]]
+    plan: Callable[[Sources, Any, datetime, Rejection | None], Awaitable[Plan]]
     """Observes and plans; the finding is why the API server has just rejected a child."""
 
 
-async def _plan_job(sources: Sources, job: TrainingJob, now: datetime, rejection: Finding | None) -> Plan:
+async def _plan_job(sources: Sources, job: TrainingJob, now: datetime, rejection: Rejection | None) -> Plan:
     observed = observe_job(sources, job, rejection)
     return plan_training_job(job, observed, sources.settings, now, secrets.token_hex(32))
 
 
 async def _plan_deployment(
-    sources: Sources, deployment: ModelDeployment, now: datetime, rejection: Finding | None
+    sources: Sources, deployment: ModelDeployment, now: datetime, rejection: Rejection | None
 ) -> Plan:
     observed = observe_deployment(sources, deployment, rejection)
     return plan_model_deployment(deployment, observed, sources.settings, now, secrets.token_hex(32))
@@ -117,8 +117,10 @@ async def _execute(
             raise
         rejected = error
         _log.warning("%s %s/%s: %s", reconciler.kind.kind, stored.namespace, stored.name, error)
-        plan = await reconciler.plan(context.sources, resource, now, Finding("Rejected", error.message))
-        writes = await _write(context, reconciler, stored, resource, plan)
+        # what is applied last is rejected after the status was written
+        current = stored.model or resource
+        plan = await reconciler.plan(context.sources, current, now, Rejection("Rejected", error.message, error.child))
+        writes = await _write(context, reconciler, stored, current, plan)
     metrics.WRITES.labels(reconciler.kind.kind).inc(writes)
     if rejected:
         raise Backoff(plan.requeue_after) from rejected

@@ -10,17 +10,17 @@ from fairlead.handlers.settings import OperatorSettings
 from fairlead.kube.audit import audit
 from fairlead.kube.children import CHILDREN, SELECTOR, ChildCache
 from fairlead.kube.client import KubeClient
-from fairlead.kube.kinds import SELDON_DEPLOYMENT, WATCHED, Key
+from fairlead.kube.kinds import WATCHED, Key
+from fairlead.kube.optional import OptionalKinds
 from fairlead.kube.reflector import WATCH_ERRORS
 from fairlead.kube.resources import ResourceCache
-from fairlead.kube.seldon import SeldonDeployments
 
 _log = logging.getLogger(__name__)
 
 
 async def audit_caches(
     settings: OperatorSettings, kube: KubeClient, resources: ResourceCache, children: ChildCache,
-    seldon: SeldonDeployments, health: Health,
+    optional: OptionalKinds, health: Health,
 ) -> None:  # fmt: skip
     """Audit the caches every `audit_seconds` and repair them, until cancelled."""
     while True:
@@ -33,9 +33,9 @@ async def audit_caches(
                 for kind, metadata_only in CHILDREN:
                     if await audit(kube, children, kind, namespace, SELECTOR, metadata_only):
                         _log.warning("a watch of %s lost an event; the cache was repaired", kind.plural)
-            for namespace in tuple(seldon.watched()):
-                if await audit(kube, children, SELDON_DEPLOYMENT, namespace, SELECTOR, metadata_only=False):
-                    _log.warning("a watch of %s lost an event; the cache was repaired", SELDON_DEPLOYMENT.plural)
+            for kind, namespace in tuple(optional.watched()):
+                if await audit(kube, children, kind, namespace, SELECTOR, metadata_only=False):
+                    _log.warning("a watch of %s lost an event; the cache was repaired", kind.plural)
             health.last_audit = time.monotonic()
         except WATCH_ERRORS as error:
             _log.warning("the audit of the caches failed, retrying later: %s", error)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fairlead.core import names
-from fairlead.core.views import ChildView, PodView, RevisionView, SeldonView
+from fairlead.core.views import ChildView, PodView, RevisionView, RouteView, SeldonView
 from fairlead.kube.cache import Cache, Entry
 from fairlead.kube.client import FIELD_MANAGER
 from fairlead.kube.kinds import (
@@ -15,12 +15,14 @@ from fairlead.kube.kinds import (
     DEPLOYMENT,
     DISRUPTION_BUDGET,
     POD,
+    ROUTES,
     SELDON_DEPLOYMENT,
     SERVICE,
     WATCHED,
     Key,
     Kind,
 )
+from fairlead.kube.route_views import view_route
 from fairlead.kube.transport import Object
 from fairlead.kube.views import hash_spec, view_child, view_pod, view_revision, view_seldon
 
@@ -28,16 +30,18 @@ CHILDREN = (
     (POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False), (CONTROLLER_REVISION, False),
     (AUTOSCALER, False), (DISRUPTION_BUDGET, False),
 )  # fmt: skip
-"""The watched kinds, and whether only their metadata is read. SeldonDeployments are watched only where they are used.
+"""The watched kinds, and whether only their metadata is read. SeldonDeployments and routes are watched only where they
+are used.
 
 Secrets are not watched: a job's key is created without reading it, and that of a rollout's traffic is read by name.
 """
 SELECTOR = names.selector({names.MANAGED_BY: names.OPERATOR})
 
-_REPAIRED = (SERVICE, DEPLOYMENT, SELDON_DEPLOYMENT, AUTOSCALER, DISRUPTION_BUDGET)
+_REPAIRED = (SERVICE, DEPLOYMENT, SELDON_DEPLOYMENT, AUTOSCALER, DISRUPTION_BUDGET, *ROUTES)
 """The kinds whose spec is applied again when another client changes it."""
 
-View = PodView | ChildView | RevisionView | SeldonView
+View = PodView | ChildView | RevisionView | SeldonView | RouteView
+_Repaired = ChildView | SeldonView | RouteView
 _OWNERS = {kind.kind: kind.api_version for kind in WATCHED}
 
 
@@ -74,7 +78,7 @@ class ChildCache(Cache[Child]):
         self._applied[uid] = hash_spec(obj)
         written = super().put(kind, obj, own)
         # an apply that changes nothing has no new version, and an event may have been faster than the response
-        if written is None and (known := self._entries.get(uid)) and isinstance(known.view, ChildView | SeldonView):
+        if written is None and (known := self._entries.get(uid)) and isinstance(known.view, _Repaired):
             known.view = replace(known.view, changed=known.spec_hash != self._applied[uid])
         return written
 
@@ -144,6 +148,8 @@ class ChildCache(Cache[Child]):
 def _view(kind: Kind, obj: Object, changed: bool) -> View:
     if kind is SELDON_DEPLOYMENT:
         return view_seldon(obj, changed)
+    if kind in ROUTES:
+        return view_route(kind.kind, obj, changed)
     if kind is CONTROLLER_REVISION:
         return view_revision(obj)
     return view_pod(obj) if kind is POD else view_child(obj, changed)

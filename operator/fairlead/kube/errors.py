@@ -16,6 +16,8 @@ class ApiError(Exception):
         self.code, self.reason, self.message = code, reason, message
         self.retry_after = retry_after
         """Seconds to wait before a retry, if the server sent them."""
+        self.child = ""
+        """The kind of the child that was rejected, where one was."""
 
     @property
     def rejected(self) -> bool:

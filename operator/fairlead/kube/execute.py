@@ -24,6 +24,7 @@ from fairlead.kube.kinds import (
     NETWORK_POLICY,
     POD,
     POD_GROUP,
+    ROUTES,
     SECRET,
     SELDON_DEPLOYMENT,
     SERVICE,
@@ -36,11 +37,11 @@ CHILD_KINDS = {
     kind.kind: kind
     for kind in (
         POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, CONTROLLER_REVISION, AUTOSCALER, DISRUPTION_BUDGET,
-        NETWORK_POLICY, POD_GROUP, SELDON_DEPLOYMENT,
+        NETWORK_POLICY, POD_GROUP, SELDON_DEPLOYMENT, *ROUTES,
     )
 }  # fmt: skip
 _NOT_WATCHED = (SECRET, NETWORK_POLICY, POD_GROUP)
-_OPTIONAL = (POD_GROUP, SELDON_DEPLOYMENT)
+_OPTIONAL = (POD_GROUP, SELDON_DEPLOYMENT, *ROUTES)
 """Kinds that not every cluster has."""
 _STARTED_LAST = ("Pod", "Deployment", "SeldonDeployment")
 """Written last, because a pod must not start with a key or graph that belongs to another object."""
@@ -62,7 +63,7 @@ class Writer:
     _unsent: dict[Key, tuple[Event, ...]] = field(default_factory=dict)
 
     async def execute(self, stored: StoredResource, resource: Resource, kind: Kind, plan: Plan) -> int:
-        """Delete, create or apply, send the events, write the status if it changed, delete what it counts.
+        """Delete, create or apply, send the events, write the status if it changed, then do what comes after it.
 
         An expired resource is deleted last.
 
@@ -79,12 +80,13 @@ class Writer:
         unsent = await self._send_events(resource, kind, plan)
         written = await self.write_status(kind, stored, resource.status, plan.status)
         await self._run_all(self._delete(deletion, namespace) for deletion in plan.delete_counted)
+        await self._run_all(self._write_child(resource, child) for child in plan.apply_last)
         if unsent:
             raise unsent
         if plan.expired:
             await self._delete_expired(kind, stored)
-        deleted = len(plan.delete) + len(plan.delete_counted)
-        return deleted + len(plan.apply) + written + len(plan.events) + plan.expired
+        deleted, applied = len(plan.delete) + len(plan.delete_counted), len(plan.apply) + len(plan.apply_last)
+        return deleted + applied + written + len(plan.events) + plan.expired
 
     def forget(self, key: Key) -> None:
         """Drop the unsent events of a deleted resource."""
@@ -153,7 +155,11 @@ class Writer:
         """Write a child: apply it if it has a hash annotation, which means that it may change, else create it."""
         kind = CHILD_KINDS[child["kind"]]
         changes = names.APPLIED_HASH in child["metadata"].get("annotations", {})
-        written = await (self._apply(resource, kind, child) if changes else self._create(resource, kind, child))
+        try:
+            written = await (self._apply(resource, kind, child) if changes else self._create(resource, kind, child))
+        except ApiError as error:
+            error.child = kind.kind
+            raise
         if kind not in _NOT_WATCHED:
             self.children.put(kind, written, own=True)
 

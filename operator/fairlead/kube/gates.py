@@ -19,7 +19,8 @@ from fairlead_artifacts import (
 
 from fairlead.api.base import ArtifactRef
 from fairlead.api.graph import GraphNode
-from fairlead.api.model_deployment import ModelDeployment, ProvenanceGate
+from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.model_gates import ProvenanceGate
 from fairlead.api.training_job import Dataset
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.model_deployment.artifacts import label_nodes

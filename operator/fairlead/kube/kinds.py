@@ -68,6 +68,11 @@ POD_GROUP = Kind("scheduling.x-k8s.io", "v1alpha1", "podgroups", "PodGroup", ver
 SELDON_DEPLOYMENT = Kind(
     "machinelearning.seldon.io", "v1", "seldondeployments", "SeldonDeployment", verbs=(*_WATCH, "create", "patch")
 )
+_ROUTE = (*_WATCH, "create", "patch", "delete")
+INGRESS = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", verbs=_ROUTE)
+HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute", verbs=_ROUTE)
+GRPC_ROUTE = Kind("gateway.networking.k8s.io", "v1", "grpcroutes", "GRPCRoute", verbs=_ROUTE)
+VIRTUAL_SERVICE = Kind("networking.istio.io", "v1", "virtualservices", "VirtualService", verbs=_ROUTE)
 EVENT = Kind("events.k8s.io", "v1", "events", "Event", verbs=("create",))
 LEASE = Kind("coordination.k8s.io", "v1", "leases", "Lease", verbs=("get", "create", "update"))
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
@@ -76,6 +81,9 @@ CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomRes
 
 WATCHED = (TRAINING_JOB, MODEL_DEPLOYMENT)
 """The custom resources that the operator reconciles."""
+
+ROUTES = (INGRESS, HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE)
+"""The kinds of routes from outside of the cluster, which are watched only where they are used."""
 
 OPERATOR_KINDS = (
     TRAINING_JOB,
@@ -91,6 +99,7 @@ OPERATOR_KINDS = (
     NETWORK_POLICY,
     POD_GROUP,
     SELDON_DEPLOYMENT,
+    *ROUTES,
     EVENT,
     LEASE,
 )

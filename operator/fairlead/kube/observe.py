@@ -9,7 +9,8 @@ import aiohttp
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
-from fairlead.core.conditions import Finding, is_true
+from fairlead.core.conditions import Finding, Rejection, is_true
+from fairlead.core.model_deployment.exposure_build import ROUTE_KINDS
 from fairlead.core.model_deployment.observed import Artifacts, ObservedDeployment, ObservedSeldon, ServiceAnswer
 from fairlead.core.settings import Settings
 from fairlead.core.tenants import is_allowed_uri
@@ -20,9 +21,12 @@ from fairlead.kube.gates import ask_artifacts, ask_gate
 from fairlead.kube.inquiries import Inquiries, Question
 from fairlead.kube.kinds import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, SERVICE, Key, Kind
 from fairlead.kube.monitoring import MonitoredServers
+from fairlead.kube.optional import OptionalKinds
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Reports, url_host
-from fairlead.kube.seldon import SeldonDeployments
+from fairlead.kube.resources import ResourceCache
+from fairlead.kube.routes import observe_routes
+from fairlead.kube.seldon import observe_seldon
 from fairlead.kube.traffic import TrafficServers
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
@@ -38,6 +42,7 @@ class Sources:
     """Where facts come from."""
 
     children: ChildCache
+    resources: ResourceCache
     reports: Reports
     store: Inquiries
     answers: Inquiries
@@ -45,7 +50,7 @@ class Sources:
     traffic: TrafficServers
     prometheus: Prometheus
     monitors: MonitoredServers
-    seldon: SeldonDeployments
+    optional: OptionalKinds
     http: aiohttp.ClientSession
     settings: Settings
 
@@ -66,7 +71,7 @@ def observe_job(sources: Sources, job: TrainingJob, rejection: Finding | None = 
 
 
 def observe_deployment(
-    sources: Sources, deployment: ModelDeployment, rejection: Finding | None = None
+    sources: Sources, deployment: ModelDeployment, rejection: Rejection | None = None
 ) -> ObservedDeployment:
     """Gather a deployment's children, pods and models, and check whether its Service is ready."""
     meta = deployment.metadata
@@ -74,6 +79,8 @@ def observe_deployment(
     owned = sources.children.owned_by(meta.uid)
     deployments, services = _views(owned, DEPLOYMENT), _views(owned, SERVICE)
     seldon = _observe_seldon(sources, deployment)
+    # a route that cannot be written says nothing about what serves
+    of_route = rejection is not None and rejection.kind in ROUTE_KINDS
     replicas = sources.children.replicas_of(key, {view.name for view in (*deployments, *seldon.deployments)})
     pods = tuple(child.view for child in replicas if isinstance(child.view, PodView))
     revisions = tuple(child.view for child in owned if isinstance(child.view, RevisionView))
@@ -93,8 +100,11 @@ def observe_deployment(
         drift=sources.monitors.observe(key, deployment, pods, revisions),
         artifacts=_observe_artifacts(sources, key, deployment),
         answer=_observe_answer(sources, key, address),
-        rejection=rejection,
+        rejection=None if of_route else rejection,
         seldon=seldon,
+        routes=observe_routes(
+            sources.optional, sources.children, deployment, sources.resources.claims(), rejection if of_route else None
+        ),
     )
 
 
@@ -102,7 +112,7 @@ def _observe_seldon(sources: Sources, deployment: ModelDeployment) -> ObservedSe
     """Return what is seen of Seldon Core; nothing for other engines, for which nothing is watched either."""
     if deployment.spec.engine != "Seldon":
         return ObservedSeldon()
-    return sources.seldon.observe(deployment.metadata.namespace, deployment.metadata.uid)
+    return observe_seldon(sources.optional, sources.children, deployment.metadata.namespace, deployment.metadata.uid)
 
 
 def _observe_gate(sources: Sources, key: Key, job: TrainingJob) -> Gate | None:

@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 
 from fairlead.core.managing import is_foreign
+from fairlead.core.model_deployment.claims import Claim, read_claim
 from fairlead.core.training_job.summary import JobSummary, summarize_job
 from fairlead.kube.cache import Cache, Entry
-from fairlead.kube.kinds import TRAINING_JOB, Key, Kind
+from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Key, Kind
 from fairlead.kube.transport import Object
 
 
@@ -25,6 +26,8 @@ class StoredResource(Entry):
     """Whether another controller runs it."""
     summary: JobSummary | None = None
     """What gauges show of a TrainingJob."""
+    claim: Claim | None = None
+    """The hosts that a ModelDeployment has."""
     model: Any = None
     """The validated object, kept while a reconcile is scheduled; None if it must be parsed from the JSON."""
 
@@ -35,7 +38,7 @@ class StoredResource(Entry):
     def written(self, version: int, status: Object, model: Any) -> None:
         """Record a written status, so that its event is not a change."""
         obj = self.load() | {"status": status}
-        self.json, self.summary = orjson.dumps(obj), _summarize(self.kind, obj)
+        self.json, self.summary, self.claim = orjson.dumps(obj), _summarize(self.kind, obj), _read_claim(self.kind, obj)
         self.version, self.model = max(self.version, version), model
 
 
@@ -59,6 +62,10 @@ class ResourceCache(Cache[StoredResource]):
         for key, stored in self._by_key.items():
             if stored.summary and not stored.foreign:
                 yield key, stored.summary
+
+    def claims(self) -> Iterator[Claim]:
+        """Yield the hosts of all deployments that have some."""
+        yield from (stored.claim for stored in self._by_key.values() if stored.claim)
 
     def _replaced(self, before: StoredResource | None, after: StoredResource | None) -> None:
         if after:
@@ -84,8 +91,13 @@ def _read_resource(kind: Kind, obj: Object) -> StoredResource:
         deleting="deletionTimestamp" in meta,
         foreign=is_foreign(obj),
         summary=_summarize(kind.kind, obj),
+        claim=_read_claim(kind.kind, obj),
     )
 
 
 def _summarize(kind: str, obj: Object) -> JobSummary | None:
     return summarize_job(obj) if kind == TRAINING_JOB.kind else None
+
+
+def _read_claim(kind: str, obj: Object) -> Claim | None:
+    return read_claim(obj) if kind == MODEL_DEPLOYMENT.kind else None

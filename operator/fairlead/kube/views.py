@@ -82,29 +82,29 @@ def view_child(obj: Object, changed: bool = False) -> ChildView:
         changed=changed,
         ready=min(status.get("readyReplicas", 0), updated),
         settled=settled,
-        content=_as_text(_read_annotations(obj).get(names.SELDON_CONTENT), _MAX_NAME),
+        content=as_text(_read_annotations(obj).get(names.SELDON_CONTENT), _MAX_NAME),
     )
 
 
 def view_seldon(obj: Object, changed: bool = False) -> SeldonView:
     """Return the view of a SeldonDeployment; what its status says is bounded, and left out if it has another type."""
-    meta, status = obj["metadata"], _as_object(obj.get("status"))
-    found = _as_object(status.get("deploymentStatus")).items()
+    meta, status = obj["metadata"], as_object(obj.get("status"))
+    found = as_object(status.get("deploymentStatus")).items()
     return SeldonView(
         name=meta["name"],
         uid=meta["uid"],
         applied_hash=meta.get("annotations", {}).get(names.APPLIED_HASH, ""),
         changed=changed,
         generation=meta.get("generation", 0),
-        observed=_as_count(status.get("observedGeneration")),
-        state=_as_text(status.get("state"), _MAX_STATE),
-        description=_as_text(status.get("description"), _MAX_DESCRIPTION),
-        url=_as_text(_as_object(status.get("address")).get("url"), _MAX_URL),
+        observed=as_count(status.get("observedGeneration")),
+        state=as_text(status.get("state"), _MAX_STATE),
+        description=as_text(status.get("description"), _MAX_DESCRIPTION),
+        url=as_text(as_object(status.get("address")).get("url"), _MAX_URL),
         pods=tuple(
             (
-                _as_text(name, _MAX_NAME),
-                _as_count(_as_object(each).get("replicas")),
-                _as_count(_as_object(each).get("availableReplicas")),
+                as_text(name, _MAX_NAME),
+                as_count(as_object(each).get("replicas")),
+                as_count(as_object(each).get("availableReplicas")),
             )
             for name, each in islice(found, _MAX_DEPLOYMENTS)
         ),
@@ -122,15 +122,18 @@ def hash_spec(obj: Object) -> str:
     return hashlib.sha256(orjson.dumps(obj.get("spec"), option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _as_object(value: Any) -> Object:
+def as_object(value: Any) -> Object:
+    """Return an object that somebody else has written; an empty one if it has another type."""
     return value if isinstance(value, dict) else {}
 
 
-def _as_text(value: Any, limit: int) -> str:
+def as_text(value: Any, limit: int) -> str:
+    """Return a text that somebody else has written, bounded; an empty one if it has another type."""
     return shorten(value, limit) if isinstance(value, str) else ""
 
 
-def _as_count(value: Any) -> int:
+def as_count(value: Any) -> int:
+    """Return a number that somebody else has written; 0 if it has another type, or is no count."""
     return value if type(value) is int and 0 <= value < 2**31 else 0
 
 

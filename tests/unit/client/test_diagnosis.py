@@ -99,3 +99,22 @@ def test_pods_that_are_not_scheduled_or_do_not_start_and_warnings_are_named() ->
     assert (first.subject, "insufficient cpu" in first.text) == ("pod a", True)
     assert (second.subject, "fetch-code: ErrImagePull: no such image" in second.text) == ("pod b", True)
     assert [warning.text for warning in warnings] == [f"R{index}: m" for index in range(2, 7)]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "level", "action"),
+    [("False", "HostNotAllowed", "problem", "routeHosts"), ("Unknown", "RoutePending", "warning", "Gateway exists")],
+)
+def test_routes_that_are_not_served_are_named_beside_what_serves(
+    status: str, reason: str, level: str, action: str
+) -> None:
+    serving = make_job(("Ready", "True", "Answering", "It serves."), ("Exposed", status, reason, "why"))
+    well, found = check_resource(ResourceFacts(serving | {"kind": "ModelDeployment"}))
+    assert well.level == "ok"
+    assert (found.level, found.subject) == (level, "ModelDeployment digits, routes")
+    assert found.text == f"{reason}: why" and action in found.action
+
+
+def test_routes_that_are_served_are_not_mentioned() -> None:
+    serving = make_job(("Ready", "True", "Answering", "It serves."), ("Exposed", "True", "RouteAccepted", "yes"))
+    assert len(list(check_resource(ResourceFacts(serving | {"kind": "ModelDeployment"})))) == 1

@@ -2,6 +2,7 @@
 
 import pytest
 from fairlead.core.model_deployment.build import build_children
+from fairlead.core.model_deployment.exposure_build import build_routes
 from fairlead.core.model_deployment.revisions import build_record, build_revision, read_revisions
 from fairlead.core.plan import Deletion, Event, Plan
 from fairlead.core.settings import Settings
@@ -83,6 +84,33 @@ async def test_an_existing_child_is_accepted_if_it_is_ours() -> None:
         writer, _ = make_writer(kube)
         await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_launcher(JOB, 0, Settings()),)))
         assert names_of(writer) == ["digits-launcher"]
+
+
+async def test_an_error_names_the_kind_of_the_child_that_was_rejected() -> None:
+    api = ScriptedApi(writes=[status(422, "Invalid")])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        with pytest.raises(ApiError, match="Invalid") as error:
+            await writer.execute(store(), JOB, TRAINING_JOB, Plan(JOB.status, apply=(build_service(JOB),)))
+    assert error.value.child == "Service"
+
+
+@pytest.mark.parametrize("code", [422, 500])
+async def test_a_status_is_written_whatever_becomes_of_what_is_applied_last(code: int) -> None:
+    deployment = make_deployment(spec__expose={"hosts": ["digits.example.com"], "ingress": {}})
+    uid = deployment.metadata.uid
+    changed = deployment.status.model_copy(update={"replicas": 2})
+    written = {"metadata": {"name": "digits", "namespace": "default", "uid": uid, "resourceVersion": "41"}}
+    api = ScriptedApi(writes=[written, status(code, "InternalError")], lists=[status(404, "NotFound")])
+    async with scripted_client(api) as kube:
+        writer, _ = make_writer(kube)
+        plan = Plan(changed, apply_last=tuple(build_routes(deployment)))
+        with pytest.raises(ApiError, match="InternalError") as error:
+            await writer.execute(store(MODEL_DEPLOYMENT, uid), deployment, MODEL_DEPLOYMENT, plan)
+    assert error.value.child == "Ingress"
+    assert [(method, path.rpartition("/")[2]) for method, path, _ in api.requests][:3] == [
+        ("PATCH", "status"), ("GET", "digits"), ("PATCH", "digits"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("owner", ["", "the-uid-of-an-earlier-job"])

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from fairlead.api.model_deployment import ModelDeployment, ProvenanceGate
+from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.model_gates import ProvenanceGate
 from fairlead.api.training_job import Dataset
 from fairlead.core.model_deployment.faults import find_fault
 from fairlead.core.settings import Settings

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
+from fairlead.core.conditions import Rejection
 from fairlead.core.model_deployment.observed import Artifacts
 from fairlead.core.settings import Settings
 from fairlead.core.training_job.observed import Gate, Launcher
@@ -92,6 +93,18 @@ async def test_a_dataset_that_is_not_allowed_is_not_read(prefixes: str, asked: b
         assert observe_job(sources, job).gate == Gate(pending=asked)
         assert bool(sources.store._entries) is asked
         sources.store.forget(DIGITS)
+
+
+async def test_a_route_that_is_rejected_says_nothing_about_what_serves() -> None:
+    deployment = make_deployment(spec__expose={"hosts": ["digits.example.com"], "ingress": {}})
+    async with sources_of("") as sources:
+        of_route = observe_deployment(sources, deployment, Rejection("Rejected", "no", "Ingress"))
+        of_child = observe_deployment(sources, deployment, Rejection("Rejected", "no", "Deployment"))
+        sources.store.forget(Key("ModelDeployment", "default", "digits"))
+    assert (of_route.rejection, of_child.routes.rejection) == (None, None)
+    assert (of_route.routes.rejection, of_child.rejection) == (
+        Rejection("Rejected", "no", "Ingress"), Rejection("Rejected", "no", "Deployment"),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,8 @@ from fairlead.core.model_deployment.observed import ObservedSeldon
 from fairlead.core.views import ChildView, SeldonView
 from fairlead.kube.children import ChildCache
 from fairlead.kube.kinds import DEPLOYMENT, SELDON_DEPLOYMENT, Key
-from fairlead.kube.seldon import OptionalReflector, SeldonDeployments
+from fairlead.kube.optional import OptionalKinds, OptionalReflector
+from fairlead.kube.seldon import observe_seldon
 from fairlead.kube.views import view_seldon
 
 from tests.support.scripted_api import HANG, ScriptedApi, make_list, scripted_client, status
@@ -34,11 +35,11 @@ def resource(version: int, status: Any = None, replicas: int = 1) -> dict[str, A
 
 
 @asynccontextmanager
-async def watching(api: ScriptedApi, cache: ChildCache, *namespaces: str) -> AsyncIterator[SeldonDeployments]:
+async def watching(api: ScriptedApi, cache: ChildCache, *namespaces: str) -> AsyncIterator[OptionalKinds]:
     async with scripted_client(api) as kube:
-        seldon = SeldonDeployments(kube, cache, namespaces)
-        task = asyncio.create_task(seldon.run())
-        yield seldon
+        kinds = OptionalKinds(kube, cache, namespaces)
+        task = asyncio.create_task(kinds.run())
+        yield kinds
         task.cancel()
         await asyncio.wait([task])
 
@@ -114,14 +115,15 @@ def test_the_deployments_of_seldon_core_are_seen_with_what_their_pods_are() -> N
 async def test_nothing_is_watched_before_a_deployment_asks_and_a_later_installation_is_noticed() -> None:
     missing = status(404, "NotFound")
     api = ScriptedApi(lists=[missing, missing, make_list(9, resource(5))], watches=[[HANG]])
-    async with watching(api, ChildCache(lambda _: None)) as seldon:
+    cache = ChildCache(lambda _: None)
+    async with watching(api, cache) as kinds:
         await asyncio.sleep(0.05)
         assert api.requests == []
-        assert seldon.observe("default", "u") == ObservedSeldon(pending=True)
-        await wait_until(lambda: seldon.observe("default", "u") == ObservedSeldon(refusal="missing"), 30)
-        assert list(seldon.watched()) == []
-        await wait_until(lambda: seldon.observe("default", "u").find("digits") is not None, 30)
-        assert list(seldon.watched()) == [None]
+        assert observe_seldon(kinds, cache, "default", "u") == ObservedSeldon(pending=True)
+        await wait_until(lambda: observe_seldon(kinds, cache, "default", "u") == ObservedSeldon(refusal="missing"), 30)
+        assert list(kinds.watched()) == []
+        await wait_until(lambda: observe_seldon(kinds, cache, "default", "u").find("digits") is not None, 30)
+        assert list(kinds.watched()) == [(SELDON_DEPLOYMENT, None)]
 
 
 async def test_what_was_known_is_forgotten_when_the_kind_is_gone() -> None:
@@ -130,13 +132,15 @@ async def test_what_was_known_is_forgotten_when_the_kind_is_gone() -> None:
     api = ScriptedApi(lists=lists, watches=[[gone], [HANG], [HANG]])
     keys: list[Key] = []
     cache = ChildCache(keys.append)
-    async with watching(api, cache, "default") as seldon:
-        seldon.observe("default", "u")
-        await wait_until(lambda: seldon.observe("default", "u") == ObservedSeldon(refusal="forbidden"), 30)
+    async with watching(api, cache, "default") as kinds:
+        observe_seldon(kinds, cache, "default", "u")
+        await wait_until(
+            lambda: observe_seldon(kinds, cache, "default", "u") == ObservedSeldon(refusal="forbidden"), 30
+        )
         assert cache.owned_by("u") == []
         assert keys[-1] == Key("ModelDeployment", "default", "digits")
         # nobody has deleted it: at the same version it is there again
-        await wait_until(lambda: bool(seldon.observe("default", "u").views), 30)
+        await wait_until(lambda: bool(observe_seldon(kinds, cache, "default", "u").views), 30)
 
 
 async def test_an_error_that_says_nothing_about_the_kind_changes_nothing() -> None:

@@ -9,9 +9,10 @@ from fairlead_contracts.traffic import TrafficFacts
 from fairlead.api.base import ArtifactRef
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.claims import Claim
 from fairlead.core.model_deployment.drift import DriftMeasures
 from fairlead.core.model_deployment.queries import QueryAnswer
-from fairlead.core.views import ChildView, PodView, RevisionView, SeldonView
+from fairlead.core.views import ChildView, PodView, RevisionView, RouteView, SeldonView
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,26 @@ class ObservedSeldon:
 
 
 @dataclass(frozen=True)
+class ObservedRoutes:
+    """What is seen of the routes from outside of the cluster, for a deployment that has some or asks for them."""
+
+    views: tuple[RouteView, ...] = ()
+    """The routes that the deployment owns."""
+    refusals: Mapping[str, Refusal] = field(default_factory=dict)
+    """Why routes of a kind cannot be read, by the kind."""
+    pending: frozenset[str] = frozenset()
+    """The kinds that are still being listed."""
+    claims: tuple[Claim, ...] = ()
+    """The hosts of other deployments."""
+    rejection: Finding | None = None
+    """Why the API server has just rejected a route."""
+
+    def find(self, kind: str, name: str) -> RouteView | None:
+        """Return a route."""
+        return next((view for view in self.views if (view.kind, view.name) == (kind, name)), None)
+
+
+@dataclass(frozen=True)
 class ObservedDeployment:
     """The observed state of a ModelDeployment."""
 
@@ -128,3 +149,4 @@ class ObservedDeployment:
     drift: DriftMeasures | None = None
     """What the servers have counted; None if it is not monitored, or they have not been asked yet."""
     seldon: ObservedSeldon = ObservedSeldon()
+    routes: ObservedRoutes = ObservedRoutes()

@@ -13,6 +13,7 @@ from fairlead.core.model_deployment.artifacts import check_artifacts, with_known
 from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.checks import check_answer, check_pods, describe_problem
 from fairlead.core.model_deployment.drift_plan import with_drift
+from fairlead.core.model_deployment.exposure_plan import with_exposure
 from fairlead.core.model_deployment.faults import find_fault
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.model_deployment.predictor_plan import plan_predictors
@@ -37,7 +38,8 @@ def plan_model_deployment(
     """
     if deployment.spec.engine == "Seldon":
         return plan_seldon(deployment, observed, settings, now)
-    return with_drift(_plan(deployment, observed, settings, now, key), deployment, observed.drift, now)
+    plan = with_drift(_plan(deployment, observed, settings, now, key), deployment, observed.drift, now)
+    return with_exposure(plan, deployment, observed, settings, now)
 
 
 def _plan(

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from fairlead.core import names
 from fairlead.core.children import Object
+from fairlead.core.model_deployment.exposure_build import ROUTE_KINDS
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.plan import Deletion
-from fairlead.core.views import ChildView, SeldonView
+from fairlead.core.views import ChildView, RouteView, SeldonView
 
 _OF_DEPLOYMENT = "-[0-9a-f]{8}|-traffic"
 """What the names of its Service, budget and ConfigMaps end with, after its own."""
@@ -15,10 +16,12 @@ _OF_DEPLOYMENT = "-[0-9a-f]{8}|-traffic"
 
 def is_applied(child: Object, observed: ObservedDeployment) -> bool:
     """Return whether a child exists as it was last applied, and nobody has changed it since."""
-    kinds: Mapping[str, tuple[ChildView | SeldonView, ...]] = {
+    routes = observed.routes.views
+    kinds: Mapping[str, tuple[ChildView | SeldonView | RouteView, ...]] = {
         "Deployment": observed.deployments, "Service": observed.services, "ConfigMap": observed.config_maps,
         "HorizontalPodAutoscaler": observed.autoscalers, "PodDisruptionBudget": observed.budgets,
         "SeldonDeployment": observed.seldon.views,
+        **{kind: tuple(view for view in routes if view.kind == kind) for kind in ROUTE_KINDS},
     }  # fmt: skip
     meta, views = child["metadata"], kinds[child["kind"]]
     digest = meta["annotations"][names.APPLIED_HASH]
