@@ -2,11 +2,15 @@
 
 import json
 import urllib.request
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fairlead.api.training_job import TrainingJob
+from fairlead.api.training_job_status import Progress
+from fairlead.core.conditions import Finding, merge_conditions
+from fairlead.core.training_job import phases
 from fairlead.kube.children import ChildCache
 from fairlead.kube.client import KubeClient
 from fairlead.kube.config import load_config
@@ -153,6 +157,23 @@ async def test_a_status_is_not_derived_from_an_older_object(kubectl: Kubectl) ->
         assert stored
         assert await writer.write_status(TRAINING_JOB, stored, job.status, status)
     assert kubectl.get("tj", "raced")["status"]["modelVersion"] == "older"
+
+
+async def test_what_a_status_had_can_be_empty_later(kubectl: Kubectl) -> None:
+    create_job(kubectl, "emptied", spec__runPolicy={"managedBy": "kueue.x-k8s.io/multikueue"})  # none of the operator's
+    conditions = merge_conditions((), phases.build_conditions(phases.PENDING, Finding("New", "")), 1, datetime.now(UTC))
+    full = {"progress": Progress(step=1, metrics={"loss": 0.5}, damaged_steps=(4,)), "conditions": conditions}
+    empty = {"progress": Progress(step=1), "conditions": ()}
+    async with KubeClient(load_config(kubectl.kubeconfig)) as kube:
+        writer = Writer(kube, ChildCache(lambda _: None))
+        for update in (full, empty):
+            seen = kubectl.get("tj", "emptied")
+            job, stored = TrainingJob.model_validate(seen), ResourceCache(lambda _: None).put(TRAINING_JOB, seen)
+            assert stored
+            status = job.status.model_copy(update=update)
+            assert await writer.write_status(TRAINING_JOB, stored, job.status, status)
+    written = kubectl.get("tj", "emptied")["status"]
+    assert (written["progress"]["metrics"], written.get("conditions", [])) == ({}, [])
 
 
 def test_a_second_installation_notices_the_first_and_waits(kubectl: Kubectl, operator: Operator, folder: Path) -> None:

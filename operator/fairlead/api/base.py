@@ -138,6 +138,8 @@ class Condition(StatusModel):
 
 Conditions = tuple[Condition, ...]
 LIST_MAP_BY_TYPE: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}
+ATOMIC_MAP: dict[str, Any] = {"x-kubernetes-map-type": "atomic"}
+"""A map that is applied as a whole: one whose last key an apply removes would become null, which is invalid."""
 LIST_MAP_BY_NAME: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from fairlead.api.base import ApiModel, Rule, StatusModel
+from fairlead.api.base import ATOMIC_MAP, ApiModel, Rule, StatusModel
 from fairlead.api.serving_auth import SECRET_NAME
 
 _LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -42,9 +42,9 @@ class IngressRoute(ApiModel):
 
     class_name: str | None = Field(None, max_length=253, pattern=_OBJECT_NAME)
     """The IngressClass; the cluster's default one if unset."""
-    annotations: dict[str, Annotation] = Field({}, max_length=32)
+    annotations: dict[str, Annotation] = Field({}, max_length=32, json_schema_extra=ATOMIC_MAP)
     """Annotations for the Ingress's controller, of the keys that the administrator allows."""
-    grpc_annotations: dict[str, Annotation] = Field({}, max_length=32)
+    grpc_annotations: dict[str, Annotation] = Field({}, max_length=32, json_schema_extra=ATOMIC_MAP)
     """Further annotations of the Ingress for gRPC, such as the one by which a controller speaks HTTP/2 to the pods."""
 
 

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field, field_validator
 
-from fairlead.api.base import LIST_MAP_BY_TYPE, ArtifactRef, Conditions, StatusModel
+from fairlead.api.base import ATOMIC_MAP, LIST_MAP_BY_TYPE, ArtifactRef, Conditions, StatusModel
 from fairlead.api.tracking import TrackingStatus
 
 MAX_REPLACED = 32
@@ -33,7 +33,7 @@ class Progress(StatusModel):
     """The training throughput of all workers together."""
     eta_seconds: float | None = None
     """The estimated remaining time, in seconds."""
-    metrics: dict[str, float] = Field(default_factory=dict)
+    metrics: dict[str, float] = Field(default_factory=dict, json_schema_extra=ATOMIC_MAP)
     """The latest metrics, such as the loss."""
     updated_at: datetime | None = None
     """When the operator last updated the progress."""
