@@ -641,6 +641,16 @@ CASES = {
         make_job(started("Running")),
         ObservedJob(all_pods(), launcher=reported(delays=(WorkerDelay(0, PUBLISHING),)), **CHILDREN),
     ),
+    "running-and-launcher-silent": Case(
+        "a launcher that stands still is named before its workers give it up",
+        make_job(started("Running")),
+        ObservedJob(all_pods(), launcher=replace(reported(), silent_since=NOW - timedelta(seconds=5)), **CHILDREN),
+    ),
+    "running-and-launcher-silent-just-now": Case(
+        "not for a moment's silence",
+        make_job(started("Running")),
+        ObservedJob(all_pods(), launcher=replace(reported(), silent_since=NOW - timedelta(seconds=4)), **CHILDREN),
+    ),
     "running-delayed-no-more": Case(
         "and goes with it",
         make_job(started("Running", conditions=conditions_in("Delayed", STARTED))),

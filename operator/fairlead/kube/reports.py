@@ -22,6 +22,7 @@ from fairlead_contracts.launcher_status import LauncherStatus
 from fairlead.api.tracking import MlflowRun
 from fairlead.api.training_job_status import ElasticStatus, Progress
 from fairlead.core.training_job.observed import Launcher, LauncherReport, WorkerDelay
+from fairlead.core.training_job.registration import MISSED_SECONDS
 from fairlead.kube.kinds import Key
 
 _log = logging.getLogger(__name__)
@@ -50,6 +51,8 @@ class _Followed:
     published: LauncherReport | None = None
     """The report that planners see."""
     silent_since: datetime | None = None
+    missed: bool = False
+    """Whether planners were asked to look because it has been silent for long."""
 
     @property
     def urgent(self) -> bool:
@@ -158,14 +161,18 @@ class Reports:
             self._note_report(key, followed, replace(report, read=datetime.now(UTC)))
 
     def _note_silence(self, key: Key, followed: _Followed) -> None:
+        now = datetime.now(UTC)
         if followed.silent_since is None:
-            followed.silent_since = datetime.now(UTC)
+            followed.silent_since = now
             if followed.registering and followed.read:
                 self._announce(key)
+        elif followed.read and not followed.missed and (now - followed.silent_since).total_seconds() >= MISSED_SECONDS:
+            followed.missed = True
+            self._announce(key)
 
     def _note_report(self, key: Key, followed: _Followed, report: LauncherReport) -> None:
         unknown = followed.silent_since is not None or report != followed.read
-        followed.read, followed.silent_since = report, None
+        followed.read, followed.silent_since, followed.missed = report, None, False
         if followed.urgent and report.complete:
             # once an attempt: the rate of reads bounds it
             followed.published = report

@@ -188,6 +188,30 @@ def _note(seen: list[tuple[int, tuple[int, ...]]], reports: Reports) -> bool:
     return bool(seen)
 
 
+async def test_a_running_jobs_launcher_that_is_silent_for_long_is_published_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("fairlead.kube.reports.MISSED_SECONDS", 0.3)
+    answers, asked = True, 0
+
+    async def handler(_: web.Request) -> web.Response:
+        nonlocal asked
+        asked += not answers
+        return web.json_response(REPORT) if answers else web.Response(status=500)
+
+    async with reading(handler, jobs=1) as (reports, published):
+        await wait_until(lambda: len(published) == 1, 30)
+        answers = False
+        await wait_until(lambda: len(published) == 2, 30)
+        silent = reports.latest(DIGITS._replace(name="digits-0"), "uid-0")
+        assert silent.silent_since is not None and silent.report is not None
+        so_far = asked
+        await wait_until(lambda: asked >= so_far + 3, 30)
+        assert len(published) == 2
+        answers = True
+        await wait_until(lambda: len(published) == 3, 30)
+
+
 async def test_silence_is_known_and_its_end_is_published() -> None:
     answers = True
 

@@ -25,6 +25,8 @@ from fairlead.core.views import PodView
 
 SILENT_SECONDS = 30.0
 """How long a launcher may be silent, such as while it starts, before its pods alone determine whether the job runs."""
+MISSED_SECONDS = 5.0
+"""How long the launcher of a running job may be silent before its condition says so."""
 UNKNOWN = "RegistrationUnknown"
 DELAYED = "WorkersDelayed"
 NOT_FINISHED = "LauncherNotFinished"
@@ -96,10 +98,13 @@ def is_registering(job: TrainingJob, observed: ObservedJob) -> bool:
     return report is not None and not silent and not _have_registered(job, report)
 
 
-def explain_running(job: TrainingJob, observed: ObservedJob, ready: int) -> Finding:
+def explain_running(job: TrainingJob, observed: ObservedJob, ready: int, now: datetime) -> Finding:
     """Return the explanation of Running."""
     desired, report, running = job.spec.workers.replicas, observed.launcher.report, _running(job)
     delays = _describe_delays(report, desired) if report else ""
+    silent_since = observed.launcher.silent_since
+    if report and silent_since and seconds_of_silence(observed.launcher, now) >= MISSED_SECONDS:
+        delays = f" The launcher has not answered since {format_time(silent_since)}."
     reason = DELAYED if delays else "WorkersRunning"
     if elastic := job.spec.elastic:
         bounds = f"{elastic.min_replicas} to {elastic.max_replicas}"

@@ -67,7 +67,7 @@ def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, 
     if job.spec.elastic and report and report.elastic:
         replaced = job.status.elastic.replaced if job.status.elastic else ()
         changes["elastic"] = report.elastic.model_copy(update={"replaced": replaced})
-    return _derive(job, phases.RUNNING, explain_running(job, observed, ready), now, **changes)
+    return _derive(job, phases.RUNNING, explain_running(job, observed, ready, now), now, **changes)
 
 
 def derive_restarting(

@@ -29,7 +29,7 @@ def check_eviction(job: TrainingJob, pods: Iterable[PodView]) -> Finding | None:
     evicted = any(pod.disruption and (pod.deleting or pod.phase == "Failed") for pod in pods)
     if policy is None or policy.kueue is None or not evicted:
         return None
-    return Finding("Evicted", "The pods of a group start together or not at all.")
+    return Finding("Disrupted", "The pods of a group start together or not at all.")
 
 
 def choose_group(job: TrainingJob, pods: Iterable[PodView]) -> str:
