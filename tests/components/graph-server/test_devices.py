@@ -28,15 +28,15 @@ class Driver:
     def __init__(self, start: int = 0, count: int = 1) -> None:
         self._start, self._count = start, count
 
-    def cuInit(self, flags: int) -> int:  # noqa: N802
+    def cuInit(self, flags: int) -> int:
         assert flags == 0
         return self._start
 
-    def cuDeviceGetCount(self, count: Any) -> int:  # noqa: N802
+    def cuDeviceGetCount(self, count: Any) -> int:
         count._obj.value = self._count
         return 0
 
-    def cuGetErrorString(self, code: int, text: Any) -> int:  # noqa: N802
+    def cuGetErrorString(self, code: int, text: Any) -> int:
         text._obj.value = b"no CUDA-capable device is detected" if code == 100 else None
         return 0
 

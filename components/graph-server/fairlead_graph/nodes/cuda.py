@@ -1,7 +1,7 @@
 """Where models run: on a GPU, if ONNX Runtime was built for it and finds one, else on the CPU, and why.
 
-ONNX Runtime looks for the GPU when it opens a model. What it lacks is then in its log, and the model runs on the CPU. So
-the driver is asked first, which also spares a machine without a GPU the libraries' hundreds of megabytes.
+ONNX Runtime looks for the GPU when it opens a model. What it lacks is then in its log alone, and the model runs on the
+CPU. So the driver is asked first, which also spares a machine without a GPU the libraries' hundreds of megabytes.
 """
 
 import contextlib
