@@ -12,6 +12,7 @@ from fairlead.api.monitor import ColumnDrift
 from fairlead.core import names
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.accelerated import DeviceMeasures
 from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.drift import DriftMeasures
 from fairlead.core.model_deployment.exposure_checks import _check_taken, check_annotations, check_hosts
@@ -160,6 +161,7 @@ DRIFTED = DriftMeasures(
                     critical_psi=0.531),
     ),
 )  # fmt: skip
+GPU = make_deployment(spec__predictors__0__server={"resources": {"limits": {"nvidia.com/gpu": 1, "memory": "8Gi"}}})
 EMPTY = make_deployment(spec__replicas=0)
 KNOWN = make_deployment({"provenance": [
     {"name": "scaler", "uri": "s3://models/scaler/v1", "digest": DIGEST},
@@ -223,6 +225,16 @@ PLAIN = {
     "ready-and-drifted": Case(
         "requests that have drifted are a condition of their own, with figures and an event",
         MONITORED, replace(applied(MONITORED), drift=DRIFTED),
+    ),
+    "new-with-a-gpu": Case(
+        "a graph server that asks for a GPU gets the image with CUDA, and nobody has said yet that it can use it",
+        GPU, ObservedDeployment(artifacts=ARTIFACTS), settings=Settings(graph_server_cuda_image="registry/cuda:2"),
+    ),
+    "ready-without-its-gpu": Case(
+        "a model that runs on the CPU although a GPU was asked for serves, and the condition and an event say why",
+        GPU, replace(applied(GPU), devices=DeviceMeasures(
+            1, 1, 1, 2, "NVIDIA's driver finds no GPU: no CUDA-capable device is detected (error 100) (node classifier)"
+        )),
     ),
     "scaling-no-longer-asked-for": Case(
         "an autoscaler and a budget of an earlier spec are deleted", GOOD,

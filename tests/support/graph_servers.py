@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from fairlead_contracts.devices import PATH as DEVICES_PATH
 from fairlead_contracts.monitor import PATH as MONITOR_PATH
 from fairlead_contracts.traffic import (
     PATH,
@@ -38,6 +39,8 @@ class ScriptedServer(ThreadingHTTPServer):
         """What GET returns instead of the facts."""
         self.monitor: bytes | None = None
         """What it has counted of its models."""
+        self.devices: bytes | None = None
+        """Where its models run."""
 
     def facts(self) -> TrafficFacts:
         """Return the facts."""
@@ -60,8 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Serve the facts, and be ready."""
-        if self.path == MONITOR_PATH:
-            content = self.server.monitor
+        if self.path in (MONITOR_PATH, DEVICES_PATH):
+            content = self.server.monitor if self.path == MONITOR_PATH else self.server.devices
             self._answer(404 if content is None else 200, content or b"")
             return
         facts = self.server.answer or json.dumps(self.server.facts().to_json()).encode()

@@ -4,6 +4,7 @@ import aiohttp
 from fairlead.core.settings import Settings
 from fairlead.kube.children import ChildCache
 from fairlead.kube.client import KubeClient
+from fairlead.kube.devices import GpuServers
 from fairlead.kube.inquiries import Inquiries
 from fairlead.kube.monitoring import MonitoredServers
 from fairlead.kube.observe import Sources
@@ -26,6 +27,7 @@ def make_sources(kube: KubeClient, http: aiohttp.ClientSession, settings: Settin
         traffic=TrafficServers(http, kube, lambda _: None),
         prometheus=Prometheus(http, "", lambda _: None),
         monitors=MonitoredServers(http, lambda _: None),
+        gpus=GpuServers(http, lambda _: None),
         optional=OptionalKinds(kube, children),
         http=http,
         settings=settings or Settings(),

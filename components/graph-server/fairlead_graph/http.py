@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from fairlead_contracts.devices import PATH as DEVICES_PATH
 from fairlead_contracts.monitor import PATH as MONITOR_PATH
 from fairlead_contracts.traffic import PATH as TRAFFIC_PATH
 from fairlead_contracts.traffic import ROUTED
@@ -12,6 +13,7 @@ from fairlead_serving.errors import Code, ServingError, UnknownModel
 from fairlead_serving.messages import HTTP_STATUS, JSON, RETRY_AFTER, Request, Response, json_response
 
 from . import __version__
+from .devices import read_devices
 from .errors import RequestRejected
 from .metrics import CONTENT_TYPE, Metrics
 from .monitor.control import Monitoring
@@ -73,6 +75,8 @@ class App:
                 return json_response({"live": True})
             if path in READY:
                 return self._ready({})
+            if path == DEVICES_PATH:
+                return json_response(read_devices(self._plane))
             if path.startswith(TENSORFLOW_MODELS):
                 return self._describe_tensorflow(path)
             action = self._split(path)

@@ -19,7 +19,7 @@ from .logs import configure_logs
 from .models import ModelFile
 from .protocols.codecs import PROTOCOLS
 from .protocols.names import FEEDBACK
-from .protocols.v2 import describe_model
+from .protocols.v2 import describe_devices, describe_model
 from .service import Service, start_run
 from .settings import NodeSettings
 
@@ -55,7 +55,9 @@ class GraphModel:
         service = self._service
         graph = self._described = service.graph
         images = {node.name: node.node.image for node in graph.root.walk()}
-        return {"images": images}, orjson.dumps(describe_model(service.spec.deployment, graph, service.version))
+        devices = service.devices
+        metadata = describe_model(service.spec.deployment, graph, service.version, describe_devices(devices))
+        return {"images": images, "devices": devices.to_json()}, orjson.dumps(metadata)
 
     async def check(self) -> str | None:
         """Return why a node does not respond, or None; raise LoadFailed if the graph turns out to be invalid."""

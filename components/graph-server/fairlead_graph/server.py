@@ -17,6 +17,7 @@ from fairlead_serving.server import Server
 from fairlead_serving.supervisor import CannotServe, ModelProcess
 
 from .auth.guard import Guard, build_guard
+from .devices import DeviceCollector
 from .errors import InvalidGraph
 from .http import App
 from .metrics import Metrics
@@ -40,6 +41,7 @@ async def serve(graph_file: Path, port: int, settings: Settings) -> None:
     traffic = await build_traffic(settings, metrics)
     plane = DataPlane(spec.deployment, version, settings.limits.max_in_flight, traffic.observer)
     metrics.watch_in_flight(lambda: plane.in_flight)
+    metrics.registry.register(DeviceCollector(plane))
     monitoring = Monitoring(plane, MonitorMetrics(metrics.registry)) if spec.monitor else None
     guard = build_guard(settings, metrics.registry, traffic.key)
     app = App(plane, metrics, traffic.http, traffic.control, monitoring)

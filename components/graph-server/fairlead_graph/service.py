@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from fairlead_contracts.devices import DeviceFacts, NodeDevice
 from fairlead_contracts.graph import GraphDocument
 from fairlead_contracts.tensors import DTYPES, TensorSpec
 from fairlead_serving.child import NotYet
@@ -19,6 +20,8 @@ from .models import ModelFile
 from .monitor.monitors import Monitors
 from .nodes import Context, Feedback, Resources
 from .nodes.builtin import BuiltIn
+from .nodes.cuda import has_cuda
+from .nodes.onnx import OnnxNode
 from .settings import NodeSettings
 from .tensors import Message, Signature
 
@@ -45,7 +48,17 @@ class Service:
         for node in self.graph.root.walk():
             if isinstance(node.node, BuiltIn) and node.name in (state or {}):
                 node.node.restore((state or {})[node.name])
+        nodes = ((node.name, node.node) for node in self.graph.root.walk())
+        self.devices = DeviceFacts(
+            nodes=tuple(
+                NodeDevice(node=name, provider=node.device.provider, problem=node.device.problem)
+                for name, node in nodes
+                if isinstance(node, OnnxNode)
+            )
+        )
         _log.info("graph loaded", extra={"nodes": [node.name for node in self.graph.root.walk()]})
+        if has_cuda():
+            _log_devices(self.devices)
 
     async def check(self) -> None:
         """Raise NodeFailed unless every node responds, and InvalidGraph if what remote ones say does not fit."""
@@ -109,6 +122,18 @@ class Service:
 def start_run(seconds: float, puid: str = "", counted: bool = True) -> Run:
     """Return the run of a request that has to be answered within `seconds`; `counted` if it is a client's."""
     return Run(Context(puid or secrets.token_hex(16), asyncio.get_running_loop().time() + seconds, counted))
+
+
+def _log_devices(devices: DeviceFacts) -> None:
+    """Log which models run on the GPU, and why others do not."""
+    by_problem: dict[str | None, list[str]] = {}
+    for each in devices.nodes:
+        by_problem.setdefault(each.problem, []).append(each.node)
+    for problem, nodes in by_problem.items():
+        if problem is None:
+            _log.info("models run on the GPU", extra={"nodes": nodes})
+        else:
+            _log.warning("models run on the CPU", extra={"nodes": nodes, "reason": problem})
 
 
 def _fill(spec: TensorSpec, value: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.generic]]":

@@ -40,7 +40,8 @@ class Server(ApiModel):
     """The graph server of a predictor, and its pods."""
 
     resources: dict[str, Any] | None = Field(None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
-    """Requests and limits of the graph server's container; by default 100m and 192Mi, with a limit of 2Gi."""
+    """Requests and limits of the graph server's container; by default 100m and 192Mi, with a limit of 2Gi.
+    With nvidia.com/gpu among the limits, it gets the image with CUDA."""
     env: list[EnvVar] | None = Field(None, max_length=64, json_schema_extra=LIST_MAP_BY_NAME)
     """Variables of the graph server, such as FAIRLEAD_MAX_BODY_BYTES; none of those that the operator sets."""
     auth: ServerAuth | None = None

@@ -52,6 +52,9 @@ SELDON_PODS = "nodes"
 SCOPE_LEASE = "fairlead-scope"
 """The Lease of the installation that works on a cluster or namespace."""
 
+GPU_RESOURCES = ("nvidia.com/gpu", "nvidia.com/mig-")
+"""The first words of the resources of NVIDIA's device plugin: whole GPUs, shared ones, and parts of some."""
+
 KEY_FOLDER = "/etc/fairlead/key"
 API_KEYS_FOLDER = "/etc/fairlead/api-keys"
 GRAPH_FOLDER = "/etc/fairlead/graph"

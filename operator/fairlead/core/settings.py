@@ -16,8 +16,10 @@ class Settings(BaseModel):
 
     graph_server_image: str = f"fairlead/graph-server:{__version__}"
     """The image of the graph server."""
+    graph_server_cuda_image: str = f"fairlead/graph-server-cuda:{__version__}"
+    """The image of the graph server of predictors that ask for NVIDIA GPUs."""
     image_pull_policy: str = "IfNotPresent"
-    """The pull policy of the graph server's image."""
+    """The pull policy of the graph server's images."""
     image_pull_secrets: str = ""
     """Comma-separated names of Secrets for pulling images, added to all pods; each namespace has its own."""
     service_accounts: str = ""

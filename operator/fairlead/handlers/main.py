@@ -22,6 +22,7 @@ from fairlead.handlers.signals import stop_on_signals
 from fairlead.kube.children import ChildCache
 from fairlead.kube.client import KubeClient
 from fairlead.kube.config import ConfigError, load_config
+from fairlead.kube.devices import GpuServers
 from fairlead.kube.errors import ApiError, NotLeading
 from fairlead.kube.execute import Writer
 from fairlead.kube.inquiries import Inquiries
@@ -100,11 +101,11 @@ def _build_context(
     answers = Inquiries(queue.add, _ANSWER_SECONDS, per_namespace=16, source="the Service")
     traffic = TrafficServers(http, kube, queue.add)
     prometheus = Prometheus(http, settings.prometheus_url, queue.add)
-    monitors = MonitoredServers(http, queue.add)
+    monitors, gpus = MonitoredServers(http, queue.add), GpuServers(http, queue.add)
     optional = OptionalKinds(kube, children, settings.watched_namespaces)
     resources = ResourceCache(queue.add)
     sources = Sources(
-        children, resources, reports, store, answers, traffic, prometheus, monitors, optional, http, settings
+        children, resources, reports, store, answers, traffic, prometheus, monitors, gpus, optional, http, settings
     )
     return Context(Writer(kube, children), resources, sources)
 

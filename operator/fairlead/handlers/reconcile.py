@@ -80,6 +80,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
         context.sources.traffic.forget(key)
         context.sources.prometheus.forget(key)
         context.sources.monitors.forget(key)
+        context.sources.gpus.forget(key)
         context.writer.forget(key)
         return None  # garbage collection deletes its children
     reconciler = RECONCILERS[key.kind]

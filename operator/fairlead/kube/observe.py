@@ -17,6 +17,7 @@ from fairlead.core.tenants import is_allowed_uri
 from fairlead.core.training_job.observed import Gate, Launcher, ObservedJob
 from fairlead.core.views import ChildView, PodView, RevisionView
 from fairlead.kube.children import Child, ChildCache
+from fairlead.kube.devices import GpuServers
 from fairlead.kube.gates import ask_artifacts, ask_gate
 from fairlead.kube.inquiries import Inquiries, Question
 from fairlead.kube.kinds import AUTOSCALER, CONFIG_MAP, DEPLOYMENT, DISRUPTION_BUDGET, SERVICE, Key, Kind
@@ -50,6 +51,7 @@ class Sources:
     traffic: TrafficServers
     prometheus: Prometheus
     monitors: MonitoredServers
+    gpus: GpuServers
     optional: OptionalKinds
     http: aiohttp.ClientSession
     settings: Settings
@@ -98,6 +100,7 @@ def observe_deployment(
         traffic=sources.traffic.observe(key, deployment, pods),
         answers=sources.prometheus.observe(key, deployment),
         drift=sources.monitors.observe(key, deployment, pods, revisions),
+        devices=sources.gpus.observe(key, deployment, pods, revisions),
         artifacts=_observe_artifacts(sources, key, deployment),
         answer=_observe_answer(sources, key, address),
         rejection=None if of_route else rejection,

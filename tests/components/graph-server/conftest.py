@@ -125,17 +125,17 @@ def start(folder: Path) -> Iterator[Start]:
     """Return a function that starts the graph server's command on a graph; all servers are stopped after the module."""
     with ExitStack() as stack:
 
-        def run(graph: Any, **environment: str) -> Server:
+        def run(graph: Any, command: Path = _COMMAND, **environment: str) -> Server:
             port = free_port()
             file, log = folder / f"graph-{port}.json", folder / f"server-{port}.log"
             file.write_bytes(graph if isinstance(graph, bytes) else json.dumps(wrap(graph)).encode())
-            command = [str(_COMMAND), "--graph", str(file), "--port", str(port)]
+            arguments = [str(command), "--graph", str(file), "--port", str(port)]
             # a server that is killed leaves its models, which the machine's own folder would keep
             fixed = {
                 "FAIRLEAD_BIND_ADDRESS": "127.0.0.1", "FAIRLEAD_DRAIN_SECONDS": "0.2", "TMPDIR": str(folder),
             }  # fmt: skip
             with log.open("wb") as output:
-                process = subprocess.Popen(command, env={**os.environ, **fixed, **environment}, stderr=output)
+                process = subprocess.Popen(arguments, env={**os.environ, **fixed, **environment}, stderr=output)
             stack.callback(_kill, process)
             return Server(process, port, log, environment.get("FAIRLEAD_BIND_ADDRESS", "127.0.0.1"))
 

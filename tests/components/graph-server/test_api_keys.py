@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fairlead_contracts.devices import PATH as DEVICES_PATH
 from fairlead_contracts.monitor import PATH as MONITOR_PATH
 from fairlead_contracts.traffic import PATH as TRAFFIC_PATH
 from fairlead_graph.auth.guard import _find_limit
@@ -101,6 +102,7 @@ def test_health_and_metrics_are_open(server: Any) -> None:
     [
         ("GET", TRAFFIC_PATH, True), ("PUT", TRAFFIC_PATH, True), ("POST", TRAFFIC_PATH, False),
         ("GET", MONITOR_PATH, True), ("POST", MONITOR_PATH, False), ("POST", "/metrics", False),
+        ("GET", DEVICES_PATH, True), ("POST", DEVICES_PATH, False),
         ("GET", "/v2/models/m/versions/1/ready", True), ("POST", "/v2/models/m/ready", False),
         ("GET", "/v2/models/ready", False), ("GET", "/v2/models/m/versions/ready/", False),
         ("GET", "/v2/models/a/b/c/ready", False), ("GET", "/v2/models/m/ready\n", False),

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from fairlead_contracts.graph import GraphDocument
 from fairlead_graph.auth.metrics import AuthMetrics
+from fairlead_graph.devices import LABELS, NAME, DeviceCollector
 from fairlead_graph.metrics import Metrics
 from fairlead_graph.monitor.metrics import MonitorMetrics
 from fairlead_graph.traffic.metrics import RouteMetrics
+from fairlead_serving.data_plane import DataPlane
 
 PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 GRAPH = b'{"deployment": "d", "predictor": "p", "namespace": "n", "graph": %b}'
@@ -19,9 +21,10 @@ def test_every_metric_has_a_row_in_the_documentation() -> None:
     routes = RouteMetrics(metrics.registry)
     monitors = MonitorMetrics(metrics.registry)
     auth = AuthMetrics(metrics.registry, lambda: 1)
+    metrics.registry.register(DeviceCollector(DataPlane("d", "1", 1)))
     found = [value for part in (metrics, routes, monitors, auth) for value in vars(part).values()]
     labels = {metric._name: metric._labelnames for metric in found
-              if hasattr(metric, "_labelnames")}  # fmt: skip
+              if hasattr(metric, "_labelnames")} | {NAME: LABELS}  # fmt: skip
     known = {}
     for family in metrics.registry.collect():
         name = f"{family.name}_total" if family.type == "counter" else family.name

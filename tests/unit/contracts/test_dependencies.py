@@ -15,6 +15,7 @@ PYDANTIC_MODULES = {
     for name in (
         "base",
         "binning",
+        "devices",
         "edge_parity",
         "environment",
         "graph",

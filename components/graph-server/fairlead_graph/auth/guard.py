@@ -7,6 +7,7 @@ paths are protected as they are without keys.
 import re
 from collections.abc import Callable, Iterable
 
+from fairlead_contracts.devices import PATH as DEVICES_PATH
 from fairlead_contracts.monitor import PATH as MONITOR_PATH
 from fairlead_contracts.traffic import FORWARDED, TrafficDocument
 from fairlead_contracts.traffic import PATH as TRAFFIC_PATH
@@ -28,7 +29,7 @@ _PROBLEM = "API key: expected a known one, as Authorization: Bearer <key> or X-A
 """The same for all: who has no key learns nothing about keys."""
 _READING = {"GET": 0, "HEAD": 0}
 _OPEN = {
-    **dict.fromkeys(("/metrics", "/v2/health/live", *READY, MONITOR_PATH), _READING),
+    **dict.fromkeys(("/metrics", "/v2/health/live", *READY, DEVICES_PATH, MONITOR_PATH), _READING),
     TRAFFIC_PATH: _READING | {"PUT": TrafficDocument.max_bytes},  # documents are signed
 }
 """The methods that need no key at each path, and the bytes that a body may have: callers without one get no memory."""

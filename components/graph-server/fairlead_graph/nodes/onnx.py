@@ -15,6 +15,7 @@ from ..roles import Method
 from ..tensors import Message, Signature, bind
 from .base import Context, Feedback, NodeKind, Resources
 from .batching import Batcher, check_batchable
+from .cuda import Device
 from .onnx_session import Session, Source, open_session
 
 _FAST_SECONDS = 0.0005
@@ -39,6 +40,11 @@ class OnnxNode:
     def signature(self) -> Signature:
         """The model's inputs and outputs."""
         return self.session.signature
+
+    @property
+    def device(self) -> Device:
+        """Return where the model runs."""
+        return self.session.device
 
     async def call(self, method: Method, messages: Sequence[Message], context: Context) -> Message:  # noqa: ARG002
         """Run the model, for every method."""

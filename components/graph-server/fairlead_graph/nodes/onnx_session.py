@@ -19,12 +19,13 @@ from ..errors import InvalidGraph, NodeFailed, NodeOutOfMemory, NodeTooLate, Req
 from ..models import ModelFile
 from ..onnx_file import NotOnnx, OnnxFacts, inspect_onnx
 from ..tensors import Labels, Signature
+from .cuda import Device, find_problem, open_on_device
 
 # ONNX Runtime's exceptions have no common base except Exception.
 _ORT_ERRORS = (
     ort_errors.InvalidProtobuf, ort_errors.InvalidGraph, ort_errors.InvalidArgument, ort_errors.NotImplemented,
-    ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.Fail, ort_errors.RuntimeException, RuntimeError, ValueError,
-    IndexError, OverflowError, TypeError,
+    ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.Fail, ort_errors.RuntimeException, ort_errors.EPFail,
+    RuntimeError, ValueError, IndexError, OverflowError, TypeError,
 )  # fmt: skip
 _NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
 _BF16 = np.dtype(ml_dtypes.bfloat16)
@@ -50,6 +51,7 @@ class Session:
     node: str
     session: ort.InferenceSession
     signature: Signature
+    device: Device
     labels: Mapping[str, Labels] = field(default_factory=dict)
     """The classes of outputs that were maps from class to probability."""
     as_values: bool = False
@@ -103,7 +105,7 @@ def open_session(
     labels = facts.class_maps
     if sum(len(str(label)) + 4 for classes in labels.values() for label in classes) > _MAX_LABELS_BYTES:
         raise source.reject(f"the names of its classes have more than {_MAX_LABELS_BYTES} bytes")
-    session = _open(model, facts, source, threads)
+    session, device = _open(model, facts, source, threads)
     try:
         inputs = [_read_spec(value, facts, f"{source.at}: input") for value in session.get_inputs()]
         given = [
@@ -117,10 +119,10 @@ def open_session(
     kinds = {spec.datatype for spec in (*signature.inputs, *signature.outputs)}
     if "BF16" in kinds and "BYTES" in {spec.datatype for spec in signature.inputs}:
         raise source.reject("has inputs of texts and tensors of BF16, which ONNX Runtime's Python API cannot run")
-    return Session(node, session, signature, labels, "BF16" in kinds)
+    return Session(node, session, signature, device, labels, "BF16" in kinds)
 
 
-def _open(model: ModelFile, facts: OnnxFacts, source: Source, threads: int) -> ort.InferenceSession:
+def _open(model: ModelFile, facts: OnnxFacts, source: Source, threads: int) -> tuple[ort.InferenceSession, Device]:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -132,7 +134,7 @@ def _open(model: ModelFile, facts: OnnxFacts, source: Source, threads: int) -> o
         content = without_class_maps(model.path, facts.class_maps)
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(model.path.parent))
     try:
-        return ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return open_on_device(content, options, find_problem())
     except (MemoryError, *_ORT_ERRORS) as error:
         versions = f"opset {facts.describe_opsets()}, IR {facts.ir_version}"
         problem = f"ONNX Runtime {ort.__version__} cannot load it ({versions})"

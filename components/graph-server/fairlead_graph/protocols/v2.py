@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlead_contracts.binary import split_body
+from fairlead_contracts.devices import DeviceFacts
 from fairlead_contracts.inference import build_response, parse_request
 from fairlead_serving.bodies import check_length, dump_json, parse_json
 from fairlead_serving.child import Reply
 
 from ..execute import Run
 from ..graph import Graph
+from ..nodes.cuda import has_cuda
 from ..service import Service
 from ..tensors import Labels, Message
 
@@ -37,12 +39,23 @@ def dump_labels(labels: Labels) -> str:
     return json.dumps(list(labels), ensure_ascii=False)
 
 
-def describe_model(model: str, graph: Graph, version: str) -> dict[str, Any]:
+def describe_model(model: str, graph: Graph, version: str, parameters: Mapping[str, str]) -> dict[str, Any]:
     """Build the metadata of the whole graph as one model."""
-    return {
+    metadata: dict[str, Any] = {
         "name": model,
         "versions": [version],
         "platform": "fairlead_graph",
         "inputs": [spec.describe() for spec in graph.inputs or () if not spec.optional],
         "outputs": [spec.describe() for spec in graph.outputs or ()],
     }
+    return metadata | ({"parameters": dict(parameters)} if parameters else {})
+
+
+def describe_devices(devices: DeviceFacts) -> dict[str, str]:
+    """Return where models run, as parameters; empty if ONNX Runtime knows the CPU alone."""
+    if not has_cuda():
+        return {}
+    providers = {each.node: each.provider for each in devices.nodes}
+    problem = next((each.problem for each in devices.nodes if each.problem), None)
+    named = {"execution_providers": json.dumps(providers, ensure_ascii=False)}
+    return named | ({"cuda_problem": problem} if problem else {})

@@ -16,6 +16,7 @@ from fairlead.core import names
 from fairlead.core.children import Object, build_owned, with_hash
 from fairlead.core.model_deployment.api_keys import with_api_keys
 from fairlead.core.model_deployment.checks import assign_ports, count_containers
+from fairlead.core.model_deployment.gpus import choose_image
 from fairlead.core.model_deployment.graph_document import build_graph
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 from fairlead.core.settings import Settings
@@ -156,7 +157,7 @@ def build_server_container(
     health = {"path": "/v2/health/live", "port": "http"}
     return {
         "name": name,
-        "image": settings.graph_server_image,
+        "image": choose_image(predictor, settings),
         "imagePullPolicy": settings.image_pull_policy,
         "command": [
             "fairlead-graph-server", "--graph", f"{names.GRAPH_FOLDER}/{file}",

@@ -9,6 +9,7 @@ from fairlead_contracts.traffic import TrafficFacts
 from fairlead.api.base import ArtifactRef
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.accelerated import DeviceMeasures
 from fairlead.core.model_deployment.claims import Claim
 from fairlead.core.model_deployment.drift import DriftMeasures
 from fairlead.core.model_deployment.queries import QueryAnswer
@@ -148,5 +149,7 @@ class ObservedDeployment:
     budgets: tuple[ChildView, ...] = ()
     drift: DriftMeasures | None = None
     """What the servers have counted; None if it is not monitored, or they have not been asked yet."""
+    devices: DeviceMeasures | None = None
+    """Where models run; None if no server has a GPU, or they have not been asked yet."""
     seldon: ObservedSeldon = ObservedSeldon()
     routes: ObservedRoutes = ObservedRoutes()

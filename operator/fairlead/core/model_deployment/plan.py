@@ -9,6 +9,7 @@ from fairlead.core import names
 from fairlead.core.children import Object
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment import phases
+from fairlead.core.model_deployment.accelerated import with_devices
 from fairlead.core.model_deployment.artifacts import check_artifacts, with_known_digests
 from fairlead.core.model_deployment.build import build_children
 from fairlead.core.model_deployment.checks import check_answer, check_pods, describe_problem
@@ -39,7 +40,8 @@ def plan_model_deployment(
     if deployment.spec.engine == "Seldon":
         return plan_seldon(deployment, observed, settings, now)
     plan = with_drift(_plan(deployment, observed, settings, now, key), deployment, observed.drift, now)
-    return with_exposure(plan, deployment, observed, settings, now)
+    plan = with_exposure(plan, deployment, observed, settings, now)
+    return with_devices(plan, deployment, observed.devices, now)
 
 
 def _plan(

@@ -10,6 +10,7 @@ from fairlead.core.model_deployment.build import (
     build_deployment,
     build_service,
 )
+from fairlead.core.model_deployment.gpus import with_image
 from fairlead.core.model_deployment.graph_document import build_graph
 from fairlead.core.model_deployment.revisions import Revision
 from fairlead.core.model_deployment.traffic_children import with_traffic
@@ -34,8 +35,7 @@ def _build_deployment(
     deployment: ModelDeployment, revision: Revision, graph: str, replicas: int, settings: Settings
 ) -> Object:
     """Return the Deployment of a revision's predictor, with the labels, variables and volumes of the revision."""
-    own = settings.model_copy(update={"graph_server_image": revision.image})
-    built = build_deployment(deployment, revision.predictor, graph, own)
+    built = build_deployment(deployment, revision.predictor, graph, with_image(settings, revision.image))
     labels = built["metadata"]["labels"] | {names.REVISION: revision.name}
     template, name = built["spec"]["template"], names.revision_name(deployment, revision.name)
     metadata = template["metadata"] | {"labels": template["metadata"]["labels"] | {names.REVISION: revision.name}}

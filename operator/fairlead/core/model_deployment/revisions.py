@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.core import names
 from fairlead.core.children import Object, build_owned
+from fairlead.core.model_deployment.gpus import choose_image
 from fairlead.core.plan import Deletion
 from fairlead.core.settings import Settings
 from fairlead.core.views import RevisionView
@@ -52,7 +53,7 @@ def digests_of(predictor: Predictor, digests: Mapping[str, str]) -> dict[str, st
 def build_revision(predictor: Predictor, digests: Mapping[str, str], settings: Settings) -> Revision:
     """Return the revision of a predictor; `digests` are those of its models."""
     stripped = predictor.model_dump(mode="json", exclude_unset=True, exclude=set(_SCALING))
-    data = {"predictor": stripped, "digests": dict(digests), "image": settings.graph_server_image}
+    data = {"predictor": stripped, "digests": dict(digests), "image": choose_image(predictor, settings)}
     return _read(data)
 
 

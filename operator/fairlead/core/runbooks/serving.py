@@ -135,6 +135,20 @@ SERVING: dict[str, Runbook] = {
     "DriftDetected": Runbook("An event: requests have drifted from the training data; the message has figures.", ""),
     "DriftEnded": Runbook("An event: requests are distributed as the training data again.", ""),
     **ROUTES,
+    "GpuInUse": Runbook("The models of servers that asked for GPUs run on them.", ""),
+    "GpuUnusable": Runbook(
+        "Servers that asked for GPUs run models on the CPU, slowly: the message says why. Also an event.",
+        "No driver or no GPU: look at NVIDIA's device plugin and `runtimeClassName` of the pods. Built without CUDA: "
+        "set the chart's `graphServer.cudaImage`. Else look at the graph server's log, and the driver's version.",
+    ),
+    "DevicesUnknown": Runbook(
+        "The servers that have GPUs have not all said where their models run.",
+        "Look at NetworkPolicies between the operator and port 8080 of the pods, and whether pods are ready.",
+    ),
+    "NothingToAccelerate": Runbook(
+        "A predictor asks for GPUs, but its graph server runs no model.",
+        "Remove the GPU from `server.resources`, and ask for it in the containers of `componentSpecs` that use it.",
+    ),
     "URINotAllowed": TRAINING["URINotAllowed"],
     "ServiceAccountNotAllowed": TRAINING["ServiceAccountNotAllowed"],
     "Rejected": TRAINING["Rejected"],
