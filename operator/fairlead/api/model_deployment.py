@@ -198,7 +198,7 @@ class ModelDeploymentStatus(StatusModel):
     """The most recent generation that the operator observed."""
     conditions: Conditions = Field((), json_schema_extra=LIST_MAP_BY_TYPE)
     """The conditions Progressing and Degraded; Ready, Reconciling and Stalled (kstatus); Drifted with spec.monitor,
-    Exposed with spec.expose."""
+    Exposed with spec.expose; Accelerated where GPUs are asked for."""
     url: str | None = None
     """The URL of the deployment inside the cluster."""
     replicas: int = 0
