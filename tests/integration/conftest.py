@@ -62,7 +62,8 @@ def cleaned(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     name = request.module.NAME
     kubectl("delete", "mdep", name, "--ignore-not-found")
-    wait_for(lambda: not kubectl.list("pods", labels=f"fairlead.dev/deployment={name}"), "no pods", 30)
+    # the garbage collector looks for new kinds, such as ours at first, every 30 s, and waits for all of them to be listed
+    wait_for(lambda: not kubectl.list("pods", labels=f"fairlead.dev/deployment={name}"), "no pods", 150)
 
 
 def publish_model(folder: Path, name: str) -> str:
