@@ -62,7 +62,7 @@ def cleaned(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     name = request.module.NAME
     kubectl("delete", "mdep", name, "--ignore-not-found")
-    # the garbage collector looks for new kinds, such as ours at first, every 30 s, and waits for all of them to be listed
+    # the garbage collector looks for new kinds, such as ours at first, every 30 s, and waits until all are listed
     wait_for(lambda: not kubectl.list("pods", labels=f"fairlead.dev/deployment={name}"), "no pods", 150)
 
 
