@@ -134,10 +134,10 @@ class FaultProxy:
             if answer.status != 200:
                 return web.Response(status=answer.status, body=await answer.read(), content_type="application/json")
             response = web.StreamResponse(headers={"Content-Type": "application/json"})
-            await response.prepare(request)
             stalled = False
             # the operator, or the proxy, ends a watch at any time
             with suppress(ConnectionError, aiohttp.ClientError):
+                await response.prepare(request)
                 rest = b""
                 async for chunk in answer.content.iter_any():
                     *lines, rest = (rest + chunk).split(b"\n")
