@@ -10,13 +10,14 @@ from fairlead_artifacts import PUBLISH_SECONDS, ArtifactError, Manifest, Parent,
 from fairlead_contracts.model_uri import MODEL_FILE
 from fairlead_contracts.parity import ConversionParity, ConversionTable
 from fairlead_contracts.signature import Signature
+from fairlead_datasets.onnx_models import run_model
+from fairlead_datasets.splits import Affine, Split, load_split
 
 from . import __version__
 from .errors import ConversionFailed
-from .parity import Limits, check_alone, check_parity, measure_accuracy, measure_parity, run_onnx
+from .parity import Limits, check_alone, check_parity, measure_accuracy, measure_parity
 from .reference import write_reference
 from .sources import SourceModel, load_source
-from .splits import Affine, Split, load_split
 
 PRODUCER = f"fairlead-onnx-converter/{__version__}"
 PARITY_FILE = "parity.json"
@@ -86,7 +87,7 @@ def _compare(
     limits = request.limits
     expected = source.run(split)
     _check_request(source, expected is not None, request.parity)
-    actual = run_onnx(signature, out / MODEL_FILE, split)
+    actual = run_model(signature, out / MODEL_FILE, split)
     if expected is None:
         accuracy = measure_accuracy(actual[0], split)
         check_alone(len(split), accuracy, limits)

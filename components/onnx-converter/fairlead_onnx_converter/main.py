@@ -7,12 +7,13 @@ from pathlib import Path
 
 from fairlead_artifacts import ArtifactError, Manifest
 from fairlead_contracts.parity import ConversionParity
+from fairlead_datasets.errors import Unusable
+from fairlead_datasets.splits import Affine
 
 from .convert import Pinned, Request, convert
-from .errors import ConversionFailed, ConversionRejected
+from .errors import ConversionRejected
 from .parity import Limits
 from .scaler import publish_scaler
-from .splits import Affine
 
 _REJECTED = 2
 
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ConversionRejected as error:
         sys.stderr.write(f"fairlead-onnx-converter: rejected, nothing was published: {error}\n")
         return _REJECTED
-    except (ArtifactError, ConversionFailed) as error:
+    except (ArtifactError, Unusable) as error:
         sys.stderr.write(f"fairlead-onnx-converter: {error}\n")
         return 1
 

@@ -2,20 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.parity import ConversionParity
 from fairlead_contracts.signature import Signature
-from fairlead_contracts.tensors import datatype_of
+from fairlead_datasets.onnx_models import find_classes, find_correct
+from fairlead_datasets.splits import Split
 from numpy.typing import NDArray
 from scipy.special import betaincinv  # type: ignore[import-untyped]
 
-from .errors import ConversionFailed, ConversionRejected
-from .outputs import join_outputs
-from .splits import Split
+from .errors import ConversionRejected
 
 Arrays = Sequence[NDArray[Any]]
 _BATCH = 256
@@ -34,29 +31,6 @@ class Limits:
     """The number of examples without which equal outputs would show little."""
     max_different: int
     """The number of examples that may differ."""
-
-
-def run_onnx(signature: Signature, file: Path, split: Split) -> list[NDArray[Any]]:
-    """Run the ONNX model on a split; raise ConversionFailed if it cannot run, or does not return what it declares."""
-    names = [tensor.name for tensor in signature.outputs]
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    try:
-        session = ort.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        parts = [session.run(names, batch) for batch in split.batches(_BATCH)]
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no other base
-        raise ConversionFailed(f"ONNX Runtime {ort.__version__} cannot run the model: {str(error)[:300]}") from None
-    arrays = join_outputs(names, parts)
-    for tensor, array in zip(signature.outputs, arrays, strict=True):
-        fits = array.ndim == len(tensor.shape) and all(
-            size in (-1, found) for size, found in zip(tensor.shape, array.shape, strict=True)
-        )
-        if datatype_of(array) != tensor.dtype or not fits:
-            got = f"{datatype_of(array)} {[-1, *array.shape[1:]]}"
-            raise ConversionFailed(f"output {tensor.name}: got {got}, expected {tensor.dtype} {list(tensor.shape)}")
-        if len(array) != len(split):
-            raise ConversionFailed(f"output {tensor.name}: got {len(array)} rows, expected {len(split)}, as the inputs")
-    return arrays
 
 
 def measure_parity(
@@ -79,7 +53,7 @@ def measure_parity(
             bad = _differ(tensor.name, one, other)
         outside, values = outside + int(bad.sum()), values + bad.size
         different |= bad.reshape(len(split), -1).any(axis=1)
-    classes = [_find_classes(arrays[0], split) for arrays in (expected, actual)]
+    classes = [find_classes(arrays[0], split) for arrays in (expected, actual)]
     other_class = None if classes[0] is None or classes[1] is None else _differ("class", classes[0], classes[1])
     count = int((different if other_class is None else different | other_class).sum())
     return ConversionParity(
@@ -137,13 +111,8 @@ def bound_share(count: int, examples: int) -> float:
 
 def measure_accuracy(output: NDArray[Any], split: Split) -> float | None:
     """Return the share of examples with the right class; None if there are no labels, or no classes."""
-    classes = _find_classes(output, split)
-    if classes is None or split.labels is None or classes.shape != split.labels.shape:
-        return None
-    numbers = {"b", "i", "u"}
-    if (classes.dtype.kind in numbers) != (split.labels.dtype.kind in numbers):
-        return None
-    return float((classes == split.labels).mean())
+    correct = find_correct(output, split)
+    return None if correct is None else float(correct.mean())
 
 
 def _check_accuracy(accuracy: float | None, limits: Limits) -> list[str]:
@@ -188,16 +157,6 @@ def _differ(name: str, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
     if kinds[0] != kinds[1]:
         raise ConversionRejected(f"output {name}: ONNX returns {kinds[1]}, the source {kinds[0]}")
     return np.asarray(one.astype(object) != other.astype(object), bool) if kinds[0] == "texts" else one != other
-
-
-def _find_classes(output: NDArray[Any], split: Split) -> NDArray[Any] | None:
-    """Return the predicted classes: the first output itself, or, if labels are indices, those of its largest scores."""
-    kind = output.dtype.kind
-    if kind in "biuUO" and (output.ndim == 1 or output.shape[1:] == (1,)):
-        return output.reshape(len(output))
-    if split.labels is None or split.labels.dtype.kind not in "iu" or split.labels.ndim != 1:
-        return None
-    return output.argmax(axis=1) if kind == "f" and output.ndim == 2 and output.shape[1] > 1 else None
 
 
 def _round(value: float) -> float:

@@ -29,11 +29,12 @@ from fairlead_contracts.reference import (
 )
 from fairlead_contracts.signature import Signature, TensorSignature
 from fairlead_contracts.tensors import Array, is_float
+from fairlead_datasets.errors import Unusable
+from fairlead_datasets.outputs import join_batches
+from fairlead_datasets.splits import Affine, Split, load_split
 from numpy.typing import NDArray
 
 from .errors import ConversionFailed
-from .outputs import join_batches
-from .splits import Affine, Split, load_split
 
 MAX_ROWS = 100_000
 _SPLIT = "train"
@@ -83,7 +84,7 @@ def write_reference(folder: Path, data: Path, signature: Signature, split: str |
             return
         loaded = load_split(data, split or _SPLIT, signature.inputs, affine)
         reference = build_reference(split or _SPLIT, loaded, signature, folder / MODEL_FILE)
-    except (ConversionFailed, ValueError) as error:  # ValueError: the contract's
+    except (Unusable, ValueError) as error:  # ValueError: the contract's
         if split is not None:
             raise ConversionFailed(str(error)) from None
         sys.stderr.write(f"fairlead-onnx-converter: the model gets no {FILE}: {error}\n")

@@ -8,10 +8,10 @@ import onnx
 from fairlead_artifacts import PUBLISH_SECONDS, Manifest, publish
 from fairlead_contracts.model_uri import MODEL_FILE
 from fairlead_contracts.signature import Signature, TensorSignature
+from fairlead_datasets.splits import Affine
 from onnx import TensorProto, helper
 
 from .convert import PRODUCER
-from .splits import Affine
 
 # Written by torch's exporter in the oldest supported version, and read by every current ONNX Runtime.
 _OPSET, _IR_VERSION = 18, 10

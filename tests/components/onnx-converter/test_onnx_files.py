@@ -10,9 +10,9 @@ import onnx
 import pytest
 from fairlead_artifacts import read_manifest
 from fairlead_contracts.signature import Signature, TensorSignature
-from fairlead_onnx_converter.errors import ConversionFailed
-from fairlead_onnx_converter.parity import run_onnx
-from fairlead_onnx_converter.splits import Split
+from fairlead_datasets.errors import Unusable
+from fairlead_datasets.onnx_models import run_model
+from fairlead_datasets.splits import Split
 from onnx import TensorProto, helper
 
 Convert = Callable[..., tuple[int, str]]
@@ -174,8 +174,8 @@ def test_an_output_without_rows_of_one_shape_is_named(node: Any, shape: list[str
     model, file = build([node], [helper.make_tensor_value_info("scores", TensorProto.FLOAT, shape)]), tmp_path / "m"
     file.write_bytes(model.SerializeToString())
     signature = Signature((), (TensorSignature("scores", "FP32", (-1,) * len(shape)),))
-    with pytest.raises(ConversionFailed) as caught:
-        run_onnx(signature, file, Split({"x": VALUES}, None))
+    with pytest.raises(Unusable) as caught:
+        run_model(signature, file, Split({"x": VALUES}, None))
     assert reason in str(caught.value)
 
 

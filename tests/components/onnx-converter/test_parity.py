@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 from fairlead_contracts.signature import Signature, TensorSignature
+from fairlead_datasets.splits import Split
 from fairlead_onnx_converter.errors import ConversionRejected
 from fairlead_onnx_converter.parity import Limits, bound_share, check_parity, measure_parity
-from fairlead_onnx_converter.splits import Split
 
 ROWS = 40
 TEXTS, NUMBERS, SCORES = np.array(["a", "b"] * 20), np.arange(ROWS), np.eye(4, dtype=np.float32)[np.arange(ROWS) % 4]

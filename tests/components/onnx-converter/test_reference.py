@@ -10,10 +10,10 @@ import torch
 from fairlead_artifacts import fetch, publish
 from fairlead_contracts.reference import FILE, MAX_COLUMNS, Categories, Numbers, Reference
 from fairlead_contracts.signature import Signature, TensorSignature
-from fairlead_onnx_converter.errors import ConversionFailed
+from fairlead_datasets.errors import Unusable
+from fairlead_datasets.splits import Split
 from fairlead_onnx_converter.main import main
 from fairlead_onnx_converter.reference import build_reference
-from fairlead_onnx_converter.splits import Split
 from torch import nn
 
 ROWS, WIDTH = 500, 6
@@ -184,5 +184,5 @@ def test_an_output_without_values_is_not_described_and_one_of_changing_width_is_
     reference = build_reference("train", split, signature, tmp_path / "model.onnx")
     assert ([tensor.name for tensor in reference.inputs], reference.outputs) == (["x"], ())
     signature = Signature(inputs, (TensorSignature("grows", "FP32", (-1, 1)),))
-    with pytest.raises(ConversionFailed, match="grows: got 4 values in a row, expected 1"):
+    with pytest.raises(Unusable, match="grows: got 4 values in a row, expected 1"):
         build_reference("train", split, signature, tmp_path / "model.onnx")

@@ -14,8 +14,8 @@ import onnxruntime as ort
 import pytest
 import skops.io
 from fairlead_artifacts import read_manifest
-from fairlead_onnx_converter.archives import check_archive
-from fairlead_onnx_converter.errors import ConversionFailed
+from fairlead_datasets.archives import check_archive
+from fairlead_datasets.errors import Unusable
 from fairlead_onnx_converter.sources import load_source
 from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
@@ -141,7 +141,7 @@ def test_a_pickle_by_another_name_is_never_run(tmp_path: Path, iris: str, conver
     content = io.BytesIO()
     np.save(content, np.array([_Bomb(trace)], object), allow_pickle=True)
     _rewrite(folder, lambda name, data: content.getvalue() if name.endswith(".npy") else data)
-    with pytest.raises(ConversionFailed, match="got an array of Python objects"):
+    with pytest.raises(Unusable, match="got an array of Python objects"):
         load_source(folder)
     assert not trace.exists()
 
@@ -182,7 +182,7 @@ def test_a_hostile_file_is_refused_by_name(
     change: Callable[[str, bytes], bytes], reason: str, tmp_path: Path, iris: str, convert: Convert,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("fairlead_onnx_converter.archives._FREE_BYTES", 1 << 20)
+    monkeypatch.setattr("fairlead_datasets.archives._FREE_BYTES", 1 << 20)
     folder = tmp_path / "model"
     folder.mkdir()
     _rewrite(folder, change)
@@ -201,7 +201,7 @@ def _zip(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> 
 
 
 def test_archives_inside_of_an_archive_share_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairlead_onnx_converter.archives._FREE_BYTES", 1 << 20)
+    monkeypatch.setattr("fairlead_datasets.archives._FREE_BYTES", 1 << 20)
     array, file = io.BytesIO(), tmp_path / "model.skops"
     np.save(array, np.zeros(100_000, np.float32))
     inner = _zip({"data.npy": array.getvalue()})
@@ -209,10 +209,10 @@ def test_archives_inside_of_an_archive_share_its_budget(tmp_path: Path, monkeypa
     check_archive(file)
     for ending in ("npz", "bin"):  # whoever reads a member does not look at its name
         file.write_bytes(_zip({f"{index}.{ending}": inner for index in range(20)}))
-        with pytest.raises(ConversionFailed, match="expected at most 50 times as many"):
+        with pytest.raises(Unusable, match="expected at most 50 times as many"):
             check_archive(file)
     file.write_bytes(_zip({"0.npz": _zip({"1.npz": inner})}))
-    with pytest.raises(ConversionFailed, match=r"model.skops/0.npz/1.npz: got an archive inside an archive of arrays"):
+    with pytest.raises(Unusable, match=r"model.skops/0.npz/1.npz: got an archive inside an archive of arrays"):
         check_archive(file)
 
 

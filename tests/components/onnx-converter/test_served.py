@@ -17,8 +17,8 @@ import numpy as np
 import onnx
 import pytest
 from fairlead_artifacts import read_manifest
+from fairlead_datasets.splits import Affine, Split, load_split
 from fairlead_onnx_converter.sources import load_source
-from fairlead_onnx_converter.splits import Affine, Split, load_split
 
 from tests.support.ports import free_port
 

@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import MAX_BYTES, Signature, TensorSignature
+from fairlead_datasets.splits import Split
 from numpy.typing import NDArray
 
 from ..errors import ConversionFailed
-from ..splits import Split
 
 Arrays = list[NDArray[Any]]
 

@@ -8,12 +8,12 @@ from typing import Self
 import onnx
 from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import Signature
+from fairlead_datasets.archives import read_arrays
+from fairlead_datasets.splits import Split
 
-from ..archives import read_arrays
 from ..errors import ConversionFailed
 from ..onnx_files import finish, read_model
 from ..onnx_files import read_signature as read_onnx_signature
-from ..splits import Split
 from .base import Arrays, SourceModel, read_signature
 
 EXPECTED_FILE = "expected.npz"

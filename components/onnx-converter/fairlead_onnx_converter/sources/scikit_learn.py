@@ -12,13 +12,13 @@ from fairlead_contracts.datatypes import BY_ONNX
 from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import Signature, TensorSignature
 from fairlead_contracts.tensors import datatype_of
+from fairlead_datasets.archives import BROKEN_ARCHIVE, check_archive
+from fairlead_datasets.outputs import join_outputs
+from fairlead_datasets.splits import Split
 from numpy.typing import NDArray
 
-from ..archives import BROKEN_ARCHIVE, check_archive
 from ..errors import ConversionFailed
 from ..onnx_files import finish, onnx_type
-from ..outputs import join_outputs
-from ..splits import Split
 from .base import Arrays, SourceModel, first_line, read_signature
 from .skl2onnx_export import build_onnx
 from .trees import TREES, check_trees

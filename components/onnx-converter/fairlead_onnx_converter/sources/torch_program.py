@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import Signature
+from fairlead_datasets.archives import BROKEN_ARCHIVE, check_archive
+from fairlead_datasets.outputs import join_outputs
+from fairlead_datasets.splits import Split
 from numpy.typing import NDArray
 
-from ..archives import BROKEN_ARCHIVE, check_archive
 from ..errors import ConversionFailed
 from ..onnx_files import finish
-from ..outputs import join_outputs
-from ..splits import Split
 from .base import Arrays, SourceModel, first_line, read_signature
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-from .errors import ConversionFailed
+from .errors import Unusable
 
 _MAX_MEMBERS = 100_000
 _FREE_BYTES = 256 << 20
@@ -39,31 +39,31 @@ class _Budget:
     expanded: int = 0
 
     def spend(self, members: list[zipfile.ZipInfo], name: str) -> None:
-        """Count members; raise ConversionFailed if they are too many or too large for the file."""
+        """Count members; raise Unusable if they are too many or too large for the file."""
         self.members += len(members)
         self.expanded += sum(member.file_size for member in members)
         if self.members > _MAX_MEMBERS:
-            raise ConversionFailed(f"{name}: got {self.members} members, expected at most {_MAX_MEMBERS}")
+            raise Unusable(f"{name}: got {self.members} members, expected at most {_MAX_MEMBERS}")
         if self.expanded > max(_FREE_BYTES, _MAX_RATIO * self.compressed):
-            raise ConversionFailed(
+            raise Unusable(
                 f"{name}: got {self.expanded} bytes in {self.compressed}, expected at most {_MAX_RATIO} times as many; "
                 "save it without compression"
             )
 
 
 def check_archive(file: Path) -> None:
-    """Raise ConversionFailed unless the file is an archive of bounded size whose arrays are as large as they claim."""
+    """Raise Unusable unless the file is an archive of bounded size whose arrays are as large as they claim."""
     _check(file, _Budget(file.stat().st_size), file.name)
 
 
 def read_arrays(file: Path) -> dict[str, np.ndarray]:
-    """Read all arrays of an .npz file, without unpickling; raise ConversionFailed."""
+    """Read all arrays of an .npz file, without unpickling; raise Unusable."""
     check_archive(file)
     try:
         with np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except BROKEN_ARCHIVE as error:
-        raise ConversionFailed(f"{file.name}: is not an archive of plain arrays: {error}") from None
+        raise Unusable(f"{file.name}: is not an archive of plain arrays: {error}") from None
 
 
 def _check(file: Path | IO[bytes], budget: _Budget, name: str) -> None:
@@ -74,7 +74,7 @@ def _check(file: Path | IO[bytes], budget: _Budget, name: str) -> None:
             for member in members:
                 _check_member(archive, member, budget, name)
     except BROKEN_ARCHIVE as error:
-        raise ConversionFailed(f"{name}: is not an intact zip archive: {error}") from None
+        raise Unusable(f"{name}: is not an intact zip archive: {error}") from None
 
 
 def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: _Budget, name: str) -> None:
@@ -84,20 +84,18 @@ def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: _Bu
     # by content, too: what reads a member does not ask for the end of its name
     if member.filename.endswith(_ARRAYS) or start.startswith(_ARCHIVE_STARTS):
         if "/" in name or name.endswith(_ARRAYS):
-            raise ConversionFailed(f"{at}: got an archive inside an archive of arrays, expected arrays alone")
+            raise Unusable(f"{at}: got an archive inside an archive of arrays, expected arrays alone")
         # scipy's sparse matrices in a .skops file
         _check(io.BytesIO(archive.read(member)), budget, at)
     elif member.filename.endswith(_ARRAY) or start == _ARRAY_START:
         with archive.open(member) as opened:
             read_header = _READERS.get(npy.read_magic(opened))
             if read_header is None:
-                raise ConversionFailed(f"{at}: got an unknown version of numpy's format, expected 1.0 or 2.0")
+                raise Unusable(f"{at}: got an unknown version of numpy's format, expected 1.0 or 2.0")
             shape, _, dtype = read_header(opened)
             header = opened.tell()
         if dtype.hasobject:
-            raise ConversionFailed(
-                f"{at}: got an array of Python objects, expected numbers, booleans or texts (dtype U)"
-            )
+            raise Unusable(f"{at}: got an array of Python objects, expected numbers, booleans or texts (dtype U)")
         claimed, found = math.prod(shape) * dtype.itemsize, member.file_size - header
         if claimed != found or min(shape, default=0) < 0:
-            raise ConversionFailed(f"{at}: claims {claimed} bytes for shape {list(shape)}, but has {found}")
+            raise Unusable(f"{at}: claims {claimed} bytes for shape {list(shape)}, but has {found}")

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from fairlead_contracts.signature import TensorSignature
-from fairlead_onnx_converter.archives import read_arrays
-from fairlead_onnx_converter.errors import ConversionFailed
-from fairlead_onnx_converter.splits import Affine, load_split
+from fairlead_datasets.archives import read_arrays
+from fairlead_datasets.errors import Unusable
+from fairlead_datasets.splits import Affine, load_split
 
 UNCHANGED = Affine()
 
@@ -47,7 +47,7 @@ def test_texts_and_columns_become_what_onnx_runtime_accepts(tmp_path: Path) -> N
 def test_a_value_that_the_input_cannot_hold_is_refused(
     dtype: str, values: Any, affine: Affine, reason: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConversionFailed) as caught:
+    with pytest.raises(Unusable) as caught:
         load(tmp_path, dtype, (-1,), values, affine)
     assert reason in str(caught.value)
 
@@ -55,11 +55,11 @@ def test_a_value_that_the_input_cannot_hold_is_refused(
 def test_objects_and_bombs_are_refused_before_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     signature = [TensorSignature("x", "FP32", (-1,))]
     np.savez(tmp_path / "eval.npz", x=np.array([{}], object))
-    with pytest.raises(ConversionFailed, match=r"eval.npz/x.npy: got an array of Python objects"):
+    with pytest.raises(Unusable, match=r"eval.npz/x.npy: got an array of Python objects"):
         load_split(tmp_path, "eval", signature, Affine())
-    monkeypatch.setattr("fairlead_onnx_converter.archives._FREE_BYTES", 1 << 20)
+    monkeypatch.setattr("fairlead_datasets.archives._FREE_BYTES", 1 << 20)
     np.savez_compressed(tmp_path / "eval.npz", x=np.zeros(1 << 19, np.float32))
-    with pytest.raises(ConversionFailed, match="expected at most 50 times as many; save it without compression"):
+    with pytest.raises(Unusable, match="expected at most 50 times as many; save it without compression"):
         load_split(tmp_path, "eval", signature, Affine())
     np.savez(tmp_path / "eval.npz", x=np.zeros(1 << 19, np.float32))
     assert len(load_split(tmp_path, "eval", signature, Affine())) == 1 << 19
@@ -78,7 +78,7 @@ def test_a_damaged_archive_is_refused_and_not_a_crash(compression: int, tmp_path
         file.write_bytes(damaged)
         try:
             read_arrays(file)
-        except ConversionFailed:
+        except Unusable:
             refused += 1
     assert refused > 60
 
@@ -86,5 +86,5 @@ def test_a_damaged_archive_is_refused_and_not_a_crash(compression: int, tmp_path
 def test_an_array_whose_header_is_cut_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "eval.npz", "w") as archive:
         archive.writestr("x.npy", b"\x93NUMPY\x01\x00\x08\x00{'a': (\n")
-    with pytest.raises(ConversionFailed, match="is not an intact zip archive"):
+    with pytest.raises(Unusable, match="is not an intact zip archive"):
         read_arrays(tmp_path / "eval.npz")

@@ -12,7 +12,7 @@ from fairlead_contracts.tensors import DTYPES, cast
 from numpy.typing import NDArray
 
 from .archives import read_arrays
-from .errors import ConversionFailed
+from .errors import Unusable
 
 _LABELS = "y"
 _FIRST_INPUT = "x"
@@ -51,16 +51,16 @@ def load_split(folder: Path, name: str, signature: Sequence[TensorSignature], af
     file = folder / f"{name}.npz"
     if not file.is_file():
         found = ", ".join(sorted(path.name for path in folder.glob("*.npz"))) or "no .npz file"
-        raise ConversionFailed(f"dataset: got {found}, expected {file.name}")
+        raise Unusable(f"dataset: got {found}, expected {file.name}")
     arrays = read_arrays(file)
     inputs = {tensor.name: _pick(arrays, tensor, len(signature), affine, file.name) for tensor in signature}
     labels = None if _LABELS in inputs else arrays.get(_LABELS)
     named = (*inputs.items(), *(((_LABELS, labels),) if labels is not None else ()))
     if labels is not None and not labels.ndim:
-        raise ConversionFailed(f"{file.name}: {_LABELS} has shape [], expected a row per example")
+        raise Unusable(f"{file.name}: {_LABELS} has shape [], expected a row per example")
     counts = {key: len(array) for key, array in named}
     if len(set(counts.values())) != 1 or not min(counts.values()):
-        raise ConversionFailed(f"{file.name}: got rows {counts}, expected equal numbers of rows, at least one")
+        raise Unusable(f"{file.name}: got rows {counts}, expected equal numbers of rows, at least one")
     return Split(inputs, labels)
 
 
@@ -70,34 +70,32 @@ def _pick(
     name = tensor.name
     key = name if name in arrays or count > 1 else _FIRST_INPUT
     if key not in arrays:
-        raise ConversionFailed(f"{file}: got arrays {', '.join(arrays)}, expected {name}" + " or x" * (count == 1))
+        raise Unusable(f"{file}: got arrays {', '.join(arrays)}, expected {name}" + " or x" * (count == 1))
     if tensor.dtype not in _DTYPES:
-        raise ConversionFailed(f"input {name}: got {tensor.dtype}, expected one of {', '.join(_DTYPES)}")
+        raise Unusable(f"input {name}: got {tensor.dtype}, expected one of {', '.join(_DTYPES)}")
     array, rest = arrays[key], tensor.shape[1:]
     if not array.ndim:
-        raise ConversionFailed(f"{file}: {key} has shape [], expected a row per example")
+        raise Unusable(f"{file}: {key} has shape [], expected a row per example")
     if array.ndim == 1 and rest == (1,):
         array = array[:, None]  # a column of a table
     shape = list(array.shape[1:])
     if len(shape) != len(rest) or any(size not in (-1, actual) for size, actual in zip(rest, shape, strict=True)):
-        raise ConversionFailed(f"{file}: {key} has shape {[-1, *shape]}, expected {list(tensor.shape)}")
+        raise Unusable(f"{file}: {key} has shape {[-1, *shape]}, expected {list(tensor.shape)}")
     return _convert(array, tensor.dtype, affine, f"{file}: {key}")
 
 
 def _convert(array: NDArray[Any], dtype: str, affine: Affine, at: str) -> NDArray[Any]:
-    """Return an array in the input's data type; raise ConversionFailed if a value would change."""
+    """Return an array in the input's data type; raise Unusable if a value would change."""
     text = array.dtype.kind == "U"
     if text != (dtype == "BYTES") or array.dtype.kind not in "biufU":
-        raise ConversionFailed(
-            f"{at} has data type {array.dtype}, expected {'texts (U)' if dtype == 'BYTES' else dtype}"
-        )
+        raise Unusable(f"{at} has data type {array.dtype}, expected {'texts (U)' if dtype == 'BYTES' else dtype}")
     if affine != Affine():
         if text:
-            raise ConversionFailed(f"{at}: got texts, expected numbers for scale {affine.scale:g}")
+            raise Unusable(f"{at}: got texts, expected numbers for scale {affine.scale:g}")
         array = array * affine.scale + affine.offset
     if text:
         return array.astype(object)
     try:
         return np.ascontiguousarray(cast(array, dtype, at))
     except ContractError as error:
-        raise ConversionFailed(str(error)) from None
+        raise Unusable(str(error)) from None
