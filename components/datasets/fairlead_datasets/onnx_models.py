@@ -53,7 +53,7 @@ def find_correct(output: NDArray[Any], split: Split) -> NDArray[Any] | None:
     numbers = {"b", "i", "u"}
     if (classes.dtype.kind in numbers) != (split.labels.dtype.kind in numbers):
         return None
-    return np.equal(classes, split.labels)
+    return np.asarray(classes == split.labels, bool)
 
 
 def _check_outputs(signature: Signature, arrays: Sequence[NDArray[Any]], rows: int) -> None:
