@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairlead_artifacts import PUBLISH_SECONDS, ArtifactError, Manifest, Parent, fetch, publish
+from fairlead_artifacts import PUBLISH_SECONDS, Manifest, Parent, fetch, publish
 from fairlead_contracts.edge_bundle import (
     BUNDLE_FILE,
     KIND,
@@ -112,8 +112,8 @@ def _fetched(request: BundleRequest) -> Iterator[_Sources]:
     """Fetch the model and the dataset for the block."""
     with tempfile.TemporaryDirectory() as folder:
         source, data = Path(folder, "source"), Path(folder, "data")
-        model = _fetch(request.model_uri, source, request.model_digest, "onnx-model")
-        dataset = _fetch(request.dataset_uri, data, request.dataset_digest, "dataset")
+        model = fetch(request.model_uri, source, request.model_digest, "onnx-model")
+        dataset = fetch(request.dataset_uri, data, request.dataset_digest, "dataset")
         calibration = load_split(data, request.calibration_split, request.preprocessing)
         held_out = load_split(data, request.parity_split, request.preprocessing, request.slices)
         check_held_out(held_out, calibration)
@@ -150,10 +150,3 @@ def _write_description(request: BundleRequest, target: Target, out: Path) -> Non
         files={name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in target.files},
     )
     (out / BUNDLE_FILE).write_text(description.to_text())
-
-
-def _fetch(uri: str, folder: Path, digest: str | None, kind: str) -> Manifest:
-    manifest = fetch(uri, folder, digest)
-    if manifest.kind != kind:
-        raise ArtifactError(uri, f"is of kind {manifest.kind!r}, expected {kind!r}")
-    return manifest

@@ -7,7 +7,7 @@ from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent
 from .regular import open_regular
 from .retries import PUBLISH_SECONDS, retry_unavailable
 from .signing import MAX_KEY_BYTES, MAX_KEYS, NotSigned, PublicKey, SigningKey, sign, verify
-from .uri import Location, parse_digest, parse_uri, validation_uri
+from .uri import Location, model_card_uri, parse_digest, parse_uri, validation_uri
 
 __all__ = [
     "KINDS",
@@ -31,6 +31,7 @@ __all__ = [
     "delete",
     "fetch",
     "list_artifacts",
+    "model_card_uri",
     "open_model",
     "open_regular",
     "parse_digest",

@@ -59,9 +59,14 @@ def open_model(model_uri: str, open_artifact: Callable[[str], _T]) -> tuple[Mode
         raise
 
 
-def fetch(uri: str, folder: str | os.PathLike[str], digest: str | None = None) -> Manifest:
-    """Download into an empty or absent folder, verifying every file; on an error, the folder is left empty."""
+def fetch(uri: str, folder: str | os.PathLike[str], digest: str | None = None, kind: str | None = None) -> Manifest:
+    """Download into an empty or absent folder, verifying every file; on an error, the folder is left empty.
+
+    With a kind, an artifact of another one is rejected before anything is downloaded.
+    """
     manifest = read_manifest(uri, digest)
+    if kind is not None and manifest.kind != kind:
+        raise ArtifactError(uri, f"is of kind {manifest.kind!r}, expected {kind!r}")
     location, target = parse_uri(uri), Path(folder)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ArtifactError(location.uri, f"{target} is not an empty folder")

@@ -21,7 +21,7 @@ MAX_BYTES = 4 << 20
 RESERVED = (MANIFEST_NAME, ".fairlead-writer")
 SIGNATURES = ".fairlead-signatures"
 """The folder of an artifact's signatures, one file for each key; the manifest does not list them."""
-KINDS = ("dataset", "validation", "model", "onnx-model", "edge-bundle", "report", "checkpoint", "code")
+KINDS = ("dataset", "validation", "model", "onnx-model", "model-card", "edge-bundle", "report", "checkpoint", "code")
 
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 

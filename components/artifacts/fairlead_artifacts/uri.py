@@ -84,3 +84,8 @@ def parse_digest(digest: str, *, subject: str = "digest") -> str:
 def validation_uri(dataset_uri: str, digest: str) -> str:
     """Return the URI of the dataset's validation result: next to the dataset, by its digest."""
     return f"{parse_uri(dataset_uri).uri}.validation/{parse_digest(digest)}"
+
+
+def model_card_uri(model_uri: str, digest: str) -> str:
+    """Return the URI of the model's card: next to the model, by its digest."""
+    return f"{parse_uri(model_uri).uri}.card/{parse_digest(digest)}"

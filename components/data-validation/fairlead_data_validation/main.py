@@ -47,9 +47,7 @@ def validate_dataset(uri: str, digest: str | None, suite: Path) -> PublishedResu
     """Fetch and validate a dataset, publish the result; raise ArtifactError or ValidationImpossible."""
     with tempfile.TemporaryDirectory() as folder:
         data, files = Path(folder, "data"), Path(folder, "result")
-        dataset = fetch(uri, data, digest)
-        if dataset.kind != "dataset":
-            raise ArtifactError(uri, f"is of kind {dataset.kind!r}, expected 'dataset'")
+        dataset = fetch(uri, data, digest, kind="dataset")
         result = validate(build_table(data), suite)
         files.mkdir()
         (files / "result.json").write_text(json.dumps(result.document, indent=1, sort_keys=True))

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fairlead_artifacts import PUBLISH_SECONDS, ArtifactError, Manifest, Parent, fetch, publish
+from fairlead_artifacts import PUBLISH_SECONDS, Manifest, Parent, fetch, publish
 from fairlead_contracts.model_uri import MODEL_FILE
 from fairlead_contracts.parity import ConversionParity, ConversionTable
 from fairlead_contracts.signature import Signature
@@ -56,8 +56,8 @@ def convert(request: Request) -> tuple[Manifest, ConversionParity | None]:
     """
     with tempfile.TemporaryDirectory() as folder:
         model, data, out = Path(folder, "model"), Path(folder, "data"), Path(folder, "out")
-        model_manifest = _fetch(request.model, model, "model")
-        dataset_manifest = _fetch(request.dataset, data, "dataset")
+        model_manifest = fetch(request.model.uri, model, request.model.digest, "model")
+        dataset_manifest = fetch(request.dataset.uri, data, request.dataset.digest, "dataset")
         source = load_source(model)
         split = load_split(data, request.split, source.inputs, request.affine)
         out.mkdir()
@@ -110,10 +110,3 @@ def _check_request(source: SourceModel, comparable: bool, parity: bool) -> None:
         )
     if comparable and not parity:
         raise ConversionFailed(f"--no-parity: got a model that can be compared ({source.name}), expected none of it")
-
-
-def _fetch(place: Pinned, folder: Path, kind: str) -> Manifest:
-    manifest = fetch(place.uri, folder, place.digest)
-    if manifest.kind != kind:
-        raise ArtifactError(place.uri, f"is of kind {manifest.kind!r}, expected {kind!r}")
-    return manifest
