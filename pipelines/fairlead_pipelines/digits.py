@@ -1,4 +1,4 @@
-"""The worked example as a pipeline: validate, train, convert, deploy."""
+"""The worked example as a pipeline: validate, train, convert, evaluate, deploy."""
 
 # mypy: disable-error-code="untyped-decorator"
 
@@ -11,6 +11,7 @@ from fairlead_pipelines.tasks import deploy, train
 
 _validation = load_component("data-validation")
 _converter = load_component("onnx-converter")
+_evaluation = load_component("evaluation")
 _SCALE = 0.0625
 """Pixels are 0 to 16; the network expects 0 to 1."""
 _SHAPE = "1,8,8"
@@ -24,7 +25,7 @@ class Outputs(NamedTuple):
     model_version: str
 
 
-@dsl.pipeline(name="digits", description="From a dataset to predictions: validate, train, convert, deploy.")
+@dsl.pipeline(name="digits", description="From a dataset to predictions: validate, train, convert, evaluate, deploy.")
 def digits(
     run: str,
     dataset_uri: str,
@@ -38,6 +39,7 @@ def digits(
     script: str = "train.py",
     arguments: list[str] = [],  # noqa: B006 - KFP reads defaults and shares none
     workers: int = 2,
+    minimum_accuracy: float = 0.9,
     store_secret: str = "artifact-store",
 ) -> Outputs:
     """Train on a dataset of digits and serve the model with a ModelDeployment.
@@ -55,6 +57,7 @@ def digits(
         script: The script's key in that ConfigMap.
         arguments: The script's arguments.
         workers: The number of worker pods.
+        minimum_accuracy: The accuracy on the held-out images with which the model is deployed.
         store_secret: A Secret with the object store's AWS_… variables.
     """
     # Longer than 40 lines: KFP needs a pipeline's parameters, their descriptions and its tasks in one function.
@@ -69,15 +72,19 @@ def digits(
         dataset_uri=dataset_uri, dataset_digest=dataset_digest,
         out_uri=f"{models_uri}/digits-onnx/{trained.outputs['version']}", scale=_SCALE,
     )  # fmt: skip
+    evaluated = _evaluation.evaluate(
+        model_uri=converted.outputs["uri"], model_digest=converted.outputs["digest"],
+        dataset_uri=dataset_uri, dataset_digest=dataset_digest, minimum=minimum_accuracy,
+    )  # fmt: skip
     scaler = _converter.make_scaler(scale=_SCALE, shape=_SHAPE, out_uri=f"{models_uri}/digits-scaler/v1")
     deployed = deploy(
         name=deployment, namespace=namespace, store_secret=store_secret,
         scaler_uri=scaler.outputs["uri"], scaler_digest=scaler.outputs["digest"],
         classifier_uri=converted.outputs["uri"], classifier_digest=converted.outputs["digest"],
-    )  # fmt: skip
-    for task in (validated, trained, converted, scaler, deployed):
+    ).after(evaluated)  # fmt: skip
+    for task in (validated, trained, converted, evaluated, scaler, deployed):
         # The artifacts of a cached task may be deleted, and resources are not outputs; our steps are idempotent anyway.
         task.set_caching_options(False)
-    for task in (validated, converted, scaler):
+    for task in (validated, converted, evaluated, scaler):
         kubernetes.use_secret_as_env(task, store_secret, _STORE, optional=True)
     return Outputs(deployed.output, trained.outputs["version"])

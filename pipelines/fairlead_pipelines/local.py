@@ -15,7 +15,7 @@ from kfp import components, local
 
 from fairlead_pipelines.components import FOLDER
 
-COMMANDS = ("fairlead-pipelines", "fairlead-data-validation", "fairlead-onnx-converter")
+COMMANDS = ("fairlead-pipelines", "fairlead-data-validation", "fairlead-onnx-converter", "fairlead-evaluation")
 _Read = Callable[[str], Any]
 _READERS: dict[str, _Read] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
 

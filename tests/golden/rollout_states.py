@@ -9,6 +9,7 @@ from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.observed import Artifacts, ObservedDeployment, ServiceAnswer
 
+from tests.support.model_cards import without_cards
 from tests.support.rollouts import URI, Behaviour, RolloutCluster, start_cluster
 
 NEW = "s3://models/scaler/v2"
@@ -61,6 +62,16 @@ def _settled(cluster: RolloutCluster, seconds: int = 12) -> RolloutCluster:
     return cluster
 
 
+def _uncarded() -> State:
+    """Return a cluster whose candidate has passed its steps, and whose model nobody has evaluated."""
+    cluster = _at("Promoting", 60.0)
+    cluster.edit(**{URI: NEW, "spec__replicas": 3, "spec__requireModelCard": {}})
+    return _snap(
+        cluster, "a candidate waits for its card before it is promoted",
+        artifacts=without_cards(cluster.observe().artifacts),
+    )  # fmt: skip
+
+
 def _first(**options: Any) -> RolloutCluster:
     """Return a cluster on which nothing exists yet."""
     return start_cluster(1, rounds=0, rate=0.0, **options)
@@ -100,6 +111,7 @@ def _build_states() -> dict[str, State]:
         "rollout-measuring": _snap(_at("Measuring"), "servers that start later read their share from a file"),
         "rollout-paused": _snap(paused, "a user holds it"),
         "rollout-promote": _snap(promote, "a user promotes it"),
+        "rollout-without-card": _uncarded(),
         "rollout-promoted": _snap(_at("Promoted", 60.0), "the Service moves, and the earlier revision stays a while"),
         "rollout-promoted-and-drained": _snap(_settled(_at("Promoted", 60.0), 4), "the earlier revision goes"),
         "rollout-rolled-back": _snap(_rolled_back(), "the candidate stays until no server forwards to it"),

@@ -47,6 +47,7 @@ from tests.golden.rollout_states import STATES
 from tests.golden.seldon_states import SELDON_STATES
 from tests.golden.split_states import SPLIT_STATES
 from tests.support.golden import check_golden
+from tests.support.model_cards import without_cards
 from tests.support.resources import DIGEST, NODE_CONTAINER, make_deployment
 from tests.support.returns import recorded_lines, return_lines
 
@@ -274,6 +275,11 @@ PLAIN = {
         ObservedDeployment(artifacts=replace(ARTIFACTS, nodes=tuple(
             replace(node, artifact=replace(node.artifact, kind="onnx-model")) for node in ARTIFACTS.nodes
         ))),
+    ),
+    "model-card-missing": Case(
+        "a model that nobody has evaluated is not served, if the deployment asks for its card",
+        make_deployment(spec__requireModelCard={"metric": "accuracy", "minimum": 0.9}),
+        ObservedDeployment(artifacts=without_cards(ARTIFACTS)),
     ),
     "rejected": Case("a rejected child is reported", GOOD, ObservedDeployment(
         artifacts=ARTIFACTS, rejection=Finding("Rejected", "Service digits exists and has another owner"))),

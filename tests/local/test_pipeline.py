@@ -11,14 +11,18 @@ from typing import Any
 
 import pytest
 import yaml
+from fairlead_artifacts import model_card_uri, read_manifest
 from fairlead_cluster.base.home import CHECKOUT, Home, default_home
 from fairlead_cluster.local.cluster import down, up
 from fairlead_cluster.local.node.paths import plain_path
+from fairlead_contracts.model_card import ModelCard
 
 from tests.local.support import LocalCluster
 
 EXAMPLE = CHECKOUT / "examples" / "digits"
-ENVIRONMENTS = ("pipelines", "trainer", "data-validation", "onnx-converter", "graph-server", "digits")
+ENVIRONMENTS = (
+    "pipelines", "trainer", "data-validation", "onnx-converter", "evaluation", "graph-server", "digits",
+)  # fmt: skip
 EPOCHS = "8"
 RUN_SECONDS = 400
 ACCOUNT = {"name": "pipeline-runner", "namespace": "default"}
@@ -172,6 +176,16 @@ def test_pipeline_turns_dataset_into_predictions(pipelines: Pipelines, first: su
     )  # fmt: skip
     assert answered["count"] == 300
     assert answered["accuracy"] >= 0.95
+
+
+@pytest.mark.usefixtures("first")
+def test_what_was_deployed_has_a_card_that_a_gate_accepts(pipelines: Pipelines) -> None:
+    deployment = pipelines.cluster.get("modeldeployment", "digits")
+    node = deployment["spec"]["predictors"][0]["graph"]["children"][0]
+    card = read_manifest(model_card_uri(node["modelUri"], node["digest"]))
+    figures = ModelCard.parse(dict(card.parameters), "parameters")
+    assert (figures.success, figures.metric, figures.minimum) == (True, "accuracy", 0.9)
+    assert figures.value >= 0.95
 
 
 @pytest.mark.usefixtures("first")

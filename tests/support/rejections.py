@@ -226,6 +226,8 @@ REJECTIONS = (
     _deployment("a key without its frame", ("publicKeys",),
                 spec__requireSignature={"publicKeys": [PUBLIC_KEY.splitlines()[1]]}),
     _deployment("a suite that is no digest", ("suite",), spec__requireProvenance={"suite": "pixels"}),
+    _deployment("a minimum without its metric", ("metric",), spec__requireModelCard={"minimum": 0.9}),
+    _deployment("a metric's title", ("metric",), spec__requireModelCard={"metric": "F1 score"}),
     _deployment("traffic that does not sum to 100", ("traffic", "100"), "sums to 60",
                 spec__predictors__0__traffic=60),
     _deployment("two predictors with all the traffic each", ("traffic", "100"), "sums to 200",

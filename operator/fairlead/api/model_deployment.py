@@ -20,7 +20,7 @@ from fairlead.api.engine import ENGINE_RULES
 from fairlead.api.exposure import EXPOSURE_RULES, Exposure, ExposureStatus
 from fairlead.api.graph import GraphNode
 from fairlead.api.group import API_VERSION
-from fairlead.api.model_gates import ProvenanceGate, SignatureGate
+from fairlead.api.model_gates import ModelCardGate, ProvenanceGate, SignatureGate
 from fairlead.api.monitor import DriftStatus, Monitor
 from fairlead.api.pod_template import PodTemplate
 from fairlead.api.rollout import Rollout, RolloutStatus
@@ -118,6 +118,10 @@ class ModelDeploymentSpec(ApiModel):
     require_provenance: ProvenanceGate | None = None
     """Serve only models of nodes of type MODEL whose origin can be shown, by the manifests of their artifacts. What
     serves already goes on if that changes. The manifests prove no authorship: who may write them, may invent them."""
+    require_model_card: ModelCardGate | None = None
+    """Give no model all of the requests without a card that says that it is good enough. With spec.rollout a candidate
+    takes its steps and waits for its card before it is promoted, until the deadline; else new models are not served
+    without one. Shadows need none. What serves already goes on."""
     require_signature: SignatureGate | None = None
     """Serve only models that one of these keys has signed. What serves already goes on."""
 

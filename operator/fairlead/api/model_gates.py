@@ -1,10 +1,11 @@
 """What must be shown of models before they are served."""
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
+from fairlead_contracts.model_card import METRIC
 from pydantic import Field
 
-from fairlead.api.base import DIGEST, ApiModel
+from fairlead.api.base import DIGEST, ApiModel, Rule
 from fairlead.api.signatures import PublicKeys
 
 
@@ -16,6 +17,26 @@ class ProvenanceGate(ApiModel):
     """The digest of the expectations that the datasets must have met; any if unset."""
     public_keys: PublicKeys = Field([])
     """Ed25519 public keys in PEM. If there are some, only validation results that one of them has signed count."""
+
+
+class ModelCardGate(ApiModel):
+    """What the card of each model of a node of type MODEL must say: that its last evaluation was a success."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!has(self.minimum) || has(self.metric)",
+            "minimum: expected metric beside it",
+            lambda gate: gate.minimum is None or gate.metric is not None,
+            field=".minimum",
+        ),
+    )
+
+    metric: str | None = Field(None, max_length=64, pattern=METRIC)
+    """The success metric that the evaluation must have used, by scikit-learn's name, such as accuracy; any if unset."""
+    minimum: float | None = None
+    """The least value of it, whatever the evaluation itself asked for."""
+    public_keys: PublicKeys = Field([])
+    """Ed25519 public keys in PEM. If there are some, only cards that one of them has signed count."""
 
 
 class SignatureGate(ApiModel):

@@ -1,7 +1,7 @@
 """Questions to the artifact store: a job's dataset and validation, a deployment's models and their ancestors."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fairlead_artifacts import (
@@ -11,6 +11,7 @@ from fairlead_artifacts import (
     NotSigned,
     PublicKey,
     StoreUnavailable,
+    model_card_uri,
     open_model,
     read_manifest,
     validation_uri,
@@ -20,7 +21,7 @@ from fairlead_artifacts import (
 from fairlead.api.base import ArtifactRef
 from fairlead.api.graph import GraphNode
 from fairlead.api.model_deployment import ModelDeployment
-from fairlead.api.model_gates import ProvenanceGate
+from fairlead.api.model_gates import ModelCardGate, ProvenanceGate
 from fairlead.api.training_job import Dataset
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.model_deployment.artifacts import label_nodes
@@ -36,6 +37,16 @@ Allowed = Callable[[str], bool]
 """Whether a URI may be read for a namespace."""
 
 
+@dataclass(frozen=True)
+class _Gates:
+    """What a deployment asks of its models, which decides what is read."""
+
+    provenance: ProvenanceGate | None
+    card: ModelCardGate | None
+    signers: tuple[str, ...]
+    """The keys of which one has to have signed each model, if there are some."""
+
+
 def ask_gate(dataset: Dataset) -> Question[Gate]:
     """Ask for a job's dataset and, if required, the validation result of its digest."""
     return Question(
@@ -49,10 +60,10 @@ def ask_artifacts(deployment: ModelDeployment, allowed: Allowed) -> Question[Art
     """Ask for the manifests of all models and of those ancestors that may be read."""
     nodes = [(name, node) for name, node in label_nodes(deployment) if node.model_uri]
     limit = _CHAIN_LIMIT * len(deployment.spec.predictors)
-    provenance, signature = deployment.spec.require_provenance, deployment.spec.require_signature
+    gates = _Gates(deployment.spec.require_provenance, deployment.spec.require_model_card, _keys(deployment))
     return Question(
-        (provenance, signature, [(name, node.model_uri, node.digest) for name, node in nodes]),
-        lambda: _read_artifacts(nodes, allowed, provenance, signature.public_keys if signature else [], limit),
+        (gates, [(name, node.model_uri, node.digest) for name, node in nodes]),
+        lambda: _read_artifacts(nodes, allowed, gates, limit),
         lambda problem: Artifacts(
             tuple(
                 NodeArtifact(name, node.model_uri, _unavailable(node.model_uri, problem))
@@ -70,34 +81,34 @@ def _read_gate(dataset: Dataset) -> Gate:
     return Gate(found, _read(validation_uri(dataset.uri, found.digest), keys=dataset.public_keys))
 
 
-def _read_artifacts(
-    nodes: Iterable[tuple[str, GraphNode]],
-    allowed: Allowed,
-    provenance: ProvenanceGate | None,
-    keys: Sequence[str],
-    limit: int,
-) -> Artifacts:
-    """Read the manifests of models and their ancestors, and of the datasets' validation results if they are needed.
+def _keys(deployment: ModelDeployment) -> tuple[str, ...]:
+    signature = deployment.spec.require_signature
+    return tuple(signature.public_keys) if signature else ()
 
-    `keys` are those of which one has to have signed each model, if there are some.
-    """
+
+def _read_artifacts(nodes: Iterable[tuple[str, GraphNode]], allowed: Allowed, gates: _Gates, limit: int) -> Artifacts:
+    """Read the manifests of models and their ancestors, and of validation results and cards if they are needed."""
     found: list[NodeArtifact] = []
     chain: dict[tuple[str, str], ArtifactRef] = {}
     ancestors: list[ArtifactFacts] = []
     for name, node in nodes:
         if node.model_uri:
-            facts = _read_model(node.model_uri, node.digest, keys)
+            facts = _read_model(node.model_uri, node.digest, gates.signers)
             found.append(NodeArtifact(name, node.model_uri, facts))
             if facts.digest:
                 chain[facts.uri, facts.digest] = ArtifactRef(name=name, uri=facts.uri, digest=facts.digest)
             _follow(facts, chain, ancestors, allowed, limit)
-    results = {}
-    if provenance is not None:
+    results, cards = {}, {}
+    if gates.provenance is not None:
         for facts in ancestors:
             if facts.kind == "dataset":
                 place = validation_uri(facts.uri, facts.digest)
-                results[facts.uri, facts.digest] = _read(place, keys=provenance.public_keys)
-    return Artifacts(tuple(found), tuple(chain.values())[:limit], tuple(ancestors), results)
+                results[facts.uri, facts.digest] = _read(place, keys=gates.provenance.public_keys)
+    if gates.card is not None:
+        for model in (each.artifact for each in found if each.artifact.digest):
+            place = model_card_uri(model.uri, model.digest)
+            cards[model.uri, model.digest] = _read(place, keys=gates.card.public_keys)
+    return Artifacts(tuple(found), tuple(chain.values())[:limit], tuple(ancestors), results, cards)
 
 
 def _follow(

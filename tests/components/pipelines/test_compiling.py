@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,26 @@ def _pipeline_spec(name: str) -> dict[str, Any]:
 def _executors(name: str) -> dict[str, Any]:
     executors = _pipeline_spec(name)["deploymentSpec"]["executors"]
     return {label.removeprefix("exec-"): dict(executor["container"]) for label, executor in executors.items()}
+
+
+def _parameters(component: dict[str, Any]) -> Iterable[tuple[str, dict[str, Any]]]:
+    return component["inputDefinitions"]["parameters"].items()
+
+
+def _place_artifacts(component: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return where a task's typed artifacts go, as KFP's launcher says it."""
+    names = component["outputDefinitions"].get("artifacts", {}).items()
+    return {
+        name: {"artifacts": [{"name": name, "uri": str(folder / name), "type": spec["artifactType"], "metadata": {}}]}
+        for name, spec in names
+    }
+
+
+def test_the_evaluation_has_typed_outputs_for_the_ui() -> None:
+    outputs = _pipeline_spec("digits.yaml")["components"]["comp-evaluate"]["outputDefinitions"]["artifacts"]
+    assert {name: spec["artifactType"]["schemaTitle"] for name, spec in outputs.items()} == {
+        "card": "system.HTML", "metrics": "system.Metrics",
+    }  # fmt: skip
 
 
 def test_committed_pipelines_equal_a_fresh_compile_from_anywhere(tmp_path: Path, monkeypatch: Any) -> None:
@@ -56,8 +77,9 @@ def test_steps_run_in_the_order_that_the_gate_needs() -> None:
         "validate": set(),
         "train": {"validate"},
         "convert": {"train"},
+        "evaluate": {"convert"},
         "make-scaler": set(),
-        "deploy": {"convert", "make-scaler"},
+        "deploy": {"convert", "evaluate", "make-scaler"},
     }
 
 
@@ -74,7 +96,7 @@ def test_tasks_install_nothing_and_run_in_our_images() -> None:
         assert f'version = "{version}"' in (project / "pyproject.toml").read_text(), name
 
 
-@pytest.mark.parametrize("task", ["convert", "deploy", "make-scaler", "train", "validate"])
+@pytest.mark.parametrize("task", ["convert", "deploy", "evaluate", "make-scaler", "train", "validate"])
 def test_a_tasks_image_needs_of_kfp_only_its_own_files(task: str, tmp_path: Path) -> None:
     """Run the task's program with a Python that has only kfp's wheel, and without the task's command on PATH."""
     (tmp_path / "site").mkdir()
@@ -86,10 +108,11 @@ def test_a_tasks_image_needs_of_kfp_only_its_own_files(task: str, tmp_path: Path
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
     python.chmod(0o755)
     container = _executors("digits.yaml")[task]
-    spec = _pipeline_spec("digits.yaml")["components"][f"comp-{task}"]["inputDefinitions"]["parameters"]
+    component = _pipeline_spec("digits.yaml")["components"][f"comp-{task}"]
     values = {"STRING": "x", "NUMBER_INTEGER": 1, "NUMBER_DOUBLE": 1.0, "BOOLEAN": True, "LIST": ["x"]}
-    given = {name: values[parameter["parameterType"]] for name, parameter in spec.items()}
-    executor_input = {"inputs": {"parameterValues": given}, "outputs": {"outputFile": str(tmp_path / "out.json")}}
+    given = {name: values[parameter["parameterType"]] for name, parameter in _parameters(component)}
+    outputs = {"outputFile": str(tmp_path / "out.json"), "artifacts": _place_artifacts(component, tmp_path)}
+    executor_input = {"inputs": {"parameterValues": given}, "outputs": outputs}
     words = [json.dumps(executor_input) if word.startswith("{{$}}") else word for word in container["args"]]
     result = subprocess.run(
         [*container["command"], *words], capture_output=True, text=True, timeout=60, cwd=tmp_path,

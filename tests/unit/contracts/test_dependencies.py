@@ -20,6 +20,7 @@ PYDANTIC_MODULES = {
         "environment",
         "graph",
         "launcher_status",
+        "model_card",
         "monitor",
         "parity",
         "progress",

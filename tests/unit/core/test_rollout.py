@@ -236,3 +236,33 @@ def test_a_rollout_scaled_to_zero_has_no_pods_and_goes_on_with_fresh_ones(phase:
     back = step(starts, seconds=4).after
     assert (back.candidate, back.stable) == (("new", "stable") if phase != "Promoting" else (None, "new"))
     assert back.rollout.weight == (50 if phase != "Promoting" else 0)
+
+
+def test_a_candidate_waits_for_its_card_with_all_its_pods_and_is_promoted_when_it_has_one() -> None:
+    promoting = measuring(phase="Promoting", step=1, passed=True, weight=50)
+    waiting = step(promoting, seconds=1, awaited="no card")
+    assert (waiting.after, waiting.events) == (promoting, ())
+    assert step(promoting, seconds=1).after.stable == "new"
+
+
+def test_a_candidate_whose_card_does_not_come_is_rolled_back_after_the_deadline() -> None:
+    before, of = measuring(phase="Promoting", step=1, passed=True, weight=50), policy(progressDeadlineSeconds=60)
+    for _ in range(6):
+        before = step(before, of=of, seconds=10, evidence=GOOD, awaited="no card.").after
+        before = replace(before, rollout=before.rollout.model_copy(update={"checked_at": NOW}))
+    assert (before.stable, before.candidate, before.rollout.reason) == ("stable", None, "RolloutDeadlineExceeded")
+    assert "waited 60 s for what a promotion needs: no card. Last verdict" in (before.rollout.message or "")
+
+
+def test_a_user_does_not_promote_past_a_missing_card() -> None:
+    promoted = step(measuring(), command=Command("promote", "new", "1"), awaited="no card")
+    assert promoted.after.rollout.phase == "Promoting"
+    assert step(promoted.after, seconds=5, awaited="no card").after.stable == "stable"
+
+
+def test_without_replicas_a_revision_without_its_card_becomes_the_candidate_only() -> None:
+    idle = Revisions("stable", None, RolloutStatus())
+    assert step(idle, replicas=0, ready=0).after.stable == "new"
+    started = step(idle, replicas=0, ready=0, awaited="no card").after
+    assert (started.stable, started.candidate, started.rollout.weight) == ("stable", "new", 0)
+    assert step(started, seconds=1, replicas=0, ready=0, awaited="no card").after.stable == "stable"

@@ -1,10 +1,10 @@
 """Checks of the models of a ModelDeployment."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from fairlead.api.graph import GraphNode
-from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.observed import Artifacts, NodeArtifact
@@ -12,10 +12,15 @@ from fairlead.core.settings import Settings
 from fairlead.core.tenants import check_uris
 
 
-def label_nodes(deployment: ModelDeployment) -> Iterator[tuple[str, GraphNode]]:
-    """Yield all nodes with their names in status and messages: with the predictor's, if there are several."""
+def label_nodes(
+    deployment: ModelDeployment, predictors: Iterable[Predictor] | None = None
+) -> Iterator[tuple[str, GraphNode]]:
+    """Yield the nodes of all predictors, or of some, with their names in status and messages.
+
+    These contain the predictor's, if there are several.
+    """
     several = len(deployment.spec.predictors) > 1
-    for predictor in deployment.spec.predictors:
+    for predictor in deployment.spec.predictors if predictors is None else predictors:
         for node in predictor.graph.walk():
             yield (f"{predictor.name}/{node.name}" if several else node.name), node
 

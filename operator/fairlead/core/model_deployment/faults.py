@@ -7,6 +7,7 @@ from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment import phases
 from fairlead.core.model_deployment.artifacts import check_allowed_uris, check_artifacts
 from fairlead.core.model_deployment.checks import check_graphs
+from fairlead.core.model_deployment.model_cards import check_model_cards
 from fairlead.core.model_deployment.observed import Artifacts
 from fairlead.core.model_deployment.provenance import check_provenance, check_signatures
 from fairlead.core.settings import Settings
@@ -27,7 +28,11 @@ def find_fault(deployment: ModelDeployment, artifacts: Artifacts, settings: Sett
     """Find what is wrong with the spec, or else with the models; nothing is while these are still being read."""
     if finding := check_graphs(deployment) or check_allowed(deployment, settings):
         return Fault(phases.INVALID, finding)
-    if finding := check_artifacts(artifacts) or check_signatures(artifacts) or check_provenance(deployment, artifacts):
+    finding = check_artifacts(artifacts) or check_signatures(artifacts) or check_provenance(deployment, artifacts)
+    # a candidate may take its steps without a card, and waits for it before it is promoted
+    if deployment.spec.rollout is None or deployment.status.stable_revision is None:
+        finding = finding or check_model_cards(deployment, artifacts)
+    if finding:
         phase = phases.PROGRESSING if finding.reason == "StoreUnavailable" else phases.FAULTY
         return Fault(phase, finding, settings.gate_seconds)
     return None

@@ -20,8 +20,13 @@ from fairlead.core.model_deployment.transitions import (
 from fairlead.core.model_deployment.verdicts import Evidence, Judgement, judge
 
 
-def check(policy: Rollout, before: Revisions, evidence: Evidence, held: bool, now: datetime) -> Transition:
-    """Judge the interval that has ended, and count its time, unless the rollout is held."""
+def check(
+    policy: Rollout, before: Revisions, evidence: Evidence, held: bool, awaited: str, now: datetime
+) -> Transition:
+    """Judge the interval that has ended, and count its time, unless the rollout is held.
+
+    `awaited` is what a promotion waits for, beside verdicts and pods.
+    """
     rollout, interval = before.rollout, policy.analysis.interval_seconds
     waited = (now - rollout.checked_at).total_seconds() if rollout.checked_at else 0.0
     counted = 0.0 if held else min(max(waited, 0.0), interval)
@@ -37,7 +42,7 @@ def check(policy: Rollout, before: Revisions, evidence: Evidence, held: bool, no
             return Transition(state, (event("VerdictFailed", message, state.rollout, "Warning"),))
     if held:
         return Transition(state)
-    return _move_on(policy, state, before.rollout.elapsed_seconds, now)
+    return _move_on(policy, state, before.rollout.elapsed_seconds, awaited, now)
 
 
 def seconds_to_check(policy: Rollout, rollout: RolloutStatus, now: datetime) -> float:
@@ -78,7 +83,7 @@ def _record(
     )
 
 
-def _move_on(policy: Rollout, state: Revisions, elapsed_before: float, now: datetime) -> Transition:
+def _move_on(policy: Rollout, state: Revisions, elapsed_before: float, awaited: str, now: datetime) -> Transition:
     """Go to the next step after a passed verdict, or give up after the deadline."""
     rollout, step = state.rollout, step_of(policy, state.rollout)
     measuring = rollout.phase == "Measuring"
@@ -94,17 +99,21 @@ def _move_on(policy: Rollout, state: Revisions, elapsed_before: float, now: date
         return Transition(after, (event(reason, message, after.rollout),))
     allowed = policy.progress_deadline_seconds + (step.seconds if measuring else 0)
     if rollout.elapsed_seconds >= allowed:
-        waited = "a passed verdict" if measuring or has_failed(rollout) else "its pods to become ready"
-        return roll_back(
-            state,
-            "RolloutDeadlineExceeded",
-            f"it has waited {allowed} s for {waited}. {describe_last(rollout)}".rstrip(),
-            now,
-        )
+        waited = _name_awaited(rollout, awaited)
+        message = f"it has waited {allowed} s for {waited}. {describe_last(rollout)}".rstrip()
+        return roll_back(state, "RolloutDeadlineExceeded", message, now)
     if over and elapsed_before < step.seconds:
         message = f"Revision {state.candidate} stays in step {number(policy, rollout)}. {describe_last(rollout)}"
         return Transition(state, (event("RolloutHeld", message, rollout),))
     return Transition(state)
+
+
+def _name_awaited(rollout: RolloutStatus, awaited: str) -> str:
+    if rollout.phase == "Measuring" or has_failed(rollout):
+        return "a passed verdict"
+    if rollout.phase == "Promoting" and awaited:
+        return f"what a promotion needs: {awaited.rstrip('.')}"
+    return "its pods to become ready"
 
 
 def _count(policy: Rollout, rollout: RolloutStatus) -> str:

@@ -38,6 +38,8 @@ class Artifacts:
     """The artifacts that they were produced from, as far as these may be read and the deployment asks for them."""
     validations: Mapping[tuple[str, str], ArtifactFacts] = field(default_factory=dict)
     """The validation results of the datasets among them, by the dataset's URI and digest."""
+    cards: Mapping[tuple[str, str], ArtifactFacts] = field(default_factory=dict)
+    """The models' cards, if the deployment asks for them, by the model's URI and digest."""
     pending: bool = False
     """They are still being read; the deployment is reconciled again afterwards."""
 

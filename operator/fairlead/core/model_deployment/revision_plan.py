@@ -66,12 +66,14 @@ def _advance(scene: Scene, now: datetime) -> Transition:
     limit = policy.analysis.max_p99_seconds
     crashing = tuple(pod for pod in scene.pods(state.candidate) if pod.restarts >= _MAX_RESTARTS)
     crashed = check_pods(crashing) if state.candidate else None
+    awaited = scene.uncarded if state.candidate in (None, scene.desired) else None
     facts = Facts(
         desired=scene.desired,
         replicas=scene.replicas,
         ready=scene.ready(state.candidate or scene.desired),
         address=scene.address(state.candidate),
         crashed=crashed.message if crashed else "",
+        awaited=awaited.message if awaited else "",
         evidence=replace(read_evidence(deployment.status, observed.traffic.servers, limit), answers=observed.answers),
         command=read_command(deployment),
     )

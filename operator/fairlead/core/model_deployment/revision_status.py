@@ -32,6 +32,9 @@ def explain(scene: Scene, state: Revisions) -> tuple[phases.Phase, Finding]:
         return phases.PROGRESSING, Finding("RolloutRemoved", "Pods without revisions take over.")
     if state.candidate:
         reason = "RolloutPaused" if is_paused(policy, state.rollout) else "RolloutProgressing"
+        if scene.uncarded and state.rollout.phase == "Promoting" and state.candidate == scene.desired:
+            message = f"{describe(policy, state)} It waits to be promoted. {scene.uncarded.message}"
+            return phases.PROGRESSING, Finding(scene.uncarded.reason, message)
         return phases.PROGRESSING, Finding(reason, describe(policy, state))
     if state.rollout.failed_revision and state.rollout.failed_revision == scene.desired:
         message = f"{state.rollout.message} Revision {state.stable} serves."

@@ -66,6 +66,8 @@ class Facts:
     """The address of the candidate's Service; empty if it has none yet."""
     crashed: str = ""
     """How the candidate's pods crash; empty if they do not."""
+    awaited: str = ""
+    """What a promotion waits for, beside verdicts and pods; empty if for nothing."""
     evidence: Evidence = field(default_factory=Evidence)
     """What the servers have counted in the current window."""
     command: Command | None = None
@@ -87,7 +89,7 @@ def advance(policy: Rollout, before: Revisions, facts: Facts, now: datetime) -> 
     if facts.crashed:
         return roll_back(before, "CandidateFailing", facts.crashed, now)
     if seconds_to_check(policy, before.rollout, now) <= 0:
-        return check(policy, before, facts.evidence, _is_held(policy, before, facts), now)
+        return check(policy, before, facts.evidence, _is_held(policy, before, facts), facts.awaited, now)
     return Transition(before) if _is_held(policy, before, facts) else _grow(policy, before, facts, now)
 
 
@@ -137,7 +139,7 @@ def _follow_spec(
             return Transition(replace(before, rollout=forget_failure(before.rollout)))
         return Transition(before)
     assert desired is not None
-    if not facts.replicas:
+    if not facts.replicas and not facts.awaited:
         after = move_to(before, desired, "spec.replicas is 0", now)
         message = f"Revision {desired} is the stable one now: spec.replicas is 0."
         return Transition(after, (event("Promoted", message, after.rollout),))
@@ -226,6 +228,8 @@ def _grow(policy: Rollout, before: Revisions, facts: Facts, now: datetime) -> Tr
         return Transition(before)
     assert before.candidate is not None
     if rollout.phase == "Promoting":
+        if facts.awaited:
+            return Transition(before)
         message = f"Revision {before.candidate} is the stable one now. {describe_last(rollout)}"
         after = move_to(before, before.candidate, describe_last(rollout), now)
         return Transition(after, (event("Promoted", message, rollout),))

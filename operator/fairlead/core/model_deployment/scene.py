@@ -8,11 +8,13 @@ from pydantic import ValidationError
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.rollout import RolloutStatus
 from fairlead.core import names
+from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment import phases
 from fairlead.core.model_deployment.artifacts import with_known_digests
 from fairlead.core.model_deployment.checks import describe_problem
 from fairlead.core.model_deployment.faults import Fault, check_allowed, find_fault
 from fairlead.core.model_deployment.graph_document import build_graph
+from fairlead.core.model_deployment.model_cards import check_model_cards
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.model_deployment.revisions import Revision, build_revision, digests_of, read_revisions
 from fairlead.core.model_deployment.shares import find_entry
@@ -36,6 +38,8 @@ class Scene:
     """The revision of the spec; None if it is not known."""
     fault: Fault | None
     replicas: int
+    uncarded: Finding | None = None
+    """Why the revision of the spec may not be promoted: a model without a card that passes."""
 
     def view(self, revision: str | None) -> ChildView | None:
         """Return a revision's Deployment."""
@@ -78,7 +82,8 @@ def set_scene(deployment: ModelDeployment, observed: ObservedDeployment, setting
             known, desired = {**known, revision.name: revision}, revision.name
         except ValidationError as error:
             fault = Fault(phases.INVALID, describe_problem(error))
-    return Scene(deployment, observed, state, known, desired, fault, count_desired(deployment, predictor))
+    uncarded = check_model_cards(deployment, artifacts) if desired else None
+    return Scene(deployment, observed, state, known, desired, fault, count_desired(deployment, predictor), uncarded)
 
 
 def list_servers(scene: Scene) -> tuple[PodView, ...]:

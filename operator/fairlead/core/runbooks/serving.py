@@ -62,6 +62,25 @@ SERVING: dict[str, Runbook] = {
         "Convert it from a model that names its dataset with `fairlead-onnx-converter`, without `--no-parity`, and "
         "keep its ancestors where they are.",
     ),
+    "ModelCardMissing": Runbook(
+        "Nobody has evaluated a model, and `spec.requireModelCard` asks for its card.",
+        "Run `fairlead-evaluation --model URI --dataset URI --minimum X` ([guide](guides/evaluation.md)).",
+    ),
+    "ModelNotGoodEnough": Runbook(
+        "The last evaluation of a model says that it does not reach what was asked of it.",
+        "Look at `card.html` at the URI in the message. Train a better model, or evaluate it anew.",
+    ),
+    "OtherMetricMeasured": Runbook(
+        "The card of a model is by another metric than `spec.requireModelCard` names.",
+        "Evaluate it with `fairlead-evaluation --metric NAME`.",
+    ),
+    "InvalidModelCard": Runbook(
+        "What is at the card's URI is no card of this model.", "Evaluate the model anew, which replaces it."
+    ),
+    "ModelCardNotSigned": Runbook(
+        "No key of `spec.requireModelCard` has signed the card: whoever may write to the store could have written it.",
+        "Look at the card and sign it with `fairlead-artifacts sign URI --key FILE`. The message names the keys.",
+    ),
     **VALIDATION,
     "EntryMoving": Runbook(
         "Another predictor became the first one of the spec. It gets the requests once its servers know how to split "
