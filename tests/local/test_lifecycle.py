@@ -110,3 +110,20 @@ def _processes_of(home: Path) -> list[str]:
         if str(home).encode() in texts and b"sys.stdin.read()" not in texts:  # not the test's own guard
             found.append(texts.decode(errors="replace"))
     return found
+
+
+def test_up_mends_a_cluster_whose_etcd_was_killed(make_home: Callable[[], Path]) -> None:
+    home = make_home()
+    up(home)
+    try:
+        cluster = LocalCluster(home)
+        process = Daemons(home / "cluster" / "processes", detached=True).find("etcd")
+        assert process
+        process.signal(signal.SIGKILL)
+        time.sleep(1)
+        assert not status(home).up
+        assert up(home).up
+        cluster.apply(make_pod("later", "python", "-c", "pass", spec={"restartPolicy": "Never"}))
+        cluster.wait("later", lambda pod: pod["status"].get("phase") == "Succeeded")
+    finally:
+        down(home, purge=True)

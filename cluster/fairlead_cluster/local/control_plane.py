@@ -83,10 +83,10 @@ class ControlPlane:
         commands = build_commands(self.folder, self.settings, "kube-controller-manager" in self._components)
         commands["kube-apiserver"] += self._api_server_flags
         for name in self._components:
-            if self._daemons.find(name):
-                continue
-            self._daemons.start(name, [self._kube, name, *commands[name]])
-            if name in ("etcd", "kube-apiserver"):  # the others need it
+            if not self._daemons.find(name):
+                self._daemons.start(name, [self._kube, name, *commands[name]])
+            # the others need it; an API server that ran all the time has to find an etcd that was started again
+            if name in ("etcd", "kube-apiserver"):
                 self._wait(name, _READY[name])
         if "kube-controller-manager" in self._components:
             # it creates the service account that every pod needs

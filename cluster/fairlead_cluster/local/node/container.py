@@ -192,7 +192,7 @@ class Container:
         deadline = loop.time() + grace_seconds
         try:
             failure = await run_pre_stop(self.spec, self._context.address, self._execute, grace_seconds)
-        except (NotConfigured, ImageUnknown, aiohttp.ClientError, ApiError) as error:
+        except (NotConfigured, ImageUnknown, aiohttp.ClientError, ApiError, TimeoutError) as error:
             failure = str(error)
         if failure:
             self._context.report("Warning", "FailedPreStopHook", f"preStop hook of {self.spec['name']}: {failure}")
