@@ -113,7 +113,7 @@ NO_STORE = said(
     failure={"worker": 1, "exitCode": 1, "reason": "StoreUnavailable", "logTail": "s3://d/v1: connection refused"}
 )
 FETCHING = "fetching the dataset s3://d/v1 since 11:59:50Z: the transfer failed: 10.0.0.7:9000: connection refused"
-WAS_LOST = "was lost and does not train yet (Killed with code 137): out of memory"
+WAS_LOST = "was lost and does not train yet (Killed by SIGKILL): out of memory"
 PUBLISHING = "publishing the model s3://models/digits since 11:59:50Z"
 SUCCESS = said(
     model={"uri": "s3://models/digits/digits-0a1b2c3d", "digest": DIGEST, "version": "digits-0a1b2c3d"},

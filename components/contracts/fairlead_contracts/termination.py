@@ -5,6 +5,7 @@ the least important fields until the report fits, so that readers always get com
 """
 
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,12 @@ class Failure(Contract):
     """How it failed."""
     log_tail: Annotated[str, _keep(slice(-LIMIT, None))] = ""
     """The last lines of its log; a longer text is cut at its start."""
+
+    @property
+    def signal_name(self) -> str:
+        """Return the name of the signal that killed it, such as SIGKILL."""
+        known = {each.value: each.name for each in signal.Signals}
+        return known.get(self.signal or 0, f"signal {self.signal}")
 
     def __str__(self) -> str:
         return (

@@ -40,5 +40,7 @@ def _list_lost(run: Run, state: State) -> dict[int, str]:
 
 def _describe(failure: Failure) -> str:
     code = "" if failure.exit_code is None else f" with code {failure.exit_code}"
+    if failure.signal is not None:
+        code = f" by {failure.signal_name}"
     cause = failure.log_tail.strip().rpartition("\n")[2]
     return to_line(f"was lost and does not train yet ({failure.reason}{code}): {cause}".removesuffix(": "), MAX_DELAY)

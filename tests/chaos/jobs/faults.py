@@ -136,7 +136,7 @@ FAULTS = (
     ),
     Fault("worker killed", TRAINS, _signal("worker-1", signal.SIGKILL), _nothing, 0, "[Ww]orker 1", restarts=(1, 1)),
     Fault("training killed", TRAINS, _signal("worker-1", signal.SIGKILL, agents_too=False), _nothing, 0,
-          "Worker 1 .*SIGKILL", restarts=(1, 1)),
+          "Worker 1.*SIGKILL", restarts=(1, 1)),
     Fault("worker paused briefly", TRAINS, _signal("worker-1", signal.SIGSTOP), _signal("worker-1", signal.SIGCONT), 6),
     Fault("worker paused", TRAINS, _signal("worker-1", signal.SIGSTOP), _signal("worker-1", signal.SIGCONT), 40,
           "[Ww]orker 1", restarts=(1, 1)),

@@ -446,7 +446,7 @@ def test_a_lost_worker_is_named_with_the_cause_until_another_one_trains_in_its_p
     known = Failure(worker=1, rank=1, exit_code=137, signal=9, reason="Killed", log_tail="step 7\nout of\tmemory\n")
     restarting.leave(identity(0) | {"epoch": 0, "port": 4711})
     restarting.finish(identity(1) | {"failure": known.to_json()})
-    text = "was lost and does not train yet (Killed with code 137): out of memory"
+    text = "was lost and does not train yet (Killed by SIGKILL): out of memory"
     assert restarting.status()["delays"] == [{"worker": 1, "activity": text}]
     assign(restarting)
     successor = identity(1) | {"instance": "successor"}

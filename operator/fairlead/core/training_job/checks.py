@@ -1,7 +1,6 @@
 """Checks of a TrainingJob: each returns a Finding or None."""
 # Longer than 250 lines: the checks and the words of their findings stay in one list.
 
-import signal
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -208,7 +207,7 @@ def _reported_failure(pod: PodView) -> Finding | None:
 def _describe_failure(failure: Failure) -> str:
     return {
         "Exited": f"exited with code {failure.exit_code}",
-        "Killed": f"was killed by {_signal_name(failure.signal)} (exit code {failure.exit_code})",
+        "Killed": f"was killed by {failure.signal_name} (exit code {failure.exit_code})",
         "NotStarted": f"could not start its command (exit code {failure.exit_code})",
         "LostWorker": "stopped responding",
         "NotRegistered": "did not register with the launcher",
@@ -217,11 +216,6 @@ def _describe_failure(failure: Failure) -> str:
         "InvalidModel": "could not publish its model",
         "StoreUnavailable": "could not use the artifact store",
     }[failure.reason]
-
-
-def _signal_name(number: int | None) -> str:
-    known = {each.value: each.name for each in signal.Signals}
-    return known.get(number or 0, f"signal {number}")
 
 
 def _bare_failure(pod: PodView) -> Finding:
