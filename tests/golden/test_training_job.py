@@ -78,6 +78,7 @@ PHASES = {
     "Pending": (phases.PENDING, Finding("PodsPending", "Waiting for the launcher and worker pods to run.")),
     "Running": (phases.RUNNING, Finding("WorkersRunning", "2 workers are running.")),
     "Delayed": (phases.RUNNING, Finding("WorkersDelayed", "2 workers are running. Worker 0: publishing the model.")),
+    "Rejected": (phases.RUNNING, Finding("WorkersRejected", "1 of 2 workers are running. exceeded quota: gpus")),
     "Assumed": (phases.RUNNING, Finding(UNKNOWN, "2 worker pods run.")),
     "Restarting": (phases.RESTARTING, Finding("WorkerExited", "Restart 1 of at most 3: Worker 1 failed.")),
     "Succeeded": (phases.SUCCEEDED, Finding("TrainingFinished", "2 workers finished.")),
@@ -370,6 +371,16 @@ CASES = {
         "a worker that a quota denies is tried again later; the job goes on",
         make_job(started("Running"), spec__elastic=ELASTIC),
         ObservedJob(all_pods()[:2], launcher=reported(), rejection=QUOTA, **CHILDREN),
+    ),
+    "elastic-worker-rejected-before": Case(
+        "while it is tried again, the condition has the last words of the API server",
+        make_job(started("Rejected"), spec__elastic=ELASTIC),
+        ObservedJob(all_pods()[:2], launcher=reported(), **CHILDREN),
+    ),
+    "elastic-worker-admitted-at-last": Case(
+        "a worker that exists is rejected no more",
+        make_job(started("Rejected"), spec__elastic=ELASTIC),
+        ObservedJob(all_pods(), launcher=reported(), **CHILDREN),
     ),
     "elastic-scaled-down": Case(
         "the workers with the highest numbers are deleted",

@@ -61,6 +61,10 @@ TRAINING: dict[str, Runbook] = {
         "DNS, may be the cause.",
     ),
     "WorkersRunning": Runbook("All workers run.", ""),
+    "WorkersRejected": Runbook(
+        "An elastic job trains without workers that the API server rejects; the message has its words.",
+        "Most often a quota: `kubectl describe quota`. The operator tries again every 30 seconds.",
+    ),
     "WorkersDelayed": Runbook(
         "The job runs, and workers cannot do what the message says, such as save a checkpoint or publish the model; or "
         "an elastic job goes on without workers that it has lost.",

@@ -44,7 +44,7 @@ def check_registration(job: TrainingJob, observed: ObservedJob, now: datetime) -
     report, desired = observed.launcher.report, job.spec.workers.replicas
     if report and _have_registered(job, report):
         return None
-    running = _running(job)
+    running = running_condition(job)
     if (running and running.reason != UNKNOWN) or seconds_of_silence(observed.launcher, now) >= SILENT_SECONDS:
         return None
     if report is None and running:
@@ -100,7 +100,7 @@ def is_registering(job: TrainingJob, observed: ObservedJob) -> bool:
 
 def explain_running(job: TrainingJob, observed: ObservedJob, ready: int, now: datetime) -> Finding:
     """Return the explanation of Running."""
-    desired, report, running = job.spec.workers.replicas, observed.launcher.report, _running(job)
+    desired, report, running = job.spec.workers.replicas, observed.launcher.report, running_condition(job)
     delays = _describe_delays(report, desired) if report else ""
     silent_since = observed.launcher.silent_since
     if report and silent_since and seconds_of_silence(observed.launcher, now) >= MISSED_SECONDS:
@@ -157,5 +157,6 @@ def _ended_workers(pods: Iterable[PodView]) -> list[_End]:
     return sorted(ended, key=lambda end: end.ended)
 
 
-def _running(job: TrainingJob) -> Condition | None:
+def running_condition(job: TrainingJob) -> Condition | None:
+    """Return the condition Running if it is True."""
     return next((c for c in job.status.conditions if c.type == "Running" and c.status == "True"), None)

@@ -14,6 +14,7 @@ from fairlead.core.conditions import Finding, format_time, is_true, merge_condit
 from fairlead.core.settings import Settings
 from fairlead.core.training_job import phases
 from fairlead.core.training_job.failures import Disruption
+from fairlead.core.training_job.lacking import with_lacking
 from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.training_job.progress import derive_progress, stamp_progress
 from fairlead.core.training_job.registration import explain_running
@@ -67,7 +68,8 @@ def derive_running(job: TrainingJob, observed: ObservedJob, settings: Settings, 
     if job.spec.elastic and report and report.elastic:
         replaced = job.status.elastic.replaced if job.status.elastic else ()
         changes["elastic"] = report.elastic.model_copy(update={"replaced": replaced})
-    return _derive(job, phases.RUNNING, explain_running(job, observed, ready, now), now, **changes)
+    explained = with_lacking(explain_running(job, observed, ready, now), job, observed)
+    return _derive(job, phases.RUNNING, explained, now, **changes)
 
 
 def derive_restarting(
