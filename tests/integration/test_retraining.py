@@ -216,7 +216,7 @@ def test_what_fails_is_said_and_nothing_is_left_without_retrain(
     kubectl.apply(change(retry, spec__monitor__retrain=...))
     wait_for(lambda: not kubectl.list("trainingjobs", labels=RUNS), "the jobs to go", 30)
     wait_for(lambda: not kubectl.list("pods", labels=RUNS), "the converter to go", 30)
-    assert "retrain" not in status_of(kubectl)
+    wait_for(lambda: "retrain" not in status_of(kubectl), "no status", 15)
 
 
 def test_what_contradicts_itself_is_rejected(kubectl: Kubectl) -> None:

@@ -1,7 +1,7 @@
 """Simulated retraining: a drift has one run, whatever fails and wherever the operator is killed, and the spec stays.
 
-What must always hold is checked by the cluster at each step: no two jobs at once, none in the cool-down, and a spec that
-nobody but the user writes.
+What must always hold is checked by the cluster at each step: no two jobs at once, none in the cool-down, and a spec
+that nobody but the user writes.
 """
 
 import random

@@ -1,4 +1,4 @@
-"""A simulated cluster whose requests drift: it runs TrainingJobs and converters, and a rollout measures their models."""
+"""A simulated cluster whose requests drift: it runs TrainingJobs and converters, and rollouts measure their models."""
 
 import random
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from fairlead.api.base import Condition
+from fairlead.api.base import ArtifactRef, Condition
 from fairlead.api.retrain import RetrainRun, RetrainStatus
 from fairlead.core import names
 from fairlead.core.model_deployment.drift import DriftMeasures
@@ -18,6 +18,8 @@ from tests.support.resources import DIGEST, Object, change, make_deployment
 from tests.support.rollouts import POLICY, Behaviour, RolloutCluster
 
 URI = "s3://models/digits/v1"
+TRAINED = ("s3://models/digits/digits-0000aaaa", "sha256:" + "cd" * 32)
+"""The model of which the one at URI is a conversion."""
 COOL_DOWN = 100
 TRAINER: Object = {"name": "trainer", "image": "fairlead/trainer:0.1.0", "command": ["python3", "train.py"]}
 RETRAIN: Object = {
@@ -123,7 +125,14 @@ class DriftingCluster(RolloutCluster):
     def observe(self) -> ObservedDeployment:
         """Return what the operator sees."""
         runs = ObservedRetraining(tuple(self.jobs.values()), tuple(self.converters.values()))
-        return replace(super().observe(), drift=self._measure(), retraining=runs)
+        seen = super().observe()
+        parents = (ArtifactRef(name="model", uri=TRAINED[0], digest=TRAINED[1]),)
+        nodes = tuple(
+            replace(node, artifact=replace(node.artifact, parents=parents)) if node.model_uri == URI else node
+            for node in seen.artifacts.nodes
+        )
+        artifacts = replace(seen.artifacts, nodes=nodes)
+        return replace(seen, artifacts=artifacts, drift=self._measure(), retraining=runs)
 
     def step(self, seconds: float) -> None:
         """Let time pass: jobs and converters get on, too."""

@@ -90,7 +90,8 @@ def _read_conversion(run: RetrainRun | None, retraining: ObservedRetraining) -> 
     if run is None or run.trained is None or pod is None or not pod.finished or is_disrupted(pod):
         return Conversion()
     if pod.phase == "Failed":
-        reason = "ModelRejected" if pod.exit_code == _REJECTED_CODE else "ConversionFailed"
+        rejected = pod.exit_code == _REJECTED_CODE
+        reason = "ModelRejected" if rejected else "ConversionFailed"
         words = pod.termination_message.strip() or pod.waiting or f"exit code {pod.exit_code}"
         return Conversion(failure=Finding(reason, f"The model of TrainingJob {run.job} was not converted: {words}"))
     report, expected = read_report(pod.termination_message), names.converted_uri(run.trained.uri)

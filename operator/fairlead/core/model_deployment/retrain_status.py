@@ -30,9 +30,8 @@ def explain_retraining(
         return DesiredCondition(RETRAINING, False, "NotDrifted", "A run begins when the requests have drifted.")
     start = next_start(policy, run)
     later = f" No other run begins before {format_time(start)}." if start else ""
-    return DesiredCondition(
-        RETRAINING, False, run.reason, f"{run.message or ''}{_describe_model(state)}{later}".strip()
-    )
+    words = (run.message or "").rstrip(".")
+    return DesiredCondition(RETRAINING, False, run.reason, f"{words}.{_describe_model(state)}{later}")
 
 
 def build_events(before: RetrainStatus, after: RetrainStatus) -> tuple[Event, ...]:
