@@ -1,4 +1,4 @@
-"""Train a small network on images of digits with torch, from the last checkpoint if there is one, and save the model."""
+"""Train a small network on images of digits, from the last checkpoint if there is one, and save the model."""
 
 import os
 from pathlib import Path
@@ -10,7 +10,7 @@ from fairlead_trainer.checkpoint import Checkpoints
 from torch import nn
 from torch.nn import functional
 
-STEPS, BATCH = 400, 64
+STEPS, BATCH = 2000, 64
 """Steps of this training, whatever step the checkpoint has from which it starts."""
 
 torch.manual_seed(7)

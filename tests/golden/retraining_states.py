@@ -10,8 +10,8 @@ from fairlead.core.conditions import Rejection
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.views import JobView
 
-from tests.support.resources import change
-from tests.support.retraining import COOL_DOWN, DRIFT, RETRAIN, TRAINED, DriftingCluster, Fates, run_for, start_drifting
+from tests.support.resources import DRIFT, RETRAIN, change
+from tests.support.retraining import COOL_DOWN, TRAINED, DriftingCluster, Fates, run_for, start_drifting
 
 GRAPH = "spec__predictors__0__graph"
 OTHER = {"name": "model", "modelUri": "s3://models/digits/v9"}

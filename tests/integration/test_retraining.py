@@ -17,8 +17,7 @@ from fairlead_contracts.traffic import BOUNDS, Counts
 from tests.integration.conftest import POD_ADDRESS, Operator, publish_model
 from tests.support.api_server import Kubectl, condition, wait_for
 from tests.support.graph_servers import ScriptedServer, serving_graphs
-from tests.support.resources import DIGEST, MODEL_DEPLOYMENT, ROLLOUT, Object, change
-from tests.support.retraining import RETRAIN
+from tests.support.resources import DIGEST, MODEL_DEPLOYMENT, RETRAIN, ROLLOUT, Object, change
 
 NAME = "retrained"
 LABELS = f"fairlead.dev/deployment={NAME}"
@@ -219,15 +218,9 @@ def test_what_fails_is_said_and_nothing_is_left_without_retrain(
     wait_for(lambda: "retrain" not in status_of(kubectl), "no status", 15)
 
 
-def test_what_contradicts_itself_is_rejected(kubectl: Kubectl) -> None:
-    deployment = build("s3://models/digits/v1", "s3://models/digits")
-    for changes, expected in (
-        ({"spec__rollout": ...}, "monitor.retrain: expected a rollout with it"),
-        ({"spec__monitor__drift": ...}, "drift"),
-        ({"spec__monitor__retrain__template__spec__model": ...}, "model: got none"),
-        ({"spec__monitor__retrain__template__spec__dataset": ...}, "dataset: got none"),
-        ({"spec__monitor__retrain__template__spec__runPolicy__ttlSecondsAfterFinished": 5}, "is kept until the next"),
-        ({"spec__monitor__retrain__template__spec__workers__template__spec__hostNetwork": True}, "hostNetwork"),
-    ):
-        with pytest.raises(AssertionError, match=expected):
-            kubectl.apply(change(deployment, **changes))
+def test_a_template_may_change_unlike_a_job(kubectl: Kubectl) -> None:
+    deployment = build("s3://models/digits/v1", "s3://models/digits", metadata__name="edited")
+    kubectl.apply(deployment)
+    kubectl.apply(change(deployment, spec__monitor__retrain__template__spec__dataset__uri="s3://datasets/digits/v3"))
+    kubectl.apply(change(deployment, spec__monitor__retrain__template__spec__launcher="Torchrun"))
+    kubectl("delete", "mdep", "edited")

@@ -134,14 +134,13 @@ def test_drifting_pictures_end_in_a_retrained_model_that_serves(fairlead: LocalC
         (job,) = fairlead.list("trainingjobs", f"fairlead.dev/retrains={NAME}")
         checkpoints = f"{store}/checkpoints/digits-first-{first['metadata']['uid'][:8]}"
         assert job["spec"]["checkpoint"]["restoreFrom"] == checkpoints
-        wait_for_retraining(fairlead, "Converting", 180)
         wait_for_retraining(fairlead, "It serves.", 300)
         wait_for(
             lambda: condition(fairlead.get("mdep", NAME), "Drifted").get("status") == "False", "the drift to end", 180
         )
     found = fairlead.get("mdep", NAME)
     (job,) = fairlead.list("trainingjobs", f"fairlead.dev/retrains={NAME}")
-    assert job["status"]["resumedFromStep"] == 400
+    assert job["status"]["resumedFromStep"] == first["status"]["progress"]["checkpointStep"] > 0
     assert found["status"]["stableRevision"] != stable
     assert found["spec"]["predictors"][0]["graph"] == graph, "the spec is the user's"
     answers = log.read_text().splitlines()

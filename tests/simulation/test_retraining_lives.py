@@ -9,12 +9,10 @@ import random
 import pytest
 from fairlead.core import names
 
-from tests.support.resources import change
+from tests.support.resources import DRIFT, RETRAIN, change
 from tests.support.retraining import (
     COOL_DOWN,
-    DRIFT,
     EDITED,
-    RETRAIN,
     URI,
     DriftingCluster,
     Fates,

@@ -14,28 +14,13 @@ from fairlead.core.model_deployment.observed import ObservedDeployment, Observed
 from fairlead.core.views import JobView, PodView
 from fairlead_contracts.termination import PublishedModel, SuccessReport, encode_report
 
-from tests.support.resources import DIGEST, Object, change, make_deployment
+from tests.support.resources import DIGEST, DRIFT, RETRAIN, Object, change, make_deployment
 from tests.support.rollouts import POLICY, Behaviour, RolloutCluster
 
 URI = "s3://models/digits/v1"
 TRAINED = ("s3://models/digits/digits-0000aaaa", "sha256:" + "cd" * 32)
 """The model of which the one at URI is a conversion."""
-COOL_DOWN = 100
-TRAINER: Object = {"name": "trainer", "image": "fairlead/trainer:0.1.0", "command": ["python3", "train.py"]}
-RETRAIN: Object = {
-    "template": {
-        "spec": {
-            "workers": {"replicas": 2, "template": {"spec": {"containers": [TRAINER]}}},
-            "dataset": {"uri": "s3://datasets/digits/v2"},
-            "model": {"uri": "s3://models/digits"},
-            "checkpoint": {"uri": "s3://checkpoints/digits", "everySteps": 10},
-        }
-    },
-    "conversion": {"minAccuracy": 0.9, "envSecretRefName": "artifact-store"},
-    "coolDownSeconds": COOL_DOWN,
-    "deadlineSeconds": 600,
-}
-DRIFT: Object = {"windowSeconds": 40, "minRows": 100, "maxPsi": 0.2}
+COOL_DOWN = RETRAIN["coolDownSeconds"]
 MONITORED: Object = {
     "spec__predictors__0__graph": {"name": "model", "modelUri": URI},
     "spec__rollout": POLICY,

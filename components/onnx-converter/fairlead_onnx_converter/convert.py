@@ -99,8 +99,8 @@ def find_published(request: Request) -> Manifest | None:
         return None
     expected = {"split": request.split, **asdict(request.affine), **asdict(request.limits)}
     same = found.kind == "onnx-model" and expected.items() <= dict(found.parameters or {}).items()
-    parents = [parent.digest for parent in found.parents]
-    return found if same and parents == [request.model.digest, request.dataset.digest] else None
+    parents = {parent.name: parent.digest for parent in found.parents}
+    return found if same and parents == {"model": request.model.digest, "dataset": request.dataset.digest} else None
 
 
 def _compare(

@@ -158,17 +158,21 @@ def as_count(value: Any) -> int:
 
 def _find_message(status: Object, phase: str) -> str:
     """Return what the condition of a job's phase says."""
-    conditions = [as_object(each) for each in status.get("conditions") or ()]
+    conditions = _list_objects(status.get("conditions"))
     found = next((each for each in conditions if each.get("type") == phase and each.get("status") == "True"), {})
     return as_text(found.get("message"), _MAX_DESCRIPTION)
 
 
 def _find_artifact(status: Object, name: str) -> tuple[str, str] | None:
     """Return the URI and digest of an artifact in a job's provenance."""
-    for each in map(as_object, status.get("provenance") or ()):
+    for each in _list_objects(status.get("provenance")):
         if each.get("name") == name:
             return as_text(each.get("uri"), _MAX_URI), as_text(each.get("digest"), _MAX_NAME)
     return None
+
+
+def _list_objects(value: Any) -> list[Object]:
+    return [as_object(each) for each in value] if isinstance(value, list) else []
 
 
 def _read_annotations(obj: Object) -> Object:
