@@ -10,7 +10,7 @@ from fairlead_trainer.checkpoint import Checkpoints
 from torch import nn
 from torch.nn import functional
 
-STEPS, BATCH = 2000, 64
+STEPS, BATCH = 1000, 64
 """Steps of this training, whatever step the checkpoint has from which it starts."""
 
 torch.manual_seed(7)
@@ -19,7 +19,7 @@ arrays = np.load(Path(os.environ["FAIRLEAD_DATASET_DIR"], "train.npz"))
 images, labels = torch.from_numpy(arrays["x"]), torch.from_numpy(arrays["y"])
 
 network = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
-optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
 progress = Progress()
 checkpoints = Checkpoints(network, optimizer, progress=progress)
 start = checkpoints.restore()

@@ -10,7 +10,7 @@ from fairlead.core.conditions import Rejection
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.views import JobView
 
-from tests.support.resources import DRIFT, RETRAIN, change
+from tests.support.resources import DIGEST, DRIFT, RETRAIN, change
 from tests.support.retraining import COOL_DOWN, TRAINED, DriftingCluster, Fates, run_for, start_drifting
 
 GRAPH = "spec__predictors__0__graph"
@@ -168,6 +168,8 @@ def _build_states() -> dict[str, Retraining]:
         "retraining-clock-back-in-a-run": _snap(training, "nor a deadline", hours=-50_000),
         "retraining-no-model": _snap(ended, "a job without a model has nothing to convert",
                                      jobs=(replace(job, model=None),)),
+        "retraining-model-elsewhere": _snap(ended, "nor has one whose model no node can name",
+                                            jobs=(replace(job, model=("https://example.com/model", DIGEST)),)),
         "retraining-job-succeeded": _snap(ended, "its model and dataset are kept, each by its digest"),
         "retraining-converts": _snap(converting, "the converter has no API token and only the Secret that it is given"),
         "retraining-converter-waits": _snap(converter, "what it waits for is shown", converters=tuple(

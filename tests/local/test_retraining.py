@@ -30,7 +30,7 @@ from sklearn.datasets import load_digits
 digits = load_digits()
 order = np.random.default_rng(1).permutation(len(digits.target))
 images = digits.images.astype(np.float32)[order, np.newaxis] / 16
-images = 1 - images if sys.argv[2] == "inverted" else images
+images = images.swapaxes(2, 3) if sys.argv[2] == "turned" else images
 labels = digits.target.astype(np.int64)[order]
 with tempfile.TemporaryDirectory() as folder:
     np.savez(f"{folder}/train.npz", x=images[:1400], y=labels[:1400])
@@ -43,7 +43,7 @@ from sklearn.datasets import load_digits
 digits, chance = load_digits(), np.random.default_rng(2)
 while True:
     rows = chance.integers(0, len(digits.target), 20)
-    images = 1 - digits.images[rows] / 16
+    images = digits.images[rows].swapaxes(1, 2) / 16
     tensor = {"name": "image", "datatype": "FP32", "shape": [20, 1, 8, 8], "data": images.ravel().tolist()}
     request = urllib.request.Request(sys.argv[1], json.dumps({"inputs": [tensor]}).encode(), method="POST")
     try:
@@ -54,7 +54,7 @@ while True:
         print(f"failed: {error}", flush=True)
     time.sleep(0.1)
 """
-"""Sends inverted pictures, and prints the share of right answers."""
+"""Sends pictures with rows for columns, and prints the share of right answers."""
 
 
 def run(cluster: LocalCluster, environment: str, *words: str) -> Object:
@@ -67,7 +67,7 @@ def run(cluster: LocalCluster, environment: str, *words: str) -> Object:
 
 @contextmanager
 def sending(cluster: LocalCluster, address: str, log: Path) -> Iterator[None]:
-    """Send inverted pictures during the block."""
+    """Send turned pictures during the block."""
     python = str(cluster.home / "envs" / "digits" / "bin" / "python")
     with log.open("w") as file:
         sender = subprocess.Popen([python, "-c", SEND, f"http://{address}:8080/v2/models/{NAME}/infer"], stdout=file)
@@ -110,7 +110,7 @@ def train_first(cluster: LocalCluster, template: Object, model: str) -> Object:
 
 def test_drifting_pictures_end_in_a_retrained_model_that_serves(fairlead: LocalCluster, tmp_path: Path) -> None:
     store = f"file://{plain_path(tmp_path)}/store"
-    for version, kind in (("v1", "upright"), ("v2", "inverted")):
+    for version, kind in (("v1", "upright"), ("v2", "turned")):
         run(fairlead, "digits", "python", "-c", PUBLISH, f"{store}/datasets/{version}", kind)
     fairlead.kubectl("create", "configmap", "digits-retraining-code", f"--from-file={EXAMPLE / 'train.py'}")
     deployment = yaml.safe_load((EXAMPLE / "model-deployment.yaml").read_text())
@@ -145,5 +145,5 @@ def test_drifting_pictures_end_in_a_retrained_model_that_serves(fairlead: LocalC
     assert found["spec"]["predictors"][0]["graph"] == graph, "the spec is the user's"
     answers = log.read_text().splitlines()
     assert [answer for answer in answers if answer.startswith("failed")] == []
-    assert sum(map(float, answers[:20])) / 20 < 0.6, "the first model knows no inverted pictures"
+    assert sum(map(float, answers[:20])) / 20 < 0.6, "the first model knows no turned pictures"
     assert sum(map(float, answers[-20:])) / 20 > 0.9, "the retrained one does"

@@ -159,7 +159,8 @@ def as_count(value: Any) -> int:
 def _find_message(status: Object, phase: str) -> str:
     """Return what the condition of a job's phase says."""
     conditions = _list_objects(status.get("conditions"))
-    found = next((each for each in conditions if each.get("type") == phase and each.get("status") == "True"), {})
+    explained_by = {"Pending": "Running"}.get(phase, phase)  # why it does not run yet
+    found = next((each for each in conditions if each.get("type") == explained_by), {})
     return as_text(found.get("message"), _MAX_DESCRIPTION)
 
 

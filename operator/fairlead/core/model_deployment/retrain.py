@@ -12,21 +12,24 @@ A drift has one run for each template: neither a failed run nor a candidate that
 the drift has ended, or the template has changed. Before any other run begins, coolDownSeconds pass.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from fairlead.api.base import ArtifactRef
+from fairlead.api.base import ARTIFACT_URI, DIGEST, ArtifactRef
 from fairlead.api.retrain import Retrain, RetrainedModel, RetrainRun, RetrainStatus, RetrainTarget
 from fairlead.core.conditions import Finding, shorten
 from fairlead.core.views import JobView
 
 _MAX_WORDS = 1024
 """Bytes of the words of a job or converter in the status."""
+_MAX_TRAINED = 1000
+"""Characters of a trained model's URI, to which the conversion's adds some; a modelUri may have 1,024."""
 
 
 @dataclass(frozen=True)
-class Conversion:
+class ConversionOutcome:
     """What has become of the pod that converts the model."""
 
     published: ArtifactRef | None = None
@@ -53,7 +56,7 @@ class RetrainFacts:
     """The checkpoints with which it would start."""
     job: JobView | None = None
     """The current run's job."""
-    conversion: Conversion = Conversion()
+    conversion: ConversionOutcome = ConversionOutcome()
     rolling_out: bool = False
     """Whether there is a candidate, or no stable revision yet."""
     stable: bool = False
@@ -156,12 +159,17 @@ def _follow_job(before: RetrainStatus, run: RetrainRun, job: JobView | None, now
         return _fail(before, run, Finding("JobFailed", f"TrainingJob {run.job} has failed: {job.message}"), now)
     if job.phase != "Succeeded":
         return before
-    if job.model is None or job.dataset is None:
-        text = f"TrainingJob {run.job} has published no model, expected its script to write one."
+    if job.model is None or job.dataset is None or not _may_be_served(*job.model):
+        text = f"TrainingJob {run.job} has published no model that can be served, expected its script to write one."
         return _fail(before, run, Finding("NoModel", text), now)
     found = (("trained", "model", job.model), ("dataset", "dataset", job.dataset))
     known = {field: ArtifactRef(name=name, uri=uri, digest=digest) for field, name, (uri, digest) in found}
     return _change(before, run=run.model_copy(update={"phase": "Converting", **known}))
+
+
+def _may_be_served(uri: str, digest: str) -> bool:
+    """Return whether a conversion of a model, which anyone who may write a job's status may have named, fits a node."""
+    return bool(re.fullmatch(ARTIFACT_URI, uri) and re.fullmatch(DIGEST, digest)) and len(uri) <= _MAX_TRAINED
 
 
 def _follow_conversion(before: RetrainStatus, run: RetrainRun, facts: RetrainFacts, now: datetime) -> RetrainStatus:

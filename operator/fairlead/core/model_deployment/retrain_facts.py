@@ -11,7 +11,7 @@ from fairlead.core import names
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.drift import find_drift
 from fairlead.core.model_deployment.observed import ObservedDeployment, ObservedRetraining
-from fairlead.core.model_deployment.retrain import Conversion, RetrainFacts
+from fairlead.core.model_deployment.retrain import ConversionOutcome, RetrainFacts
 from fairlead.core.model_deployment.retrain_build import hash_template
 from fairlead.core.model_deployment.retrained import find_retrained_model, find_target, has_model
 from fairlead.core.model_deployment.revisions import read_revisions
@@ -84,21 +84,23 @@ def _find_checkpoints(
     return next((job.checkpoints for job in jobs if job.model and trained.get(job.model[0]) == job.model[1]), None)
 
 
-def _read_conversion(run: RetrainRun | None, retraining: ObservedRetraining) -> Conversion:
+def _read_conversion(run: RetrainRun | None, retraining: ObservedRetraining) -> ConversionOutcome:
     """Return what the converter reports. Tenants' credentials are its own, so its report is parsed as any pod's."""
     pod = retraining.find_converter(run.job) if run and run.phase == "Converting" else None
     if run is None or run.trained is None or pod is None or not pod.finished or is_disrupted(pod):
-        return Conversion()
+        return ConversionOutcome()
     if pod.phase == "Failed":
         rejected = pod.exit_code == _REJECTED_CODE
         reason = "ModelRejected" if rejected else "ConversionFailed"
         words = pod.termination_message.strip() or pod.waiting or f"exit code {pod.exit_code}"
-        return Conversion(failure=Finding(reason, f"The model of TrainingJob {run.job} was not converted: {words}"))
+        return ConversionOutcome(
+            failure=Finding(reason, f"The model of TrainingJob {run.job} was not converted: {words}")
+        )
     report, expected = read_report(pod.termination_message), names.converted_uri(run.trained.uri)
     if not isinstance(report, SuccessReport) or report.model is None or report.model.uri != expected:
         text = f"Pod {pod.name} has ended without a report of a model at {expected}."
-        return Conversion(failure=Finding("ConversionFailed", text))
-    return Conversion(published=ArtifactRef(name="model", uri=expected, digest=report.model.digest))
+        return ConversionOutcome(failure=Finding("ConversionFailed", text))
+    return ConversionOutcome(published=ArtifactRef(name="model", uri=expected, digest=report.model.digest))
 
 
 def is_disrupted(pod: PodView) -> bool:

@@ -46,13 +46,15 @@ def with_retraining(
         events = (*plan.events, *build_events(state, after))
         return replace(plan, status=written.model_copy(update={"retrain": after}), events=events, requeue_after=0.0)
     running = after.run is not None and after.run.ended_at is None
-    seconds = [plan.requeue_after] * (plan.requeue_after is not None) + [_POLL_SECONDS] * running
+    wait = plan.requeue_after
+    if running:
+        wait = _POLL_SECONDS if wait is None else min(wait, _POLL_SECONDS)
     return replace(
         plan,
         status=written,
         apply_last=(*plan.apply_last, *_build_missing(deployment, policy, after, observed, settings)),
         delete=(*plan.delete, *_find_unused(after, observed.retraining)),
-        requeue_after=min((each for each in seconds if each is not None), default=None),
+        requeue_after=wait,
     )
 
 
