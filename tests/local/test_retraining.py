@@ -131,7 +131,8 @@ def test_drifting_pictures_end_in_a_retrained_model_that_serves(fairlead: LocalC
     stable, log = fairlead.get("mdep", NAME)["status"]["stableRevision"], tmp_path / "answers.txt"
     with sending(fairlead, fairlead.get("service", NAME)["spec"]["clusterIP"], log):
         wait_for_retraining(fairlead, "Training", 180)
-        (job,) = fairlead.list("trainingjobs", f"fairlead.dev/retrains={NAME}")
+        labels = f"fairlead.dev/retrains={NAME}"
+        (job,) = wait_for(lambda: fairlead.list("trainingjobs", labels), "the job", 30)  # after the status
         checkpoints = f"{store}/checkpoints/digits-first-{first['metadata']['uid'][:8]}"
         assert job["spec"]["checkpoint"]["restoreFrom"] == checkpoints
         wait_for_retraining(fairlead, "It serves.", 300)
