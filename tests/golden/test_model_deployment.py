@@ -31,6 +31,13 @@ from fairlead.core.model_deployment.plan import _plan_serving, plan_model_deploy
 from fairlead.core.model_deployment.predictor_plan import _act as _act_split
 from fairlead.core.model_deployment.predictor_plan import plan_predictors
 from fairlead.core.model_deployment.predictor_status import explain_predictors
+from fairlead.core.model_deployment.retrain import _follow_conversion, _follow_job, _go_on, _may_begin, _settle
+from fairlead.core.model_deployment.retrain import advance as advance_run
+from fairlead.core.model_deployment.retrain_facts import _find_checkpoints, _judge_rollout, _read_conversion
+from fairlead.core.model_deployment.retrain_plan import _build_missing, with_retraining
+from fairlead.core.model_deployment.retrain_status import _describe, explain_retraining
+from fairlead.core.model_deployment.retrain_status import build_events as build_run_events
+from fairlead.core.model_deployment.retrained import find_retrained_model, find_target, with_retrained_model
 from fairlead.core.model_deployment.revision_plan import _act, plan_revisions
 from fairlead.core.model_deployment.revision_status import explain
 from fairlead.core.model_deployment.seldon_checks import _check_node, _check_pod, check_access
@@ -43,6 +50,7 @@ from fairlead.core.views import ChildView, PodView
 from fairlead_contracts.termination import GraphFailure, GraphFailureReport, encode_report
 
 from tests.golden.exposure_states import EXPOSED_STATES
+from tests.golden.retraining_states import RETRAINING_STATES
 from tests.golden.rollout_states import STATES
 from tests.golden.seldon_states import SELDON_STATES
 from tests.golden.split_states import SPLIT_STATES
@@ -375,7 +383,10 @@ EXPOSED = {
                settings=state.settings)
     for name, state in EXPOSED_STATES.items()
 }  # fmt: skip
-CASES = PLAIN | ROLLOUTS | SPLITS | SELDON | EXPOSED
+RUNS = {
+    name: Case(state.reason, state.deployment, state.observed, state.now) for name, state in RETRAINING_STATES.items()
+}
+CASES = PLAIN | ROLLOUTS | SPLITS | SELDON | EXPOSED | RUNS
 
 
 def plan(case: Case) -> Plan:
@@ -394,7 +405,9 @@ def test_every_decision_has_a_case() -> None:
         explain_predictors, plan_seldon, _plan_seldon_serving, explain_seldon, _check_seen, _check_state, check_access,
         _check_node, _check_pod, with_exposure, _plan_routes, _plan_removal, _build_exposure_events, check_route_access,
         check_hosts, check_annotations, _check_taken, explain_routes, build_urls, _explain_route, _explain_parent,
-        _read_reports,
+        _read_reports, advance_run, _settle, _may_begin, _go_on, _follow_job, _follow_conversion, _judge_rollout,
+        _read_conversion, _find_checkpoints, with_retraining, _build_missing, explain_retraining, _describe,
+        build_run_events, find_retrained_model, find_target, with_retrained_model,
     ):  # fmt: skip
         with recorded_lines(decide) as lines:
             for case in CASES.values():

@@ -19,6 +19,7 @@ def test_invalid_resource_is_rejected_at_admission(kubectl: Kubectl, rejection: 
 
 
 PREDICTORS = yaml.safe_load((CHECKOUT / "examples" / "predictors" / "model-deployment.yaml").read_text())
+RETRAINED = yaml.safe_load((CHECKOUT / "examples" / "retraining" / "model-deployment.yaml").read_text())
 BY_COOKIE = change(PREDICTORS, spec__stickiness={"cookie": "user"}, spec__predictors__0__traffic=0,
                    spec__predictors__1__traffic=100, spec__predictors__2=PREDICTORS["spec"]["predictors"][1]
                    | {"name": "other", "traffic": 0})  # fmt: skip
@@ -28,8 +29,8 @@ ALONE = change(MODEL_DEPLOYMENT, spec__predictors=[
 
 @pytest.mark.parametrize(
     "resource",
-    [TRAINING_JOB, MODEL_DEPLOYMENT, PREDICTORS, BY_COOKIE, ALONE],
-    ids=["job", "deployment", "predictors", "an entry without traffic", "a shadow of the only predictor"],
+    [TRAINING_JOB, MODEL_DEPLOYMENT, PREDICTORS, BY_COOKIE, ALONE, RETRAINED],
+    ids=["job", "deployment", "predictors", "an entry without traffic", "a shadow of the only predictor", "retraining"],
 )
 def test_valid_resource_is_admitted(kubectl: Kubectl, resource: dict[str, object]) -> None:
     output = kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(resource))

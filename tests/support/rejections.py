@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.resources import MODEL_DEPLOYMENT, ROLLOUT, TRAINING_JOB, Object, change
+from tests.support.resources import DRIFT, MODEL_DEPLOYMENT, RETRAIN, ROLLOUT, TRAINING_JOB, Object, change
 
 PUBLIC_KEY = f"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA{'A' * 43}=\n-----END PUBLIC KEY-----\n"
 UPPER_CASE = "sha256:" + "AB" * 32
@@ -108,6 +108,12 @@ def _rollout(reason: str, words: tuple[str, ...], *at_server: str, **changes: An
     return Rejection(f"a rollout with {reason}", change(valid, **changes), words, at_server)
 
 
+def _retrain(reason: str, words: tuple[str, ...], *at_server: str, **changes: Any) -> Rejection:
+    valid = change(MODEL_DEPLOYMENT, spec__rollout=ROLLOUT, spec__monitor={"drift": DRIFT, "retrain": RETRAIN})
+    return Rejection(f"retraining with {reason}", change(valid, **changes), words, at_server)
+
+
+_TEMPLATE = "spec__monitor__retrain__template__spec__"
 REJECTIONS = (
     _job("zero replicas", ("replicas",), "Invalid value: 0", spec__workers__replicas=0),
     _job("negative replicas", ("replicas",), "Invalid value: -1", spec__workers__replicas=-1),
@@ -306,4 +312,16 @@ REJECTIONS = (
              spec__stickiness={"header": "X-User"}),
     _rollout("two predictors", ("rollout: expected exactly one predictor",), spec__predictors=[
         _PREDICTOR | {"name": "a", "traffic": 50}, _PREDICTOR | {"name": "b", "traffic": 50}]),
+    _retrain("no drift", ("drift",), "Required value", spec__monitor__drift=...),
+    _retrain("no rollout", ("monitor.retrain: expected a rollout with it",), spec__rollout=...),
+    _retrain("no place for models", ("model: got none",), **{f"{_TEMPLATE}model": ...}),
+    _retrain("a place for models whose name is too long", ("model.uri: expected at most 900",),
+             **{f"{_TEMPLATE}model__uri": f"s3://models/{'a' * 900}"}),
+    _retrain("no dataset", ("dataset: got none",), **{f"{_TEMPLATE}dataset": ...}),
+    _retrain("jobs that go", ("runPolicy.ttlSecondsAfterFinished: expected none",),
+             **{f"{_TEMPLATE}runPolicy": {"ttlSecondsAfterFinished": 60}}),
+    _retrain("a template on the host's network", ("hostNetwork",),
+             **{f"{_TEMPLATE}workers__template__spec__hostNetwork": True}),
+    _retrain("an accuracy of no share", ("minAccuracy",), "Invalid value",
+             spec__monitor__retrain__conversion__minAccuracy=2),
 )  # fmt: skip

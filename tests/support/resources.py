@@ -51,6 +51,21 @@ ROLLOUT: Object = {
     "analysis": {"intervalSeconds": 10, "minRequests": 100, "failureLimit": 0, "maxErrorRate": 0.01},
 }
 
+DRIFT: Object = {"windowSeconds": 40, "minRows": 100, "maxPsi": 0.2}
+RETRAIN: Object = {
+    "template": {
+        "spec": {
+            "workers": TRAINING_JOB["spec"]["workers"],
+            "dataset": {"uri": "s3://datasets/digits/v2"},
+            "model": {"uri": "s3://models/digits"},
+            "checkpoint": {"uri": "s3://checkpoints/digits", "everySteps": 10},
+        }
+    },
+    "conversion": {"minAccuracy": 0.9, "envSecretRefName": "artifact-store"},
+    "coolDownSeconds": 100,
+    "deadlineSeconds": 600,
+}
+
 NODE_CONTAINER: Object = {"spec": {"containers": [{"name": "classifier", "image": "example/node:1"}]}}
 
 

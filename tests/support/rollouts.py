@@ -22,6 +22,7 @@ from fairlead.core.model_deployment.observed import (
     ServiceAnswer,
 )
 from fairlead.core.model_deployment.plan import plan_model_deployment
+from fairlead.core.model_deployment.retrained import with_retrained_model
 from fairlead.core.model_deployment.traffic import build_documents
 from fairlead.core.plan import Event
 from fairlead.core.settings import Settings
@@ -165,6 +166,9 @@ class RolloutCluster:
             self.events += [event for event in plan.events if event not in self.events]
             assert isinstance(plan.status, ModelDeploymentStatus)
             self.deployment = self.deployment.model_copy(update={"status": plan.status})
+            for obj in plan.apply_last:
+                self._survive()
+                self._apply(obj)
         except Killed:
             return
 
@@ -184,7 +188,11 @@ class RolloutCluster:
                 continue
             server.put(document)
             readings.append(ServerReading(pod.uid, server.read()))
-        uris = [(name, node.model_uri) for name, node in label_nodes(self.deployment) if node.model_uri]
+        uris = [
+            (name, node.model_uri)
+            for name, node in label_nodes(with_retrained_model(self.deployment))
+            if node.model_uri
+        ]
         artifacts = tuple(NodeArtifact(name, uri, ArtifactFacts(uri, DIGEST)) for name, uri in uris)
         by_kind: dict[str, list[Any]] = {kind: [] for kind in _VIEWED}
         for kind, name in self.children:

@@ -6,7 +6,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fairlead_artifacts import PUBLISH_SECONDS, Manifest, Parent, fetch, publish
+from fairlead_artifacts import (
+    PUBLISH_SECONDS,
+    ArtifactNotFound,
+    Manifest,
+    Parent,
+    fetch,
+    publish,
+    read_manifest,
+)
 from fairlead_contracts.model_uri import MODEL_FILE
 from fairlead_contracts.parity import ConversionParity, ConversionTable
 from fairlead_contracts.signature import Signature
@@ -78,6 +86,21 @@ def convert(request: Request) -> tuple[Manifest, ConversionParity | None]:
             retry_seconds=PUBLISH_SECONDS,
         )
     return manifest, parity
+
+
+def find_published(request: Request) -> Manifest | None:
+    """Return what an earlier conversion of the same model, dataset and limits has published; raise ArtifactError.
+
+    Two conversions of a model need not have the same bytes, so that the second one could not be published.
+    """
+    try:
+        found = read_manifest(request.out_uri)
+    except ArtifactNotFound:
+        return None
+    expected = {"split": request.split, **asdict(request.affine), **asdict(request.limits)}
+    same = found.kind == "onnx-model" and expected.items() <= dict(found.parameters or {}).items()
+    parents = {parent.name: parent.digest for parent in found.parents}
+    return found if same and parents == {"model": request.model.digest, "dataset": request.dataset.digest} else None
 
 
 def _compare(

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from fairlead_artifacts import ArtifactError, Manifest
 from fairlead_contracts.parity import ConversionParity
+from fairlead_contracts.termination import LIMIT, PublishedModel, SuccessReport, write_report
 from fairlead_datasets.errors import Unusable
 from fairlead_datasets.splits import Affine
 
-from .convert import Pinned, Request, convert
+from .convert import Pinned, Request, convert, find_published
 from .errors import ConversionRejected
 from .parity import Limits
 from .scaler import publish_scaler
@@ -57,6 +58,12 @@ def _convert(words: list[str]) -> int:
         "--no-parity", action="store_true",
         help="publish an ONNX file that comes without the original's outputs; it has no figures of parity then",
     )  # fmt: skip
+    parser.add_argument(
+        "--resume", action="store_true",
+        help="if this conversion is at --out-uri already, by a run that was ended before it could say so, report that",
+    )  # fmt: skip
+    parser.add_argument("--termination-log", type=Path, metavar="FILE", help="write a termination report to this file")
+    parser.add_argument("--termination-bytes", type=int, default=LIMIT, metavar="N", help="the longest report")
     options = parser.parse_args(words)
     request = Request(
         model=Pinned(options.model, options.digest),
@@ -69,9 +76,14 @@ def _convert(words: list[str]) -> int:
         parity=not options.no_parity,
         reference_split=options.reference_split,
     )
-    manifest, parity = convert(request)
-    sys.stdout.write(_build_table(parity) if parity else "parity was not measured\n")
+    manifest = find_published(request) if options.resume else None
+    if manifest is None:
+        manifest, parity = convert(request)
+        sys.stdout.write(_build_table(parity) if parity else "parity was not measured\n")
     _report(options, manifest)
+    if options.termination_log:
+        model = PublishedModel(uri=options.out_uri, digest=manifest.digest)
+        write_report(options.termination_log, SuccessReport(model=model), options.termination_bytes)
     return 0
 
 

@@ -23,6 +23,7 @@ from fairlead.api.group import API_VERSION
 from fairlead.api.model_gates import ModelCardGate, ProvenanceGate, SignatureGate
 from fairlead.api.monitor import DriftStatus, Monitor
 from fairlead.api.pod_template import PodTemplate
+from fairlead.api.retrain import RetrainStatus
 from fairlead.api.rollout import Rollout, RolloutStatus
 from fairlead.api.scaling import Autoscaling, DisruptionBudget
 from fairlead.api.serving_auth import AUTH_RULES
@@ -163,6 +164,12 @@ class ModelDeploymentSpec(ApiModel):
             lambda spec: spec.rollout is None or len(spec.predictors) == 1,
             field=".rollout",
         ),
+        Rule(
+            "!has(self.monitor) || !has(self.monitor.retrain) || has(self.rollout)",
+            "monitor.retrain: expected a rollout with it, which measures the retrained model",
+            lambda spec: spec.monitor is None or spec.monitor.retrain is None or spec.rollout is not None,
+            field=".monitor.retrain",
+        ),
         *ENGINE_RULES,
         *AUTH_RULES,
         *EXPOSURE_RULES,
@@ -202,7 +209,7 @@ class ModelDeploymentStatus(StatusModel):
     """The most recent generation that the operator observed."""
     conditions: Conditions = Field((), json_schema_extra=LIST_MAP_BY_TYPE)
     """The conditions Progressing and Degraded; Ready, Reconciling and Stalled (kstatus); Drifted with spec.monitor,
-    Exposed with spec.expose; Accelerated where GPUs are asked for."""
+    Retraining with spec.monitor.retrain; Exposed with spec.expose; Accelerated where GPUs are asked for."""
     url: str | None = None
     """The URL of the deployment inside the cluster."""
     replicas: int = 0
@@ -222,6 +229,8 @@ class ModelDeploymentStatus(StatusModel):
     """Where the rollout is, and how the last one ended."""
     drift: DriftStatus | None = None
     """With spec.monitor: how the requests of the last window compare with the training data."""
+    retrain: RetrainStatus | None = None
+    """With spec.monitor.retrain: what has become of the runs, and the model that is served in the spec's place."""
     exposure: ExposureStatus | None = None
     """With spec.expose: the routes from outside of the cluster."""
     provenance: tuple[ArtifactRef, ...] = ()

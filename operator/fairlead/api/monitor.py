@@ -7,6 +7,7 @@ from fairlead_contracts.graph import MAX_WINDOW_SECONDS, MIN_WINDOW_SECONDS
 from pydantic import Field
 
 from fairlead.api.base import ApiModel, StatusModel
+from fairlead.api.retrain import Retrain
 
 MAX_WORST = 5
 
@@ -30,6 +31,8 @@ class Monitor(ApiModel):
 
     drift: Drift
     """Compares inputs and outputs of the models of nodes of type MODEL with their training data."""
+    retrain: Retrain | None = None
+    """Trains a model again when the requests have drifted. If unset, nothing is, and what the spec names is served."""
 
 
 class ColumnDrift(StatusModel):

@@ -129,8 +129,8 @@ class Checkpoint(ApiModel):
         return None if self.restore_from == "Latest" else self.restore_from
 
 
-class TrainingJobSpec(ApiModel):
-    """The desired state of the job."""
+class JobFields(ApiModel):
+    """What a job says, and a template of jobs."""
 
     cel: ClassVar[tuple[Rule, ...]] = (
         Rule(
@@ -149,14 +149,6 @@ class TrainingJobSpec(ApiModel):
             lambda spec: spec.elastic is None or not spec.run_policy.uses_kueue,
             field=".elastic",
         ),
-        immutable("launcher"),
-        immutable("workers.slots"),
-        immutable("elastic", optional=True),
-        immutable("dataset", optional=True),
-        immutable("model", optional=True),
-        immutable("checkpoint", optional=True),
-        immutable("tracking", optional=True),
-        immutable("runPolicy.managedBy", optional=True),
     )
 
     launcher: Literal["Horovod", "Torchrun"] = "Horovod"
@@ -178,6 +170,21 @@ class TrainingJobSpec(ApiModel):
     """Where the job is recorded."""
     run_policy: RunPolicy = RunPolicy()
     """Suspension, retries, deadlines and cleanup of the job."""
+
+
+class TrainingJobSpec(JobFields):
+    """The desired state of the job."""
+
+    cel: ClassVar[tuple[Rule, ...]] = (
+        immutable("launcher"),
+        immutable("workers.slots"),
+        immutable("elastic", optional=True),
+        immutable("dataset", optional=True),
+        immutable("model", optional=True),
+        immutable("checkpoint", optional=True),
+        immutable("tracking", optional=True),
+        immutable("runPolicy.managedBy", optional=True),
+    )
 
 
 class TrainingJob(Resource):

@@ -15,6 +15,8 @@ JOB = "fairlead.dev/job"
 DEPLOYMENT = "fairlead.dev/deployment"
 PREDICTOR = "fairlead.dev/predictor"
 REVISION = "fairlead.dev/revision"
+RETRAINS = "fairlead.dev/retrains"
+"""The ModelDeployment whose model a job trains, or a pod converts. No Service selects these pods."""
 ROLE = "fairlead.dev/role"
 WORKER_INDEX = "fairlead.dev/worker-index"
 ATTEMPT = "fairlead.dev/attempt"
@@ -32,11 +34,11 @@ KUEUE_GROUP = "kueue.x-k8s.io/pod-group-name"
 KUEUE_COUNT = "kueue.x-k8s.io/pod-group-total-count"
 KUEUE_RETRIABLE = "kueue.x-k8s.io/retriable-in-group"
 
-LAUNCHER, WORKER = "launcher", "worker"
+LAUNCHER, WORKER, CONVERTER = "launcher", "worker", "converter"
 SERVING_PORT, GRPC_PORT = 8080, 8081
 GRAPH_SERVER = "graph-server"
-MAIN_CONTAINERS = {LAUNCHER: LAUNCHER, WORKER: TRAINER}
-"""The container that decides about a job's pod, by its role; others may be injected."""
+MAIN_CONTAINERS = {LAUNCHER: LAUNCHER, WORKER: TRAINER, CONVERTER: CONVERTER}
+"""The container that decides about a pod that ends, by its role; others may be injected."""
 FIRST_NODE_PORT = 9001
 """The first port of a pod's Seldon microservices."""
 GRPC_NODE_PORTS = 100
@@ -202,6 +204,29 @@ def traffic_config_name(child: str) -> str:
 def traffic_key_name(deployment: ModelDeployment) -> str:
     """Return the name of the Secret that signs traffic documents. No Secret of a TrainingJob ends so."""
     return f"{deployment.metadata.name}-traffic"
+
+
+def retraining_labels(deployment: ModelDeployment) -> dict[str, str]:
+    """Return the labels of what retrains a deployment's model."""
+    return {MANAGED_BY: OPERATOR, RETRAINS: deployment.metadata.name}
+
+
+def retraining_name(deployment: ModelDeployment, occasion: str) -> str:
+    """Return the name of the TrainingJob of a run, another one for each occasion, and for a recreated deployment.
+
+    40 characters of the deployment's name and 9 of the hash are not too many for a job's name.
+    """
+    return f"{deployment.metadata.name}-{short_hash(f'{deployment.metadata.uid}/{occasion}')}"
+
+
+def converter_name(job: str) -> str:
+    """Return the name of the pod that converts the model of a job; no pod of the job has it."""
+    return f"{job}-{CONVERTER}"
+
+
+def converted_uri(trained: str) -> str:
+    """Return where a trained model's conversion is published: beside it, so that a job's versions have each one."""
+    return f"{trained}-onnx"
 
 
 def serving_url(deployment: ModelDeployment) -> str:

@@ -56,6 +56,30 @@ class PodView:
 
 
 @dataclass(frozen=True, slots=True)
+class JobView:
+    """A TrainingJob that a ModelDeployment owns: what its status says, bounded."""
+
+    name: str
+    uid: str
+    deleting: bool = False
+    phase: str = ""
+    """A one-word summary of its conditions."""
+    message: str = ""
+    """The message of the condition that explains the phase."""
+    model: tuple[str, str] | None = None
+    """The URI and digest of the model that it has published."""
+    dataset: tuple[str, str] | None = None
+    """The URI and digest of its dataset."""
+    checkpoints: str | None = None
+    """Where its checkpoints are, once it has saved one."""
+
+    @property
+    def finished(self) -> bool:
+        """Return whether it has succeeded or failed."""
+        return self.phase in ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
 class ChildView:
     """The fields of a Deployment, Service, ConfigMap, autoscaler or disruption budget that planners read."""
 

@@ -46,7 +46,9 @@ class Key(NamedTuple):
 _WATCH = ("get", "list", "watch")
 _STATUS = (("status", ("patch",)),)
 
-TRAINING_JOB = Kind(GROUP, VERSION, "trainingjobs", "TrainingJob", verbs=(*_WATCH, "delete"), subresources=_STATUS)
+TRAINING_JOB = Kind(
+    GROUP, VERSION, "trainingjobs", "TrainingJob", verbs=(*_WATCH, "create", "delete"), subresources=_STATUS
+)
 MODEL_DEPLOYMENT = Kind(GROUP, VERSION, "modeldeployments", "ModelDeployment", verbs=_WATCH, subresources=_STATUS)
 POD = Kind("", "v1", "pods", "Pod", verbs=(*_WATCH, "create", "delete"))
 SERVICE = Kind("", "v1", "services", "Service", verbs=(*_WATCH, "create", "patch", "delete"))

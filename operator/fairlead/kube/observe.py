@@ -12,6 +12,7 @@ from fairlead.core import names
 from fairlead.core.conditions import Finding, Rejection, is_true
 from fairlead.core.model_deployment.exposure_build import ROUTE_KINDS
 from fairlead.core.model_deployment.observed import Artifacts, ObservedDeployment, ObservedSeldon, ServiceAnswer
+from fairlead.core.model_deployment.retrained import with_retrained_model
 from fairlead.core.settings import Settings
 from fairlead.core.tenants import is_allowed_uri
 from fairlead.core.training_job.observed import Gate, Launcher, ObservedJob
@@ -26,6 +27,7 @@ from fairlead.kube.optional import OptionalKinds
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Reports, url_host
 from fairlead.kube.resources import ResourceCache
+from fairlead.kube.retraining import is_of_retraining, observe_retraining
 from fairlead.kube.routes import observe_routes
 from fairlead.kube.seldon import observe_seldon
 from fairlead.kube.traffic import TrafficServers
@@ -81,8 +83,10 @@ def observe_deployment(
     owned = sources.children.owned_by(meta.uid)
     deployments, services = _views(owned, DEPLOYMENT), _views(owned, SERVICE)
     seldon = _observe_seldon(sources, deployment)
-    # a route that cannot be written says nothing about what serves
+    # a route or a job that cannot be written says nothing about what serves
     of_route = rejection is not None and rejection.kind in ROUTE_KINDS
+    of_run = is_of_retraining(rejection)
+    artifacts = _observe_artifacts(sources, key, with_retrained_model(deployment))
     replicas = sources.children.replicas_of(key, {view.name for view in (*deployments, *seldon.deployments)})
     pods = tuple(child.view for child in replicas if isinstance(child.view, PodView))
     revisions = tuple(child.view for child in owned if isinstance(child.view, RevisionView))
@@ -101,13 +105,14 @@ def observe_deployment(
         answers=sources.prometheus.observe(key, deployment),
         drift=sources.monitors.observe(key, deployment, pods, revisions),
         devices=sources.gpus.observe(key, deployment, pods, revisions),
-        artifacts=_observe_artifacts(sources, key, deployment),
+        artifacts=artifacts,
         answer=_observe_answer(sources, key, address),
-        rejection=None if of_route else rejection,
+        rejection=None if of_route or of_run else rejection,
         seldon=seldon,
         routes=observe_routes(
             sources.optional, sources.children, deployment, sources.resources.claims(), rejection if of_route else None
         ),
+        retraining=observe_retraining(sources.resources, deployment, owned, artifacts, rejection if of_run else None),
     )
 
 

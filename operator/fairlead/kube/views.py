@@ -10,11 +10,11 @@ import orjson
 from fairlead.core import names
 from fairlead.core.conditions import shorten
 from fairlead.core.pod_status import find_unscheduled, find_waiting
-from fairlead.core.views import ChildView, PodView, RevisionView, SeldonView
+from fairlead.core.views import ChildView, JobView, PodView, RevisionView, SeldonView
 
 Object = dict[str, Any]
 
-_MAX_NAME, _MAX_STATE, _MAX_DESCRIPTION, _MAX_URL = 253, 32, 1024, 512
+_MAX_NAME, _MAX_STATE, _MAX_DESCRIPTION, _MAX_URL, _MAX_URI = 253, 32, 1024, 512, 2048
 _MAX_DEPLOYMENTS = 64
 """How many Deployments of a SeldonDeployment's status are read, which has one for each predictor."""
 
@@ -111,6 +111,25 @@ def view_seldon(obj: Object, changed: bool = False) -> SeldonView:
     )
 
 
+def view_job(job: Object) -> JobView:
+    """Return the view of a TrainingJob; anyone who may write its status may have written that."""
+    meta, status = job["metadata"], as_object(job.get("status"))
+    version = f"{meta['name']}-{meta['uid'][:8]}"
+    phase = as_text(status.get("phase"), _MAX_STATE)
+    checkpoint = as_object(as_object(job.get("spec")).get("checkpoint")).get("uri")
+    saved = as_count(as_object(status.get("progress")).get("checkpointStep"))
+    return JobView(
+        name=meta["name"],
+        uid=meta["uid"],
+        deleting="deletionTimestamp" in meta,
+        phase=phase,
+        message=_find_message(status, phase),
+        model=_find_artifact(status, "model"),
+        dataset=_find_artifact(status, "dataset"),
+        checkpoints=f"{checkpoint}/{version}" if saved and isinstance(checkpoint, str) else None,
+    )
+
+
 def view_revision(obj: Object) -> RevisionView:
     """Return the view of a ControllerRevision."""
     data = orjson.dumps(obj.get("data")).decode()
@@ -135,6 +154,26 @@ def as_text(value: Any, limit: int) -> str:
 def as_count(value: Any) -> int:
     """Return a number that somebody else has written; 0 if it has another type, or is no count."""
     return value if type(value) is int and 0 <= value < 2**31 else 0
+
+
+def _find_message(status: Object, phase: str) -> str:
+    """Return what the condition of a job's phase says."""
+    conditions = _list_objects(status.get("conditions"))
+    explained_by = {"Pending": "Running"}.get(phase, phase)  # why it does not run yet
+    found = next((each for each in conditions if each.get("type") == explained_by), {})
+    return as_text(found.get("message"), _MAX_DESCRIPTION)
+
+
+def _find_artifact(status: Object, name: str) -> tuple[str, str] | None:
+    """Return the URI and digest of an artifact in a job's provenance."""
+    for each in _list_objects(status.get("provenance")):
+        if each.get("name") == name:
+            return as_text(each.get("uri"), _MAX_URI), as_text(each.get("digest"), _MAX_NAME)
+    return None
+
+
+def _list_objects(value: Any) -> list[Object]:
+    return [as_object(each) for each in value] if isinstance(value, list) else []
 
 
 def _read_annotations(obj: Object) -> Object:

@@ -16,6 +16,7 @@ import onnxruntime as ort
 import pytest
 import torch
 from fairlead_artifacts import fetch, publish, read_manifest
+from fairlead_contracts.termination import SuccessReport, read_report
 from fairlead_onnx_converter.main import main
 from torch import nn
 
@@ -304,3 +305,36 @@ def test_a_scaler_computes_value_times_scale_plus_offset(tmp_path: Path) -> None
     raw = np.random.default_rng(1).uniform(0, 16, (3, 1, 8, 8)).astype(np.float32)
     np.testing.assert_allclose(ort.InferenceSession(path).run(None, {"raw": raw})[0], raw / 16 - 0.5, rtol=1e-6)
     assert main(arguments) == 0
+
+
+def test_an_operator_reads_a_report_of_what_was_published(tmp_path: Path, model: str, dataset: str) -> None:
+    log = tmp_path / "termination-log"
+    status, uri = convert(tmp_path, model, dataset, "--scale", "0.1", "--termination-log", str(log))
+    assert status == 0
+    report = read_report(log.read_text())
+    assert isinstance(report, SuccessReport)
+    assert report.model is not None
+    assert (report.model.uri, report.model.digest) == (uri, read_manifest(uri).digest)
+
+
+def test_a_rejected_conversion_writes_no_report(tmp_path: Path, model: str, dataset: str) -> None:
+    log = tmp_path / "termination-log"
+    more = ("--min-examples", "1000000", "--termination-log", str(log))
+    assert convert(tmp_path, model, dataset, "--scale", "0.1", *more)[0] == 2
+    assert not log.exists()
+
+
+def test_a_conversion_that_was_ended_before_its_report_is_not_made_again(
+    tmp_path: Path, model: str, dataset: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pins = ("--digest", read_manifest(model).digest, "--dataset-digest", read_manifest(dataset).digest)
+    words = ("--scale", "0.1", *pins, "--resume")
+    first, uri = convert(tmp_path, model, dataset, *words)
+    assert (first, "accuracy in ONNX Runtime" in capsys.readouterr().out) == (0, True)
+    log = tmp_path / "termination-log"
+    assert convert(tmp_path, model, dataset, *words, "--termination-log", str(log))[0] == 0
+    said = capsys.readouterr().out
+    assert ("accuracy in ONNX Runtime" in said, read_manifest(uri).digest in said) == (False, True)
+    assert read_manifest(uri).digest in log.read_text()
+    # with other limits it is another conversion, which is made, and has other content
+    assert convert(tmp_path, model, dataset, *words, "--min-accuracy", "0.5")[0] == 1

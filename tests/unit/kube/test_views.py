@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fairlead.kube.views import view_child, view_pod, view_revision
+from fairlead.kube.views import view_child, view_job, view_pod, view_revision
 
 
 def make_pod(**status: Any) -> dict[str, Any]:
@@ -138,3 +138,40 @@ def test_a_revision_keeps_its_number_and_its_data() -> None:
     view = view_revision({"metadata": {"name": "d-1", "uid": "u"}, "revision": 3, "data": {"image": "x"}})
     assert (view.name, view.number, view.data) == ("d-1", 3, '{"image":"x"}')
     assert view_revision({"metadata": {"name": "d-1", "uid": "u"}}).data == "null"
+
+
+def make_retraining_job(status: Any, checkpoint: Any = None) -> dict[str, Any]:
+    spec = {"checkpoint": checkpoint} if checkpoint else {}
+    return {"metadata": {"name": "digits", "uid": "0123456789"}, "spec": spec, "status": status}
+
+
+def test_a_job_is_seen_with_its_words_its_model_and_its_checkpoints() -> None:
+    status = {
+        "phase": "Failed", "progress": {"checkpointStep": 20},
+        "provenance": [{"name": "dataset", "uri": "s3://d", "digest": "a"},
+                       {"name": "model", "uri": "s3://m", "digest": "b"}],
+        "conditions": [{"type": "Ready", "status": "False", "message": "no"},
+                       {"type": "Failed", "status": "True", "message": "exit code 3"}],
+    }  # fmt: skip
+    view = view_job(make_retraining_job(status, {"uri": "s3://c"}))
+    assert (view.finished, view.message, view.deleting) == (True, "exit code 3", False)
+    assert (view.dataset, view.model) == (("s3://d", "a"), ("s3://m", "b"))
+    assert view.checkpoints == "s3://c/digits-01234567"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"phase": 3, "provenance": ["x", {"name": "model"}], "conditions": ["y"], "progress": []},
+        {"phase": "Failed", "conditions": [{"type": "Failed", "status": "True", "message": ["z"]}]},
+        {"phase": "Failed", "conditions": 1, "provenance": 2},
+        "no object",
+    ],
+)
+def test_a_status_of_a_job_that_somebody_else_has_written_harms_nobody(status: Any) -> None:
+    view = view_job(make_retraining_job(status, {"uri": "s3://c"}))
+    assert (view.message, view.checkpoints, view.dataset) == ("", None, None)
+
+
+def test_a_job_that_has_saved_nothing_has_no_checkpoints() -> None:
+    assert view_job(make_retraining_job({"progress": {"step": 3}}, {"uri": "s3://c"})).checkpoints is None

@@ -7,13 +7,14 @@ from typing import Literal
 from fairlead_contracts.traffic import TrafficFacts
 
 from fairlead.api.base import ArtifactRef
+from fairlead.core import names
 from fairlead.core.artifacts import ArtifactFacts
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.accelerated import DeviceMeasures
 from fairlead.core.model_deployment.claims import Claim
 from fairlead.core.model_deployment.drift import DriftMeasures
 from fairlead.core.model_deployment.queries import QueryAnswer
-from fairlead.core.views import ChildView, PodView, RevisionView, RouteView, SeldonView
+from fairlead.core.views import ChildView, JobView, PodView, RevisionView, RouteView, SeldonView
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,28 @@ class ObservedRoutes:
 
 
 @dataclass(frozen=True)
+class ObservedRetraining:
+    """What is seen of the runs that train a deployment's model again."""
+
+    jobs: tuple[JobView, ...] = ()
+    """The TrainingJobs that the deployment owns."""
+    converters: tuple[PodView, ...] = ()
+    """The converters' pods that it owns."""
+    trainers: tuple[JobView, ...] = ()
+    """The TrainingJobs that trained the models which the spec names, as far as they still exist."""
+    rejection: Finding | None = None
+    """Why the API server has just rejected a job or a pod."""
+
+    def find_job(self, name: str) -> JobView | None:
+        """Return a job."""
+        return next((job for job in self.jobs if job.name == name), None)
+
+    def find_converter(self, job: str) -> PodView | None:
+        """Return the pod that converts the model of a job."""
+        return next((pod for pod in self.converters if pod.name == names.converter_name(job)), None)
+
+
+@dataclass(frozen=True)
 class ObservedDeployment:
     """The observed state of a ModelDeployment."""
 
@@ -155,3 +178,4 @@ class ObservedDeployment:
     """Where models run; None if no server has a GPU, or they have not been asked yet."""
     seldon: ObservedSeldon = ObservedSeldon()
     routes: ObservedRoutes = ObservedRoutes()
+    retraining: ObservedRetraining = ObservedRetraining()

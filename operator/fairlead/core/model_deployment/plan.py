@@ -18,6 +18,8 @@ from fairlead.core.model_deployment.exposure_plan import with_exposure
 from fairlead.core.model_deployment.faults import find_fault
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.model_deployment.predictor_plan import plan_predictors
+from fairlead.core.model_deployment.retrain_plan import with_retraining
+from fairlead.core.model_deployment.retrained import with_retrained_model
 from fairlead.core.model_deployment.revision_plan import plan_revisions
 from fairlead.core.model_deployment.scaling import build_scaling
 from fairlead.core.model_deployment.seldon_plan import plan_seldon
@@ -39,9 +41,11 @@ def plan_model_deployment(
     """
     if deployment.spec.engine == "Seldon":
         return plan_seldon(deployment, observed, settings, now)
-    plan = with_drift(_plan(deployment, observed, settings, now, key), deployment, observed.drift, now)
+    served = with_retrained_model(deployment)
+    plan = with_drift(_plan(served, observed, settings, now, key), served, observed.drift, now)
     plan = with_exposure(plan, deployment, observed, settings, now)
-    return with_devices(plan, deployment, observed.devices, now)
+    plan = with_devices(plan, deployment, observed.devices, now)
+    return with_retraining(plan, deployment, observed, settings, now)
 
 
 def _plan(

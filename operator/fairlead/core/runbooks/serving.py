@@ -1,6 +1,7 @@
 """The reasons of a ModelDeployment."""
 
 from fairlead.core.runbooks.base import STORE, VALIDATION, Runbook
+from fairlead.core.runbooks.retraining import RETRAINING
 from fairlead.core.runbooks.routes import ROUTES
 from fairlead.core.runbooks.training import TRAINING
 
@@ -153,6 +154,7 @@ SERVING: dict[str, Runbook] = {
     ),
     "DriftDetected": Runbook("An event: requests have drifted from the training data; the message has figures.", ""),
     "DriftEnded": Runbook("An event: requests are distributed as the training data again.", ""),
+    **RETRAINING,
     **ROUTES,
     "GpuInUse": Runbook("The models of servers that asked for GPUs run on them.", ""),
     "GpuUnusable": Runbook(

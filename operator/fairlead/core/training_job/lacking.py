@@ -2,8 +2,8 @@
 
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
-from fairlead.core.conditions import Finding
-from fairlead.core.training_job.checks import LOG_HEADING, explain_failure
+from fairlead.core.conditions import LOG_HEADING, Finding
+from fairlead.core.training_job.checks import explain_failure
 from fairlead.core.training_job.observed import ObservedJob
 from fairlead.core.training_job.registration import DELAYED, running_condition
 

@@ -1,0 +1,66 @@
+"""What is said about retraining: the condition, and the events of transitions."""
+
+from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.retrain import Retrain, RetrainRun, RetrainStatus
+from fairlead.core import names
+from fairlead.core.conditions import DesiredCondition, Finding, format_time
+from fairlead.core.model_deployment.observed import ObservedRetraining
+from fairlead.core.model_deployment.retrain import next_start
+from fairlead.core.model_deployment.retrained import find_target
+from fairlead.core.plan import Event
+
+RETRAINING = "Retraining"
+
+
+def explain_retraining(
+    deployment: ModelDeployment, policy: Retrain, state: RetrainStatus, seen: ObservedRetraining
+) -> DesiredCondition:
+    """Return the condition: True while a run is in progress, else why none is, which may be how the last one ended."""
+    run = state.run
+    if run and run.ended_at is None:
+        if seen.rejection:
+            return DesiredCondition(RETRAINING, True, "Rejected", seen.rejection.message)
+        return DesiredCondition(RETRAINING, True, run.phase, _describe(run, seen))
+    if policy.suspend:
+        return DesiredCondition(RETRAINING, False, "RetrainingSuspended", "spec.monitor.retrain.suspend is true.")
+    target = find_target(deployment, policy.node)
+    if isinstance(target, Finding):
+        return DesiredCondition(RETRAINING, False, target.reason, target.message)
+    if run is None or run.reason is None:
+        return DesiredCondition(RETRAINING, False, "NotDrifted", "A run begins when the requests have drifted.")
+    start = next_start(policy, run)
+    later = f" No other run begins before {format_time(start)}." if start else ""
+    words = (run.message or "").rstrip(".")
+    return DesiredCondition(RETRAINING, False, run.reason, f"{words}.{_describe_model(state)}{later}")
+
+
+def build_events(before: RetrainStatus, after: RetrainStatus) -> tuple[Event, ...]:
+    """Return the event of a transition, if it is the beginning or the end of a run, or what a rollout made of it."""
+    earlier, run = before.run, after.run
+    if run is None:
+        return ()
+    if earlier is None or earlier.job != run.job:
+        start = f", with the checkpoints at {run.restore_from}" if run.restore_from else ""
+        text = f"TrainingJob {run.job} is to train the model of node {run.target.node}{start}."
+        return (Event("Normal", "RetrainingStarted", text, "Retrain", run.job),)
+    if run.reason and run.reason != earlier.reason:
+        type_ = "Normal" if run.phase == "Succeeded" else "Warning"
+        return (Event(type_, run.reason, run.message or "", "Retrain", f"{run.job}/{run.reason}"),)
+    return ()
+
+
+def _describe(run: RetrainRun, seen: ObservedRetraining) -> str:
+    if run.phase == "Training":
+        job = seen.find_job(run.job)
+        said = f"{job.phase or 'Pending'}. {job.message}" if job else "to be created."
+        return f"TrainingJob {run.job}: {said}".strip()
+    pod = seen.find_converter(run.job)
+    waits = f" {pod.waiting}" if pod and pod.waiting else ""
+    return f"Pod {names.converter_name(run.job)} converts the model of TrainingJob {run.job}.{waits}"
+
+
+def _describe_model(state: RetrainStatus) -> str:
+    run, model = state.run, state.model
+    if run is None or model is None or model.job != run.job:
+        return ""
+    return " It serves." if model.stable else " A rollout measures it."
