@@ -1,7 +1,7 @@
 """The sampler: `python -m fairlead.sampler` reads a question from its standard input and writes the answer.
 
-It is a process of its own, because Optuna and numpy need more memory than the operator, and time in which the operator's
-event loop would stand still. It exits with 3 if Optuna is not installed.
+It is a process of its own, because Optuna and numpy need memory that the operator does not, and time in which the
+operator's event loop would stand still. It exits with 3 if Optuna is not installed.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""An in-memory cluster for simulated lives of a Sweep: jobs that train, fail, hang or vanish, and an operator that dies."""
+"""An in-memory cluster for simulated lives of a Sweep: jobs that train, fail, hang or vanish; an operator that dies."""
 
 import json
 import random

@@ -43,8 +43,8 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a reconcile does, in this order: delete, apply, events, status, patch, delete what it counts, apply
-    what nothing waits for, delete itself."""
+    """Everything that a reconcile does, in this order: delete, apply, events, status, patch, delete what it counts,
+    apply what nothing waits for, delete itself."""
 
     status: StatusModel
     apply: tuple[Object, ...] = ()

@@ -178,7 +178,8 @@ class Writer:
         """Create an immutable child; one that exists is accepted if we own it."""
         try:
             # Nothing but metadata is needed of most children that were just created. A pod has a status from the start,
-            # such as a scheduling gate's; so has a job what it is suspended by. The event with it is of the same version, which is known then.
+            # such as a scheduling gate's, and a job has a policy; the event with them is of the same version, which is
+            # known then.
             whole = kind in (POD, CONTROLLER_REVISION, TRAINING_JOB)
             return await self.kube.create(kind, child, metadata_only=not whole)
         except ApiError as error:

@@ -16,9 +16,10 @@ SECONDS = 60.0
 """How long an answer may take, including the wait for those to other sweeps. Most take two."""
 _PROCESSES = 2
 """Samplers that run at a time: each needs about 100 MB."""
+_PROGRAM = ("-m", "fairlead.sampler")
 _MAX_ERROR = 300
 _FRESH = RETRY_SECONDS * 0.9
-_FEATURES = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 _KEPT = ("PATH", "PYTHONPATH", "LANG", "TMPDIR")
 """The variables that a sampler gets of the operator's: none of its credentials."""
 
@@ -50,7 +51,7 @@ class Samplers:
     async def _ask(self, question: SamplerQuestion) -> Suggestions:
         async with self._free:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "fairlead.sampler", env=_environment(),
+                sys.executable, *_PROGRAM, env=_environment(),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             )  # fmt: skip
             try:
@@ -68,4 +69,4 @@ class Samplers:
 
 
 def _environment() -> dict[str, str]:
-    return {name: os.environ[name] for name in _KEPT if name in os.environ} | _FEATURES
+    return {name: os.environ[name] for name in _KEPT if name in os.environ} | _THREADS

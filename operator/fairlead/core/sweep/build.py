@@ -66,7 +66,7 @@ def _replace(value: Any, texts: dict[str, str]) -> Any:
 def _find_reference(value: Any) -> str:
     """Return the first reference in the texts of a value; empty if there is none."""
     if isinstance(value, str):
-        found = _REFERENCE.search(value)
-        return found[1] if found else ""
+        match = _REFERENCE.search(value)
+        return match[1] if match else ""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return next((found for item in items if (found := _find_reference(item))), "")

@@ -1,7 +1,7 @@
 """The phases of a Sweep: each determines the whole set of conditions, so that none is left over from another.
 
-Ready, Reconciling and Stalled follow kstatus, as for TrainingJobs: a sweep is Ready while its trials run and when it has
-succeeded, Reconciling while the operator still works towards that, Stalled when only a new sweep helps.
+Ready, Reconciling and Stalled follow kstatus, as for TrainingJobs: a sweep is Ready while its trials run and when it
+has succeeded, Reconciling while the operator still works towards that, Stalled when only a new sweep helps.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The planner of Sweeps.
 
-The status, which records every trial, is written before a job is created or suspended for it: an operator that is killed
-between two writes goes on from the record, and what it does again has no effect.
+The status, which records every trial, is written before a job is created or suspended for it: an operator that is
+killed between two writes goes on from the record, and what it does again has no effect.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,6 @@ from fairlead.core.sweep.trials import Trials, update_trials
 
 RETRY_SECONDS = 30.0
 """How often a sampler that fails is asked again."""
-_REJECTED = "Rejected"
 _AFTER_DEADLINE = 0.1
 """Seconds to wait past a deadline before checking it."""
 
@@ -37,19 +36,23 @@ def plan_sweep(sweep: Sweep, observed: ObservedSweep, now: datetime) -> Plan:
         finding = Finding("Suspended", f"spec.suspend is true. {_sentence(trials)}")
         status = derive_status(sweep, SUSPENDED, finding, trials, observed.jobs, now)
         return Plan(status, patches=_hold(sweep, observed, trials))
-    values = choose_values(sweep, find_next(sweep, trials), observed.suggestions)
+    numbers = find_next(sweep, trials)
+    values = choose_values(sweep, numbers, observed.suggestions)
     added = tuple(TrialStatus(number=number, parameters=each) for number, each in values.items())
     trials = tuple(sorted((*trials, *added), key=lambda trial: trial.number))
-    if trials and (finding := check_template(sweep, trials[0])):
-        return _finish(sweep, observed, trials, FAILED, finding, now)
-    return _run(sweep, observed, trials, now)
+    if trials and (invalid := check_template(sweep, trials[0])):
+        return _finish(sweep, observed, trials, FAILED, invalid, now)
+    return _run(sweep, observed, trials, len(values) < len(numbers), now)
 
 
-def _run(sweep: Sweep, observed: ObservedSweep, trials: Trials, now: datetime) -> Plan:
-    """Create the jobs of trials that have none, and hold those of trials that have ended."""
+def _run(sweep: Sweep, observed: ObservedSweep, trials: Trials, lacking: bool, now: datetime) -> Plan:
+    """Create the jobs of trials that have none, and hold those of trials that have ended.
+
+    `lacking`: another trial could begin, and its values are not known yet.
+    """
     existing = {job.number for job in observed.jobs}
     missing = [trial for trial in trials if trial.state == "Pending" and trial.number not in existing]
-    phase, finding = _describe(sweep, observed, trials, bool(missing))
+    phase, finding = _describe(sweep, observed, trials, bool(missing) or lacking)
     status = derive_status(sweep, phase, finding, trials, observed.jobs, now)
     return Plan(
         status,
@@ -116,16 +119,16 @@ def _hold(sweep: Sweep, observed: ObservedSweep, trials: Sequence[TrialStatus]) 
     return tuple(patches)
 
 
-def _describe(sweep: Sweep, observed: ObservedSweep, trials: Trials, missing: bool) -> tuple[Phase, Finding]:
-    """Return the phase of a sweep that goes on, and what explains it."""
+def _describe(sweep: Sweep, observed: ObservedSweep, trials: Trials, waits: bool) -> tuple[Phase, Finding]:
+    """Return the phase of a sweep that goes on, and what explains it; `waits` if another trial is about to begin."""
     if observed.rejection:
-        return BLOCKED, Finding(_REJECTED, observed.rejection.message)
-    blocked = next((each for each in sweep.status.conditions if each.type == "Blocked"), None)
-    if missing and blocked and (blocked.status, blocked.reason) == ("True", _REJECTED):
-        return BLOCKED, Finding(_REJECTED, blocked.message)  # until it is known that the next try succeeds
+        return BLOCKED, Finding("Rejected", observed.rejection.message)
     if observed.suggestions and observed.suggestions.problem:
         again = f"It is asked again in {RETRY_SECONDS:g} s. {_sentence(trials)}"
         return BLOCKED, Finding("SamplerFailed", f"{observed.suggestions.problem}. {again}")
+    blocked = next((each for each in sweep.status.conditions if each.type == "Blocked"), None)
+    if waits and blocked and blocked.status == "True":
+        return BLOCKED, Finding(blocked.reason, blocked.message)  # until the next try is known to have succeeded
     return RUNNING, Finding("TrialsRunning", _sentence(trials))
 
 

@@ -2,12 +2,13 @@
 
 A rung is a training step at which trials are compared. With the reduction factor e and n trials at a rung, those among
 the best n/e go on, at least one; the others are pruned. A trial is judged as soon as it arrives, by those that were
-there before (Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020). Of n that arrive in the order
-of their quality, the best last, all go on: what is saved depends on the order, and nobody waits.
+there before (Li et al., A System for Massively Parallel Hyperparameter Tuning, MLSys 2020). Of n that arrive in the
+order of their quality, the best last, all go on: what is saved depends on the order, and nobody waits.
 
 Hyperband (Li et al., JMLR 2018) hedges against metrics that say little early on: its brackets s = 0, 1, … have their
 first rung at minSteps * e^s, the last bracket prunes least. Trials are compared within their bracket. As a bracket with
-earlier rungs spends less on each trial, it gets more of them: in proportion to e^(S-s) / (S-s+1), with the last bracket S.
+earlier rungs spends less on each trial, it gets more of them: in proportion to e^(S-s) / (S-s+1), with the last
+bracket S.
 
     minSteps 10, maxSteps 270, factor 3:  bracket 0: rungs 10, 30, 90;  1: 30, 90;  2: 90;  3: none
 """

@@ -46,9 +46,10 @@ def find_best(objective: Objective, trials: Iterable[TrialStatus]) -> TrialStatu
     """Return the trial with the best value of those that have succeeded; the first of equal ones."""
     best: TrialStatus | None = None
     for trial in trials:
-        if trial.state == "Succeeded" and trial.value is not None:
-            if best is None or best.value is None or objective.improves(trial.value, best.value):
-                best = trial
+        if trial.state != "Succeeded" or trial.value is None:
+            continue
+        if best is None or best.value is None or objective.improves(trial.value, best.value):
+            best = trial
     return best
 
 
@@ -61,7 +62,8 @@ def count_trials(trials: Sequence[TrialStatus]) -> TrialCounts:
 def summarize_trials(trials: Sequence[TrialStatus]) -> str:
     """Return how many trials there are in each state, in words."""
     counts = Counter(trial.state.lower() for trial in trials)
-    return f"{len(trials)} trials: {', '.join(f'{count} {state}' for state, count in sorted(counts.items()))}"
+    states = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    return f"{len(trials)} trial{'' if len(trials) == 1 else 's'}{': ' if states else ''}{states}"
 
 
 def _derive_best(sweep: Sweep, trials: Sequence[TrialStatus], jobs: Iterable[TrialView]) -> BestTrial | None:

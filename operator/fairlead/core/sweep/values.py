@@ -22,7 +22,7 @@ _TOLERANCE = 1e-6
 
 
 def choose_grid(parameters: Sequence[Parameter], number: int) -> Values | None:
-    """Return the values of a grid's `number`-th point, counted from 1; None if it has fewer. The last one varies first."""
+    """Return the values of a grid's point, counted from 1; None if it has fewer. The last parameter varies first."""
     index = number - 1
     chosen: Values = {}
     for parameter in reversed(parameters):
