@@ -4,7 +4,6 @@ import json
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import yaml
 from fairlead_cluster.base.daemons import Daemons
@@ -22,18 +21,20 @@ NAME = SWEEP["metadata"]["name"]
 TRIALS, SECONDS = 5, 400
 
 
-def run(program: Path, *words: str) -> dict[str, Any]:
-    """Run a program and return its last line."""
+def run(program: Path, *words: str) -> str:
+    """Run a program and return its output."""
     done = subprocess.run([str(program), *words], capture_output=True, text=True, timeout=SECONDS)
     assert done.returncode == 0, done.stderr[-2000:]
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return done.stdout
 
 
 def make_sweep(cluster: LocalCluster, trials: int = TRIALS) -> Object:
     """Return the example's sweep, smaller, with a dataset of this machine."""
     artifacts = f"file://{plain_path(cluster.home)}/artifacts"
     python = cluster.home / "envs" / "digits" / "bin" / "python"
-    dataset = run(python, str(EXAMPLE / "data.py"), "--uri", f"{artifacts}/datasets/digits/v1")
+    dataset = json.loads(
+        run(python, str(EXAMPLE / "data.py"), "--uri", f"{artifacts}/datasets/digits/v1").splitlines()[-1]
+    )
     job = "spec__template__spec__"
     return change(
         SWEEP, spec__maxTrials=trials,

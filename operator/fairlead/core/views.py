@@ -122,6 +122,7 @@ class TrialView:
     suspended: bool = False
     deleting: bool = False
     step: int = 0
+    total_steps: int | None = None
     metrics: tuple[tuple[str, float], ...] = ()
     """(name, value) of what it last reported."""
     model: ArtifactRef | None = None
@@ -131,6 +132,11 @@ class TrialView:
     def finished(self) -> bool:
         """Return whether it has succeeded or failed."""
         return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def trained(self) -> bool:
+        """Return whether it has done its last step."""
+        return self.total_steps is not None and self.step >= self.total_steps
 
     def find_metric(self, name: str) -> float | None:
         """Return the last reported value of a metric."""

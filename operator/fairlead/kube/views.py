@@ -132,6 +132,7 @@ def view_trial(obj: Object) -> TrialView:
         suspended=bool(obj.get("spec", {}).get("runPolicy", {}).get("suspend", False)),
         deleting="deletionTimestamp" in meta,
         step=progress.step,
+        total_steps=progress.total_steps,
         metrics=tuple(progress.metrics.items()),
         model=next((artifact for artifact in status.provenance if artifact.name == "model"), None),
     )

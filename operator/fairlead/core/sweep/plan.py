@@ -84,7 +84,7 @@ def _check_end(sweep: Sweep, trials: Trials, now: datetime) -> tuple[Phase, Find
         return None
     if best is None:
         return FAILED, Finding("NoTrialSucceeded", f"{why} {_sentence(trials)}")
-    return SUCCEEDED, Finding(reason, f"{why} The best is trial {best.number} of {_sentence(trials)}")
+    return SUCCEEDED, Finding(reason, f"{why} The best is trial {best.number}. {_sentence(trials)}")
 
 
 def _finish(

@@ -58,7 +58,8 @@ def _update(sweep: Sweep, trial: TrialStatus, job: TrialView | None) -> TrialSta
     if trial.state == "Pending" and not job.started:
         return trial
     running = trial.model_copy(update={"state": "Running"})
-    return running if value is None else _climb(sweep, running, value, step)
+    # one that is at its last step has nothing left to save
+    return running if value is None or job.trained else _climb(sweep, running, value, step)
 
 
 def _climb(sweep: Sweep, trial: TrialStatus, value: float, step: int) -> TrialStatus:
