@@ -136,7 +136,9 @@ class SimulatedSweep:
             self._uids += 1
             values = json.loads(obj["metadata"]["annotations"][names.TRIAL_PARAMETERS])
             self.created.setdefault(number, []).append(values)
-            self.jobs[number] = TrialView(obj["metadata"]["name"], f"uid-{self._uids}", number, tuple(values.items()))
+            self.jobs[number] = TrialView(
+                obj["metadata"]["name"], f"uid-{self._uids}", number, tuple(values.items()), total_steps=STEPS
+            )
             self._note()
             self._maybe_die()
 

@@ -123,7 +123,9 @@ def test_a_job_that_was_deleted_after_its_start_has_failed_and_before_it_is_made
 
 
 def test_a_trial_that_has_done_its_last_step_is_not_judged_any_more() -> None:
-    sweep = make_sweep({"trials": [{"number": 2, "state": "Succeeded", "rungs": [0.9]}]}, spec__pruning={"minSteps": 10})
+    sweep = make_sweep(
+        {"trials": [{"number": 2, "state": "Succeeded", "rungs": [0.9]}]}, spec__pruning={"minSteps": 10}
+    )
     seen = job(started=True, step=35, total_steps=35, metrics=(("accuracy", 0.4),))
     assert update_trials(sweep, ObservedSweep((seen,)))[0].state == "Running"
     seen = job(started=True, step=35, total_steps=36, metrics=(("accuracy", 0.4),))
