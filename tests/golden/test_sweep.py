@@ -95,7 +95,7 @@ CASES = {
         jobs(running(1, step=12), running(2, step=10, accuracy=0.3)),
     ),
     "pruned-job-resumed-by-hand": Case(
-        "Somebody has resumed the job of a trial that was pruned.",
+        "A user has resumed the job of a trial that was pruned.",
         make_sweep(status(record(1), record(2, "Pruned")), spec__maxTrials=2), jobs(running(1), running(2)),
     ),
     "sampler-asked": Case("No values for the next trial yet.", make_sweep(spec__algorithm=TPE)),

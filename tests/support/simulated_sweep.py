@@ -35,11 +35,11 @@ class SimulatedSweep:
     fail: float = 0.0
     """The probability that a job fails at a step of the simulation."""
     hang: float = 0.0
-    """That it stops moving for ever, so that its progress deadline fails it much later."""
+    """The probability that it stops moving for ever, so that its progress deadline fails it much later."""
     vanish: float = 0.0
-    """That somebody deletes it."""
+    """The probability that a user deletes it."""
     forget: float = 0.0
-    """That the status is lost, as when a backup is restored."""
+    """The probability that the status is lost, as when a backup is restored."""
     curve: Callable[[dict[str, str], int], float] = lambda values, step: step / STEPS
     """The objective of a job by its parameters and step."""
     jobs: dict[int, TrialView] = field(default_factory=dict)

@@ -104,7 +104,7 @@ def test_a_trial_is_as_its_job(fields: Any, state: str, value: float | None) -> 
     assert (trial.state, trial.value, trial.parameters) == (state, value, VALUES)
 
 
-def test_values_that_somebody_wrote_to_an_annotation_are_not_believed() -> None:
+def test_values_in_an_annotation_that_the_spec_does_not_allow_are_ignored() -> None:
     assert update_trials(make_sweep(), ObservedSweep((job(values=(("lr", "9000"),)),))) == ()
 
 
