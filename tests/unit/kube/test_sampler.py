@@ -16,6 +16,8 @@ from fairlead.kube.sampler import Samplers
 from tests.support.resources import make_sweep
 
 KEY = Key("Sweep", "default", "digits")
+SECONDS = 120.0
+"""A sampler needs a second, on a machine that does nothing else."""
 TPE = {"name": "TPE", "startupTrials": 5}
 
 
@@ -32,9 +34,9 @@ def known(number: int, **fields: Any) -> KnownTrial:
 
 async def ask(asked: SamplerQuestion, uid: str = "u", samplers: Samplers | None = None) -> Suggestions:
     answered = asyncio.Event()
-    samplers = samplers or Samplers(Inquiries(lambda _: answered.set(), 30))
+    samplers = samplers or Samplers(Inquiries(lambda _: answered.set(), SECONDS))
     assert samplers.observe(KEY, uid, asked) is None
-    await asyncio.wait_for(answered.wait(), 60)
+    await asyncio.wait_for(answered.wait(), 2 * SECONDS)
     found = samplers.observe(KEY, uid, asked)
     assert found
     return found
@@ -98,7 +100,7 @@ async def test_a_sampler_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -
 async def _await(samplers: Samplers, answered: asyncio.Event) -> Suggestions:
     asked = question()
     samplers.observe(KEY, "u", asked)
-    await asyncio.wait_for(answered.wait(), 30)
+    await asyncio.wait_for(answered.wait(), SECONDS)
     found = samplers.observe(KEY, "u", asked)
     assert found
     return found
@@ -107,11 +109,11 @@ async def _await(samplers: Samplers, answered: asyncio.Event) -> Suggestions:
 async def test_a_trial_that_ends_meanwhile_does_not_begin_the_question_anew() -> None:
     asked = question()
     answered = asyncio.Event()
-    samplers = Samplers(Inquiries(lambda _: answered.set(), 30))
+    samplers = Samplers(Inquiries(lambda _: answered.set(), SECONDS))
     samplers.observe(KEY, "u", asked)
     later = asked.model_copy(update={"trials": [known(9, value=1.0)]})
     assert samplers.observe(KEY, "u", later) is None
-    await asyncio.wait_for(answered.wait(), 60)
+    await asyncio.wait_for(answered.wait(), 2 * SECONDS)
     assert samplers.observe(KEY, "u", later)
 
 
