@@ -19,12 +19,12 @@ SCALE = 16.0
 class DigitNet(nn.Module):
     """Two convolutions and two linear layers: [n, 1, 8, 8] to [n, 10] logits."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: int) -> None:
         super().__init__()
         self.features = nn.Sequential(
             nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)
         )
-        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(32 * 4 * 4, 64), nn.ReLU(), nn.Linear(64, 10))
+        self.classifier = nn.Sequential(nn.Flatten(), nn.Linear(32 * 4 * 4, hidden), nn.ReLU(), nn.Linear(hidden, 10))
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the logits."""
@@ -40,7 +40,7 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     torch.set_num_threads(1)
     train_images, train_labels = load("train")
-    network = DigitNet()
+    network = DigitNet(arguments.hidden)
     optimizer = torch.optim.Adam(network.parameters(), lr=arguments.learning_rate * hvd.size())
     optimizer = hvd.DistributedOptimizer(optimizer, named_parameters=network.named_parameters())
     hvd.broadcast_parameters(network.state_dict(), root_rank=0)
@@ -49,7 +49,8 @@ def main() -> None:
     global_batch = arguments.batch_size * hvd.size()
     steps = len(train_images) // global_batch
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps * arguments.epochs)
-    history = []
+    history: list[dict[str, float]] = []
+    evaluated: dict[str, float] = {}
     progress = Progress(total_steps=steps * arguments.epochs)
     for epoch in range(arguments.epochs):
         # All processes draw the same order, and each processes its own part of each global batch.
@@ -64,8 +65,9 @@ def main() -> None:
             schedule.step()
             done = epoch * steps + step + 1
             history.append({"step": done, "loss": loss.item()})
-            progress.update(done, epoch=epoch + 1, samples=global_batch, loss=loss.item())
+            progress.update(done, epoch=epoch + 1, samples=global_batch, loss=loss.item(), **evaluated)
         accuracy = evaluate(network)
+        evaluated = {"evalAccuracy": accuracy}
         if hvd.rank() == 0:
             print(f"epoch {epoch + 1}/{arguments.epochs} loss {loss.item():.4f} eval accuracy {accuracy:.4f}")
             history[-1]["evalAccuracy"] = accuracy
@@ -82,6 +84,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--batch-size", type=int, default=32, help="per process")
     parser.add_argument("--learning-rate", type=float, default=1.5e-3, help="per process, at the start")
+    parser.add_argument("--hidden", type=int, default=64, help="the width of the hidden layer")
     parser.add_argument("--seed", type=int, default=7)
     return parser.parse_args()
 

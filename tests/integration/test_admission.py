@@ -8,7 +8,7 @@ from fairlead_cluster.base.home import CHECKOUT
 
 from tests.support.api_server import Kubectl
 from tests.support.rejections import REJECTIONS, Rejection
-from tests.support.resources import MODEL_DEPLOYMENT, TRAINING_JOB, Object, change
+from tests.support.resources import MODEL_DEPLOYMENT, SWEEP, TRAINING_JOB, Object, change
 
 
 @pytest.mark.parametrize("rejection", REJECTIONS, ids=lambda rejection: rejection.reason)
@@ -29,8 +29,16 @@ ALONE = change(MODEL_DEPLOYMENT, spec__predictors=[
 
 @pytest.mark.parametrize(
     "resource",
-    [TRAINING_JOB, MODEL_DEPLOYMENT, PREDICTORS, BY_COOKIE, ALONE, RETRAINED],
-    ids=["job", "deployment", "predictors", "an entry without traffic", "a shadow of the only predictor", "retraining"],
+    [TRAINING_JOB, MODEL_DEPLOYMENT, SWEEP, PREDICTORS, BY_COOKIE, ALONE, RETRAINED],
+    ids=[
+        "job",
+        "deployment",
+        "sweep",
+        "predictors",
+        "an entry without traffic",
+        "a shadow of the only predictor",
+        "retraining",
+    ],
 )
 def test_valid_resource_is_admitted(kubectl: Kubectl, resource: dict[str, object]) -> None:
     output = kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(resource))
@@ -152,3 +160,40 @@ def test_printer_columns_are_shown(kubectl: Kubectl) -> None:
     kubectl.apply(change(TRAINING_JOB, metadata__name="columns", spec__runPolicy={"suspend": True}))
     header = kubectl("get", "tj").splitlines()[0].split()
     assert header == ["NAME", "PHASE", "READY", "WORKERS", "STEP", "TOTAL", "LOSS", "RESTARTS", "MODEL", "AGE"]
+
+
+SWEEP_CHANGES: tuple[tuple[Object, str], ...] = (
+    ({"spec__objective__metric": "loss"}, "objective.metric: field is immutable"),
+    ({"spec__objective__goal": "Minimize"}, "objective.goal: field is immutable"),
+    ({"spec__parameters__0__double__max": 1}, "parameters: field is immutable"),
+    ({"spec__algorithm": {"name": "TPE"}}, "algorithm: field is immutable"),
+    ({"spec__pruning": {"minSteps": 10}}, "pruning: field is immutable"),
+    ({"spec__template__spec__model": MODEL}, "template: field is immutable"),
+    ({"spec__maxTrials": 20}, ""),
+    ({"spec__parallelism": 5}, ""),
+    ({"spec__maxFailedTrials": 5}, ""),
+    ({"spec__activeDeadlineSeconds": 60}, ""),
+    ({"spec__objective__target": 0.9}, ""),
+    ({"spec__suspend": True}, ""),
+    ({"spec__ttlSecondsAfterFinished": 60}, ""),
+)
+"""(changes, words of the message; empty if the change is allowed)"""
+
+
+def test_what_a_sweep_compares_never_changes_and_its_limits_may(kubectl: Kubectl) -> None:
+    sweep = change(SWEEP, metadata__name="editable", spec__suspend=False)
+    kubectl.apply(sweep)
+    for changes, words in SWEEP_CHANGES:
+        assert (words or "configured") in edit(kubectl, sweep, changes), changes
+    kubectl.patch_status("sw", "editable", {"completionTime": "2026-03-01T12:00:00Z", "phase": "Succeeded"})
+    for changes, words in SWEEP_CHANGES:
+        expected = words or ("configured" if "spec__ttlSecondsAfterFinished" in changes else "a finished sweep cannot")
+        assert expected in edit(kubectl, sweep, changes), changes
+    kubectl("delete", "sw", "editable")
+
+
+def test_the_columns_of_sweeps_are_shown(kubectl: Kubectl) -> None:
+    kubectl.apply(change(SWEEP, metadata__name="columns", spec__suspend=True))
+    header = kubectl("get", "sw").splitlines()[0].split()
+    assert header == ["NAME", "PHASE", "TRIALS", "OF", "RUNNING", "PRUNED", "FAILED", "BEST", "TRIAL", "AGE"]
+    kubectl("delete", "sw", "columns")

@@ -45,7 +45,7 @@ def _fairlead(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster
 def fairlead(_fairlead: LocalCluster) -> Iterator[LocalCluster]:
     """A local cluster with the operator and the components' environments; each module finds it without resources."""
     yield _fairlead
-    _fairlead.kubectl("delete", "trainingjobs,modeldeployments", "--all", "--timeout=60s")
+    _fairlead.kubectl("delete", "sweeps,trainingjobs,modeldeployments", "--all", "--timeout=60s")
     wait_for(lambda: not _fairlead.list("pods", "app.kubernetes.io/managed-by=fairlead"), "the pods to go", 60)
 
 

@@ -1,5 +1,6 @@
 """Golden files: a plan as YAML, compared or, with --update-golden, written."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ def render_plan(plan: Plan) -> str:
         # equal events of the same occasion are sent once
         **({"occasions": occasions} if any(occasions) else {}),
         "requeueAfter": plan.requeue_after,
+        **(
+            {"patches": [f"{p.kind}/{p.name} {p.uid} {json.dumps(p.body)}" for p in plan.patches]}
+            if plan.patches
+            else {}
+        ),
         **({"expired": True} if plan.expired else {}),
         "apply": list(plan.apply),
         **({"applyLast": list(plan.apply_last)} if plan.apply_last else {}),

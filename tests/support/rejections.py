@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.resources import DRIFT, MODEL_DEPLOYMENT, RETRAIN, ROLLOUT, TRAINING_JOB, Object, change
+from tests.support.sweep_rejections import SWEEP_REJECTIONS
 
 PUBLIC_KEY = f"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA{'A' * 43}=\n-----END PUBLIC KEY-----\n"
 UPPER_CASE = "sha256:" + "AB" * 32
@@ -115,6 +116,7 @@ def _retrain(reason: str, words: tuple[str, ...], *at_server: str, **changes: An
 
 _TEMPLATE = "spec__monitor__retrain__template__spec__"
 REJECTIONS = (
+    *(Rejection(f"a sweep with {reason}", resource, words) for reason, resource, words in SWEEP_REJECTIONS),
     _job("zero replicas", ("replicas",), "Invalid value: 0", spec__workers__replicas=0),
     _job("negative replicas", ("replicas",), "Invalid value: -1", spec__workers__replicas=-1),
     _job("huge replicas", ("replicas", "512"), "Invalid value: 100000", spec__workers__replicas=100000),

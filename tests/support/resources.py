@@ -4,6 +4,7 @@ import copy
 from typing import Any
 
 from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.sweep import Sweep
 from fairlead.api.training_job import TrainingJob
 
 Object = dict[str, Any]
@@ -84,11 +85,48 @@ def change(resource: Object, **changes: Any) -> Object:
     return result
 
 
+SWEEP: Object = {
+    "apiVersion": "fairlead.dev/v1alpha1",
+    "kind": "Sweep",
+    "metadata": {"name": "digits", "namespace": "default"},
+    "spec": {
+        "objective": {"metric": "accuracy", "goal": "Maximize"},
+        "parameters": [
+            {"name": "lr", "double": {"min": 0.001, "max": 0.1, "log": True}},
+            {"name": "width", "integer": {"min": 8, "max": 64, "step": 8}},
+            {"name": "optimizer", "categorical": {"values": ["adam", "sgd"]}},
+        ],
+        "parallelism": 3,
+        "maxTrials": 12,
+        "template": {
+            "spec": change(
+                TRAINING_JOB,
+                spec__workers__template__spec__containers__0__args=[
+                    "--lr=${trialParameters.lr}",
+                    "--width=${trialParameters.width}",
+                ],
+                spec__workers__template__spec__containers__0__env=[
+                    {"name": "OPTIMIZER", "value": "${trialParameters.optimizer}"},
+                    {"name": "SHELL", "value": "${HOME}"},
+                ],
+            )["spec"],
+        },
+    },
+}
+
+
 def make_job(status: Object | None = None, **changes: Any) -> TrainingJob:
     """Return a TrainingJob as the API server returns it."""
     obj = change(TRAINING_JOB, **changes)
     obj["metadata"] = {"uid": "0a1b2c3d-0000-4000-8000-000000000000", "generation": 1} | obj["metadata"]
     return TrainingJob.model_validate(obj | {"status": status or {}})
+
+
+def make_sweep(status: Object | None = None, **changes: Any) -> Sweep:
+    """Return a Sweep as the API server returns it."""
+    obj = change(SWEEP, **changes)
+    obj["metadata"] |= {"uid": "5e3e9000-0000-4000-8000-000000000000", "generation": 1}
+    return Sweep.model_validate(obj | {"status": status or {}})
 
 
 def make_deployment(status: Object | None = None, **changes: Any) -> ModelDeployment:

@@ -12,6 +12,7 @@ from fairlead.kube.optional import OptionalKinds
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
+from fairlead.kube.sampler import Samplers
 from fairlead.kube.traffic import TrafficServers
 
 
@@ -29,6 +30,7 @@ def make_sources(kube: KubeClient, http: aiohttp.ClientSession, settings: Settin
         monitors=MonitoredServers(http, lambda _: None),
         gpus=GpuServers(http, lambda _: None),
         optional=OptionalKinds(kube, children),
+        samplers=Samplers(Inquiries(lambda _: None, 1.0)),
         http=http,
         settings=settings or Settings(),
     )

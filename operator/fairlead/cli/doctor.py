@@ -24,7 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(
-    resource: Annotated[str, typer.Argument(help="tj/NAME or mdep/NAME; default: only the cluster.")] = "",
+    resource: Annotated[str, typer.Argument(help="tj/NAME, sw/NAME or mdep/NAME; default: only the cluster.")] = "",
     namespace: Namespace = None,
 ) -> None:
     """Look for what is wrong with the cluster or a resource, and say what to do.
@@ -43,7 +43,7 @@ def doctor(
         if resource:
             kind, name = split_reference(resource)
             if canonical_kind(kind) not in Kinds:
-                raise CommandError(f"got the kind {kind!r}, expected tj or mdep")
+                raise CommandError(f"got the kind {kind!r}, expected tj, sw or mdep")
             found += check_resource(client.examine(kind, name))
     out.print(build_report(found))
     if any(diagnosis.level == "problem" for diagnosis in found):

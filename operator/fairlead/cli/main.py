@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 import typer
 
 from fairlead import __version__
-from fairlead.cli import doctor, logs, predict, resources, rollout
+from fairlead.cli import doctor, logs, predict, resources, rollout, sweep
 from fairlead.cli.console import err, escape
 
 PLUGINS = "fairlead.commands"
@@ -20,7 +20,7 @@ def main() -> None:
 def build_app() -> typer.Typer:
     """Return the application with the commands of this distribution and of installed plugins."""
     app = typer.Typer(
-        help="Manage TrainingJobs and ModelDeployments on any Kubernetes cluster.",
+        help="Manage TrainingJobs, Sweeps and ModelDeployments on any Kubernetes cluster.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode="rich",
@@ -31,6 +31,7 @@ def build_app() -> typer.Typer:
     doctor.register(app)
     predict.register(app)
     rollout.register(app)
+    sweep.register(app)
     app.command()(version)
     return app
 

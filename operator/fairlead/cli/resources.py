@@ -14,7 +14,7 @@ from fairlead.client.objects import canonical_kind
 
 _PANEL = "Any cluster"
 Namespace = Annotated[str | None, typer.Option("--namespace", "-n", help="Defaults to the kubeconfig's namespace.")]
-Kinds = ("TrainingJob", "ModelDeployment")
+Kinds = ("TrainingJob", "Sweep", "ModelDeployment")
 FIELD_MANAGER = "fairlead-cli"
 
 
@@ -42,7 +42,7 @@ def apply(
 
 
 def get(
-    kind: Annotated[str, typer.Argument(help="tj, mdep or any kind.")] = "",
+    kind: Annotated[str, typer.Argument(help="tj, sw, mdep or any kind.")] = "",
     name: Annotated[str, typer.Argument(help="One object; default: all.")] = "",
     namespace: Namespace = None,
     everywhere: Annotated[bool, typer.Option("--all-namespaces", "-A", help="List all namespaces.")] = False,
@@ -51,7 +51,7 @@ def get(
         typer.Option("--watch", "-w", help="Show training jobs as they run; a named one until its end."),
     ] = False,
 ) -> None:
-    """List training jobs and model deployments, or the objects of a kind.
+    """List training jobs, sweeps and model deployments, or the objects of a kind.
 
     Examples:
 
@@ -82,7 +82,7 @@ def _watch(client: FairleadClient, kind: str, name: str, everywhere: bool) -> No
 
 
 def describe(
-    resource: Annotated[str, typer.Argument(help="tj/NAME or mdep/NAME.")], namespace: Namespace = None
+    resource: Annotated[str, typer.Argument(help="tj/NAME, sw/NAME or mdep/NAME.")], namespace: Namespace = None
 ) -> None:
     """Show a resource's conditions, progress, provenance, pods and events.
 
@@ -103,7 +103,7 @@ def describe(
 
 
 def delete(
-    resources: Annotated[list[str] | None, typer.Argument(help="tj/NAME, mdep/NAME, …")] = None,
+    resources: Annotated[list[str] | None, typer.Argument(help="tj/NAME, sw/NAME, mdep/NAME, …")] = None,
     file: Annotated[
         Path | None,
         typer.Option("--file", "-f", exists=True, help="A YAML file, or a folder."),

@@ -20,6 +20,15 @@ def print_list(kind: str, items: Sequence[Object]) -> None:
             "LOSS": lambda s: _number(s.get("progress", {}).get("metrics", {}).get("loss")),
             "MODEL": lambda s: s.get("modelVersion", ""),
         },
+        "Sweep": {
+            "PHASE": lambda s: styled(s.get("phase", "")),
+            "TRIALS": lambda s: str(s.get("counts", {}).get("total", 0)),
+            "RUNNING": lambda s: str(s.get("counts", {}).get("running", 0)),
+            "PRUNED": lambda s: str(s.get("counts", {}).get("pruned", 0)),
+            "FAILED": lambda s: str(s.get("counts", {}).get("failed", 0)),
+            "BEST": lambda s: _number(s.get("best", {}).get("value")),
+            "TRIAL": lambda s: s.get("best", {}).get("job", ""),
+        },
         "ModelDeployment": {
             "READY": lambda s: styled(_condition(s, "Ready").get("status", "Unknown")),
             "REASON": lambda s: _condition(s, "Ready").get("reason", ""),
@@ -80,11 +89,14 @@ def build_predictors(status: Object) -> Table | None:
 
 
 def print_facts(status: Object) -> None:
-    """Print progress, URL, predictors, drift and provenance, if available."""
+    """Print progress, the best trial, URL, predictors, drift and provenance, if available."""
     if progress := status.get("progress"):
         metrics = ", ".join(f"{key} {_number(value)}" for key, value in progress.get("metrics", {}).items())
         rate = _number(progress.get("samplesPerSecond"))
         out.print(f"progress   step {_steps(progress)}, {rate} samples/s, {metrics}")
+    if best := status.get("best"):
+        values = ", ".join(f"{name} {value}" for name, value in best.get("parameters", {}).items())
+        out.print(f"best       {best['job']}  {_number(best['value'])}  {escape(values)}")
     if url := status.get("url"):
         out.print(f"url        {url}")
     if predictors := build_predictors(status):

@@ -14,10 +14,11 @@ from fairlead.core.runbooks import find_runbook
 
 Level = Literal["ok", "warning", "problem"]
 OPERATOR_LABEL = "app.kubernetes.io/name=fairlead-operator"
-KINDS = ("trainingjobs", "modeldeployments")
+KINDS = ("trainingjobs", "sweeps", "modeldeployments")
 NEEDED = (
     ("create", "fairlead.dev", "trainingjobs", ""),
     ("delete", "fairlead.dev", "trainingjobs", ""),
+    ("create", "fairlead.dev", "sweeps", ""),
     ("create", "fairlead.dev", "modeldeployments", ""),
     ("create", "", "configmaps", ""),
     ("list", "", "pods", ""),
@@ -53,7 +54,7 @@ class ClusterFacts:
 
 @dataclass(frozen=True)
 class ResourceFacts:
-    """What was read of one TrainingJob or ModelDeployment."""
+    """What was read of one TrainingJob, Sweep or ModelDeployment."""
 
     obj: Object
     pods: Sequence[Object] = ()

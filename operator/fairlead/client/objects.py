@@ -25,6 +25,7 @@ _MERGE_PATCH = "application/merge-patch+json"
 _KNOWN = {
     "TrainingJob": ("apis", GROUP, VERSION, "trainingjobs"),
     "ModelDeployment": ("apis", GROUP, VERSION, "modeldeployments"),
+    "Sweep": ("apis", GROUP, VERSION, "sweeps"),
     "Pod": ("api", "", "v1", "pods"),
     "Service": ("api", "", "v1", "services"),
     "Event": ("api", "", "v1", "events"),
@@ -36,6 +37,7 @@ _KNOWN = {
 _ALIASES = {
     "tj": "TrainingJob", "trainingjob": "TrainingJob", "trainingjobs": "TrainingJob",
     "mdep": "ModelDeployment", "modeldeployment": "ModelDeployment", "modeldeployments": "ModelDeployment",
+    "sw": "Sweep", "sweep": "Sweep", "sweeps": "Sweep",
     "po": "Pod", "pod": "Pod", "pods": "Pod",
 }  # fmt: skip
 

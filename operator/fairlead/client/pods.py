@@ -11,7 +11,11 @@ from fairlead.core import names
 
 
 def list_pods(objects: Objects, kind: str, name: str) -> list[Object]:
-    """Return the pods of a TrainingJob or ModelDeployment."""
+    """Return the pods of a TrainingJob or ModelDeployment, or those of a Sweep's running trials."""
+    if canonical_kind(kind) == "Sweep":
+        jobs = objects.list("TrainingJob", f"{names.SWEEP}={name}")
+        running = [job["metadata"]["name"] for job in jobs if job.get("status", {}).get("phase") == "Running"]
+        return objects.list("Pod", f"{names.JOB} in ({','.join(running)})") if running else []
     label = names.JOB if canonical_kind(kind) == "TrainingJob" else names.DEPLOYMENT
     return objects.list("Pod", f"{label}={name}")
 

@@ -7,7 +7,9 @@ from fairlead.client.errors import NotFound, ResourceFailed, Unreachable, WaitTi
 from fairlead.client.objects import Object
 
 _POLL_SECONDS = 0.25
-FINAL_FAILURES = {"TrainingJob": {"Failed": "failed"}, "ModelDeployment": {"Degraded": "is degraded"}}
+FINAL_FAILURES = {
+    "TrainingJob": {"Failed": "failed"}, "Sweep": {"Failed": "failed"}, "ModelDeployment": {"Degraded": "is degraded"},
+}  # fmt: skip
 """Conditions that end a wait, by kind, and how error messages describe them."""
 
 
@@ -81,9 +83,9 @@ def find_condition(obj: Object, type_: str) -> Object | None:
     return None
 
 
-def is_finished(job: Object) -> bool:
-    """Return whether a training job has succeeded or failed."""
-    return any(find_condition(job, type_) for type_ in ("Succeeded", "Failed"))
+def is_finished(obj: Object) -> bool:
+    """Return whether a training job or sweep has succeeded or failed."""
+    return any(find_condition(obj, type_) for type_ in ("Succeeded", "Failed"))
 
 
 def _explaining(found: list[Object]) -> list[Object]:

@@ -5,9 +5,10 @@ from typing import Any
 
 from fairlead.api.base import Resource
 from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.sweep import Sweep
 from fairlead.api.training_job import TrainingJob
 from fairlead.codegen.schema import build_schema
-from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Kind
+from fairlead.kube.kinds import MODEL_DEPLOYMENT, SWEEP, TRAINING_JOB, Kind
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,22 @@ RESOURCES = (
             "statusReplicasPath": ".status.replicas",
             "labelSelectorPath": ".status.selector",
         },
+    ),
+    Definition(
+        SWEEP,
+        Sweep,
+        ("sw",),
+        (
+            ("Phase", "string", ".status.phase"),
+            ("Trials", "integer", ".status.counts.total"),
+            ("Of", "integer", ".spec.maxTrials"),
+            ("Running", "integer", ".status.counts.running"),
+            ("Pruned", "integer", ".status.counts.pruned"),
+            ("Failed", "integer", ".status.counts.failed"),
+            ("Best", "number", ".status.best.value"),
+            ("Trial", "string", ".status.best.job"),
+            ("Age", "date", ".metadata.creationTimestamp"),
+        ),
     ),
 )
 

@@ -7,6 +7,7 @@ from fairlead_contracts.environment import LAUNCHER_PORT
 from fairlead.api.group import GROUP
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.pod_template import TRAINER
+from fairlead.api.sweep import Sweep
 from fairlead.api.training_job import TrainingJob
 
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -17,6 +18,11 @@ PREDICTOR = "fairlead.dev/predictor"
 REVISION = "fairlead.dev/revision"
 RETRAINS = "fairlead.dev/retrains"
 """The ModelDeployment whose model a job trains, or a pod converts. No Service selects these pods."""
+SWEEP = "fairlead.dev/sweep"
+TRIAL = "fairlead.dev/trial"
+"""The number of a trial, on its TrainingJob."""
+TRIAL_PARAMETERS = "fairlead.dev/trial-parameters"
+"""The annotation with the values of a trial's parameters, as a JSON object."""
 ROLE = "fairlead.dev/role"
 WORKER_INDEX = "fairlead.dev/worker-index"
 ATTEMPT = "fairlead.dev/attempt"
@@ -74,6 +80,16 @@ def job_labels(job: TrainingJob) -> dict[str, str]:
 def worker_labels(job: TrainingJob) -> dict[str, str]:
     """Return the labels that a job's worker pods carry, and no other child."""
     return job_labels(job) | {ROLE: WORKER}
+
+
+def sweep_labels(sweep: Sweep) -> dict[str, str]:
+    """Return the labels that the jobs of a sweep carry."""
+    return {MANAGED_BY: OPERATOR, SWEEP: sweep.metadata.name}
+
+
+def trial_name(sweep: Sweep, number: int) -> str:
+    """Return the name of the TrainingJob of a trial."""
+    return f"{sweep.metadata.name}-{number:04}"
 
 
 def deployment_labels(deployment: ModelDeployment) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Plans: everything that a reconcile does."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fairlead.api.base import StatusModel
 from fairlead.core.children import Object
@@ -15,6 +16,16 @@ class Deletion:
     kind: str
     name: str
     uid: str
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A merge patch of a child, whose other fields stay. The uid protects a newer object of the same name."""
+
+    kind: str
+    name: str
+    uid: str
+    body: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,12 +43,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a reconcile does, in this order: delete, apply, events, status, delete what it counts, apply what
-    nothing waits for, delete itself."""
+    """Everything that a reconcile does, in this order: delete, apply, events, status, patch, delete what it counts,
+    apply what nothing waits for, delete itself."""
 
     status: StatusModel
     apply: tuple[Object, ...] = ()
     delete: tuple[Deletion, ...] = ()
+    patches: tuple[Patch, ...] = ()
+    """What is changed of children after the status that says so was written."""
     delete_counted: tuple[Deletion, ...] = ()
     """What is deleted after the status that counts it was written: a crash must not lose the count."""
     apply_last: tuple[Object, ...] = ()

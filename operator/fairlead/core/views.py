@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from fairlead.api.base import ArtifactRef
+
 
 @dataclass(frozen=True, slots=True)
 class PodView:
@@ -124,6 +126,45 @@ class SeldonView:
     def count_pods(self, name: str) -> tuple[int, int]:
         """Return the replicas of a Deployment, and how many of them are available."""
         return next(((replicas, ready) for known, replicas, ready in self.pods if known == name), (0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class TrialView:
+    """The fields of a Sweep's TrainingJob that planners read; whoever may change it may have written its annotation."""
+
+    name: str
+    uid: str
+    number: int
+    """The number of the trial; -1 if its label is no number."""
+    values: tuple[tuple[str, str], ...] = ()
+    """(name, value) of its parameters."""
+    phase: str = ""
+    message: str = ""
+    """Why it failed."""
+    started: bool = False
+    """Whether its pods were created."""
+    suspended: bool = False
+    deleting: bool = False
+    step: int = 0
+    total_steps: int | None = None
+    metrics: tuple[tuple[str, float], ...] = ()
+    """(name, value) of what it last reported."""
+    model: ArtifactRef | None = None
+    """The model that it published."""
+
+    @property
+    def finished(self) -> bool:
+        """Return whether it has succeeded or failed."""
+        return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def trained(self) -> bool:
+        """Return whether it has done its last step."""
+        return self.total_steps is not None and self.step >= self.total_steps
+
+    def find_metric(self, name: str) -> float | None:
+        """Return the last reported value of a metric."""
+        return dict(self.metrics).get(name)
 
 
 @dataclass(frozen=True, slots=True)

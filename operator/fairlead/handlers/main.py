@@ -33,6 +33,8 @@ from fairlead.kube.optional import OptionalKinds
 from fairlead.kube.prometheus import Prometheus
 from fairlead.kube.reports import Rates, Reports
 from fairlead.kube.resources import ResourceCache
+from fairlead.kube.sampler import SECONDS as SAMPLER_SECONDS
+from fairlead.kube.sampler import Samplers
 from fairlead.kube.traffic import TrafficServers
 
 _log = logging.getLogger(__name__)
@@ -103,9 +105,22 @@ def _build_context(
     prometheus = Prometheus(http, settings.prometheus_url, queue.add)
     monitors, gpus = MonitoredServers(http, queue.add), GpuServers(http, queue.add)
     optional = OptionalKinds(kube, children, settings.watched_namespaces)
+    samplers = Samplers(Inquiries(queue.add, SAMPLER_SECONDS, per_namespace=1, source="the sampler"))
     resources = ResourceCache(queue.add)
     sources = Sources(
-        children, resources, reports, store, answers, traffic, prometheus, monitors, gpus, optional, http, settings
+        children,
+        resources,
+        reports,
+        store,
+        answers,
+        traffic,
+        prometheus,
+        monitors,
+        gpus,
+        optional,
+        samplers,
+        http,
+        settings,
     )
     return Context(Writer(kube, children), resources, sources)
 

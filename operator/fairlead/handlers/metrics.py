@@ -2,7 +2,9 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from fairlead.api.sweep import Sweep
 from fairlead.api.training_job import TrainingJob
+from fairlead.core.sweep.summary import SweepChanges
 from fairlead.core.training_job.summary import Changes
 
 _MAX_NAMESPACES = 1000
@@ -43,6 +45,15 @@ CHECKPOINT_SECONDS = Histogram(
 )
 CHECKPOINT_BYTES = Counter("fairlead_checkpoint_bytes_total", "Bytes of checkpoints that were written.", ["namespace"])
 
+TRIALS = Counter(
+    "fairlead_sweep_trials_total",
+    "Trials of sweeps that ended, by result: succeeded, pruned, failed or stopped.",
+    ["namespace", "result"],
+)
+SWEEPS = Counter(
+    "fairlead_sweeps_finished_total", "Sweeps that finished, by result: succeeded or failed.", ["namespace", "result"]
+)
+
 _namespaces: set[str] = set()
 
 
@@ -66,6 +77,15 @@ def record(job: TrainingJob, changes: Changes) -> None:
         seconds, size = changes.checkpoint
         CHECKPOINT_SECONDS.labels(namespace).observe(seconds)
         CHECKPOINT_BYTES.labels(namespace).inc(size)
+
+
+def record_sweep(sweep: Sweep, changes: SweepChanges) -> None:
+    """Add what a change of a sweep's status says."""
+    namespace = _label(sweep.metadata.namespace)
+    for result, count in changes.ended.items():
+        TRIALS.labels(namespace, result).inc(count)
+    if changes.result:
+        SWEEPS.labels(namespace, changes.result).inc()
 
 
 def _label(namespace: str) -> str:

@@ -11,19 +11,23 @@ from pydantic import ValidationError
 
 from fairlead.api.base import ObjectMeta, Resource, StatusModel
 from fairlead.api.model_deployment import ModelDeployment, ModelDeploymentStatus
+from fairlead.api.sweep import Sweep
+from fairlead.api.sweep_status import SweepStatus
 from fairlead.api.training_job import TrainingJob
 from fairlead.api.training_job_status import TrainingJobStatus
 from fairlead.core.conditions import DesiredCondition, Rejection, summarize, update_conditions
 from fairlead.core.model_deployment.plan import plan_model_deployment
 from fairlead.core.plan import Plan
+from fairlead.core.sweep.plan import plan_sweep
+from fairlead.core.sweep.summary import derive_sweep_changes
 from fairlead.core.training_job.plan import plan_training_job
 from fairlead.core.training_job.summary import derive_changes
 from fairlead.handlers import metrics
 from fairlead.handlers.queue import Backoff
 from fairlead.kube.errors import ApiError, StatusConflict
 from fairlead.kube.execute import Writer
-from fairlead.kube.kinds import MODEL_DEPLOYMENT, TRAINING_JOB, Key, Kind
-from fairlead.kube.observe import Sources, observe_deployment, observe_job
+from fairlead.kube.kinds import MODEL_DEPLOYMENT, SWEEP, TRAINING_JOB, Key, Kind
+from fairlead.kube.observe import Sources, observe_deployment, observe_job, observe_sweep
 from fairlead.kube.resources import ResourceCache, StoredResource
 
 _log = logging.getLogger(__name__)
@@ -64,9 +68,14 @@ async def _plan_deployment(
     return plan_model_deployment(deployment, observed, sources.settings, now, secrets.token_hex(32))
 
 
+async def _plan_sweep(sources: Sources, sweep: Sweep, now: datetime, rejection: Rejection | None) -> Plan:
+    return plan_sweep(sweep, observe_sweep(sources, sweep, rejection), now)
+
+
 RECONCILERS = {
     "TrainingJob": _Reconciler(TRAINING_JOB, TrainingJob, TrainingJobStatus, _plan_job),
     "ModelDeployment": _Reconciler(MODEL_DEPLOYMENT, ModelDeployment, ModelDeploymentStatus, _plan_deployment),
+    "Sweep": _Reconciler(SWEEP, Sweep, SweepStatus, _plan_sweep),
 }
 
 
@@ -81,6 +90,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
         context.sources.prometheus.forget(key)
         context.sources.monitors.forget(key)
         context.sources.gpus.forget(key)
+        context.sources.samplers.forget(key)
         context.writer.forget(key)
         return None  # garbage collection deletes its children
     reconciler = RECONCILERS[key.kind]
@@ -141,6 +151,8 @@ async def _write(
         after = stored.model or resource
         if isinstance(before, TrainingJob) and isinstance(after, TrainingJob) and after.status is not before.status:
             metrics.record(before, derive_changes(before, after.status))
+        if isinstance(before, Sweep) and isinstance(after, Sweep) and after.status is not before.status:
+            metrics.record_sweep(before, derive_sweep_changes(before, after.status))
 
 
 async def _refresh(context: Context, kind: Kind, stored: StoredResource) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fairlead.core import names
-from fairlead.core.views import ChildView, JobView, PodView, RevisionView, RouteView, SeldonView
+from fairlead.core.views import ChildView, JobView, PodView, RevisionView, RouteView, SeldonView, TrialView
 from fairlead.kube.cache import Cache, Entry
 from fairlead.kube.client import FIELD_MANAGER
 from fairlead.kube.kinds import (
@@ -25,14 +25,15 @@ from fairlead.kube.kinds import (
 )
 from fairlead.kube.route_views import view_route
 from fairlead.kube.transport import Object
-from fairlead.kube.views import hash_spec, view_child, view_job, view_pod, view_revision, view_seldon
+from fairlead.kube.views import hash_spec, view_child, view_job, view_pod, view_revision, view_seldon, view_trial
 
 CHILDREN = (
     (POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False), (CONTROLLER_REVISION, False),
     (AUTOSCALER, False), (DISRUPTION_BUDGET, False), (TRAINING_JOB, False),
 )  # fmt: skip
 """The watched kinds, and whether only their metadata is read. SeldonDeployments and routes are watched only where they
-are used. TrainingJobs with our label are those of ModelDeployments.
+are used. TrainingJobs with our label are those of ModelDeployments and Sweeps, whose planners must not miss one after
+a restart.
 
 Secrets are not watched: a job's key is created without reading it, and that of a rollout's traffic is read by name.
 """
@@ -41,7 +42,7 @@ SELECTOR = names.selector({names.MANAGED_BY: names.OPERATOR})
 _REPAIRED = (SERVICE, DEPLOYMENT, SELDON_DEPLOYMENT, AUTOSCALER, DISRUPTION_BUDGET, *ROUTES)
 """The kinds whose spec is applied again when another client changes it."""
 
-View = PodView | ChildView | JobView | RevisionView | SeldonView | RouteView
+View = PodView | ChildView | JobView | RevisionView | SeldonView | RouteView | TrialView
 _Repaired = ChildView | SeldonView | RouteView
 _OWNERS = {kind.kind: kind.api_version for kind in WATCHED}
 
@@ -151,10 +152,10 @@ def _view(kind: Kind, obj: Object, changed: bool) -> View:
         return view_seldon(obj, changed)
     if kind in ROUTES:
         return view_route(kind.kind, obj, changed)
+    if kind is TRAINING_JOB:
+        return view_trial(obj) if names.TRIAL in obj["metadata"].get("labels", {}) else view_job(obj)
     if kind is CONTROLLER_REVISION:
         return view_revision(obj)
-    if kind is TRAINING_JOB:
-        return view_job(obj)
     return view_pod(obj) if kind is POD else view_child(obj, changed)
 
 
@@ -170,7 +171,7 @@ def _find_key(meta: Object, owner: dict[str, str]) -> Key | None:
     if owner and _OWNERS.get(owner["kind"]) == owner["apiVersion"]:
         return Key(owner["kind"], meta["namespace"], owner["name"])
     labels = meta.get("labels", {})
-    for kind, label in (("TrainingJob", names.JOB), ("ModelDeployment", names.DEPLOYMENT)):
+    for kind, label in (("TrainingJob", names.JOB), ("ModelDeployment", names.DEPLOYMENT), ("Sweep", names.SWEEP)):
         if name := labels.get(label):
             return Key(kind, meta["namespace"], name)
     return None

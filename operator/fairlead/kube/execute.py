@@ -10,7 +10,7 @@ import aiohttp
 from fairlead.api.base import Resource, StatusModel
 from fairlead.core import names
 from fairlead.core.children import Object
-from fairlead.core.plan import Deletion, Event, Plan
+from fairlead.core.plan import Deletion, Event, Patch, Plan
 from fairlead.kube.children import ChildCache, controller_of
 from fairlead.kube.client import KubeClient
 from fairlead.kube.errors import KIND_MISSING, NAME_TAKEN, ApiError, StatusConflict
@@ -80,6 +80,7 @@ class Writer:
             await self._run_all(self._write_child(resource, child) for child in step)
         unsent = await self._send_events(resource, kind, plan)
         written = await self.write_status(kind, stored, resource.status, plan.status)
+        await self._run_all(self._patch(patch, namespace) for patch in plan.patches)
         await self._run_all(self._delete(deletion, namespace) for deletion in plan.delete_counted)
         await self._run_all(self._write_child(resource, child) for child in plan.apply_last)
         if unsent:
@@ -87,7 +88,7 @@ class Writer:
         if plan.expired:
             await self._delete_expired(kind, stored)
         deleted, applied = len(plan.delete) + len(plan.delete_counted), len(plan.apply) + len(plan.apply_last)
-        return deleted + applied + written + len(plan.events) + plan.expired
+        return deleted + applied + len(plan.patches) + written + len(plan.events) + plan.expired
 
     def forget(self, key: Key) -> None:
         """Drop the unsent events of a deleted resource."""
@@ -152,6 +153,15 @@ class Writer:
         if terminating:
             self.children.put(kind, terminating, own=True)
 
+    async def _patch(self, patch: Patch, namespace: str) -> None:
+        """Patch a child, unless it is gone, or another one has its name."""
+        kind, body = CHILD_KINDS[patch.kind], {**patch.body, "metadata": {"uid": patch.uid}}
+        try:
+            self.children.put(kind, await self.kube.patch(kind, patch.name, body, namespace), own=True)
+        except ApiError as error:
+            if error.code != 404 and error.reason != "Conflict":
+                raise
+
     async def _write_child(self, resource: Resource, child: Object) -> None:
         """Write a child: apply it if it has a hash annotation, which means that it may change, else create it."""
         kind = CHILD_KINDS[child["kind"]]
@@ -168,8 +178,9 @@ class Writer:
         """Create an immutable child; one that exists is accepted if we own it."""
         try:
             # Nothing but metadata is needed of most children that were just created. A pod has a status from the start,
-            # such as a scheduling gate's; the event with it is of the same version, which is known then.
-            whole = kind in (POD, CONTROLLER_REVISION)
+            # such as a scheduling gate's, and a job has a policy; the event with them is of the same version, which is
+            # known then.
+            whole = kind in (POD, CONTROLLER_REVISION, TRAINING_JOB)
             return await self.kube.create(kind, child, metadata_only=not whole)
         except ApiError as error:
             if error.reason != "AlreadyExists":

@@ -47,9 +47,10 @@ _WATCH = ("get", "list", "watch")
 _STATUS = (("status", ("patch",)),)
 
 TRAINING_JOB = Kind(
-    GROUP, VERSION, "trainingjobs", "TrainingJob", verbs=(*_WATCH, "create", "delete"), subresources=_STATUS
+    GROUP, VERSION, "trainingjobs", "TrainingJob", verbs=(*_WATCH, "create", "patch", "delete"), subresources=_STATUS
 )
 MODEL_DEPLOYMENT = Kind(GROUP, VERSION, "modeldeployments", "ModelDeployment", verbs=_WATCH, subresources=_STATUS)
+SWEEP = Kind(GROUP, VERSION, "sweeps", "Sweep", verbs=(*_WATCH, "delete"), subresources=_STATUS)
 POD = Kind("", "v1", "pods", "Pod", verbs=(*_WATCH, "create", "delete"))
 SERVICE = Kind("", "v1", "services", "Service", verbs=(*_WATCH, "create", "patch", "delete"))
 SECRET = Kind("", "v1", "secrets", "Secret", verbs=("get", "create"))
@@ -81,7 +82,7 @@ NAMESPACE = Kind("", "v1", "namespaces", "Namespace", namespaced=False)
 NODE = Kind("", "v1", "nodes", "Node", namespaced=False)
 CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)
 
-WATCHED = (TRAINING_JOB, MODEL_DEPLOYMENT)
+WATCHED = (TRAINING_JOB, MODEL_DEPLOYMENT, SWEEP)
 """The custom resources that the operator reconciles."""
 
 ROUTES = (INGRESS, HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE)
@@ -90,6 +91,7 @@ ROUTES = (INGRESS, HTTP_ROUTE, GRPC_ROUTE, VIRTUAL_SERVICE)
 OPERATOR_KINDS = (
     TRAINING_JOB,
     MODEL_DEPLOYMENT,
+    SWEEP,
     POD,
     SERVICE,
     SECRET,

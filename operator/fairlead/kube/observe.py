@@ -1,12 +1,13 @@
 """Observation: gathers the facts that planners read. Cached objects need no request."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import aiohttp
 
 from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.sweep import Sweep
 from fairlead.api.training_job import TrainingJob
 from fairlead.core import names
 from fairlead.core.conditions import Finding, Rejection, is_true
@@ -14,9 +15,12 @@ from fairlead.core.model_deployment.exposure_build import ROUTE_KINDS
 from fairlead.core.model_deployment.observed import Artifacts, ObservedDeployment, ObservedSeldon, ServiceAnswer
 from fairlead.core.model_deployment.retrained import with_retrained_model
 from fairlead.core.settings import Settings
+from fairlead.core.sweep.observed import ObservedSweep
+from fairlead.core.sweep.sampling import build_question
+from fairlead.core.sweep.trials import is_trial
 from fairlead.core.tenants import is_allowed_uri
 from fairlead.core.training_job.observed import Gate, Launcher, ObservedJob
-from fairlead.core.views import ChildView, PodView, RevisionView
+from fairlead.core.views import ChildView, PodView, RevisionView, TrialView
 from fairlead.kube.children import Child, ChildCache
 from fairlead.kube.devices import GpuServers
 from fairlead.kube.gates import ask_artifacts, ask_gate
@@ -29,6 +33,7 @@ from fairlead.kube.reports import Reports, url_host
 from fairlead.kube.resources import ResourceCache
 from fairlead.kube.retraining import is_of_retraining, observe_retraining
 from fairlead.kube.routes import observe_routes
+from fairlead.kube.sampler import Samplers
 from fairlead.kube.seldon import observe_seldon
 from fairlead.kube.traffic import TrafficServers
 
@@ -55,6 +60,7 @@ class Sources:
     monitors: MonitoredServers
     gpus: GpuServers
     optional: OptionalKinds
+    samplers: Samplers
     http: aiohttp.ClientSession
     settings: Settings
 
@@ -72,6 +78,16 @@ def observe_job(sources: Sources, job: TrainingJob, rejection: Finding | None = 
         launcher=_observe_launcher(sources.reports, key, job, pods),
         rejection=rejection,
     )
+
+
+def observe_sweep(sources: Sources, sweep: Sweep, rejection: Finding | None = None) -> ObservedSweep:
+    """Gather the jobs of a sweep's trials, and ask the sampler if one is needed."""
+    meta = sweep.metadata
+    owned = sources.children.owned_by(meta.uid)
+    jobs = tuple(view for child in owned if isinstance(view := child.view, TrialView) and is_trial(sweep, view))
+    observed = ObservedSweep(jobs, rejection=rejection)
+    question, key = build_question(sweep, observed), Key(sweep.kind, meta.namespace, meta.name)
+    return replace(observed, suggestions=sources.samplers.observe(key, meta.uid, question))
 
 
 def observe_deployment(

@@ -7,16 +7,20 @@ from typing import Any
 
 import orjson
 
+from fairlead.api.training_job_status import Progress, TrainingJobStatus
 from fairlead.core import names
 from fairlead.core.conditions import shorten
 from fairlead.core.pod_status import find_unscheduled, find_waiting
-from fairlead.core.views import ChildView, JobView, PodView, RevisionView, SeldonView
+from fairlead.core.views import ChildView, JobView, PodView, RevisionView, SeldonView, TrialView
 
 Object = dict[str, Any]
 
 _MAX_NAME, _MAX_STATE, _MAX_DESCRIPTION, _MAX_URL, _MAX_URI = 253, 32, 1024, 512, 2048
 _MAX_DEPLOYMENTS = 64
 """How many Deployments of a SeldonDeployment's status are read, which has one for each predictor."""
+
+_MAX_ANNOTATION = 1 << 14
+"""Characters of a trial's parameters: 20 of 63 and 64 characters."""
 
 _ENDED = ("Succeeded", "Failed")
 _TARGETS = ("DisruptionTarget", "TerminationTarget")
@@ -130,6 +134,29 @@ def view_job(job: Object) -> JobView:
     )
 
 
+def view_trial(obj: Object) -> TrialView:
+    """Return the view of a Sweep's TrainingJob; its annotation is left out if it is none of ours."""
+    meta, status = obj["metadata"], TrainingJobStatus.model_validate(obj.get("status") or {})
+    progress = status.progress or Progress()
+    return TrialView(
+        name=meta["name"],
+        uid=meta["uid"],
+        number=_number(meta.get("labels", {}).get(names.TRIAL, "")),
+        values=_read_values(meta.get("annotations", {}).get(names.TRIAL_PARAMETERS, "")),
+        phase=status.phase,
+        message=next(
+            (each.message for each in status.conditions if (each.type, each.status) == ("Failed", "True")), ""
+        ),
+        started=status.start_time is not None,
+        suspended=bool(obj.get("spec", {}).get("runPolicy", {}).get("suspend", False)),
+        deleting="deletionTimestamp" in meta,
+        step=progress.step,
+        total_steps=progress.total_steps,
+        metrics=tuple(progress.metrics.items()),
+        model=next((artifact for artifact in status.provenance if artifact.name == "model"), None),
+    )
+
+
 def view_revision(obj: Object) -> RevisionView:
     """Return the view of a ControllerRevision."""
     data = orjson.dumps(obj.get("data")).decode()
@@ -180,6 +207,15 @@ def _read_annotations(obj: Object) -> Object:
     """Return the annotations of an object's pod template; empty if it has none."""
     template = obj.get("spec", {}).get("template", {})
     return dict(template.get("metadata", {}).get("annotations") or {})
+
+
+def _read_values(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the values in a trial's annotation; empty if it is invalid. The planner compares them with the spec."""
+    try:
+        found = as_object(orjson.loads(text)) if len(text) <= _MAX_ANNOTATION else {}
+    except orjson.JSONDecodeError:
+        return ()
+    return tuple((name, value) for name, value in found.items() if isinstance(value, str))
 
 
 def _number(label: str) -> int:

@@ -2,13 +2,14 @@
 
 import pytest
 from fairlead.api.model_deployment import ModelDeployment
+from fairlead.api.sweep import Sweep
 from fairlead.api.training_job import TrainingJob
 from pydantic import ValidationError
 
 from tests.support.rejections import REJECTIONS, Rejection
-from tests.support.resources import MODEL_DEPLOYMENT, ROLLOUT, TRAINING_JOB, change
+from tests.support.resources import MODEL_DEPLOYMENT, ROLLOUT, SWEEP, TRAINING_JOB, change
 
-MODELS = {"TrainingJob": TrainingJob, "ModelDeployment": ModelDeployment}
+MODELS = {"TrainingJob": TrainingJob, "ModelDeployment": ModelDeployment, "Sweep": Sweep}
 
 
 @pytest.mark.parametrize("rejection", REJECTIONS, ids=lambda rejection: rejection.reason)
@@ -21,8 +22,8 @@ def test_invalid_resource_is_rejected_with_what_was_expected(rejection: Rejectio
 
 @pytest.mark.parametrize(
     "resource",
-    [TRAINING_JOB, MODEL_DEPLOYMENT, change(MODEL_DEPLOYMENT, spec__rollout=ROLLOUT)],
-    ids=["job", "deployment", "rollout"],
+    [TRAINING_JOB, MODEL_DEPLOYMENT, change(MODEL_DEPLOYMENT, spec__rollout=ROLLOUT), SWEEP],
+    ids=["job", "deployment", "rollout", "sweep"],
 )
 def test_valid_resource_survives_a_round_trip(resource: dict[str, object]) -> None:
     model = MODELS[str(resource["kind"])].model_validate(resource)

@@ -6,7 +6,7 @@ import pytest
 from fairlead.cli import tables
 from rich.console import Console
 
-from tests.support.resources import MODEL_DEPLOYMENT, Object, change
+from tests.support.resources import MODEL_DEPLOYMENT, SWEEP, Object, change
 
 MEASURED = {"requests": 1200, "errors": 3, "p99Seconds": 0.01234, "compared": 0, "agreed": 0}
 SPLIT: Object = {
@@ -80,3 +80,13 @@ def test_predictors_in_seldon_core_are_shown_without_what_nobody_counts(console:
     assert rows["main"] == ["main", "2/2", "90", "%"]
     assert rows["dark"] == ["dark", "shadow", "1/1", "50", "%"]
     assert "main 90 %, next 10 %, dark ~50 %" in shown
+
+
+def test_a_list_and_a_description_show_the_best_trial_of_a_sweep(console: Console) -> None:
+    best = {"number": 2, "job": "digits-0002", "value": 0.98765, "parameters": {"lr": "0.01", "kind": "[red]"}}
+    status = {"phase": "Running", "counts": {"total": 7, "running": 2, "pruned": 3, "failed": 1}, "best": best}
+    tables.print_list("Sweep", [SWEEP | {"status": status}, change(SWEEP, metadata__name="new")])
+    tables.print_facts(status)
+    shown = console.export_text().splitlines()
+    assert any(line.split()[1:] == ["digits", "Running", "7", "2", "3", "1", "0.9877", "digits-0002"] for line in shown)
+    assert "best       digits-0002  0.9877  lr 0.01, kind [red]" in shown

@@ -6,7 +6,7 @@ import pytest
 from fairlead.client.diagnosis import ClusterFacts, Diagnosis, ResourceFacts, check_cluster, check_resource
 
 Object = dict[str, Any]
-KINDS = ["trainingjobs", "trainingjobs/status", "modeldeployments"]
+KINDS = ("trainingjobs", "sweeps", "modeldeployments", "trainingjobs/status")
 
 
 def make_operator(ready: int = 1, image: str = "fairlead/operator:1.0") -> Object:
@@ -30,7 +30,7 @@ def test_a_healthy_cluster_has_no_problem() -> None:
 @pytest.mark.parametrize(
     ("changes", "subject", "level", "words"),
     [
-        pytest.param({"kinds": []}, "API", "problem", "trainingjobs, modeldeployments", id="no CRD"),
+        pytest.param({"kinds": []}, "API", "problem", "trainingjobs, sweeps, modeldeployments", id="no CRD"),
         pytest.param({"kinds": KINDS[:2]}, "API", "problem", "does not serve modeldeployments", id="one CRD missing"),
         pytest.param({"operators": [make_operator(0)]}, "operator", "problem", "0 of 1 ready", id="operator down"),
         pytest.param({"operators": []}, "operator", "warning", "no Deployment", id="no operator"),

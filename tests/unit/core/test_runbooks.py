@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from fairlead.codegen.runbooks import build_page
 from fairlead.core import runbooks
-from fairlead.core.runbooks import SERVING, TRAINING
+from fairlead.core.runbooks import SERVING, SWEEPS, TRAINING
 from fairlead_cluster.base.home import CHECKOUT
 from fairlead_contracts.termination import Reason
 
@@ -51,7 +51,13 @@ def is_reason(node: ast.AST) -> bool:
 
 @pytest.mark.parametrize(
     ("folder", "known"),
-    [(CORE / "training_job", TRAINING), (CORE / "model_deployment", SERVING), (CORE, TRAINING), (CORE, SERVING)],
+    [
+        (CORE / "training_job", TRAINING),
+        (CORE / "model_deployment", SERVING),
+        (CORE / "sweep", SWEEPS),
+        (CORE, TRAINING),
+        (CORE, SERVING),
+    ],
 )
 def test_every_reason_in_the_planners_has_a_runbook(folder: Path, known: dict[str, object]) -> None:
     found = {reason for reason in reasons_in(folder) if reason[0].isupper()}
@@ -67,4 +73,4 @@ def test_every_reason_of_a_termination_report_has_a_runbook() -> None:
 
 def test_the_page_is_generated_from_the_table() -> None:
     assert (CHECKOUT / "docs" / "runbooks.md").read_text() == build_page()
-    assert all(f"`{reason}`" in build_page() for reason in {**TRAINING, **SERVING})
+    assert all(f"`{reason}`" in build_page() for reason in {**TRAINING, **SWEEPS, **SERVING})

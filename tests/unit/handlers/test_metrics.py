@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 import yaml
+from fairlead.core.sweep.summary import derive_sweep_changes
 from fairlead.core.training_job.summary import Changes
 from fairlead.handlers import metrics
 from fairlead.handlers.job_metrics import JobCollector
@@ -16,7 +17,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.metrics_core import Metric
 
 from tests.support.resources import TRAINING_JOB as JOB
-from tests.support.resources import Object, change, make_job
+from tests.support.resources import Object, change, make_job, make_sweep
 
 
 def value(name: str, **labels: str) -> float:
@@ -114,6 +115,28 @@ def test_a_change_of_a_status_is_counted(changes: Changes, name: str, labels: di
     before = value(name, **labels)
     metrics.record(make_job(), changes)
     assert value(name, **labels) == before + added
+
+
+def test_each_trial_and_sweep_is_counted_once_at_its_end() -> None:
+    def counted(name: str, result: str) -> float:
+        return value(name, namespace="default", result=result)
+
+    running = {"number": 1, "state": "Running"}
+    lives = [
+        {"trials": [running, {"number": 2, "state": "Pruned"}]},
+        {"trials": [running | {"state": "Succeeded"}, {"number": 2, "state": "Pruned"}]},
+        {"trials": [running | {"state": "Succeeded"}, {"number": 2, "state": "Pruned"}], "completionTime":
+         "2026-03-01T12:00:00Z"},
+    ]  # fmt: skip
+    names = [("fairlead_sweep_trials_total", "pruned"), ("fairlead_sweep_trials_total", "succeeded"),
+             ("fairlead_sweeps_finished_total", "failed")]  # fmt: skip
+    before = [counted(*name) for name in names]
+    sweep = make_sweep()
+    for life in lives:
+        after = make_sweep(life)
+        metrics.record_sweep(sweep, derive_sweep_changes(sweep, after.status))
+        sweep = after
+    assert [counted(*name) - was for name, was in zip(names, before, strict=True)] == [1, 1, 1]
 
 
 def test_the_time_to_running_is_observed() -> None:
