@@ -18,7 +18,10 @@ from .batching import Batcher, check_batchable
 from .cuda import Device
 from .onnx_session import Session, Source, open_session
 
-_FAST_SECONDS = 0.0005
+FAST_SECONDS = 0.0005
+"""A model that ran for less is run in the event loop: a change of threads takes a good part of it."""
+_SMALL_BYTES = 256 << 10
+"""Inputs that are larger run in a thread, whatever time smaller ones have taken."""
 
 
 @dataclass
@@ -34,12 +37,17 @@ class OnnxNode:
     observer: Observer | None = None
     """Counts the inputs and outputs, if they are to be and the model has a reference."""
     _seconds: float = float("inf")
-    """The thread's time of the last run: on a busy machine, the clock says more of the others than of the model."""
+    """The thread's time of the last small run: on a busy machine, the clock says more of the others than of the model."""
 
     @property
     def signature(self) -> Signature:
         """The model's inputs and outputs."""
         return self.session.signature
+
+    @property
+    def fast(self) -> bool:
+        """Return True if the model may run in the event loop; one on a GPU waits for it, which takes no thread's time."""
+        return self._seconds < FAST_SECONDS and self.device.provider == "CPU"
 
     @property
     def device(self) -> Device:
@@ -66,21 +74,29 @@ class OnnxNode:
         """Do nothing: the session needs no closing."""
 
     async def _run(self, feeds: dict[str, Array], deadline: float) -> list[Array]:
-        loop, options = asyncio.get_running_loop(), ort.RunOptions()
-        if self._seconds < _FAST_SECONDS:
-            return self._measure(feeds, options)
+        options = ort.RunOptions()
+        small = sum(array.nbytes for array in feeds.values()) <= _SMALL_BYTES
+        if small and self.fast:
+            outputs, self._seconds = self._measure(feeds, options)
+            return outputs
+        loop = asyncio.get_running_loop()
         # ONNX Runtime looks at this between two operators; a longer one is ended with the process.
         timer = loop.call_at(deadline, setattr, options, "terminate", True)
         try:
-            return await loop.run_in_executor(self.pool, self._measure, feeds, options)
+            outputs, seconds = await loop.run_in_executor(self.pool, self._measure, feeds, options)
+        except asyncio.CancelledError:
+            options.terminate = True  # nobody waits for it
+            raise
         finally:
             timer.cancel()
+        if small:
+            self._seconds = seconds
+        return outputs
 
-    def _measure(self, feeds: dict[str, Array], options: ort.RunOptions) -> list[Array]:
+    def _measure(self, feeds: dict[str, Array], options: ort.RunOptions) -> tuple[list[Array], float]:
         start = time.thread_time()
         outputs = self.session.run(feeds, options)
-        self._seconds = time.thread_time() - start
-        return outputs
+        return outputs, time.thread_time() - start
 
     def _answer(self, message: Message, outputs: list[Array]) -> Message:
         tensors = {spec.name: output for spec, output in zip(self.signature.outputs, outputs, strict=True)}
