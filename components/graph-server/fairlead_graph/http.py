@@ -127,10 +127,11 @@ class App:
 
     def _read_head(self, request: Request, protocol: str) -> dict[str, Any]:
         """Return what the path and the headers say; raise UnknownModel or RequestRejected."""
-        head: dict[str, Any] = {
-            "content_encoding": _text(request.header(b"content-encoding")).strip().lower(),
-            "accept_encoding": _text(request.header(b"accept-encoding")),
-        }
+        head: dict[str, Any] = {}
+        if encoding := request.header(b"content-encoding"):
+            head["content_encoding"] = _text(encoding).strip().lower()
+        if accepted := request.header(b"accept-encoding"):
+            head["accept_encoding"] = _text(accepted)
         if protocol == TENSORFLOW:
             self._check_tensorflow(request.path)
             return head

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -133,7 +132,7 @@ class Service:
 
 def start_run(seconds: float, puid: str = "", counted: bool = True) -> Run:
     """Return the run of a request that has to be answered within `seconds`; `counted` if it is a client's."""
-    return Run(Context(puid or secrets.token_hex(16), asyncio.get_running_loop().time() + seconds, counted))
+    return Run(Context(puid, asyncio.get_running_loop().time() + seconds, counted))
 
 
 def _log_devices(devices: DeviceFacts) -> None:
