@@ -26,7 +26,7 @@ from .tensors import Message, Signature
 
 _log = logging.getLogger(__name__)
 _WARM_UP_SECONDS = 30.0
-_WARM_UP_RUNS = 4
+_MEASURED_RUNS = 3
 State = dict[str, list[list[float]]]
 
 
@@ -86,7 +86,6 @@ class Service:
     async def warm_up(self, attempt: int) -> tuple[str | None, Run]:
         """Send made-up input through the graph; return what is wrong with it, or None. Raise NotYet.
 
-        It is sent a few times if all models are here, because the first run of a model says little of its speed.
         The first attempt is ones, because zeros divide; if it ended the process, the second is zeros. The input may
         still be invalid for the model, so a failure proves nothing.
         """
@@ -97,8 +96,8 @@ class Service:
         run = start_run(_WARM_UP_SECONDS, "warm-up", counted=False)
         try:
             await self.infer(message, run)
-            for _ in range(_WARM_UP_RUNS - 1 if self._local else 0):
-                await self.infer(message, start_run(_WARM_UP_SECONDS, "warm-up", counted=False))
+            if self._local and not attempt:
+                await self._measure_models(value)
         except NodeFailed as error:
             if error.code in (Code.UNAVAILABLE, Code.TOO_LATE) and not isinstance(error, NodeTooLate):
                 raise NotYet(str(error)) from None
@@ -106,6 +105,14 @@ class Service:
         except ServingError as error:
             return str(error), run
         return None, run
+
+    async def _measure_models(self, value: int) -> None:
+        """Run each model a few times: the first run says little of its speed, and a router may not choose it."""
+        for node in self._models:
+            specs = (spec for spec in node.signature.inputs if not spec.optional)
+            message = Message({spec.name: _fill(spec, value) for spec in specs})
+            for _ in range(_MEASURED_RUNS):
+                await node.call("predict", [message], start_run(_WARM_UP_SECONDS, counted=False).context)
 
     @property
     def fast(self) -> bool:
