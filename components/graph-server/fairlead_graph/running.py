@@ -1,4 +1,4 @@
-"""The models of a server, from the fetch of their files to its end: in a process of their own, or in the serving one."""
+"""The models of a server, from the fetch to the end: in a process of their own, or in the serving one."""
 
 import asyncio
 import json

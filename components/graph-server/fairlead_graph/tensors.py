@@ -24,7 +24,7 @@ class Signature:
 
 @dataclass(slots=True)
 class Message:
-    """A message that passes through a graph; nothing changes it. (Freezing takes longer than all else of making one.)"""
+    """A message that passes through a graph; nothing changes it. (Freezing takes longer than all else of it.)"""
 
     tensors: Tensors
     columns: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Models in the serving process itself: a request to them costs neither another process nor, if they are fast, a thread.
+"""Models in the serving process: a request to them costs neither another process nor, if they are fast, a thread.
 
 Only models that were loaded, warmed up and found to be fast in a process of their own (supervisor.py) get here.
 """
@@ -21,7 +21,7 @@ from .limits import KIB, Limits
 
 _log = logging.getLogger(__name__)
 SMALL_BYTES = 64 * KIB
-"""Bodies up to this size are answered at once; larger ones wait for their turn, of which one at a time is the largest."""
+"""Bodies up to this size are answered at once; larger ones in flight are together not larger than the largest."""
 _OVERDUE_SECONDS = 2.0
 """Time for a run that is past its deadline to end, before the process is replaced."""
 _WATCH_SECONDS = 1.0
@@ -114,9 +114,7 @@ class LocalModels:
         """Wait until the large bodies in flight are not more than the largest that is allowed; raise Overloaded."""
         try:
             async with asyncio.timeout(seconds), self._freed:
-                await self._freed.wait_for(
-                    lambda: not self._large or self._large + size <= self._limits.max_body_bytes
-                )
+                await self._freed.wait_for(lambda: not self._large or self._large + size <= self._limits.max_body_bytes)
                 self._large += size
         except TimeoutError:
             raise Overloaded(f"the request waited {seconds:g} s for its turn") from None

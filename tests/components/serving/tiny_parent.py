@@ -1,4 +1,4 @@
-"""A parent whose serving process fails as it is told: `python tiny_parent.py HOW`; each process prints what it knows."""
+"""A parent whose serving process fails as it is told: `python tiny_parent.py HOW`; each prints what it knows."""
 
 import json
 import logging

@@ -51,7 +51,7 @@ class OnnxNode:
 
     @property
     def fast(self) -> bool:
-        """Return True if the model may run in the event loop; one on a GPU waits for it, which takes no thread's time."""
+        """Return True if the model may run in the event loop; the thread's time says nothing of one on a GPU."""
         return self._seconds < FAST_SECONDS and self.device.provider == "CPU"
 
     @property
