@@ -36,9 +36,7 @@ class Connection(asyncio.Protocol):
         """Whole requests, or a final error, with the bytes that are reserved for each."""
         self._last = False
         """Whether the connection is closed after the queue: no more requests are read."""
-        self._ending = False
-        """Whether the response that was sent last says that the connection is closed after it."""
-        self._closing = self._eof = self._expects_continue = self._paused = False
+        self._ending = self._closing = self._eof = self._expects_continue = self._paused = False
         self._held = 0
         """The bytes that are reserved for bodies."""
         self.active_at = self._loop.time()
@@ -73,8 +71,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer whole requests of a client that closed its side; close otherwise."""
         if self._task is None and not self._last and self._parser.in_request:
-            problem = "the connection was closed within a request"
-            self._transport.writelines(json_response({"error": problem}, 400).encode(close=True))
+            answer = json_response({"error": "the connection was closed within a request"}, 400)
+            self._transport.writelines(answer.encode(close=True))
         self._last = self._eof = True
         return self._task is not None
 
@@ -87,18 +85,15 @@ class Connection(asyncio.Protocol):
         if not (busy or self._parser.in_request):
             self._time_request()
         keeps_protocol = self._parser.feed(data)
-        rejection = self._parser.rejection
-        if rejection is not None:
-            self._reject(rejection)
+        if self._parser.rejection is not None:
+            self._reject(self._parser.rejection)
         elif not keeps_protocol:
             # The request is answered as HTTP/1.1, and nothing after it is read.
             self._last = True
         if self._queue and self._task is None:
             self._alarm.clear()
             self._answer_now()
-        if self._task is None or self._last:
-            return
-        if busy or self._queue or self._parser.in_request:
+        if self._task is not None and not self._last and (busy or self._queue or self._parser.in_request):
             # Only now: nearly all clients wait for their answer, and changing what is read costs two system calls.
             # One that has sent more than a request gets no second read, whose small bodies count against no limit.
             self._paused = True
@@ -147,17 +142,13 @@ class Connection(asyncio.Protocol):
             item, reserved = self._queue.popleft()
             answer = self._server.answer(item) if isinstance(item, Request) else item
             if isinstance(answer, Response):
-                waits: Awaitable[None] | None = self._send(item, answer, reserved)
+                waits = self._send(item, answer, reserved)
             else:
                 waits = self._send_later(item, answer, reserved)
             if waits is not None:
                 self._task = self._loop.create_task(self._go_on(waits))
                 return
-        if self._ending:
-            self._queue.clear()
-            self._close()
-        else:
-            self._rest()
+        self._rest()
 
     async def _go_on(self, waits: Awaitable[None]) -> None:
         """Go on with the queue after a wait."""
@@ -173,18 +164,17 @@ class Connection(asyncio.Protocol):
             await sent
 
     def _send(self, item: Request | Response, response: Response, reserved: int) -> Awaitable[None] | None:
-        """Send a response; return what to wait for if the client does not keep up."""
+        """Send a response, which may be the last; return what to wait for if the client does not keep up."""
         self._release(reserved)
-        keep_alive, with_body = False, True
-        if isinstance(item, Request):
-            keep_alive, with_body = item.keep_alive, item.method != "HEAD"
+        keep_alive, with_body = (item.keep_alive, item.method != "HEAD") if isinstance(item, Request) else (False, True)
         self._ending = not keep_alive or self._server.draining or (self._last and not self._queue)
         return self._writer.write(response, self._ending, with_body)
 
     def _rest(self) -> None:
-        """Wait for the next request, or for the rest of one."""
+        """Wait for the next request, or for the rest of one, unless the last one is answered."""
         self.active_at = self._loop.time()
-        if self._last:
+        if self._last or self._ending:
+            self._queue.clear()
             self._close()
             return
         if self._paused:
@@ -211,8 +201,6 @@ class Connection(asyncio.Protocol):
             return
         self._transport.writelines(response.encode(close=True))
         self._close()
-
-    # Time
 
     def _time_request(self) -> None:
         """Ask for the rest of the request that is received, and bound its time."""
