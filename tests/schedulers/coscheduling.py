@@ -12,6 +12,8 @@ from tests.support.api_server import Kubectl, await_crds, wait_for
 
 SCHEDULER = "scheduler-plugins-scheduler"
 """As the chart of scheduler-plugins names it."""
+_RETRY_SECONDS = 10
+"""How often the scheduler tries pods again that it has found unschedulable; the default is 5 minutes."""
 _RULES = "system:kube-scheduler:plugins"
 
 
@@ -26,7 +28,9 @@ def running_coscheduling(kubectl: Kubectl, folder: Path) -> Iterator[None]:
             kubectl.apply(obj)
     await_crds(kubectl)
     config = _configure(kubectl, folder)
-    words = [COSCHEDULING.target, f"--config={config}", "--secure-port=0"]
+    # the plugin is not told when pods end: what it has rejected waits for a new pod, or for this time
+    retry = f"--pod-max-in-unschedulable-pods-duration={_RETRY_SECONDS}s"
+    words = [COSCHEDULING.target, f"--config={config}", "--secure-port=0", retry]
     with (folder / "scheduler.log").open("ab") as log:
         process = subprocess.Popen(words, stdout=log, stderr=log)
         try:
