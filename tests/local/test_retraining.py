@@ -141,7 +141,8 @@ def test_drifting_pictures_end_in_a_retrained_model_that_serves(fairlead: LocalC
         )
     found = fairlead.get("mdep", NAME)
     (job,) = fairlead.list("trainingjobs", f"fairlead.dev/retrains={NAME}")
-    assert job["status"]["resumedFromStep"] == first["status"]["progress"]["checkpointStep"] > 0
+    # the last checkpoint may be complete after the last report of the first job
+    assert job["status"]["resumedFromStep"] >= first["status"]["progress"]["checkpointStep"] > 0
     assert found["status"]["stableRevision"] != stable
     assert found["spec"]["predictors"][0]["graph"] == graph, "the spec is the user's"
     answers = log.read_text().splitlines()
