@@ -93,13 +93,6 @@ def einsum(equation: str) -> bytes:
     return model([node_], [("x", "FP32", ["n", 3])], [("y", "FP32", ["n", 3])])
 
 
-def slow() -> bytes:
-    """Return a model of a matrix with three columns that needs more than a millisecond for a row of it."""
-    weights = tensor("w", np.ones((3, 1 << 21), np.float32))
-    nodes = [node("MatMul", ["x", "w"], ["wide"]), node("ReduceMax", ["wide"], ["y"], keepdims=0)]
-    return model(nodes, [("x", "FP32", ["n", 3])], [("y", "FP32", [])], [weights])
-
-
 def linear(weights: Mapping[str, np.ndarray], rows: int | str = "batch") -> bytes:
     """Return a model `logits = input @ w + b`."""
     size, classes = weights["w"].shape

@@ -14,7 +14,6 @@ from .errors import ContractError, Words
 from .signature import MAX_DIMS
 from .tensors import DTYPES, Array, reshape
 
-_NOTHING = memoryview(b"")
 _LENGTH = struct.Struct("<I")
 
 
@@ -83,11 +82,11 @@ class BinaryData:
             raise ContractError("body", Words(f"{left} more bytes"), "as many as its tensors' binary_data_size")
 
 
-def split_body(body: bytes, header_bytes: int | None) -> tuple[bytes | memoryview, BinaryData]:
+def split_body(body: bytes, header_bytes: int | None) -> tuple[memoryview, BinaryData]:
     """Split a request's body after its JSON header of so many bytes; None for a body that is all JSON."""
-    if header_bytes is None:
-        return body, BinaryData(_NOTHING)
     view = memoryview(body)
+    if header_bytes is None:
+        return view, BinaryData(view[len(view) :])
     if not 0 < header_bytes <= len(body):
         expected = f"1 to {len(body)}, the body's bytes"
         raise ContractError("header Inference-Header-Content-Length", header_bytes, expected)

@@ -17,7 +17,6 @@ from .request_tensors import MAX_NAME, MAX_TENSORS, RequestTensors
 from .tensors import Array, TensorSpec, datatype_of, is_finite, is_float, widen
 
 _BINARY, _AS_BINARY, _ALL_AS_BINARY = "binary_data_size", "binary_data", "binary_data_output"
-_NO_PARAMETERS: dict[str, Any] = {}
 _MIN_VALUE_BYTES = 4
 """A value and its comma in JSON, on average at least."""
 
@@ -59,8 +58,8 @@ def parse_request(
     request_id = document.get("id")
     if "id" in document and not (isinstance(request_id, str) and len(request_id) <= MAX_NAME):
         raise ContractError("id", request_id, f"a string of at most {MAX_NAME} characters")
-    as_binary = _parse_flag(document, _ALL_AS_BINARY, "") if "parameters" in document else None
-    requested, formats = parse_outputs(document["outputs"], outputs) if "outputs" in document else ([], {})
+    as_binary = _parse_flag(document, _ALL_AS_BINARY, "")
+    requested, formats = parse_outputs(document.get("outputs", []), outputs)
     if binary is None and (as_binary or any(formats.values())):
         raise ContractError("parameters", Words("outputs as binary data"), "outputs as JSON")
     tensors = _parse_tensors(document.get("inputs"), inputs, binary)
@@ -208,8 +207,8 @@ def _parse_tensors(
         at = f"{side}[{index}]"
         if not isinstance(value, dict):
             raise ContractError(at, value, "an object with name, datatype, shape and data")
-        name = tensors.check_name(value.get("name"), at)
-        parameters = value.get("parameters", _NO_PARAMETERS)
+        name = tensors.check_name(value.get("name"), f"{at}.name")
+        parameters = value.get("parameters", {})
         if not isinstance(parameters, dict) or (binary is None and _BINARY in parameters):
             expected = "an object" if binary else f"an object without {_BINARY}: only JSON tensors are supported"
             raise ContractError(f"{at}.parameters", parameters, expected)
@@ -226,8 +225,7 @@ def _parse_data(value: dict[str, Any], at: str, parameters: dict[str, Any], bina
             raise ContractError(f"{at}.data", Words("data"), f"none next to {_BINARY}")
         data = binary.take(parameters[_BINARY], f"{at}.parameters.{_BINARY}")
         return read_tensor(data, shape, datatype, at)
-    at = f"{at}.data"
-    values, nested = flatten_json(value.get("data"), at)
+    values, nested = flatten_json(value.get("data"), f"{at}.data")
     if len(nested) > 1 and nested != shape and math.prod(nested) == math.prod(shape):
-        raise ContractError(at, Words(f"lists of shape {nested}"), f"shape {shape}, or one flat list")
-    return parse_array(values, shape, datatype, at)
+        raise ContractError(f"{at}.data", Words(f"lists of shape {nested}"), f"shape {shape}, or one flat list")
+    return parse_array(values, shape, datatype, f"{at}.data")

@@ -23,8 +23,7 @@ class RequestTensors:
         self._tensors: dict[str, Array] = {}
 
     def check_name(self, name: Any, at: str) -> str:
-        """Return the name of the tensor `at`; raise ContractError if it is unknown, or occurred before."""
-        at = f"{at}.name"
+        """Return the name of the next tensor; raise ContractError if it is unknown, or occurred before."""
         if isinstance(name, str) and name in self._tensors:
             raise ContractError(at, name, "unique names")
         valid = isinstance(name, str) and 0 < len(name) <= MAX_NAME and (self._known is None or name in self._known)

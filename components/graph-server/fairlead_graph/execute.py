@@ -18,7 +18,7 @@ _Output = TypeVar("_Output")
 _ALL_CHILDREN = -1
 
 
-@dataclass(slots=True)
+@dataclass
 class Run:
     """One request in flight: its id, and the nodes and routes that it used."""
 

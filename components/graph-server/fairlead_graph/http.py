@@ -1,6 +1,6 @@
 """HTTP: the paths of the Open Inference Protocol v2, of Seldon and of TensorFlow Serving, before the data plane."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -10,9 +10,7 @@ from fairlead_contracts.traffic import PATH as TRAFFIC_PATH
 from fairlead_contracts.traffic import ROUTED
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.errors import Code, ServingError, UnknownModel
-from fairlead_serving.local import SMALL_BYTES
 from fairlead_serving.messages import HTTP_STATUS, JSON, RETRY_AFTER, Request, Response, json_response
-from fairlead_serving.starting import start
 
 from . import __version__
 from .devices import read_devices
@@ -44,15 +42,14 @@ class App:
         self._infer_path = f"/v2/models/{plane.model}/infer"
         self._traffic, self._control, self._monitoring = traffic, control, monitoring
 
-    def answer(self, request: Request) -> Response | Awaitable[Response]:
-        """Answer one request, at once if it has to wait for nothing."""
+    async def answer(self, request: Request) -> Response:
+        """Answer one request."""
         if request.method == "POST":
-            answer = self._post(request)
-            return start(answer) if self._can_start(request) else answer
+            return await self._post(request)
         if self._control is not None and request.path == TRAFFIC_PATH:
-            return self._control.answer(request)
+            return await self._control.answer(request)
         if self._monitoring is not None and request.path == MONITOR_PATH:
-            return self._monitoring.answer(request)
+            return await self._monitoring.answer(request)
         if request.method in ("GET", "HEAD"):
             return self._get(request.path)
         problem = {"error": f"method {request.method}: expected GET, HEAD or POST"}
@@ -96,15 +93,6 @@ class App:
         document = {**document, "ready": reason is None}
         return json_response(document) if reason is None else json_response({**document, "reason": reason}, 503)
 
-    def _can_start(self, request: Request) -> bool:
-        """Return True if a request may be answered without a task, which all that has timeouts of its own needs."""
-        return (
-            self._plane.starts
-            and len(request.body) <= SMALL_BYTES
-            and not (self._traffic is not None and self._traffic.active)
-            and not request.header(b"content-encoding")
-        )
-
     async def _post(self, request: Request) -> Response:
         protocol = V2 if request.path == self._infer_path else find_protocol(request.path)
         try:
@@ -127,11 +115,10 @@ class App:
 
     def _read_head(self, request: Request, protocol: str) -> dict[str, Any]:
         """Return what the path and the headers say; raise UnknownModel or RequestRejected."""
-        head: dict[str, Any] = {}
-        if encoding := request.header(b"content-encoding"):
-            head["content_encoding"] = _text(encoding).strip().lower()
-        if accepted := request.header(b"accept-encoding"):
-            head["accept_encoding"] = _text(accepted)
+        head: dict[str, Any] = {
+            "content_encoding": _text(request.header(b"content-encoding")).strip().lower(),
+            "accept_encoding": _text(request.header(b"accept-encoding")),
+        }
         if protocol == TENSORFLOW:
             self._check_tensorflow(request.path)
             return head

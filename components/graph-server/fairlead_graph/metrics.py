@@ -94,7 +94,7 @@ class Metrics:
         self._client = _Latencies(name, text, _CLIENT, self._label_call, self.registry)
         self._in_flight = Gauge("fairlead_graph_requests_in_flight", "Requests in flight", registry=self.registry)
         self._restarts = Counter(
-            "fairlead_graph_model_process_restarts", "Replacements of a process that died, by cause", ["cause"],
+            "fairlead_graph_model_process_restarts", "Replacements of a model process that died, by cause", ["cause"],
             registry=self.registry,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The model process of the graph server: `python -m fairlead_graph.model_process FD`; or its model, in the other."""
+"""The model process of the graph server: `python -m fairlead_graph.model_process FD`, started by the HTTP process."""
 
 import sys
 from typing import Any
@@ -76,7 +76,7 @@ class GraphModel:
     async def warm_up(self, attempt: int) -> tuple[str | None, dict[str, Any]]:
         """Send made-up input through the graph."""
         problem, run = await self._service.warm_up(attempt)
-        return problem, {"calls": run.calls, "fast": problem is None and not attempt and self._service.fast}
+        return problem, {"calls": run.calls}
 
     async def call(self, head: dict[str, Any], body: bytes) -> Reply:
         """Answer a request in the words of its protocol."""

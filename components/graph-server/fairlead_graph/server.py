@@ -3,46 +3,43 @@
 import asyncio
 import hashlib
 import logging
-import socket
+import sys
+import tempfile
 from collections.abc import Coroutine
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from fairlead_contracts.graph import GraphDocument
 from fairlead_contracts.termination import GraphFailure, GraphFailureReport, write_report
-from fairlead_serving.board import Board
-from fairlead_serving.data_plane import DataPlane, Observer
-from fairlead_serving.errors import Code
-from fairlead_serving.parent import Past
+from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.server import Server
+from fairlead_serving.supervisor import CannotServe, ModelProcess
 
 from .auth.guard import Guard, build_guard
 from .devices import DeviceCollector
 from .errors import InvalidGraph
 from .http import App
 from .metrics import Metrics
+from .models import fetch_models
 from .monitor.control import Monitoring
 from .monitor.metrics import MonitorMetrics
-from .protocols.names import V2
-from .running import Parts, run_models
 from .settings import Settings
 from .spec import load_spec
+from .state import StateFile
 from .traffic.parts import TrafficParts, build_traffic
 
 _log = logging.getLogger(__name__)
-_BEAT_SECONDS = 0.5
+_COMMAND = (sys.executable, "-m", "fairlead_graph.model_process")
 
 
-async def serve(graph_file: Path, listening: socket.socket, settings: Settings, folder: Path, past: Past) -> None:
-    """Serve a graph until SIGTERM; raise InvalidGraph if it cannot be served.
-
-    `folder` keeps the models and what routers have learned for the process that comes after this one.
-    """
+async def serve(graph_file: Path, port: int, settings: Settings) -> None:
+    """Serve a graph until SIGTERM; raise InvalidGraph if it cannot be served."""
     spec = load_spec(graph_file)
     version = hashlib.sha256(spec.to_text().encode()).hexdigest()[:12]
     metrics = Metrics(spec)
     traffic = await build_traffic(settings, metrics)
-    plane = DataPlane(spec.deployment, version, settings.limits.max_in_flight, traffic.observer, past.board)
-    _observe_past(past, metrics, traffic.observer)
+    plane = DataPlane(spec.deployment, version, settings.limits.max_in_flight, traffic.observer)
     metrics.watch_in_flight(lambda: plane.in_flight)
     metrics.registry.register(DeviceCollector(plane))
     monitoring = Monitoring(plane, MonitorMetrics(metrics.registry)) if spec.monitor else None
@@ -50,15 +47,14 @@ async def serve(graph_file: Path, listening: socket.socket, settings: Settings, 
     app = App(plane, metrics, traffic.http, traffic.control, monitoring)
     server = Server(app, settings.limits, guard.check_request if guard else None)
     others = _build_others(plane, settings, server, traffic, guard)
-    loading = asyncio.create_task(run_models(Parts(spec, settings, plane, metrics, folder, past), server))
-    beating = asyncio.create_task(_beat(past.board))
+    loading = asyncio.create_task(_run_models(spec, settings, plane, metrics, server))
     reading = asyncio.create_task(monitoring.run()) if monitoring else None
     try:
-        await asyncio.gather(server.serve_on(listening), *others)
+        await asyncio.gather(server.serve(settings.nodes.bind_address, port), *others)
     finally:
         await traffic.close()
         failure = loading.exception() if loading.done() and not loading.cancelled() else None
-        tasks = [task for task in (loading, reading, beating) if task is not None]
+        tasks = [task for task in (loading, reading) if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -80,20 +76,33 @@ def _build_others(
     return [grpc.serve(server.stopping, stopped)]
 
 
-async def _beat(board: Board) -> None:
-    """Show the parent that the event loop goes on."""
-    while True:
-        board.beat()
-        await asyncio.sleep(_BEAT_SECONDS)
-
-
-def _observe_past(past: Past, metrics: Metrics, observer: Observer) -> None:
-    """Count what has become of the processes before this one, and of their requests."""
-    for cause, count in past.causes.items():
-        for _ in range(count):
-            metrics.observe_restart(cause)
-    for _ in range(past.lost):
-        observer.observe_request(V2, Code.INTERNAL, 0.0)
+async def _run_models(
+    spec: GraphDocument, settings: Settings, plane: DataPlane, metrics: Metrics, server: Server
+) -> None:
+    """Fetch the models, and keep a model process running with them; raise InvalidGraph."""
+    try:
+        # The files are kept, so that a model process can be replaced when the store cannot be reached.
+        with tempfile.TemporaryDirectory(prefix="fairlead-models-") as place, ExitStack() as stack:
+            models = await asyncio.to_thread(fetch_models, spec.graph, Path(place))
+            config = {
+                "settings": settings.nodes.to_json(),
+                "models": {name: model.to_json() for name, model in models.items()},
+                "version": plane.version,
+            }
+            body = spec.to_text().encode()
+            plane.process = ModelProcess(
+                _COMMAND, config, body, settings.limits, metrics.observe_restart, plane.observe_reply
+            )
+            if folder := settings.nodes.state_folder:
+                state = StateFile(Path(folder), plane.version)
+                plane.process.keep_state(state.read(), state.keep)
+                stack.callback(state.write)
+            await plane.process.run()
+    except CannotServe as error:
+        raise InvalidGraph(error.at, error.problem) from None
+    finally:
+        # An error that ends this task is raised once the server has stopped.
+        server.stop()
 
 
 def report_invalid_graph(error: InvalidGraph, settings: Settings | None) -> None:

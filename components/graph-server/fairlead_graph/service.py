@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,7 +27,6 @@ from .tensors import Message, Signature
 
 _log = logging.getLogger(__name__)
 _WARM_UP_SECONDS = 30.0
-_MEASURED_RUNS = 3
 State = dict[str, list[list[float]]]
 
 
@@ -45,9 +45,6 @@ class Service:
         resources = Resources(settings, self._pool, models, report, spec.batching, self.monitors)
         self.graph: Graph = build_graph(spec.graph, resources)
         self._known = self._signatures()
-        kinds = [node.node for node in self.graph.root.walk()]
-        self._models = [node for node in kinds if isinstance(node, OnnxNode)]
-        self._local = all(isinstance(node, OnnxNode | BuiltIn) for node in kinds)
         for node in self.graph.root.walk():
             if isinstance(node.node, BuiltIn) and node.name in (state or {}):
                 node.node.restore((state or {})[node.name])
@@ -96,8 +93,6 @@ class Service:
         run = start_run(_WARM_UP_SECONDS, "warm-up", counted=False)
         try:
             await self.infer(message, run)
-            if self._local and not attempt:
-                await self._measure_models(value)
         except NodeFailed as error:
             if error.code in (Code.UNAVAILABLE, Code.TOO_LATE) and not isinstance(error, NodeTooLate):
                 raise NotYet(str(error)) from None
@@ -105,19 +100,6 @@ class Service:
         except ServingError as error:
             return str(error), run
         return None, run
-
-    async def _measure_models(self, value: int) -> None:
-        """Run each model a few times: the first run says little of its speed, and a router may not choose it."""
-        for node in self._models:
-            specs = (spec for spec in node.signature.inputs if not spec.optional)
-            message = Message({spec.name: _fill(spec, value) for spec in specs})
-            for _ in range(_MEASURED_RUNS):
-                await node.call("predict", [message], start_run(_WARM_UP_SECONDS, counted=False).context)
-
-    @property
-    def fast(self) -> bool:
-        """Return True if all nodes are in this process, and each was fast when it ran last."""
-        return self._local and all(node.fast for node in self._models)
 
     async def close(self) -> None:
         """Close connections and threads."""
@@ -139,7 +121,7 @@ class Service:
 
 def start_run(seconds: float, puid: str = "", counted: bool = True) -> Run:
     """Return the run of a request that has to be answered within `seconds`; `counted` if it is a client's."""
-    return Run(Context(puid, asyncio.get_running_loop().time() + seconds, counted))
+    return Run(Context(puid or secrets.token_hex(16), asyncio.get_running_loop().time() + seconds, counted))
 
 
 def _log_devices(devices: DeviceFacts) -> None:

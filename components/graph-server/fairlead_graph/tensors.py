@@ -22,9 +22,9 @@ class Signature:
     outputs: tuple[TensorSpec, ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class Message:
-    """A message that passes through a graph; nothing changes it. (Freezing takes longer than all else of it.)"""
+    """A message that passes through a graph."""
 
     tensors: Tensors
     columns: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from .frames import FrameError, FrameStream, receive_frame, send_frame
 
 _log = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
-TRIM_BYTES = 1 << 20
+_TRIM_BYTES = 1 << 20
 """After larger frames, free memory is returned to the system."""
 
 Report = Callable[[str, str], None]
@@ -136,9 +136,9 @@ class _Child:
             reply, content = {"failed": True}, b""
         del body
         self._stream.send({"event": "reply", "id": head["id"], **reply}, content)
-        if size + len(content) > TRIM_BYTES:
+        if size + len(content) > _TRIM_BYTES:
             del content
-            trim_memory()
+            _trim()
 
     async def _watch(self) -> None:
         """Warm up once everything responds, then keep checking."""
@@ -183,15 +183,10 @@ def _limit(model_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    end_with_parent()
-
-
-def end_with_parent() -> None:
-    """Let the kernel end this process with its parent."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def trim_memory() -> None:
+def _trim() -> None:
     """Return free memory to the system, where the C library can."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

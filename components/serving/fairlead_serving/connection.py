@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable
 from typing import TYPE_CHECKING, cast
 
 from .alarm import Alarm
@@ -36,15 +35,15 @@ class Connection(asyncio.Protocol):
         """Whole requests, or a final error, with the bytes that are reserved for each."""
         self._last = False
         """Whether the connection is closed after the queue: no more requests are read."""
-        self._ending = self._closing = self._eof = self._expects_continue = self._paused = False
+        self._closing = self._eof = self._expects_continue = self._paused = False
         self._held = 0
         """The bytes that are reserved for bodies."""
         self.active_at = self._loop.time()
 
     @property
     def idle(self) -> bool:
-        """Return True if no whole request waits for its answer."""
-        return self._task is None and not self._queue
+        """Return True if no whole request is being answered."""
+        return self._task is None
 
     # The transport's callbacks
 
@@ -71,8 +70,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Answer whole requests of a client that closed its side; close otherwise."""
         if self._task is None and not self._last and self._parser.in_request:
-            answer = json_response({"error": "the connection was closed within a request"}, 400)
-            self._transport.writelines(answer.encode(close=True))
+            problem = "the connection was closed within a request"
+            self._transport.writelines(json_response({"error": problem}, 400).encode(close=True))
         self._last = self._eof = True
         return self._task is not None
 
@@ -90,10 +89,7 @@ class Connection(asyncio.Protocol):
         elif not keeps_protocol:
             # The request is answered as HTTP/1.1, and nothing after it is read.
             self._last = True
-        if self._queue and self._task is None:
-            self._alarm.clear()
-            self._answer_now()
-        if self._task is not None and not self._last and (busy or self._queue or self._parser.in_request):
+        elif busy or len(self._queue) > 1 or (self._task is not None and self._parser.in_request):
             # Only now: nearly all clients wait for their answer, and changing what is read costs two system calls.
             # One that has sent more than a request gets no second read, whose small bodies count against no limit.
             self._paused = True
@@ -114,7 +110,7 @@ class Connection(asyncio.Protocol):
     def receive_headers(self, expects_continue: bool) -> None:
         """Wait for the body, once the requests before it are answered."""
         self._expects_continue = expects_continue
-        if self.idle:
+        if self._task is None:
             self._time_request()
 
     def receive_request(self, request: Request, reserved: int) -> bool:
@@ -125,6 +121,9 @@ class Connection(asyncio.Protocol):
             self._last = True
             return False
         self._queue.append((request, reserved))
+        if self._task is None:
+            self._alarm.clear()
+            self._task = self._loop.create_task(self._answer_all())
         return True
 
     def reserve_body(self, count: int) -> bool:
@@ -136,45 +135,26 @@ class Connection(asyncio.Protocol):
 
     # Responses
 
-    def _answer_now(self) -> None:
-        """Answer the queued requests in order; a task goes on with the first that has to wait for something."""
-        while self._queue and not self._ending:
+    async def _answer_all(self) -> None:
+        """Answer the queued requests in order."""
+        while self._queue:
             item, reserved = self._queue.popleft()
-            answer = self._server.answer(item) if isinstance(item, Request) else item
-            if isinstance(answer, Response):
-                waits = self._send(item, answer, reserved)
-            else:
-                waits = self._send_later(item, answer, reserved)
-            if waits is not None:
-                self._task = self._loop.create_task(self._go_on(waits))
+            response, keep_alive, with_body = item, False, True
+            if isinstance(item, Request):
+                response = await self._server.answer(item)
+                keep_alive, with_body = item.keep_alive, item.method != "HEAD"
+            assert isinstance(response, Response)
+            self._release(reserved)
+            del item
+            close = not keep_alive or self._server.draining or (self._last and not self._queue)
+            await self._writer.write(response, close, with_body)
+            if close:
+                self._task = None
+                self._close()
                 return
-        self._rest()
-
-    async def _go_on(self, waits: Awaitable[None]) -> None:
-        """Go on with the queue after a wait."""
-        await waits
         self._task = None
-        self._answer_now()
-
-    async def _send_later(self, item: Request | Response, answer: Awaitable[Response], reserved: int) -> None:
-        """Send a response that is not there yet."""
-        sent = self._send(item, await answer, reserved)
-        del item, answer
-        if sent is not None:
-            await sent
-
-    def _send(self, item: Request | Response, response: Response, reserved: int) -> Awaitable[None] | None:
-        """Send a response, which may be the last; return what to wait for if the client does not keep up."""
-        self._release(reserved)
-        keep_alive, with_body = (item.keep_alive, item.method != "HEAD") if isinstance(item, Request) else (False, True)
-        self._ending = not keep_alive or self._server.draining or (self._last and not self._queue)
-        return self._writer.write(response, self._ending, with_body)
-
-    def _rest(self) -> None:
-        """Wait for the next request, or for the rest of one, unless the last one is answered."""
         self.active_at = self._loop.time()
-        if self._last or self._ending:
-            self._queue.clear()
+        if self._last:
             self._close()
             return
         if self._paused:
@@ -196,11 +176,13 @@ class Connection(asyncio.Protocol):
             return
         self._last = True
         self._release(self._parser.drop_body())
-        if not self.idle:
+        if self._task is not None:
             self._queue.append((response, 0))
             return
         self._transport.writelines(response.encode(close=True))
         self._close()
+
+    # Time
 
     def _time_request(self) -> None:
         """Ask for the rest of the request that is received, and bound its time."""

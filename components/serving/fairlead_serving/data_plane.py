@@ -9,9 +9,8 @@ import logging
 import time
 from typing import Any, Protocol
 
-from .board import Board
-from .calls import Reply
 from .errors import Code, Crashed, Failed, NotReady, Overloaded, ServingError, check_served
+from .supervisor import ModelProcess, Reply
 
 _log = logging.getLogger(__name__)
 _FETCHING = "the models are being fetched"
@@ -29,39 +28,17 @@ class Observer(Protocol):
         """Record what the model process says about a request; `facts` are those of its load."""
 
 
-class Models(Protocol):
-    """What answers requests: a model process, or the models in this one."""
-
-    facts: Reply | None
-    """What is known about the models; None until they were loaded once."""
-    unready: str | None
-    """Why requests cannot be answered; None if they can."""
-
-    async def call(self, head: dict[str, Any], body: bytes, seconds: float | None = None) -> Reply:
-        """Return the reply; raise ServingError. A client may wait for less than the server's limit."""
-
-    def close(self) -> None:
-        """End; requests in flight fail."""
-
-
 class DataPlane:
     """The requests to one model; it answers from the start, also while the model loads or its process is replaced."""
 
-    def __init__(
-        self, model: str, version: str, max_in_flight: int, observer: Observer | None = None,
-        board: Board | None = None,
-    ) -> None:  # fmt: skip
-        """Serve a model; what is in flight is noted on the board, if there is one."""
+    def __init__(self, model: str, version: str, max_in_flight: int, observer: Observer | None = None) -> None:
         self.model, self.version = model, version
-        self.process: Models | None = None
-        """The models; None until they are fetched."""
-        self.starts = False
-        """Whether a small request may be started without a task."""
+        self.process: ModelProcess | None = None
+        """The model process; None until the models are fetched."""
         self.in_flight = 0
         """How many requests are in flight."""
         self._max_in_flight = max_in_flight
         self._observer = observer
-        self._board = board
         self._draining = False
 
     @property
@@ -128,23 +105,18 @@ class DataPlane:
             raise Overloaded(f"{self.in_flight} requests are in flight, the maximum; retry later")
         if self.process is None:
             raise NotReady(f"not ready: {_FETCHING}")
-        self._count(1)
+        self.in_flight += 1
         try:
             reply, content = await self.process.call(head, body, seconds)
         except Crashed as error:
             _log.error("a request ended the model process", extra={"protocol": head["protocol"], "reason": str(error)})
             raise
         finally:
-            self._count(-1)
+            self.in_flight -= 1
         self.observe_reply(reply)
         if reply["code"] != Code.OK:
             raise Failed(Code(reply["code"]), reply["reason"], reply["error"])
         return reply, content
-
-    def _count(self, more: int) -> None:
-        self.in_flight += more
-        if self._board is not None:
-            self._board.in_flight = self.in_flight
 
     def _observe(self, protocol: str, code: Code, start: float) -> None:
         if self._observer is not None:

@@ -53,11 +53,6 @@ class Limits:
         """Return the memory limit of the model process."""
         return self.memory_bytes // 4 * 3
 
-    @property
-    def serving_bytes(self) -> int:
-        """Return the memory limit of a serving process that runs the models itself."""
-        return self.memory_bytes // 8 * 7
-
     @cached_property
     def buffered_bytes(self) -> int:
         """Return the limit for all incomplete and waiting bodies, but for 64 KiB of one for each connection."""

@@ -1,6 +1,6 @@
 """HTTP requests and responses as values."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Protocol
@@ -85,8 +85,8 @@ Returns its rejection, the bytes that its body may have at most, or None to admi
 class App(Protocol):
     """What a server does with requests."""
 
-    def answer(self, request: Request) -> Response | Awaitable[Response]:
-        """Return the response, or what waits for it; raise nothing."""
+    async def answer(self, request: Request) -> Response:
+        """Return the response; raise nothing."""
 
     def drain(self) -> None:
         """Become unready: the server will exit."""

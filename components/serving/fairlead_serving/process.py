@@ -81,11 +81,10 @@ class Process:
             self.end_step()
             self.kill()
         status = await asyncio.to_thread(self._child.wait)
-        return self._overdue or describe_exit(status)
+        return self._overdue or _describe_exit(status)
 
 
-def describe_exit(status: int) -> str:
-    """Return how a process has ended, from its exit status or the negative number of its signal."""
+def _describe_exit(status: int) -> str:
     if status >= 0:
         return f"exited with status {status}"
     try:

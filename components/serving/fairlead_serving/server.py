@@ -5,16 +5,14 @@ import contextlib
 import logging
 import resource
 import signal
-import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from .connection import Connection
 from .limits import Limits
 from .messages import App, Guard, Request, Response, json_response
 
 _log = logging.getLogger(__name__)
-BACKLOG = 1024
 _POLL_SECONDS = 0.05
 _LAST_RESPONSES_SECONDS = 1.0
 
@@ -39,16 +37,8 @@ class Server:
     async def serve(self, host: str, port: int) -> None:
         """Listen and answer until SIGTERM or Ctrl-C, then drain; a second signal ends the drain."""
         loop = asyncio.get_running_loop()
-        await self._serve(await loop.create_server(lambda: Connection(self), host, port, backlog=BACKLOG))
-
-    async def serve_on(self, listening: socket.socket) -> None:
-        """Answer as `serve` does, at a socket that listens."""
-        loop = asyncio.get_running_loop()
-        await self._serve(await loop.create_server(lambda: Connection(self), sock=listening, backlog=BACKLOG))
-
-    async def _serve(self, listener: asyncio.Server) -> None:
-        loop = asyncio.get_running_loop()
         _raise_open_files()
+        listener = await loop.create_server(lambda: Connection(self), host, port, backlog=1024)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._handle_signal, number)
         try:
@@ -65,13 +55,13 @@ class Server:
         self._app.drain()
         self.stopping.set()
 
-    def answer(self, request: Request) -> Response | Awaitable[Response]:
-        """Return the application's response, or what waits for it; raise nothing."""
+    async def answer(self, request: Request) -> Response:
+        """Return the application's response; raise nothing."""
         try:
-            answer = self._app.answer(request)
+            return await self._app.answer(request)
         except Exception:  # noqa: BLE001 - the outermost loop of a request, whose client waits for an answer
-            return _fail(request)
-        return answer if isinstance(answer, Response) else _finish(request, answer)
+            _log.exception("request failed", extra={"path": request.path[:200]})
+            return json_response({"error": "internal error; see the server's log"}, 500)
 
     # What connections report
 
@@ -155,20 +145,6 @@ class Server:
 
     def _is_idle(self) -> bool:
         return not self._connections and all(other.is_set() for other in self.others)
-
-
-async def _finish(request: Request, answer: Awaitable[Response]) -> Response:
-    """Return a response that is waited for; raise nothing."""
-    try:
-        return await answer
-    except Exception:  # noqa: BLE001 - the outermost loop of a request, whose client waits for an answer
-        return _fail(request)
-
-
-def _fail(request: Request) -> Response:
-    """Log the error that is handled, and return the response to its request."""
-    _log.exception("request failed", extra={"path": request.path[:200]})
-    return json_response({"error": "internal error; see the server's log"}, 500)
 
 
 def _raise_open_files() -> None:

@@ -38,10 +38,10 @@ class ResponseWriter:
         """Return True if the client does not keep up with what is written."""
         return self._timer is not None
 
-    def write(self, response: Response, close: bool, with_body: bool) -> asyncio.Future[None] | None:
-        """Write a response; return what is done once most of it is sent, or None if it is already."""
+    async def write(self, response: Response, close: bool, with_body: bool) -> None:
+        """Write a response, and wait until most of it is sent."""
         if self._transport.is_closing():
-            return None
+            return
         if not self._memory.reserve_response(len(response.body)):
             response = json_response({"error": "responses that clients do not read use all memory; retry later"}, 503)
             self._memory.reserve_response(len(response.body), force=True)
@@ -49,9 +49,9 @@ class ResponseWriter:
         self._transport.writelines(response.encode(close, with_body))
         if self._timer is None:  # the client keeps up
             self._release()
-            return None
+            return
         self._sent = self._loop.create_future()
-        return self._sent
+        await self._sent
 
     def pause(self) -> None:
         """Bound the time of a response that the client does not read."""

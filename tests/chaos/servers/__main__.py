@@ -78,7 +78,7 @@ def run_requests(kind: Kind, folder: Path, options: argparse.Namespace) -> tuple
     if (most := max(largest, peak)) > _LIMIT_MIB:
         findings.append(f"resident memory {most} MiB, expected at most {_LIMIT_MIB}")
     if target.restarts():
-        findings.append(f"{target.restarts()} replacements of a process")
+        findings.append(f"{target.restarts()} replacements of the model process")
     if target.ask("POST", target.path, body_of(1))[0] != 200:
         findings.append("does not answer after the campaign")
     if (status := target.stop()) != 0:

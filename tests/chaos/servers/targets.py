@@ -15,8 +15,6 @@ from pathlib import Path
 from fairlead_artifacts import publish
 from fairlead_contracts.edge_bundle import BundleDescription, Preprocessing
 
-from tests.support.processes import descendants_of
-
 HOME = Path(os.environ.get("FAIRLEAD_HOME", Path.home() / ".fairlead"))
 ADDRESS = "127.0.0.2"
 """Clients connect from 127.0.0.1, so that none of them is given the port of a server that is starting."""
@@ -89,8 +87,9 @@ class Target:
     def rss(self) -> int:
         """Return the resident memory of the server's processes in MiB."""
         pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         pages = 0
-        for each in (pid, *descendants_of(pid)):
+        for each in (str(pid), *children):
             try:
                 pages += int(Path(f"/proc/{each}/statm").read_text().split()[1])
             except OSError:
@@ -98,8 +97,8 @@ class Target:
         return pages * 4096 >> 20
 
     def restarts(self) -> int:
-        """Return how often a process of the server was replaced."""
-        return self.log.read_text(errors="replace").count(" process is replaced")
+        """Return how often the model process was replaced."""
+        return self.log.read_text(errors="replace").count("the model process is replaced")
 
     def stop(self) -> int | None:
         """Stop the server; return its status, or None if it had to be killed."""

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.support import onnx_models as onnx
-from tests.support.processes import descendants_of
 
 INPUT = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]}
 BODY = json.dumps({"inputs": [INPUT]}).encode()
@@ -83,32 +82,36 @@ def test_a_model_that_is_being_loaded_does_not_hold_the_exit(
     uri = publish_model("slow", onnx.einsum("....i->->zz"))  # ONNX Runtime does not finish loading it
     server = start({"name": "m", "type": "MODEL", "modelUri": uri}, FAIRLEAD_LOAD_TIMEOUT_SECONDS="600")
     server.wait(lambda: server.get("/v2/health/live").status == 200)
-    server.wait(lambda: len(descendants_of(server.process.pid)) == 2)
+    server.wait(lambda: len(children_of(server.process.pid)) == 1)
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(30) == 0
 
 
-def test_a_run_has_a_deadline(start: Callable[..., Any], publish_model: Callable[..., str]) -> None:
-    graph = {"name": "m", "type": "MODEL", "modelUri": publish_model("slow", onnx.slow())}
+def test_a_run_has_a_deadline(start: Callable[..., Any], graph: Any) -> None:
     server = start(graph, FAIRLEAD_RUN_TIMEOUT_SECONDS="1").wait_ready()
-    _, model_process = descendants_of(server.process.pid)
-    os.kill(model_process, signal.SIGSTOP)
+    (child,) = children_of(server.process.pid)
+    os.kill(child, signal.SIGSTOP)
     answer = server.infer(INPUT)
     assert (answer.status, answer.json["error"]) == (504, "the request ran into its deadline")
     server.wait(lambda: server.infer(INPUT).status == 200)
     assert server.stop() == 0
 
 
-@pytest.mark.parametrize(("model", "processes"), [(onnx.scale(2.0, ["n", 3]), 1), (onnx.slow(), 2)])
-def test_its_processes_end_with_the_server(
-    start: Callable[..., Any], publish_model: Callable[..., str], model: bytes, processes: int
-) -> None:
-    server = start({"name": "m", "type": "MODEL", "modelUri": publish_model("m", model)}).wait_ready()
-    children = descendants_of(server.process.pid)
-    assert len(children) == processes
+def children_of(pid: int) -> list[int]:
+    """Return the ids of a process's children."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_the_model_process_ends_with_the_server(start: Callable[..., Any], graph: Any) -> None:
+    server = start(graph).wait_ready()
+    (child,) = children_of(server.process.pid)
     server.process.kill()
     server.process.wait(30)
     end = time.monotonic() + 30
-    while any(Path(f"/proc/{child}").exists() for child in children):
-        assert time.monotonic() < end, "a process still runs"
+    while time.monotonic() < end:
+        try:
+            os.kill(child, 0)
+        except ProcessLookupError:
+            return
         time.sleep(0.05)
+    raise AssertionError("the model process still runs")

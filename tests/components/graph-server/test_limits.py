@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tests.support import onnx_models as onnx
-from tests.support.processes import descendants_of
 
 HEADERS = b"POST /v2/models/digits/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n"
 INPUT = {"name": "x", "datatype": "FP32", "shape": [1, 3], "data": [1, 2, 4]}
@@ -40,10 +40,10 @@ def test_a_body_over_the_limit_is_rejected_announced_or_not(
 def test_a_request_over_the_limit_is_asked_to_retry_later(
     start: Callable[..., Any], publish_model: Callable[..., str]
 ) -> None:
-    graph = {"name": "m", "type": "MODEL", "modelUri": publish_model("slow", onnx.slow())}
+    graph = {"name": "m", "type": "MODEL", "modelUri": publish_model("m", onnx.scale(2.0, ["n", 3]))}
     server = start(graph, FAIRLEAD_MAX_IN_FLIGHT="1").wait_ready()
     # A stopped model process keeps the only place occupied.
-    _, child = descendants_of(server.process.pid)
+    (child,) = children_of(server.process.pid)
     os.kill(child, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(server.infer, INPUT)
@@ -64,6 +64,11 @@ def test_an_incomplete_request_takes_no_place(start: Callable[..., Any], publish
             slow = stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
             slow.sendall(start_of_request)
         assert server.infer(INPUT).status == 200
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the ids of a process's children."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def test_a_request_whose_body_does_not_arrive_times_out(

@@ -1,6 +1,5 @@
 """The interface of nodes, and the resources with which they are built."""
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,22 +15,15 @@ from ..settings import NodeSettings
 from ..tensors import Message, Signature
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class Context:
-    """What a node has to know about a request; nothing else changes it. (Freezing takes longer than all else of it.)"""
+    """What a node has to know about a request."""
 
-    known_puid: str
-    """The request's id; empty as long as nobody asks for one, which most protocols do not."""
+    puid: str
     deadline: float
     """When the request has to be answered, in the event loop's time."""
     counted: bool = True
     """Whether monitors count it, as those of clients."""
-
-    @property
-    def puid(self) -> str:
-        """Return the request's id."""
-        self.known_puid = self.known_puid or secrets.token_hex(16)
-        return self.known_puid
 
 
 @dataclass(frozen=True)

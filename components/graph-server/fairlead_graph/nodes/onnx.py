@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.graph import GraphNode as NodeSpec
@@ -18,11 +18,7 @@ from .batching import Batcher, check_batchable
 from .cuda import Device
 from .onnx_session import Session, Source, open_session
 
-FAST_SECONDS = 0.0005
-"""A model that ran for less is run in the event loop: a change of threads takes a good part of it."""
-_MAX_LATE = 3
-_SMALL_BYTES = 256 << 10
-"""Inputs that are larger run in a thread, whatever time smaller ones have taken."""
+_FAST_SECONDS = 0.0005
 
 
 @dataclass
@@ -38,21 +34,12 @@ class OnnxNode:
     observer: Observer | None = None
     """Counts the inputs and outputs, if they are to be and the model has a reference."""
     _seconds: float = float("inf")
-    """The thread's time of the last small run in a thread."""
-    _late: int = 0
-    """How many runs in a row have held the event loop for too long."""
-    _options: ort.RunOptions = field(default_factory=ort.RunOptions)
-    """Those of all runs in the event loop, which nothing can end."""
+    """The thread's time of the last run: on a busy machine, the clock says more of the others than of the model."""
 
     @property
     def signature(self) -> Signature:
         """The model's inputs and outputs."""
         return self.session.signature
-
-    @property
-    def fast(self) -> bool:
-        """Return True if the model may run in the event loop; the thread's time says nothing of one on a GPU."""
-        return self._seconds < FAST_SECONDS and self.device.provider == "CPU"
 
     @property
     def device(self) -> Device:
@@ -79,47 +66,21 @@ class OnnxNode:
         """Do nothing: the session needs no closing."""
 
     async def _run(self, feeds: dict[str, Array], deadline: float) -> list[Array]:
-        size = 0
-        for array in feeds.values():
-            size += array.nbytes
-        small = size <= _SMALL_BYTES
-        if small and self.fast:
-            return self._run_here(feeds)
-        options = ort.RunOptions()
-        loop = asyncio.get_running_loop()
+        loop, options = asyncio.get_running_loop(), ort.RunOptions()
+        if self._seconds < _FAST_SECONDS:
+            return self._measure(feeds, options)
         # ONNX Runtime looks at this between two operators; a longer one is ended with the process.
         timer = loop.call_at(deadline, setattr, options, "terminate", True)
         try:
-            outputs, seconds = await loop.run_in_executor(self.pool, self._measure, feeds, options)
-        except asyncio.CancelledError:
-            options.terminate = True  # nobody waits for it
-            raise
+            return await loop.run_in_executor(self.pool, self._measure, feeds, options)
         finally:
             timer.cancel()
-        if small:
-            self._seconds, self._late = seconds, 0
-        return outputs
 
-    def _run_here(self, feeds: dict[str, Array]) -> list[Array]:
-        """Run the model in the event loop; one that was too slow several times in a row is run in a thread next.
-
-        The clock says how long the loop was held. On a busy machine it says more of the others than of the model, whose
-        own time is measured in the thread.
-        """
-        start = time.perf_counter()
-        outputs = self.session.run(feeds, self._options)
-        if time.perf_counter() - start < FAST_SECONDS:
-            self._late = 0
-        else:
-            self._late += 1
-            if self._late == _MAX_LATE:
-                self._seconds = float("inf")
-        return outputs
-
-    def _measure(self, feeds: dict[str, Array], options: ort.RunOptions) -> tuple[list[Array], float]:
+    def _measure(self, feeds: dict[str, Array], options: ort.RunOptions) -> list[Array]:
         start = time.thread_time()
         outputs = self.session.run(feeds, options)
-        return outputs, time.thread_time() - start
+        self._seconds = time.thread_time() - start
+        return outputs
 
     def _answer(self, message: Message, outputs: list[Array]) -> Message:
         tensors = {spec.name: output for spec, output in zip(self.signature.outputs, outputs, strict=True)}

@@ -75,7 +75,7 @@ def read_tensors(
     tensors = RequestTensors(count, specs, f"{side}s")
     for index, value in enumerate(values):
         at = f"{side}s[{index}]"
-        name, shape = tensors.check_name(value.name, at), list(value.shape)
+        name, shape = tensors.check_name(value.name, f"{at}.name"), list(value.shape)
         tensors.check_type(name, value.datatype, shape, at)
         if not raw:
             array = _read_contents(value.contents, value.datatype, shape, f"{at}.contents", raw_field)

@@ -64,7 +64,7 @@ async def _predict(service: Service, document: Any, run: Run) -> dict[str, Any]:
 def take_puid(document: Any, run: Run) -> None:
     """Use the request's id from a message; raise ContractError."""
     if puid := parse_meta(document).get("puid"):
-        run.context = replace(run.context, known_puid=puid)
+        run.context = replace(run.context, puid=puid)
 
 
 def build_answer(service: Service, output: Message, form: str, run: Run) -> dict[str, Any]:
