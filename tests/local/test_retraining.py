@@ -139,6 +139,8 @@ def test_drifting_pictures_end_in_a_retrained_model_that_serves(fairlead: LocalC
         wait_for(
             lambda: condition(fairlead.get("mdep", NAME), "Drifted").get("status") == "False", "the drift to end", 180
         )
+        promoted = len(log.read_text().splitlines())
+        wait_for(lambda: len(log.read_text().splitlines()) >= promoted + 40, "answers after the promotion", 60)
     found = fairlead.get("mdep", NAME)
     (job,) = fairlead.list("trainingjobs", f"fairlead.dev/retrains={NAME}")
     # the last checkpoint may be complete after the last report of the first job
