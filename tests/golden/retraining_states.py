@@ -8,6 +8,8 @@ from typing import Any
 from fairlead.api.model_deployment import ModelDeployment
 from fairlead.core.conditions import Rejection
 from fairlead.core.model_deployment.observed import ObservedDeployment
+from fairlead.core.model_deployment.plan import plan_model_deployment
+from fairlead.core.settings import Settings
 from fairlead.core.views import JobView
 
 from tests.support.resources import DIGEST, DRIFT, RETRAIN, change
@@ -55,6 +57,14 @@ def _drifted(fates: Fates | None = None, **options: Any) -> DriftingCluster:
     cluster.shift()
     conditions = lambda: {(each.type, each.status) for each in cluster.status.conditions}  # noqa: E731
     return _go(cluster, lambda: ("Drifted", "True") in conditions())
+
+
+def _tried_again(cluster: DriftingCluster) -> Retraining:
+    """Return the state after a job was rejected: the plan that tries it again must not say anything else meanwhile."""
+    rejected = _snap(cluster, "", rejection=REJECTION)
+    plan = plan_model_deployment(rejected.deployment, rejected.observed, Settings(), rejected.now, "00")
+    known = rejected.deployment.model_copy(update={"status": plan.status})
+    return Retraining("while it is tried again, the last words stand", known, cluster.observe(), cluster.now)
 
 
 def _drifted_again() -> DriftingCluster:
@@ -153,6 +163,7 @@ def _build_states() -> dict[str, Retraining]:
         "retraining-again": _snap(_drifted_again(), "or of the last run"),
         "retraining-rejected": _snap(begun, "what the API server rejects is said, and takes nothing from what serves",
                                      rejection=REJECTION),
+        "retraining-tried-again": _tried_again(begun),
         "retraining-other-job-ends": _snap(begun, "a job that is being deleted still trains",
                                            jobs=(replace(job, name="digits-0ther", phase="Running", deleting=True),)),
         "retraining-sees-job": _snap(seen, "the job's uid is kept, by which a deleted one is known"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fairlead.api.base import ArtifactRef
 from fairlead.api.sweep import Sweep
-from fairlead.core.conditions import Finding, merge_conditions
+from fairlead.core.conditions import Finding, Rejection, merge_conditions
 from fairlead.core.sweep import phases
 from fairlead.core.sweep.observed import ObservedSweep, Suggestions
 from fairlead.core.sweep.plan import plan_sweep
@@ -67,7 +67,8 @@ def jobs(*views: TrialView, **fields: Any) -> ObservedSweep:
     return ObservedSweep(views, **fields)
 
 
-REJECTED = Finding("Rejected", 'trainingjobs "digits-0002" is forbidden: exceeded quota')
+REJECTED = Rejection("Rejected", 'trainingjobs "digits-0002" is forbidden: exceeded quota', "TrainingJob")
+INVALID = Rejection("Rejected", 'TrainingJob "digits-0002" is invalid: metadata.labels: "-0.5"', "TrainingJob", True)
 BLOCKED = status(record(1), record(2, "Pending"), phase=phases.BLOCKED)
 BLOCKED["conditions"][4] |= {"reason": "Rejected", "message": "exceeded quota"}
 CASES = {
@@ -112,6 +113,19 @@ CASES = {
     "job-rejected": Case(
         "The API server has rejected a job.",
         make_sweep(status(record(1), record(2, "Pending")), spec__maxTrials=2), jobs(running(1), rejection=REJECTED),
+    ),
+    "job-invalid": Case(
+        "The values of a trial make no valid job: this trial has failed, and others go on.",
+        make_sweep(status(record(1), record(2, "Pending")), spec__maxTrials=3), jobs(running(1), rejection=INVALID),
+    ),
+    "jobs-blocked": Case(
+        "No job of a trial can run, and why is said.",
+        make_sweep(status(record(1, "Pending")), **ONE),
+        jobs(job(1, phase="Blocked", message="There is no dataset.")),
+    ),
+    "job-succeeded-and-deleted": Case(
+        "What a job has reached counts, although somebody deletes it.",
+        make_sweep(status(record(1)), **ONE), jobs(ended(1, 0.9, deleting=True)),
     ),
     "job-tried-again": Case(
         "It is tried again, and stays Blocked until that has succeeded.", make_sweep(BLOCKED, spec__maxTrials=2),

@@ -33,6 +33,8 @@ class Rejection(Finding):
 
     kind: str = ""
     """The child's kind; empty if it is not known."""
+    invalid: bool = False
+    """Whether the child itself is at fault, so that the same one is rejected again."""
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ class TrialView:
     """(name, value) of its parameters."""
     phase: str = ""
     message: str = ""
-    """Why it failed."""
+    """What the condition of its phase says, such as why it failed."""
     started: bool = False
     """Whether its pods were created."""
     suspended: bool = False

@@ -130,7 +130,8 @@ async def _execute(
         _log.warning("%s %s/%s: %s", reconciler.kind.kind, stored.namespace, stored.name, error)
         # what is applied last is rejected after the status was written
         current = stored.model or resource
-        plan = await reconciler.plan(context.sources, current, now, Rejection("Rejected", error.message, error.child))
+        rejection = Rejection("Rejected", error.message, error.child, error.invalid)
+        plan = await reconciler.plan(context.sources, current, now, rejection)
         writes = await _write(context, reconciler, stored, current, plan)
     metrics.WRITES.labels(reconciler.kind.kind).inc(writes)
     if rejected:

@@ -29,6 +29,11 @@ class ApiError(Exception):
         )
 
     @property
+    def invalid(self) -> bool:
+        """Return whether the object itself is at fault, and no quota, permission or name."""
+        return self.rejected and self.code in (400, 413, 422)
+
+    @property
     def transient(self) -> bool:
         """Return whether a retry may succeed."""
         return self.code in (429, 502, 503, 504) or (self.code == 500 and not self.rejected)

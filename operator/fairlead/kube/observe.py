@@ -80,7 +80,7 @@ def observe_job(sources: Sources, job: TrainingJob, rejection: Finding | None = 
     )
 
 
-def observe_sweep(sources: Sources, sweep: Sweep, rejection: Finding | None = None) -> ObservedSweep:
+def observe_sweep(sources: Sources, sweep: Sweep, rejection: Rejection | None = None) -> ObservedSweep:
     """Gather the jobs of a sweep's trials, and ask the sampler if one is needed."""
     meta = sweep.metadata
     owned = sources.children.owned_by(meta.uid)

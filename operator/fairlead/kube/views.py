@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from fairlead.api.training_job_status import Progress, TrainingJobStatus
 from fairlead.core import names
@@ -136,7 +137,7 @@ def view_job(job: Object) -> JobView:
 
 def view_trial(obj: Object) -> TrialView:
     """Return the view of a Sweep's TrainingJob; its annotation is left out if it is none of ours."""
-    meta, status = obj["metadata"], TrainingJobStatus.model_validate(obj.get("status") or {})
+    meta, status = obj["metadata"], _read_job_status(obj)
     progress = status.progress or Progress()
     return TrialView(
         name=meta["name"],
@@ -145,7 +146,7 @@ def view_trial(obj: Object) -> TrialView:
         values=_read_values(meta.get("annotations", {}).get(names.TRIAL_PARAMETERS, "")),
         phase=status.phase,
         message=next(
-            (each.message for each in status.conditions if (each.type, each.status) == ("Failed", "True")), ""
+            (each.message for each in status.conditions if (each.type, each.status) == (status.phase, "True")), ""
         ),
         started=status.start_time is not None,
         suspended=bool(obj.get("spec", {}).get("runPolicy", {}).get("suspend", False)),
@@ -155,6 +156,14 @@ def view_trial(obj: Object) -> TrialView:
         metrics=tuple(progress.metrics.items()),
         model=next((artifact for artifact in status.provenance if artifact.name == "model"), None),
     )
+
+
+def _read_job_status(obj: Object) -> TrainingJobStatus:
+    """Read the status of a TrainingJob; one that only another client can have written counts as none."""
+    try:
+        return TrainingJobStatus.model_validate(obj.get("status") or {})
+    except ValidationError:
+        return TrainingJobStatus()
 
 
 def view_revision(obj: Object) -> RevisionView:

@@ -266,3 +266,10 @@ def test_without_replicas_a_revision_without_its_card_becomes_the_candidate_only
     started = step(idle, replicas=0, ready=0, awaited="no card").after
     assert (started.stable, started.candidate, started.rollout.weight) == ("stable", "new", 0)
     assert step(started, seconds=1, replicas=0, ready=0, awaited="no card").after.stable == "stable"
+
+
+def test_a_step_of_all_requests_needs_the_card_as_a_promotion_does() -> None:
+    of = policy(steps=[{"traffic": 50, "seconds": 0}, {"traffic": 100, "seconds": 20}])
+    scaling = measuring(phase="Scaling", step=1, weight=50, passed=True)
+    assert step(scaling, seconds=1, of=of, awaited="no card").after == scaling
+    assert step(scaling, seconds=1, of=of).after.rollout.weight == 100

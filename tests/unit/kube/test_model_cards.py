@@ -1,11 +1,14 @@
 """The gate of model cards with real artifacts: the last evaluation of a model must have been a success."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fairlead.core.model_deployment.faults import find_fault
 from fairlead.core.model_deployment.model_cards import check_model_cards
+from fairlead.core.model_deployment.observed import ObservedDeployment
+from fairlead.core.model_deployment.plan import plan_model_deployment
 from fairlead.core.settings import Settings
 from fairlead.kube.gates import ask_artifacts
 from fairlead_artifacts import Manifest, Parent, SigningKey, model_card_uri, publish, sign
@@ -116,6 +119,26 @@ def test_with_a_rollout_only_the_first_revision_needs_a_card_to_be_served(store:
 
     assert find().finding.reason == "ModelCardMissing"
     assert find(stableRevision="abc") is None
+
+
+@pytest.mark.parametrize("rollout", [False, True])
+def test_an_outage_of_the_store_opens_no_gate(store: Store, rollout: bool) -> None:
+    analysis = {"intervalSeconds": 5, "maxErrorRate": 0.1, "minRequests": 100, "failureLimit": 0}
+    more = {"spec__rollout": {"steps": [{"traffic": 50, "seconds": 1}], "analysis": analysis}} if rollout else {}
+    deployment = store.deployment({}, **more)
+    read = ask_artifacts(deployment, lambda _: True).read()
+    seen = plan(deployment, ObservedDeployment(artifacts=read))  # type: ignore[arg-type]
+    assert "ModelCardMissing" in {each.reason for each in seen.status.conditions}
+    assert seen.status.provenance == (), "it is not what serves, and nothing has let it pass"
+    away = ask_artifacts(deployment, lambda _: True).failed("did not answer")
+    later = deployment.model_copy(update={"status": seen.status})
+    after = plan(later, ObservedDeployment(artifacts=away))
+    assert after.apply == ()
+    assert "StoreUnavailable" in {each.reason for each in after.status.conditions}
+
+
+def plan(deployment: Any, observed: ObservedDeployment) -> Any:
+    return plan_model_deployment(deployment, observed, Settings(), datetime(2026, 3, 1, tzinfo=UTC), "00")
 
 
 def test_without_the_setting_no_card_is_read(store: Store) -> None:

@@ -108,3 +108,9 @@ async def test_nothing_is_created_while_a_job_could_not_be_held() -> None:
         with pytest.raises(ApiError, match="Invalid"):
             await writer.execute(store(), DIGITS, SWEEP, plan)
     assert [method for method, _, _ in api.requests] == ["PATCH"]
+
+
+@pytest.mark.parametrize("start", ["2020-01-01T00:00:00+99:99", "0000-01-01T00:00:00Z", "2020-01-01T00:00x5Z", []])
+def test_a_status_that_no_operator_has_written_counts_as_none(start: object) -> None:
+    view = view_trial(make_job(status={"phase": "Running", "startTime": start}))
+    assert (view.started, view.number, view.step) == (False, 1, 0)

@@ -13,6 +13,7 @@ from fairlead.core.model_deployment.transitions import (
     enter,
     event,
     has_failed,
+    is_last_gate,
     number,
     roll_back,
     step_of,
@@ -99,7 +100,7 @@ def _move_on(policy: Rollout, state: Revisions, elapsed_before: float, awaited: 
         return Transition(after, (event(reason, message, after.rollout),))
     allowed = policy.progress_deadline_seconds + (step.seconds if measuring else 0)
     if rollout.elapsed_seconds >= allowed:
-        waited = _name_awaited(rollout, awaited)
+        waited = _name_awaited(policy, rollout, awaited)
         message = f"it has waited {allowed} s for {waited}. {describe_last(rollout)}".rstrip()
         return roll_back(state, "RolloutDeadlineExceeded", message, now)
     if over and elapsed_before < step.seconds:
@@ -108,10 +109,10 @@ def _move_on(policy: Rollout, state: Revisions, elapsed_before: float, awaited: 
     return Transition(state)
 
 
-def _name_awaited(rollout: RolloutStatus, awaited: str) -> str:
+def _name_awaited(policy: Rollout, rollout: RolloutStatus, awaited: str) -> str:
     if rollout.phase == "Measuring" or has_failed(rollout):
         return "a passed verdict"
-    if rollout.phase == "Promoting" and awaited:
+    if awaited and is_last_gate(policy, rollout):
         return f"what a promotion needs: {awaited.rstrip('.')}"
     return "its pods to become ready"
 

@@ -16,6 +16,7 @@ from fairlead.core.model_deployment.checks import check_answer, check_pods, desc
 from fairlead.core.model_deployment.drift_plan import with_drift
 from fairlead.core.model_deployment.exposure_plan import with_exposure
 from fairlead.core.model_deployment.faults import find_fault
+from fairlead.core.model_deployment.judged import with_judged_provenance
 from fairlead.core.model_deployment.observed import ObservedDeployment
 from fairlead.core.model_deployment.predictor_plan import plan_predictors
 from fairlead.core.model_deployment.retrain_plan import with_retraining
@@ -40,9 +41,10 @@ def plan_model_deployment(
     `key` is a new random key, as hexadecimal digits, for a deployment that splits requests and has none yet.
     """
     if deployment.spec.engine == "Seldon":
-        return plan_seldon(deployment, observed, settings, now)
+        return with_judged_provenance(plan_seldon(deployment, observed, settings, now), deployment, observed, settings)
     served = with_retrained_model(deployment)
-    plan = with_drift(_plan(served, observed, settings, now, key), served, observed.drift, now)
+    plan = with_judged_provenance(_plan(served, observed, settings, now, key), served, observed, settings)
+    plan = with_drift(plan, served, observed.drift, now)
     plan = with_exposure(plan, deployment, observed, settings, now)
     plan = with_devices(plan, deployment, observed.devices, now)
     return with_retraining(plan, deployment, observed, settings, now)

@@ -10,6 +10,7 @@ from fairlead.core.model_deployment.retrained import find_target
 from fairlead.core.plan import Event
 
 RETRAINING = "Retraining"
+REJECTED = "Rejected"
 
 
 def explain_retraining(
@@ -19,7 +20,11 @@ def explain_retraining(
     run = state.run
     if run and run.ended_at is None:
         if seen.rejection:
-            return DesiredCondition(RETRAINING, True, "Rejected", seen.rejection.message)
+            return DesiredCondition(RETRAINING, True, REJECTED, seen.rejection.message)
+        known = next((each for each in deployment.status.conditions if each.type == RETRAINING), None)
+        if known and known.reason == REJECTED and not _exists(run, seen):
+            # it is tried again with this plan
+            return DesiredCondition(RETRAINING, True, known.reason, known.message)
         return DesiredCondition(RETRAINING, True, run.phase, _describe(run, seen))
     if policy.suspend:
         return DesiredCondition(RETRAINING, False, "RetrainingSuspended", "spec.monitor.retrain.suspend is true.")
@@ -47,6 +52,11 @@ def build_events(before: RetrainStatus, after: RetrainStatus) -> tuple[Event, ..
         type_ = "Normal" if run.phase == "Succeeded" else "Warning"
         return (Event(type_, run.reason, run.message or "", "Retrain", f"{run.job}/{run.reason}"),)
     return ()
+
+
+def _exists(run: RetrainRun, seen: ObservedRetraining) -> bool:
+    """Return whether what the phase of a run needs was created."""
+    return bool(seen.find_job(run.job) if run.phase == "Training" else seen.find_converter(run.job))
 
 
 def _describe(run: RetrainRun, seen: ObservedRetraining) -> str:

@@ -9,7 +9,7 @@ from fairlead.core.model_deployment import phases
 from fairlead.core.model_deployment.checks import check_answer, check_pods
 from fairlead.core.model_deployment.scene import Scene, count_confirmed, list_servers
 from fairlead.core.model_deployment.status import derive
-from fairlead.core.model_deployment.transitions import Revisions, describe, is_paused
+from fairlead.core.model_deployment.transitions import Revisions, describe, is_last_gate, is_paused
 
 _CONFIRM_SECONDS = 5.0
 """How long servers may take to do what the status says, before it says that they do not."""
@@ -32,7 +32,7 @@ def explain(scene: Scene, state: Revisions) -> tuple[phases.Phase, Finding]:
         return phases.PROGRESSING, Finding("RolloutRemoved", "Pods without revisions take over.")
     if state.candidate:
         reason = "RolloutPaused" if is_paused(policy, state.rollout) else "RolloutProgressing"
-        if scene.uncarded and state.rollout.phase == "Promoting" and state.candidate == scene.desired:
+        if scene.uncarded and is_last_gate(policy, state.rollout) and state.candidate == scene.desired:
             message = f"{describe(policy, state)} It waits to be promoted. {scene.uncarded.message}"
             return phases.PROGRESSING, Finding(scene.uncarded.reason, message)
         return phases.PROGRESSING, Finding(reason, describe(policy, state))

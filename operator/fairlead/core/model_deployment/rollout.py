@@ -233,9 +233,9 @@ def _grow(policy: Rollout, before: Revisions, facts: Facts, now: datetime) -> Tr
         message = f"Revision {before.candidate} is the stable one now. {describe_last(rollout)}"
         after = move_to(before, before.candidate, describe_last(rollout), now)
         return Transition(after, (event("Promoted", message, rollout),))
-    if not facts.address:
-        return Transition(before)
     step = step_of(policy, rollout)
+    if not facts.address or (facts.awaited and step.traffic == 100):
+        return Transition(before)
     after = replace(
         before,
         rollout=enter(

@@ -101,6 +101,11 @@ def is_paused(policy: Rollout, rollout: RolloutStatus) -> bool:
     return policy.paused or rollout.paused
 
 
+def is_last_gate(policy: Rollout, rollout: RolloutStatus) -> bool:
+    """Return whether the candidate gets all of the requests next."""
+    return rollout.phase == "Promoting" or (rollout.phase == "Scaling" and step_of(policy, rollout).traffic == 100)
+
+
 def has_failed(rollout: RolloutStatus) -> bool:
     """Return whether a candidate with requests has failed since it passed a step, so that it gets no more of them."""
     return bool(rollout.weight or rollout.mirror) and not rollout.passed

@@ -11,6 +11,10 @@ SWEEPS: dict[str, Runbook] = {
         "The API server rejects the job of a trial: a quota, a policy, or an object that has its name.",
         "The message has the server's words. The sweep tries again by itself.",
     ),
+    "TrialsBlocked": Runbook(
+        "No trial can run: their TrainingJobs are blocked; the message has the first one's words.",
+        "Look at the reason of the job, `fairlead doctor tj/NAME`: a dataset that is missing, or not validated.",
+    ),
     "SamplerFailed": Runbook(
         "The values of the next trial could not be chosen; trials that run go on.",
         "The message says why. If Optuna is missing, use the operator's image, or install `fairlead[tpe]` beside it.",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fairlead.core.conditions import Finding
+from fairlead.core.conditions import Rejection
 from fairlead.core.sweep.values import Values
 from fairlead.core.views import TrialView
 
@@ -25,5 +25,5 @@ class ObservedSweep:
     """The TrainingJobs of the trials."""
     suggestions: Suggestions | None = None
     """The sampler's answer; None while nothing was asked, or nothing has been answered."""
-    rejection: Finding | None = None
+    rejection: Rejection | None = None
     """Why the API server has just rejected a job."""

@@ -129,6 +129,11 @@ def _describe(sweep: Sweep, observed: ObservedSweep, trials: Trials, waits: bool
     blocked = next((each for each in sweep.status.conditions if each.type == "Blocked"), None)
     if waits and blocked and blocked.status == "True":
         return BLOCKED, Finding(blocked.reason, blocked.message)  # until the next try is known to have succeeded
+    active = {trial.number for trial in trials if trial.active}
+    jobs = [job for job in observed.jobs if job.number in active and not job.deleting]
+    if jobs and len(jobs) == len(active) and all(job.phase == "Blocked" for job in jobs):
+        message = f"No trial can run. Trial {jobs[0].number}: {jobs[0].message} {_sentence(trials)}"
+        return BLOCKED, Finding("TrialsBlocked", message)
     return RUNNING, Finding("TrialsRunning", _sentence(trials))
 
 

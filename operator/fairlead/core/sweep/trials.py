@@ -4,7 +4,7 @@ The record in the status is what counts. It is written before a job is created o
 that was killed goes on from it. A record that was lost, as in a restored backup, is made again from the jobs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from fairlead.api.sweep import Sweep
 from fairlead.api.sweep_status import MAX_TRIALS, TrialStatus
@@ -20,8 +20,10 @@ Trials = tuple[TrialStatus, ...]
 
 def update_trials(sweep: Sweep, observed: ObservedSweep) -> Trials:
     """Return the trials as their jobs are now, by number; those that others beat at a rung are pruned."""
-    jobs = {job.number: job for job in observed.jobs if not job.deleting}
+    jobs = {job.number: job for job in observed.jobs if job.finished or not job.deleting}
     trials = [_update(sweep, trial, jobs.get(trial.number)) for trial in _recall(sweep, jobs.values())]
+    if observed.rejection and observed.rejection.invalid:
+        trials = [_reject(sweep, trial, jobs, observed.rejection.message) for trial in trials]
     before = {trial.number: len(trial.rungs) for trial in sweep.status.trials}
     return tuple(_judge(sweep, trial, trials, before.get(trial.number, 0)) for trial in trials)
 
@@ -60,6 +62,14 @@ def _update(sweep: Sweep, trial: TrialStatus, job: TrialView | None) -> TrialSta
     running = trial.model_copy(update={"state": "Running"})
     # one that is at its last step has nothing left to save
     return running if value is None or job.trained else _climb(sweep, running, value, step)
+
+
+def _reject(sweep: Sweep, trial: TrialStatus, jobs: Container[int], message: str) -> TrialStatus:
+    """Return a trial whose job the API server has just found invalid, and which it names, as failed."""
+    named = f'"{names.trial_name(sweep, trial.number)}"' in message
+    if trial.state != "Pending" or trial.number in jobs or not named:
+        return trial
+    return _end(trial, "Failed", message=summarize(message))
 
 
 def _climb(sweep: Sweep, trial: TrialStatus, value: float, step: int) -> TrialStatus:
