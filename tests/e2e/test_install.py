@@ -55,7 +55,7 @@ def environment_of(objects: list[dict[str, Any]]) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("arguments", "count", "kept"),
-    [((), 2, True), (("--set", "crds.keep=false"), 2, False), (("--set", "crds.enabled=false"), 0, False)],
+    [((), 3, True), (("--set", "crds.keep=false"), 3, False), (("--set", "crds.enabled=false"), 0, False)],
 )
 def test_the_crds_are_kept_or_left_out_as_the_values_say(
     helm: Path, arguments: tuple[str, ...], count: int, kept: bool

@@ -35,8 +35,11 @@ _UNUSED = {
         "ingresses.networking.k8s.io", "httproutes.gateway.networking.k8s.io", "grpcroutes.gateway.networking.k8s.io",
         "virtualservices.networking.istio.io",
     )),
-    # when a finished job's time to live is over
-    "delete trainingjobs.fairlead.dev",
+    # when the time to live of a finished job or sweep is over
+    "delete trainingjobs.fairlead.dev", "delete sweeps.fairlead.dev",
+    # for Sweeps, and for deployments with spec.monitor.retrain
+    "create trainingjobs.fairlead.dev", "patch trainingjobs.fairlead.dev",
+    "get sweeps.fairlead.dev", "patch sweeps/status.fairlead.dev",
 }  # fmt: skip
 """Permissions for what may not happen in these tests, and why they are needed."""
 
