@@ -1,6 +1,7 @@
 """Watches of the custom resources with kopf, which fill the cache that reconciles read."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -64,10 +65,16 @@ async def _run_kopf(
 def build_registry(resources: ResourceCache, config: ClusterConfig) -> kopf.OperatorRegistry:
     """Return kopf's registry with login, settings and an event handler for each kind."""
     registry = kopf.OperatorRegistry()
+    logins = itertools.count()
 
     @kopf.on.login(registry=registry)
-    def login(**_: Any) -> kopf.ConnectionInfo:
+    async def login(**_: Any) -> kopf.ConnectionInfo:
+        number = next(logins)
+        if number:  # the API server may reject the next ones, too
+            await asyncio.sleep(_RESTART_SECONDS)
         return kopf.ConnectionInfo(
+            # credentials that equal rejected ones count as rejected to kopf, which then ends, and sometimes hangs
+            priority=number,
             server=config.server,
             ca_data=config.ca.encode() if config.ca else None,
             insecure=not config.verify,
