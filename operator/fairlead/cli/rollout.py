@@ -1,20 +1,19 @@
 """`fairlead rollout`: watch the rollout of a ModelDeployment, hold it, or decide it."""
 
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from fairlead.cli.console import explained, out, plain
+from fairlead.cli.following import Following, follow
 from fairlead.cli.resources import FIELD_MANAGER, Namespace
-from fairlead.client import FairleadClient, Unreachable
+from fairlead.client import FairleadClient
 
 Object = dict[str, Any]
 Name = Annotated[str, typer.Argument(help="The ModelDeployment.")]
@@ -113,17 +112,9 @@ def describe_line(deployment: Object) -> str:
 
 def _follow(client: FairleadClient, deployment: Object) -> Object:
     """Show a deployment until it has no candidate; return it as it was last seen."""
-    last, shown = deployment, ""
-    if not out.is_terminal:
-        for last in _observe(client, deployment):
-            if (line := describe_line(last)) != shown:
-                out.print(line, markup=False, soft_wrap=True)
-                shown = line
-        return last
-    with Live(console=out, auto_refresh=False) as live:
-        for last in _observe(client, deployment):
-            live.update(build_view(last), refresh=True)
-    return last
+    name = deployment["metadata"]["name"]
+    following = Following(lambda: client.get(_KIND, name), _has_ended, build_view, describe_line, _POLL_SECONDS)
+    return follow(deployment, following, out)
 
 
 def _print(deployment: Object) -> Object:
@@ -131,19 +122,10 @@ def _print(deployment: Object) -> Object:
     return deployment
 
 
-def _observe(client: FairleadClient, deployment: Object) -> Iterator[Object]:
-    """Yield a deployment until its spec is that of no candidate; an API server that is away is retried."""
-    name = deployment["metadata"]["name"]
-    while True:
-        yield deployment
-        observed = deployment.get("status", {}).get("observedGeneration") == deployment["metadata"].get("generation")
-        if observed and not deployment.get("status", {}).get("candidateRevision"):
-            return
-        time.sleep(_POLL_SECONDS)
-        try:
-            deployment = client.get(_KIND, name)
-        except Unreachable:
-            continue
+def _has_ended(deployment: Object) -> bool:
+    """Return whether the spec of a deployment is that of no candidate."""
+    observed = deployment.get("status", {}).get("observedGeneration") == deployment["metadata"].get("generation")
+    return observed and not deployment.get("status", {}).get("candidateRevision")
 
 
 def _build_head(deployment: Object) -> RenderableType:

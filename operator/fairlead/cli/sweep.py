@@ -1,21 +1,20 @@
 """`fairlead sweep`: the trials of a Sweep as a table, and a plot of them as a file."""
 
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from fairlead.cli.console import CommandError, explained, out, plain, style_of
+from fairlead.cli.following import Following, follow
 from fairlead.cli.resources import FIELD_MANAGER, Namespace
 from fairlead.cli.sweep_plot import draw_sweep
-from fairlead.client import FairleadClient, Unreachable
+from fairlead.client import FairleadClient
 from fairlead.client.diagnosis import find_explanation
 from fairlead.client.waiting import find_condition, is_finished
 from fairlead.core import names
@@ -155,33 +154,13 @@ def _draw_bar(value: float, values: Sequence[float]) -> str:
 
 def _follow(client: FairleadClient, found: Object) -> Object:
     """Show a sweep until it has ended; return it as it was last seen."""
-    last, shown = found, ""
-    if not out.is_terminal:
-        for last in _observe(client, found):
-            if (line := describe_line(last)) != shown:
-                out.print(line, markup=False, soft_wrap=True)
-                shown = line
-        return last
-    with Live(console=out, auto_refresh=False, vertical_overflow="visible") as live:
-        for last in _observe(client, found):
-            live.update(build_view(last), refresh=True)
-    return last
+    name = found["metadata"]["name"]
+    following = Following(
+        lambda: read_sweep(client, name), is_finished, build_view, describe_line, _POLL_SECONDS, overflow="visible"
+    )
+    return follow(found, following, out)
 
 
 def _print(found: Object) -> Object:
     out.print(build_view(found))
     return found
-
-
-def _observe(client: FairleadClient, found: Object) -> Iterator[Object]:
-    """Yield a sweep until it has ended; an API server that is away is retried."""
-    name = found["metadata"]["name"]
-    while True:
-        yield found
-        if is_finished(found):
-            return
-        time.sleep(_POLL_SECONDS)
-        try:
-            found = read_sweep(client, name)
-        except Unreachable:
-            continue
