@@ -8,6 +8,7 @@ from fairlead.core import names
 from fairlead.core.views import ChildView, JobView, PodView, RevisionView, RouteView, SeldonView, TrialView
 from fairlead.kube.cache import Cache, Entry
 from fairlead.kube.client import FIELD_MANAGER
+from fairlead.kube.job_views import view_job, view_trial
 from fairlead.kube.kinds import (
     AUTOSCALER,
     CONFIG_MAP,
@@ -25,7 +26,7 @@ from fairlead.kube.kinds import (
 )
 from fairlead.kube.route_views import view_route
 from fairlead.kube.transport import Object
-from fairlead.kube.views import hash_spec, view_child, view_job, view_pod, view_revision, view_seldon, view_trial
+from fairlead.kube.views import hash_spec, view_child, view_pod, view_revision, view_seldon
 
 CHILDREN = (
     (POD, False), (SERVICE, False), (CONFIG_MAP, True), (DEPLOYMENT, False), (CONTROLLER_REVISION, False),

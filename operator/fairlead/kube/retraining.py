@@ -8,9 +8,9 @@ from fairlead.core.conditions import Rejection
 from fairlead.core.model_deployment.observed import Artifacts, ObservedRetraining
 from fairlead.core.views import JobView, PodView
 from fairlead.kube.children import Child
+from fairlead.kube.job_views import view_job
 from fairlead.kube.kinds import POD, TRAINING_JOB, Key
 from fairlead.kube.resources import ResourceCache
-from fairlead.kube.views import view_job
 
 _UID_DIGITS = 8
 """Of a job's uid in its model version."""

@@ -6,22 +6,17 @@ from itertools import islice
 from typing import Any
 
 import orjson
-from pydantic import ValidationError
 
-from fairlead.api.training_job_status import Progress, TrainingJobStatus
 from fairlead.core import names
 from fairlead.core.conditions import shorten
 from fairlead.core.pod_status import find_unscheduled, find_waiting
-from fairlead.core.views import ChildView, JobView, PodView, RevisionView, SeldonView, TrialView
+from fairlead.core.views import ChildView, PodView, RevisionView, SeldonView
 
 Object = dict[str, Any]
 
-_MAX_NAME, _MAX_STATE, _MAX_DESCRIPTION, _MAX_URL, _MAX_URI = 253, 32, 1024, 512, 2048
+MAX_NAME, MAX_STATE, MAX_DESCRIPTION, _MAX_URL = 253, 32, 1024, 512
 _MAX_DEPLOYMENTS = 64
 """How many Deployments of a SeldonDeployment's status are read, which has one for each predictor."""
-
-_MAX_ANNOTATION = 1 << 14
-"""Characters of a trial's parameters: 20 of 63 and 64 characters."""
 
 _ENDED = ("Succeeded", "Failed")
 _TARGETS = ("DisruptionTarget", "TerminationTarget")
@@ -45,8 +40,8 @@ def view_pod(pod: Object) -> PodView:
         name=meta["name"],
         uid=meta["uid"],
         role=role,
-        index=_number(labels.get(names.WORKER_INDEX, "0")),
-        attempt=_number(labels.get(names.ATTEMPT, "0")),
+        index=as_number(labels.get(names.WORKER_INDEX, "0")),
+        attempt=as_number(labels.get(names.ATTEMPT, "0")),
         phase=("Failed" if ended["exitCode"] else "Succeeded") if ended and decided else phase,
         sidecars=decided and phase not in _ENDED,
         scheduled=bool(pod.get("spec", {}).get("nodeName")),
@@ -87,7 +82,7 @@ def view_child(obj: Object, changed: bool = False) -> ChildView:
         changed=changed,
         ready=min(status.get("readyReplicas", 0), updated),
         settled=settled,
-        content=as_text(_read_annotations(obj).get(names.SELDON_CONTENT), _MAX_NAME),
+        content=as_text(_read_annotations(obj).get(names.SELDON_CONTENT), MAX_NAME),
     )
 
 
@@ -102,68 +97,18 @@ def view_seldon(obj: Object, changed: bool = False) -> SeldonView:
         changed=changed,
         generation=meta.get("generation", 0),
         observed=as_count(status.get("observedGeneration")),
-        state=as_text(status.get("state"), _MAX_STATE),
-        description=as_text(status.get("description"), _MAX_DESCRIPTION),
+        state=as_text(status.get("state"), MAX_STATE),
+        description=as_text(status.get("description"), MAX_DESCRIPTION),
         url=as_text(as_object(status.get("address")).get("url"), _MAX_URL),
         pods=tuple(
             (
-                as_text(name, _MAX_NAME),
+                as_text(name, MAX_NAME),
                 as_count(as_object(each).get("replicas")),
                 as_count(as_object(each).get("availableReplicas")),
             )
             for name, each in islice(found, _MAX_DEPLOYMENTS)
         ),
     )
-
-
-def view_job(job: Object) -> JobView:
-    """Return the view of a TrainingJob; anyone who may write its status may have written that."""
-    meta, status = job["metadata"], as_object(job.get("status"))
-    version = f"{meta['name']}-{meta['uid'][:8]}"
-    phase = as_text(status.get("phase"), _MAX_STATE)
-    checkpoint = as_object(as_object(job.get("spec")).get("checkpoint")).get("uri")
-    saved = as_count(as_object(status.get("progress")).get("checkpointStep"))
-    return JobView(
-        name=meta["name"],
-        uid=meta["uid"],
-        deleting="deletionTimestamp" in meta,
-        phase=phase,
-        message=_find_message(status, phase),
-        model=_find_artifact(status, "model"),
-        dataset=_find_artifact(status, "dataset"),
-        checkpoints=f"{checkpoint}/{version}" if saved and isinstance(checkpoint, str) else None,
-    )
-
-
-def view_trial(obj: Object) -> TrialView:
-    """Return the view of a Sweep's TrainingJob; its annotation is left out if it is none of ours."""
-    meta, status = obj["metadata"], _read_job_status(obj)
-    progress = status.progress or Progress()
-    return TrialView(
-        name=meta["name"],
-        uid=meta["uid"],
-        number=_number(meta.get("labels", {}).get(names.TRIAL, "")),
-        values=_read_values(meta.get("annotations", {}).get(names.TRIAL_PARAMETERS, "")),
-        phase=status.phase,
-        message=next(
-            (each.message for each in status.conditions if (each.type, each.status) == (status.phase, "True")), ""
-        ),
-        started=status.start_time is not None,
-        suspended=bool(obj.get("spec", {}).get("runPolicy", {}).get("suspend", False)),
-        deleting="deletionTimestamp" in meta,
-        step=progress.step,
-        total_steps=progress.total_steps,
-        metrics=tuple(progress.metrics.items()),
-        model=next((artifact for artifact in status.provenance if artifact.name == "model"), None),
-    )
-
-
-def _read_job_status(obj: Object) -> TrainingJobStatus:
-    """Read the status of a TrainingJob; one that only another client can have written counts as none."""
-    try:
-        return TrainingJobStatus.model_validate(obj.get("status") or {})
-    except ValidationError:
-        return TrainingJobStatus()
 
 
 def view_revision(obj: Object) -> RevisionView:
@@ -192,42 +137,13 @@ def as_count(value: Any) -> int:
     return value if type(value) is int and 0 <= value < 2**31 else 0
 
 
-def _find_message(status: Object, phase: str) -> str:
-    """Return what the condition of a job's phase says."""
-    conditions = _list_objects(status.get("conditions"))
-    explained_by = {"Pending": "Running"}.get(phase, phase)  # why it does not run yet
-    found = next((each for each in conditions if each.get("type") == explained_by), {})
-    return as_text(found.get("message"), _MAX_DESCRIPTION)
-
-
-def _find_artifact(status: Object, name: str) -> tuple[str, str] | None:
-    """Return the URI and digest of an artifact in a job's provenance."""
-    for each in _list_objects(status.get("provenance")):
-        if each.get("name") == name:
-            return as_text(each.get("uri"), _MAX_URI), as_text(each.get("digest"), _MAX_NAME)
-    return None
-
-
-def _list_objects(value: Any) -> list[Object]:
-    return [as_object(each) for each in value] if isinstance(value, list) else []
-
-
 def _read_annotations(obj: Object) -> Object:
     """Return the annotations of an object's pod template; empty if it has none."""
     template = obj.get("spec", {}).get("template", {})
     return dict(template.get("metadata", {}).get("annotations") or {})
 
 
-def _read_values(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the values in a trial's annotation; empty if it is invalid. The planner compares them with the spec."""
-    try:
-        found = as_object(orjson.loads(text)) if len(text) <= _MAX_ANNOTATION else {}
-    except orjson.JSONDecodeError:
-        return ()
-    return tuple((name, value) for name, value in found.items() if isinstance(value, str))
-
-
-def _number(label: str) -> int:
+def as_number(label: str) -> int:
     """Return the number in a label, which anyone can write; -1, which no worker or attempt has, for anything else."""
     return int(label) if label.isascii() and label.isdigit() and len(label) < 10 else -1
 

@@ -10,9 +10,9 @@ from fairlead.core.views import TrialView
 from fairlead.kube.children import ChildCache
 from fairlead.kube.errors import ApiError
 from fairlead.kube.execute import Writer
+from fairlead.kube.job_views import view_trial
 from fairlead.kube.kinds import SWEEP, TRAINING_JOB, Key
 from fairlead.kube.resources import ResourceCache, StoredResource
-from fairlead.kube.views import view_trial
 
 from tests.support.resources import Object, make_sweep
 from tests.support.scripted_api import ScriptedApi, scripted_client, status

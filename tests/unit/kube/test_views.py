@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from fairlead.kube.views import view_child, view_job, view_pod, view_revision
+from fairlead.kube.job_views import view_job
+from fairlead.kube.views import view_child, view_pod, view_revision
 
 
 def make_pod(**status: Any) -> dict[str, Any]:
@@ -168,7 +169,7 @@ def test_a_job_is_seen_with_its_words_its_model_and_its_checkpoints() -> None:
         "no object",
     ],
 )
-def test_a_status_of_a_job_that_somebody_else_has_written_harms_nobody(status: Any) -> None:
+def test_a_status_of_a_job_that_another_client_has_written_harms_nobody(status: Any) -> None:
     view = view_job(make_retraining_job(status, {"uri": "s3://c"}))
     assert (view.message, view.checkpoints, view.dataset) == ("", None, None)
 
