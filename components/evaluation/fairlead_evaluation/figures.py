@@ -9,19 +9,10 @@ from fairlead_datasets.errors import Unusable
 
 from .metrics import METRICS, find_interval, measure, measure_calibration
 from .predictions import Predictions
-from .slices import SliceFigures, find_gaps, measure_slices
+from .slices import Gap, SliceFigures, find_gaps, measure_slices
 
 MAX_CLASSES = 50
 """The most classes that the card shows one by one."""
-
-
-@dataclass(frozen=True)
-class Gap:
-    """The worst and the best slice that an array names."""
-
-    gap: float
-    worst: str
-    best: str
 
 
 @dataclass(frozen=True)
@@ -63,10 +54,6 @@ def collect(predictions: Predictions, metric: str, file: Path, slices: tuple[str
     if value is None:
         raise Unusable(f"{metric}: is not defined for these {len(predictions)} examples, expected several classes")
     measured = measure_slices(file, slices, metric, predictions)
-    gaps = {
-        array: Gap(gap, worst.name, best.name)
-        for array, (gap, worst, best) in find_gaps(measured, min_examples).items()
-    }
     classes, confusion = _count_confusion(predictions)
     return Figures(
         metric=metric,
@@ -76,7 +63,7 @@ def collect(predictions: Predictions, metric: str, file: Path, slices: tuple[str
         others=_measure_others(metric, predictions),
         calibration_error=measure_calibration(predictions),
         slices=measured,
-        gaps=gaps,
+        gaps=find_gaps(measured, min_examples),
         classes=classes,
         confusion=confusion,
         predictions=predictions,

@@ -30,6 +30,15 @@ class SliceFigures:
     interval: tuple[float, float] | None
 
 
+@dataclass(frozen=True)
+class Gap:
+    """How far the worst and the best slice that an array names are apart."""
+
+    gap: float
+    worst: str
+    best: str
+
+
 def measure_slices(
     file: Path, arrays: Iterable[str], metric: str, predictions: Predictions
 ) -> tuple[SliceFigures, ...]:
@@ -48,18 +57,19 @@ def measure_slices(
     return tuple(figures)
 
 
-def find_gaps(slices: Iterable[SliceFigures], min_examples: int) -> dict[str, tuple[float, SliceFigures, SliceFigures]]:
-    """Return by array how far the worst of its slices is from the best, and both; small slices show too little."""
-    gaps = {}
-    by_array: dict[str, list[SliceFigures]] = {}
+def find_gaps(slices: Iterable[SliceFigures], min_examples: int) -> dict[str, Gap]:
+    """Return by array how far the worst of its slices is from the best; small slices show too little."""
+    by_array: dict[str, list[tuple[float, str]]] = {}
     for each in slices:
         if each.value is not None and each.examples >= min_examples:
-            by_array.setdefault(each.array, []).append(each)
-    for array, found in by_array.items():
-        ordered = sorted(found, key=lambda each: each.value or 0.0)
-        worst, best = ordered[0], ordered[-1]
-        gaps[array] = (round((best.value or 0.0) - (worst.value or 0.0), 6), worst, best)
-    return gaps
+            by_array.setdefault(each.array, []).append((each.value, each.name))
+    return {array: _measure_gap(found) for array, found in by_array.items()}
+
+
+def _measure_gap(found: list[tuple[float, str]]) -> Gap:
+    found.sort(key=lambda each: each[0])  # among equals, the order of the slices stays
+    (low, worst), (high, best) = found[0], found[-1]
+    return Gap(round(high - low, 6), worst, best)
 
 
 def _select(

@@ -31,21 +31,22 @@ _RANGE = (
     ),
 )
 """The rules of both kinds of numbers."""
-_POSITIVE = "min: expected more than 0 with log"
+
+
+def _positive(zero: str) -> Rule:
+    """Return the rule of a logarithmic range, with CEL's zero of its type."""
+    return Rule(
+        f"!has(self.log) || !self.log || self.min > {zero}",
+        "min: expected more than 0 with log",
+        lambda space: not space.log or space.min > 0,
+        field=".min",
+    )
 
 
 class DoubleSpace(ApiModel):
     """Numbers from `min` to `max`."""
 
-    cel: ClassVar[tuple[Rule, ...]] = (
-        *_RANGE,
-        Rule(
-            "!has(self.log) || !self.log || self.min > 0.0",
-            _POSITIVE,
-            lambda space: not space.log or space.min > 0,
-            field=".min",
-        ),
-    )
+    cel: ClassVar[tuple[Rule, ...]] = (*_RANGE, _positive("0.0"))
 
     min: Double
     """The smallest value."""
@@ -60,15 +61,7 @@ class DoubleSpace(ApiModel):
 class IntegerSpace(ApiModel):
     """Whole numbers from `min` to `max`."""
 
-    cel: ClassVar[tuple[Rule, ...]] = (
-        *_RANGE,
-        Rule(
-            "!has(self.log) || !self.log || self.min > 0",
-            _POSITIVE,
-            lambda space: not space.log or space.min > 0,
-            field=".min",
-        ),
-    )
+    cel: ClassVar[tuple[Rule, ...]] = (*_RANGE, _positive("0"))
 
     min: Integer
     """The smallest value."""
