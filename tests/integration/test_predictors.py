@@ -1,9 +1,9 @@
 """Several predictors on a real API server: the operator is a process, the graph servers are scripted."""
 
-import base64
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from fairlead_contracts.traffic import BOUNDS, Agreement, Counts
 
 from tests.integration.conftest import Operator, publish_model
 from tests.support.api_server import Kubectl, wait_for
-from tests.support.graph_servers import ScriptedServer, serving_graphs
+from tests.support.graph_servers import ScriptedServer, read_traffic_key, serving_graphs
 from tests.support.ports import own_address
 from tests.support.resources import MODEL_DEPLOYMENT, Object, change
 from tests.support.splits import predictor
@@ -29,11 +29,8 @@ pytestmark = pytest.mark.usefixtures("cleaned")
 def servers(kubectl: Kubectl) -> Iterator[Servers]:
     """The graph servers of each predictor: all its pods have one address."""
 
-    def key() -> bytes:
-        data = kubectl.get("secret", f"{NAME}-traffic")["data"]
-        return bytes.fromhex(base64.b64decode(data["key"]).decode())
-
     with ExitStack() as stack:
+        key = partial(read_traffic_key, kubectl, NAME)
         found = {name: stack.enter_context(serving_graphs(at, 8080, key)) for name, at in ADDRESSES.items()}
         for name, server in found.items():
             server.revision = name

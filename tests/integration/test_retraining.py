@@ -3,8 +3,8 @@
 Another controller manages the jobs: the test reports what becomes of them, and of the converters.
 """
 
-import base64
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from fairlead_contracts.traffic import BOUNDS, Counts
 
 from tests.integration.conftest import POD_ADDRESS, Operator, publish_model
 from tests.support.api_server import Kubectl, condition, wait_for
-from tests.support.graph_servers import ScriptedServer, serving_graphs
+from tests.support.graph_servers import ScriptedServer, read_traffic_key, serving_graphs
 from tests.support.resources import DIGEST, MODEL_DEPLOYMENT, RETRAIN, ROLLOUT, Object, change
 
 NAME = "retrained"
@@ -37,11 +37,7 @@ pytestmark = pytest.mark.usefixtures("cleaned")
 def servers(kubectl: Kubectl) -> Iterator[ScriptedServer]:
     """The graph servers of all pods, which have one address."""
 
-    def key() -> bytes:
-        data = kubectl.get("secret", f"{NAME}-traffic")["data"]
-        return bytes.fromhex(base64.b64decode(data["key"]).decode())
-
-    with serving_graphs(POD_ADDRESS, 8080, key) as server:
+    with serving_graphs(POD_ADDRESS, 8080, partial(read_traffic_key, kubectl, NAME)) as server:
         server.counts = Counts(requests=200, latency=(200, *(0 for _ in BOUNDS)))
         yield server
 

@@ -1,7 +1,7 @@
 """Rollouts on a real API server: the operator is a process, the graph servers are scripted, and no kubelet runs."""
 
-import base64
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from fairlead_contracts.traffic import BOUNDS, Counts
 
 from tests.integration.conftest import POD_ADDRESS, Operator, publish_model
 from tests.support.api_server import Kubectl, condition, wait_for
-from tests.support.graph_servers import ScriptedServer, serving_graphs
+from tests.support.graph_servers import ScriptedServer, read_traffic_key, serving_graphs
 from tests.support.prometheus import ScriptedPrometheus
 from tests.support.resources import MODEL_DEPLOYMENT, ROLLOUT, Object, change
 
@@ -30,11 +30,7 @@ pytestmark = pytest.mark.usefixtures("cleaned")
 def servers(kubectl: Kubectl) -> Iterator[ScriptedServer]:
     """The graph servers of the stable revision: all pods have one address."""
 
-    def key() -> bytes:
-        data = kubectl.get("secret", f"{NAME}-traffic")["data"]
-        return bytes.fromhex(base64.b64decode(data["key"]).decode())
-
-    with serving_graphs(POD_ADDRESS, 8080, key) as server:
+    with serving_graphs(POD_ADDRESS, 8080, partial(read_traffic_key, kubectl, NAME)) as server:
         yield server
 
 

@@ -1,5 +1,6 @@
 """A scripted graph server: it takes signed traffic documents, and reports what it is told to have counted."""
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from fairlead_contracts.traffic import (
     TrafficFacts,
     is_signed,
 )
+
+from tests.support.api_server import Kubectl
 
 
 class ScriptedServer(ThreadingHTTPServer):
@@ -106,3 +109,9 @@ def serving_graphs(address: str, port: int, key: Callable[[], bytes]) -> Iterato
         finally:
             server.shutdown()
             thread.join()
+
+
+def read_traffic_key(kubectl: Kubectl, deployment: str) -> bytes:
+    """Return the key that signs the documents of a deployment's traffic."""
+    data = kubectl.get("secret", f"{deployment}-traffic")["data"]
+    return bytes.fromhex(base64.b64decode(data["key"]).decode())
