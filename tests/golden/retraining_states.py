@@ -64,7 +64,9 @@ def _tried_again(cluster: DriftingCluster) -> Retraining:
     rejected = _snap(cluster, "", rejection=REJECTION)
     plan = plan_model_deployment(rejected.deployment, rejected.observed, Settings(), rejected.now, "00")
     known = rejected.deployment.model_copy(update={"status": plan.status})
-    return Retraining("while it is tried again, the last words stand", known, cluster.observe(), cluster.now)
+    return Retraining(
+        "while it is tried again, what the API server has said stands", known, cluster.observe(), cluster.now
+    )
 
 
 def _drifted_again() -> DriftingCluster:

@@ -124,7 +124,7 @@ CASES = {
         jobs(job(1, phase="Blocked", message="There is no dataset.")),
     ),
     "job-succeeded-and-deleted": Case(
-        "What a job has reached counts, although somebody deletes it.",
+        "What a job has reached counts, although it is being deleted.",
         make_sweep(status(record(1)), **ONE), jobs(ended(1, 0.9, deleting=True)),
     ),
     "job-tried-again": Case(

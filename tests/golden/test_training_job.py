@@ -373,7 +373,7 @@ CASES = {
         ObservedJob(all_pods()[:2], launcher=reported(), rejection=QUOTA, **CHILDREN),
     ),
     "elastic-worker-rejected-before": Case(
-        "while it is tried again, the condition has the last words of the API server",
+        "while it is tried again, the condition says what the API server has said",
         make_job(started("Rejected"), spec__elastic=ELASTIC),
         ObservedJob(all_pods()[:2], launcher=reported(), **CHILDREN),
     ),

@@ -17,7 +17,7 @@ RETRAINING: dict[str, Runbook] = {
         f"The message has the figures. Train on newer data, or allow more in `spec.rollout.analysis`. {_AGAIN}",
     ),
     "JobFailed": Runbook("The TrainingJob of a run has failed.", f"`fairlead logs JOB`. {_AGAIN}"),
-    "JobDeleted": Runbook("Somebody has deleted the TrainingJob of a run, which counts as failed.", _AGAIN),
+    "JobDeleted": Runbook("The TrainingJob of a run was deleted, which counts as failed.", _AGAIN),
     "NoModel": Runbook(
         "The TrainingJob of a run has succeeded and has published no model.",
         f"Let the script write one to `$FAIRLEAD_MODEL_DIR`. {_AGAIN}",
