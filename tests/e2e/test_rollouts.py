@@ -38,6 +38,14 @@ def publish(kubectl: Kubectl, store: None, tmp_path: Path) -> Iterator[Callable[
         yield run
 
 
+@pytest.fixture
+def releases(kubectl: Kubectl, operator: None) -> Iterator[Releases]:
+    """The deployment, of which nothing is left afterwards."""
+    kubectl("delete", "mdep", NAME, "-n", NAMESPACE, "--ignore-not-found")
+    yield Releases(kubectl, NAMESPACE, NAME, "artifact-store")
+    kubectl("delete", "mdep", NAME, "-n", NAMESPACE)
+
+
 @contextmanager
 def started_clients(kubectl: Kubectl) -> Iterator[Callable[[], Object]]:
     """Send requests from a pod during the block; yields a function that returns what they got so far."""
@@ -54,9 +62,8 @@ def started_clients(kubectl: Kubectl) -> Iterator[Callable[[], Object]]:
 
 
 def test_candidates_in_pods_are_promoted_or_rolled_back_by_what_their_requests_show(
-    kubectl: Kubectl, operator: None, publish: Callable[[str, bytes], str]
+    kubectl: Kubectl, releases: Releases, publish: Callable[[str, bytes], str]
 ) -> None:
-    releases = Releases(kubectl, NAMESPACE, NAME)
     releases.serve(publish("v1", onnx.scale(2.0, ["n", 3])), QUALITY)
     first = releases.wait_for_first(180)
     with started_clients(kubectl) as read:
@@ -89,7 +96,8 @@ def test_candidates_in_pods_are_promoted_or_rolled_back_by_what_their_requests_s
         assert (status["stableRevision"], status["rollout"]["reason"]) == (good, "AnalysisFailed")
         time.sleep(2)
         found = read()
-        assert all("of candidate" in failure for failure in found["failed"]), found["failed"]
+        failed = status["rollout"]["failedRevision"]
+        assert all(f" 500 of {failed}: " in failure for failure in found["failed"]), found["failed"]
         assert len(found["failed"]) < found["answers"][RIGHT] / 4
         time.sleep(2)
         assert read()["failed"] == found["failed"], "nothing fails after it is rolled back"

@@ -38,10 +38,14 @@ class Releases:
     kubectl: Kubectl
     namespace: str
     name: str
+    secret: str | None = None
+    """The Secret with the credentials of the models' store."""
 
     def serve(self, uri: str | Object, analysis: Object, **more: object) -> None:
         """Apply the deployment with a model, or with a container that answers in its place."""
         graph = {"name": "model", "type": "MODEL"} | ({"modelUri": uri} if isinstance(uri, str) else {})
+        if self.secret:
+            graph["envSecretRefName"] = self.secret
         components = [] if isinstance(uri, str) else [{"spec": {"containers": [{"name": "model", **uri}]}}]
         rollout = {"steps": STEPS, "analysis": analysis, "progressDeadlineSeconds": 60} | more
         self.kubectl.apply(change(
