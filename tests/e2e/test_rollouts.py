@@ -2,13 +2,14 @@
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from fairlead_cluster.base.home import CHECKOUT, default_home
+from fairlead_cluster.base.home import CHECKOUT
 
 from tests.e2e.conftest import NAMESPACE
 from tests.e2e.digits import RUN, VERSION
@@ -31,7 +32,7 @@ def publish(kubectl: Kubectl, store: None, tmp_path: Path) -> Iterator[Callable[
             folder, uri = tmp_path / name, f"s3://models/{NAME}-{RUN}/{name}"
             folder.mkdir()
             (folder / "model.onnx").write_bytes(model)
-            command = [default_home() / "bin" / "fairlead-artifacts", "publish", folder, uri]
+            command = [Path(sys.executable).parent / "fairlead-artifacts", "publish", folder, uri]
             subprocess.run([*command, "--kind", "onnx-model", "--producer", "test/1"], env=environment, check=True)
             return uri
 
