@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from kfp.local import status, subprocess_task_handler
 from fairlead_pipelines.runs.records import RunRecord, TaskRecord, read_outputs
 
 _INPUT = "--executor_input"
+_EXECUTOR = "[KFP Executor "
 
 
 class Watcher(Protocol):
@@ -80,10 +81,22 @@ class _Handler(subprocess_task_handler.SubprocessTaskHandler):  # type: ignore[m
             env={**os.environ, **self.env_vars},
         ) as process:  # fmt: skip
             assert process.stdout
-            for line in process.stdout:
-                task.lines.append(line.rstrip("\n"))
-                self.watcher.add_line(task, task.lines[-1])
+            for line in _own_lines(process.stdout):
+                task.lines.append(line)
+                self.watcher.add_line(task, line)
         return process.returncode
+
+
+def _own_lines(lines: Iterable[str]) -> Iterator[str]:
+    """Return a task's lines without those in which KFP's executor repeats its input."""
+    repeated = False
+    for line in map(str.rstrip, lines):
+        if line.startswith(_EXECUTOR):
+            repeated = line.endswith("Got executor_input:")
+        elif repeated:
+            repeated = line != "}"
+        else:
+            yield line
 
 
 def _read_input(command: list[str]) -> dict[str, Any]:

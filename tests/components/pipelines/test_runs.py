@@ -73,7 +73,7 @@ def test_a_run_shows_its_tasks_with_what_they_have_written(
     assert "check succeeded after" in " ".join(shown.err.split())
     assert [part for part in ("measure", "check", "use") if f'<h2 id="{part}">' not in page] == []
     assert "<th>length</th><td>3</td>" in page
-    assert "measuring &lt;&lt;a&gt;&gt;" in page
+    assert "<pre>measuring &lt;&lt;a&gt;&gt;</pre>" in page, "without what KFP says around it"
     assert "Measures &lt;texts&gt;." in page
     assert "<script>" not in page, "what a task writes must not run where the report is opened"
     assert "iframe sandbox" in page
