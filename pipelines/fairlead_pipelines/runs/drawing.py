@@ -15,9 +15,7 @@ _ROW, _LABEL, _CHART = 24, 170, 520
 
 def draw_graph(tasks: Mapping[str, TaskRecord]) -> str:
     """Return the tasks as a graph from left to right."""
-    depths: dict[str, int] = {}
-    for name, task in tasks.items():  # parents come first
-        depths[name] = 1 + max((depths.get(parent, -1) for parent in task.parents), default=-1)
+    depths = _find_columns(tasks)
     columns: dict[int, list[str]] = {}
     for name, depth in depths.items():
         columns.setdefault(depth, []).append(name)
@@ -35,6 +33,16 @@ def draw_graph(tasks: Mapping[str, TaskRecord]) -> str:
     width = len(columns) * (_WIDTH + _GAP_X) - _GAP_X
     height = max(map(len, columns.values()), default=0) * (_HEIGHT + _GAP_Y)
     return _svg(width, height, "The tasks", [*edges, *(_draw_task(tasks[name], *places[name]) for name in places)])
+
+
+def _find_columns(tasks: Mapping[str, TaskRecord]) -> dict[str, int]:
+    """Return each task's column: after those that it waits for, and right before the first that waits for it."""
+    depths: dict[str, int] = {}
+    for name, task in tasks.items():  # parents come first
+        depths[name] = 1 + max((depths.get(parent, -1) for parent in task.parents), default=-1)
+    for name in reversed(tasks):
+        depths[name] = min((depths[each] - 1 for each in tasks if name in tasks[each].parents), default=depths[name])
+    return depths
 
 
 def draw_times(tasks: Sequence[TaskRecord], start: datetime) -> str:
