@@ -117,6 +117,7 @@ def _free_disk(stage: Stage) -> None:
 FAULTS = (
     Fault("none", TRAINS, _nothing, _nothing, 0),
     Fault("store closed", BEFORE, _turn("closed"), _turn("open"), 20, f"DatasetUnreadable.*{_CLOSED}"),
+    Fault("store silent", BEFORE, _turn("silent"), _turn("open"), 20, "DatasetUnreadable.*did not answer"),
     Fault("store closed", STARTED, _turn("closed"), _turn("open"), 20, f"fetching the dataset.*{_CLOSED}"),
     Fault("store silent", STARTED, _turn("silent"), _turn("open"), 20, "fetching the dataset"),
     Fault("store closed", TRAINS, _turn("closed"), _turn("open"), 25, f"step .* not saved.*{_CLOSED}"),
