@@ -776,6 +776,11 @@ CASES = {
     "released-a-while-ago": Case(
         "then it tries again", make_job(started("Released", start=LONG_AGO)), ObservedJob(**CHILDREN)
     ),
+    "key-perhaps-deleted": Case(
+        "it is created again after 30 s, whatever has changed in the last of them",
+        make_job(),
+        ObservedJob(all_pods(phase="Pending", scheduled=True, created=NOW - timedelta(seconds=29)), **CHILDREN),
+    ),
     "key-deleted": Case(
         "pods that do not start on their nodes may lack the key, which is created again",
         make_job(started()),

@@ -45,8 +45,9 @@ def plan_pending_pods(
         return Plan(status, requeue_after=seconds_to_deadline(job, status, now))
     oldest = max((now - pod.created).total_seconds() for pod in slow if pod.created)
     # a pod's status does not say that its Secret is missing, and Secrets are not watched
-    again = (build_key_secret(job, key),) if oldest >= _KEY_SECONDS else ()
-    return Plan(status, apply=again, requeue_after=soonest(job, status, now, _KEY_SECONDS))
+    if oldest < _KEY_SECONDS:
+        return Plan(status, requeue_after=soonest(job, status, now, min(_KEY_SECONDS - oldest, _KEY_SECONDS)))
+    return Plan(status, apply=(build_key_secret(job, key),), requeue_after=soonest(job, status, now, _KEY_SECONDS))
 
 
 def plan_registration(
