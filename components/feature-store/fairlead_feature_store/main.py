@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand and return its exit code."""
     options = _build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("feast").setLevel(logging.WARNING)  # it reports each look into its registry
     use_utc()
     try:
         run: Callable[[argparse.Namespace], None] = options.run
