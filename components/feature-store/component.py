@@ -49,8 +49,9 @@ def materialize_features(
     definitions_digest: str,
     sources: dict[str, str],
     until: str,
-) -> NamedTuple("Outputs", [("until", str)]):
-    """Apply the definitions, and write what is known at a time (ISO 8601, with a zone) to the online store."""
+    replay: bool = False,
+) -> NamedTuple("Outputs", [("replayed", str)]):
+    """Write what is known at a time (ISO 8601) to the online store. With `replay`, look-ups are to take it for now."""
     import subprocess
 
     definitions = ["--definitions", definitions_uri, "--definitions-digest", definitions_digest]
@@ -60,4 +61,4 @@ def materialize_features(
         exit_code = subprocess.run(["fairlead-feature-store", *words]).returncode
         if exit_code:
             raise SystemExit(f"fairlead-feature-store {words[0]} exited with {exit_code}; its message is above")
-    return (until,)
+    return (until if replay else "",)

@@ -15,7 +15,10 @@ from kfp import components, local
 
 from fairlead_pipelines.components import FOLDER
 
-COMMANDS = ("fairlead-pipelines", "fairlead-data-validation", "fairlead-onnx-converter", "fairlead-evaluation")
+COMMANDS = (
+    "fairlead-pipelines", "fairlead-data-validation", "fairlead-onnx-converter", "fairlead-evaluation",
+    "fairlead-feature-store",
+)  # fmt: skip
 _Read = Callable[[str], Any]
 _READERS: dict[str, _Read] = {"STRING": str, "NUMBER_INTEGER": int, "NUMBER_DOUBLE": float}
 
@@ -29,7 +32,7 @@ def run_local(words: list[str]) -> int:
     pipeline = components.load_component_from_file(str(options.pipeline))
     parameters = vars(_parser(chosen, pipeline).parse_args(rest))
     parameters = {name: value for name, value in parameters.items() if name in _inputs(pipeline) and value is not None}
-    _make_commands_visible()
+    _make_commands_visible(options.pipeline.read_text())
     try:
         outputs = _run(pipeline, parameters)
     except RuntimeError as error:  # kfp.local raises it if a task failed
@@ -63,8 +66,8 @@ def _parser(parent: argparse.ArgumentParser, pipeline: Any) -> argparse.Argument
     return parser
 
 
-def _make_commands_visible() -> None:
-    """Add this environment's own command to PATH, and check that the components' commands are on it."""
+def _make_commands_visible(pipeline: str) -> None:
+    """Add this environment's own command to PATH, and check that the commands that a pipeline runs are on it."""
     os.environ["PATH"] = f"{os.environ['PATH']}{os.pathsep}{Path(sys.executable).parent}"
-    if missing := [name for name in COMMANDS if not shutil.which(name)]:
+    if missing := [name for name in COMMANDS if name in pipeline and not shutil.which(name)]:
         sys.exit(f"fairlead-pipelines: {', '.join(missing)}: not on PATH; add the `bin` of FAIRLEAD_HOME to it")

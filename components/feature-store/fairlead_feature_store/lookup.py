@@ -142,7 +142,7 @@ class Lookup:
 
     def _explain(self, each: Selected, name: str, rows: list[Row], keys: dict[str, Array], index: int) -> None:
         """Raise the error of a row that has no value."""
-        entity = describe_key({key: keys[key].ravel()[index] for key in each.definition.entities})
+        entity = describe_key({key: keys[key].ravel().tolist()[index] for key in each.definition.entities})
         event, values = rows[index]
         at = f"{each.view}:{name}: {entity}"
         if event is None:
