@@ -75,7 +75,8 @@ def _locked(home: Home, console: Console) -> Iterator[None]:
 
 def _plan_environment(component: Component, home: Home, tests: bool) -> list[Step]:
     name, env = component.name, home.envs / component.name
-    commands = _linked_commands(component)
+    # those of libraries are the operator's environment's: here they may lack what they import
+    foreign = [home.bin / script for script in _linked_commands(component) if script not in component.scripts]
     base = _Stamp(env / "fairlead.key", _key(component))
     extra = _Stamp(env / "fairlead-tests.key", _hash([_TEST_REQUIREMENTS], str(CHECKOUT))) if tests else None
 
@@ -84,20 +85,24 @@ def _plan_environment(component: Component, home: Home, tests: bool) -> list[Ste
         install_requirements(env, component.requirements, log)
         if component.horovod:
             install_wheel(env, _horovod_wheel(env, home, log), log)
-        link(log)
+        link_commands(log)
         base.write()
 
-    def link(_: StepLog) -> None:
-        for script in link_packages(env, _linked_folders(component), commands):
-            link_atomically(home.bin / script.name, script)
+    def link_commands(_: StepLog) -> None:
+        for script in link_packages(env, _linked_folders(component), _linked_commands(component)):
+            if script.name in component.scripts:
+                link_atomically(home.bin / script.name, script)
+        for link in foreign:
+            link.unlink(missing_ok=True)
 
     def add_tests(log: StepLog) -> None:
         install_requirements(env, [_TEST_REQUIREMENTS], log)
         if extra:
             extra.write()
 
-    linked = all((home.bin / command).exists() for command in commands)
-    steps = [Step(name, install)] if not base.current else [] if linked else [Step(name, link)]
+    linked = all((home.bin / command).exists() for command in component.scripts)
+    linked = linked and not any(link.is_symlink() for link in foreign)
+    steps = [Step(name, install)] if not base.current else [] if linked else [Step(name, link_commands)]
     if extra and (steps or not extra.current):
         steps.append(Step(f"{name}-tests", add_tests, after=(name,) if steps else ()))
     return steps

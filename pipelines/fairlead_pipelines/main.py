@@ -17,7 +17,7 @@ _FIELD_MANAGER = "fairlead-pipelines"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one subcommand; exit with 1 and a message if it fails."""
     words = sys.argv[1:] if arguments is None else list(arguments)
-    if words[:1] == ["run-local"]:
+    if words[:1] == ["run"]:
         # Imported lazily: KFP takes a second to import, and the steps, which run in pods, do not need it.
         from fairlead_pipelines.local import run_local
 
@@ -90,7 +90,7 @@ def _report(options: argparse.Namespace, result: Object) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fairlead-pipelines", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("run-local", help="run a compiled pipeline on this machine with kfp.local")
+    commands.add_parser("run", help="run a compiled pipeline on this machine with kfp.local, and write a report")
     compiling = commands.add_parser("compile", help="write manifests/pipelines/*.yaml")
     compiling.add_argument("--out", type=Path, metavar="FOLDER", help="write to this folder instead")
     compiling.set_defaults(run=_compile)

@@ -37,9 +37,8 @@ _UNUSED = {
     )),
     # when the time to live of a finished job or sweep is over
     "delete trainingjobs.fairlead.dev", "delete sweeps.fairlead.dev",
-    # for Sweeps, and for deployments with spec.monitor.retrain
-    "create trainingjobs.fairlead.dev", "patch trainingjobs.fairlead.dev",
-    "get sweeps.fairlead.dev", "patch sweeps/status.fairlead.dev",
+    # for trials that are suspended, and a Sweep that is read again
+    "patch trainingjobs.fairlead.dev", "get sweeps.fairlead.dev",
 }  # fmt: skip
 """Permissions for what may not happen in these tests, and why they are needed."""
 

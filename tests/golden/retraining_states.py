@@ -123,6 +123,22 @@ def _rolled_back() -> DriftingCluster:
     return _go(cluster, lambda: cluster.status.rollout and cluster.status.rollout.failed_revision)
 
 
+def _unsigned() -> DriftingCluster:
+    """Return a cluster whose retrained model lacks a signature."""
+    cluster = _retrained(unsigned=True)
+    cluster.reconcile()
+    return cluster
+
+
+def _failed_warm() -> DriftingCluster:
+    """Return a cluster on which a job has failed that started with checkpoints; its template has changed since."""
+    cluster = _drifted_again()
+    cluster.fates = Fates(job_fails=lambda: True)
+    _go(cluster, lambda: cluster.run.reason == "JobFailed")
+    run_for(cluster, 2 * COOL_DOWN)
+    return _edited(cluster, **_with(conversion__minAccuracy=0.5))
+
+
 def _in_another_run(cluster: DriftingCluster) -> DriftingCluster:
     """Return a cluster whose retrained model, which nobody had signed, became the candidate during a later run."""
     run = cluster.run.model_copy(update={"job": "digits-1a7e12ab", "phase": "Training", "ended_at": None, "uid": None})
@@ -163,6 +179,7 @@ def _build_states() -> dict[str, Retraining]:
         "retraining-begins-warm": _snap(drifted, "it starts with the checkpoints of the job that trained the model",
                                         trainers=_TRAINERS),
         "retraining-again": _snap(_drifted_again(), "or of the last run"),
+        "retraining-begins-cold": _snap(_failed_warm(), "unless the last run failed with them: they may be gone"),
         "retraining-rejected": _snap(begun, "what the API server rejects is said, and takes nothing from what serves",
                                      rejection=REJECTION),
         "retraining-tried-again": _tried_again(begun),
@@ -198,6 +215,8 @@ def _build_states() -> dict[str, Retraining]:
         "retrained": _snap(_retrained(), "the rollout starts with it, as with any changed spec"),
         "retrained-and-promoted": _snap(_promoted(), "a rollback of a later one returns to it"),
         "retrained-and-rolled-back": _snap(_rolled_back(), "the earlier model stays, and serves"),
+        "retrained-and-held": _snap(_unsigned(), "a model that a gate holds says so"),
+        "retrained-and-not-admitted": _snap(_unsigned(), "what it keeps back must not wait for ever", hours=1),
         "retrained-rolled-back-in-a-later-run": _snap(
             _in_another_run(_rolled_back()), "what becomes of an earlier run's model says nothing about this one"
         ),

@@ -63,12 +63,13 @@ class LocalCluster:
     home: Path
 
     @property
-    def _kubeconfig(self) -> Path:
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
         return self.home / "cluster" / "kubeconfig"
 
     def kubectl(self, *words: str, stdin: str | None = None, check: bool = True) -> str:
         """Run kubectl and return its output."""
-        argv = [str(self.home / "bin" / "kubectl"), "--kubeconfig", str(self._kubeconfig), *words]
+        argv = [str(self.home / "bin" / "kubectl"), "--kubeconfig", str(self.kubeconfig), *words]
         result = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=120)
         if check and result.returncode != 0:
             raise AssertionError(f"kubectl {' '.join(words)}: {result.stderr}")
@@ -81,13 +82,13 @@ class LocalCluster:
 
     def get(self, kind: str, name: str) -> Object:
         """Return an object."""
-        found = read_object(self._kubeconfig, kind, name, "default")
+        found = read_object(self.kubeconfig, kind, name, "default")
         assert found, f"no {kind} {name}"
         return found
 
     def list(self, kind: str, labels: str) -> "list[Object]":
         """Return the objects of a kind that have these labels."""
-        return list_objects(self._kubeconfig, kind, "default", labels)
+        return list_objects(self.kubeconfig, kind, "default", labels)
 
     def wait(self, pod: str, holds: Callable[[Object], bool], seconds: float = 60) -> Object:
         """Wait until `holds` returns True for a pod and return it."""

@@ -113,7 +113,7 @@ def test_an_exit_is_in_the_api_at_once(cluster: LocalCluster) -> None:
 
 
 async def _moment_of_end(cluster: LocalCluster, name: str) -> float:
-    async with KubeClient.from_kubeconfig(cluster.home / "cluster" / "kubeconfig") as client:
+    async with KubeClient.from_kubeconfig(cluster.kubeconfig) as client:
         async for _, pod in client.watch(POD, "default", fields=f"metadata.name={name}"):
             if pod["status"]["phase"] == "Succeeded":
                 return time.time()

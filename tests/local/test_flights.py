@@ -56,8 +56,9 @@ def finished(pipelines: PipelineCluster, published: dict[str, str]) -> subproces
     }
     flags = [f"--{name}={value}" for name, value in parameters.items()]
     result = pipelines.command(
-        "run-local", "--pipeline", CHECKOUT / "manifests" / "pipelines" / "flights.yaml", *flags,
-        "--out", pipelines.outputs_file(RUN), FAIRLEAD_FEATURE_STORE=str(pipelines.cluster.home / "feature_store.yaml"),
+        "run", CHECKOUT / "manifests" / "pipelines" / "flights.yaml", *flags, "--out", pipelines.outputs_file(RUN),
+        "--report", pipelines.cluster.home / f"{RUN}.html",
+        FAIRLEAD_FEATURE_STORE=str(pipelines.cluster.home / "feature_store.yaml"),
     )  # fmt: skip
     assert result.returncode == 0, result.stdout[-6000:] + result.stderr[-3000:]
     return result

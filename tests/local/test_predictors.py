@@ -3,10 +3,10 @@
 import json
 from collections.abc import Callable
 
-from tests.local.clients import Clients
 from tests.local.support import LocalCluster
 from tests.support import onnx_models as onnx
 from tests.support.api_server import condition, wait_for
+from tests.support.clients import Clients
 from tests.support.resources import MODEL_DEPLOYMENT, Object, change
 
 NAME = "shared"

@@ -200,6 +200,43 @@ def test_suspended_it_ends_the_run_and_resumed_it_begins_one(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("kill", [0.0, 0.15])
+def test_a_model_that_nobody_signs_holds_changes_of_the_spec_back_for_a_bounded_time(seed: int, kill: float) -> None:
+    cluster = start_drifted(seed, unsigned=True, kill=kill)
+    run_for(cluster, 900, until=lambda: cluster.retrain.model is not None)
+    first = cluster.status.stable_revision
+    cluster.edit(spec__predictors__0__server={"resources": {"requests": {"cpu": "2"}}})
+    run_for(cluster, 60)
+    assert cluster.condition is not None
+    assert "is not admitted yet" in cluster.condition.message
+    assert "has no signature" in cluster.condition.message
+    assert cluster.status.stable_revision == first
+    run_for(cluster, 1200, until=lambda: cluster.status.stable_revision != first)
+    assert (cluster.serving(), cluster.run.reason) == (URI, "RetrainedModelNotAdmitted")
+    assert cluster.status.stable_revision != first
+    run_for(cluster, 3 * COOL_DOWN)
+    assert (len(cluster.created), cluster.retrain.model) == (1, None)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_after_a_warm_start_that_failed_a_run_starts_from_scratch(seed: int) -> None:
+    fails = [False]
+    cluster = start_drifted(seed, fates=Fates(job_fails=lambda: fails[0]))
+    run_for(cluster, 900, until=lambda: is_retrained(cluster))
+    fails[0] = True
+    cluster.shift()
+    run_for(cluster, 900, until=lambda: len(cluster.created) == 2 and cluster.run.reason == "JobFailed")
+    fails[0] = False
+    cluster.edit(spec__monitor={"drift": DRIFT, "retrain": EDITED})
+    run_for(cluster, 900, until=lambda: is_retrained(cluster))
+    warm = ["restoreFrom" in cluster.objects[name]["spec"]["checkpoint"] for name in cluster.created]
+    assert warm == [False, True, False]
+    cluster.shift()
+    run_for(cluster, 900, until=lambda: len(cluster.created) == 4)
+    assert "restoreFrom" in cluster.objects[cluster.created[3]]["spec"]["checkpoint"], "those of the last run are there"
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_a_deleted_job_counts_as_failed(seed: int) -> None:
     cluster = start_drifted(seed, fates=Fates(trains=lambda: False))
     run_for(cluster, 300, until=lambda: bool(cluster.retrain.run and cluster.run.uid))

@@ -20,7 +20,7 @@ RESTRICTED = {
     "fsGroup": 1000,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-_CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+CONTAINER = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
 def kind_kubectl() -> Kubectl:
@@ -38,6 +38,33 @@ def make_namespace(kubectl: Kubectl, name: str) -> None:
 
 def run_step(kubectl: Kubectl, namespace: str, name: str, image: str, command: list[str], **files: str) -> str:
     """Run a component's command in a pod, like a pipeline step, and return its log. `files` are mounted at /input."""
+    _start_step(kubectl, namespace, name, image, command, files)
+
+    def ended() -> str | None:
+        phase = kubectl.get("pod", name, namespace).get("status", {}).get("phase")
+        return phase if phase in ("Succeeded", "Failed") else None
+
+    phase = wait_for(ended, f"{name} to end", 180)
+    log = kubectl("logs", name, "-n", namespace)
+    assert phase == "Succeeded", log
+    return log
+
+
+@contextmanager
+def started_step(
+    kubectl: Kubectl, namespace: str, name: str, image: str, command: list[str], **files: str
+) -> Iterator[None]:
+    """Run a command in a pod during the block; the rest is as above."""
+    _start_step(kubectl, namespace, name, image, command, files)
+    try:
+        yield
+    finally:
+        kubectl("delete", "pod", name, "-n", namespace, "--grace-period=1", "--wait=false")
+
+
+def _start_step(
+    kubectl: Kubectl, namespace: str, name: str, image: str, command: list[str], files: dict[str, str]
+) -> None:
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}}
     kubectl.apply(config | {"data": files})
     container = {
@@ -45,7 +72,7 @@ def run_step(kubectl: Kubectl, namespace: str, name: str, image: str, command: l
         "image": image,
         "command": command,
         "envFrom": [{"secretRef": {"name": "artifact-store"}}],
-        "securityContext": _CONTAINER,
+        "securityContext": CONTAINER,
         "volumeMounts": [{"name": "input", "mountPath": "/input"}, {"name": "tmp", "mountPath": "/tmp"}],
     }
     spec = {
@@ -58,15 +85,6 @@ def run_step(kubectl: Kubectl, namespace: str, name: str, image: str, command: l
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
     kubectl("delete", "pod", name, "-n", namespace, "--ignore-not-found", "--wait")
     kubectl.apply(pod)
-
-    def ended() -> str | None:
-        phase = kubectl.get("pod", name, namespace).get("status", {}).get("phase")
-        return phase if phase in ("Succeeded", "Failed") else None
-
-    phase = wait_for(ended, f"{name} to end", 180)
-    log = kubectl("logs", name, "-n", namespace)
-    assert phase == "Succeeded", log
-    return log
 
 
 @contextmanager

@@ -73,6 +73,20 @@ def scale(factor: float, shape: Sequence[int | str], datatype: str = "FP32", ops
     )
 
 
+def crashing(value: int, shape: Sequence[int | str]) -> bytes:
+    """Return a model that ends its process where `x` has a value: it divides the smallest integer by -1."""
+    nodes = [
+        node("Cast", ["x"], ["whole"], to=_NUMPY["int64"]),
+        node("Equal", ["whole", "value"], ["found"]),
+        node("Where", ["found", "least", "whole"], ["dividend"]),
+        node("Div", ["dividend", "divisor"], ["quotient"]),
+        node("Cast", ["quotient"], ["scaled"], to=_NUMPY["float32"]),
+    ]
+    numbers = {"value": value, "least": -(1 << 63), "divisor": -1}
+    tensors = [tensor(name, np.array(number_, np.int64)) for name, number_ in numbers.items()]
+    return model(nodes, [("x", "FP32", shape)], [("scaled", "FP32", shape)], tensors)
+
+
 def identity(datatype: str, shape: Sequence[int | str]) -> bytes:
     """Return a model that answers with its input: `x` becomes `y`."""
     return model([node("Identity", ["x"], ["y"])], [("x", datatype, shape)], [("y", datatype, shape)])

@@ -51,6 +51,8 @@ class DriftingCluster(RolloutCluster):
     shifts: int = 0
     trained_at: dict[str, int] = field(default_factory=lambda: {URI: 0})
     """The number of shifts before a model was trained."""
+    unsigned: bool = False
+    """Whether retrained models lack the signature that is required."""
     bad_models: bool = False
     """Whether new models fail a third of their requests."""
     jobs: dict[str, JobView] = field(default_factory=dict)
@@ -116,6 +118,13 @@ class DriftingCluster(RolloutCluster):
             replace(node, artifact=replace(node.artifact, parents=parents)) if node.model_uri == URI else node
             for node in seen.artifacts.nodes
         )
+        if self.unsigned:
+            nodes = tuple(
+                replace(node, artifact=replace(node.artifact, unsigned="it has no signature"))
+                if node.model_uri in self.trained_at and node.model_uri != URI
+                else node
+                for node in nodes
+            )
         artifacts = replace(seen.artifacts, nodes=nodes)
         return replace(seen, artifacts=artifacts, drift=self._measure(), retraining=runs)
 

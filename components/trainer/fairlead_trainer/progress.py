@@ -4,6 +4,7 @@ import json
 import logging
 import math
 import os
+import threading
 import time
 from collections import deque
 from pathlib import Path
@@ -44,6 +45,9 @@ class Progress:
         self.damaged_steps: tuple[int, ...] = ()
         """The steps of later checkpoints, which are damaged."""
         self._step = self._repeated = 0
+        self._document: dict[str, Any] | None = None
+        self._lock = threading.Lock()
+        """Held while the file is written, because a checkpoint is complete in another thread than the training's."""
         self._recent: deque[tuple[float, int]] = deque()
         self._samples = 0
 
@@ -70,6 +74,27 @@ class Progress:
             document["totalSteps"] = int(self._total_steps)
         if epoch is not None:
             document["epoch"] = int(epoch)
+        if self._repeated:
+            document["repeatedSteps"] = self._repeated
+        rate = self._rate()
+        if rate is not None:
+            document["samplesPerSecond"] = round(rate, 1)
+        with self._lock:
+            self._document = document
+            self._write(self._file, document)
+
+    def note_checkpoint(self, step: int, seconds: float, size: int) -> None:
+        """Report that a checkpoint is complete; `Checkpoints` calls this from its thread."""
+        with self._lock:
+            self._checkpoint_seconds, self._checkpoint_bytes = seconds, size
+            self.checkpoint_step = step
+            # at once: after the last step of a training no update follows
+            if self._file is not None and self._document is not None:
+                self._write(self._file, self._document)
+
+    def _write(self, file: Path, document: dict[str, Any]) -> None:
+        """Write what the script reported last, with what is known of checkpoints now."""
+        document = dict(document)
         if self.checkpoint_step is not None:
             document["checkpointStep"] = self.checkpoint_step
         if self._checkpoint_seconds is not None:
@@ -78,20 +103,9 @@ class Progress:
         if self.resumed_from_step is not None:
             document["resumedFromStep"] = self.resumed_from_step
             document["damagedSteps"] = list(self.damaged_steps) or None
-        if self._repeated:
-            document["repeatedSteps"] = self._repeated
-        rate = self._rate()
-        if rate is not None:
-            document["samplesPerSecond"] = round(rate, 1)
         report = ProgressReport.salvage(document)
         if report is not None:
-            replace_file(self._file, json.dumps(report.to_json()))
-
-    def note_checkpoint(self, step: int, seconds: float, size: int) -> None:
-        """Note that a checkpoint is complete, for the next report; `Checkpoints` calls this from its thread."""
-        # the step last: whoever sees it has the seconds and bytes that belong to it
-        self._checkpoint_seconds, self._checkpoint_bytes = seconds, size
-        self.checkpoint_step = step
+            replace_file(file, json.dumps(report.to_json()))
 
     def _rate(self) -> float | None:
         (start, first), (end, last) = self._recent[0], self._recent[-1]

@@ -89,7 +89,8 @@ class Retrain(ApiModel):
     cool_down_seconds: int = Field(86_400, ge=1, le=MAX_SECONDS)
     """How long after the end of a run no other begins."""
     deadline_seconds: int = Field(86_400, ge=1, le=MAX_SECONDS)
-    """How long a run may take, its conversion included; then it has failed, and what runs is deleted."""
+    """How long a run may take, its conversion included; then it has failed, and what runs is deleted. Its model may
+    wait as long for requireSignature or requireProvenance before it is withdrawn."""
     suspend: bool = False
     """Begin no run, and end the one that runs. A retrained model stays."""
 

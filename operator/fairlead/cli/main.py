@@ -5,7 +5,7 @@ from importlib.metadata import entry_points
 import typer
 
 from fairlead import __version__
-from fairlead.cli import doctor, logs, predict, resources, rollout, sweep
+from fairlead.cli import doctor, logs, pipeline, predict, resources, rollout, sweep
 from fairlead.cli.console import err, escape
 
 PLUGINS = "fairlead.commands"
@@ -29,6 +29,7 @@ def build_app() -> typer.Typer:
     resources.register(app)
     logs.register(app)
     doctor.register(app)
+    pipeline.register(app)
     predict.register(app)
     rollout.register(app)
     sweep.register(app)

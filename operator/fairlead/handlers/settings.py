@@ -31,7 +31,7 @@ class OperatorSettings(BaseSettings, Settings):
     """How often every resource is reconciled without a change."""
     audit_seconds: float = Field(20.0, gt=0)
     """How often the caches are compared with the API server, to detect lost watch events."""
-    store_seconds: float = Field(20.0, gt=0)
+    store_seconds: float = Field(12.0, gt=0)
     """How long a read of the artifact store may take before it counts as unavailable."""
     progress_reads_per_second: float = Field(25.0, gt=0)
     """The maximum number of progress reads per second, over all jobs."""

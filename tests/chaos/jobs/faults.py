@@ -16,6 +16,8 @@ from tests.chaos.jobs.stage import Stage
 Act = Callable[[Stage], None]
 BEFORE, STARTED, TRAINS, ENDS = "before its creation", "when its pods exist", "in its training", "at its last step"
 _DISK_BYTES = 1 << 16
+_CLOSED = "(Connection aborted|new connection)"
+"""What a client says of a connection that is reset: later, or at once."""
 
 
 @dataclass(frozen=True)
@@ -114,13 +116,14 @@ def _free_disk(stage: Stage) -> None:
 
 FAULTS = (
     Fault("none", TRAINS, _nothing, _nothing, 0),
-    Fault("store closed", BEFORE, _turn("closed"), _turn("open"), 20, "DatasetUnreadable.*Connection aborted"),
-    Fault("store closed", STARTED, _turn("closed"), _turn("open"), 20, "fetching the dataset.*Connection aborted"),
+    Fault("store closed", BEFORE, _turn("closed"), _turn("open"), 20, f"DatasetUnreadable.*{_CLOSED}"),
+    Fault("store silent", BEFORE, _turn("silent"), _turn("open"), 20, "DatasetUnreadable.*did not answer"),
+    Fault("store closed", STARTED, _turn("closed"), _turn("open"), 20, f"fetching the dataset.*{_CLOSED}"),
     Fault("store silent", STARTED, _turn("silent"), _turn("open"), 20, "fetching the dataset"),
-    Fault("store closed", TRAINS, _turn("closed"), _turn("open"), 25, "step .* not saved.*Connection aborted"),
+    Fault("store closed", TRAINS, _turn("closed"), _turn("open"), 25, f"step .* not saved.*{_CLOSED}"),
     Fault("store silent", TRAINS, _turn("silent"), _turn("open"), 20),
     Fault("store slow", BEFORE, _turn("slow"), _turn("open"), 60),
-    Fault("store closed", ENDS, _turn("closed"), _turn("open"), 20, "publishing the model.*Connection aborted"),
+    Fault("store closed", ENDS, _turn("closed"), _turn("open"), 20, f"publishing the model.*{_CLOSED}"),
     Fault("store silent", ENDS, _turn("silent"), _turn("open"), 20, "publishing the model"),
     Fault("credentials denied", BEFORE, _deny, _allow, 30, "SignatureDoesNotMatch", restarts=(1, 1)),
     Fault("checkpoint cut off", TRAINS, _damage(cut=True), _resume, 2, older=True),

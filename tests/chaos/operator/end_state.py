@@ -10,8 +10,9 @@ from tests.chaos.operator.stage import NAME, Stage
 
 Object = dict[str, Any]
 CHILDREN = (POD, SERVICE, SECRET, CONFIG_MAP, DEPLOYMENT, CONTROLLER_REVISION)
-_HASH = re.compile(r"(-[0-9a-f]{8,10}(-[0-9a-z]{5})?)+$")
-"""The parts of names that depend on the namespace, and the random ones of a ReplicaSet's pods."""
+_HASH = re.compile(r"(-[0-9a-f]{8,10})+$|(-[0-9a-f]{8,10})*-[4-9bcdf]{1,10}-[0-9a-z]{5}$")
+"""The parts of names that depend on the namespace, and those of a ReplicaSet's pods: its number of 32 bits in digits of
+its own, and five random characters."""
 
 
 async def read_end_state(stage: Stage, kind: Kind) -> Object:

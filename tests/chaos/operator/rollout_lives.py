@@ -3,7 +3,7 @@
 from typing import Any
 
 from fairlead.core import names
-from fairlead.kube.kinds import DEPLOYMENT, MODEL_DEPLOYMENT
+from fairlead.kube.kinds import CONFIG_MAP, DEPLOYMENT, MODEL_DEPLOYMENT, SERVICE, Kind
 
 from tests.chaos.operator.end_state import CHILDREN
 from tests.chaos.operator.graph_servers import BAD
@@ -107,7 +107,7 @@ async def _leave(stage: Stage) -> None:
         return _is_current(found) and "stableRevision" not in found["status"] and _is_ready(found["status"], "True")
 
     await stage.wait(MODEL_DEPLOYMENT, "without revisions", left)
-    await stage.wait_until("of one Deployment", lambda: _has_deployments(stage, 1))
+    await stage.wait_until("of one Deployment", lambda: _has(stage, {DEPLOYMENT: 1, SERVICE: 1}))
 
 
 async def _settle(stage: Stage, what: str, test: Any) -> None:
@@ -119,11 +119,12 @@ async def _settle(stage: Stage, what: str, test: Any) -> None:
         return _is_current(found) and "candidateRevision" not in status and bool(test(status)) and in_force
 
     await stage.wait(MODEL_DEPLOYMENT, what, settled)
-    await stage.wait_until(f"{what} with one Deployment", lambda: _has_deployments(stage, 1))
+    await stage.wait_until(f"{what} with one revision", lambda: _has(stage, {DEPLOYMENT: 1, SERVICE: 2, CONFIG_MAP: 2}))
 
 
-async def _has_deployments(stage: Stage, count: int) -> bool:
-    return len(await stage.children(DEPLOYMENT)) == count
+async def _has(stage: Stage, counts: dict[Kind, int]) -> bool:
+    """Return whether there are as many children: an operator may end between the deletions of a revision's."""
+    return all([len(await stage.children(kind)) == count for kind, count in counts.items()])
 
 
 def _predictors(stage: Stage, model: str) -> list[Object]:

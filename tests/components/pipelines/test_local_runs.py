@@ -1,4 +1,4 @@
-"""`fairlead-pipelines run-local`: errors before anything runs."""
+"""`fairlead-pipelines run`: errors before anything runs."""
 
 from pathlib import Path
 
@@ -33,6 +33,6 @@ def test_an_invalid_parameter_is_rejected(flag: str, message: str, capsys: pytes
 def test_missing_commands_are_named_before_anything_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(
-        SystemExit, match="fairlead-data-validation, fairlead-onnx-converter, fairlead-evaluation: not on"
+        SystemExit, match="fairlead-data-validation, fairlead-evaluation, fairlead-onnx-converter: not on"
     ):
         run_local(REQUIRED)

@@ -14,7 +14,7 @@ import torch
 from fairlead_artifacts import ArtifactError, list_artifacts, publish
 from fairlead_trainer import Progress
 from fairlead_trainer.checkpoint import Checkpoints
-from fairlead_trainer.progress import read_activity
+from fairlead_trainer.progress import read_activity, read_progress
 
 from .conftest import Job
 
@@ -180,6 +180,19 @@ def test_progress_says_how_long_a_checkpoint_took_and_how_large_it_is(
     ((_, manifest),) = list_artifacts(uri)
     assert (document["checkpointStep"], document["checkpointBytes"]) == (2, manifest.size)
     assert 0 < document["checkpointSeconds"] < 60
+
+
+def test_a_checkpoint_that_is_complete_after_the_last_step_is_reported_without_another_one(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRLEAD_PROGRESS_FILE", str(tmp_path / "progress.json"))
+    progress = Progress(total_steps=2)
+    progress.update(2, loss=0.5)
+    model, checkpoints = build(progress=progress)
+    train(model, checkpoints, 1, 2)
+    report = read_progress(tmp_path / "progress.json")
+    assert report is not None
+    assert (report.step, report.metrics, report.checkpoint_step) == (2, {"loss": 0.5}, 2)
 
 
 def train(model: torch.nn.Linear, checkpoints: Checkpoints, *steps: int) -> None:

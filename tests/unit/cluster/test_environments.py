@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,21 @@ def test_links_of_commands_that_are_missing_are_made(tmp_path: Path) -> None:
     setup(["tiny"], tmp_path, _console(), components=components)
     assert link.resolve() == tmp_path / "envs" / "tiny" / "bin" / "hello"
     assert (tmp_path / "envs" / "tiny" / "marker").exists(), "the environment itself was there"
+
+
+def test_commands_of_libraries_stay_in_the_environments_that_import_them(tmp_path: Path) -> None:
+    library = _environment(tmp_path / "library", {"hello": "library:main"})["library"]
+    components = _environment(tmp_path / "tiny", {"tiny": "tiny:main"})
+    components["tiny"] = replace(components["tiny"], imports=(library,))
+    (requirements,) = components["tiny"].requirements
+    requirements.parent.mkdir()
+    requirements.write_text("")
+    foreign = tmp_path / "bin" / "hello"
+    foreign.parent.mkdir()
+    foreign.symlink_to(tmp_path / "of an earlier version")
+    setup(["tiny"], tmp_path, _console(), components=components)
+    assert (tmp_path / "envs" / "tiny" / "bin" / "hello").exists()
+    assert [path.name for path in foreign.parent.iterdir()] == ["tiny"]
 
 
 @pytest.mark.parametrize("found", ["nothing", "a copy", "a link that leads nowhere"])

@@ -104,3 +104,13 @@ def test_a_number_that_is_rounded_stays_in_its_range() -> None:
     third = parameter(double={"min": 1 / 3, "max": 2 / 3})
     assert is_allowed(third, format_value(third, 1 / 3))
     assert is_allowed(third, format_value(third, 2 / 3))
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(1000.0, 1000.001), (-7e8, -7e8 + 1), (1.0, 1.0 + 1e-9), (1e-9, 1e-8), (0.0, 1e-30)]
+)
+def test_numbers_of_a_narrow_range_differ_and_stay_in_it(low: float, high: float) -> None:
+    space = parameter(double={"min": low, "max": high})
+    found = {choose_random([space], 1, number)["p"] for number in range(1, 101)}
+    assert len(found) > 95
+    assert all(is_allowed(space, text) for text in found)

@@ -128,5 +128,10 @@ def test_nothing_is_asked_without_need(changes: Any, reason: str) -> None:
     assert build_question(make_sweep(**changes), ObservedSweep()) is None, reason
 
 
+def test_few_of_many_trials_are_asked_for_at_a_time() -> None:
+    asked = question(make_sweep(spec__algorithm=TPE, spec__parallelism=100, spec__maxTrials=400))
+    assert asked.numbers == list(range(1, 21))
+
+
 def test_an_answer_of_megabytes_of_garbage_is_a_finding() -> None:
     assert read_answer(question(), b"[" * 1_000_000).problem

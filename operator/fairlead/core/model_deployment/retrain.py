@@ -63,11 +63,13 @@ class RetrainFacts:
     """Whether the stable revision has the retrained model."""
     rolled_back: str = ""
     """Why the revision with the retrained model was rolled back; empty if it was not."""
+    held: Finding | None = None
+    """The gate that does not let the retrained model become a candidate; None if there is none."""
 
 
 def advance(policy: Retrain, before: RetrainStatus, facts: RetrainFacts, now: datetime) -> RetrainStatus:
     """Return the next state."""
-    before = _settle(before, facts)
+    before = _settle(policy, before, facts, now)
     run = before.run
     if policy.suspend and run and run.ended_at is None:
         # it is as if it had not begun, so that another one may once the policy is no longer suspended
@@ -85,9 +87,9 @@ def next_start(policy: Retrain, run: RetrainRun) -> datetime | None:
     return run.ended_at + timedelta(seconds=policy.cool_down_seconds) if run.ended_at else None
 
 
-def _settle(before: RetrainStatus, facts: RetrainFacts) -> RetrainStatus:
-    """Return the state with what the rollout has made of the retrained model."""
-    model, run = before.model, before.run
+def _settle(policy: Retrain, before: RetrainStatus, facts: RetrainFacts, now: datetime) -> RetrainStatus:
+    """Return the state with what the gates and the rollout have made of the retrained model."""
+    model = before.model
     if model is None:
         return before
     if not facts.wanted:
@@ -95,13 +97,25 @@ def _settle(before: RetrainStatus, facts: RetrainFacts) -> RetrainStatus:
         return _change(before, model=None, previous=None)
     if facts.stable and not model.stable:
         return _change(before, model=model.model_copy(update={"stable": True}), previous=None)
-    if facts.rolled_back and not model.stable:
-        after = _change(before, model=before.previous, previous=None)
-        if run is None or run.job != model.job:
-            return after
-        words = {"reason": "RetrainedModelRolledBack", "message": shorten(facts.rolled_back, _MAX_WORDS)}
-        return _change(after, run=run.model_copy(update={"phase": "Failed", **words}))
+    if model.stable:
+        return before
+    if facts.rolled_back:
+        return _withdraw(before, model, Finding("RetrainedModelRolledBack", facts.rolled_back))
+    ended = before.run.ended_at if before.run and before.run.job == model.job else None
+    if facts.held and ended and (now - ended).total_seconds() > policy.deadline_seconds:
+        # what the spec says meanwhile waits with the model, and must not do so for ever
+        text = f"The model was not admitted within {policy.deadline_seconds} s: {facts.held.message}"
+        return _withdraw(before, model, Finding("RetrainedModelNotAdmitted", text))
     return before
+
+
+def _withdraw(before: RetrainStatus, model: RetrainedModel, finding: Finding) -> RetrainStatus:
+    """Return the state with the model before the retrained one."""
+    after, run = _change(before, model=before.previous, previous=None), before.run
+    if run is None or run.job != model.job:
+        return after
+    words = {"reason": finding.reason, "message": shorten(finding.message, _MAX_WORDS)}
+    return _change(after, run=run.model_copy(update={"phase": "Failed", **words}))
 
 
 def _may_begin(policy: Retrain, run: RetrainRun | None, facts: RetrainFacts, now: datetime) -> bool:
@@ -123,10 +137,15 @@ def _begin(before: RetrainStatus, facts: RetrainFacts, now: datetime) -> Retrain
         template=facts.template,
         job=facts.job_name,
         target=facts.target,
-        restore_from=facts.restore_from,
+        restore_from=None if _failed_warm(before.run, facts.restore_from) else facts.restore_from,
         started_at=now,
     )
     return _change(before, run=run)
+
+
+def _failed_warm(run: RetrainRun | None, restore_from: str | None) -> bool:
+    """Return whether the last run's job has failed after it started with these checkpoints, which may be gone."""
+    return run is not None and run.reason == "JobFailed" and run.restore_from == restore_from
 
 
 def _go_on(

@@ -9,12 +9,21 @@ from fairlead.api.model_deployment import ModelDeployment
 from fairlead.api.retrain import Retrain, RetrainRun, RetrainStatus, RetrainTarget
 from fairlead.core import names
 from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment import phases
+from fairlead.core.model_deployment.artifacts import with_known_digests
 from fairlead.core.model_deployment.drift import find_drift
+from fairlead.core.model_deployment.faults import find_fault
 from fairlead.core.model_deployment.observed import ObservedDeployment, ObservedRetraining
 from fairlead.core.model_deployment.retrain import ConversionOutcome, RetrainFacts
 from fairlead.core.model_deployment.retrain_build import hash_template
-from fairlead.core.model_deployment.retrained import find_retrained_model, find_target, has_model
+from fairlead.core.model_deployment.retrained import (
+    find_retrained_model,
+    find_target,
+    has_model,
+    with_retrained_model,
+)
 from fairlead.core.model_deployment.revisions import read_revisions
+from fairlead.core.settings import Settings
 from fairlead.core.views import PodView
 
 _REJECTED_CODE = 2
@@ -29,7 +38,9 @@ class _Outcome:
     rolled_back: str = ""
 
 
-def gather_facts(deployment: ModelDeployment, policy: Retrain, observed: ObservedDeployment) -> RetrainFacts:
+def gather_facts(
+    deployment: ModelDeployment, policy: Retrain, observed: ObservedDeployment, settings: Settings
+) -> RetrainFacts:
     """Return what the next step of a run depends on."""
     state = deployment.status.retrain or RetrainStatus()
     target, drift = find_target(deployment, policy.node), find_drift(deployment.status)
@@ -49,7 +60,18 @@ def gather_facts(deployment: ModelDeployment, policy: Retrain, observed: Observe
         rolling_out=deployment.status.candidate_revision is not None or deployment.status.stable_revision is None,
         stable=outcome.stable,
         rolled_back=outcome.rolled_back,
+        held=find_held(deployment, observed, settings),
     )
+
+
+def find_held(deployment: ModelDeployment, observed: ObservedDeployment, settings: Settings) -> Finding | None:
+    """Find the gate that does not let a retrained model become a candidate; a store that is away is none."""
+    model, candidate = find_retrained_model(deployment), deployment.status.candidate_revision
+    if model is None or model.stable or has_model(read_revisions(observed.revisions).get(candidate or ""), model):
+        return None
+    served = with_retrained_model(deployment)
+    fault = find_fault(served, with_known_digests(served, observed.artifacts), settings)
+    return fault.finding if fault and fault.phase is phases.FAULTY else None
 
 
 def _judge_rollout(deployment: ModelDeployment, observed: ObservedDeployment) -> _Outcome:

@@ -37,9 +37,10 @@ def with_retraining(
             return replace(plan, delete=delete)
         return replace(plan, delete=delete, status=status.model_copy(update={"conditions": others, "retrain": None}))
     policy, state = monitor.retrain, before.retrain or RetrainStatus()
-    after = advance(policy, state, gather_facts(deployment, policy, observed), now)
+    facts = gather_facts(deployment, policy, observed, settings)
+    after = advance(policy, state, facts, now)
     known = tuple(each for each in before.conditions if each.type == RETRAINING)
-    condition = explain_retraining(deployment, policy, after, observed.retraining)
+    condition = explain_retraining(deployment, policy, after, observed.retraining, facts.held)
     conditions = update_conditions((*others, *known), [condition], deployment.metadata.generation, now)
     written = status.model_copy(update={"conditions": conditions})
     if after != state:

@@ -14,9 +14,16 @@ REJECTED = "Rejected"
 
 
 def explain_retraining(
-    deployment: ModelDeployment, policy: Retrain, state: RetrainStatus, seen: ObservedRetraining
+    deployment: ModelDeployment,
+    policy: Retrain,
+    state: RetrainStatus,
+    seen: ObservedRetraining,
+    held: Finding | None = None,
 ) -> DesiredCondition:
-    """Return the condition: True while a run is in progress, else why none is, which may be how the last one ended."""
+    """Return the condition: True while a run is in progress, else why none is, which may be how the last one ended.
+
+    `held` is the gate that the model of the last run has not passed yet.
+    """
     run = state.run
     if run and run.ended_at is None:
         if seen.rejection:
@@ -36,7 +43,7 @@ def explain_retraining(
     start = next_start(policy, run)
     later = f" No other run begins before {format_time(start)}." if start else ""
     words = (run.message or "").rstrip(".")
-    return DesiredCondition(RETRAINING, False, run.reason, f"{words}.{_describe_model(state)}{later}")
+    return DesiredCondition(RETRAINING, False, run.reason, f"{words}.{_describe_model(state, held)}{later}")
 
 
 def build_events(before: RetrainStatus, after: RetrainStatus) -> tuple[Event, ...]:
@@ -69,8 +76,10 @@ def _describe(run: RetrainRun, seen: ObservedRetraining) -> str:
     return f"Pod {names.converter_name(run.job)} converts the model of TrainingJob {run.job}.{waits}"
 
 
-def _describe_model(state: RetrainStatus) -> str:
+def _describe_model(state: RetrainStatus, held: Finding | None) -> str:
     run, model = state.run, state.model
     if run is None or model is None or model.job != run.job:
         return ""
-    return " It serves." if model.stable else " A rollout measures it."
+    if model.stable:
+        return " It serves."
+    return f" It is not admitted yet: {held.message.rstrip('.')}." if held else " A rollout measures it."

@@ -16,7 +16,15 @@ RETRAINING: dict[str, Runbook] = {
         "A rollout has rejected a retrained model, and the earlier one serves. Also an event.",
         f"The message has the figures. Train on newer data, or allow more in `spec.rollout.analysis`. {_AGAIN}",
     ),
-    "JobFailed": Runbook("The TrainingJob of a run has failed.", f"`fairlead logs JOB`. {_AGAIN}"),
+    "RetrainedModelNotAdmitted": Runbook(
+        "No gate let a retrained model pass within `deadlineSeconds` of its conversion, and the earlier one serves. "
+        "Also an event.",
+        f"The message names the gate: sign the model, or validate its dataset, in time. {_AGAIN}",
+    ),
+    "JobFailed": Runbook(
+        "The TrainingJob of a run has failed. If it started with checkpoints, the next run starts without.",
+        f"`fairlead logs JOB`. {_AGAIN}",
+    ),
     "JobDeleted": Runbook("The TrainingJob of a run was deleted, which counts as failed.", _AGAIN),
     "NoModel": Runbook(
         "The TrainingJob of a run has succeeded and has published no model.",

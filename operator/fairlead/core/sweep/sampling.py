@@ -17,6 +17,9 @@ from fairlead.core.sweep.rungs import find_rungs
 from fairlead.core.sweep.trials import update_trials
 from fairlead.core.sweep.values import Values, are_allowed
 
+_MAX_ASKED = 20
+"""How many trials are asked for at a time; further ones follow. Each takes up to a tenth of a second."""
+
 
 class KnownTrial(ApiModel):
     """A trial that has begun or ended."""
@@ -71,7 +74,7 @@ def build_question(sweep: Sweep, observed: ObservedSweep) -> SamplerQuestion | N
         goal=sweep.spec.objective.goal,
         seed=algorithm.seed,
         startup_trials=algorithm.startup_trials,
-        numbers=list(numbers),
+        numbers=list(numbers[:_MAX_ASKED]),
         trials=known,
     )
 

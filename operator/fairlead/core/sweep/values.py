@@ -5,6 +5,7 @@ A trial's values depend on the seed and the trial's number alone, so that a tria
 
 import math
 import random
+import sys
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from hashlib import sha256
@@ -14,7 +15,7 @@ from fairlead.api.sweep_parameters import DoubleSpace, IntegerSpace, Parameter
 Values = dict[str, str]
 
 _DIGITS = 6
-"""The significant digits of a number that is chosen from a range without steps: more of them do not matter."""
+"""The significant digits of a number's place in a range without steps: more of them do not matter."""
 _STEP_DIGITS = 12
 """Those of a number that is a count of steps away from another: it must remain one."""
 _TOLERANCE = 1e-6
@@ -51,9 +52,16 @@ def format_value(parameter: Parameter, value: float | str) -> str:
     if parameter.integer:
         return str(int(value))
     if space := parameter.double:
-        number = float(f"{float(value):.{_STEP_DIGITS if space.step else _DIGITS}g}")
+        number = float(f"{float(value):.{_STEP_DIGITS if space.step else _count_digits(space)}g}")
         return repr(min(max(number, space.min), space.max))
     return str(value)
+
+
+def _count_digits(space: DoubleSpace) -> int:
+    """Return how many significant digits tell the numbers of a range apart: more if it is narrow and far from 0."""
+    width, largest = space.max - space.min, max(abs(space.min), abs(space.max))
+    shared = math.log10(largest / width) if width < largest else 0
+    return min(_DIGITS + int(shared), sys.float_info.dig)
 
 
 def is_allowed(parameter: Parameter, text: str) -> bool:

@@ -1,9 +1,14 @@
-"""Clients of served models, which note what they get."""
+"""Clients of served models, which note what they get; as a program in a pod, they log it each second.
+
+Imports nothing but the standard library, because a pod has no more.
+"""
 
 import http.client
 import itertools
 import json
+import sys
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -67,3 +72,16 @@ class Clients:
 
     def _note(self, problem: str) -> None:
         self.failed.append(f"{datetime.now(UTC):%H:%M:%S.%f} {problem}")
+
+
+def main() -> None:
+    """Send requests to the Service and deployment that the arguments name until the pod ends."""
+    address, name = sys.argv[1:]
+    with Clients(address, name) as clients:
+        while True:
+            time.sleep(1)
+            print(json.dumps({"answers": clients.answers, "failed": clients.failed}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
