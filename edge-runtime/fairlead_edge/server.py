@@ -1,14 +1,12 @@
-"""The HTTP side of the runtime: V2's paths for one bundle, in front of the model process."""
+"""The HTTP side of the runtime: one bundle, in front of the model process."""
 
 import asyncio
 import logging
 import sys
-from typing import Any
 
 from fairlead_serving.data_plane import DataPlane
-from fairlead_serving.errors import ServingError
 from fairlead_serving.limits import Limits
-from fairlead_serving.messages import HTTP_STATUS, Request, Response, json_response
+from fairlead_serving.open_inference_app import App
 from fairlead_serving.server import Server
 from fairlead_serving.supervisor import CannotServe, ModelProcess
 
@@ -27,7 +25,7 @@ async def serve(bundle: Bundle, threads: int, address: str, port: int, limits: L
     process = _build_process(bundle, threads, limits)
     plane = DataPlane(bundle.description.name, bundle.digest, limits.max_in_flight)
     plane.process = process
-    server = Server(App(plane), limits)
+    server = Server(App(plane, "fairlead-edge", __version__), limits)
     running = asyncio.create_task(_run(process, server))
     _log.info("serving %s on http://%s:%d", bundle.description.name, address, port)
     try:
@@ -50,65 +48,6 @@ async def describe(bundle: Bundle, limits: Limits) -> bytes:
     await running
     assert process.facts is not None
     return process.facts[1]
-
-
-class App:
-    """The HTTP application."""
-
-    def __init__(self, plane: DataPlane) -> None:
-        self._plane = plane
-
-    async def answer(self, request: Request) -> Response:
-        """Answer one request."""
-        try:
-            if request.method in ("GET", "HEAD"):
-                return self._get(request.path)
-            if request.method == "POST":
-                return await self._post(request)
-        except ServingError as error:
-            return json_response({"error": str(error)}, HTTP_STATUS[error.code])
-        return json_response({"error": f"method {request.method}: expected GET, HEAD or POST"}, 405, _ALLOW)
-
-    def drain(self) -> None:
-        """Become unready."""
-        self._plane.drain()
-
-    def give_up(self) -> None:
-        """Fail the requests in flight."""
-        self._plane.give_up()
-
-    def _get(self, path: str) -> Response:
-        model = self._strip(path)
-        if path == "/v2/health/live":
-            return json_response({"live": True})
-        if path == "/v2/health/ready" or model == "/ready":
-            reason = self._plane.unready
-            document: dict[str, Any] = {"ready": reason is None}
-            return json_response(document if reason is None else {**document, "reason": reason}, 503 if reason else 200)
-        if path in ("/v2", "/v2/"):
-            return json_response({"name": "fairlead-edge", "version": __version__, "extensions": []})
-        if model == "":
-            return Response(self._plane.describe())
-        return json_response({"error": f"path {path}: not found"}, 404)
-
-    async def _post(self, request: Request) -> Response:
-        if self._strip(request.path) != "/infer":
-            problem = f"path {request.path}: expected /v2/models/{self._plane.model}/infer"
-            return json_response({"error": problem}, 404)
-        _, content = await self._plane.infer("v2", {}, request.body)
-        return Response(content)
-
-    def _strip(self, path: str) -> str | None:
-        """Return what follows /v2/models/{model}[/versions/{version}]; None for other paths."""
-        model = f"/v2/models/{self._plane.model}"
-        for prefix in (f"{model}/versions/{self._plane.version}", model):
-            rest = path.removeprefix(prefix)
-            if rest != path and (not rest or rest.startswith("/")):
-                return rest
-        return None
-
-
-_ALLOW = [("Allow", "GET, HEAD, POST")]
 
 
 def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcess:

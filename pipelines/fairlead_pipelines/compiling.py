@@ -8,8 +8,9 @@ from kfp import compiler
 
 from fairlead_pipelines.components import FOLDER
 from fairlead_pipelines.digits import digits
+from fairlead_pipelines.flights import flights
 
-PIPELINES: dict[str, Callable[..., Any]] = {"digits": digits}
+PIPELINES: dict[str, Callable[..., Any]] = {"digits": digits, "flights": flights}
 
 
 def compile_pipelines(folder: Path | None = None) -> list[Path]:

@@ -2,11 +2,10 @@
 
 # mypy: disable-error-code="untyped-decorator"
 
-from typing import NamedTuple
-
-from kfp import dsl, kubernetes
+from kfp import dsl
 
 from fairlead_pipelines.components import load_component
+from fairlead_pipelines.settings import Outputs, prepare_tasks
 from fairlead_pipelines.tasks import deploy, train
 
 _validation = load_component("data-validation")
@@ -15,14 +14,6 @@ _evaluation = load_component("evaluation")
 _SCALE = 0.0625
 """Pixels are 0 to 16; the network expects 0 to 1."""
 _SHAPE = "1,8,8"
-_STORE = {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION")}
-
-
-class Outputs(NamedTuple):
-    """The outputs of a run."""
-
-    url: str
-    model_version: str
 
 
 @dsl.pipeline(name="digits", description="From a dataset to predictions: validate, train, convert, evaluate, deploy.")
@@ -82,9 +73,5 @@ def digits(
         scaler_uri=scaler.outputs["uri"], scaler_digest=scaler.outputs["digest"],
         classifier_uri=converted.outputs["uri"], classifier_digest=converted.outputs["digest"],
     ).after(evaluated)  # fmt: skip
-    for task in (validated, trained, converted, evaluated, scaler, deployed):
-        # The artifacts of a cached task may be deleted, and resources are not outputs; our steps are idempotent anyway.
-        task.set_caching_options(False)
-    for task in (validated, converted, evaluated, scaler):
-        kubernetes.use_secret_as_env(task, store_secret, _STORE, optional=True)
+    prepare_tasks([validated, converted, evaluated, scaler], [trained, deployed], store_secret)
     return Outputs(deployed.output, trained.outputs["version"])

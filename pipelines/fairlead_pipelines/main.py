@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fairlead.client import FairleadClient, FairleadError, Object
 
-from fairlead_pipelines.steps.deployment import Deployment, Model, deploy
+from fairlead_pipelines.steps.deployment import Deployment, Features, Model, deploy
 from fairlead_pipelines.steps.training import Training, train
 
 _FIELD_MANAGER = "fairlead-pipelines"
@@ -50,13 +50,21 @@ def _train(options: argparse.Namespace) -> int:
 def _deploy(options: argparse.Namespace) -> int:
     deployment = Deployment(
         name=options.name,
-        scaler=Model(options.scaler, options.scaler_digest),
+        before=_read_before(options),
         classifier=Model(options.classifier, options.classifier_digest),
         replicas=options.replicas,
         store_secret=options.store_secret,
         seconds=options.seconds,
     )
     return _report(options, deploy(_connect(options), deployment))
+
+
+def _read_before(options: argparse.Namespace) -> Model | Features:
+    """Return what is before the classifier."""
+    if not options.features:
+        return Model(options.scaler, options.scaler_digest)
+    definitions = Model(options.features, options.features_digest)
+    return Features(definitions, options.feature_set, options.feature_store_secret, options.now)
 
 
 def _connect(options: argparse.Namespace) -> FairleadClient:
@@ -106,9 +114,15 @@ def _add_train(command: argparse.ArgumentParser) -> None:
 
 def _add_deploy(command: argparse.ArgumentParser) -> None:
     _add_common(command)
-    for node in ("scaler", "classifier"):
-        command.add_argument(f"--{node}", required=True, metavar="URI", help="an onnx-model artifact")
-        command.add_argument(f"--{node}-digest", required=True, metavar="sha256:…")
+    before = command.add_mutually_exclusive_group(required=True)
+    before.add_argument("--scaler", metavar="URI", help="an onnx-model artifact whose outputs the classifier gets")
+    before.add_argument("--features", metavar="URI", help="definitions of features that are looked up for it")
+    command.add_argument("--classifier", required=True, metavar="URI", help="an onnx-model artifact")
+    for node in ("scaler", "features", "classifier"):
+        command.add_argument(f"--{node}-digest", required=node == "classifier", metavar="sha256:…")
+    command.add_argument("--feature-set", default="", help="which of the definitions' sets")
+    command.add_argument("--feature-store-secret", default="feature-store", help="a Secret with feature_store.yaml")
+    command.add_argument("--now", default="", metavar="TIME", help="look up as if it were this time, of a replay")
     command.add_argument("--replicas", type=int, default=1)
     command.set_defaults(run=_deploy)
 

@@ -47,13 +47,18 @@ def train(
 def deploy(
     name: str,
     namespace: str,
-    scaler_uri: str,
-    scaler_digest: str,
     classifier_uri: str,
     classifier_digest: str,
     store_secret: str,
+    scaler_uri: str = "",
+    scaler_digest: str = "",
+    features_uri: str = "",
+    features_digest: str = "",
+    feature_set: str = "",
+    feature_store_secret: str = "",
+    now: str = "",
 ) -> str:
-    """Apply a ModelDeployment and return its URL once it is ready."""
+    """Apply a ModelDeployment of a classifier behind a scaler or features; return its URL once it is ready."""
     import json
     import subprocess
     import tempfile
@@ -62,7 +67,11 @@ def deploy(
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out.json")
         command = ["fairlead-pipelines", "deploy", "--name", name, "--namespace", namespace]
-        command += ["--scaler", scaler_uri, "--scaler-digest", scaler_digest]
+        if features_uri:
+            command += ["--features", features_uri, "--features-digest", features_digest, "--feature-set", feature_set]
+            command += ["--feature-store-secret", feature_store_secret, "--now", now]
+        else:
+            command += ["--scaler", scaler_uri, "--scaler-digest", scaler_digest]
         command += ["--classifier", classifier_uri, "--classifier-digest", classifier_digest]
         command += ["--store-secret", store_secret, "--out", str(out)]
         exit_code = subprocess.run(command).returncode

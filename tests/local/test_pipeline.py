@@ -1,7 +1,6 @@
 """The worked example as a KFP pipeline, run by kfp.local against the local cluster as an account with one Role."""
 
 import json
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,47 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from fairlead_artifacts import model_card_uri, read_manifest
-from fairlead_cluster.base.home import CHECKOUT, Home, default_home
-from fairlead_cluster.local.cluster import down, up
-from fairlead_cluster.local.node.paths import plain_path
+from fairlead_cluster.base.home import CHECKOUT
 from fairlead_contracts.model_card import ModelCard
 
-from tests.local.support import LocalCluster
+from tests.local.pipelines import PipelineCluster, started_pipelines
 
 EXAMPLE = CHECKOUT / "examples" / "digits"
-ENVIRONMENTS = (
-    "pipelines", "trainer", "data-validation", "onnx-converter", "evaluation", "graph-server", "digits",
-)  # fmt: skip
 TASKS = ("validate", "train", "convert", "evaluate", "make-scaler", "deploy")
 EPOCHS = "8"
-RUN_SECONDS = 400
-ACCOUNT = {"name": "pipeline-runner", "namespace": "default"}
 
 
 @dataclass(frozen=True)
-class Pipelines:
-    """A local cluster with the operator, the example's dataset and an account that may run its pipeline."""
+class Pipelines(PipelineCluster):
+    """A cluster for the example, with its dataset."""
 
-    cluster: LocalCluster
-    kubeconfig: Path
     dataset: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def artifacts(self) -> str:
-        return f"file://{plain_path(self.cluster.home)}/artifacts"
 
     def publish(self, name: str, *flags: str) -> dict[str, str]:
         """Publish the example's dataset and return its uri and digest."""
         return self.example("data.py", "--uri", f"{self.artifacts}/datasets/{name}", *flags)
-
-    def example(self, script: str, *words: str) -> dict[str, Any]:
-        """Run a script of the example and return its last line."""
-        python = self.cluster.home / "envs" / "digits" / "bin" / "python"
-        argv = [str(python), str(EXAMPLE / script), *words]
-        output = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=RUN_SECONDS).stdout
-        return dict(json.loads(output.splitlines()[-1]))
 
     def run(self, run: str, dataset: dict[str, str]) -> subprocess.CompletedProcess[str]:
         """Run the whole pipeline."""
@@ -62,20 +40,16 @@ class Pipelines:
             "arguments": json.dumps(["--epochs", EPOCHS]),
         }
         flags = [f"--{name}={value}" for name, value in parameters.items()]
-        return self._command("run", *flags, "--out", self._outputs(run), "--report", self.report(run))
+        return self.command("run", *flags, "--out", self.outputs_file(run), "--report", self.report(run))
 
     def train(self, run: str, epochs: str) -> subprocess.CompletedProcess[str]:
         """Run the step `train` like the pipeline."""
-        return self._command(
+        return self.command(
             "train", "--name", run, "--image", "fairlead/trainer:0.1.0", "--code", "digits-code",
             "--argument=--epochs", f"--argument={epochs}", "--dataset", self.dataset["uri"],
             "--dataset-digest", self.dataset["digest"], "--model-uri", f"{self.artifacts}/models/digits",
-            "--out", self._outputs(run),
+            "--out", self.outputs_file(run),
         )  # fmt: skip
-
-    def outputs(self, run: str) -> dict[str, str]:
-        """Return the output of a run or its step `train`."""
-        return dict(json.loads(self._outputs(run).read_text()))
 
     def report(self, run: str) -> Path:
         """Return the file of a run's report."""
@@ -85,35 +59,13 @@ class Pipelines:
         """Return the names of the objects of a kind."""
         return self.cluster.kubectl("get", kind, "-o", "name").split()
 
-    def _outputs(self, run: str) -> Path:
-        return self.cluster.home / f"{run}.json"
-
-    def _command(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        folder = self.cluster.home / "bin"
-        # timeout(1) ends the whole process group; a task of kfp.local would outlive a killed run
-        argv = ["timeout", "--kill-after=5", str(RUN_SECONDS), str(folder / "fairlead-pipelines"), *map(str, words)]
-        path = f"{folder}{os.pathsep}{os.environ['PATH']}"
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), "PATH": path}
-        return subprocess.run(argv, capture_output=True, text=True, env=environment)
-
 
 @pytest.fixture(scope="module")
 def pipelines(make_home: Callable[[], Path]) -> Iterator[Pipelines]:
-    home, built = Home(make_home()), Home(default_home())
-    if missing := [name for name in ENVIRONMENTS if not (built.envs / name / "fairlead.key").exists()]:
-        pytest.fail(f"no environments {missing} in {built.envs}; run `fairlead setup {' '.join(missing)}`")
-    home.envs.symlink_to(built.envs)
-    for command in built.bin.glob("fairlead-*"):
-        (home.bin / command.name).symlink_to(command)
-    up(home.root)
-    try:
-        cluster = LocalCluster(home.root)
-        _apply_surroundings(cluster)
-        ready = Pipelines(cluster, _write_kubeconfig(cluster))
+    with started_pipelines(make_home(), "digits") as started:
+        ready = Pipelines(started.cluster, started.kubeconfig, started.example_name)
         ready.dataset.update(ready.publish("digits/v1"))
         yield ready
-    finally:
-        down(home.root, purge=True)
 
 
 @pytest.fixture(scope="module")
@@ -122,37 +74,6 @@ def first(pipelines: Pipelines) -> subprocess.CompletedProcess[str]:
     result = pipelines.run("digits-1", pipelines.dataset)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-2000:]
     return result
-
-
-def _apply_surroundings(cluster: LocalCluster) -> None:
-    """Create the objects that the pipeline's resources refer to, and an account with only the Role's permissions."""
-    role = yaml.safe_load((CHECKOUT / "manifests" / "pipelines" / "role.yaml").read_text())
-    binding = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "RoleBinding",
-        "metadata": {"name": "pipeline-runner"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role["metadata"]["name"]},
-        "subjects": [{"kind": "ServiceAccount", **ACCOUNT}],
-    }
-    code = {"train.py": (EXAMPLE / "train.py").read_text()}
-    cluster.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "digits-code"}, "data": code},
-        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "artifact-store"}, "type": "Opaque"},
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": ACCOUNT},
-        role,
-        binding,
-    )
-
-
-def _write_kubeconfig(cluster: LocalCluster) -> Path:
-    """Write a kubeconfig for the account next to the cluster's own."""
-    token = cluster.kubectl("create", "token", ACCOUNT["name"]).strip()
-    document = yaml.safe_load((cluster.home / "cluster" / "kubeconfig").read_text())
-    document["users"] = [{"name": item["name"], "user": {"token": token}} for item in document["users"]]
-    path = cluster.home / "pipeline-runner.kubeconfig"
-    path.touch(mode=0o600)
-    path.write_text(yaml.safe_dump(document))
-    return path
 
 
 def _condition(obj: dict[str, Any], type_: str) -> dict[str, Any]:

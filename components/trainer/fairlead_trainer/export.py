@@ -1,10 +1,11 @@
 """Save a trained torch module in a format that the converter reads without running the author's code."""
 
+import inspect
 import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fairlead_contracts.datatypes import BY_TORCH
 from fairlead_contracts.environment import ProcessEnvironment
@@ -45,7 +46,7 @@ def save_model(
     batch = torch.export.Dim("batch")
     # Positional arguments: the signature's names may differ from the names of the module's arguments.
     program = torch.export.export(
-        module, tuple(examples.values()), dynamic_shapes=tuple({0: batch} for _ in examples), strict=False
+        module, tuple(examples.values()), dynamic_shapes=_group(module, [{0: batch} for _ in examples]), strict=False
     )
     with torch.no_grad():
         results = module(*examples.values())
@@ -59,6 +60,15 @@ def save_model(
     )
     (target / SIGNATURE_FILE).write_text(json.dumps(signature.to_json(), indent=1))
     return target
+
+
+def _group(module: "torch.nn.Module", shapes: list[Any]) -> tuple[Any, ...]:
+    """Return what torch.export wants for each argument: one tuple for all that a module accepts as `*arguments`."""
+    kinds = [parameter.kind for parameter in inspect.signature(module.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL not in kinds:
+        return tuple(shapes)
+    named = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+    return (*shapes[:named], tuple(shapes[named:]))
 
 
 def _describe(name: str, tensor: "torch.Tensor") -> TensorSignature:

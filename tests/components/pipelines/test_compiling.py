@@ -70,10 +70,13 @@ def test_compiled_pipeline_is_loaded_back_with_its_parameters() -> None:
     assert set(pipeline.component_spec.outputs) == {"url", "model_version"}
 
 
+def _read_order(pipeline: str) -> dict[str, set[str]]:
+    tasks = _pipeline_spec(pipeline)["root"]["dag"]["tasks"]
+    return {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
+
+
 def test_steps_run_in_the_order_that_the_gate_needs() -> None:
-    tasks = _pipeline_spec("digits.yaml")["root"]["dag"]["tasks"]
-    before = {name: set(task.get("dependentTasks", [])) for name, task in tasks.items()}
-    assert before == {
+    assert _read_order("digits.yaml") == {
         "validate": set(),
         "train": {"validate"},
         "convert": {"train"},
@@ -81,23 +84,40 @@ def test_steps_run_in_the_order_that_the_gate_needs() -> None:
         "make-scaler": set(),
         "deploy": {"convert", "evaluate", "make-scaler"},
     }
+    assert _read_order("flights.yaml") == {
+        "join-features": set(),
+        "validate": {"join-features"},
+        "train": {"join-features", "validate"},
+        "convert": {"join-features", "train"},
+        "evaluate": {"join-features", "convert"},
+        "materialize-features": set(),
+        "deploy": {"convert", "evaluate", "materialize-features"},
+    }
 
 
-def test_no_task_is_cached() -> None:
-    for name, task in _pipeline_spec("digits.yaml")["root"]["dag"]["tasks"].items():
+@pytest.mark.parametrize("pipeline", COMPILED)
+def test_no_task_is_cached(pipeline: str) -> None:
+    for name, task in _pipeline_spec(pipeline)["root"]["dag"]["tasks"].items():
         assert "enableCache" not in task["cachingOptions"], name
 
 
-def test_tasks_install_nothing_and_run_in_our_images() -> None:
-    for name, container in _executors("digits.yaml").items():
+@pytest.mark.parametrize("pipeline", COMPILED)
+def test_tasks_install_nothing_and_run_in_our_images(pipeline: str) -> None:
+    for name, container in _executors(pipeline).items():
         assert "pip install" not in " ".join(container["command"]), name
         folder, _, version = container["image"].removeprefix("fairlead/").partition(":")
         project = next(path for path in (CHECKOUT / folder, CHECKOUT / "components" / folder) if path.exists())
         assert f'version = "{version}"' in (project / "pyproject.toml").read_text(), name
 
 
-@pytest.mark.parametrize("task", ["convert", "deploy", "evaluate", "make-scaler", "train", "validate"])
-def test_a_tasks_image_needs_of_kfp_only_its_own_files(task: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("pipeline", "task"),
+    [
+        *(("digits.yaml", task) for task in ("convert", "deploy", "evaluate", "make-scaler", "train", "validate")),
+        *(("flights.yaml", task) for task in ("join-features", "materialize-features")),
+    ],
+)
+def test_a_tasks_image_needs_of_kfp_only_its_own_files(pipeline: str, task: str, tmp_path: Path) -> None:
     """Run the task's program with a Python that has only kfp's wheel, and without the task's command on PATH."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "kfp").symlink_to(Path(kfp.__file__).parent)
@@ -107,9 +127,16 @@ def test_a_tasks_image_needs_of_kfp_only_its_own_files(task: str, tmp_path: Path
     python = tmp_path / "bin" / "python3"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S "$@"\n')
     python.chmod(0o755)
-    container = _executors("digits.yaml")[task]
-    component = _pipeline_spec("digits.yaml")["components"][f"comp-{task}"]
-    values = {"STRING": "x", "NUMBER_INTEGER": 1, "NUMBER_DOUBLE": 1.0, "BOOLEAN": True, "LIST": ["x"]}
+    container = _executors(pipeline)[task]
+    component = _pipeline_spec(pipeline)["components"][f"comp-{task}"]
+    values = {
+        "STRING": "x",
+        "NUMBER_INTEGER": 1,
+        "NUMBER_DOUBLE": 1.0,
+        "BOOLEAN": True,
+        "LIST": ["x"],
+        "STRUCT": {"x": "y"},
+    }
     given = {name: values[parameter["parameterType"]] for name, parameter in _parameters(component)}
     outputs = {"outputFile": str(tmp_path / "out.json"), "artifacts": _place_artifacts(component, tmp_path)}
     executor_input = {"inputs": {"parameterValues": given}, "outputs": outputs}

@@ -2,7 +2,7 @@
 
 import yaml
 from fairlead_pipelines.components import CHECKOUT
-from fairlead_pipelines.steps.deployment import Deployment, Model, build_model_deployment
+from fairlead_pipelines.steps.deployment import Deployment, Features, Model, build_model_deployment
 from fairlead_pipelines.steps.training import Training, build_training_job
 
 EXAMPLE = CHECKOUT / "examples" / "digits"
@@ -34,8 +34,23 @@ def test_model_deployment_is_the_examples_with_digests() -> None:
     scaler["children"][0]["digest"] = f"sha256:{'2' * 64}"
     deployment = Deployment(
         name="digits",
-        scaler=Model("s3://models/digits-scaler/v1", scaler["digest"]),
+        before=Model("s3://models/digits-scaler/v1", scaler["digest"]),
         classifier=Model("s3://models/digits-onnx/v1", scaler["children"][0]["digest"]),
+        replicas=1,
+        store_secret="artifact-store",
+        seconds=900,
+    )
+    assert build_model_deployment(deployment) == expected
+
+
+def test_a_deployment_with_features_is_the_examples_with_digests() -> None:
+    (expected,) = yaml.safe_load_all((CHECKOUT / "examples" / "flights" / "model-deployment.yaml").read_text())
+    predictor = expected["spec"]["predictors"][0]
+    predictor["graph"]["children"][0]["digest"] = f"sha256:{'2' * 64}"
+    deployment = Deployment(
+        name="flights",
+        before=Features(Model("s3://datasets/flights/definitions", DIGEST), "delays", "feature-store", ""),
+        classifier=Model("s3://models/flights-onnx/v1", predictor["graph"]["children"][0]["digest"]),
         replicas=1,
         store_secret="artifact-store",
         seconds=900,

@@ -47,6 +47,21 @@ def test_several_inputs_and_outputs_keep_their_order_and_types(tmp_path: Path) -
     assert torch.equal(loaded(left, right)[0], left + right)
 
 
+class Columns(nn.Module):
+    """A module of as many inputs as a table has columns."""
+
+    def forward(self, first: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        return torch.cat((first, *others), dim=1).sum(1, keepdim=True)
+
+
+def test_a_module_may_accept_any_number_of_inputs(tmp_path: Path) -> None:
+    columns = {name: torch.rand(2, 1) for name in ("a", "b", "c")}
+    save_model(Columns(), columns, outputs=["sum"], folder=tmp_path)
+    loaded = torch.export.load(tmp_path / "model.pt2").module()
+    rows = [torch.rand(5, 1) for _ in columns]
+    assert torch.equal(loaded(*rows), sum(rows))
+
+
 @pytest.mark.parametrize(
     ("inputs", "outputs", "reason"),
     [

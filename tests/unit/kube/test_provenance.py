@@ -73,6 +73,17 @@ def test_a_dataset_without_a_passing_validation_of_the_suite_closes_it(store: St
     assert store.check().startswith("ValidationMissing: Node classifier: No validation result for sha256:")
 
 
+def test_what_a_validated_dataset_was_made_of_needs_no_validation_but_must_be_there(store: Store) -> None:
+    store.dataset = store.publish("joined", "dataset", store.publish("raw", "dataset"))
+    store.model = store.publish("model-2", "model", store.dataset)
+    store.convert(store.model)
+    assert store.check().startswith("ValidationMissing: Node classifier: No validation result for sha256:")
+    store.validate(True)
+    assert store.check(required={"suite": SUITE}) == "open"
+    (store.folder / "store" / "raw").rename(store.folder / "elsewhere")
+    assert store.check().startswith("ProvenanceIncomplete: Node classifier: raw ")
+
+
 def test_a_model_that_was_not_converted_with_figures_closes_it(store: Store) -> None:
     store.convert(store.model, parameters={"scale": 1.0})
     message = store.check()

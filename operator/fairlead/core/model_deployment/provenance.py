@@ -64,15 +64,18 @@ class _Known:
                 return Finding("ProvenanceIncomplete", f"{facts.uri} names no dataset on which it was trained.")
         return None
 
-    def check_ancestors(self, artifact: ArtifactFacts) -> Finding | None:
-        """Find an ancestor that cannot be read, or a dataset that has not passed its validation."""
+    def check_ancestors(self, artifact: ArtifactFacts, validated: bool = False) -> Finding | None:
+        """Find an ancestor that cannot be read, or a dataset that has not passed its validation.
+
+        What a validated dataset was made of needs none: that of the dataset is about what became of it.
+        """
         for parent in artifact.parents:
             if (facts := self._find(parent)) is None:
                 return self._explain(parent)
             result = self._validations.get((facts.uri, facts.digest))
-            if result and (finding := check_validation(result, facts.digest, self._suite)):
+            if result and not validated and (finding := check_validation(result, facts.digest, self._suite)):
                 return finding
-            if finding := self.check_ancestors(facts):
+            if finding := self.check_ancestors(facts, validated or result is not None):
                 return finding
         return None
 

@@ -1,0 +1,9 @@
+"""The errors of the feature store."""
+
+
+class Unusable(Exception):
+    """Definitions, data or a store cannot be used; the message names what was found and what was expected."""
+
+
+class StoreAway(Exception):
+    """The online store does not answer, or has none of the tables; a retry may help."""
