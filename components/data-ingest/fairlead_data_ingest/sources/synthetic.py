@@ -1,0 +1,35 @@
+"""A table that is made up: classes around the corners of a cube, and features of noise alone."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from ..recipe import Source, Synthetic
+from .fetched import Fetched
+
+LABEL = "label"
+
+
+def fetch(source: Source, base: Path, work: Path) -> Fetched:
+    """Make the table; the same parameters make the same one."""
+    del base
+    wanted = source.synthetic or Synthetic(rows=1, features=1)
+    table = make_table(wanted)
+    digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
+    return Fetched(work, (), {"kind": "synthetic", "sha256": digest}, table=table)
+
+
+def make_table(wanted: Synthetic) -> pa.Table:
+    """Return columns x0, x1, … and `label`, whose classes have equal numbers of rows."""
+    generator = np.random.default_rng(wanted.seed)
+    labels = generator.permutation(np.arange(wanted.rows) % wanted.classes)
+    values = generator.standard_normal((wanted.rows, wanted.features))
+    informative = min(wanted.informative or wanted.features, wanted.features)
+    bits = max(1, (wanted.classes - 1).bit_length())
+    # The corner of a class: the binary digits of its number, over and over.
+    corners = (labels[:, None] >> (np.arange(informative) % bits)) & 1
+    values[:, :informative] += wanted.separation * (2 * corners - 1)
+    columns = {f"x{index}": values[:, index] for index in range(wanted.features)}
+    return pa.table({**columns, LABEL: labels})
