@@ -14,7 +14,7 @@ from fairlead_datasets.survey.images import looks_like_images
 from . import __version__
 from .assign import Assigned, assign
 from .augment import add_noise
-from .images import PIXELS, read_images, require_images
+from .images import PIXELS, read_images
 from .outputs.images import write_images
 from .outputs.tables import find_features, write_table
 from .outputs.written import Written
@@ -91,7 +91,6 @@ def _read(fetched: Fetched, kind: str, recipe: Recipe) -> tuple[Rows, list[str]]
     if kind != "images":
         rows = read_table(fetched, kind, recipe)
         return rows, list(rows.table.column_names)
-    require_images(fetched.files)
     if recipe.columns:
         raise Unusable("columns: got a schema, expected none for images")
     return read_images(fetched.root, fetched.files), [PIXELS]

