@@ -32,7 +32,7 @@ from .expectations import Result, validate
 from .infer import infer_suite
 from .report import build_html, build_markdown, build_text
 from .suites import load_suite
-from .tables import build_table
+from .tables import Facts, build_table
 
 _PRODUCER = f"fairlead-data-validation/{__version__}"
 _FAILED = 2
@@ -78,8 +78,7 @@ def read_dataset(
 ) -> tuple[Manifest, pd.DataFrame]:
     """Fetch a dataset into a folder and return its manifest and table; of its columns perhaps only some."""
     manifest = fetch(uri, folder, digest, kind="dataset")
-    classes = manifest.parameters.get("classes")
-    return manifest, build_table(folder, tuple(classes) if isinstance(classes, dict) else (), columns)
+    return manifest, build_table(folder, Facts.read(manifest.parameters), columns)
 
 
 def _publish(

@@ -14,7 +14,7 @@ from fairlead_data_validation.drift import TYPE
 from fairlead_data_validation.errors import ValidationImpossible
 from fairlead_data_validation.main import main
 from fairlead_data_validation.suites import load_suite
-from fairlead_data_validation.tables import build_table
+from fairlead_data_validation.tables import Facts, build_table
 from PIL import Image
 from scipy import stats
 
@@ -77,6 +77,20 @@ def test_files_by_date_are_one_split(tmp_path: Path, put: Publish) -> None:
     put("people", **days, eval=people(5))
     table = build_table(tmp_path / "people-files")
     assert table["split"].value_counts().to_dict() == {"train": 20, "eval": 5}
+
+
+def test_the_matrix_of_a_table_has_its_columns_again(tmp_path: Path) -> None:
+    np.savez(tmp_path / "train.npz", x=np.array([[1, 2], [3, 4]], np.float32), y=np.array([0, 1]), site=["a", "b"])
+    table = build_table(tmp_path, Facts.read({"features": ["age", "size"], "labels": ["no", "yes"]}))
+    assert table.to_dict("list") == {
+        "split": ["train"] * 2,
+        "site": ["a", "b"],
+        "age": [1, 3],
+        "size": [2, 4],
+        "y": [0, 1],
+    }
+    for features in (["age"], ["age", "age"], "as", [1, 2], None):
+        assert "x_max" in build_table(tmp_path, Facts.read({"features": features})).columns
 
 
 def test_only_the_columns_of_the_suite_are_read(tmp_path: Path, put: Publish) -> None:
