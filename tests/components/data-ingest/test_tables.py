@@ -62,7 +62,7 @@ def test_a_csv_file_that_is_not_whole_is_rejected_by_row(kitchen: Kitchen, conte
     ("old", "new", "message"),
     [
         ("city", "town", "houses.csv: has no column city; got id, size, town, built, garden"),
-        ("city", "town", "houses.csv: got the columns town, expected in columns, or otherColumns: drop or keep"),
+        ("city", "town", "houses.csv: got the columns town, expected them in columns, or otherColumns: drop or keep"),
         ("80.5", "big", "houses.csv: column size: got row 1: 'big'; expected a finite number"),
         ("80.5", "inf", "houses.csv: column size: got row 1: 'inf'; expected a finite number"),
         ("80.5", "5", "houses.csv: column size: got row 1: 5.0; expected at least 10"),
@@ -130,6 +130,10 @@ def test_the_files_of_a_folder_are_one_table_and_errors_name_the_file(kitchen: K
     kitchen.write({"days/b.csv": "id,y\n2,5\n"})
     kitchen.uri += "2"
     assert "b.csv: has no column x; got id, y" in kitchen.reject(recipe)
+    kept = {"source": recipe["source"], "columns": {"id": {"type": "integer"}}, "otherColumns": "keep"}
+    message = kitchen.reject(kept)
+    assert "b.csv: has no column x; got id, y" in message
+    assert "b.csv: got the columns y, expected those of the first file alone" in message
 
 
 def test_parquet_files_are_read_with_their_types(kitchen: Kitchen) -> None:

@@ -59,17 +59,19 @@ def _read_parquet(file: Path, name: str, limit: int) -> pa.Table:
 
 
 def _pick_columns(table: pa.Table, name: str, first: pa.Table, recipe: Recipe, problems: Problems) -> pa.Table:
-    """Return the columns that the dataset has, in their order; they are those of the schema, or of the first file."""
-    known = list(recipe.columns) or first.column_names
+    """Return the columns that the dataset has, in their order: those of the schema, and others of the first file."""
+    schema = list(recipe.columns)
+    known = schema + [name for name in first.column_names if name not in schema and recipe.other_columns == "keep"]
+    known = known if schema else first.column_names
     missing = [column for column in known if column not in table.column_names]
     other = [column for column in table.column_names if column not in known]
     if missing:
         problems.add(f"{name}: has no column {_list(missing)}; got {_list(table.column_names)}")
-    if other and (recipe.other_columns == "reject" or not recipe.columns):
-        advice = "in columns, or otherColumns: drop or keep" if recipe.columns else "the columns of the first file"
-        problems.add(f"{name}: got the columns {_list(other)}, expected {advice}")
-    kept = known + (other if recipe.other_columns == "keep" else [])
-    return table.select([column for column in kept if column in table.column_names])
+    if other and (recipe.other_columns != "drop" or not schema):
+        rejected = schema and recipe.other_columns == "reject"
+        expected = "them in columns, or otherColumns: drop or keep" if rejected else "those of the first file alone"
+        problems.add(f"{name}: got the columns {_list(other)}, expected {expected}")
+    return table.select([column for column in known if column in table.column_names])
 
 
 def _join(tables: Sequence[pa.Table]) -> pa.Table:
