@@ -62,8 +62,18 @@ def test_a_changed_copy_is_near_its_original(kitchen: Kitchen) -> None:
     kitchen.make({"source": {"path": "pets"}, "split": {"shares": {"train": 1.0}}, "augment": {"images": changes}})
     folder = kitchen.fetch() / "train"
     for copy in folder.rglob("*.copy1.png"):
-        original = np.asarray(Image.open(copy.with_name(copy.name.replace(".copy1", ""))), float)
+        original = np.asarray(Image.open(copy.with_name(copy.name.removesuffix(".copy1.png"))), float)
         assert 0 < np.abs(np.asarray(Image.open(copy), float) - original).mean() < 12
+
+
+def test_copies_of_images_that_differ_in_their_extension_alone_are_apart(kitchen: Kitchen) -> None:
+    kitchen.write({"pets/cat/1.png": picture(1), "pets/cat/1.jpg": picture(2, kind="JPEG")})
+    recipe = {"source": {"path": "pets"}, "augment": {"split": "data", "images": {"noise": 0.1}}}
+    assert kitchen.make(recipe).parameters["classes"] == {"cat": 4}
+    assert len(list(kitchen.fetch().rglob("*.copy1.png"))) == 2
+    kitchen.write({"pets/cat/1.png.copy1.png": picture(3)})
+    kitchen.uri += "2"
+    assert "cat/1.png.copy1.png: is the name of a copy" in kitchen.reject(recipe)
 
 
 def test_images_become_arrays_of_one_size(kitchen: Kitchen) -> None:

@@ -63,6 +63,12 @@ def test_what_was_made_is_written_for_people_and_for_the_next_step(kitchen: Kitc
     assert "<b>" not in text
 
 
+def test_a_uri_that_is_none_is_rejected_before_the_work(kitchen: Kitchen) -> None:
+    kitchen.uri = "ftp://host/data"
+    assert kitchen.run({"source": {"path": "there is no such file"}}) == 1
+    assert "scheme 'ftp' is not supported" in kitchen.errors()
+
+
 def test_a_check_publishes_nothing(kitchen: Kitchen) -> None:
     kitchen.write({"t.csv": TABLE})
     out = kitchen.folder / "out.json"

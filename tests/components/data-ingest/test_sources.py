@@ -229,6 +229,11 @@ def test_a_made_up_table_is_the_same_for_the_same_seed_and_can_be_learned(kitche
     assert all(abs(np.asarray(column).mean()) < 0.1 for column in noise.columns)
 
 
+def test_a_made_up_table_that_is_too_large_is_rejected_before_it_is_made(kitchen: Kitchen) -> None:
+    wanted = {"rows": 10_000_000, "features": 10_000}
+    assert "synthetic: got 800,000,000,000 bytes" in kitchen.reject({"source": {"synthetic": wanted}})
+
+
 def test_what_a_folder_may_not_have(kitchen: Kitchen) -> None:
     kitchen.write({"d/a.csv": "id\n1\n", "d/b.txt.gz": b"\x1f\x8b"})
     assert "source: got a.csv, b.txt.gz; expected CSV or parquet files" in kitchen.reject({"source": {"path": "d"}})

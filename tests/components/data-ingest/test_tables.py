@@ -168,6 +168,16 @@ def test_arrays_have_the_features_the_labels_and_what_is_kept(kitchen: Kitchen) 
     assert arrays["built"].tolist() == ["1999-01-31", "2005-06-01", "2010-12-24"]
 
 
+def test_labels_that_are_no_texts_are_what_they_are(kitchen: Kitchen) -> None:
+    kitchen.write({"houses.csv": "a,rooms,sold\n1,7,true\n2,3,false\n3,7,true\n"})
+    for label, expected in (("rooms", [7, 3, 7]), ("sold", [1, 0, 1])):
+        manifest = kitchen.make({**SOURCE, "output": {"format": "npz", "label": label, "features": ["a"]}})
+        assert "labels" not in manifest.parameters
+        y = kitchen.arrays()["data"]["y"]
+        assert (y.tolist(), y.dtype) == (expected, np.int64)
+        kitchen.uri += "2"
+
+
 def test_arrays_may_be_columns_by_name(kitchen: Kitchen) -> None:
     kitchen.write({"houses.csv": GOOD})
     output = {"format": "npz", "label": "city", "arrays": "columns", "features": ["id", "built"]}
@@ -186,6 +196,7 @@ def test_arrays_may_be_columns_by_name(kitchen: Kitchen) -> None:
             {"format": "npz", "keep": ["size"], "features": ["size"], "arrays": "columns"},
             "two arrays would be named size",
         ),
+        ({"format": "npz", "keep": ["id", "y"], "label": "city"}, "output.keep: no column y; got id"),
         ({"format": "images"}, "output.format: got images, expected csv, parquet or npz"),
         ({"format": "parquet", "partition": "city"}, "output.partition: city has the type string, expected a date"),
     ],
@@ -193,6 +204,21 @@ def test_arrays_may_be_columns_by_name(kitchen: Kitchen) -> None:
 def test_outputs_that_cannot_be_written_are_rejected(kitchen: Kitchen, output: Any, message: str) -> None:
     kitchen.write({"houses.csv": GOOD})
     assert message in kitchen.reject({**SOURCE, "output": output})
+
+
+@pytest.mark.parametrize(
+    ("header", "output", "message"),
+    [
+        ("y,city", {"keep": ["y"], "label": "city", "features": ["a"]}, "two arrays would be named y"),
+        ("x,city", {"keep": ["x"], "features": ["a"]}, "two arrays would be named x"),
+        ("file,city", {"keep": ["file"], "features": ["a"]}, "file: numpy gives no array this name; rename the column"),
+    ],
+)
+def test_arrays_that_would_have_no_name_of_their_own_are_rejected(
+    kitchen: Kitchen, header: str, output: dict[str, Any], message: str
+) -> None:
+    kitchen.write({"houses.csv": f"a,{header}\n1,2,Rome\n2,3,Oslo\n"})
+    assert message in kitchen.reject({**SOURCE, "output": {"format": "npz", **output}})
 
 
 def test_rows_are_put_in_folders_by_day(kitchen: Kitchen) -> None:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -40,7 +40,10 @@ def _write_files(part: pa.Table, root: Path, augment: Augment | None, folder: Pa
         shutil.copyfile(root / path, target)
         counts[label] = counts.get(label, 0) + 1
         for index, copy in enumerate(_copies(root, path, augment), start=1):
-            copy.save(folder / PurePosixPath(path).with_suffix(f".copy{index}.png"))
+            copied = folder / f"{path}.copy{index}.png"
+            if copied.exists() or (root / f"{path}.copy{index}.png").exists():
+                raise Unusable(f"{path}.copy{index}.png: is the name of a copy, expected no image of this name")
+            copy.save(copied)
             counts[label] += 1
     return counts
 

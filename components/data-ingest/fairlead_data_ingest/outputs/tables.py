@@ -1,5 +1,6 @@
 """Writes the splits of a table."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from ..recipe import Output, Recipe
 from .written import Written
 
 MAX_CLASSES = 10_000
+_RESERVED = {"file", "allow_pickle"}
+"""Parameters of numpy's `savez`, which accepts arrays by keyword."""
 _NUMERIC = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
 
 
@@ -28,7 +31,8 @@ def write_table(parts: Mapping[str, pa.Table], recipe: Recipe, kind: str, folder
     facts["columns"] = list(first.column_names)
     if kind == "npz":
         features = list(output.features or find_features(first, recipe))
-        facts |= {"features": features} | ({"labels": labels} if labels else {})
+        named = bool(labels) and pa.types.is_string(first[output.label].type)
+        facts |= {"features": features} | ({"labels": labels} if named else {})
         for name, part in parts.items():
             np.savez(folder / f"{name}.npz", **_build_arrays(part, output, features, labels))
     else:
@@ -87,11 +91,13 @@ def _build_arrays(part: pa.Table, output: Output, features: Sequence[str], label
             raise Unusable(f"output.features: {', '.join(texts)}: got texts, expected numbers; or arrays: columns")
         arrays = {"x": np.stack([array.astype(np.float32) for array in arrays.values()], axis=1)}
     others = {name: _to_array(part[name], name) for name in output.keep}
-    if output.label:
-        others["y"] = _to_labels(part[output.label], output.label, labels)
-    if same := sorted(arrays.keys() & others.keys()):
+    label = {"y": _to_labels(part[output.label], output.label, labels)} if output.label else {}
+    names = Counter([*arrays, *others, *label])
+    if same := [name for name, count in names.items() if count > 1]:
         raise Unusable(f"output: two arrays would be named {', '.join(same)}, expected different names")
-    return arrays | others
+    if reserved := sorted(names.keys() & _RESERVED):
+        raise Unusable(f"output: {', '.join(reserved)}: numpy gives no array this name; rename the column")
+    return arrays | others | label
 
 
 def _to_labels(column: pa.ChunkedArray, name: str, labels: Sequence[str]) -> NDArray[Any]:
@@ -99,6 +105,8 @@ def _to_labels(column: pa.ChunkedArray, name: str, labels: Sequence[str]) -> NDA
         raise Unusable(
             f"output.label: {name} has {column.null_count:,} rows without a value, expected a label for each"
         )
+    if pa.types.is_boolean(column.type):
+        column = pc.cast(column, pa.int64())
     if pa.types.is_string(column.type):
         return np.asarray(pc.index_in(column, pa.array(labels, pa.string()))).astype(np.int64)
     return _to_array(column, name)

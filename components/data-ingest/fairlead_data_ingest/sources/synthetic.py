@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from ..recipe import Source, Synthetic
-from .fetched import Fetched
+from .fetched import Fetched, check_size
 
 LABEL = "label"
 
@@ -16,6 +16,7 @@ def fetch(source: Source, base: Path, work: Path) -> Fetched:
     """Make the table; the same parameters make the same one."""
     del base
     wanted = source.synthetic or Synthetic(rows=1, features=1)
+    check_size("synthetic", 8 * wanted.rows * wanted.features, source.size_limit)
     table = make_table(wanted)
     digest = hashlib.sha256(wanted.model_dump_json().encode()).hexdigest()
     return Fetched(work, (), {"kind": "synthetic", "sha256": digest}, table=table)
