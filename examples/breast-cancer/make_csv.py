@@ -1,4 +1,4 @@
-"""Write scikit-learn's breast cancer data as a stranger would send it: a CSV file with a key and class names."""
+"""Write scikit-learn's breast cancer data as another team would send it: a CSV file with a key and class names."""
 
 import csv
 import sys

@@ -27,26 +27,26 @@ def add_noise(table: pa.Table, names: Sequence[str], noise: float, copies: int, 
     return pa.concat_tables(parts).combine_chunks()
 
 
-def change_image(image: Image.Image, wanted: Images, generator: np.random.Generator) -> Image.Image:
+def change_image(image: Image.Image, limits: Images, generator: np.random.Generator) -> Image.Image:
     """Return a changed copy of an image of mode L or RGB; the edges fill what rotation and shift uncover."""
-    if wanted.flip and generator.random() < 0.5:
+    if limits.flip and generator.random() < 0.5:
         image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    if wanted.rotate or wanted.shift:
-        image = _move(image, wanted, generator)
-    if wanted.brightness:
-        image = ImageEnhance.Brightness(image).enhance(1 + generator.uniform(-1, 1) * wanted.brightness)
-    if wanted.contrast:
-        image = ImageEnhance.Contrast(image).enhance(1 + generator.uniform(-1, 1) * wanted.contrast)
-    if wanted.noise:
+    if limits.rotate or limits.shift:
+        image = _move(image, limits, generator)
+    if limits.brightness:
+        image = ImageEnhance.Brightness(image).enhance(1 + generator.uniform(-1, 1) * limits.brightness)
+    if limits.contrast:
+        image = ImageEnhance.Contrast(image).enhance(1 + generator.uniform(-1, 1) * limits.contrast)
+    if limits.noise:
         pixels = np.asarray(image, np.float64)
-        pixels = pixels + generator.normal(0, wanted.noise * 255, pixels.shape)
+        pixels = pixels + generator.normal(0, limits.noise * 255, pixels.shape)
         image = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8), image.mode)
     return image
 
 
-def _move(image: Image.Image, wanted: Images, generator: np.random.Generator) -> Image.Image:
-    angle = generator.uniform(-1, 1) * wanted.rotate
-    right, down = (generator.uniform(-1, 1, 2) * wanted.shift * image.size).tolist()
+def _move(image: Image.Image, limits: Images, generator: np.random.Generator) -> Image.Image:
+    angle = generator.uniform(-1, 1) * limits.rotate
+    right, down = (generator.uniform(-1, 1, 2) * limits.shift * image.size).tolist()
     margins = (image.height, image.width)
     pixels = np.asarray(image)
     padded = np.pad(pixels, [(each, each) for each in margins] + [(0, 0)] * (pixels.ndim - 2), mode="edge")

@@ -77,28 +77,30 @@ class Comparison:
 Load = Callable[[Reference], pd.DataFrame]
 
 
-def compare(table: pd.DataFrame, wanted: Drift, load: Load) -> Comparison:
+def compare(table: pd.DataFrame, expectation: Drift, load: Load) -> Comparison:
     """Compare a column with the reference; a column that one of them lacks is drift."""
-    reference = load(wanted.reference)
+    reference = load(expectation.reference)
     parts = []
     for name, frame in (("dataset", table), ("reference", reference)):
-        if wanted.column not in frame.columns:
+        if expectation.column not in frame.columns:
             return Comparison(False, None, f"the {name} has no such column")
-        rows = frame if wanted.split is None else frame[frame[SPLIT] == wanted.split]
+        rows = frame if expectation.split is None else frame[frame[SPLIT] == expectation.split]
         if not len(rows):
-            return Comparison(False, None, f"the {name} has no rows" + (f" in {wanted.split}" if wanted.split else ""))
-        parts.append(rows[wanted.column])
+            return Comparison(
+                False, None, f"the {name} has no rows" + (f" in {expectation.split}" if expectation.split else "")
+            )
+        parts.append(rows[expectation.column])
     numbers = all(pd.api.types.is_numeric_dtype(part) and not pd.api.types.is_bool_dtype(part) for part in parts)
-    if wanted.statistic in ("ks", "ks_p") and not numbers:
+    if expectation.statistic in ("ks", "ks_p") and not numbers:
         return Comparison(False, None, "got no numbers; expected statistic psi or chi2_p for categories")
-    value = _measure(wanted.statistic, parts[1], parts[0], numbers)
+    value = _measure(expectation.statistic, parts[1], parts[0], numbers)
     if not np.isfinite(value):
         return Comparison(False, None, "got no values to compare")
-    good = value >= wanted.bound if wanted.statistic.endswith("_p") else value <= wanted.bound
+    good = value >= expectation.bound if expectation.statistic.endswith("_p") else value <= expectation.bound
     return Comparison(
         bool(good),
         value,
-        f"{wanted.statistic} {value:.4g} ({len(parts[0]):,} rows, {len(parts[1]):,} in the reference)",
+        f"{expectation.statistic} {value:.4g} ({len(parts[0]):,} rows, {len(parts[1]):,} in the reference)",
     )
 
 

@@ -49,12 +49,13 @@ class Result:
 def validate(table: pd.DataFrame, suite: Suite, load: Load) -> Result:
     """Run the suite on the table; `load` returns the table of a reference dataset."""
     outcomes, document = _run(table, suite.expectations) if suite.expectations else ((), {"results": []})
-    compared = [(wanted, compare(table, wanted, load)) for wanted in suite.drifts]
+    compared = [(expectation, compare(table, expectation, load)) for expectation in suite.drifts]
     outcomes += tuple(
-        Outcome(wanted.column, TYPE, wanted.expected, found.success, found.observed) for wanted, found in compared
+        Outcome(expectation.column, TYPE, expectation.expected, found.success, found.observed)
+        for expectation, found in compared
     )
     if compared:
-        document["drift"] = [{**wanted.to_json(), **asdict(found)} for wanted, found in compared]
+        document["drift"] = [{**expectation.to_json(), **asdict(found)} for expectation, found in compared]
     success = all(outcome.success for outcome in outcomes)
     return Result(suite.name, suite.digest, success, outcomes, {**document, "success": success})
 

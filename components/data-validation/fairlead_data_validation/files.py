@@ -34,7 +34,7 @@ def _read_parquet(file: Path, columns: Collection[str] | None) -> pd.DataFrame:
 
 
 def _read_csv(file: Path, columns: Collection[str] | None) -> pd.DataFrame:
-    # Not pandas: it takes the first of too many fields for an index, in silence.
+    # Not pandas: of a row with too many fields it silently makes the first one the index.
     parse = pacsv.ParseOptions(newlines_in_values=True)
     with pacsv.open_csv(file, parse_options=parse) as opened:
         names = opened.schema.names

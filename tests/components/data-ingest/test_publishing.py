@@ -112,7 +112,7 @@ def test_of_two_runs_with_other_data_at_one_uri_one_wins_whole(
         recipe = kitchen.folder / f"{index}.yaml"
         recipe.write_text(f"source: {{path: {index}.csv}}\nsplit: {{}}\noutput: {{format: parquet}}\n")
         running.append(run_apart("--recipe", str(recipe), "--to", kitchen.uri, **variables))
-    codes = [(process.communicate(timeout=60)[1], process.returncode) for process in running]
+    codes = [(process.communicate(timeout=300)[1], process.returncode) for process in running]
     assert sorted(code for _, code in codes) == [0, 1, 1], codes
     winner = [code for _, code in codes].index(0)
     manifest: Manifest = read_manifest(kitchen.uri)

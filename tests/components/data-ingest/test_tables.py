@@ -211,7 +211,7 @@ def test_outputs_that_cannot_be_written_are_rejected(kitchen: Kitchen, output: A
     [
         ("y,city", {"keep": ["y"], "label": "city", "features": ["a"]}, "two arrays would be named y"),
         ("x,city", {"keep": ["x"], "features": ["a"]}, "two arrays would be named x"),
-        ("file,city", {"keep": ["file"], "features": ["a"]}, "file: numpy gives no array this name; rename the column"),
+        ("file,city", {"keep": ["file"], "features": ["a"]}, "file: numpy reserves this name; rename the column"),
     ],
 )
 def test_arrays_that_would_have_no_name_of_their_own_are_rejected(

@@ -66,9 +66,9 @@ def _list_labels(parts: Mapping[str, pa.Table], recipe: Recipe) -> list[str]:
     label = recipe.output.label
     if label is None:
         return []
-    wanted = recipe.columns.get(label)
-    if wanted and wanted.values:
-        return [str(value) for value in wanted.values]
+    desired = recipe.columns.get(label)
+    if desired and desired.values:
+        return [str(value) for value in desired.values]
     found = pa.concat_arrays([pc.unique(part[label]) for part in parts.values()])
     if pa.types.is_floating(found.type):
         return []
@@ -96,7 +96,7 @@ def _build_arrays(part: pa.Table, output: Output, features: Sequence[str], label
     if same := [name for name, count in names.items() if count > 1]:
         raise Unusable(f"output: two arrays would be named {', '.join(same)}, expected different names")
     if reserved := sorted(names.keys() & _RESERVED):
-        raise Unusable(f"output: {', '.join(reserved)}: numpy gives no array this name; rename the column")
+        raise Unusable(f"output: {', '.join(reserved)}: numpy reserves this name; rename the column")
     return arrays | others | label
 
 

@@ -131,7 +131,7 @@ def _find_delimiter(sample: str, name: str) -> str:
         return best
     if not any(each in lines[0] for each in _DELIMITERS):
         return ","  # a single column
-    problem = f"none of {_DELIMITERS!r} gives the first lines equal numbers of fields"
+    problem = f"the first lines have equal numbers of fields by none of {_DELIMITERS!r}"
     raise Unusable(f"{name}: {problem}; name the delimiter in csv.delimiter")
 
 

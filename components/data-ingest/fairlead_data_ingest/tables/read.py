@@ -85,10 +85,10 @@ def _convert(rows: Rows, recipe: Recipe, texts: bool, problems: Problems) -> Row
     """Return the rows with each column in the type that the schema names, or in one that fits."""
     columns = {}
     for name in rows.table.column_names:
-        column, wanted = rows.table[name], recipe.columns.get(name)
-        if wanted:
-            converted = types.convert(column, wanted.type)
-            rows.report(problems, name, converted.wrong, types.EXPECTED[wanted.type], column)
+        column, desired = rows.table[name], recipe.columns.get(name)
+        if desired:
+            converted = types.convert(column, desired.type)
+            rows.report(problems, name, converted.wrong, types.EXPECTED[desired.type], column)
             columns[name] = converted.column
         elif texts:
             columns[name] = types.guess(column)

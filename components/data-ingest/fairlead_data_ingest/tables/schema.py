@@ -15,21 +15,21 @@ from .rows import Rows
 
 def check_schema(rows: Rows, columns: Mapping[str, Column], problems: Problems) -> None:
     """Add what is wrong with the values of columns that the schema names."""
-    for name, wanted in columns.items():
+    for name, desired in columns.items():
         column = rows.table[name]
-        if not wanted.nullable:
+        if not desired.nullable:
             rows.report(problems, name, _places(pc.is_null(column)), "a value")
-        if wanted.unique:
+        if desired.unique:
             rows.report(problems, name, find_repeated(hash_rows(rows.table, [name])).tolist(), "different values")
-        if wanted.values is not None:
-            allowed = pa.array([str(value) for value in wanted.values])
+        if desired.values is not None:
+            allowed = pa.array([str(value) for value in desired.values])
             outside = pc.invert(pc.is_in(pc.cast(column, pa.string()), allowed))
             outside = pc.and_(outside, pc.is_valid(column))
-            rows.report(problems, name, _places(outside), f"one of {', '.join(map(str, wanted.values[:10]))}")
-        if wanted.min is not None:
-            rows.report(problems, name, _places(pc.less(column, wanted.min)), f"at least {wanted.min:g}")
-        if wanted.max is not None:
-            rows.report(problems, name, _places(pc.greater(column, wanted.max)), f"at most {wanted.max:g}")
+            rows.report(problems, name, _places(outside), f"one of {', '.join(map(str, desired.values[:10]))}")
+        if desired.min is not None:
+            rows.report(problems, name, _places(pc.less(column, desired.min)), f"at least {desired.min:g}")
+        if desired.max is not None:
+            rows.report(problems, name, _places(pc.greater(column, desired.max)), f"at most {desired.max:g}")
 
 
 def require_values(rows: Rows, names: list[str], what: str, problems: Problems) -> None:
