@@ -4,6 +4,7 @@ from .artifact import delete, fetch, list_artifacts, open_model, publish, read_m
 from .cache import Cache, CachedArtifact
 from .errors import ArtifactError, ArtifactNotFound, CacheUnusable, StoreUnavailable
 from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent
+from .objects import open_object
 from .regular import open_regular
 from .retries import PUBLISH_SECONDS, retry_unavailable
 from .signing import MAX_KEY_BYTES, MAX_KEYS, NotSigned, PublicKey, SigningKey, sign, verify
@@ -33,6 +34,7 @@ __all__ = [
     "list_artifacts",
     "model_card_uri",
     "open_model",
+    "open_object",
     "open_regular",
     "parse_digest",
     "parse_uri",

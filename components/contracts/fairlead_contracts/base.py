@@ -127,6 +127,7 @@ _EXPECTED = {
     "float_type": "a number",
     "finite_number": "a finite number",
     "literal_error": "{expected}",
+    "extra_forbidden": "no field of this name",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
     "string_too_short": "at least {min_length} characters",

@@ -1,15 +1,13 @@
-"""Run a Great Expectations suite, in its own JSON format, on a table in an ephemeral context."""
+"""Run a suite on a table: Great Expectations in an ephemeral context, and the expectations of drift."""
 
 import json
-import os
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]
-from fairlead_contracts.validation import digest_expectations
 
-from .errors import ValidationImpossible
+from .drift import TYPE, Load, compare
+from .suites import Suite
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -48,46 +46,31 @@ class Result:
         return [outcome.describe() for outcome in self.outcomes if not outcome.success]
 
 
-def validate(table: pd.DataFrame, suite_file: Path) -> Result:
-    """Run the suite on the table; raise ValidationImpossible if the file is not a suite."""
-    # Disable usage statistics before the first import. The import is lazy because it takes seconds.
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations as gx
+def validate(table: pd.DataFrame, suite: Suite, load: Load) -> Result:
+    """Run the suite on the table; `load` returns the table of a reference dataset."""
+    outcomes, document = _run(table, suite.expectations) if suite.expectations else ((), {"results": []})
+    compared = [(expectation, compare(table, expectation, load)) for expectation in suite.drifts]
+    outcomes += tuple(
+        Outcome(expectation.column, TYPE, expectation.expected, found.success, found.observed)
+        for expectation, found in compared
+    )
+    if compared:
+        document["drift"] = [{**expectation.to_json(), **asdict(found)} for expectation, found in compared]
+    success = all(outcome.success for outcome in outcomes)
+    return Result(suite.name, suite.digest, success, outcomes, {**document, "success": success})
+
+
+def _run(table: pd.DataFrame, suite: "ExpectationSuite") -> tuple[tuple[Outcome, ...], dict[str, Any]]:
+    """Run the expectations of Great Expectations."""
+    import great_expectations as gx  # lazy, because it takes seconds
     from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    suite, digest = _load_suite(suite_file)
     asset = context.data_sources.add_pandas("dataset").add_dataframe_asset("rows")
     batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": table})
     document = batch.validate(suite, result_format="SUMMARY").to_json_dict()  # type: ignore[no-untyped-call]
-    outcomes = tuple(_read_outcome(entry) for entry in document["results"])
-    return Result(suite.name, digest, bool(document["success"]), outcomes, _strip(document))
-
-
-def _load_suite(file: Path) -> "tuple[ExpectationSuite, str]":
-    """Return the suite and the digest of its expectations."""
-    from great_expectations import ExpectationSuite
-    from great_expectations.exceptions.exceptions import GreatExpectationsError
-    from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-
-    try:
-        document = json.loads(file.read_bytes())
-    except OSError as error:
-        raise ValidationImpossible(f"suite {file}: cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise ValidationImpossible(f"suite {file}: is not JSON: {error}") from None
-    entries = document.get("expectations") if isinstance(document, dict) else None
-    if not isinstance(entries, list) or not entries or not isinstance(document.get("name"), str):
-        raise ValidationImpossible(f"suite {file}: expected an object with name and at least one of expectations")
-    for index, entry in enumerate(entries):
-        # The suite itself only logs expectations that it cannot read, and ignores them.
-        try:
-            ExpectationConfiguration(**entry).to_domain_obj()
-        except (GreatExpectationsError, ValueError, TypeError) as error:
-            raise ValidationImpossible(f"suite {file}: expectations[{index}]: {error}") from None
-    digest = digest_expectations(entries)  # the suite changes the entries
-    return ExpectationSuite(name=document["name"], expectations=entries), digest
+    return tuple(_read_outcome(entry) for entry in document["results"]), _strip(document)
 
 
 def _read_outcome(entry: dict[str, Any]) -> Outcome:

@@ -4,9 +4,12 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 from fairlead_artifacts import (
     PUBLISH_SECONDS,
     ArtifactError,
@@ -23,10 +26,13 @@ from fairlead_contracts.errors import ContractError
 from fairlead_contracts.validation import KIND, ValidationResult
 
 from . import __version__
+from .drift import Reference
 from .errors import ValidationImpossible
 from .expectations import Result, validate
-from .report import build_markdown, build_text
-from .tables import build_table
+from .infer import infer_suite
+from .report import build_html, build_markdown, build_text
+from .suites import load_suite
+from .tables import Facts, build_table
 
 _PRODUCER = f"fairlead-data-validation/{__version__}"
 _FAILED = 2
@@ -37,41 +43,63 @@ class PublishedResult:
     """A validation's result and its artifact."""
 
     result: Result
+    page: str
+    """The result as HTML."""
     uri: str
     manifest: Manifest
     kept: bool
     """True if an earlier passing result was kept because it is final."""
 
 
-def validate_dataset(uri: str, digest: str | None, suite: Path) -> PublishedResult:
+def validate_dataset(uri: str, digest: str | None, suite_file: Path) -> PublishedResult:
     """Fetch and validate a dataset, publish the result; raise ArtifactError or ValidationImpossible."""
     with tempfile.TemporaryDirectory() as folder:
-        data, files = Path(folder, "data"), Path(folder, "result")
-        dataset = fetch(uri, data, digest, kind="dataset")
-        result = validate(build_table(data), suite)
+        suite, files = load_suite(suite_file), Path(folder, "result")
+        dataset, table = read_dataset(uri, digest, Path(folder, "data"), suite.columns)
+        parents = {"dataset": Parent("dataset", dataset.digest, uri)}
+
+        @cache
+        def load(reference: Reference) -> pd.DataFrame:
+            place = Path(folder, f"reference-{len(parents)}")
+            parents[reference.digest] = Parent("reference", reference.digest, reference.uri)
+            return read_dataset(reference.uri, reference.digest, place, suite.columns)[1]
+
+        result = validate(table, suite, load)
+        page = build_html(result, table, uri, dataset.digest)
         files.mkdir()
         (files / "result.json").write_text(json.dumps(result.document, indent=1, sort_keys=True))
         (files / "result.md").write_text(build_markdown(result, uri, dataset.digest))
-        return _publish(result, uri, dataset, files)
+        (files / "result.html").write_text(page)
+        return _publish(result, page, uri, dataset, list(parents.values()), files)
 
 
-def _publish(result: Result, uri: str, dataset: Manifest, files: Path) -> PublishedResult:
+def read_dataset(
+    uri: str, digest: str | None, folder: Path, columns: Collection[str] | None = None
+) -> tuple[Manifest, pd.DataFrame]:
+    """Fetch a dataset into a folder and return its manifest and table; of its columns perhaps only some."""
+    manifest = fetch(uri, folder, digest, kind="dataset")
+    return manifest, build_table(folder, Facts.read(manifest.parameters), columns)
+
+
+def _publish(
+    result: Result, page: str, uri: str, dataset: Manifest, parents: list[Parent], files: Path
+) -> PublishedResult:
     target = validation_uri(uri, dataset.digest)
     existing = _read_passing(target, result.suite_digest)
     if existing is not None:
-        return PublishedResult(result, target, existing, kept=True)
+        return PublishedResult(result, page, target, existing, kept=True)
     contract = ValidationResult.build(result.success, result.suite, result.failed, result.suite_digest)
     manifest = publish(
         files,
         target,
         kind=KIND,
         producer=_PRODUCER,
-        parents=[Parent("dataset", dataset.digest, uri)],
+        parents=parents,
         parameters=contract.to_json(),
         replace=True,
         retry_seconds=PUBLISH_SECONDS,
     )
-    return PublishedResult(result, target, manifest, kept=False)
+    return PublishedResult(result, page, target, manifest, kept=False)
 
 
 def _read_passing(uri: str, suite_digest: str) -> Manifest | None:
@@ -85,18 +113,54 @@ def _read_passing(uri: str, suite_digest: str) -> Manifest | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Validate a dataset and print a table of its expectations."""
-    parser = argparse.ArgumentParser(prog="fairlead-data-validation", description=__doc__)
-    parser.add_argument("--dataset", required=True, metavar="URI")
-    parser.add_argument("--digest", metavar="sha256:…", help="reject any other content")
-    parser.add_argument("--suite", required=True, type=Path, help="a suite in Great Expectations' JSON format")
-    parser.add_argument("--out", type=Path, help="write {uri, digest, success} to this file, as JSON")
-    options = parser.parse_args(arguments)
+    """Validate a dataset and print a table of its expectations; or, after `infer`, write a first suite."""
+    words = sys.argv[1:] if arguments is None else arguments
+    inferring = words[:1] == ["infer"]
+    options = _build_parser(inferring).parse_args(words[inferring:])
     try:
-        published = validate_dataset(options.dataset, options.digest, options.suite)
+        return _infer(options) if inferring else _validate(options)
     except (ArtifactError, ValidationImpossible) as error:
         sys.stderr.write(f"fairlead-data-validation: {error}\n")
         return 1
+
+
+def _build_parser(inferring: bool) -> argparse.ArgumentParser:
+    program = "fairlead-data-validation"
+    if inferring:
+        parser = argparse.ArgumentParser(prog=f"{program} infer", description="Write a first suite from a dataset.")
+    else:
+        epilog = f"`{program} infer` writes a first suite from a dataset."
+        parser = argparse.ArgumentParser(prog=program, description=__doc__, epilog=epilog)
+    parser.add_argument("--dataset", required=True, metavar="URI")
+    parser.add_argument("--digest", metavar="sha256:…", help="reject any other content")
+    if inferring:
+        parser.add_argument("--out", required=True, type=Path, metavar="FILE", help="write the suite to this file")
+        parser.add_argument("--name", default="inferred", help="the suite's name (default: inferred)")
+        parser.add_argument(
+            "--drift", action="store_true", help="expect, too, that columns do not drift from this dataset"
+        )
+        return parser
+    parser.add_argument("--suite", required=True, type=Path, help="a suite in Great Expectations' JSON format")
+    parser.add_argument("--out", type=Path, help="write {uri, digest, success} to this file, as JSON")
+    parser.add_argument("--html", type=Path, help="write the result to this file, as a page, too")
+    return parser
+
+
+def _infer(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        dataset, table = read_dataset(options.dataset, options.digest, Path(folder, "data"))
+    reference = Reference(uri=options.dataset, digest=dataset.digest) if options.drift else None
+    suite = infer_suite(table, options.name, reference)
+    _write(options.out, json.dumps(suite, indent=1, ensure_ascii=False) + "\n")
+    count, columns = len(suite["expectations"]), len(table.columns)
+    sys.stdout.write(
+        f"{options.out}: {count} expectations of {columns} columns; read and edit them before you rely on them\n"
+    )
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    published = validate_dataset(options.dataset, options.digest, options.suite)
     success = published.result.success
     sys.stdout.write(
         f"{build_text(published.result)}\n\nsuite {published.result.suite} ({published.result.suite_digest})\n"
@@ -107,9 +171,15 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.write(f"A passing result of suite {suite} already exists; it is final and was kept.\n")
     if options.out:
         out = {"uri": published.uri, "digest": published.manifest.digest, "success": success}
-        options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps(out))
+        _write(options.out, json.dumps(out))
+    if options.html:
+        _write(options.html, published.page)
     return 0 if success else _FAILED
+
+
+def _write(file: Path, text: str) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The table for expectations: one row per example, built from the arrays that training reads."""
+"""The table for expectations: one row per example, built from the files that training reads."""
 
 import hashlib
 import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +12,75 @@ import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
 from .errors import ValidationImpossible
+from .files import read_images, read_table
 
-SPLIT = "split"
+SPLIT, _MATRIX = "split", "x"
+_KINDS = {".npz": "arrays", ".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
+_IMAGES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
 
-def build_table(folder: Path) -> pd.DataFrame:
-    """Build the table of all .npz files in a dataset; each file is a split, each array has a row per example.
+@dataclass(frozen=True)
+class Facts:
+    """What a dataset's manifest says about its files."""
 
-    A one-dimensional array is a column. An array of more dimensions becomes columns with its name and the suffixes
-    _min, _max, _mean, _nonfinite (the number of NaN or infinite values), _shape (`1x8x8`), _dtype and _sha256 (equal
-    for equal examples).
+    classes: frozenset[str] = frozenset()
+    """The names of the classes of images."""
+    features: tuple[str, ...] = ()
+    """The names of the columns of the matrix `x`, as data-ingest writes them."""
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, Any]) -> "Facts":
+        """Return what a manifest's parameters say; what is not as expected counts as absent."""
+        classes, features = parameters.get("classes"), parameters.get("features")
+        names = tuple(name for name in features if isinstance(name, str)) if isinstance(features, list) else ()
+        whole = len(set(names)) == len(names) == len(features or ())
+        return cls(frozenset(classes) if isinstance(classes, dict) else frozenset(), names if whole else ())
+
+
+def build_table(folder: Path, facts: Facts = Facts(), columns: Collection[str] | None = None) -> pd.DataFrame:
+    """Build the table of a dataset of .npz, Parquet or CSV files, or of images by class.
+
+    Its column `split` is the name of the file, or of the folder of files by date or of images. With `columns`, other
+    columns of Parquet and CSV files are not read.
+
+    Each array of an .npz file has a row per example. A one-dimensional array is a column. An array of more dimensions
+    becomes columns with its name and the suffixes _min, _max, _mean, _nonfinite (the number of NaN or infinite values),
+    _shape (`1x8x8`), _dtype and _sha256 (equal for equal examples); the matrix `x` of a table becomes its columns. An
+    image has path, class, format, mode, width, height, bytes, min, max, mean and sha256.
     """
-    files = sorted(folder.rglob("*.npz"))
-    if not files:
-        found = ", ".join(sorted(path.name for path in folder.rglob("*") if path.is_file()))
-        raise ValidationImpossible(f"dataset: got {found}, expected .npz files with the arrays")
-    return pd.concat([_build_split(file, folder) for file in files], ignore_index=True)
+    found: dict[str, list[Path]] = {}
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        suffix = file.suffix.lower()
+        if kind := _KINDS.get(suffix, "images" if suffix in _IMAGES else ""):
+            found.setdefault(kind, []).append(file)
+    if files := found.get("arrays"):  # others are beside them, such as a page with pictures
+        return pd.concat([_build_split(file, folder, facts.features) for file in files], ignore_index=True)
+    if len(found) != 1:
+        names = ", ".join(sorted(path.name for path in folder.rglob("*") if path.is_file())[:10])
+        expected = ".npz files with the arrays, Parquet or CSV files, or images, one of these"
+        raise ValidationImpossible(f"dataset: got {names}, expected {expected}")
+    ((kind, files),) = found.items()
+    if kind == "images":
+        return read_images(files, folder, facts.classes)
+    parts = [read_table(file, folder, kind, columns) for file in files]
+    if not sum(map(len, parts)):
+        raise ValidationImpossible(f"dataset: {files[0].name} has no rows, expected at least one")
+    return pd.concat(
+        [_name_split(part, file, folder) for part, file in zip(parts, files, strict=True)], ignore_index=True
+    )
 
 
-def _build_split(file: Path, folder: Path) -> pd.DataFrame:
+def _name_split(part: pd.DataFrame, file: Path, folder: Path) -> pd.DataFrame:
+    """Add the column with the name of the split, unless the data have such a column."""
+    if SPLIT not in part.columns:
+        names = file.relative_to(folder).with_suffix("").parts
+        part.insert(
+            0, SPLIT, "/".join(name for name in names if not name.startswith("date=") and name != "data") or "data"
+        )
+    return part
+
+
+def _build_split(file: Path, folder: Path, features: Sequence[str]) -> pd.DataFrame:
     name = file.relative_to(folder).with_suffix("").as_posix()
     columns: dict[str, Any] = {}
     rows: dict[str, int] = {}
@@ -36,7 +88,10 @@ def _build_split(file: Path, folder: Path) -> pd.DataFrame:
         if array.ndim == 0:
             raise ValidationImpossible(f"{file.name}: {key} is a single value, expected a row per example")
         rows[key] = len(array)
-        columns |= {key: array} if array.ndim == 1 else _describe(key, array)
+        if key == _MATRIX and array.ndim == 2 and array.shape[1] == len(features):
+            columns |= dict(zip(features, array.T, strict=True))
+        else:
+            columns |= {key: array} if array.ndim == 1 else _describe(key, array)
     if len(set(rows.values())) != 1:
         counts = ", ".join(f"{key} has {count} rows" for key, count in rows.items()) or "no array"
         raise ValidationImpossible(f"{file.name}: {counts}, expected equal numbers of rows")

@@ -12,11 +12,11 @@ from fairlead.api.base import ARTIFACT_URI
 from fairlead.cli.console import CommandError, err, escape, out
 from fairlead_artifacts import Manifest
 from fairlead_artifacts import publish as publish_artifact
+from fairlead_datasets.survey import FORMATS, Format, Survey, survey
 from rich.filesize import decimal
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
-from fairlead_projects.data.survey import FORMATS, Format, Survey, survey
 from fairlead_projects.explaining import RETRY_SECONDS, explained
 
 PRODUCER = "fairlead-dataset/0.1.0"

@@ -1,13 +1,9 @@
 """The object store of the campaign: MinIO behind a valve that refuses, holds or slows connections down."""
 
 import contextlib
-import http.client
 import io
-import os
-import secrets
 import socket
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,14 +13,13 @@ from typing import Literal
 from fairlead_cluster.base.home import Home, default_home
 from fairlead_cluster.base.steps import run_steps
 from fairlead_cluster.kind.programs import MINIO, module_path, plan_module
-from minio import Minio
 from rich.console import Console
 
-from tests.support.ports import free_port
+from tests.support.object_stores import ObjectStore as Server
+from tests.support.object_stores import started_minio
 
 State = Literal["open", "closed", "silent", "slow"]
 BUCKET = "chaos"
-_USER = "campaign"
 _CHUNK, _SLOW_SECONDS = 1 << 16, 0.1
 """A slow connection passes on so many bytes in each so many seconds."""
 
@@ -97,57 +92,31 @@ def started_store(folder: Path) -> "Iterator[ObjectStore]":
     """Run MinIO during the block, with a bucket; builds it if necessary, which takes minutes."""
     home = Home(default_home())
     run_steps(plan_module(home, MINIO, "minio"), home.logs, Console(stderr=True))
-    port, password = free_port(), secrets.token_urlsafe(24)
-    variables = {"MINIO_ROOT_USER": _USER, "MINIO_ROOT_PASSWORD": password, "MINIO_BROWSER": "off"}
-    with (folder / "minio.log").open("wb") as log:
-        argv = [str(module_path(home, MINIO)), "server", "--quiet", "--address", f"127.0.0.1:{port}"]
-        process = subprocess.Popen([*argv, str(folder / "s3")], env=os.environ | variables, stdout=log, stderr=log)
-    valve = Valve(port)
-    try:
-        _wait_until_ready(port)
-        Minio(f"127.0.0.1:{port}", _USER, password, secure=False).make_bucket(BUCKET)
-        yield ObjectStore(valve, port, password)
-    finally:
-        valve.close()
-        process.kill()
-        process.wait()
+    with (
+        started_minio(module_path(home, MINIO), folder, BUCKET) as server,
+        contextlib.closing(Valve(server.port)) as valve,
+    ):
+        yield ObjectStore(valve, server)
 
 
 class ObjectStore:
     """A running store; jobs and the operator reach it through the valve."""
 
-    def __init__(self, valve: Valve, port: int, password: str) -> None:
+    def __init__(self, valve: Valve, server: Server) -> None:
         self.valve = valve
-        self._client = Minio(f"127.0.0.1:{port}", _USER, password, secure=False)
-        self._password = password
+        self._server = server
 
     def variables(self, password: str | None = None) -> dict[str, str]:
         """Return the AWS_* variables of its clients."""
-        return {
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.valve.port}",
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": _USER,
-            "AWS_SECRET_ACCESS_KEY": password or self._password,
-        }
+        return self._server.variables(self.valve.port, password)
 
     def damage(self, prefix: str, name: str, *, cut: bool) -> str:
         """Cut the last object with this prefix and name, or change one of its bytes; return which one that was."""
-        found = [str(item.object_name) for item in self._client.list_objects(BUCKET, prefix, recursive=True)]
+        client = self._server.client
+        found = [str(item.object_name) for item in client.list_objects(BUCKET, prefix, recursive=True)]
         path = max(item for item in found if item.endswith(f"/{name}"))
-        content = self._client.get_object(BUCKET, path).read()
+        content = client.get_object(BUCKET, path).read()
         middle = len(content) // 2
         content = content[:middle] if cut else content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
-        self._client.put_object(BUCKET, path, io.BytesIO(content), len(content))
+        client.put_object(BUCKET, path, io.BytesIO(content), len(content))
         return path
-
-
-def _wait_until_ready(port: int) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/minio/health/ready")
-            if connection.getresponse().status == 200:
-                return
-        time.sleep(0.2)
-    raise AssertionError("MinIO is not ready after 60 s")

@@ -181,6 +181,6 @@ def test_files_that_cannot_be_read_as_arrays_are_rejected_by_name(tmp_path: Path
     (tmp_path / "train.npz").write_bytes(b"PK\x03\x04 cut")
     with pytest.raises(ValidationImpossible, match=r"train\.npz: is not an archive"):
         build_table(tmp_path)
-    (tmp_path / "train.npz").rename(tmp_path / "train.csv")
-    with pytest.raises(ValidationImpossible, match=r"dataset: got train\.csv, expected \.npz files"):
+    (tmp_path / "train.npz").rename(tmp_path / "train.txt")
+    with pytest.raises(ValidationImpossible, match=r"dataset: got train\.txt, expected \.npz files"):
         build_table(tmp_path)

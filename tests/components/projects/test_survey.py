@@ -7,9 +7,8 @@ import zlib
 from pathlib import Path
 
 import pytest
-from fairlead.cli.console import CommandError
-from fairlead_projects.data import survey as surveying
-from fairlead_projects.data.survey import Format, survey
+from fairlead_datasets.errors import Unusable
+from fairlead_datasets.survey import Format, files, survey
 
 from .conftest import Write
 
@@ -49,7 +48,7 @@ def test_a_csv_file_has_rows_and_columns(write: Write) -> None:
     ],
 )
 def test_a_csv_file_that_no_training_could_read_is_rejected(write: Write, content: bytes, problem: str) -> None:
-    with pytest.raises(CommandError, match=problem):
+    with pytest.raises(Unusable, match=problem):
         survey(write({"houses.csv": content}) / "houses.csv")
 
 
@@ -68,7 +67,7 @@ def test_a_damaged_parquet_file_is_rejected_whatever_the_damage(write: Write) ->
         file = write({"t.parquet": bytes(content)}) / "t.parquet"
         try:
             survey(file)
-        except CommandError as error:
+        except Unusable as error:
             assert str(file) in str(error)
             rejected += 1
     assert 100 < rejected < 3000
@@ -85,7 +84,7 @@ def test_a_damaged_parquet_file_is_rejected_whatever_the_damage(write: Write) ->
     ],
 )
 def test_what_is_no_parquet_file_is_rejected(write: Write, content: bytes, problem: str) -> None:
-    with pytest.raises(CommandError, match=problem):
+    with pytest.raises(Unusable, match=problem):
         survey(write({"t.parquet": content}) / "t.parquet")
 
 
@@ -109,7 +108,7 @@ def test_subfolders_of_images_are_classes(write: Write) -> None:
 def test_a_folder_that_is_not_of_images_by_class_is_rejected(
     write: Write, files: dict[str, bytes], problem: str
 ) -> None:
-    with pytest.raises(CommandError, match=problem):
+    with pytest.raises(Unusable, match=problem):
         survey(write(files), "images")
 
 
@@ -122,20 +121,20 @@ def test_any_other_folder_is_published_as_it_is(write: Write) -> None:
 def test_links_and_pipes_are_rejected(write: Write, tmp_path: Path) -> None:
     root = write({"a.csv": "x"})
     (root / "out").symlink_to(tmp_path)
-    with pytest.raises(CommandError, match="out: is a link"):
+    with pytest.raises(Unusable, match="out: is a link"):
         survey(root)
     (root / "out").unlink()
     os.mkfifo(root / "pipe.csv")
-    with pytest.raises(CommandError, match=r"pipe.csv: is a pipe"):
+    with pytest.raises(Unusable, match=r"pipe.csv: is a pipe"):
         survey(root)
-    with pytest.raises(CommandError, match=r"pipe.csv: is a pipe"):
+    with pytest.raises(Unusable, match=r"pipe.csv: is a pipe"):
         survey(root / "pipe.csv")
 
 
 def test_what_does_not_exist_and_what_is_empty_are_rejected(tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="no such file or folder"):
+    with pytest.raises(Unusable, match="no such file or folder"):
         survey(tmp_path / "nothing")
-    with pytest.raises(CommandError, match="contains no files"):
+    with pytest.raises(Unusable, match="contains no files"):
         survey(tmp_path)
 
 
@@ -143,15 +142,15 @@ def test_more_files_than_a_manifest_holds_are_rejected_before_they_are_read(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = write({f"{number}.bin": "" for number in range(50)})
-    monkeypatch.setattr(surveying, "MAX_MANIFEST", 50 * 110)
-    with pytest.raises(CommandError, match="50 files need a manifest"):
+    monkeypatch.setattr(files, "MAX_MANIFEST", 50 * 110)
+    with pytest.raises(Unusable, match="50 files need a manifest"):
         survey(root)
-    monkeypatch.setattr(surveying, "MAX_FILES", 49)
-    with pytest.raises(CommandError, match="more than 49 files"):
+    monkeypatch.setattr(files, "MAX_FILES", 49)
+    with pytest.raises(Unusable, match="more than 49 files"):
         survey(root)
 
 
 @pytest.mark.parametrize("expected", ["csv", "parquet"])
 def test_a_folder_of_several_files_is_no_table(write: Write, expected: Format) -> None:
-    with pytest.raises(CommandError, match="got 2 files, expected one"):
+    with pytest.raises(Unusable, match="got 2 files, expected one"):
         survey(write({"a.csv": "a\n1\n", "b.csv": "a\n1\n"}), expected)

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fairlead.cli.console import CommandError
 from fairlead_artifacts import open_regular
 
-from fairlead_projects.data.tables import Table, check_columns
+from ..errors import Unusable
+from .tables import Table, check_columns
 
 MAX_METADATA = 64 << 20
 _MAGIC, _ENCRYPTED = b"PAR1", b"PARE"
@@ -27,14 +27,14 @@ _NAME, _CHILDREN = 4, 5
 
 
 def describe_parquet(file: Path) -> Table:
-    """Return the rows and the top-level columns of a parquet file; raises CommandError for anything else."""
+    """Return the rows and the top-level columns of a parquet file; raises Unusable for anything else."""
     try:
         found = dict(_Reader(_read_metadata(file)).fields(only=(_SCHEMA, _ROWS)))
         rows, columns = int(found[_ROWS]), list(_top_level(found[_SCHEMA]))
     except (IndexError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CommandError(f"{file}: its metadata is malformed ({error}), expected a parquet file") from None
+        raise Unusable(f"{file}: its metadata is malformed ({error}), expected a parquet file") from None
     if rows < 1:
-        raise CommandError(f"{file}: has no rows, expected at least one")
+        raise Unusable(f"{file}: has no rows, expected at least one")
     return Table(rows, check_columns(file, columns))
 
 
@@ -44,12 +44,12 @@ def _read_metadata(file: Path) -> bytes:
         opened.seek(max(0, size - 8))
         end = opened.read(8)
         if end[4:] == _ENCRYPTED:
-            raise CommandError(f"{file}: its metadata is encrypted, expected a plain parquet file")
+            raise Unusable(f"{file}: its metadata is encrypted, expected a plain parquet file")
         if size < 12 or end[4:] != _MAGIC:
-            raise CommandError(f"{file}: does not end with {_MAGIC.decode()}, expected a complete parquet file")
+            raise Unusable(f"{file}: does not end with {_MAGIC.decode()}, expected a complete parquet file")
         length = int.from_bytes(end[:4], "little")
         if not 0 < length <= min(size - 12, MAX_METADATA):
-            raise CommandError(f"{file}: metadata of {length:,} bytes, expected at most {MAX_METADATA:,} and the file")
+            raise Unusable(f"{file}: metadata of {length:,} bytes, expected at most {MAX_METADATA:,} and the file")
         opened.seek(size - 8 - length)
         return opened.read(length)
 

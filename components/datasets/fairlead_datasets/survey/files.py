@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
-from fairlead.cli.console import CommandError
 from fairlead_artifacts import JsonValue
 from fairlead_artifacts.manifest import MAX_BYTES as MAX_MANIFEST
 
-from fairlead_projects.data.csv_table import describe_csv
-from fairlead_projects.data.images import describe_images, looks_like_images
-from fairlead_projects.data.parquet import describe_parquet
+from ..errors import Unusable
+from .csv_table import describe_csv
+from .images import describe_images, looks_like_images
+from .parquet import describe_parquet
 
 Format = Literal["folder", "csv", "parquet", "images"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -44,24 +44,29 @@ class Survey:
 
 
 def survey(path: Path, expected: Format | None = None) -> Survey:
-    """Return what is at a path; raises CommandError for what cannot be published, naming the file.
+    """Return what is at a path; raises Unusable for what cannot be published, naming the file.
 
     Without `expected`, the format is that of the file's name, and a folder whose subfolders hold images is `images`.
     """
-    path = Path(os.path.realpath(path))
-    if not path.exists():
-        raise CommandError(f"{path}: no such file or folder")
-    found = _survey_folder(path) if path.is_dir() else _survey_file(path)
+    found = list_files(path)
     chosen = expected or _guess(path, found)
     described, facts = _DESCRIBE[chosen](found)
     _check_manifest(found)
     return Survey(chosen, described.root, described.sizes, described.left_out, {"format": chosen, **facts})
 
 
+def list_files(path: Path) -> Survey:
+    """Return the files at a path, unread, as the format `folder`; raises Unusable for links, pipes and devices."""
+    path = Path(os.path.realpath(path))
+    if not path.exists():
+        raise Unusable(f"{path}: no such file or folder")
+    return _survey_folder(path) if path.is_dir() else _survey_file(path)
+
+
 def _survey_file(path: Path) -> Survey:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise CommandError(f"{path}: is a pipe, a socket or a device, expected a file or a folder")
+        raise Unusable(f"{path}: is a pipe, a socket or a device, expected a file or a folder")
     return Survey("folder", path.parent, {path.name: status.st_size})
 
 
@@ -71,26 +76,26 @@ def _survey_folder(root: Path) -> Survey:
     for name, size in _walk(root, "", left_out):
         sizes[name] = size
         if len(sizes) > MAX_FILES:
-            raise CommandError(f"{root}: more than {MAX_FILES:,} files; {_PACK}")
+            raise Unusable(f"{root}: more than {MAX_FILES:,} files; {_PACK}")
     if not sizes:
-        raise CommandError(f"{root}: contains no files, expected at least one")
+        raise Unusable(f"{root}: contains no files, expected at least one")
     return Survey("folder", root, sizes, left_out[0])
 
 
 def _walk(root: Path, prefix: str, left_out: list[int]) -> Iterator[tuple[str, int]]:
-    """Yield the path and size of every file, in order; raises CommandError for links, pipes and devices."""
+    """Yield the path and size of every file, in order; raises Unusable for links, pipes and devices."""
     for entry in sorted(os.scandir(root / prefix), key=lambda entry: entry.name):
         path = f"{prefix}{entry.name}"
         if entry.name in LITTER:
             left_out[0] += 1
         elif entry.is_symlink():
-            raise CommandError(f"{root / path}: is a link, expected files and folders; copy what it points to")
+            raise Unusable(f"{root / path}: is a link, expected files and folders; copy what it points to")
         elif entry.is_dir():
             yield from _walk(root, f"{path}/", left_out)
         elif entry.is_file():
             yield path, entry.stat().st_size
         else:
-            raise CommandError(f"{root / path}: is a pipe, a socket or a device, expected files and folders")
+            raise Unusable(f"{root / path}: is a pipe, a socket or a device, expected files and folders")
 
 
 def _guess(path: Path, found: Survey) -> Format:
@@ -130,16 +135,16 @@ _DESCRIBE: dict[Format, Callable[[Survey], Described]] = {
 
 def _only_file(found: Survey, what: str) -> Path:
     if len(found.sizes) != 1:
-        raise CommandError(f"{found.root}: got {len(found.sizes)} files, expected one {what} file; or --format folder")
+        raise Unusable(f"{found.root}: got {len(found.sizes)} files, expected one {what} file; or --format folder")
     return found.root / next(iter(found.sizes))
 
 
 def _check_manifest(found: Survey) -> None:
-    """Raise CommandError if the manifest would be too long, before any file is read."""
+    """Raise Unusable if the manifest would be too long, before any file is read."""
     needed = sum(len(path.encode("utf-8", "replace")) + _ENTRY_BYTES for path in found.sizes)
     if needed > MAX_MANIFEST:
         count = len(found.sizes)
-        raise CommandError(
+        raise Unusable(
             f"{found.root}: {count:,} files need a manifest of about {needed >> 20} MiB, "
             f"expected at most {MAX_MANIFEST >> 20} MiB; {_PACK}"
         )

@@ -1,0 +1,107 @@
+"""The rows of a query, from any database that SQLAlchemy knows and whose driver is installed."""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import sqlalchemy as sa
+from fairlead_datasets.errors import Unusable
+from fairlead_datasets.survey.tables import check_columns
+
+from ..errors import SourceUnavailable
+from ..recipe import Source
+from ..tables.hashes import hash_rows
+from .fetched import Fetched, check_size
+
+_BATCH = 10_000
+_LIMITS = {"pg8000": {"timeout": 600}, "pymysql": {"connect_timeout": 30, "read_timeout": 600}}
+"""How many seconds a driver waits for an answer."""
+_PASSING = (sa.exc.OperationalError, sa.exc.InterfaceError)
+"""What drivers raise for a server that does not answer; SQLite has no server, and raises it for a missing table."""
+_DRIVERS = {"postgresql": "postgresql+pg8000", "postgres": "postgresql+pg8000", "mysql": "mysql+pymysql"}
+"""The drivers that are installed, for URLs that name none."""
+
+
+def fetch(source: Source, base: Path, work: Path) -> Fetched:
+    """Run the query; the URL, which may have a password, comes from the environment or a mounted file."""
+    url = _read_url(source, base)
+    try:
+        table = _run(url, str(source.query), source.size_limit)
+    except sa.exc.DBAPIError as error:
+        lasting = url.get_backend_name() == "sqlite" or not isinstance(error, _PASSING)
+        raise (Unusable if lasting else SourceUnavailable)(f"query: {_hide(url, str(error.orig))[:500]}") from None
+    except (sa.exc.SQLAlchemyError, ImportError) as error:
+        raise Unusable(f"query: {_hide(url, str(error))[:500]}") from None
+    where = f"{url.get_backend_name()}:{url.host or ''}/{Path(url.database or '').name}"
+    digest = hashlib.sha256(hash_rows(table, table.column_names).tobytes()).hexdigest()
+    origin = {"kind": "query", "database": where, "query": source.query, "rows": table.num_rows, "sha256": digest}
+    return Fetched(work, (), origin, table=table)
+
+
+def _read_url(source: Source, base: Path) -> sa.URL:
+    if source.database_variable:
+        name, text = f"${source.database_variable}", os.environ.get(source.database_variable, "")
+    else:
+        name = str(source.database_file)
+        try:
+            text = (base / name).read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            text = ""
+    if not text:
+        raise Unusable(f"{name}: is absent or empty, expected a database's URL, such as postgresql://user:…@host/name")
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        raise Unusable(f"{name}: is no URL of a database, expected postgresql://user:…@host/name") from None
+    return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+
+
+def _run(url: sa.URL, query: str, max_bytes: int) -> pa.Table:
+    """Return the rows; the transaction is rolled back."""
+    limits = _LIMITS.get(url.get_driver_name(), {})
+    engine = sa.create_engine(url, hide_parameters=True, poolclass=sa.pool.NullPool, connect_args=limits)
+    parts, size = [], 0
+    with engine.connect().execution_options(stream_results=True, max_row_buffer=_BATCH) as connection:
+        result = connection.execute(sa.text(query))
+        names = check_columns(Path("query"), list(result.keys()))
+        for rows in result.partitions(_BATCH):
+            parts.append(_build_part(names, rows))
+            size += parts[-1].nbytes
+            check_size("query", size, max_bytes)
+    if not parts:
+        raise Unusable("query: returned no rows, expected at least one")
+    try:
+        return pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+    except pa.ArrowException as error:
+        raise Unusable(f"query: a column has values of different types: {error}") from None
+
+
+def _build_part(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table:
+    columns = {}
+    for name, values in zip(names, zip(*rows, strict=True), strict=True):
+        try:
+            columns[name] = pa.array([_convert(value) for value in values])
+        except (pa.ArrowException, OverflowError) as error:
+            raise Unusable(f"query: column {name}: {str(error)[:200]}; cast it in the query") from None
+    return pa.table(columns)
+
+
+def _convert(value: Any) -> Any:
+    """Return a number or text for what only databases have."""
+    if isinstance(value, Decimal):
+        return float(value)
+    return str(value) if isinstance(value, uuid.UUID) else value
+
+
+def _hide(url: sa.URL, text: str) -> str:
+    """Return a driver's message without the URL's secrets."""
+    values = [value for item in url.query.values() for value in ([item] if isinstance(item, str) else item)]
+    for secret in (url.password, *values):
+        if secret:
+            text = text.replace(str(secret), "…")
+    return " ".join(text.split())

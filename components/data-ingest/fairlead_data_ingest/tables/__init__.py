@@ -1,0 +1,1 @@
+"""Tables: read from files, compared with a schema, hashed."""

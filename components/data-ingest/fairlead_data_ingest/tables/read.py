@@ -1,0 +1,106 @@
+"""Reads a source's table: its files put together, compared with the schema."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fairlead_datasets.errors import Unusable
+from fairlead_datasets.survey.tables import check_columns
+
+from ..problems import Problems
+from ..recipe import Recipe
+from ..sources.fetched import Fetched
+from . import types
+from .csv_files import read_csv
+from .rows import Rows
+from .schema import check_schema
+
+
+def read_table(fetched: Fetched, kind: str, recipe: Recipe) -> Rows:
+    """Return the rows of a source in the recipe's types; raise Unusable with all problems that were found."""
+    if fetched.table is not None:
+        names, tables = [recipe.source.kind], [fetched.table]
+    else:
+        names = list(fetched.files)
+        tables = [_read_file(fetched.root / name, name, kind, recipe) for name in names]
+    problems = Problems()
+    tables = [
+        _pick_columns(table, name, tables[0], recipe, problems) for name, table in zip(names, tables, strict=True)
+    ]
+    problems.raise_any()
+    starts = np.cumsum([0, *(table.num_rows for table in tables[:-1])])
+    rows = Rows(_join(tables), tuple(names), tuple(int(start) for start in starts))
+    rows = _convert(rows, recipe, kind == "csv", problems)
+    check_schema(rows, recipe.columns, problems)
+    problems.raise_any()
+    return rows
+
+
+def _read_file(file: Path, name: str, kind: str, recipe: Recipe) -> pa.Table:
+    return read_csv(file, name, recipe.csv) if kind == "csv" else _read_parquet(file, name, recipe.source.size_limit)
+
+
+def _read_parquet(file: Path, name: str, limit: int) -> pa.Table:
+    try:
+        with pq.ParquetFile(file) as opened:
+            groups = range(opened.metadata.num_row_groups)
+            size = sum(opened.metadata.row_group(group).total_byte_size for group in groups)
+            if size > limit:
+                raise Unusable(f"{name}: is {size:,} bytes in memory, expected at most source.sizeLimit: {limit:,}")
+            table = opened.read()
+    except (pa.ArrowException, OSError) as error:
+        raise Unusable(f"{name}: is no intact parquet file: {' '.join(str(error).split())[:200]}") from None
+    check_columns(Path(name), table.column_names)
+    if not table.num_rows:
+        raise Unusable(f"{name}: has no rows, expected at least one")
+    return table.replace_schema_metadata(None)
+
+
+def _pick_columns(table: pa.Table, name: str, first: pa.Table, recipe: Recipe, problems: Problems) -> pa.Table:
+    """Return the columns that the dataset has, in their order: those of the schema, and others of the first file."""
+    schema = list(recipe.columns)
+    known = schema + [name for name in first.column_names if name not in schema and recipe.other_columns == "keep"]
+    known = known if schema else first.column_names
+    missing = [column for column in known if column not in table.column_names]
+    other = [column for column in table.column_names if column not in known]
+    if missing:
+        problems.add(f"{name}: has no column {_list(missing)}; got {_list(table.column_names)}")
+    if other and (recipe.other_columns != "drop" or not schema):
+        rejected = schema and recipe.other_columns == "reject"
+        expected = "them in columns, or otherColumns: drop or keep" if rejected else "those of the first file alone"
+        problems.add(f"{name}: got the columns {_list(other)}, expected {expected}")
+    return table.select([column for column in known if column in table.column_names])
+
+
+def _join(tables: Sequence[pa.Table]) -> pa.Table:
+    try:
+        return pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+    except pa.ArrowException as error:
+        raise Unusable(f"the files' columns have different types: {' '.join(str(error).split())[:200]}") from None
+
+
+def _convert(rows: Rows, recipe: Recipe, texts: bool, problems: Problems) -> Rows:
+    """Return the rows with each column in the type that the schema names, or in one that fits."""
+    columns = {}
+    for name in rows.table.column_names:
+        column, desired = rows.table[name], recipe.columns.get(name)
+        if desired:
+            converted = types.convert(column, desired.type)
+            rows.report(problems, name, converted.wrong, types.EXPECTED[desired.type], column)
+            columns[name] = converted.column
+        elif texts:
+            columns[name] = types.guess(column)
+        elif (found := types.normalize(column)) is not None:
+            columns[name] = found
+        else:
+            expected = "numbers, texts, booleans, dates or times; name the columns to use, and otherColumns: drop"
+            problems.add(f"{rows.names[0]}: column {name}: has the type {column.type}, expected {expected}")
+    problems.raise_any()
+    return rows.with_table(pa.table(columns))
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 10:,} more" if len(names) > 10 else ""
+    return ", ".join(names[:10]) + more

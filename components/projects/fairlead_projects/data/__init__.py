@@ -1,1 +1,0 @@
-"""What a dataset on disk consists of, before it is published."""
