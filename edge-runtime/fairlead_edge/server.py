@@ -9,8 +9,9 @@ from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.errors import ServingError
 from fairlead_serving.limits import Limits
 from fairlead_serving.messages import HTTP_STATUS, Request, Response, json_response
+from fairlead_serving.processes import ModelProcesses
 from fairlead_serving.server import Server
-from fairlead_serving.supervisor import CannotServe, ModelProcess
+from fairlead_serving.supervisor import CannotServe
 
 from . import __version__
 from .bundle import Bundle
@@ -26,7 +27,7 @@ async def serve(bundle: Bundle, threads: int, address: str, port: int, limits: L
     """Serve a bundle until SIGTERM; raise InvalidBundle if it cannot be served."""
     process = _build_process(bundle, threads, limits)
     plane = DataPlane(bundle.description.name, bundle.digest, limits.max_in_flight)
-    plane.process = process
+    plane.processes = process
     server = Server(App(plane), limits)
     running = asyncio.create_task(_run(process, server))
     _log.info("serving %s on http://%s:%d", bundle.description.name, address, port)
@@ -111,7 +112,7 @@ class App:
 _ALLOW = [("Allow", "GET, HEAD, POST")]
 
 
-def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcess:
+def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcesses:
     description = bundle.description.to_text()
     config = {
         "description": description,
@@ -120,10 +121,10 @@ def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcess
         "threads": threads,
         "limit": limits.max_response_bytes,
     }
-    return ModelProcess(_COMMAND, config, b"".join(bundle.files.values()), limits)
+    return ModelProcesses(_COMMAND, config, b"".join(bundle.files.values()), limits)
 
 
-async def _run(process: ModelProcess, server: Server | None) -> None:
+async def _run(process: ModelProcesses, server: Server | None) -> None:
     try:
         await process.run()
     except CannotServe as error:

@@ -106,6 +106,10 @@ class GraphModel:
         content, encoding = await pack(content, head.get("accept_encoding", ""))
         return {**reply, "content_encoding": encoding}, content
 
+    def restore(self, state: Any) -> None:
+        """Let the routers go on from what those of another process have learned."""
+        self._service.restore(state)
+
     async def close(self) -> None:
         """Close the graph's connections and threads."""
         await self._service.close()

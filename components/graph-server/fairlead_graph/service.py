@@ -45,9 +45,7 @@ class Service:
         resources = Resources(settings, self._pool, models, report, spec.batching, self.monitors)
         self.graph: Graph = build_graph(spec.graph, resources)
         self._known = self._signatures()
-        for node in self.graph.root.walk():
-            if isinstance(node.node, BuiltIn) and node.name in (state or {}):
-                node.node.restore((state or {})[node.name])
+        self.restore(state or {})
         nodes = ((node.name, node.node) for node in self.graph.root.walk())
         self.devices = DeviceFacts(
             nodes=tuple(
@@ -76,9 +74,15 @@ class Service:
         await send_feedback(self.graph.root, feedback, run)
 
     def state(self) -> State:
-        """Return what the nodes have learned, by node, for the process that comes after this one."""
+        """Return what the nodes have learned, by node, for other processes."""
         nodes = ((node.name, node.node) for node in self.graph.root.walk())
         return {name: state for name, node in nodes if isinstance(node, BuiltIn) and (state := node.state())}
+
+    def restore(self, state: State) -> None:
+        """Let the nodes go on from what they had learned in another process."""
+        for node in self.graph.root.walk():
+            if isinstance(node.node, BuiltIn) and node.name in state:
+                node.node.restore(state[node.name])
 
     async def warm_up(self, attempt: int) -> tuple[str | None, Run]:
         """Send made-up input through the graph; return what is wrong with it, or None. Raise NotYet.

@@ -55,6 +55,10 @@ class Calls:
         self._alone = False
         """Whether the request that was sent last has to be alone."""
 
+    def __len__(self) -> int:
+        """Return how many have not ended."""
+        return len(self._waiting) + len(self._suspects) + len(self._in_flight)
+
     def add(self, call: Call) -> None:
         """Let a request wait for its turn."""
         self._waiting.append(call)

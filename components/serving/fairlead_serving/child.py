@@ -55,6 +55,9 @@ class Model(Protocol):
         A `state` in the head is kept for the next process, which gets the last one with its `config`.
         """
 
+    def restore(self, state: Any) -> None:
+        """Go on from a state that another process has left; called before the requests that follow it."""
+
     async def close(self) -> None:
         """Release the model's resources."""
 
@@ -120,6 +123,9 @@ class _Child:
         if head["event"] == "go":
             if self._acknowledged is not None and not self._acknowledged.done():
                 self._acknowledged.set_result(None)
+            return
+        if head["event"] == "state":
+            self._model.restore(head["state"])
             return
         task = asyncio.create_task(self._answer(head, body))
         self._tasks.add(task)

@@ -38,14 +38,19 @@ class ModelProcess:
     def __init__(
         self, command: Sequence[str], config: dict[str, Any], body: bytes, limits: Limits,
         restarted: Callable[[str], None] | None = None, warmed: Callable[[dict[str, Any]], None] | None = None,
+        model_bytes: int | None = None,
     ) -> None:  # fmt: skip
-        """Prepare a process; `restarted` gets the cause of each replacement, `warmed` the facts of the warm-up."""
+        """Prepare a process; `restarted` gets the cause of each replacement, `warmed` the facts of the warm-up.
+
+        Its memory limit is `model_bytes`, or else all that is for models.
+        """
         self.facts: Reply | None = None
         """What the model process reported about the models; None until they are loaded."""
         self.unready: str | None = "the models are loading"
         """Why requests cannot be answered; None if they can."""
         self._command, self._config, self._body, self._limits = command, config, body, limits
         self._restarted, self._warmed = restarted, warmed
+        self._model_bytes = limits.model_bytes if model_bytes is None else model_bytes
         self._loop = asyncio.get_running_loop()
         self._calls = Calls(limits.max_body_bytes)
         self._attempt = 0
@@ -56,10 +61,16 @@ class ModelProcess:
         self._state: Any = None
         """What the last process has left for the next one."""
         self._keep: Callable[[Any], None] = lambda _: None
+        self._adopted = False
+        """Whether the state is of another process, and this one does not know it yet."""
 
     def keep_state(self, state: Any, keep: Callable[[Any], None]) -> None:
         """Begin with a state that was kept earlier; `keep` gets each later one."""
         self._state, self._keep = state, keep
+
+    def adopt_state(self, state: Any) -> None:
+        """Go on from a state of another process, from the next request on."""
+        self._state, self._adopted = state, True
 
     async def run(self) -> None:
         """Keep a model process running; raise CannotServe."""
@@ -91,10 +102,20 @@ class ModelProcess:
             raise
         call.timer.cancel()
         if head.get("memory"):
-            raise MemoryExceeded(self._limits.model_bytes)
+            raise MemoryExceeded(self._model_bytes)
         if head.get("failed"):
             raise ServingError("internal error; see the server's log")
         return head, content
+
+    @property
+    def serving(self) -> bool:
+        """Return whether a process has loaded the models and runs."""
+        return self._loaded
+
+    @property
+    def outstanding(self) -> int:
+        """Return how many requests are in flight or wait for their turn."""
+        return len(self._calls)
 
     @property
     def pid(self) -> int | None:
@@ -114,8 +135,9 @@ class ModelProcess:
         self._process = Process(self._command, self._receive)
         await self._process.connect()
         self._begin("process", "start")
+        self._adopted = False
         self._process.send({
-            "event": "config", **self._config, "model_bytes": self._limits.model_bytes,
+            "event": "config", **self._config, "model_bytes": self._model_bytes,
             "attempt": self._attempt, "warm": self._warm, "state": self._state,
         }, self._body)  # fmt: skip
         try:
@@ -193,6 +215,10 @@ class ModelProcess:
         """Send what the process may work on."""
         process = self._process
         while self._loaded and process is not None and process.connected and (taken := self._calls.take()) is not None:
+            if self._adopted:
+                # not at once: what a process does not read would fill this one's memory
+                process.send({"event": "state", "state": self._state})
+                self._adopted = False
             number, call = taken
             head = call.head
             head["event"], head["id"] = "call", number

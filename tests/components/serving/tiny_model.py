@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import time
@@ -45,10 +46,14 @@ class TinyModel:
         await asyncio.sleep(0 if head["alone"] else head.get("sleep", 0))
         fail(head.get("do", ""))
         if head.get("do") == "remember":
+            self._config["state"] = body.decode()
             return {"state": body.decode()}, b""
         if head.get("do") == "recall":
-            return {"state": self._config["state"]}, str(self._config["state"]).encode()
-        return {"pid": os.getpid(), "alone": head["alone"]}, body
+            return {"pid": os.getpid()}, str(self._config["state"]).encode()
+        return {"pid": os.getpid(), "alone": head["alone"], "bytes": resource.getrlimit(resource.RLIMIT_DATA)[0]}, body
+
+    def restore(self, state: Any) -> None:
+        self._config["state"] = state
 
     async def close(self) -> None:
         pass
