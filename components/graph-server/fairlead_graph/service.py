@@ -10,6 +10,7 @@ import numpy as np
 from fairlead_contracts.devices import DeviceFacts, NodeDevice
 from fairlead_contracts.graph import GraphDocument
 from fairlead_contracts.tensors import DTYPES, TensorSpec
+from fairlead_serving.board import Places
 from fairlead_serving.child import NotYet
 from fairlead_serving.errors import Code, ServingError
 
@@ -35,14 +36,18 @@ class Service:
 
     def __init__(
         self, spec: GraphDocument, version: str, settings: NodeSettings, models: Mapping[str, ModelFile],
-        report: Callable[[str, str], None], state: State | None = None,
+        report: Callable[[str, str], None], state: State | None = None, places: Places | None = None,
     ) -> None:  # fmt: skip
-        """Load the graph, with the state of an earlier process; raise InvalidGraph. This call blocks."""
+        """Load the graph, with the state of an earlier process; raise InvalidGraph. This call blocks.
+
+        Nodes note what they run at their `places`.
+        """
         self.spec, self.version = spec, version
         self.settings = settings
         self._pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="onnx")
         self.monitors = Monitors(spec.monitor, spec.predictor) if spec.monitor else None
-        resources = Resources(settings, self._pool, models, report, spec.batching, self.monitors)
+        self.places = places or Places()
+        resources = Resources(settings, self._pool, models, report, spec.batching, self.monitors, self.places)
         self.graph: Graph = build_graph(spec.graph, resources)
         self._known = self._signatures()
         self.restore(state or {})

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .board import Places
 from .frames import FrameError, FrameStream, receive_frame, send_frame
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,10 @@ class Model(Protocol):
     """What the model process serves; `call` and `check` run in its event loop."""
 
     def load(self, config: dict[str, Any], body: bytes, report: Report) -> Reply:
-        """Load everything, and return what the HTTP process has to know; raise LoadFailed. May block."""
+        """Load everything, and return what the HTTP process has to know; raise LoadFailed. May block.
+
+        On `config["places"]` it may note what it runs; their names are `places` in what it returns.
+        """
 
     async def check(self) -> str | None:
         """Return why the model cannot serve now, or None; asked every few seconds. Raise LoadFailed if it never can."""
@@ -67,9 +71,10 @@ class NotYet(Exception):
 
 
 def run_child(model: Model, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> int:
-    """Serve a model over the socket whose number is the only argument; return the exit status."""
+    """Serve a model over the socket whose number is the first argument; the second is its board. Return the status."""
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         head, body = receive_frame(connection)
+        head["places"] = Places(int(sys.argv[2]))
         _limit(head["model_bytes"])
         try:
             reply, more = _load(model, head, body, connection)

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .calls import Call, Calls, Reply
-from .errors import MemoryExceeded, NotReady, Overloaded, ServingError, ShuttingDown, TooLate
+from .errors import MemoryExceeded, NotReady, Overloaded, ServingError, ShuttingDown, TooLate, describe_running
 from .frames import FrameError
 from .limits import Limits
-from .process import Process
+from .process import CannotServe, Process
 
 __all__ = ["CannotServe", "ModelProcess", "Reply"]
 
@@ -22,14 +22,6 @@ _OVERDUE_SECONDS = 2.0
 """Time for the model process to answer a request that is past its deadline, before the process is replaced."""
 _ATTEMPTS = 2
 """The model process warms up with different input after it crashed on the first."""
-
-
-class CannotServe(Exception):
-    """The models cannot be loaded, or end their process whatever the input."""
-
-    def __init__(self, at: str, problem: str) -> None:
-        super().__init__(f"{at}: {problem}")
-        self.at, self.problem = at, problem
 
 
 class ModelProcess:
@@ -151,19 +143,25 @@ class ModelProcess:
         """Decide what the end of a process means."""
         if self._failure is not None:
             raise self._failure
-        at, step = self._step
+        (at, step), running = self._step, self._find_running()
         if step not in ("warm-up", ""):
             raise CannotServe(at, f"the model process {cause} during the step `{step}`")
         if step == "warm-up":
             self._attempt += 1
             if self._attempt >= _ATTEMPTS:
-                raise CannotServe(
-                    at, f"the model process {cause} on made-up input, {_ATTEMPTS} times with other values"
-                )
-        in_flight = self._calls.suspect(cause)
-        _log.error("the model process is replaced", extra={"cause": cause, "step": step, "in_flight": in_flight})
+                problem = f"the model process {cause} on made-up input, {_ATTEMPTS} times with other values"
+                raise CannotServe(at, f"{problem}{describe_running(running)}")
+        in_flight = self._calls.suspect(cause, running)
+        facts = {"cause": cause, "step": step, "in_flight": in_flight, "running": running}
+        _log.error("the model process is replaced", extra=facts)
         if self._restarted is not None:
             self._restarted(cause)
+
+    def _find_running(self) -> list[str]:
+        """Return the places, such as nodes, where something ran when the process ended."""
+        places = self.facts[0].get("places", ()) if self.facts is not None else ()
+        numbers = self._process.running if self._process is not None else ()
+        return [places[number] for number in numbers if number < len(places)]
 
     def _receive(self, head: dict[str, Any], body: bytes) -> None:
         """Handle a frame of the process."""

@@ -23,7 +23,8 @@ class TinyModel:
         fail(config.get("load", ""))
         if reason := config.get("invalid"):
             raise LoadFailed("part b", reason)
-        return {"fact": 1}, body
+        self._place = config["places"].add("part a")
+        return {"fact": 1, "places": config["places"].names}, body
 
     async def check(self) -> str | None:
         if reason := self._config.get("never"):
@@ -37,14 +38,16 @@ class TinyModel:
     async def warm_up(self, attempt: int) -> tuple[str | None, dict[str, Any]]:
         if missing := self._find_missing("warm_up_needs"):
             raise NotYet(f"the warm-up has to wait: {missing}")
-        fail(self._config["warm_up"][attempt] if "warm_up" in self._config else "")
+        with self._place:
+            fail(self._config["warm_up"][attempt] if "warm_up" in self._config else "")
         return self._config.get("problem"), {"attempt": attempt}
 
     async def call(self, head: dict[str, Any], body: bytes) -> Reply:
         if head.get("do") == "wait":
             await asyncio.sleep(FOREVER)
         await asyncio.sleep(0 if head["alone"] else head.get("sleep", 0))
-        fail(head.get("do", ""))
+        with self._place:
+            fail(head.get("do", ""))
         if head.get("do") == "remember":
             self._config["state"] = body.decode()
             return {"state": body.decode()}, b""
