@@ -36,6 +36,7 @@ class Contender:
     command: Command
     request: bytes
     ready: str
+    cores: str = str(SERVER_CORE)
 
 
 def find_environment(name: str) -> Path:
@@ -117,17 +118,24 @@ PEERS = tuple(contender.name for contender in CONTENDERS[2:])
 @contextmanager
 def started(contender: Contender, folder: Path, model: Path) -> Iterator[int]:
     """Run a server on its core; yield its port."""
+    with running(contender, folder, model) as (port, _):
+        yield port
+
+
+@contextmanager
+def running(contender: Contender, folder: Path, model: Path) -> Iterator[tuple[int, int]]:
+    """Run a server on its cores; yield its port and the id of its process."""
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
     command, variables = contender.command(folder, model, port)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["taskset", "--cpu-list", str(SERVER_CORE), *command], env={**os.environ, **_ONE_THREAD, **variables},
+            ["taskset", "--cpu-list", contender.cores, *command], env={**os.environ, **_ONE_THREAD, **variables},
             stdout=log, stderr=log, cwd=CHECKOUT, start_new_session=True,
         )  # fmt: skip
     try:
         _wait_ready(contender, port, process, folder / "log")
-        yield port
+        yield port, process.pid
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         try:

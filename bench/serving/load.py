@@ -74,8 +74,13 @@ def connect(port: int, count: int) -> list[Client]:
     return clients
 
 
-def run(port: int, request: bytes, connections: int, seconds: float, rate: float | None) -> list[float]:
-    """Send a request for some seconds; return the latency of each answer in seconds, in the order of the answers."""
+def run(
+    port: int, request: bytes, connections: int, seconds: float, rate: float | None, sleep: bool = False
+) -> list[float]:  # fmt: skip
+    """Send a request for some seconds; return the latency of each answer in seconds, in the order of the answers.
+
+    Without a rate it may sleep until there is an answer, where the server needs all cores.
+    """
     clients = connect(port, connections)
     by_number = {client.connection.fileno(): client for client in clients}
     poll = select.epoll()
@@ -92,7 +97,7 @@ def run(port: int, request: bytes, connections: int, seconds: float, rate: float
                 break
             idle.popleft().send(request, due)
             sent += 1
-        for number, _ in poll.poll(0):
+        for number, _ in poll.poll(0.1 if sleep else 0):
             client = by_number[number]
             if client.receive():
                 latencies.append(time.perf_counter() - client.due)

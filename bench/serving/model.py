@@ -51,9 +51,9 @@ def build_json(path: str, document: object) -> bytes:
     return build_request(path, {"Content-Type": "application/json"}, json.dumps(document).encode())
 
 
-def json_request() -> bytes:
-    """Build a request of V2 with one row as JSON."""
-    tensor_ = {"name": "pixels", "datatype": "FP32", "shape": [1, 64], "data": _ROW}
+def json_request(rows: int = 1) -> bytes:
+    """Build a request of V2 with the same row some times as JSON."""
+    tensor_ = {"name": "pixels", "datatype": "FP32", "shape": [rows, 64], "data": _ROW * rows}
     return build_json(f"/v2/models/{NAME}/infer", {"inputs": [tensor_]})
 
 

@@ -66,6 +66,9 @@ class BundleModel:
         except ServingError as error:
             return {"code": error.code, "reason": error.reason, "error": str(error)}, b""
 
+    def restore(self, state: Any) -> None:
+        """Do nothing: a bundle learns nothing."""
+
     async def close(self) -> None:
         """Do nothing: the session needs no closing."""
 

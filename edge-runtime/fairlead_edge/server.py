@@ -7,8 +7,9 @@ import sys
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.limits import Limits
 from fairlead_serving.open_inference_app import App
+from fairlead_serving.processes import ModelProcesses
 from fairlead_serving.server import Server
-from fairlead_serving.supervisor import CannotServe, ModelProcess
+from fairlead_serving.supervisor import CannotServe
 
 from . import __version__
 from .bundle import Bundle
@@ -24,7 +25,7 @@ async def serve(bundle: Bundle, threads: int, address: str, port: int, limits: L
     """Serve a bundle until SIGTERM; raise InvalidBundle if it cannot be served."""
     process = _build_process(bundle, threads, limits)
     plane = DataPlane(bundle.description.name, bundle.digest, limits.max_in_flight)
-    plane.process = process
+    plane.processes = process
     server = Server(App(plane, "fairlead-edge", __version__), limits)
     running = asyncio.create_task(_run(process, server))
     _log.info("serving %s on http://%s:%d", bundle.description.name, address, port)
@@ -50,7 +51,7 @@ async def describe(bundle: Bundle, limits: Limits) -> bytes:
     return process.facts[1]
 
 
-def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcess:
+def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcesses:
     description = bundle.description.to_text()
     config = {
         "description": description,
@@ -59,10 +60,10 @@ def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcess
         "threads": threads,
         "limit": limits.max_response_bytes,
     }
-    return ModelProcess(_COMMAND, config, b"".join(bundle.files.values()), limits)
+    return ModelProcesses(_COMMAND, config, b"".join(bundle.files.values()), limits)
 
 
-async def _run(process: ModelProcess, server: Server | None) -> None:
+async def _run(process: ModelProcesses, server: Server | None) -> None:
     try:
         await process.run()
     except CannotServe as error:

@@ -249,6 +249,16 @@ PLAIN = {
         "an autoscaler and a budget of an earlier spec are deleted", GOOD,
         replace(SERVING, autoscalers=(ChildView("digits", "uid-a"),), budgets=(ChildView("digits", "uid-b"),)),
     ),
+    "new-with-processes": Case(
+        "each process of the models adds to what the pod requests",
+        make_deployment(spec__predictors__0__server={"processes": 3}), ObservedDeployment(artifacts=ARTIFACTS),
+    ),
+    "processes-on-a-gpu": Case(
+        "a GPU serves one process",
+        make_deployment(spec__predictors__0__server={
+            "processes": 2, "resources": {"limits": {"nvidia.com/gpu": 1}},
+        }), ObservedDeployment(artifacts=ARTIFACTS),
+    ),
     "new-with-server": Case(
         "the user's resources, variables and scheduling of the pods",
         make_deployment(spec__predictors__0__server=SERVER), ObservedDeployment(artifacts=ARTIFACTS),

@@ -12,6 +12,7 @@ from .variables import parse_host_port, parse_integer, parse_quantity, parse_sec
 LAUNCHER_PORT = 7070
 """The port where the launcher listens for agents and the operator."""
 MAX_WORKERS, MAX_SLOTS = 512, 64
+MAX_MODEL_PROCESSES = 16
 MAX_SECONDS = 86399
 """The longest time that a variable can set."""
 _MAX_NAME, _MAX_PATH = 253, 4096
@@ -228,3 +229,7 @@ class GraphServerEnvironment(Environment):
     """Path of the API keys, one a line: a file, or a folder of such files. Without it, requests need no key."""
     state_folder: str | None = Field(None, alias="FAIRLEAD_STATE_FOLDER", max_length=_MAX_PATH)
     """The folder that keeps what routers have learned over restarts of the container; nothing is kept without it."""
+    model_processes: Annotated[int, BeforeValidator(parse_integer(1, MAX_MODEL_PROCESSES))] = Field(
+        1, alias="FAIRLEAD_MODEL_PROCESSES"
+    )
+    """The number of processes that run the models."""

@@ -62,6 +62,9 @@ class LookupModel:
         except ServingError as error:
             return {"code": error.code, "reason": error.reason, "error": str(error)}, b""
 
+    def restore(self, state: Any) -> None:
+        """Do nothing: a look-up learns nothing."""
+
     async def close(self) -> None:
         """Let the threads end."""
         self._pool.shutdown(wait=False)

@@ -12,8 +12,9 @@ from typing import Any
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.limits import MIB, Limits
 from fairlead_serving.open_inference_app import App
+from fairlead_serving.processes import ModelProcesses
 from fairlead_serving.server import Server
-from fairlead_serving.supervisor import CannotServe, ModelProcess
+from fairlead_serving.supervisor import CannotServe
 
 from . import __version__
 from .definitions import FILE, read_definitions
@@ -41,9 +42,9 @@ class Request:
 async def serve(request: Request, address: str, port: int, limits: Limits) -> None:
     """Serve look-ups until SIGTERM; raise Unusable or ArtifactError if it is not possible."""
     config, digest = _build_config(request, limits)
-    process = ModelProcess(_COMMAND, config, b"", limits)
+    process = ModelProcesses(_COMMAND, config, b"", limits)
     plane = DataPlane(request.name, digest, limits.max_in_flight)
-    plane.process = process
+    plane.processes = process
     server = Server(App(plane, "fairlead-feature-store", __version__), limits)
     running = asyncio.create_task(_run(process, server))
     _log.info("serving %s on http://%s:%d", request.name, address, port)
@@ -70,7 +71,7 @@ def _build_config(request: Request, limits: Limits) -> tuple[dict[str, Any], str
     }, digest  # fmt: skip
 
 
-async def _run(process: ModelProcess, server: Server) -> None:
+async def _run(process: ModelProcesses, server: Server) -> None:
     try:
         await process.run()
     except CannotServe as error:

@@ -12,12 +12,13 @@ NAME, LABELS = "fairlead_graph_execution_provider", ("node", "provider")
 
 
 def read_devices(plane: DataPlane) -> dict[str, Any]:
-    """Return the facts (`fairlead_contracts.devices`); raise NotReady while the models load."""
-    if plane.process is None or plane.process.facts is None:
-        raise NotReady("not ready: the models are loading")
-    facts, _ = plane.process.facts
-    devices: dict[str, Any] = facts["devices"]
-    return devices
+    """Return the facts (`fairlead_contracts.devices`); raise NotReady while the models load.
+
+    A model that one process of several runs on the CPU counts as one that runs there.
+    """
+    first, *others = (facts["devices"] for facts, _ in plane.read_facts())
+    nodes = zip(first["nodes"], *(each["nodes"] for each in others), strict=True)
+    return {**first, "nodes": [next((node for node in same if node.get("problem")), same[0]) for same in nodes]}
 
 
 class DeviceCollector(Collector):

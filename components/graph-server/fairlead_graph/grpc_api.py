@@ -27,6 +27,7 @@ from .protocols.names import (
     SELDON_GRPC_ROUTE,
 )
 from .puids import PUID, clean_puid
+from .repository import EXTENSION, ModelsAreFixed, list_models
 from .settings import GrpcSettings
 from .traffic.grpc_side import GrpcCall, GrpcTraffic, Head
 
@@ -169,16 +170,11 @@ def _methods(plane: DataPlane) -> list[tuple[str, type[Message], Callable[[Any],
         )
 
     def index(request: Any) -> Any:
-        reason = plane.unready
-        state = "READY" if reason is None else "UNAVAILABLE"
-        model = pb.RepositoryIndexResponse.ModelIndex(
-            name=plane.model, version=plane.version, state=state, reason=reason or ""
-        )
-        return pb.RepositoryIndexResponse(models=[model] if reason is None or not request.ready else [])
+        models = [pb.RepositoryIndexResponse.ModelIndex(**model) for model in list_models(plane, request.ready)]
+        return pb.RepositoryIndexResponse(models=models)
 
-    def load(request: Any) -> Any:
-        plane.check_model(request.model_name)
-        return pb.RepositoryModelLoadResponse()
+    def reject(_: Any) -> Any:
+        raise ModelsAreFixed(plane)
 
     return [
         ("ServerLive", pb.ServerLiveRequest, lambda _: pb.ServerLiveResponse(live=True)),
@@ -187,11 +183,12 @@ def _methods(plane: DataPlane) -> list[tuple[str, type[Message], Callable[[Any],
         ("ServerMetadata", pb.ServerMetadataRequest, lambda _: _SERVER),
         ("ModelMetadata", pb.ModelMetadataRequest, describe),
         ("RepositoryIndex", pb.RepositoryIndexRequest, index),
-        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest, load),
+        ("RepositoryModelLoad", pb.RepositoryModelLoadRequest, reject),
+        ("RepositoryModelUnload", pb.RepositoryModelUnloadRequest, reject),
     ]
 
 
-_SERVER = pb.ServerMetadataResponse(name="fairlead-graph-server", version=__version__, extensions=[])
+_SERVER = pb.ServerMetadataResponse(name="fairlead-graph-server", version=__version__, extensions=[EXTENSION])
 
 
 def _decoded(kind: type[Message], answer: Callable[[Any], Message]) -> Callable[[bytes, Context], Awaitable[bytes]]:

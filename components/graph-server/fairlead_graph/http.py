@@ -21,11 +21,13 @@ from .protocols.failures import build_failure
 from .protocols.names import OF_ROOT, TENSORFLOW, V2
 from .protocols.paths import READY, TENSORFLOW_MODELS, find_protocol
 from .puids import PUID, clean_puid
+from .repository import EXTENSION, answer_repository
+from .repository import PREFIX as REPOSITORY
 from .traffic.control import Control
 from .traffic.flight import RouteFailed
 from .traffic.http_side import HttpTraffic
 
-_SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": ["binary_tensor_data"]}
+_SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": ["binary_tensor_data", EXTENSION]}
 _PREDICT = ":predict"
 _HEADER_BYTES = "Inference-Header-Content-Length"
 
@@ -96,6 +98,8 @@ class App:
     async def _post(self, request: Request) -> Response:
         protocol = V2 if request.path == self._infer_path else find_protocol(request.path)
         try:
+            if request.path.startswith(REPOSITORY):
+                return json_response(answer_repository(self._plane, request.path, request.body))
             head = self._read_head(request, protocol)
             if self._traffic is not None and self._traffic.active and protocol not in OF_ROOT:
                 return await self._traffic.answer(request, protocol, head, partial(self._infer, protocol, request.body))

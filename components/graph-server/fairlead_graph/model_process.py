@@ -40,7 +40,8 @@ class GraphModel:
         self._was_ready = bool(config["warm"])
         self._unpacker = Unpacker(settings.max_body_bytes)
         try:
-            self._service = Service(spec, config["version"], settings, models, report, config.get("state"))
+            state, places = config.get("state"), config["places"]
+            self._service = Service(spec, config["version"], settings, models, report, state, places)
         except InvalidGraph as error:
             raise LoadFailed(error.at, error.problem) from None
         return self._describe()
@@ -57,7 +58,8 @@ class GraphModel:
         images = {node.name: node.node.image for node in graph.root.walk()}
         devices = service.devices
         metadata = describe_model(service.spec.deployment, graph, service.version, describe_devices(devices))
-        return {"images": images, "devices": devices.to_json()}, orjson.dumps(metadata)
+        facts = {"images": images, "devices": devices.to_json(), "places": service.places.names}
+        return facts, orjson.dumps(metadata)
 
     async def check(self) -> str | None:
         """Return why a node does not respond, or None; raise LoadFailed if the graph turns out to be invalid."""
@@ -105,6 +107,10 @@ class GraphModel:
             raise RequestRejected.from_contract(error) from None
         content, encoding = await pack(content, head.get("accept_encoding", ""))
         return {**reply, "content_encoding": encoding}, content
+
+    def restore(self, state: Any) -> None:
+        """Let the routers go on from what those of another process have learned."""
+        self._service.restore(state)
 
     async def close(self) -> None:
         """Close the graph's connections and threads."""

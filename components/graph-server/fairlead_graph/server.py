@@ -13,8 +13,9 @@ from typing import Any
 from fairlead_contracts.graph import GraphDocument
 from fairlead_contracts.termination import GraphFailure, GraphFailureReport, write_report
 from fairlead_serving.data_plane import DataPlane
+from fairlead_serving.processes import ModelProcesses
 from fairlead_serving.server import Server
-from fairlead_serving.supervisor import CannotServe, ModelProcess
+from fairlead_serving.supervisor import CannotServe
 
 from .auth.guard import Guard, build_guard
 from .devices import DeviceCollector
@@ -24,6 +25,7 @@ from .metrics import Metrics
 from .models import fetch_models
 from .monitor.control import Monitoring
 from .monitor.metrics import MonitorMetrics
+from .protocols.names import FEEDBACK
 from .settings import Settings
 from .spec import load_spec
 from .state import StateFile
@@ -79,7 +81,7 @@ def _build_others(
 async def _run_models(
     spec: GraphDocument, settings: Settings, plane: DataPlane, metrics: Metrics, server: Server
 ) -> None:
-    """Fetch the models, and keep a model process running with them; raise InvalidGraph."""
+    """Fetch the models, and keep the model processes running with them; raise InvalidGraph."""
     try:
         # The files are kept, so that a model process can be replaced when the store cannot be reached.
         with tempfile.TemporaryDirectory(prefix="fairlead-models-") as place, ExitStack() as stack:
@@ -90,14 +92,15 @@ async def _run_models(
                 "version": plane.version,
             }
             body = spec.to_text().encode()
-            plane.process = ModelProcess(
-                _COMMAND, config, body, settings.limits, metrics.observe_restart, plane.observe_reply
-            )
+            plane.processes = ModelProcesses(
+                _COMMAND, config, body, settings.limits, settings.processes, FEEDBACK, metrics.observe_restart,
+                plane.observe_reply,
+            )  # fmt: skip
             if folder := settings.nodes.state_folder:
                 state = StateFile(Path(folder), plane.version)
-                plane.process.keep_state(state.read(), state.keep)
+                plane.processes.keep_state(state.read(), state.keep)
                 stack.callback(state.write)
-            await plane.process.run()
+            await plane.processes.run()
     except CannotServe as error:
         raise InvalidGraph(error.at, error.problem) from None
     finally:

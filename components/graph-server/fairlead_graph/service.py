@@ -10,6 +10,7 @@ import numpy as np
 from fairlead_contracts.devices import DeviceFacts, NodeDevice
 from fairlead_contracts.graph import GraphDocument
 from fairlead_contracts.tensors import DTYPES, TensorSpec
+from fairlead_serving.board import Places
 from fairlead_serving.child import NotYet
 from fairlead_serving.errors import Code, ServingError
 
@@ -35,19 +36,21 @@ class Service:
 
     def __init__(
         self, spec: GraphDocument, version: str, settings: NodeSettings, models: Mapping[str, ModelFile],
-        report: Callable[[str, str], None], state: State | None = None,
+        report: Callable[[str, str], None], state: State | None = None, places: Places | None = None,
     ) -> None:  # fmt: skip
-        """Load the graph, with the state of an earlier process; raise InvalidGraph. This call blocks."""
+        """Load the graph, with the state of an earlier process; raise InvalidGraph. This call blocks.
+
+        Nodes note what they run at their `places`.
+        """
         self.spec, self.version = spec, version
         self.settings = settings
         self._pool = ThreadPoolExecutor(settings.worker_threads, thread_name_prefix="onnx")
         self.monitors = Monitors(spec.monitor, spec.predictor) if spec.monitor else None
-        resources = Resources(settings, self._pool, models, report, spec.batching, self.monitors)
+        self.places = places or Places()
+        resources = Resources(settings, self._pool, models, report, spec.batching, self.monitors, self.places)
         self.graph: Graph = build_graph(spec.graph, resources)
         self._known = self._signatures()
-        for node in self.graph.root.walk():
-            if isinstance(node.node, BuiltIn) and node.name in (state or {}):
-                node.node.restore((state or {})[node.name])
+        self.restore(state or {})
         nodes = ((node.name, node.node) for node in self.graph.root.walk())
         self.devices = DeviceFacts(
             nodes=tuple(
@@ -76,9 +79,15 @@ class Service:
         await send_feedback(self.graph.root, feedback, run)
 
     def state(self) -> State:
-        """Return what the nodes have learned, by node, for the process that comes after this one."""
+        """Return what the nodes have learned, by node, for other processes."""
         nodes = ((node.name, node.node) for node in self.graph.root.walk())
         return {name: state for name, node in nodes if isinstance(node, BuiltIn) and (state := node.state())}
+
+    def restore(self, state: State) -> None:
+        """Let the nodes go on from what they had learned in another process."""
+        for node in self.graph.root.walk():
+            if isinstance(node.node, BuiltIn) and node.name in state:
+                node.node.restore(state[node.name])
 
     async def warm_up(self, attempt: int) -> tuple[str | None, Run]:
         """Send made-up input through the graph; return what is wrong with it, or None. Raise NotYet.

@@ -1,5 +1,6 @@
 """Settings of the graph server: environment variables FAIRLEAD_*, read once."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -15,6 +16,7 @@ from fairlead_serving.limits import InvalidSetting, Limits, read_number
 from .errors import InvalidGraph
 
 _MAX_KEY_BYTES = 4096
+_MIN_MODEL_BYTES = 192 << 20
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class NodeSettings:
 
     bind_address: str = "0.0.0.0"
     worker_threads: int = 2
-    """Threads that run ONNX nodes."""
+    """Threads that run ONNX nodes, in each model process."""
     intra_op_threads: int = 1
     """ONNX Runtime's threads per operator."""
     node_timeout_seconds: float = 5.0
@@ -75,6 +77,8 @@ class Settings:
 
     limits: Limits
     nodes: NodeSettings
+    processes: int = 1
+    """The number of model processes."""
     grpc: GrpcSettings = GrpcSettings()
     termination_log: str | None = None
     """Path of the termination log, for the reason that a graph is invalid."""
@@ -96,9 +100,10 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     try:
         contract = GraphServerEnvironment.from_environment(environment)
         limits = Limits.from_environment(environment)
+        _check_memory(limits, contract)
         nodes = NodeSettings(
             bind_address=contract.bind_address,
-            worker_threads=int(number("FAIRLEAD_WORKER_THREADS", len(os.sched_getaffinity(0)), True)),
+            worker_threads=int(number("FAIRLEAD_WORKER_THREADS", _share_cores(contract.model_processes), True)),
             intra_op_threads=int(number("FAIRLEAD_INTRA_OP_THREADS", NodeSettings.intra_op_threads, True)),
             node_timeout_seconds=number("FAIRLEAD_NODE_TIMEOUT_SECONDS", NodeSettings.node_timeout_seconds, False),
             state_folder=contract.state_folder,
@@ -115,7 +120,22 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     except ContractError as error:
         raise InvalidGraph.from_contract(error) from None
     keys, traffic = Path(contract.api_keys_file) if contract.api_keys_file else None, _read_traffic(contract)
-    return Settings(limits, nodes, grpc, contract.termination_log, contract.termination_bytes, keys, traffic)
+    processes, log = contract.model_processes, contract.termination_log
+    return Settings(limits, nodes, processes, grpc, log, contract.termination_bytes, keys, traffic)
+
+
+def _share_cores(processes: int) -> int:
+    """Return the cores of each process, of which several may share one."""
+    return math.ceil(len(os.sched_getaffinity(0)) / processes)
+
+
+def _check_memory(limits: Limits, contract: GraphServerEnvironment) -> None:
+    """Raise InvalidSetting if several processes have too little memory for a model process without a model."""
+    count = contract.model_processes
+    if count > 1 and limits.share_model_bytes(count) < _MIN_MODEL_BYTES:
+        most = max((n for n in range(2, count) if limits.share_model_bytes(n) >= _MIN_MODEL_BYTES), default=1)
+        expected = f"at most {most}: each needs {_MIN_MODEL_BYTES >> 20} MiB of FAIRLEAD_MEMORY_BYTES without a model"
+        raise InvalidSetting(contract.variable("model_processes"), str(count), expected)
 
 
 def _read_traffic(contract: GraphServerEnvironment) -> TrafficSettings | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +56,10 @@ class Calls:
         self._alone = False
         """Whether the request that was sent last has to be alone."""
 
+    def __len__(self) -> int:
+        """Return how many have not ended."""
+        return len(self._waiting) + len(self._suspects) + len(self._in_flight)
+
     def add(self, call: Call) -> None:
         """Let a request wait for its turn."""
         self._waiting.append(call)
@@ -94,16 +99,16 @@ class Calls:
         if not call.reply.done():
             call.reply.set_result(reply)
 
-    def suspect(self, cause: str) -> int:
+    def suspect(self, cause: str, running: Sequence[str] = ()) -> int:
         """Fail the request that ended the process, if it is known; otherwise all in flight become suspects.
 
-        Return how many were in flight.
+        Return how many were in flight. `running` is where something ran when the process ended.
         """
         calls = list(self._in_flight.values())
         self._in_flight, self._weight = {}, 0
         guilty = [call for call in calls if call.late] or (calls if len(calls) == 1 else [])
         for call in guilty:
-            call.fail(Crashed(cause))
+            call.fail(Crashed(cause, running))
         self._suspects.extendleft(reversed([call for call in calls if call not in guilty and not call.reply.done()]))
         return len(calls)
 

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from .board import Places
 from .frames import FrameError, FrameStream, receive_frame, send_frame
 
 _log = logging.getLogger(__name__)
@@ -35,7 +36,10 @@ class Model(Protocol):
     """What the model process serves; `call` and `check` run in its event loop."""
 
     def load(self, config: dict[str, Any], body: bytes, report: Report) -> Reply:
-        """Load everything, and return what the HTTP process has to know; raise LoadFailed. May block."""
+        """Load everything, and return what the HTTP process has to know; raise LoadFailed. May block.
+
+        On `config["places"]` it may note what it runs; their names are `places` in what it returns.
+        """
 
     async def check(self) -> str | None:
         """Return why the model cannot serve now, or None; asked every few seconds. Raise LoadFailed if it never can."""
@@ -55,6 +59,9 @@ class Model(Protocol):
         A `state` in the head is kept for the next process, which gets the last one with its `config`.
         """
 
+    def restore(self, state: Any) -> None:
+        """Go on from a state that another process has left; called before the requests that follow it."""
+
     async def close(self) -> None:
         """Release the model's resources."""
 
@@ -64,9 +71,10 @@ class NotYet(Exception):
 
 
 def run_child(model: Model, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None) -> int:
-    """Serve a model over the socket whose number is the only argument; return the exit status."""
+    """Serve a model over the socket whose number is the first argument; the second is its board. Return the status."""
     with socket.socket(fileno=int(sys.argv[1])) as connection:
         head, body = receive_frame(connection)
+        head["places"] = Places(int(sys.argv[2]))
         _limit(head["model_bytes"])
         try:
             reply, more = _load(model, head, body, connection)
@@ -120,6 +128,9 @@ class _Child:
         if head["event"] == "go":
             if self._acknowledged is not None and not self._acknowledged.done():
                 self._acknowledged.set_result(None)
+            return
+        if head["event"] == "state":
+            self._model.restore(head["state"])
             return
         task = asyncio.create_task(self._answer(head, body))
         self._tasks.add(task)

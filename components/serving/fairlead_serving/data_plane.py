@@ -9,8 +9,9 @@ import logging
 import time
 from typing import Any, Protocol
 
+from .calls import Reply
 from .errors import Code, Crashed, Failed, NotReady, Overloaded, ServingError, check_served
-from .supervisor import ModelProcess, Reply
+from .processes import ModelProcesses
 
 _log = logging.getLogger(__name__)
 _FETCHING = "the models are being fetched"
@@ -33,8 +34,8 @@ class DataPlane:
 
     def __init__(self, model: str, version: str, max_in_flight: int, observer: Observer | None = None) -> None:
         self.model, self.version = model, version
-        self.process: ModelProcess | None = None
-        """The model process; None until the models are fetched."""
+        self.processes: ModelProcesses | None = None
+        """The model processes; None until the models are fetched."""
         self.in_flight = 0
         """How many requests are in flight."""
         self._max_in_flight = max_in_flight
@@ -46,13 +47,18 @@ class DataPlane:
         """Return why the server should get no requests; None if it should."""
         if self._draining:
             return "draining"
-        return _FETCHING if self.process is None else self.process.unready
+        return _FETCHING if self.processes is None else self.processes.unready
 
     def describe(self) -> bytes:
         """Return the model's metadata, in V2's JSON; raise NotReady."""
-        if self.process is None or self.process.facts is None:
+        return self.read_facts()[0][1]
+
+    def read_facts(self) -> list[Reply]:
+        """Return what each model process has said when it loaded the models; raise NotReady if none has."""
+        facts = self.processes.all_facts if self.processes is not None else []
+        if not facts:
             raise NotReady("not ready: the models are loading")
-        return self.process.facts[1]
+        return facts
 
     def check_model(self, model: str, version: str = "") -> None:
         """Raise UnknownModel unless this model, and this version if one is named, is served."""
@@ -77,19 +83,19 @@ class DataPlane:
         self._observe(protocol, Code.OK, start)
         return reply
 
-    async def ask(self, protocol: str, seconds: float) -> Reply:
-        """Ask the model process something for the server itself, which counts as no request; raise ServingError."""
-        if self.process is None:
+    async def ask_each(self, protocol: str, seconds: float) -> list[Reply]:
+        """Ask all model processes something for the server itself, which counts as no request; raise ServingError."""
+        if self.processes is None:
             raise NotReady(f"not ready: {_FETCHING}")
-        reply, content = await self.process.call({"protocol": protocol}, b"", seconds)
-        if reply["code"] != Code.OK:
-            raise Failed(Code(reply["code"]), reply["reason"], reply["error"])
-        return reply, content
+        replies = await self.processes.call_each({"protocol": protocol}, seconds)
+        for reply, _ in replies:
+            _check(reply)
+        return replies
 
     def observe_reply(self, head: dict[str, Any]) -> None:
         """Record what the model process says about a request, or its warm-up."""
-        if self._observer is not None and self.process is not None and self.process.facts is not None:
-            self._observer.observe_reply(self.process.facts[0], head)
+        if self._observer is not None and self.processes is not None and self.processes.facts is not None:
+            self._observer.observe_reply(self.processes.facts[0], head)
 
     def drain(self) -> None:
         """Become unready."""
@@ -97,30 +103,35 @@ class DataPlane:
 
     def give_up(self) -> None:
         """Fail the requests in flight."""
-        if self.process is not None:
-            self.process.close()
+        if self.processes is not None:
+            self.processes.close()
 
     async def _admit(self, head: dict[str, Any], body: bytes, seconds: float | None) -> Reply:
         if self.in_flight >= self._max_in_flight:
             raise Overloaded(f"{self.in_flight} requests are in flight, the maximum; retry later")
-        if self.process is None:
+        if self.processes is None:
             raise NotReady(f"not ready: {_FETCHING}")
         self.in_flight += 1
         try:
-            reply, content = await self.process.call(head, body, seconds)
+            reply, content = await self.processes.call(head, body, seconds)
         except Crashed as error:
             _log.error("a request ended the model process", extra={"protocol": head["protocol"], "reason": str(error)})
             raise
         finally:
             self.in_flight -= 1
         self.observe_reply(reply)
-        if reply["code"] != Code.OK:
-            raise Failed(Code(reply["code"]), reply["reason"], reply["error"])
+        _check(reply)
         return reply, content
 
     def _observe(self, protocol: str, code: Code, start: float) -> None:
         if self._observer is not None:
             self._observer.observe_request(protocol, code, time.perf_counter() - start)
+
+
+def _check(reply: dict[str, Any]) -> None:
+    """Raise Failed if a model process reports a failure."""
+    if reply["code"] != Code.OK:
+        raise Failed(Code(reply["code"]), reply["reason"], reply["error"])
 
 
 def has_passed(seconds: float | None, start: float) -> bool:

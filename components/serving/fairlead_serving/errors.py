@@ -1,5 +1,6 @@
 """The errors of a request, each with a code that no protocol has made; each protocol has a table of its own words."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -119,5 +120,10 @@ class Crashed(ServingError):
 
     reason = "MODEL_CRASHED"
 
-    def __init__(self, cause: str) -> None:
-        super().__init__(f"the model process {cause} while it ran this request")
+    def __init__(self, cause: str, running: Sequence[str] = ()) -> None:
+        super().__init__(f"the model process {cause} while it ran this request{describe_running(running)}")
+
+
+def describe_running(running: Sequence[str]) -> str:
+    """Return what a message about the end of the model process adds, if it is known what ran then."""
+    return f"; what ran: {', '.join(running)}" if running else ""

@@ -50,8 +50,16 @@ class Limits:
 
     @property
     def model_bytes(self) -> int:
-        """Return the memory limit of the model process."""
+        """Return the memory limit of the model process, or of all of them together."""
         return self.memory_bytes // 4 * 3
+
+    def share_model_bytes(self, processes: int) -> int:
+        """Return the memory limit of each of several model processes.
+
+        A response arrives as a whole before it counts as one that its client has not read. That of one process has
+        its place in the memory of the HTTP process; those of the others are taken from what is for models.
+        """
+        return (self.model_bytes - (processes - 1) * self.max_response_bytes) // processes
 
     @cached_property
     def buffered_bytes(self) -> int:

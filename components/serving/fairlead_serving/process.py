@@ -9,26 +9,42 @@ import subprocess
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .board import Board
 from .frames import FrameStream
 
 _EXIT_SECONDS = 1.0
 """Time for a process that has closed its socket to exit by itself, so that its own exit status is reported."""
 
 
+class CannotServe(Exception):
+    """The models cannot be loaded, or end their process whatever the input."""
+
+    def __init__(self, at: str, problem: str) -> None:
+        super().__init__(f"{at}: {problem}")
+        self.at, self.problem = at, problem
+
+
 class Process:
     """A running process."""
 
     def __init__(self, command: Sequence[str], receive: Callable[[dict[str, Any], bytes], None]) -> None:
-        """Start the command, with the number of its socket as the last argument; `receive` gets its frames."""
+        """Start the command, with the numbers of its socket and its board as the last arguments.
+
+        `receive` gets its frames.
+        """
         self._loop = asyncio.get_running_loop()
         self._gone = asyncio.Event()
         self._stream = FrameStream(receive, self._gone.set)
         self._step_timer: asyncio.TimerHandle | None = None
         self._overdue: str | None = None
+        self.running: list[int] = []
+        """The numbers of the places where something ran when it ended."""
+        self._board = Board()
         ours, theirs = socket.socketpair()
         with theirs:
+            numbers = theirs.fileno(), self._board.number
             self._child = subprocess.Popen(
-                [*command, str(theirs.fileno())], pass_fds=[theirs.fileno()],
+                [*command, *map(str, numbers)], pass_fds=numbers,
                 env={**os.environ, "MALLOC_ARENA_MAX": "2"}, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         ours.setblocking(False)
@@ -81,6 +97,8 @@ class Process:
             self.end_step()
             self.kill()
         status = await asyncio.to_thread(self._child.wait)
+        self.running = self._board.list_running()
+        self._board.close()
         return self._overdue or _describe_exit(status)
 
 

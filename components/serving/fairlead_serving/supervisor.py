@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .calls import Call, Calls, Reply
-from .errors import MemoryExceeded, NotReady, Overloaded, ServingError, ShuttingDown, TooLate
+from .errors import MemoryExceeded, NotReady, Overloaded, ServingError, ShuttingDown, TooLate, describe_running
 from .frames import FrameError
 from .limits import Limits
-from .process import Process
+from .process import CannotServe, Process
 
 __all__ = ["CannotServe", "ModelProcess", "Reply"]
 
@@ -24,28 +24,25 @@ _ATTEMPTS = 2
 """The model process warms up with different input after it crashed on the first."""
 
 
-class CannotServe(Exception):
-    """The models cannot be loaded, or end their process whatever the input."""
-
-    def __init__(self, at: str, problem: str) -> None:
-        super().__init__(f"{at}: {problem}")
-        self.at, self.problem = at, problem
-
-
 class ModelProcess:
     """The model process, from its first start to the end of the server."""
 
     def __init__(
         self, command: Sequence[str], config: dict[str, Any], body: bytes, limits: Limits,
         restarted: Callable[[str], None] | None = None, warmed: Callable[[dict[str, Any]], None] | None = None,
+        model_bytes: int | None = None,
     ) -> None:  # fmt: skip
-        """Prepare a process; `restarted` gets the cause of each replacement, `warmed` the facts of the warm-up."""
+        """Prepare a process; `restarted` gets the cause of each replacement, `warmed` the facts of the warm-up.
+
+        Its memory limit is `model_bytes`, or else all that is for models.
+        """
         self.facts: Reply | None = None
         """What the model process reported about the models; None until they are loaded."""
         self.unready: str | None = "the models are loading"
         """Why requests cannot be answered; None if they can."""
         self._command, self._config, self._body, self._limits = command, config, body, limits
         self._restarted, self._warmed = restarted, warmed
+        self._model_bytes = limits.model_bytes if model_bytes is None else model_bytes
         self._loop = asyncio.get_running_loop()
         self._calls = Calls(limits.max_body_bytes)
         self._attempt = 0
@@ -56,10 +53,16 @@ class ModelProcess:
         self._state: Any = None
         """What the last process has left for the next one."""
         self._keep: Callable[[Any], None] = lambda _: None
+        self._adopted = False
+        """Whether the state is of another process, and this one does not know it yet."""
 
     def keep_state(self, state: Any, keep: Callable[[Any], None]) -> None:
         """Begin with a state that was kept earlier; `keep` gets each later one."""
         self._state, self._keep = state, keep
+
+    def adopt_state(self, state: Any) -> None:
+        """Go on from a state of another process, from the next request on."""
+        self._state, self._adopted = state, True
 
     async def run(self) -> None:
         """Keep a model process running; raise CannotServe."""
@@ -91,10 +94,20 @@ class ModelProcess:
             raise
         call.timer.cancel()
         if head.get("memory"):
-            raise MemoryExceeded(self._limits.model_bytes)
+            raise MemoryExceeded(self._model_bytes)
         if head.get("failed"):
             raise ServingError("internal error; see the server's log")
         return head, content
+
+    @property
+    def serving(self) -> bool:
+        """Return whether a process has loaded the models and runs."""
+        return self._loaded
+
+    @property
+    def outstanding(self) -> int:
+        """Return how many requests are in flight or wait for their turn."""
+        return len(self._calls)
 
     @property
     def pid(self) -> int | None:
@@ -114,8 +127,9 @@ class ModelProcess:
         self._process = Process(self._command, self._receive)
         await self._process.connect()
         self._begin("process", "start")
+        self._adopted = False
         self._process.send({
-            "event": "config", **self._config, "model_bytes": self._limits.model_bytes,
+            "event": "config", **self._config, "model_bytes": self._model_bytes,
             "attempt": self._attempt, "warm": self._warm, "state": self._state,
         }, self._body)  # fmt: skip
         try:
@@ -129,19 +143,25 @@ class ModelProcess:
         """Decide what the end of a process means."""
         if self._failure is not None:
             raise self._failure
-        at, step = self._step
+        (at, step), running = self._step, self._find_running()
         if step not in ("warm-up", ""):
             raise CannotServe(at, f"the model process {cause} during the step `{step}`")
         if step == "warm-up":
             self._attempt += 1
             if self._attempt >= _ATTEMPTS:
-                raise CannotServe(
-                    at, f"the model process {cause} on made-up input, {_ATTEMPTS} times with other values"
-                )
-        in_flight = self._calls.suspect(cause)
-        _log.error("the model process is replaced", extra={"cause": cause, "step": step, "in_flight": in_flight})
+                problem = f"the model process {cause} on made-up input, {_ATTEMPTS} times with other values"
+                raise CannotServe(at, f"{problem}{describe_running(running)}")
+        in_flight = self._calls.suspect(cause, running)
+        facts = {"cause": cause, "step": step, "in_flight": in_flight, "running": running}
+        _log.error("the model process is replaced", extra=facts)
         if self._restarted is not None:
             self._restarted(cause)
+
+    def _find_running(self) -> list[str]:
+        """Return the places, such as nodes, where something ran when the process ended."""
+        places = self.facts[0].get("places", ()) if self.facts is not None else ()
+        numbers = self._process.running if self._process is not None else ()
+        return [places[number] for number in numbers if number < len(places)]
 
     def _receive(self, head: dict[str, Any], body: bytes) -> None:
         """Handle a frame of the process."""
@@ -193,6 +213,10 @@ class ModelProcess:
         """Send what the process may work on."""
         process = self._process
         while self._loaded and process is not None and process.connected and (taken := self._calls.take()) is not None:
+            if self._adopted:
+                # not at once: what a process does not read would fill this one's memory
+                process.send({"event": "state", "state": self._state})
+                self._adopted = False
             number, call = taken
             head = call.head
             head["event"], head["id"] = "call", number

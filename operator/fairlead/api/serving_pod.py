@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from fairlead_contracts.environment import MAX_MODEL_PROCESSES
 from pydantic import Field
 
 from fairlead.api.base import LIST_MAP_BY_NAME, ApiModel, OpenModel, Rule
@@ -40,8 +41,12 @@ class Server(ApiModel):
     """The graph server of a predictor, and its pods."""
 
     resources: dict[str, Any] | None = Field(None, json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})
-    """Requests and limits of the graph server's container; by default 100m and 192Mi, with a limit of 2Gi.
-    With nvidia.com/gpu among the limits, it gets the image with CUDA."""
+    """Requests and limits of the graph server's container; by default 100m and 192Mi, and as much CPU and half as much
+    memory for each process of `processes` after the first, with a limit of 2Gi. With nvidia.com/gpu among the limits,
+    it gets the image with CUDA."""
+    processes: int | None = Field(None, ge=1, le=MAX_MODEL_PROCESSES)
+    """The number of processes that run the models in each pod, each of which loads all of them; 1 if unset. The memory
+    of the models is divided by them, so that with more of them FAIRLEAD_MEMORY_BYTES has to be larger. Without GPUs."""
     env: list[EnvVar] | None = Field(None, max_length=64, json_schema_extra=LIST_MAP_BY_NAME)
     """Variables of the graph server, such as FAIRLEAD_MAX_BODY_BYTES; none of those that the operator sets."""
     auth: ServerAuth | None = None

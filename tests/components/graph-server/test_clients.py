@@ -24,6 +24,27 @@ metadata = connection.get_model_metadata("digits")
 inputs = metadata["inputs"] if module == "http" else metadata.inputs
 name = inputs[0]["name"] if module == "http" else inputs[0].name
 assert connection.get_server_metadata()
+versions = metadata["versions"] if module == "http" else metadata.versions
+assert connection.is_model_ready("digits", versions[0])
+assert connection.get_model_metadata("digits", versions[0]) == metadata
+index = connection.get_model_repository_index()
+(listed,) = index if module == "http" else index.models
+read = listed.get if module == "http" else lambda name: getattr(listed, name)
+assert [read(name) for name in ("name", "version", "state")] == ["digits", versions[0], "READY"], listed
+for change in (connection.load_model, connection.unload_model):
+    try:
+        change("digits")
+    except client.InferenceServerException as error:
+        assert "the ModelDeployment digits says what this server serves" in error.message(), error
+    else:
+        raise AssertionError("a client has changed what is served")
+for method in (connection.get_model_metadata, connection.is_model_ready):
+    try:
+        found = method("digits", "7")
+    except client.InferenceServerException as error:
+        assert "version: got '7'" in error.message(), error
+    else:
+        assert found is False, found
 rows = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
 for binary in (True, False) if module == "http" else (True,):
     tensor = client.InferInput(name, list(rows.shape), "FP32")
@@ -37,7 +58,7 @@ for binary in (True, False) if module == "http" else (True,):
         for packing in (None, "gzip", "deflate"):
             more = {"request_compression_algorithm": packing, "response_compression_algorithm": packing}
             more = more if module == "http" else {"compression_algorithm": packing}
-            answer = connection.infer("digits", [tensor], request_id="7", outputs=selected, **more)
+            answer = connection.infer("digits", [tensor], versions[0], request_id="7", outputs=selected, **more)
             np.testing.assert_array_equal(answer.as_numpy("scaled"), rows * 2)
 try:
     bad = client.InferInput(name, [1, 2], "FP32")

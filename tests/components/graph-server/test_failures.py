@@ -72,6 +72,31 @@ def test_a_request_that_ends_the_model_process_counts_as_500(
     assert count_by_code(server)[0] == {"500": 1}
 
 
+def test_the_node_that_ends_the_model_process_is_named(
+    start: Callable[..., Any], publish_model: Callable[..., str]
+) -> None:
+    ports = [(name, "INT64", ["n"]) for name in "ab"]
+    pass_on = onnx.model([onnx.node("Identity", [f"{name}_in"], [name]) for name in "ab"],
+                         [(f"{name}_in", kind, shape) for name, kind, shape in ports], ports)  # fmt: skip
+    divide = onnx.model([onnx.node("Div", ["a", "b"], ["c"])], ports, [("c", "INT64", ["n"])])
+    graph = {"name": "div", "type": "MODEL", "modelUri": publish_model("div", divide)}
+    graph = {"name": "pass", "type": "TRANSFORMER", "modelUri": publish_model("pass", pass_on), "children": [graph]}
+    server = start(graph).wait_ready()
+
+    def ask(a: int, b: int) -> Any:
+        pair = (("a_in", a), ("b_in", b))
+        return server.infer(*({"name": n, "datatype": "INT64", "shape": [1], "data": [value]} for n, value in pair))
+
+    assert ask(7, 2).json["outputs"][0]["data"] == [3]
+    for _ in range(2):  # also of the process that replaces the first
+        answer = ask(-(2**63), -1)
+        assert (answer.status, answer.json["error"].endswith(" while it ran this request; what ran: node div")) == (
+            500,
+            True,
+        )
+    assert '"running": ["node div"]' in server.log.read_text()
+
+
 @pytest.mark.parametrize(("answers", "status"), [(False, "502"), (True, "504")])
 def test_a_remote_node_that_fails_counts_with_the_status_of_its_failure(
     start: Callable[..., Any], hanging: int, free_port_of: Callable[[], int], answers: bool, status: str

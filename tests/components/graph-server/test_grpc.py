@@ -100,7 +100,6 @@ def test_health_and_metadata(client: Client) -> None:
     assert client.ModelMetadata(name="digits", version=version) == facts
     (model,) = client.RepositoryIndex().models
     assert (model.name, model.version, model.state) == ("digits", version, "READY")
-    client.RepositoryModelLoad(model_name="digits")
 
 
 INVALID, NOT_FOUND = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
@@ -154,9 +153,6 @@ def test_an_unknown_model_has_no_metadata(client: Client) -> None:
         with pytest.raises(grpc.RpcError) as caught:
             getattr(client, method)(**fields)
         assert caught.value.code() is NOT_FOUND
-    with pytest.raises(grpc.RpcError) as caught:
-        client.RepositoryModelUnload(model_name="digits")
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_texts_and_integers_pass_in_both_forms(serve: Callable[..., Client]) -> None:

@@ -35,7 +35,7 @@ def test_a_request_that_is_ended_is_counted_at_its_deadline(seconds: float | Non
     async def run() -> tuple[list[Code], int]:
         observed = Observed()
         plane = DataPlane("m", "1", 4, observed)
-        plane.process = Stuck()  # type: ignore[assignment]
+        plane.processes = Stuck()  # type: ignore[assignment]
         request = asyncio.create_task(plane.infer("grpc", {}, b"", seconds))
         await asyncio.sleep(0.1)
         request.cancel()

@@ -89,7 +89,7 @@ async def test_a_loaded_process_reports_its_facts_and_replies(supervise: Supervi
     with pytest.raises(NotReady, match="the models are loading"):
         await it.ask()
     await it.ready()
-    assert it.process.facts == ({"fact": 1}, b"model")
+    assert it.process.facts == ({"fact": 1, "places": ["part a"]}, b"model")
     assert it.warmed == [{"attempt": 0}]
     large = bytes(range(256)) * 4096
     assert (await it.ask(large))[1] == large
@@ -111,7 +111,7 @@ async def test_a_loaded_process_reports_its_facts_and_replies(supervise: Supervi
         ({"warm_up": ["raise", "raise"]}, "graph",
          "the model process exited with status 1 on made-up input, 2 times with other values"),
         ({"warm_up": ["crash", "crash"]}, "graph",
-         f"the model process {SIGFPE} on made-up input, 2 times with other values"),
+         f"the model process {SIGFPE} on made-up input, 2 times with other values; what ran: part a"),
     ],
 )  # fmt: skip
 async def test_what_ends_the_process_while_it_loads_is_named_with_its_step(
@@ -179,7 +179,7 @@ async def test_a_request_that_ends_the_process_fails_with_the_cause(supervise: S
     before = (await it.ask())[0]["pid"]
     with pytest.raises(Crashed, match="the model process ") as caught:
         await it.ask(do=how)
-    assert str(caught.value) == f"the model process {cause} while it ran this request"
+    assert str(caught.value) == f"the model process {cause} while it ran this request; what ran: part a"
     assert (await it.ask())[0]["pid"] != before
     assert it.causes == [cause]
 
@@ -214,12 +214,16 @@ async def test_an_error_in_the_program_is_not_told_to_the_client(supervise: Supe
     assert (await it.ask())[1] == b"x"
 
 
-async def test_a_request_without_end_is_ended_with_the_process_and_the_cause_is_named(supervise: Supervise) -> None:
+async def test_a_request_without_end_is_ended_with_the_process_and_the_cause_is_named(
+    supervise: Supervise, caplog: pytest.LogCaptureFixture
+) -> None:
     it = await (await supervise(Limits(run_timeout_seconds=0.5))).ready()
     with pytest.raises(TooLate):
         await it.ask(do="hang")
     await it.wait(lambda: bool(it.causes))
     assert it.causes == ["did not end a request within 0.5 s"]
+    (replaced,) = (record for record in caplog.records if record.message == "the model process is replaced")
+    assert replaced.running == ["part a"]  # type: ignore[attr-defined]
     await it.wait(lambda: it.process.facts is not None)
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
@@ -343,7 +347,7 @@ async def test_what_a_process_wants_to_be_known_reaches_the_next_one(supervise: 
 async def test_facts_that_change_are_those_of_the_process(supervise: Supervise, tmp_path: Path) -> None:
     supervised = await supervise(facts=str(tmp_path / "new"), needs=str(tmp_path / "new"))
     await supervised.wait(lambda: supervised.process.facts is not None)
-    assert supervised.process.facts == ({"fact": 1}, b"model")
+    assert supervised.process.facts == ({"fact": 1, "places": ["part a"]}, b"model")
     (tmp_path / "new").touch()
     await supervised.ready()
     assert supervised.process.facts == ({"fact": 2}, b"changed")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import time
@@ -22,7 +23,8 @@ class TinyModel:
         fail(config.get("load", ""))
         if reason := config.get("invalid"):
             raise LoadFailed("part b", reason)
-        return {"fact": 1}, body
+        self._place = config["places"].add("part a")
+        return {"fact": 1, "places": config["places"].names}, body
 
     async def check(self) -> str | None:
         if reason := self._config.get("never"):
@@ -36,19 +38,25 @@ class TinyModel:
     async def warm_up(self, attempt: int) -> tuple[str | None, dict[str, Any]]:
         if missing := self._find_missing("warm_up_needs"):
             raise NotYet(f"the warm-up has to wait: {missing}")
-        fail(self._config["warm_up"][attempt] if "warm_up" in self._config else "")
+        with self._place:
+            fail(self._config["warm_up"][attempt] if "warm_up" in self._config else "")
         return self._config.get("problem"), {"attempt": attempt}
 
     async def call(self, head: dict[str, Any], body: bytes) -> Reply:
         if head.get("do") == "wait":
             await asyncio.sleep(FOREVER)
         await asyncio.sleep(0 if head["alone"] else head.get("sleep", 0))
-        fail(head.get("do", ""))
+        with self._place:
+            fail(head.get("do", ""))
         if head.get("do") == "remember":
+            self._config["state"] = body.decode()
             return {"state": body.decode()}, b""
         if head.get("do") == "recall":
-            return {"state": self._config["state"]}, str(self._config["state"]).encode()
-        return {"pid": os.getpid(), "alone": head["alone"]}, body
+            return {"pid": os.getpid()}, str(self._config["state"]).encode()
+        return {"pid": os.getpid(), "alone": head["alone"], "bytes": resource.getrlimit(resource.RLIMIT_DATA)[0]}, body
+
+    def restore(self, state: Any) -> None:
+        self._config["state"] = state
 
     async def close(self) -> None:
         pass

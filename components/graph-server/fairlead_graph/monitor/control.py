@@ -1,7 +1,7 @@
 """The path at which the operator reads what a server has counted, and the metrics of it.
 
-The counts are in the model process. It is asked by whoever reads them, once a second at most, and every few seconds for
-the metrics, so that no request has to carry them.
+The counts are in the model processes. They are asked by whoever reads them, once a second at most, and every few
+seconds for the metrics, so that no request has to carry them.
 """
 
 import asyncio
@@ -14,13 +14,14 @@ from fairlead_serving.messages import RETRY_AFTER, Request, Response, json_respo
 
 from ..protocols.names import MONITOR
 from .metrics import MonitorMetrics
+from .sum import add_up
 
 _log = logging.getLogger(__name__)
 _FRESH_SECONDS, _METRICS_SECONDS, _TIMEOUT_SECONDS = 1.0, 5.0, 2.0
 
 
 class Monitoring:
-    """Reads the counts of the model process."""
+    """Reads the counts of the model processes."""
 
     def __init__(self, plane: DataPlane, metrics: MonitorMetrics) -> None:
         self._plane, self._metrics = plane, metrics
@@ -52,7 +53,9 @@ class Monitoring:
         async with self._reading:
             now = asyncio.get_running_loop().time()
             if self._content is None or now - self._read_at >= _FRESH_SECONDS:
-                head, self._content = await self._plane.ask(MONITOR, _TIMEOUT_SECONDS)
+                replies = await self._plane.ask_each(MONITOR, _TIMEOUT_SECONDS)
+                summaries, self._content = await add_up(replies)
                 self._read_at = now
-                self._metrics.observe(head["monitor"])
+                for process, summary in enumerate(summaries):
+                    self._metrics.observe(summary, process)
             return self._content

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 
 class MonitorMetrics:
-    """What was counted, by node; the model process counts from zero when it is replaced."""
+    """What was counted, by node; a model process counts from zero when it is replaced."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._rows = Counter(
@@ -22,16 +22,16 @@ class MonitorMetrics:
             "fairlead_graph_monitor_psi", "Population stability index of a tensor's worst column in the window",
             ["node", "side", "tensor"], registry=registry,
         )  # fmt: skip
-        self._known: dict[str, tuple[int, int]] = {}
+        self._known: dict[tuple[int, str], tuple[int, int]] = {}
 
-    def observe(self, summary: Mapping[str, Any]) -> None:
-        """Record what the model process says."""
+    def observe(self, summary: Mapping[str, Any], process: int = 0) -> None:
+        """Record what a model process says."""
         for node, facts in summary.items():
             total = (facts["rows"], facts["skipped"])
-            before = self._known.get(node, (0, 0))
+            before = self._known.get((process, node), (0, 0))
             if total[0] < before[0]:
                 before = (0, 0)
-            self._known[node] = total
+            self._known[process, node] = total
             self._rows.labels(node).inc(max(0, total[0] - before[0]))
             self._skipped.labels(node).inc(max(0, total[1] - before[1]))
             for side, tensor, index in facts["psi"]:

@@ -4,21 +4,18 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.graph import Monitor
 from fairlead_contracts.monitor import MonitorFacts, NodeFacts
-from fairlead_contracts.psi import measure_psi
 from fairlead_contracts.reference import MAX_SLOTS
 
 from ..models import ModelFile
 from ..tensors import Signature
 from .observer import Observer, describe_problem, read_reference
+from .sum import Summary, measure_tensors
 
 _log = logging.getLogger(__name__)
-Summary = dict[str, Any]
-"""By node: the rows that were counted and skipped since the start, and the worst index of each tensor."""
 
 
 class Monitors:
@@ -61,12 +58,8 @@ class Monitors:
             observer.node: {
                 "rows": observer.counts.total_rows,
                 "skipped": observer.total_skipped,
-                "psi": [[tensor.side, tensor.name, _find_worst(tensor.columns)] for tensor in node.tensors],
+                "psi": measure_tensors(node),
             }
             for observer, node in zip(self._observers, counted, strict=True)
         }
         return summary, facts.model_dump_json(by_alias=True).encode()
-
-
-def _find_worst(columns: Sequence[Any]) -> float:
-    return max((measure_psi(column.reference, column.counts) for column in columns), default=0.0)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from fairlead_contracts.graph import Batching
 from fairlead_contracts.graph import GraphNode as NodeSpec
+from fairlead_serving.board import Places
 
 from ..models import ModelFile
 from ..monitor.monitors import Monitors
@@ -77,6 +78,8 @@ class Resources:
     """How models run requests together, if they do."""
     monitors: Monitors | None = None
     """What counts the inputs and outputs of models, if they are."""
+    places: Places = field(default_factory=Places)
+    """Where nodes note what they run, which may end the process, too."""
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import onnxruntime as ort  # type: ignore[import-untyped]
 from fairlead_contracts.graph import GraphNode as NodeSpec
 from fairlead_contracts.tensors import Array
+from fairlead_serving.board import Place
 
 from ..monitor.observer import Observer
 from ..roles import Method
@@ -29,6 +30,8 @@ class OnnxNode:
     session: Session
     image: tuple[str, str]
     pool: ThreadPoolExecutor
+    place: Place
+    """Where it notes that it runs."""
     batcher: Batcher | None = None
     """Runs requests together; None if batching is off."""
     observer: Observer | None = None
@@ -67,14 +70,15 @@ class OnnxNode:
 
     async def _run(self, feeds: dict[str, Array], deadline: float) -> list[Array]:
         loop, options = asyncio.get_running_loop(), ort.RunOptions()
-        if self._seconds < _FAST_SECONDS:
-            return self._measure(feeds, options)
-        # ONNX Runtime looks at this between two operators; a longer one is ended with the process.
-        timer = loop.call_at(deadline, setattr, options, "terminate", True)
-        try:
-            return await loop.run_in_executor(self.pool, self._measure, feeds, options)
-        finally:
-            timer.cancel()
+        with self.place:
+            if self._seconds < _FAST_SECONDS:
+                return self._measure(feeds, options)
+            # ONNX Runtime looks at this between two operators; a longer one is ended with the process.
+            timer = loop.call_at(deadline, setattr, options, "terminate", True)
+            try:
+                return await loop.run_in_executor(self.pool, self._measure, feeds, options)
+            finally:
+                timer.cancel()
 
     def _measure(self, feeds: dict[str, Array], options: ort.RunOptions) -> list[Array]:
         start = time.thread_time()
@@ -92,7 +96,8 @@ def _load(spec: NodeSpec, at: str, resources: Resources) -> OnnxNode:
     model = resources.models[spec.name]
     source = Source(at, str(spec.model_uri))
     session = open_session(spec.name, model, source, resources.settings.intra_op_threads, resources.report)
-    node = OnnxNode(spec.name, session, (str(spec.model_uri), model.digest), resources.pool)
+    place = resources.places.add(at)
+    node = OnnxNode(spec.name, session, (str(spec.model_uri), model.digest), resources.pool, place)
     if resources.batching:
         check_batchable(session.signature, at)
         node.batcher = Batcher(spec.name, resources.batching, node._run, resources.settings.worker_threads)

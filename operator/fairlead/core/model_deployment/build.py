@@ -22,8 +22,9 @@ from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 from fairlead.core.settings import Settings
 
 # Both processes of a graph server with a small model need 130 MiB (resident; 106 MiB if shared pages count once), 12
-# more with remote nodes, and up to 26 more for the largest valid requests; the rest is for the model.
-_GRAPH_SERVER_RESOURCES = {"requests": {"cpu": "100m", "memory": "192Mi"}, "limits": {"memory": "2Gi"}}
+# more with remote nodes, and up to 26 more for the largest valid requests; the rest is for the model. Each further
+# process of the models needs 88 MiB (59 MiB if shared pages count once).
+_CPU_MILLIS, _HTTP_MEBIBYTES, _MODEL_MEBIBYTES = 100, 96, 96
 
 
 def build_children(deployment: ModelDeployment, digests: Mapping[str, str], settings: Settings) -> list[Object]:
@@ -135,11 +136,16 @@ def _build_graph_server(predictor: Predictor, settings: Settings) -> dict[str, A
     learns = any(node.implementation in LEARNING for node in predictor.graph.walk())
     environment = GraphServerEnvironment(
         termination_log=names.TERMINATION_LOG, termination_bytes=limit, grpc_port=names.GRPC_PORT,
-        state_folder=names.WORK_FOLDER if learns else None,
+        state_folder=names.WORK_FOLDER if learns else None, model_processes=count_processes(predictor),
     )  # fmt: skip
     return build_server_container(
         names.GRAPH_SERVER, GRAPH_FILE, (names.SERVING_PORT, names.GRPC_PORT), secrets, environment, predictor, settings
     )
+
+
+def count_processes(predictor: Predictor) -> int:
+    """Return the number of processes that run the models in a pod."""
+    return (predictor.server.processes if predictor.server else None) or 1
 
 
 def build_server_container(
@@ -178,7 +184,7 @@ def build_server_container(
             {"name": "fairlead-graph", "mountPath": names.GRAPH_FOLDER, "readOnly": True},
             {"name": "fairlead-work", "mountPath": names.WORK_FOLDER},
         ],
-        "resources": _GRAPH_SERVER_RESOURCES if server.resources is None else server.resources,
+        "resources": _default_resources(environment.model_processes) if server.resources is None else server.resources,
         "terminationMessagePath": names.TERMINATION_LOG,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "startupProbe": {"httpGet": health, "periodSeconds": 1, "failureThreshold": 120},
@@ -187,6 +193,12 @@ def build_server_container(
             "httpGet": {"path": "/v2/health/ready", "port": "http"}, "periodSeconds": 2, "timeoutSeconds": 5,
         },
     }  # fmt: skip
+
+
+def _default_resources(processes: int) -> dict[str, Any]:
+    memory = _HTTP_MEBIBYTES + processes * _MODEL_MEBIBYTES
+    requests = {"cpu": f"{processes * _CPU_MILLIS}m", "memory": f"{memory}Mi"}
+    return {"requests": requests, "limits": {"memory": "2Gi"}}
 
 
 def _build_node_container(container: dict[str, Any], port: int, node: GraphNode | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from fairlead.api.graph import GraphNode
 from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.core import names
 from fairlead.core.conditions import Finding
+from fairlead.core.model_deployment.gpus import requests_gpu
 from fairlead.core.model_deployment.observed import ServiceAnswer
 from fairlead.core.views import PodView
 
@@ -157,11 +158,14 @@ def _check_containers(predictor: Predictor, path: str) -> str | None:
 
 
 def _check_server(predictor: Predictor, path: str) -> str | None:
-    """Find a variable of the graph server that is the operator's, or is set twice."""
+    """Find a variable of the graph server that is the operator's, or processes that would share a GPU."""
     variables = [variable.name for variable in (predictor.server and predictor.server.env) or ()]
     ours = {"POD_IP", "TMPDIR"} | {
         GraphServerEnvironment.variable(name) for name in GraphServerEnvironment.model_fields
     }
     if reserved := next((name for name in variables if name in ours), None):
         return f"{path}.env: got {reserved}, expected none of the variables that the operator sets."
+    processes = predictor.server and predictor.server.processes
+    if processes and processes > 1 and requests_gpu(predictor):
+        return f"{path}.processes: got {processes}, expected 1 with GPUs, each of which serves one process."
     return None

@@ -23,6 +23,7 @@ from fairlead.core.model_deployment.build import (
     build_pod_metadata,
     build_pod_spec,
     build_server_container,
+    count_processes,
     list_containers,
 )
 from fairlead.core.model_deployment.graph_document import build_batching, build_served
@@ -146,6 +147,7 @@ def _build_server(predictor: Predictor, node: GraphNode, ports: tuple[int, int],
         termination_bytes=limit_for(count_containers(predictor)),
         grpc_port=ports[1],
         state_folder=names.WORK_FOLDER if node.implementation in LEARNING else None,
+        model_processes=count_processes(predictor) if node.model_uri else 1,
     )
     secrets = [node.env_secret_ref_name] if node.env_secret_ref_name else []
     container = build_server_container(node.name, _file(node), ports, secrets, environment, predictor, settings)

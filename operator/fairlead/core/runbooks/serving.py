@@ -43,7 +43,8 @@ SERVING: dict[str, Runbook] = {
     ),
     "SeldonAvailable": Runbook("Seldon Core serves the deployment.", ""),
     "InvalidServer": Runbook(
-        "`server` of a predictor sets what the operator sets.", "Remove the variable that the message names."
+        "`server` of a predictor sets what the operator sets, or asks for processes that would share a GPU.",
+        "Remove the variable, or change the field, that the message names.",
     ),
     "InvalidGraph": Runbook("The graph is not valid.", "Change the field that the message names."),
     "NoEndpoints": Runbook("The Service has no ready pod.", ""),
