@@ -40,7 +40,7 @@ def _find_columns(tasks: Mapping[str, TaskRecord]) -> dict[str, int]:
     depths: dict[str, int] = {}
     for name, task in tasks.items():  # parents come first
         depths[name] = 1 + max((depths.get(parent, -1) for parent in task.parents), default=-1)
-    for name in reversed(tasks):
+    for name in reversed(list(tasks)):
         depths[name] = min((depths[each] - 1 for each in tasks if name in tasks[each].parents), default=depths[name])
     return depths
 
