@@ -89,7 +89,7 @@ def test_pipeline_turns_dataset_into_predictions(pipelines: Pipelines, first: su
     assert "digits-1: Succeeded: step 144/144 " in first.stderr, "the step's log shows the job's progress"
     page = pipelines.report("digits-1").read_text()
     assert [task for task in TASKS if f'<h2 id="{task}">' not in page] == []
-    assert page.count("<iframe sandbox") == 1, "the model's card"
+    assert page.count("<iframe sandbox") == 2, "the validation's page and the model's card"
 
     deployment = pipelines.cluster.get("modeldeployment", "digits")
     assert _condition(deployment, "Ready")["status"] == "True"
