@@ -58,6 +58,8 @@ def ingest(recipe: Recipe, base: Path, uri: str | None) -> Ingested:
         rows, identity = _read(fetched, kind, recipe)
         assigned = assign(rows, identity, recipe)
         parts = {name: rows.table.take(pa.array(assigned.members(place))) for place, name in enumerate(assigned.names)}
+        if sum(part.num_rows for part in parts.values()) != len(assigned.kept):
+            raise AssertionError(f"the splits {', '.join(assigned.names)} do not have every row once")
         written = _write(parts, fetched, kind, recipe, out)
         text = json.dumps(recipe.model_dump(mode="json", exclude_none=True), indent=1)
         (out / RECIPE).write_text(text)

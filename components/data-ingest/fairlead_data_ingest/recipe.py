@@ -118,6 +118,12 @@ class Time(Part):
     starts: dict[SplitName, str] | None = Field(None, min_length=1)
     """When each split but the first, `train`, begins; None: by shares."""
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.starts and "train" in self.starts:
+            raise problem("starts", "train", "other names: train is what is before the first of them")
+        return self
+
 
 class Split(Part):
     """How rows are split. Rows that are equal, or of one group, are never in different splits."""

@@ -129,6 +129,10 @@ def test_equal_rows_are_dropped_or_stay_together(kitchen: Kitchen) -> None:
         ({"shares": {"train": 0.8, "../eval": 0.2}}, "expected a string that matches"),
         ({"shares": {"train": 0.9999, "eval": 0.0001}}, "split: eval would be empty: "),
         ({"time": {"column": "day"}, "group": ["patient"]}, "expected no group and no stratify"),
+        (
+            {"time": {"column": "day", "starts": {"train": "2024-02-01", "eval": "2024-06-01"}}},
+            "split.time.starts: got 'train', expected other names",
+        ),
         ({"time": {"column": "ill"}}, "split.time.column: has the type string, expected dates, times or numbers"),
     ],
 )
