@@ -1,6 +1,7 @@
 """The recipe: where data come from, what they must look like, how they are split and written."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -9,6 +10,7 @@ from fairlead_contracts.base import DIGEST, Contract, problem
 from fairlead_contracts.errors import ContractError, Words
 from fairlead_datasets.errors import Unusable
 from pydantic import Field, StringConstraints, model_validator
+from pydantic.alias_generators import to_camel
 
 MAX_BYTES = 256 << 10
 """The longest recipe."""
@@ -16,6 +18,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 SplitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 Action = Literal["reject", "drop", "keep"]
 
 
@@ -37,11 +40,16 @@ class Synthetic(Part):
 
 
 class Source(Part):
-    """Where the data come from: exactly one of the first six fields."""
+    """Where the data come from: exactly one of the first eight fields."""
 
     path: str | None = None
     """A file or folder; relative to the recipe's folder."""
-    url: str | None = Field(None, pattern=r"^https?://[!-~]+$")
+    url: str | None = None
+    """Without a query: recipes are published."""
+    url_variable: str | None = Field(None, pattern=VARIABLE)
+    """The environment variable with a URL, which may have a signature."""
+    url_file: str | None = None
+    """The mounted file with such a URL."""
     object_: str | None = Field(None, alias="object", pattern=r"^(s3|file)://[!-~]+$")
     """A file in the object store that is no artifact."""
     artifact: str | None = Field(None, pattern=r"^(s3|file)://[!-~]+$")
@@ -52,7 +60,7 @@ class Source(Part):
     """The checksum that a file (path, url or object) must have."""
     digest: str | None = Field(None, pattern=DIGEST)
     """The digest that the artifact must have."""
-    database_variable: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    database_variable: str | None = Field(None, pattern=VARIABLE)
     """The environment variable with the database's URL."""
     database_file: str | None = None
     """The mounted file with the database's URL."""
@@ -72,20 +80,31 @@ class Source(Part):
     def _check(self) -> Self:
         given = [name for name in SOURCES if getattr(self, name) is not None]
         if len(given) != 1:
-            names = ", ".join(name.rstrip("_") for name in SOURCES)
-            raise problem("", [name.rstrip("_") for name in given], f"exactly one of {names}")
+            names = [to_camel(name.rstrip("_")) for name in SOURCES]
+            raise problem("", [to_camel(name.rstrip("_")) for name in given], f"exactly one of {', '.join(names)}")
         if (given == ["query"]) != ((self.database_variable is None) != (self.database_file is None)):
             raise problem("", given[0], "a query with one of databaseVariable and databaseFile")
-        if self.sha256 and given[0] not in ("path", "url", "object_"):
+        if self.sha256 and given[0] not in ("path", "url", "object_", "url_variable", "url_file"):
             raise problem("sha256", self.sha256, "none for this source")
         if self.digest and given[0] != "artifact":
             raise problem("digest", self.digest, "none for this source")
-        if self.url and "@" in self.url.partition("://")[2].partition("/")[0]:
-            raise problem("url", Words("a URL with a user or a password"), "one without: recipes are published")
+        if self.url and (wrong := describe_wrong_url(self.url)):
+            raise problem("url", Words(wrong), "http(s)://host/path without: recipes are published")
+        if self.url and set("?#") & set(self.url):
+            advice = "one without: recipes are published; name the whole URL's urlVariable or urlFile"
+            raise problem("url", Words("a URL with a query or a fragment"), advice)
         return self
 
 
-SOURCES = ("path", "url", "object_", "artifact", "query", "synthetic")
+SOURCES = ("path", "url", "object_", "artifact", "query", "synthetic", "url_variable", "url_file")
+
+
+def describe_wrong_url(url: str) -> str | None:
+    """Return what is wrong with a URL of a download, without what may be secret in it."""
+    if not re.fullmatch(r"https?://[!-~]+", url):
+        return "what is no URL"
+    host = re.split("[/?#]", url.partition("://")[2])[0]
+    return "a URL with a user or a password" if "@" in host else None
 
 
 class Csv(Part):

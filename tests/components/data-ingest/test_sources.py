@@ -79,13 +79,23 @@ def url(address: str, **more: Any) -> dict[str, Any]:
     return {"source": {"url": address, **more}, "output": {"format": "npz"}}
 
 
+def signed(**more: Any) -> dict[str, Any]:
+    return {"source": {"urlVariable": "RAW", **more}, "output": {"format": "npz"}}
+
+
 @pytest.mark.parametrize("path", ["/data.csv", "/moved/data.csv", "/busy/data.csv", "/dropping/data.csv"])
-def test_a_file_is_downloaded_whole(kitchen: Kitchen, server: str, path: str) -> None:
-    manifest = kitchen.make(url(f"{server}{path}?key=secret", sha256=SHA256))
+def test_a_file_is_downloaded_whole(
+    kitchen: Kitchen, server: str, path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAW", f"{server}{path}?X-Amz-Signature=secret#secret")
+    manifest = kitchen.make(signed(sha256=SHA256))
     origin = manifest.parameters["source"]
     assert origin == {"kind": "url", "url": f"{server}{path}", "bytes": len(CONTENT), "sha256": SHA256}
     assert len(kitchen.arrays()["data"]["x"]) == 400_000
     assert bool(Handler.ranges) == (path == "/dropping/data.csv")
+    assert "secret" not in (kitchen.fetch() / "recipe.json").read_text() + capsys.readouterr().out
+    monkeypatch.setenv("RAW", f"{server}{path}?X-Amz-Signature=other")
+    assert kitchen.make(signed(sha256=SHA256)).digest == manifest.digest
 
 
 @pytest.mark.parametrize(
@@ -100,9 +110,11 @@ def test_a_file_is_downloaded_whole(kitchen: Kitchen, server: str, path: str) ->
     ],
 )
 def test_a_download_that_is_not_as_expected_publishes_nothing(
-    kitchen: Kitchen, server: str, path: str, more: dict[str, Any], code: int, message: str
-) -> None:
-    found = kitchen.reject(url(f"{server}{path}?key=secret", **more), code)
+    kitchen: Kitchen, server: str, path: str, more: dict[str, Any], code: int, message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("RAW", f"{server}{path}?key=secret")
+    found = kitchen.reject(signed(**more), code)
     assert message in found
     assert "secret" not in found
 
@@ -116,10 +128,27 @@ def test_a_download_that_never_ends_is_given_up(kitchen: Kitchen, server: str, m
     assert "bytes in -1 s, expected the whole file" in kitchen.reject(url(f"{server}/data.csv"), 1)
 
 
-def test_a_url_with_a_password_is_rejected(kitchen: Kitchen) -> None:
-    message = kitchen.reject(url("https://me:hunter2@example.com/data.csv"))
-    assert "source.url: got a URL with a user or a password, expected one without" in message
-    assert "hunter2" not in message
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("https://me:hunter2@example.com/data.csv", "source.url: got a URL with a user or a password, expected http"),
+        ("https://example.com/d.csv?sig=hunter2", "source.url: got a URL with a query or a fragment, expected one"),
+        ("https://example.com/d.csv#hunter2", "name the whole URL's urlVariable or urlFile"),
+        ("https://example.com/d .csv?sig=hunter2", "source.url: got what is no URL"),
+    ],
+)
+def test_a_url_with_secrets_is_rejected(kitchen: Kitchen, address: str, message: str) -> None:
+    found = kitchen.reject(url(address))
+    assert message in found
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize("content", ["", "hunter2 is no url", "https://me:hunter2@example.com/data.csv"])
+def test_a_mounted_url_that_is_none_is_named_without_its_content(kitchen: Kitchen, content: str) -> None:
+    (kitchen.folder / "url").write_text(content)
+    found = kitchen.reject({"source": {"urlFile": "url"}})
+    assert "url: got " in found
+    assert "hunter2" not in found
 
 
 def test_objects_and_artifacts_of_an_s3_store_are_read_and_written(

@@ -1,7 +1,6 @@
 """The rows of a query, from any database that SQLAlchemy knows and whose driver is installed."""
 
 import hashlib
-import os
 import uuid
 from collections.abc import Sequence
 from decimal import Decimal
@@ -17,6 +16,7 @@ from ..errors import SourceUnavailable
 from ..recipe import Source
 from ..tables.hashes import hash_rows
 from .fetched import Fetched, check_size
+from .secrets import read_secret
 
 _BATCH = 10_000
 _LIMITS = {"pg8000": {"timeout": 600}, "pymysql": {"connect_timeout": 30, "read_timeout": 600}}
@@ -44,14 +44,7 @@ def fetch(source: Source, base: Path, work: Path) -> Fetched:
 
 
 def _read_url(source: Source, base: Path) -> sa.URL:
-    if source.database_variable:
-        name, text = f"${source.database_variable}", os.environ.get(source.database_variable, "")
-    else:
-        name = str(source.database_file)
-        try:
-            text = (base / name).read_text().strip()
-        except (OSError, UnicodeDecodeError):
-            text = ""
+    name, text = read_secret(source.database_variable, source.database_file, base)
     if not text:
         raise Unusable(f"{name}: is absent or empty, expected a database's URL, such as postgresql://user:…@host/name")
     try:
