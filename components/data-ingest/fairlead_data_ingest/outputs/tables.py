@@ -14,6 +14,7 @@ from fairlead_datasets.errors import Unusable
 from numpy.typing import NDArray
 
 from ..recipe import Output, Recipe
+from ..tables.types import name_type
 from .written import Written
 
 MAX_CLASSES = 10_000
@@ -36,6 +37,8 @@ def write_table(parts: Mapping[str, pa.Table], recipe: Recipe, kind: str, folder
         for name, part in parts.items():
             np.savez(folder / f"{name}.npz", **_build_arrays(part, output, features, labels))
     else:
+        if kind == "csv":
+            facts["types"] = {field.name: name_type(field.type) or "text" for field in first.schema}
         for name, part in parts.items():
             _write_part(part, name, kind, output.partition, folder)
     classes = {name: _count(part[output.label]) for name, part in parts.items()} if output.label and labels else {}

@@ -15,6 +15,7 @@ from fairlead_datasets.survey.tables import check_columns
 from ..errors import SourceUnavailable
 from ..recipe import Source
 from ..tables.hashes import hash_rows
+from ..tables.types import is_exact
 from .fetched import Fetched, check_size
 from .secrets import read_secret
 
@@ -87,6 +88,8 @@ def _build_part(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table
 def _convert(value: Any) -> Any:
     """Return a number or text for what only databases have."""
     if isinstance(value, Decimal):
+        if not is_exact(str(value)):
+            raise OverflowError(f"{value} is no exact 64-bit float")
         return float(value)
     return str(value) if isinstance(value, uuid.UUID) else value
 

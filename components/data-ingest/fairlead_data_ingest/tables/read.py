@@ -1,6 +1,6 @@
 """Reads a source's table: its files put together, compared with the schema."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,8 @@ def read_table(fetched: Fetched, kind: str, recipe: Recipe) -> Rows:
     problems.raise_any()
     starts = np.cumsum([0, *(table.num_rows for table in tables[:-1])])
     rows = Rows(_join(tables), tuple(names), tuple(int(start) for start in starts))
-    rows = _convert(rows, recipe, kind == "csv", problems)
+    desired = {**fetched.types, **{name: column.type for name, column in recipe.columns.items()}}
+    rows = _convert(rows, desired, kind == "csv", problems)
     check_schema(rows, recipe.columns, problems)
     problems.raise_any()
     return rows
@@ -81,14 +82,14 @@ def _join(tables: Sequence[pa.Table]) -> pa.Table:
         raise Unusable(f"the files' columns have different types: {' '.join(str(error).split())[:200]}") from None
 
 
-def _convert(rows: Rows, recipe: Recipe, texts: bool, problems: Problems) -> Rows:
-    """Return the rows with each column in the type that the schema names, or in one that fits."""
+def _convert(rows: Rows, desired: Mapping[str, str], texts: bool, problems: Problems) -> Rows:
+    """Return the rows with each column in the type that is desired for it, or in one that fits."""
     columns = {}
     for name in rows.table.column_names:
-        column, desired = rows.table[name], recipe.columns.get(name)
-        if desired:
-            converted = types.convert(column, desired.type)
-            rows.report(problems, name, converted.wrong, types.EXPECTED[desired.type], column)
+        column, kind = rows.table[name], desired.get(name)
+        if kind:
+            converted = types.convert(column, kind)
+            rows.report(problems, name, converted.wrong, types.EXPECTED[kind], column)
             columns[name] = converted.column
         elif texts:
             columns[name] = types.guess(column)
