@@ -1,7 +1,7 @@
 """Which split each example is in: by hash, with equal shares of each class, or by time.
 
 Examples with the same hash (equal ones, or those of a group) are a unit, which is never divided. By hash alone, the
-split of a unit depends on nothing but itself and the seed: it stays where it is when data grow.
+split of a unit depends on nothing but itself and the seed: it stays where it is when data grow, while types stay.
 """
 
 from collections.abc import Mapping, Sequence

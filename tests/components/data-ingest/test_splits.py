@@ -61,6 +61,14 @@ def test_rows_stay_in_their_split_when_data_grow_and_change_their_order(kitchen:
     assert {value: after[value] for value in before} == before
 
 
+def test_groups_that_differ_in_white_space_or_unicodes_form_alone_are_one(kitchen: Kitchen) -> None:
+    names = [f"{spelling}{i}{blank}" for i in range(40) for spelling in ("\u00e9", "e\u0301") for blank in ("", " ")]
+    kitchen.write({"v.csv": "p,x\n" + "".join(f"{name},{i}\n" for i, name in enumerate(names))})
+    kitchen.make(recipe(group=["p"]))
+    of_number = {name: {row["x"] // 4 for row in rows} for name, rows in kitchen.rows().items()}
+    assert overlap(of_number) == 0
+
+
 def test_another_seed_is_another_split(kitchen: Kitchen) -> None:
     kitchen.write({"v.csv": visits(200)})
     kitchen.make(recipe(group=["patient"]))

@@ -56,3 +56,14 @@ def test_a_dataset_of_csv_files_has_the_same_types_when_it_is_a_source(kitchen: 
     rows = kitchen.rows()["data"]
     assert [row["code"] for row in rows] == ["12", "34", "NA"]
     assert type(rows[0]["size"]) is float
+
+
+def test_a_column_of_numbers_with_a_few_texts_is_no_column_of_texts(kitchen: Kitchen) -> None:
+    values = ["1.5", "n/a", "2", "n/a", "3", "4", "5"]
+    kitchen.write({"t.csv": "id,v\n" + "".join(f"{i},{value}\n" for i, value in enumerate(values))})
+    recipe = {**GUESSED, "columns": {"id": {"type": "integer"}}, "otherColumns": "keep"}
+    message = kitchen.reject(recipe)
+    assert "column v: got row 2: 'n/a', row 4: 'n/a'; expected a number as in most rows, or a type for it" in message
+    recipe["columns"] = {**recipe["columns"], "v": {"type": "text"}}
+    kitchen.make(recipe)
+    assert [row["v"] for row in kitchen.rows()["data"]] == values

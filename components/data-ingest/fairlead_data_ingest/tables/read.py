@@ -93,6 +93,9 @@ def _convert(rows: Rows, desired: Mapping[str, str], texts: bool, problems: Prob
             columns[name] = converted.column
         elif texts:
             columns[name] = types.guess(column)
+            if types.name_type(columns[name].type) == "text":
+                strays = types.find_strays(column)
+                rows.report(problems, name, strays, "a number as in most rows, or a type for it in columns", column)
         elif (found := types.normalize(column)) is not None:
             columns[name] = found
         else:

@@ -32,6 +32,7 @@ _GUESSES = {
     "boolean": r"(?i)^\s*(true|false)\s*$",
 }
 """The types that are guessed, and how their texts look: leading zeros, signs before them and hex are no numbers."""
+_ANY_NUMBER = r"^\s*[+-]?(0[xX][0-9a-fA-F]+|[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?)\s*$"
 _LONG = r"^[+-]?[0-9]{16,}(\.[0-9]*)?$"
 """Numbers that a 64-bit float may not hold."""
 
@@ -76,6 +77,15 @@ def guess(column: pa.ChunkedArray) -> pa.ChunkedArray:
         if fits and (cast := _cast(column, kind)) is not None:
             return cast
     return column
+
+
+def find_strays(column: pa.ChunkedArray) -> list[int]:
+    """Return the places of texts that are no numbers in any notation, if more than half of the values are numbers."""
+    numbers = pc.sum(pc.match_substring_regex(column, _GUESSES["number"])).as_py() or 0
+    if 2 * numbers <= len(column) - column.null_count:
+        return []
+    strays: list[int] = pc.indices_nonzero(pc.invert(pc.match_substring_regex(column, _ANY_NUMBER))).to_pylist()
+    return strays
 
 
 def is_exact(text: str) -> bool:
