@@ -20,7 +20,7 @@ from .outputs.tables import find_features, write_table
 from .outputs.written import Written
 from .recipe import Recipe
 from .sources import fetch
-from .sources.fetched import Fetched
+from .sources.fetched import Fetched, check_size
 from .tables.read import read_table
 from .tables.rows import Rows
 
@@ -113,6 +113,7 @@ def _write(parts: Mapping[str, pa.Table], fetched: Fetched, kind: str, recipe: R
     if augment and augment.noise:
         part = parts[augment.split]
         names = [name for name in find_features(part, recipe) if pa.types.is_floating(part[name].type)]
+        check_size("augment: the copies", part.nbytes * (1 + augment.copies), recipe.source.size_limit)
         noisy = add_noise(part, names, augment.noise, augment.copies, augment.seed)
         parts = {**parts, augment.split: noisy}
     return write_table(parts, recipe, target, out)

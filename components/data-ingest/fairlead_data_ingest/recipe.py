@@ -69,7 +69,7 @@ class Source(Part):
     format: Literal["csv", "parquet", "images"] | None = None
     """None: by the files' names."""
     size_limit: int = Field(1 << 30, ge=1)
-    """The most bytes to read."""
+    """The most bytes to read, and of a table, its copies or an array in memory."""
 
     @property
     def kind(self) -> str:

@@ -137,6 +137,7 @@ def test_an_image_that_is_huge_in_memory_is_rejected(kitchen: Kitchen) -> None:
     ("more", "message"),
     [
         ({"output": {"format": "npz"}}, "output.size: got nothing, expected [height, width]"),
+        ({"output": {"format": "npz", "size": [30_000, 30_000]}}, "the pixels of train.npz: got 18,900,000,000"),
         ({"output": {"format": "csv"}}, "output.format: got csv, expected images or npz"),
         ({"augment": {"noise": 0.1}}, "augment: expected images for this source"),
         ({"columns": {"id": {"type": "integer"}}}, "columns: got a schema, expected none for images"),

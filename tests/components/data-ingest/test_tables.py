@@ -153,8 +153,14 @@ def test_parquet_files_that_no_dataset_can_have_are_rejected(kitchen: Kitchen) -
     assert "t.parquet: is no intact parquet file" in kitchen.reject(recipe)
     pq.write_table(pa.table({"n": np.zeros(100_000)}), kitchen.folder / "t.parquet")
     limited = {"source": {"path": "t.parquet", "sizeLimit": 600_00}}
-    pq.write_table(pa.table({"n": np.arange(100_000.0)}), kitchen.folder / "t.parquet")
-    assert "expected at most source.sizeLimit: 60,000" in kitchen.reject(limited)
+    assert (kitchen.folder / "t.parquet").stat().st_size < 10_000
+    assert "got over 60,000 bytes in memory, expected at most source.sizeLimit" in kitchen.reject(limited)
+
+
+def test_texts_that_would_be_a_huge_array_are_rejected(kitchen: Kitchen) -> None:
+    kitchen.write({"houses.csv": "id,note\n" + "".join(f"{i},{'x' * (10_000 if i == 7 else 1)}\n" for i in range(100))})
+    recipe = {"source": {"path": "houses.csv", "sizeLimit": 1_000_000}, "output": {"format": "npz", "keep": ["note"]}}
+    assert "output: the array of note: got 4,000,000 bytes" in kitchen.reject(recipe)
 
 
 def test_arrays_have_the_features_the_labels_and_what_is_kept(kitchen: Kitchen) -> None:

@@ -14,6 +14,7 @@ from fairlead_datasets.errors import Unusable
 from numpy.typing import NDArray
 
 from ..recipe import Output, Recipe
+from ..sources.fetched import check_size
 from ..tables.types import name_type
 from .written import Written
 
@@ -35,6 +36,7 @@ def write_table(parts: Mapping[str, pa.Table], recipe: Recipe, kind: str, folder
         named = bool(labels) and pa.types.is_string(first[output.label].type)
         facts |= {"features": features} | ({"labels": labels} if named else {})
         for name, part in parts.items():
+            _check_texts(part, [*features, *output.keep], recipe.source.size_limit)
             np.savez(folder / f"{name}.npz", **_build_arrays(part, output, features, labels))
     else:
         if kind == "csv":
@@ -82,6 +84,14 @@ def _list_labels(parts: Mapping[str, pa.Table], recipe: Recipe) -> list[str]:
         names,
         key=lambda name: (not pa.types.is_string(found.type) and int(name) if name.lstrip("-").isdigit() else 0, name),
     )
+
+
+def _check_texts(part: pa.Table, names: Sequence[str], limit: int) -> None:
+    """Raise Unusable for texts whose array, in which each one has the length of the longest, would be too large."""
+    for name in names:
+        if pa.types.is_string(part[name].type):
+            longest = pc.max(pc.utf8_length(part[name])).as_py() or 0
+            check_size(f"output: the array of {name}", 4 * longest * part.num_rows, limit)
 
 
 def _build_arrays(part: pa.Table, output: Output, features: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from .csv_files import read_csv
 from .rows import Rows
 from .schema import check_schema
 
+_BATCH = 1024
+"""How many rows of a Parquet file are decoded before their size is checked: a few bytes may stand for large texts."""
+
 
 def read_table(fetched: Fetched, kind: str, recipe: Recipe) -> Rows:
     """Return the rows of a source in the recipe's types; raise Unusable with all problems that were found."""
@@ -24,7 +27,11 @@ def read_table(fetched: Fetched, kind: str, recipe: Recipe) -> Rows:
         names, tables = [recipe.source.kind], [fetched.table]
     else:
         names = list(fetched.files)
-        tables = [_read_file(fetched.root / name, name, kind, recipe) for name in names]
+        tables, left = [], recipe.source.size_limit
+        for name in names:
+            file = fetched.root / name
+            tables.append(read_csv(file, name, recipe.csv) if kind == "csv" else _read_parquet(file, name, left))
+            left -= tables[-1].nbytes if kind == "parquet" else 0
     problems = Problems()
     tables = [
         _pick_columns(table, name, tables[0], recipe, problems) for name, table in zip(names, tables, strict=True)
@@ -39,18 +46,16 @@ def read_table(fetched: Fetched, kind: str, recipe: Recipe) -> Rows:
     return rows
 
 
-def _read_file(file: Path, name: str, kind: str, recipe: Recipe) -> pa.Table:
-    return read_csv(file, name, recipe.csv) if kind == "csv" else _read_parquet(file, name, recipe.source.size_limit)
-
-
 def _read_parquet(file: Path, name: str, limit: int) -> pa.Table:
+    batches, size = [], 0
     try:
         with pq.ParquetFile(file) as opened:
-            groups = range(opened.metadata.num_row_groups)
-            size = sum(opened.metadata.row_group(group).total_byte_size for group in groups)
-            if size > limit:
-                raise Unusable(f"{name}: is {size:,} bytes in memory, expected at most source.sizeLimit: {limit:,}")
-            table = opened.read()
+            for batch in opened.iter_batches(_BATCH):
+                batches.append(batch)
+                size += batch.nbytes
+                if size > limit:
+                    raise Unusable(f"{name}: got over {limit:,} bytes in memory, expected at most source.sizeLimit")
+            table = pa.Table.from_batches(batches, opened.schema_arrow)
     except (pa.ArrowException, OSError) as error:
         raise Unusable(f"{name}: is no intact parquet file: {' '.join(str(error).split())[:200]}") from None
     check_columns(Path(name), table.column_names)
