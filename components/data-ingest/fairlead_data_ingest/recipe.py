@@ -54,7 +54,7 @@ class Source(Part):
     """A file in the object store that is no artifact."""
     artifact: str | None = Field(None, pattern=r"^(s3|file)://[!-~]+$")
     query: str | None = Field(None, min_length=1)
-    """A SELECT statement."""
+    """One SELECT or WITH statement, without semicolons."""
     synthetic: Synthetic | None = None
     sha256: Sha256 | None = None
     """The checksum that a file (path, url or object) must have."""

@@ -220,6 +220,11 @@ def test_a_query_becomes_a_dataset_and_its_password_is_nowhere(
         ("sqlite:///{db}", "select * from stock", 2, "query: no such table: stock"),
         ("sqlite:///{db}", "select id from sales where id < 0", 2, "query: returned no rows"),
         ("sqlite:///{db}", "select id, id from sales", 2, "query: two columns are named 'id'"),
+        ("sqlite:///{db}", "drop table sales", 2, "source.query: got 'drop table sales', expected one SELECT or WITH"),
+        ("sqlite:///{db}", "select 1; drop table sales", 2, "expected one SELECT or WITH statement without semicolons"),
+        ("sqlite:///{db}", "with n as (select 1) delete from sales", 2, "query: attempt to write a readonly database"),
+        ("sqlite:///{db}.none", "select 1", 2, "query: unable to open database file"),
+        ("postgresql://me:hunter2@127.0.0.1:9/x?sslmode=hunter2", "select 1", 2, "unexpected keyword argument 'sslmode'"),
         ("postgresql://me:hunter2@127.0.0.1:9/x", "select 1", 1, "query: "),
         ("mysql://me:hunter2@127.0.0.1:9/x", "select 1", 1, "query: "),
     ],
@@ -233,6 +238,16 @@ def test_a_database_that_cannot_be_asked_is_reported_without_its_password(
     found = kitchen.reject({"source": {"query": query, "databaseVariable": "SHOP"}}, code)
     assert message in found
     assert "hunter2" not in found
+    assert [file.name for file in database.parent.iterdir()] == ["shop.db"]
+
+
+def test_a_query_may_have_colons_percent_signs_and_a_last_semicolon(
+    kitchen: Kitchen, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP", f"sqlite:///{database}")
+    query = "-- the first\nselect ':y %s' as t, id from sales where day like '%-01' and id < 100;"
+    kitchen.make({"source": {"query": query, "databaseVariable": "SHOP"}})
+    assert kitchen.rows()["data"][0] == {"t": ":y %s", "id": 0}
 
 
 def test_a_query_is_no_place_for_a_url(kitchen: Kitchen) -> None:

@@ -1,14 +1,17 @@
 """The rows of a query, from any database that SQLAlchemy knows and whose driver is installed."""
 
 import hashlib
+import re
 import uuid
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import sqlalchemy as sa
+from fairlead_contracts.errors import shorten
 from fairlead_datasets.errors import Unusable
 from fairlead_datasets.survey.tables import check_columns
 
@@ -30,9 +33,9 @@ _DRIVERS = {"postgresql": "postgresql+pg8000", "postgres": "postgresql+pg8000", 
 
 def fetch(source: Source, base: Path, work: Path) -> Fetched:
     """Run the query; the URL, which may have a password, comes from the environment or a mounted file."""
-    url = _read_url(source, base)
+    url, query = _read_url(source, base), _check_query(str(source.query))
     try:
-        table = _run(url, str(source.query), source.size_limit)
+        table = _run(url, query, source.size_limit)
     except sa.exc.DBAPIError as error:
         lasting = url.get_backend_name() == "sqlite" or not isinstance(error, _PASSING)
         raise (Unusable if lasting else SourceUnavailable)(f"query: {_hide(url, str(error.orig))[:500]}") from None
@@ -55,13 +58,40 @@ def _read_url(source: Source, base: Path) -> sa.URL:
     return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
 
 
-def _run(url: sa.URL, query: str, max_bytes: int) -> pa.Table:
-    """Return the rows; the transaction is rolled back."""
+def _check_query(query: str) -> str:
+    """Return a query that is one statement and reads; raise Unusable."""
+    query = query.strip().removesuffix(";")
+    if ";" in query or not re.match(r"(?i)(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with)\b", query, re.DOTALL):
+        raise Unusable(f"source.query: got {shorten(query)}, expected one SELECT or WITH statement without semicolons")
+    return query
+
+
+def _connect(url: sa.URL) -> sa.Connection:
+    """Connect for reading alone, where the database knows how; raise Unusable for unknown parameters of the URL."""
+    backend, database = url.get_backend_name(), url.database
+    if backend == "sqlite" and database and database != ":memory:":
+        path = database.removeprefix("file:") if "uri" in url.query else quote(database)
+        url = url.set(database=f"file:{path}", query={**url.query, "mode": "ro", "uri": "true"})
     limits = _LIMITS.get(url.get_driver_name(), {})
     engine = sa.create_engine(url, hide_parameters=True, poolclass=sa.pool.NullPool, connect_args=limits)
+    try:
+        connection = engine.connect()
+    except TypeError as error:
+        raise Unusable(f"query: {url.get_driver_name()}: {_hide(url, str(error))[:300]}") from None
+    if backend == "mysql":
+        connection.exec_driver_sql("set session transaction read only")
+        connection.rollback()
+    elif backend == "postgresql":
+        connection = connection.execution_options(postgresql_readonly=True)
+    # No parameters: a colon or a percent sign in the query is one.
+    return connection.execution_options(stream_results=True, max_row_buffer=_BATCH, no_parameters=True)
+
+
+def _run(url: sa.URL, query: str, max_bytes: int) -> pa.Table:
+    """Return the rows; the transaction is rolled back."""
     parts, size = [], 0
-    with engine.connect().execution_options(stream_results=True, max_row_buffer=_BATCH) as connection:
-        result = connection.execute(sa.text(query))
+    with _connect(url) as connection:
+        result = connection.exec_driver_sql(query)
         names = check_columns(Path("query"), list(result.keys()))
         for rows in result.partitions(_BATCH):
             parts.append(_build_part(names, rows))
