@@ -48,6 +48,7 @@ def test_a_schema_is_what_the_dataset_has(kitchen: Kitchen) -> None:
         pytest.param(
             'id,city\n1,a\n2,"Rome\n3,b\n', "houses.csv: row 2: a quote is opened and never", id="an open quote"
         ),
+        pytest.param('id,city\n1,"abc\n2,"def\n', "houses.csv: line 3: ',' expected after '\"'", id="two rows in one"),
         pytest.param(
             "id,x\n1,2\n1,2\n2,2\n1,2\n", "row 2 equals row 1; houses.csv row 4 equals row 1", id="duplicates"
         ),
@@ -104,6 +105,19 @@ def test_delimiters_and_encodings_are_found_or_named(
     kitchen.write({"houses.csv": text.encode(encoding)})
     kitchen.make({**SOURCE, "csv": options, "output": {"format": "parquet"}})
     assert kitchen.rows()["data"] == [{"id": 1, "city": "Kraków"}, {"id": 2, "city": "Rome, Italy"}]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_blank_line_of_one_column_is_a_missing_value(kitchen: Kitchen, end: str) -> None:
+    kitchen.write({"houses.csv": f"id\n1\n\n3{end}"})
+    kitchen.make({**SOURCE, "output": {"format": "parquet"}})
+    assert [row["id"] for row in kitchen.rows()["data"]] == [1, None, 3]
+
+
+def test_a_blank_line_before_the_header_and_a_long_field_are_read(kitchen: Kitchen) -> None:
+    kitchen.write({"houses.csv": f"\nid,city\n1,{'x' * 3_000_000}\n"})
+    kitchen.make({**SOURCE, "output": {"format": "parquet"}})
+    assert len(kitchen.rows()["data"][0]["city"]) == 3_000_000
 
 
 def test_a_line_break_in_a_field_is_part_of_it(kitchen: Kitchen) -> None:
