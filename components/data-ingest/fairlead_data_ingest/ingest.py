@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-from fairlead_artifacts import PUBLISH_SECONDS, JsonValue, Manifest, parse_uri, publish
+from fairlead_artifacts import PUBLISH_SECONDS, JsonValue, Manifest, publish
 from fairlead_datasets.errors import Unusable
 from fairlead_datasets.survey.images import looks_like_images
 
@@ -47,8 +47,6 @@ def ingest(recipe: Recipe, base: Path, uri: str | None) -> Ingested:
 
     Raises Unusable for data or a recipe that do not fit, SourceUnavailable, or ArtifactError, without publishing.
     """
-    if uri:
-        parse_uri(uri)  # before the work, so that a wrong one costs none
     with tempfile.TemporaryDirectory() as temporary:
         work, out = Path(temporary, "work"), Path(temporary, "out")
         work.mkdir()

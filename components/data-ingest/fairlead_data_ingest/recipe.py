@@ -110,7 +110,7 @@ def describe_wrong_url(url: str) -> str | None:
 class Csv(Part):
     """How CSV files are written."""
 
-    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    delimiter: str | None = Field(None, pattern=r"^[\t !#-~]$")
     """None: found in the first lines."""
     encoding: str | None = Field(None, min_length=1, max_length=40)
     """None: UTF-8, or UTF-16 with a byte order mark."""
@@ -128,6 +128,12 @@ class Column(Part):
     """The only values, in the order of their indexes where they are labels."""
     min: float | None = None
     max: float | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.type not in ("integer", "number") and (self.min is not None or self.max is not None):
+            raise problem("", Words(f"min or max of a {self.type}"), "none: they are for integers and numbers")
+        return self
 
 
 class Time(Part):
@@ -256,7 +262,7 @@ def read_recipe(file: Path) -> Recipe:
         text = json.dumps(document, default=str)
     except OSError as error:
         raise Unusable(f"{file}: {error.strerror}, expected a recipe") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise Unusable(f"{file}: is not YAML: {' '.join(str(error).split())}") from None
     try:
         return Recipe.parse_json(text, "recipe")

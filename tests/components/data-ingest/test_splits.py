@@ -119,6 +119,13 @@ def test_splits_begin_when_the_recipe_says(kitchen: Kitchen) -> None:
     assert "expected ascending values" in kitchen.reject(recipe(time={"column": "day", "starts": backwards}))
 
 
+@pytest.mark.parametrize("time", [{}, {"starts": {"eval": str(2**60 + 90)}}])
+def test_times_may_be_large_integers(kitchen: Kitchen, time: dict[str, Any]) -> None:
+    kitchen.write({"v.csv": "t,x\n" + "".join(f"{2**60 + i},{i}\n" for i in range(100))})
+    kitchen.make({**recipe(time={"column": "t", **time}, shares={"train": 0.9, "eval": 0.1})})
+    assert [row["x"] for row in kitchen.rows()["eval"]] == list(range(90, 100))
+
+
 def test_equal_rows_are_dropped_or_stay_together(kitchen: Kitchen) -> None:
     kitchen.write({"v.csv": "a,b\n" + "".join(f"{i % 40},{i % 40}\n" for i in range(200))})
     kitchen.make({**recipe(), "duplicates": "keep"})

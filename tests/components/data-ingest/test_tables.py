@@ -241,6 +241,15 @@ def test_arrays_that_would_have_no_name_of_their_own_are_rejected(
     assert message in kitchen.reject({**SOURCE, "output": {"format": "npz", **output}})
 
 
+def test_integers_with_missing_values_are_exact_or_rejected(kitchen: Kitchen) -> None:
+    output = {"format": "npz", "features": ["a"], "keep": ["n"]}
+    kitchen.write({"houses.csv": f"a,n\n1,{2**53 + 1}\n2,\n"})
+    assert "n: has integers above 2^53 and rows without one" in kitchen.reject({**SOURCE, "output": output})
+    kitchen.write({"houses.csv": f"a,n\n1,{2**40 + 1}\n2,\n"})
+    kitchen.make({**SOURCE, "output": output})
+    assert kitchen.arrays()["data"]["n"][0] == 2**40 + 1
+
+
 def test_rows_are_put_in_folders_by_day(kitchen: Kitchen) -> None:
     times = ["2024-01-01 23:59:59", "2024-01-02 00:00:00", "2024-01-01 00:00:00"]
     kitchen.write({"t.csv": "id,at\n" + "".join(f"{i},{time}\n" for i, time in enumerate(times))})

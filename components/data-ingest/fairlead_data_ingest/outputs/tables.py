@@ -134,7 +134,10 @@ def _to_array(column: pa.ChunkedArray, name: str) -> NDArray[Any]:
     if pa.types.is_boolean(column.type) and column.null_count:
         raise Unusable(f"{name}: {column.null_count:,} rows have no value, expected true or false in each")
     if pa.types.is_integer(column.type) and column.null_count:
-        column = pc.cast(column, pa.float64())
+        try:
+            return np.asarray(pc.cast(column, pa.float64()).to_numpy(), np.float64)
+        except pa.ArrowInvalid:
+            raise Unusable(f"{name}: has integers above 2^53 and rows without one, expected at most one of them") from None
     array: NDArray[Any] = column.to_numpy()
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 
