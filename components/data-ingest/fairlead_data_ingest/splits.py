@@ -37,14 +37,15 @@ def split_by_class(units: Hashes, labels: Sequence[object], shares: Mapping[str,
     places = np.zeros(len(distinct), np.int64)
     for code, name in enumerate(names):
         members = np.flatnonzero(of_unit == code)
-        if len(members) and len(members) < len(shares):
-            raise Unusable(
-                f"split.stratify: class {name} has {len(members)} groups of rows, "
-                f"expected at least one for each of {', '.join(shares)}"
-            )
         members = members[np.argsort(order[members])]
         passed = np.cumsum(counts[members]) - counts[members] / 2
         places[members] = _cut(passed / max(1, counts[members].sum()), shares)
+        missing = [split for index, split in enumerate(shares) if not (places[members] == index).any()]
+        if len(members) and missing:
+            raise Unusable(
+                f"split.stratify: class {name} has {len(members)} groups of rows, of which {', '.join(missing)} would "
+                f"have none; expected at least one for each of {', '.join(shares)}"
+            )
     return places[inverse]
 
 

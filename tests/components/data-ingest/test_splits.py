@@ -93,8 +93,8 @@ def test_a_class_that_cannot_be_in_each_split_is_named(kitchen: Kitchen) -> None
     kitchen.write({"v.csv": "id,c\n" + "".join(f"{i},{'rare' if i < 2 else 'common'}\n" for i in range(50))})
     message = kitchen.reject(recipe(stratify="c"))
     assert (
-        "split.stratify: class rare has 2 groups of rows, expected at least one for each of train, eval, test"
-        in message
+        "split.stratify: class rare has 2 groups of rows, of which test would have none; "
+        "expected at least one for each of train, eval, test" in message
     )
 
 
@@ -142,6 +142,7 @@ def test_equal_rows_are_dropped_or_stay_together(kitchen: Kitchen) -> None:
         ({"group": ["doctor"]}, "split: no column doctor; got patient, visit"),
         ({"shares": {"train": 0.8, "eval": 0.3}}, "split.shares: got 1.1, expected shares whose sum is 1"),
         ({"shares": {"train": 0.8, "../eval": 0.2}}, "expected a string that matches"),
+        ({"shares": {"data": 0.8, "eval": 0.2}}, "split: got 'data', expected other names of splits"),
         ({"shares": {"train": 0.9999, "eval": 0.0001}}, "split: eval would be empty: "),
         ({"time": {"column": "day"}, "group": ["patient"]}, "expected no group and no stratify"),
         (

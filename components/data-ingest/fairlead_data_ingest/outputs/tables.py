@@ -106,10 +106,12 @@ def _build_arrays(part: pa.Table, output: Output, features: Sequence[str], label
     others = {name: _to_array(part[name], name) for name in output.keep}
     label = {"y": _to_labels(part[output.label], output.label, labels)} if output.label else {}
     names = Counter([*arrays, *others, *label])
-    if same := [name for name, count in names.items() if count > 1]:
-        raise Unusable(f"output: two arrays would be named {', '.join(same)}, expected different names")
-    if reserved := sorted(names.keys() & _RESERVED):
-        raise Unusable(f"output: {', '.join(reserved)}: numpy reserves this name; rename the column")
+    # Readers make columns of the matrix again, next to the other arrays.
+    columns = Counter([*features, *others, *label])
+    if same := sorted({name for each in (names, columns) for name, count in each.items() if count > 1}):
+        raise Unusable(f"output: two arrays or features would be named {', '.join(same)}, expected different names")
+    if reserved := sorted((names.keys() & _RESERVED) | (columns.keys() & {"split"})):
+        raise Unusable(f"output: {', '.join(reserved)}: is reserved for another purpose; rename the column")
     return arrays | others | label
 
 
@@ -126,18 +128,18 @@ def _to_labels(column: pa.ChunkedArray, name: str, labels: Sequence[str]) -> NDA
 
 
 def _to_array(column: pa.ChunkedArray, name: str) -> NDArray[Any]:
-    """Return the values; a number that is missing is NaN."""
+    """Return the values; a number that is missing is NaN, a text or time the empty text."""
     if pa.types.is_string(column.type):
         return np.array(pc.fill_null(column, "").to_pylist(), dtype=str)
     if pa.types.is_temporal(column.type):
-        return np.array(pc.cast(column, pa.string()).to_pylist(), dtype=str)
+        return np.array(pc.fill_null(pc.cast(column, pa.string()), "").to_pylist(), dtype=str)
     if pa.types.is_boolean(column.type) and column.null_count:
         raise Unusable(f"{name}: {column.null_count:,} rows have no value, expected true or false in each")
     if pa.types.is_integer(column.type) and column.null_count:
         try:
             return np.asarray(pc.cast(column, pa.float64()).to_numpy(), np.float64)
         except pa.ArrowInvalid:
-            raise Unusable(f"{name}: has integers above 2^53 and rows without one, expected at most one of them") from None
+            raise Unusable(f"{name}: has integers above 2^53 and rows without one, expected one of both") from None
     array: NDArray[Any] = column.to_numpy()
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fairlead_datasets.errors import Unusable
 
-from ..recipe import Source
+from ..source import Source
 from . import artifact, database, downloads, local, synthetic
 from .fetched import Fetched
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from fairlead_artifacts import JsonValue, Manifest, Parent, read_manifest
 from fairlead_artifacts import fetch as fetch_artifact
 
-from ..recipe import Source
+from ..source import Source
 from ..tables.types import TYPES
 from .fetched import Fetched, check_size, pick_files
 

@@ -16,7 +16,7 @@ from fairlead_datasets.errors import Unusable
 from fairlead_datasets.survey.tables import check_columns
 
 from ..errors import SourceUnavailable
-from ..recipe import Source
+from ..source import Source
 from ..tables.hashes import hash_rows
 from ..tables.types import is_exact
 from .fetched import Fetched, check_size

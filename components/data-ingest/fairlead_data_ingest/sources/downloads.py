@@ -17,7 +17,7 @@ from fairlead_datasets.errors import Unusable
 from urllib3 import BaseHTTPResponse
 
 from ..errors import SourceUnavailable
-from ..recipe import Source, describe_wrong_url
+from ..source import Source, describe_wrong_url
 from .fetched import Fetched, check_sha256, check_size
 from .secrets import read_secret
 
