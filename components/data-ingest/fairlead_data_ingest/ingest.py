@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-from fairlead_artifacts import PUBLISH_SECONDS, JsonValue, Manifest, parse_uri, publish
+from fairlead_artifacts import PUBLISH_SECONDS, JsonValue, Manifest, publish
 from fairlead_datasets.errors import Unusable
 from fairlead_datasets.survey.images import looks_like_images
 
@@ -20,7 +20,7 @@ from .outputs.tables import find_features, write_table
 from .outputs.written import Written
 from .recipe import Recipe
 from .sources import fetch
-from .sources.fetched import Fetched
+from .sources.fetched import Fetched, check_size
 from .tables.read import read_table
 from .tables.rows import Rows
 
@@ -47,8 +47,6 @@ def ingest(recipe: Recipe, base: Path, uri: str | None) -> Ingested:
 
     Raises Unusable for data or a recipe that do not fit, SourceUnavailable, or ArtifactError, without publishing.
     """
-    if uri:
-        parse_uri(uri)  # before the work, so that a wrong one costs none
     with tempfile.TemporaryDirectory() as temporary:
         work, out = Path(temporary, "work"), Path(temporary, "out")
         work.mkdir()
@@ -58,6 +56,8 @@ def ingest(recipe: Recipe, base: Path, uri: str | None) -> Ingested:
         rows, identity = _read(fetched, kind, recipe)
         assigned = assign(rows, identity, recipe)
         parts = {name: rows.table.take(pa.array(assigned.members(place))) for place, name in enumerate(assigned.names)}
+        if sum(part.num_rows for part in parts.values()) != len(assigned.kept):
+            raise AssertionError(f"the splits {', '.join(assigned.names)} do not have every row once")
         written = _write(parts, fetched, kind, recipe, out)
         text = json.dumps(recipe.model_dump(mode="json", exclude_none=True), indent=1)
         (out / RECIPE).write_text(text)
@@ -111,6 +111,7 @@ def _write(parts: Mapping[str, pa.Table], fetched: Fetched, kind: str, recipe: R
     if augment and augment.noise:
         part = parts[augment.split]
         names = [name for name in find_features(part, recipe) if pa.types.is_floating(part[name].type)]
+        check_size("augment: the copies", part.nbytes * (1 + augment.copies), recipe.source.size_limit)
         noisy = add_noise(part, names, augment.noise, augment.copies, augment.seed)
         parts = {**parts, augment.split: noisy}
     return write_table(parts, recipe, target, out)

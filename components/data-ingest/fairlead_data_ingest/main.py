@@ -1,6 +1,7 @@
 """Make a dataset by a recipe and publish it.
 
-Exits with 0 once it is published, 2 if the data or the recipe are not as expected, 1 if a source or the store failed.
+Exits with 0 once it is published, 2 if the data, the recipe or an artifact are not as expected, 1 if a source or the
+store failed, so that trying again may help.
 """
 
 import argparse
@@ -8,7 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-from fairlead_artifacts import ArtifactError
+from fairlead_artifacts import ArtifactError, StoreUnavailable, parse_uri
+from fairlead_artifacts.errors import LocalFileError
 from fairlead_datasets.errors import Unusable
 
 from .errors import SourceUnavailable
@@ -23,14 +25,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command."""
     options = _build_parser().parse_args(arguments)
     try:
+        parse_uri(options.to)  # before the work, so that a wrong one costs none
         recipe = read_recipe(options.recipe)
         ingested = ingest(recipe, options.recipe.absolute().parent, None if options.check else options.to)
-    except Unusable as error:
-        sys.stderr.write("".join(f"fairlead-data-ingest: {line}\n" for line in str(error).splitlines()))
-        return _UNUSABLE
-    except (ArtifactError, SourceUnavailable) as error:
+    except (StoreUnavailable, LocalFileError, SourceUnavailable) as error:
         sys.stderr.write(f"fairlead-data-ingest: {error}\n")
         return 1
+    except (ArtifactError, Unusable) as error:
+        sys.stderr.write("".join(f"fairlead-data-ingest: {line}\n" for line in str(error).splitlines()))
+        return _UNUSABLE
     _report(ingested, options)
     return 0
 

@@ -5,93 +5,25 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
-from fairlead_contracts.base import DIGEST, Contract, problem
+from fairlead_contracts.base import problem
 from fairlead_contracts.errors import ContractError, Words
 from fairlead_datasets.errors import Unusable
 from pydantic import Field, StringConstraints, model_validator
+
+from .source import Part, Source
 
 MAX_BYTES = 256 << 10
 """The longest recipe."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 SplitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Action = Literal["reject", "drop", "keep"]
-
-
-class Part(Contract, extra="forbid"):
-    """A part of a recipe; a field that it does not know is an error."""
-
-
-class Synthetic(Part):
-    """A made-up table: classes around centers, and columns of noise."""
-
-    rows: int = Field(ge=1, le=10_000_000)
-    features: int = Field(ge=1, le=10_000)
-    informative: int | None = Field(None, ge=1)
-    """How many of the features depend on the class; None for all."""
-    classes: int = Field(2, ge=2, le=1000)
-    separation: float = Field(1.0, ge=0)
-    """Half of the distance between neighboring centers, in standard deviations of a class."""
-    seed: int = Field(0, ge=0)
-
-
-class Source(Part):
-    """Where the data come from: exactly one of the first six fields."""
-
-    path: str | None = None
-    """A file or folder; relative to the recipe's folder."""
-    url: str | None = Field(None, pattern=r"^https?://[!-~]+$")
-    object_: str | None = Field(None, alias="object", pattern=r"^(s3|file)://[!-~]+$")
-    """A file in the object store that is no artifact."""
-    artifact: str | None = Field(None, pattern=r"^(s3|file)://[!-~]+$")
-    query: str | None = Field(None, min_length=1)
-    """A SELECT statement."""
-    synthetic: Synthetic | None = None
-    sha256: Sha256 | None = None
-    """The checksum that a file (path, url or object) must have."""
-    digest: str | None = Field(None, pattern=DIGEST)
-    """The digest that the artifact must have."""
-    database_variable: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """The environment variable with the database's URL."""
-    database_file: str | None = None
-    """The mounted file with the database's URL."""
-    files: str = "*"
-    """Which files of a folder or an artifact: a pattern of their paths, such as *.csv."""
-    format: Literal["csv", "parquet", "images"] | None = None
-    """None: by the files' names."""
-    size_limit: int = Field(1 << 30, ge=1)
-    """The most bytes to read."""
-
-    @property
-    def kind(self) -> str:
-        """Return which of the sources it is."""
-        return next(name for name in SOURCES if getattr(self, name) is not None)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        given = [name for name in SOURCES if getattr(self, name) is not None]
-        if len(given) != 1:
-            names = ", ".join(name.rstrip("_") for name in SOURCES)
-            raise problem("", [name.rstrip("_") for name in given], f"exactly one of {names}")
-        if (given == ["query"]) != ((self.database_variable is None) != (self.database_file is None)):
-            raise problem("", given[0], "a query with one of databaseVariable and databaseFile")
-        if self.sha256 and given[0] not in ("path", "url", "object_"):
-            raise problem("sha256", self.sha256, "none for this source")
-        if self.digest and given[0] != "artifact":
-            raise problem("digest", self.digest, "none for this source")
-        if self.url and "@" in self.url.partition("://")[2].partition("/")[0]:
-            raise problem("url", Words("a URL with a user or a password"), "one without: recipes are published")
-        return self
-
-
-SOURCES = ("path", "url", "object_", "artifact", "query", "synthetic")
 
 
 class Csv(Part):
     """How CSV files are written."""
 
-    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    delimiter: str | None = Field(None, pattern=r"^[\t !#-~]$")
     """None: found in the first lines."""
     encoding: str | None = Field(None, min_length=1, max_length=40)
     """None: UTF-8, or UTF-16 with a byte order mark."""
@@ -110,6 +42,12 @@ class Column(Part):
     min: float | None = None
     max: float | None = None
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.type not in ("integer", "number") and (self.min is not None or self.max is not None):
+            raise problem("", Words(f"min or max of a {self.type}"), "none: they are for integers and numbers")
+        return self
+
 
 class Time(Part):
     """A split by time: the first split has the earliest rows."""
@@ -117,6 +55,12 @@ class Time(Part):
     column: Name
     starts: dict[SplitName, str] | None = Field(None, min_length=1)
     """When each split but the first, `train`, begins; None: by shares."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.starts and "train" in self.starts:
+            raise problem("starts", "train", "other names: train is what is before the first of them")
+        return self
 
 
 class Split(Part):
@@ -137,6 +81,8 @@ class Split(Part):
             raise problem("shares", round(total, 6), "shares whose sum is 1")
         if self.time and (self.group or self.stratify):
             raise problem("time", self.time.column, "no group and no stratify: a time alone decides")
+        if "data" in {*self.shares, *((self.time and self.time.starts) or ())}:
+            raise problem("", "data", "other names of splits: data is the whole of a dataset without splits")
         return self
 
 
@@ -231,7 +177,7 @@ def read_recipe(file: Path) -> Recipe:
         text = json.dumps(document, default=str)
     except OSError as error:
         raise Unusable(f"{file}: {error.strerror}, expected a recipe") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise Unusable(f"{file}: is not YAML: {' '.join(str(error).split())}") from None
     try:
         return Recipe.parse_json(text, "recipe")

@@ -1,7 +1,7 @@
 """Which split each example is in: by hash, with equal shares of each class, or by time.
 
 Examples with the same hash (equal ones, or those of a group) are a unit, which is never divided. By hash alone, the
-split of a unit depends on nothing but itself and the seed: it stays where it is when data grow.
+split of a unit depends on nothing but itself and the seed: it stays where it is when data grow, while types stay.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .recipe import Time
 from .tables.hashes import Hashes, to_shares
-from .tables.types import convert
+from .tables.types import convert, name_type
 
 Places = NDArray[np.int64]
 """The index of each example's split."""
@@ -37,14 +37,15 @@ def split_by_class(units: Hashes, labels: Sequence[object], shares: Mapping[str,
     places = np.zeros(len(distinct), np.int64)
     for code, name in enumerate(names):
         members = np.flatnonzero(of_unit == code)
-        if len(members) and len(members) < len(shares):
-            raise Unusable(
-                f"split.stratify: class {name} has {len(members)} groups of rows, "
-                f"expected at least one for each of {', '.join(shares)}"
-            )
         members = members[np.argsort(order[members])]
         passed = np.cumsum(counts[members]) - counts[members] / 2
         places[members] = _cut(passed / max(1, counts[members].sum()), shares)
+        missing = [split for index, split in enumerate(shares) if not (places[members] == index).any()]
+        if len(members) and missing:
+            raise Unusable(
+                f"split.stratify: class {name} has {len(members)} groups of rows, of which {', '.join(missing)} would "
+                f"have none; expected at least one for each of {', '.join(shares)}"
+            )
     return places[inverse]
 
 
@@ -54,9 +55,9 @@ def split_by_time(column: pa.ChunkedArray, time: Time, shares: Mapping[str, floa
     if time.starts:
         names = ["train", *time.starts]
         begins = pa.chunked_array([pa.array(list(time.starts.values()))])
-        kind = (
-            "timestamp" if pa.types.is_timestamp(column.type) else "date" if pa.types.is_date(column.type) else "number"
-        )
+        kind = name_type(column.type)
+        if kind not in _NUMBERS:
+            raise _wrong_type(column)
         converted = convert(begins, kind)
         if converted.wrong or converted.column.to_pylist() != sorted(converted.column.to_pylist()):
             starts = list(time.starts.values())
@@ -69,7 +70,7 @@ def split_by_time(column: pa.ChunkedArray, time: Time, shares: Mapping[str, floa
     return list(shares), _cut(passed, shares)[inverse]
 
 
-_NUMBERS = {"timestamp": pa.int64(), "date": pa.int32(), "number": pa.float64()}
+_NUMBERS = {"timestamp": pa.int64(), "date": pa.int32(), "integer": pa.int64(), "number": pa.float64()}
 
 
 def _to_numbers(values: pa.Array) -> NDArray[np.float64] | NDArray[np.int64]:
@@ -78,8 +79,12 @@ def _to_numbers(values: pa.Array) -> NDArray[np.float64] | NDArray[np.int64]:
     if pa.types.is_date(values.type):
         return np.asarray(pc.cast(values, pa.int32())).astype(np.int64)
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
-        return np.asarray(pc.cast(values, pa.float64()))
-    raise Unusable(f"split.time.column: has the type {values.type}, expected dates, times or numbers")
+        return np.asarray(values)
+    raise _wrong_type(values)
+
+
+def _wrong_type(values: pa.Array | pa.ChunkedArray) -> Unusable:
+    return Unusable(f"split.time.column: has the type {values.type}, expected dates, times or numbers")
 
 
 def find_leaks(units: Hashes, places: Places) -> int:

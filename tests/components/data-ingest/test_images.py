@@ -137,6 +137,7 @@ def test_an_image_that_is_huge_in_memory_is_rejected(kitchen: Kitchen) -> None:
     ("more", "message"),
     [
         ({"output": {"format": "npz"}}, "output.size: got nothing, expected [height, width]"),
+        ({"output": {"format": "npz", "size": [30_000, 30_000]}}, "the pixels of train.npz: got 35,100,000,000"),
         ({"output": {"format": "csv"}}, "output.format: got csv, expected images or npz"),
         ({"augment": {"noise": 0.1}}, "augment: expected images for this source"),
         ({"columns": {"id": {"type": "integer"}}}, "columns: got a schema, expected none for images"),
@@ -144,5 +145,5 @@ def test_an_image_that_is_huge_in_memory_is_rejected(kitchen: Kitchen) -> None:
     ],
 )
 def test_recipes_that_do_not_fit_images_are_rejected(kitchen: Kitchen, more: dict[str, Any], message: str) -> None:
-    write_pets(kitchen, 8)
+    write_pets(kitchen, 16)
     assert message in kitchen.reject({**RECIPE, **more})

@@ -2,16 +2,14 @@
 
 import hashlib
 import http.server
-import sqlite3
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 from fairlead_artifacts import publish
-from fairlead_data_ingest.recipe import Synthetic
+from fairlead_data_ingest.source import Synthetic
 from fairlead_data_ingest.sources import downloads
 from fairlead_data_ingest.sources.synthetic import make_table
 
@@ -79,13 +77,23 @@ def url(address: str, **more: Any) -> dict[str, Any]:
     return {"source": {"url": address, **more}, "output": {"format": "npz"}}
 
 
+def signed(**more: Any) -> dict[str, Any]:
+    return {"source": {"urlVariable": "RAW", **more}, "output": {"format": "npz"}}
+
+
 @pytest.mark.parametrize("path", ["/data.csv", "/moved/data.csv", "/busy/data.csv", "/dropping/data.csv"])
-def test_a_file_is_downloaded_whole(kitchen: Kitchen, server: str, path: str) -> None:
-    manifest = kitchen.make(url(f"{server}{path}?key=secret", sha256=SHA256))
+def test_a_file_is_downloaded_whole(
+    kitchen: Kitchen, server: str, path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RAW", f"{server}{path}?X-Amz-Signature=secret#secret")
+    manifest = kitchen.make(signed(sha256=SHA256))
     origin = manifest.parameters["source"]
     assert origin == {"kind": "url", "url": f"{server}{path}", "bytes": len(CONTENT), "sha256": SHA256}
     assert len(kitchen.arrays()["data"]["x"]) == 400_000
     assert bool(Handler.ranges) == (path == "/dropping/data.csv")
+    assert "secret" not in (kitchen.fetch() / "recipe.json").read_text() + capsys.readouterr().out
+    monkeypatch.setenv("RAW", f"{server}{path}?X-Amz-Signature=other")
+    assert kitchen.make(signed(sha256=SHA256)).digest == manifest.digest
 
 
 @pytest.mark.parametrize(
@@ -100,9 +108,11 @@ def test_a_file_is_downloaded_whole(kitchen: Kitchen, server: str, path: str) ->
     ],
 )
 def test_a_download_that_is_not_as_expected_publishes_nothing(
-    kitchen: Kitchen, server: str, path: str, more: dict[str, Any], code: int, message: str
-) -> None:
-    found = kitchen.reject(url(f"{server}{path}?key=secret", **more), code)
+    kitchen: Kitchen, server: str, path: str, more: dict[str, Any], code: int, message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("RAW", f"{server}{path}?key=secret")
+    found = kitchen.reject(signed(**more), code)
     assert message in found
     assert "secret" not in found
 
@@ -116,10 +126,27 @@ def test_a_download_that_never_ends_is_given_up(kitchen: Kitchen, server: str, m
     assert "bytes in -1 s, expected the whole file" in kitchen.reject(url(f"{server}/data.csv"), 1)
 
 
-def test_a_url_with_a_password_is_rejected(kitchen: Kitchen) -> None:
-    message = kitchen.reject(url("https://me:hunter2@example.com/data.csv"))
-    assert "source.url: got a URL with a user or a password, expected one without" in message
-    assert "hunter2" not in message
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("https://me:hunter2@example.com/data.csv", "source.url: got a URL with a user or a password, expected http"),
+        ("https://example.com/d.csv?sig=hunter2", "source.url: got a URL with a query or a fragment, expected one"),
+        ("https://example.com/d.csv#hunter2", "name the whole URL's urlVariable or urlFile"),
+        ("https://example.com/d .csv?sig=hunter2", "source.url: got what is no URL"),
+    ],
+)
+def test_a_url_with_secrets_is_rejected(kitchen: Kitchen, address: str, message: str) -> None:
+    found = kitchen.reject(url(address))
+    assert message in found
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize("content", ["", "hunter2 is no url", "https://me:hunter2@example.com/data.csv"])
+def test_a_mounted_url_that_is_none_is_named_without_its_content(kitchen: Kitchen, content: str) -> None:
+    (kitchen.folder / "url").write_text(content)
+    found = kitchen.reject({"source": {"urlFile": "url"}})
+    assert "url: got " in found
+    assert "hunter2" not in found
 
 
 def test_objects_and_artifacts_of_an_s3_store_are_read_and_written(
@@ -139,7 +166,7 @@ def test_objects_and_artifacts_of_an_s3_store_are_read_and_written(
     (parent,) = second.parents
     assert (parent.name, parent.digest, parent.uri) == ("source", first.digest, "s3://data/first")
     assert {entry.path for entry in second.files} == {"recipe.json", "train.parquet", "eval.parquet"}
-    assert kitchen.run({"source": {"object": "s3://data/raw/none.csv"}}) == 1
+    assert kitchen.run({"source": {"object": "s3://data/raw/none.csv"}}) == 2
     assert "s3://data/raw/none.csv: file 'none.csv' is missing" in kitchen.errors()
 
 
@@ -147,68 +174,10 @@ def test_an_artifact_with_another_digest_or_kind_is_no_source(kitchen: Kitchen) 
     kitchen.write({"a/d.csv": "id\n1\n"})
     uri = f"{kitchen.folder.as_uri()}/a-store"
     publish(kitchen.folder / "a", uri, kind="report", producer="tests/0")
-    assert "is of kind 'report', expected 'dataset'" in kitchen.reject({"source": {"artifact": uri}}, 1)
+    assert "is of kind 'report', expected 'dataset'" in kitchen.reject({"source": {"artifact": uri}})
     wrong = {"source": {"artifact": uri, "digest": f"sha256:{'0' * 64}"}}
-    assert "expected sha256:000" in kitchen.reject(wrong, 1)
-
-
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return an SQLite database of sales."""
-    file = tmp_path_factory.mktemp("database") / "shop.db"
-    with sqlite3.connect(file) as connection:
-        connection.execute("create table sales (id integer, price real, day text)")
-        rows = [(i, None if i % 10 == 0 else i / 4, f"2024-01-{i % 28 + 1:02}") for i in range(25_000)]
-        connection.executemany("insert into sales values (?, ?, ?)", rows)
-    return file
-
-
-def test_a_query_becomes_a_dataset_and_its_password_is_nowhere(
-    kitchen: Kitchen, database: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("SHOP", f"sqlite:///{database}")
-    query = "select id, price, day from sales where id < 20000 order by id"
-    columns = {"id": {"type": "integer", "unique": True}, "price": {"type": "number", "nullable": True},
-               "day": {"type": "date"}}  # fmt: skip
-    recipe = {"source": {"query": query, "databaseVariable": "SHOP"}, "columns": columns}
-    manifest = kitchen.make(recipe)
-    source: Any = manifest.parameters["source"]
-    assert (source["database"], source["rows"], source["query"]) == ("sqlite:/shop.db", 20_000, query)
-    rows = kitchen.rows()["data"]
-    assert (len(rows), rows[1]["price"], rows[10]["price"], str(rows[3]["day"])) == (20_000, 0.25, None, "2024-01-04")
-    (kitchen.folder / "url").write_text(f"sqlite:///{database}\n")
-    from_file = {"source": {"query": query, "databaseFile": "url"}, "columns": columns}
-    kitchen.uri += "2"
-    assert kitchen.make(from_file).parameters["source"] == source
-
-
-@pytest.mark.parametrize(
-    ("address", "query", "code", "message"),
-    [
-        (None, "select 1", 2, "$SHOP: is absent or empty, expected a database's URL"),
-        ("hunter2 is no url", "select 1", 2, "$SHOP: is no URL of a database"),
-        ("oracle://me:hunter2@host/x", "select 1", 2, "query: No module named"),
-        ("sqlite:///{db}", "select * from stock", 2, "query: no such table: stock"),
-        ("sqlite:///{db}", "select id from sales where id < 0", 2, "query: returned no rows"),
-        ("sqlite:///{db}", "select id, id from sales", 2, "query: two columns are named 'id'"),
-        ("postgresql://me:hunter2@127.0.0.1:9/x", "select 1", 1, "query: "),
-        ("mysql://me:hunter2@127.0.0.1:9/x", "select 1", 1, "query: "),
-    ],
-)
-def test_a_database_that_cannot_be_asked_is_reported_without_its_password(
-    kitchen: Kitchen, database: Path, monkeypatch: pytest.MonkeyPatch,
-    address: str | None, query: str, code: int, message: str,
-) -> None:  # fmt: skip
-    if address:
-        monkeypatch.setenv("SHOP", address.format(db=database))
-    found = kitchen.reject({"source": {"query": query, "databaseVariable": "SHOP"}}, code)
-    assert message in found
-    assert "hunter2" not in found
-
-
-def test_a_query_is_no_place_for_a_url(kitchen: Kitchen) -> None:
-    message = kitchen.reject({"source": {"query": "select 1"}})
-    assert "expected a query with one of databaseVariable and databaseFile" in message
+    assert "expected sha256:000" in kitchen.reject(wrong)
+    assert "no artifact found" in kitchen.reject({"source": {"artifact": f"{uri}-none"}})
 
 
 def test_a_made_up_table_is_the_same_for_the_same_seed_and_can_be_learned(kitchen: Kitchen) -> None:

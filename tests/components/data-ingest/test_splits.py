@@ -61,6 +61,14 @@ def test_rows_stay_in_their_split_when_data_grow_and_change_their_order(kitchen:
     assert {value: after[value] for value in before} == before
 
 
+def test_groups_that_differ_in_white_space_or_unicodes_form_alone_are_one(kitchen: Kitchen) -> None:
+    names = [f"{spelling}{i}{blank}" for i in range(40) for spelling in ("\u00e9", "e\u0301") for blank in ("", " ")]
+    kitchen.write({"v.csv": "p,x\n" + "".join(f"{name},{i}\n" for i, name in enumerate(names))})
+    kitchen.make(recipe(group=["p"]))
+    of_number = {name: {row["x"] // 4 for row in rows} for name, rows in kitchen.rows().items()}
+    assert overlap(of_number) == 0
+
+
 def test_another_seed_is_another_split(kitchen: Kitchen) -> None:
     kitchen.write({"v.csv": visits(200)})
     kitchen.make(recipe(group=["patient"]))
@@ -85,8 +93,8 @@ def test_a_class_that_cannot_be_in_each_split_is_named(kitchen: Kitchen) -> None
     kitchen.write({"v.csv": "id,c\n" + "".join(f"{i},{'rare' if i < 2 else 'common'}\n" for i in range(50))})
     message = kitchen.reject(recipe(stratify="c"))
     assert (
-        "split.stratify: class rare has 2 groups of rows, expected at least one for each of train, eval, test"
-        in message
+        "split.stratify: class rare has 2 groups of rows, of which test would have none; "
+        "expected at least one for each of train, eval, test" in message
     )
 
 
@@ -111,6 +119,13 @@ def test_splits_begin_when_the_recipe_says(kitchen: Kitchen) -> None:
     assert "expected ascending values" in kitchen.reject(recipe(time={"column": "day", "starts": backwards}))
 
 
+@pytest.mark.parametrize("time", [{}, {"starts": {"eval": str(2**60 + 90)}}])
+def test_times_may_be_large_integers(kitchen: Kitchen, time: dict[str, Any]) -> None:
+    kitchen.write({"v.csv": "t,x\n" + "".join(f"{2**60 + i},{i}\n" for i in range(100))})
+    kitchen.make({**recipe(time={"column": "t", **time}, shares={"train": 0.9, "eval": 0.1})})
+    assert [row["x"] for row in kitchen.rows()["eval"]] == list(range(90, 100))
+
+
 def test_equal_rows_are_dropped_or_stay_together(kitchen: Kitchen) -> None:
     kitchen.write({"v.csv": "a,b\n" + "".join(f"{i % 40},{i % 40}\n" for i in range(200))})
     kitchen.make({**recipe(), "duplicates": "keep"})
@@ -127,8 +142,13 @@ def test_equal_rows_are_dropped_or_stay_together(kitchen: Kitchen) -> None:
         ({"group": ["doctor"]}, "split: no column doctor; got patient, visit"),
         ({"shares": {"train": 0.8, "eval": 0.3}}, "split.shares: got 1.1, expected shares whose sum is 1"),
         ({"shares": {"train": 0.8, "../eval": 0.2}}, "expected a string that matches"),
+        ({"shares": {"data": 0.8, "eval": 0.2}}, "split: got 'data', expected other names of splits"),
         ({"shares": {"train": 0.9999, "eval": 0.0001}}, "split: eval would be empty: "),
         ({"time": {"column": "day"}, "group": ["patient"]}, "expected no group and no stratify"),
+        (
+            {"time": {"column": "day", "starts": {"train": "2024-02-01", "eval": "2024-06-01"}}},
+            "split.time.starts: got 'train', expected other names",
+        ),
         ({"time": {"column": "ill"}}, "split.time.column: has the type string, expected dates, times or numbers"),
     ],
 )

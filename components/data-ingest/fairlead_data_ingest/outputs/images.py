@@ -13,6 +13,7 @@ from PIL import Image
 from ..assign import WHOLE
 from ..augment import change_image
 from ..recipe import Augment, Recipe
+from ..sources.fetched import check_size
 from .written import Written
 
 
@@ -54,6 +55,9 @@ def _write_arrays(
     if recipe.output.size is None:
         raise Unusable("output.size: got nothing, expected [height, width] for arrays of images")
     height, width = recipe.output.size
+    copies = augment.copies if augment else 0
+    size = part.num_rows * (1 + copies) * height * width * recipe.output.channels
+    check_size(f"output: the pixels of {file.name}", size, recipe.source.size_limit)
     mode = "L" if recipe.output.channels == 1 else "RGB"
     pixels, labels = [], []
     for path, label in zip(part["path"].to_pylist(), part["class"].to_pylist(), strict=True):

@@ -14,6 +14,8 @@ from fairlead_datasets.errors import Unusable
 from numpy.typing import NDArray
 
 from ..recipe import Output, Recipe
+from ..sources.fetched import check_size
+from ..tables.types import name_type
 from .written import Written
 
 MAX_CLASSES = 10_000
@@ -34,8 +36,11 @@ def write_table(parts: Mapping[str, pa.Table], recipe: Recipe, kind: str, folder
         named = bool(labels) and pa.types.is_string(first[output.label].type)
         facts |= {"features": features} | ({"labels": labels} if named else {})
         for name, part in parts.items():
+            _check_texts(part, [*features, *output.keep], recipe.source.size_limit)
             np.savez(folder / f"{name}.npz", **_build_arrays(part, output, features, labels))
     else:
+        if kind == "csv":
+            facts["types"] = {field.name: name_type(field.type) or "text" for field in first.schema}
         for name, part in parts.items():
             _write_part(part, name, kind, output.partition, folder)
     classes = {name: _count(part[output.label]) for name, part in parts.items()} if output.label and labels else {}
@@ -81,6 +86,14 @@ def _list_labels(parts: Mapping[str, pa.Table], recipe: Recipe) -> list[str]:
     )
 
 
+def _check_texts(part: pa.Table, names: Sequence[str], limit: int) -> None:
+    """Raise Unusable for texts whose array, in which each one has the length of the longest, would be too large."""
+    for name in names:
+        if pa.types.is_string(part[name].type):
+            longest = pc.max(pc.utf8_length(part[name])).as_py() or 0
+            check_size(f"output: the array of {name}", 4 * longest * part.num_rows, limit)
+
+
 def _build_arrays(part: pa.Table, output: Output, features: Sequence[str], labels: Sequence[str]) -> dict[str, Any]:
     if not features:
         raise Unusable("output.features: no column of numbers is left, expected at least one")
@@ -93,10 +106,12 @@ def _build_arrays(part: pa.Table, output: Output, features: Sequence[str], label
     others = {name: _to_array(part[name], name) for name in output.keep}
     label = {"y": _to_labels(part[output.label], output.label, labels)} if output.label else {}
     names = Counter([*arrays, *others, *label])
-    if same := [name for name, count in names.items() if count > 1]:
-        raise Unusable(f"output: two arrays would be named {', '.join(same)}, expected different names")
-    if reserved := sorted(names.keys() & _RESERVED):
-        raise Unusable(f"output: {', '.join(reserved)}: numpy reserves this name; rename the column")
+    # Readers make columns of the matrix again, next to the other arrays.
+    columns = Counter([*features, *others, *label])
+    if same := sorted({name for each in (names, columns) for name, count in each.items() if count > 1}):
+        raise Unusable(f"output: two arrays or features would be named {', '.join(same)}, expected different names")
+    if reserved := sorted((names.keys() & _RESERVED) | (columns.keys() & {"split"})):
+        raise Unusable(f"output: {', '.join(reserved)}: is reserved for another purpose; rename the column")
     return arrays | others | label
 
 
@@ -113,15 +128,18 @@ def _to_labels(column: pa.ChunkedArray, name: str, labels: Sequence[str]) -> NDA
 
 
 def _to_array(column: pa.ChunkedArray, name: str) -> NDArray[Any]:
-    """Return the values; a number that is missing is NaN."""
+    """Return the values; a number that is missing is NaN, a text or time the empty text."""
     if pa.types.is_string(column.type):
         return np.array(pc.fill_null(column, "").to_pylist(), dtype=str)
     if pa.types.is_temporal(column.type):
-        return np.array(pc.cast(column, pa.string()).to_pylist(), dtype=str)
+        return np.array(pc.fill_null(pc.cast(column, pa.string()), "").to_pylist(), dtype=str)
     if pa.types.is_boolean(column.type) and column.null_count:
         raise Unusable(f"{name}: {column.null_count:,} rows have no value, expected true or false in each")
     if pa.types.is_integer(column.type) and column.null_count:
-        column = pc.cast(column, pa.float64())
+        try:
+            return np.asarray(pc.cast(column, pa.float64()).to_numpy(), np.float64)
+        except pa.ArrowInvalid:
+            raise Unusable(f"{name}: has integers above 2^53 and rows without one, expected one of both") from None
     array: NDArray[Any] = column.to_numpy()
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fairlead_datasets.errors import Unusable
 
-from ..recipe import Source
+from ..source import Source
 from . import artifact, database, downloads, local, synthetic
 from .fetched import Fetched
 
@@ -14,6 +14,8 @@ _FETCH: dict[str, Callable[[Source, Path, Path], Fetched]] = {
     "url": downloads.fetch_url,
     "object_": downloads.fetch_object,
     "artifact": artifact.fetch,
+    "url_variable": downloads.fetch_url,
+    "url_file": downloads.fetch_url,
     "query": database.fetch,
     "synthetic": synthetic.fetch,
 }

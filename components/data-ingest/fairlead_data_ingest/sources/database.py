@@ -1,22 +1,26 @@
 """The rows of a query, from any database that SQLAlchemy knows and whose driver is installed."""
 
 import hashlib
-import os
+import re
 import uuid
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 import sqlalchemy as sa
+from fairlead_contracts.errors import shorten
 from fairlead_datasets.errors import Unusable
 from fairlead_datasets.survey.tables import check_columns
 
 from ..errors import SourceUnavailable
-from ..recipe import Source
+from ..source import Source
 from ..tables.hashes import hash_rows
+from ..tables.types import is_exact
 from .fetched import Fetched, check_size
+from .secrets import read_secret
 
 _BATCH = 10_000
 _LIMITS = {"pg8000": {"timeout": 600}, "pymysql": {"connect_timeout": 30, "read_timeout": 600}}
@@ -29,9 +33,9 @@ _DRIVERS = {"postgresql": "postgresql+pg8000", "postgres": "postgresql+pg8000", 
 
 def fetch(source: Source, base: Path, work: Path) -> Fetched:
     """Run the query; the URL, which may have a password, comes from the environment or a mounted file."""
-    url = _read_url(source, base)
+    url, query = _read_url(source, base), _check_query(str(source.query))
     try:
-        table = _run(url, str(source.query), source.size_limit)
+        table = _run(url, query, source.size_limit)
     except sa.exc.DBAPIError as error:
         lasting = url.get_backend_name() == "sqlite" or not isinstance(error, _PASSING)
         raise (Unusable if lasting else SourceUnavailable)(f"query: {_hide(url, str(error.orig))[:500]}") from None
@@ -44,14 +48,7 @@ def fetch(source: Source, base: Path, work: Path) -> Fetched:
 
 
 def _read_url(source: Source, base: Path) -> sa.URL:
-    if source.database_variable:
-        name, text = f"${source.database_variable}", os.environ.get(source.database_variable, "")
-    else:
-        name = str(source.database_file)
-        try:
-            text = (base / name).read_text().strip()
-        except (OSError, UnicodeDecodeError):
-            text = ""
+    name, text = read_secret(source.database_variable, source.database_file, base)
     if not text:
         raise Unusable(f"{name}: is absent or empty, expected a database's URL, such as postgresql://user:…@host/name")
     try:
@@ -61,13 +58,40 @@ def _read_url(source: Source, base: Path) -> sa.URL:
     return url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
 
 
-def _run(url: sa.URL, query: str, max_bytes: int) -> pa.Table:
-    """Return the rows; the transaction is rolled back."""
+def _check_query(query: str) -> str:
+    """Return a query that is one statement and reads; raise Unusable."""
+    query = query.strip().removesuffix(";")
+    if ";" in query or not re.match(r"(?i)(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with)\b", query, re.DOTALL):
+        raise Unusable(f"source.query: got {shorten(query)}, expected one SELECT or WITH statement without semicolons")
+    return query
+
+
+def _connect(url: sa.URL) -> sa.Connection:
+    """Connect for reading alone, where the database knows how; raise Unusable for unknown parameters of the URL."""
+    backend, database = url.get_backend_name(), url.database
+    if backend == "sqlite" and database and database != ":memory:":
+        path = database.removeprefix("file:") if "uri" in url.query else quote(database)
+        url = url.set(database=f"file:{path}", query={**url.query, "mode": "ro", "uri": "true"})
     limits = _LIMITS.get(url.get_driver_name(), {})
     engine = sa.create_engine(url, hide_parameters=True, poolclass=sa.pool.NullPool, connect_args=limits)
+    try:
+        connection = engine.connect()
+    except TypeError as error:
+        raise Unusable(f"query: {url.get_driver_name()}: {_hide(url, str(error))[:300]}") from None
+    if backend == "mysql":
+        connection.exec_driver_sql("set session transaction read only")
+        connection.rollback()
+    elif backend == "postgresql":
+        connection = connection.execution_options(postgresql_readonly=True)
+    # No parameters: a colon or a percent sign in the query is one.
+    return connection.execution_options(stream_results=True, max_row_buffer=_BATCH, no_parameters=True)
+
+
+def _run(url: sa.URL, query: str, max_bytes: int) -> pa.Table:
+    """Return the rows; the transaction is rolled back."""
     parts, size = [], 0
-    with engine.connect().execution_options(stream_results=True, max_row_buffer=_BATCH) as connection:
-        result = connection.execute(sa.text(query))
+    with _connect(url) as connection:
+        result = connection.exec_driver_sql(query)
         names = check_columns(Path("query"), list(result.keys()))
         for rows in result.partitions(_BATCH):
             parts.append(_build_part(names, rows))
@@ -94,6 +118,8 @@ def _build_part(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pa.Table
 def _convert(value: Any) -> Any:
     """Return a number or text for what only databases have."""
     if isinstance(value, Decimal):
+        if not is_exact(str(value)):
+            raise OverflowError(f"{value} is no exact 64-bit float")
         return float(value)
     return str(value) if isinstance(value, uuid.UUID) else value
 

@@ -17,8 +17,9 @@ from fairlead_datasets.errors import Unusable
 from urllib3 import BaseHTTPResponse
 
 from ..errors import SourceUnavailable
-from ..recipe import Source
+from ..source import Source, describe_wrong_url
 from .fetched import Fetched, check_sha256, check_size
+from .secrets import read_secret
 
 MAX_SECONDS = 3600.0
 """How long a download may last."""
@@ -28,9 +29,8 @@ _MAX_REDIRECTS = 5
 
 def fetch_url(source: Source, base: Path, work: Path) -> Fetched:
     """Download a URL; its query, which may have a signature, is shown nowhere."""
-    del base
-    url = str(source.url)
-    shown = url.partition("?")[0].partition("#")[0]
+    url = _read_url(source, base)
+    shown = _without_query(url)
     http = urllib3.PoolManager(
         timeout=urllib3.Timeout(connect=10, read=60),
         cert_reqs="CERT_REQUIRED",
@@ -42,8 +42,22 @@ def fetch_url(source: Source, base: Path, work: Path) -> Fetched:
             return _save(reader, source, work, shown, "url")
     except (urllib3.exceptions.HTTPError, OSError) as error:
         cause = error.reason if isinstance(error, urllib3.exceptions.MaxRetryError) else error
-        text = str(cause).replace(url, shown)
+        text = _without_query(str(cause))
         raise SourceUnavailable(f"{shown}: the download failed: {type(cause).__name__}: {text[:200]}") from None
+
+
+def _read_url(source: Source, base: Path) -> str:
+    if source.url:
+        return source.url
+    name, url = read_secret(source.url_variable, source.url_file, base)
+    if wrong := describe_wrong_url(url):
+        raise Unusable(f"{name}: got {wrong if url else 'nothing'}, expected http(s)://host/path?query")
+    return url
+
+
+def _without_query(text: str) -> str:
+    """Return a URL, or a message with URLs, without queries and fragments."""
+    return re.sub(r"[?#][!-~]*", "", text)
 
 
 def fetch_object(source: Source, base: Path, work: Path) -> Fetched:
@@ -78,7 +92,7 @@ def _get(http: urllib3.PoolManager, url: str, shown: str, offset: int, etag: str
     )  # fmt: skip
     answer = http.request("GET", url, preload_content=False, headers=headers, retries=retries)
     places = [item.redirect_location or "" for item in answer.retries.history] if answer.retries else []
-    if url.startswith("https:") and any(place.startswith("http:") for place in places):
+    if url.startswith("https:") and any(place.lower().startswith("http:") for place in places):
         raise Unusable(f"{shown}: is redirected from https to http, expected https alone")
     if answer.status == (206 if offset else 200):
         return answer

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -21,6 +21,8 @@ class Fetched:
     """Becomes `source` of the dataset's manifest: no secrets, nothing of this machine."""
     parents: tuple[Parent, ...] = ()
     table: pa.Table | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
+    """The types of columns, as the manifest of a dataset of CSV files has them."""
 
 
 def pick_files(names: Iterable[str], pattern: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from fairlead_artifacts import JsonValue
 from fairlead_datasets.survey import list_files
 
-from ..recipe import Source
+from ..source import Source
 from .fetched import Fetched, check_sha256, check_size, hash_files, pick_files
 
 

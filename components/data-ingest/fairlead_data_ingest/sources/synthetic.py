@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from ..recipe import Source, Synthetic
+from ..source import Source, Synthetic
 from .fetched import Fetched, check_size
 
 LABEL = "label"

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ _DELIMITERS = ",;\t|"
 _SAMPLE = 1 << 20
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _BLOCK = 16 << 20
+csv.field_size_limit(_BLOCK)  # Arrow's own limit is the block
 _END = "fairlead-end-of-file-3f1c9a"
 
 
@@ -36,7 +38,10 @@ def read_csv(file: Path, name: str, options: Csv) -> pa.Table:
         wrong.append(row)
         return "skip" if len(wrong) < 3 else "error"
 
-    parse = pacsv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=collect)
+    parse = pacsv.ParseOptions(
+        delimiter=delimiter, newlines_in_values=True, invalid_row_handler=collect,
+        ignore_empty_lines=len(header) > 1,  # in a file of one column, such a line is a row without a value
+    )  # fmt: skip
     convert = pacsv.ConvertOptions(
         column_types=dict.fromkeys(header, pa.string()), null_values=list(options.nulls), strings_can_be_null=True,
         quoted_strings_can_be_null=False,
@@ -57,6 +62,7 @@ def read_csv(file: Path, name: str, options: Csv) -> pa.Table:
             f"{name}: {at}: got {row.actual_columns} fields, expected {row.expected_columns} as in the header "
             f"(delimiter {delimiter!r}): {row.text[:80]!r}"
         )
+    _check_quotes(file, name, encoding, delimiter)
     rows = table.num_rows - 1
     if rows < 0 or table[header[0]][rows].as_py() != _END:
         raise Unusable(f"{name}: row {rows + 1}: a quote is opened and never closed, expected CSV")
@@ -70,7 +76,8 @@ class _Content(io.RawIOBase):
 
     def __init__(self, file: BinaryIO, encoding: str, last: str) -> None:
         self._text = io.TextIOWrapper(file, encoding=encoding, newline="")
-        self._last = f"\n{last}\n"
+        self._last = f"{last}\n"
+        self._line_ends = False
         self._rest = b""
 
     def readable(self) -> bool:
@@ -81,8 +88,10 @@ class _Content(io.RawIOBase):
         """Return the next bytes, none at the end."""
         if not self._rest:
             text = self._text.read(max(1, size))
-            if not text:
-                text, self._last = self._last, ""
+            if text:
+                self._line_ends = text[-1] in "\r\n"
+            elif self._last:
+                text, self._last = ("" if self._line_ends else "\n") + self._last, ""
             self._rest = text.encode()
         part, self._rest = self._rest[:size], self._rest[size:]
         return part
@@ -94,8 +103,9 @@ def _find_encoding(file: Path, name: str, given: str | None) -> str:
         start = opened.read(4)
     encoding = given or next((found for mark, found in _MARKS.items() if start.startswith(mark)), "utf-8")
     try:
+        b"a".decode(encoding, "ignore")  # fails for codecs that are none of text, such as zip
         decoder = codecs.getincrementaldecoder(encoding)()
-    except LookupError:
+    except (LookupError, UnicodeError):
         raise Unusable(f"csv.encoding: got {encoding!r}, expected a known one, such as windows-1252") from None
     lines = 1
     for chunk in _chunks(file):
@@ -115,6 +125,17 @@ def _chunks(file: Path) -> Iterator[bytes]:
         while chunk := opened.read(1 << 20):
             yield chunk
     yield b""
+
+
+def _check_quotes(file: Path, name: str, encoding: str, delimiter: str) -> None:
+    """Raise Unusable for text after a closing quote, where Arrow would read two rows as one."""
+    with open_regular(file) as opened, io.TextIOWrapper(opened, encoding=encoding, newline="") as text:
+        reader = csv.reader(text, delimiter=delimiter, strict=True)
+        try:
+            deque(reader, maxlen=0)
+        except csv.Error as error:
+            if "unexpected end" not in str(error):  # an open quote, which the last row shows
+                raise Unusable(f"{name}: line {reader.line_num}: {error}, expected CSV") from None
 
 
 def _read_sample(file: Path, encoding: str) -> str:
@@ -147,6 +168,6 @@ def _count_fields(lines: list[str], delimiter: str) -> int:
 
 def _read_header(sample: str, delimiter: str, name: str) -> list[str]:
     try:
-        return next(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True))
+        return next(row for row in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter, strict=True) if row)
     except (csv.Error, StopIteration) as error:
         raise Unusable(f"{name}: line 1: {error}, expected a header") from None

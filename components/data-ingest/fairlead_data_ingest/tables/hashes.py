@@ -1,11 +1,13 @@
 """Hashes of rows: 64 bits for each, equal for equal rows, whatever the order of rows and columns.
 
-A number has the hash of its value, so that 1 and 1.0 are equal, and a column that is read as another type when data
-grow does not move its rows. https://prng.di.unimi.it/splitmix64.c is the mixing function.
+A number has the hash of its value, so that 1 and 1.0 are equal, and a column of integers that gets fractions when data
+grow does not move its rows; one of numbers that becomes texts does. Texts are trimmed and in NFC.
+https://prng.di.unimi.it/splitmix64.c is the mixing function.
 """
 
 import hashlib
 from collections.abc import Sequence
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -72,8 +74,9 @@ def _hash_integers(values: NDArray[np.int64]) -> Hashes:
 
 def _hash_texts(array: pa.Array) -> Hashes:
     encoded = array.dictionary_encode()
-    texts = [_hash_text(str(text).encode("utf-8", "surrogatepass")) for text in encoded.dictionary.to_pylist()]
-    distinct: Hashes = np.array(texts or [0], np.uint64)
+    texts = [normalize("NFC", str(text).strip()) for text in encoded.dictionary.to_pylist()]
+    hashes = [_hash_text(text.encode("utf-8", "surrogatepass")) for text in texts]
+    distinct: Hashes = np.array(hashes or [0], np.uint64)
     return distinct[np.asarray(pc.fill_null(encoded.indices, 0), np.int64)]
 
 

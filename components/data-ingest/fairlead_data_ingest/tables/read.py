@@ -1,6 +1,6 @@
 """Reads a source's table: its files put together, compared with the schema."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,9 @@ from .csv_files import read_csv
 from .rows import Rows
 from .schema import check_schema
 
+_BATCH = 1024
+"""How many rows of a Parquet file are decoded before their size is checked: a few bytes may stand for large texts."""
+
 
 def read_table(fetched: Fetched, kind: str, recipe: Recipe) -> Rows:
     """Return the rows of a source in the recipe's types; raise Unusable with all problems that were found."""
@@ -24,7 +27,11 @@ def read_table(fetched: Fetched, kind: str, recipe: Recipe) -> Rows:
         names, tables = [recipe.source.kind], [fetched.table]
     else:
         names = list(fetched.files)
-        tables = [_read_file(fetched.root / name, name, kind, recipe) for name in names]
+        tables, left = [], recipe.source.size_limit
+        for name in names:
+            file = fetched.root / name
+            tables.append(read_csv(file, name, recipe.csv) if kind == "csv" else _read_parquet(file, name, left))
+            left -= tables[-1].nbytes if kind == "parquet" else 0
     problems = Problems()
     tables = [
         _pick_columns(table, name, tables[0], recipe, problems) for name, table in zip(names, tables, strict=True)
@@ -32,24 +39,23 @@ def read_table(fetched: Fetched, kind: str, recipe: Recipe) -> Rows:
     problems.raise_any()
     starts = np.cumsum([0, *(table.num_rows for table in tables[:-1])])
     rows = Rows(_join(tables), tuple(names), tuple(int(start) for start in starts))
-    rows = _convert(rows, recipe, kind == "csv", problems)
+    desired = {**fetched.types, **{name: column.type for name, column in recipe.columns.items()}}
+    rows = _convert(rows, desired, kind == "csv", problems)
     check_schema(rows, recipe.columns, problems)
     problems.raise_any()
     return rows
 
 
-def _read_file(file: Path, name: str, kind: str, recipe: Recipe) -> pa.Table:
-    return read_csv(file, name, recipe.csv) if kind == "csv" else _read_parquet(file, name, recipe.source.size_limit)
-
-
 def _read_parquet(file: Path, name: str, limit: int) -> pa.Table:
+    batches, size = [], 0
     try:
         with pq.ParquetFile(file) as opened:
-            groups = range(opened.metadata.num_row_groups)
-            size = sum(opened.metadata.row_group(group).total_byte_size for group in groups)
-            if size > limit:
-                raise Unusable(f"{name}: is {size:,} bytes in memory, expected at most source.sizeLimit: {limit:,}")
-            table = opened.read()
+            for batch in opened.iter_batches(_BATCH):
+                batches.append(batch)
+                size += batch.nbytes
+                if size > limit:
+                    raise Unusable(f"{name}: got over {limit:,} bytes in memory, expected at most source.sizeLimit")
+            table = pa.Table.from_batches(batches, opened.schema_arrow)
     except (pa.ArrowException, OSError) as error:
         raise Unusable(f"{name}: is no intact parquet file: {' '.join(str(error).split())[:200]}") from None
     check_columns(Path(name), table.column_names)
@@ -81,17 +87,20 @@ def _join(tables: Sequence[pa.Table]) -> pa.Table:
         raise Unusable(f"the files' columns have different types: {' '.join(str(error).split())[:200]}") from None
 
 
-def _convert(rows: Rows, recipe: Recipe, texts: bool, problems: Problems) -> Rows:
-    """Return the rows with each column in the type that the schema names, or in one that fits."""
+def _convert(rows: Rows, desired: Mapping[str, str], texts: bool, problems: Problems) -> Rows:
+    """Return the rows with each column in the type that is desired for it, or in one that fits."""
     columns = {}
     for name in rows.table.column_names:
-        column, desired = rows.table[name], recipe.columns.get(name)
-        if desired:
-            converted = types.convert(column, desired.type)
-            rows.report(problems, name, converted.wrong, types.EXPECTED[desired.type], column)
+        column, kind = rows.table[name], desired.get(name)
+        if kind:
+            converted = types.convert(column, kind)
+            rows.report(problems, name, converted.wrong, types.EXPECTED[kind], column)
             columns[name] = converted.column
         elif texts:
             columns[name] = types.guess(column)
+            if types.name_type(columns[name].type) == "text":
+                strays = types.find_strays(column)
+                rows.report(problems, name, strays, "a number as in most rows, or a type for it in columns", column)
         elif (found := types.normalize(column)) is not None:
             columns[name] = found
         else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,14 +17,24 @@ TYPES = {
 }
 EXPECTED = {
     "integer": "an integer",
-    "number": "a finite number",
+    "number": "a finite number, an integer one exact as a 64-bit float",
     "text": "a text",
     "boolean": "true or false",
     "date": "a date, YYYY-MM-DD",
     "timestamp": "a date and time, YYYY-MM-DD HH:MM:SS",
 }
 MAX_WRONG = 10_000
-_GUESSES = ("integer", "number", "date", "timestamp", "boolean")
+_GUESSES = {
+    "integer": r"^\s*-?(0|[1-9][0-9]*)\s*$",
+    "number": r"^\s*-?(0|[1-9][0-9]*)?(\.[0-9]+|\.)?([eE][+-]?[0-9]+)?\s*$",
+    "date": "",
+    "timestamp": "",
+    "boolean": r"(?i)^\s*(true|false)\s*$",
+}
+"""The types that are guessed, and how their texts look: leading zeros, signs before them and hex are no numbers."""
+_ANY_NUMBER = r"^\s*[+-]?(0[xX][0-9a-fA-F]+|[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?)\s*$"
+_LONG = r"^[+-]?[0-9]{16,}(\.[0-9]*)?$"
+"""Numbers that a 64-bit float may not hold."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +72,26 @@ def guess(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return a column of texts as the first type that all of its values have; without values, as texts."""
     if column.null_count == len(column):
         return column
-    for kind in _GUESSES:
-        if (cast := _cast(column, kind)) is not None:
+    for kind, pattern in _GUESSES.items():
+        fits = pc.all(pc.match_substring_regex(column, pattern), min_count=0).as_py()
+        if fits and (cast := _cast(column, kind)) is not None:
             return cast
     return column
+
+
+def find_strays(column: pa.ChunkedArray) -> list[int]:
+    """Return the places of texts that are no numbers in any notation, if more than half of the values are numbers."""
+    numbers = pc.sum(pc.match_substring_regex(column, _GUESSES["number"])).as_py() or 0
+    if 2 * numbers <= len(column) - column.null_count:
+        return []
+    strays: list[int] = pc.indices_nonzero(pc.invert(pc.match_substring_regex(column, _ANY_NUMBER))).to_pylist()
+    return strays
+
+
+def is_exact(text: str) -> bool:
+    """Return whether a 64-bit float holds an integer number; fractions are rounded."""
+    number = Decimal(text)
+    return abs(number) <= 1 << 53 or number == Decimal(float(number))
 
 
 def normalize(column: pa.ChunkedArray) -> pa.ChunkedArray | None:
@@ -104,7 +131,7 @@ def _cast(column: pa.ChunkedArray, kind: str) -> pa.ChunkedArray | None:
             return pc.cast(column, target)
         else:
             trimmed = pc.utf8_trim_whitespace(column)
-            cast = _cast_time(trimmed) if kind == "timestamp" else pc.cast(trimmed, target)
+            cast = _cast_time(trimmed) if kind == "timestamp" else _parse(trimmed, kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
         return None
     finite = kind != "number" or pc.all(pc.is_finite(cast), min_count=0).as_py()
@@ -115,12 +142,23 @@ def _cast_values(column: pa.ChunkedArray, kind: str, target: pa.DataType) -> pa.
     """Cast what is no text: numbers to numbers, times to times."""
     found = name_type(column.type)
     if found == kind or (found, kind) in (("integer", "number"), ("date", "timestamp"), ("boolean", "integer")):
+        if pa.types.is_decimal(column.type):
+            return _parse(pc.cast(column, pa.string()), kind)
         if kind == "number":
             column = pc.if_else(pc.is_null(column, nan_is_null=True), None, column)
         if kind == "timestamp" and getattr(column.type, "tz", None):
             column = pc.cast(column, pa.timestamp("us", "UTC"))
         return pc.cast(column, target)
     raise pa.ArrowTypeError(found)
+
+
+def _parse(texts: pa.ChunkedArray, kind: str) -> pa.ChunkedArray:
+    """Parse texts; raise ArrowInvalid for integers that would be other ones."""
+    if kind == "number":
+        long = texts.filter(pc.fill_null(pc.match_substring_regex(texts, _LONG), False))
+        if not all(map(is_exact, pc.unique(long).to_pylist())):
+            raise pa.ArrowInvalid("is not exact")
+    return pc.cast(texts, TYPES[kind])
 
 
 def _cast_time(column: pa.ChunkedArray) -> pa.ChunkedArray:
