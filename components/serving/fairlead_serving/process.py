@@ -27,14 +27,19 @@ class CannotServe(Exception):
 class Process:
     """A running process."""
 
-    def __init__(self, command: Sequence[str], receive: Callable[[dict[str, Any], bytes], None]) -> None:
+    def __init__(
+        self, command: Sequence[str], receive: Callable[[dict[str, Any], bytes], None], ended: Callable[[], None]
+    ) -> None:
         """Start the command, with the numbers of its socket and its board as the last arguments.
 
-        `receive` gets its frames.
+        `receive` gets its frames; `ended` is called as soon as it is no longer alive.
         """
+        self.alive = True
+        """False as soon as the process is killed or has closed its socket, which is before it has exited."""
         self._loop = asyncio.get_running_loop()
+        self._ended = ended
         self._gone = asyncio.Event()
-        self._stream = FrameStream(receive, self._gone.set)
+        self._stream = FrameStream(receive, self._lose)
         self._step_timer: asyncio.TimerHandle | None = None
         self._overdue: str | None = None
         self.running: list[int] = []
@@ -54,11 +59,6 @@ class Process:
     def pid(self) -> int:
         """Return the process's id."""
         return self._child.pid
-
-    @property
-    def connected(self) -> bool:
-        """Return True until the process is gone."""
-        return not self._gone.is_set()
 
     async def connect(self) -> None:
         """Connect the socket to the event loop; frames can be sent and received from now on."""
@@ -84,6 +84,7 @@ class Process:
         self._overdue = self._overdue or overdue
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGKILL)
+        self._note_end()
 
     async def wait(self) -> str:
         """Return how the process has ended, once it has; it is killed if the wait is cancelled."""
@@ -100,6 +101,15 @@ class Process:
         self.running = self._board.list_running()
         self._board.close()
         return self._overdue or _describe_exit(status)
+
+    def _lose(self) -> None:
+        self._gone.set()
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if self.alive:
+            self.alive = False
+            self._ended()
 
 
 def _describe_exit(status: int) -> str:

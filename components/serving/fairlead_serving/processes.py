@@ -1,14 +1,14 @@
-"""The model processes of a server: each request goes to the one that has the fewest.
+"""The model processes of a server: each request goes to one where it need not wait, and that has the fewest.
 
 Each is supervised for itself and has its share of the models' memory, so that a crash, a replacement or a deadline
 concerns the requests of one process alone. See docs/decisions/0048-model-processes.md.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from typing import Any
 
-from .calls import Reply
+from .calls import Reply, weigh
 from .limits import Limits
 from .supervisor import ModelProcess
 
@@ -29,6 +29,8 @@ class ModelProcesses:
         ]  # fmt: skip
         self._owner, *self._others = self._processes
         self._owned = owned
+        for process in self._processes:
+            process.watch(self._spread)
         self.keep_state(None, lambda _: None)
 
     @property
@@ -67,12 +69,14 @@ class ModelProcesses:
             self.close()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def call(self, head: dict[str, Any], body: bytes, seconds: float | None = None) -> Awaitable[Reply]:
+    async def call(self, head: dict[str, Any], body: bytes, seconds: float | None = None) -> Reply:
         """Return a process's reply; raise ServingError. A client may wait for less than the server's limit.
 
         The head is the call's from now on.
         """
-        return self._choose(head).call(head, body, seconds)
+        if not self._others or head.get("protocol") in self._owned:
+            return await self._owner.call(head, body, seconds)
+        return await self._choose(weigh(body)).call(head, body, seconds, bound=False)
 
     async def call_each(self, head: dict[str, Any], seconds: float) -> list[Reply]:
         """Return the replies of all processes; raise ServingError unless there are all."""
@@ -83,12 +87,20 @@ class ModelProcesses:
         for process in self._processes:
             process.close()
 
-    def _choose(self, head: dict[str, Any]) -> ModelProcess:
-        if not self._others or head.get("protocol") in self._owned:
-            return self._owner
-        return min(self._processes, key=_rank)
+    def _choose(self, weight: int) -> ModelProcess:
+        """Return the process for a request of some weight."""
 
+        def rank(process: ModelProcess) -> tuple[bool, bool, bool, int]:
+            calls = process.calls
+            return not process.serving, process.facts is None, not calls.has_room(weight), len(calls)
 
-def _rank(process: ModelProcess) -> tuple[bool, bool, int]:
-    """Order processes: those that run before those that are replaced or were never there, then by their requests."""
-    return not process.serving, process.facts is None, process.outstanding
+        return min(self._processes, key=rank)
+
+    def _spread(self) -> None:
+        """Let processes that serve answer what waits for one that does not."""
+        if not any(process.serving for process in self._processes):
+            return
+        for process in self._processes:
+            if not process.serving:
+                for call in process.calls.release():
+                    self._choose(call.weight).accept(call)

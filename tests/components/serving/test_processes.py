@@ -58,6 +58,12 @@ class Pool:
         return self
 
 
+def add_tokens(folder: Path, count: int) -> None:
+    """Let as many processes load."""
+    for number in range(count):
+        (folder / str(number)).touch()
+
+
 Start = Callable[..., Awaitable[Pool]]
 
 
@@ -118,6 +124,45 @@ async def test_requests_go_to_the_others_while_a_process_is_replaced(start: Star
     assert pool.processes.unready is None
     replies = await pool.ask_at_once({} for _ in range(4))
     assert [head["pid"] for head, _ in replies] == [second] * 4
+
+
+async def test_what_waits_for_a_process_that_dies_is_answered_by_another_one(start: Start, tmp_path: Path) -> None:
+    add_tokens(tmp_path, 2)  # none for a replacement
+    pool = await (await start(limits=Limits(max_body_bytes=8 * KIB), tokens=str(tmp_path))).ready()
+    first, second = await pool.list_pids()
+    held = asyncio.create_task(pool.ask(bytes(8 * KIB), do="wait"))
+    other = asyncio.create_task(pool.ask(bytes(8 * KIB), sleep=0.5))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(pool.ask(b"%d" % number)) for number in range(4)]
+    await asyncio.sleep(0)
+    os.kill(first, signal.SIGKILL)
+    replies = await asyncio.gather(*waiting)
+    assert [(head["pid"], body) for head, body in replies] == [(second, b"%d" % number) for number in range(4)]
+    assert (await other)[0]["pid"] == second
+    with pytest.raises(Crashed):
+        await held
+
+
+async def test_what_waits_for_any_process_goes_to_the_first_that_loads(start: Start, tmp_path: Path) -> None:
+    add_tokens(tmp_path, 2)
+    pool = await (await start(tokens=str(tmp_path))).ready()
+    for pid in await pool.list_pids():
+        os.kill(pid, signal.SIGKILL)
+    await pool.wait(lambda: len(pool.causes) == 2)
+    waiting = [asyncio.create_task(pool.ask()) for _ in range(4)]
+    await asyncio.sleep(0)
+    add_tokens(tmp_path, 1)
+    assert len({head["pid"] for head, _ in await asyncio.gather(*waiting)}) == 1
+
+
+async def test_small_requests_do_not_wait_for_a_large_one_if_a_process_is_idle(start: Start) -> None:
+    pool = await (await start(limits=Limits(max_body_bytes=8 * KIB))).ready()
+    _, second = await pool.list_pids()
+    large = asyncio.create_task(pool.ask(bytes(8 * KIB), do="wait"))
+    await asyncio.sleep(0)
+    replies = await pool.ask_at_once({"sleep": 0.1} for _ in range(2))
+    assert [head["pid"] for head, _ in replies] == [second] * 2
+    large.cancel()
 
 
 async def test_requests_wait_when_all_processes_are_replaced(start: Start) -> None:

@@ -318,6 +318,13 @@ async def test_closing_ends_the_process_and_fails_what_is_in_flight(supervise: S
         await it.ask()
 
 
+async def test_a_process_that_was_killed_serves_no_more_before_it_has_exited(supervise: Supervise) -> None:
+    it = await (await supervise()).ready()
+    assert it.process.serving
+    it.process.close()
+    assert not it.process.serving
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_signals_are_left_to_the_parent(supervise: Supervise, number: signal.Signals) -> None:
     it = await (await supervise()).ready()
