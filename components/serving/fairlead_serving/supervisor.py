@@ -28,19 +28,23 @@ class ModelProcess:
     def __init__(
         self, command: Sequence[str], config: dict[str, Any], body: bytes, limits: Limits,
         restarted: Callable[[str], None] | None = None, warmed: Callable[[dict[str, Any]], None] | None = None,
-        model_bytes: int | None = None,
+        model_bytes: int | None = None, peers: int = 1,
     ) -> None:  # fmt: skip
         """Prepare a process; `restarted` gets the cause of each replacement, `warmed` the facts of the warm-up.
 
-        Its memory limit is `model_bytes`, or else all that is for models.
+        Its memory limit is `model_bytes`, or else all that is for models. It shares the cores with its peers, itself
+        among them.
         """
         self.facts: Reply | None = None
         """What the model process reported about the models; None until they are loaded."""
         self.unready: str | None = "the models are loading"
         """Why requests cannot be answered; None if they can."""
+        self.failures = 0
+        """How many times in a row the models could not be loaded."""
         self._command, self._config, self._body, self._limits = command, config, body, limits
         self._restarted, self._warmed = restarted, warmed
         self._model_bytes = limits.model_bytes if model_bytes is None else model_bytes
+        self._step_seconds = limits.load_timeout_seconds * peers
         self._loop = asyncio.get_running_loop()
         self.calls = Calls(limits, self._end_late)
         """The requests that have not ended."""
@@ -49,7 +53,8 @@ class ModelProcess:
         self._warm = self._loaded = self._closed = False
         self._process: Process | None = None
         self._step = ("process", "start")
-        self._failure: CannotServe | None = None
+        self._reported: CannotServe | None = None
+        """What the latest process has said about why it cannot serve."""
         self._state: Any = None
         """What the last process has left for the next one."""
         self._keep: Callable[[Any], None] = lambda _: None
@@ -65,12 +70,15 @@ class ModelProcess:
         self._state, self._adopted = state, True
 
     async def run(self) -> None:
-        """Keep a model process running; raise CannotServe."""
+        """Keep a model process running; raise CannotServe, after which it may be run again."""
         try:
             while not self._closed:
                 await self._run_once()
-        finally:
-            self.close()
+        except CannotServe as error:
+            self.failures += 1
+            self.unready = str(error)
+            self.calls.fail_in_flight(NotReady(f"not ready: {error}"))
+            raise
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call a function whenever the process begins or ceases to serve, or its readiness changes."""
@@ -132,7 +140,7 @@ class ModelProcess:
         self._process = Process(self._command, self._receive, self._changed)
         await self._process.connect()
         self._begin("process", "start")
-        self._adopted = False
+        self._reported, self._adopted = None, False
         self._process.send({
             "event": "config", **self._config, "model_bytes": self._model_bytes,
             "attempt": self._attempt, "warm": self._warm, "state": self._state,
@@ -146,8 +154,8 @@ class ModelProcess:
 
     def _judge(self, cause: str) -> None:
         """Decide what the end of a process means."""
-        if self._failure is not None:
-            raise self._failure
+        if self._reported is not None:
+            raise self._reported
         (at, step), running = self._step, self._find_running()
         if step not in ("warm-up", ""):
             raise CannotServe(at, f"the model process {cause} during the step `{step}`")
@@ -181,7 +189,7 @@ class ModelProcess:
             self._begin(head["at"], head["step"])
         elif event == "loaded":
             self._begin("", "")
-            self.facts, self._loaded = (head, body), True
+            self.facts, self._loaded, self.failures = (head, body), True, 0
             self._dispatch()
             self._changed()
         elif event == "facts":
@@ -197,7 +205,7 @@ class ModelProcess:
             self.unready = head["reason"]
             self._changed()
         elif event == "failed":
-            self._failure = CannotServe(head["at"], head["problem"])
+            self._reported = CannotServe(head["at"], head["problem"])
             if self._loaded and self._process is not None:
                 self._process.kill()
         else:
@@ -210,7 +218,7 @@ class ModelProcess:
         if not step:
             self._process.end_step()
             return
-        self._process.begin_step(self._limits.load_timeout_seconds)
+        self._process.begin_step(self._step_seconds)
         if step == "warm-up":
             self._process.send({"event": "go"})
 

@@ -215,6 +215,64 @@ async def test_one_process_that_cannot_serve_ends_all(start: Start) -> None:
         await pool.ask()
 
 
+async def test_a_replacement_that_cannot_load_ends_no_other_process(start: Start, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    pool = await (await start(broken=str(broken))).ready()
+    first, second = await pool.list_pids()
+    broken.touch()
+    os.kill(first, signal.SIGKILL)
+    await pool.wait(lambda: "cannot load the models" in pool.causes)
+    assert (pool.processes.unready, pool.processes.serving) == (None, 1)
+    assert (await pool.ask())[0]["pid"] == second
+    broken.unlink()
+    await pool.wait(lambda: pool.processes.serving == 2)
+    assert (await pool.list_pids())[1] == second
+
+
+async def test_the_server_ends_when_none_of_its_processes_can_load(start: Start, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    pool = await (await start(broken=str(broken))).ready()
+    broken.touch()
+    for pid in await pool.list_pids():
+        os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        with pytest.raises(CannotServe, match="part b: is broken"):
+            await pool.task
+
+
+async def test_the_reason_is_known_when_no_process_serves(start: Start, tmp_path: Path) -> None:
+    broken, tokens = tmp_path / "broken", tmp_path / "tokens"
+    tokens.mkdir()
+    add_tokens(tokens, 3)
+    pool = await (await start(broken=str(broken), tokens=str(tokens))).ready()
+    first, second = await pool.list_pids()
+    broken.touch()
+    os.kill(first, signal.SIGKILL)
+    await pool.wait(lambda: "cannot load the models" in pool.causes)
+    os.kill(second, signal.SIGKILL)
+    await pool.wait(lambda: pool.processes.serving == 0)
+    assert pool.processes.unready == "part b: is broken"
+
+
+async def test_processes_that_load_at_once_have_the_time_of_all(start: Start) -> None:
+    pool = await start(3, Limits(load_timeout_seconds=0.5), load="hang")
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        with pytest.raises(CannotServe, match=r"did not finish within 1\.5 s"):
+            await pool.task
+
+
+async def test_the_server_stays_ready_while_one_process_is(start: Start, tmp_path: Path) -> None:
+    pool = await (await start(unready=str(tmp_path))).ready()
+    first, second = await pool.list_pids()
+    (tmp_path / str(first)).touch()
+    await pool.wait(lambda: "this process cannot answer" in pool.processes.reasons)
+    assert pool.processes.unready is None
+    replies = await pool.ask_at_once({"sleep": 0.1} for _ in range(3))
+    assert [head["pid"] for head, _ in replies] == [second] * 3
+    (tmp_path / str(second)).touch()
+    await pool.wait(lambda: pool.processes.unready == "this process cannot answer")
+
+
 async def test_what_the_first_process_learns_is_known_to_the_next_request_of_each(start: Start) -> None:
     pool = await (await start(3)).ready()
     for learned in (b"this", b"that"):

@@ -24,6 +24,8 @@ class TinyModel:
         if tokens := config.get("tokens"):
             take_one(Path(tokens))
         fail(config.get("load", ""))
+        if (broken := config.get("broken")) and Path(broken).exists():
+            raise LoadFailed("part b", "is broken")
         if reason := config.get("invalid"):
             raise LoadFailed("part b", reason)
         self._place = config["places"].add("part a")
@@ -32,6 +34,8 @@ class TinyModel:
     async def check(self) -> str | None:
         if reason := self._config.get("never"):
             raise LoadFailed("part c", reason)
+        if (folder := self._config.get("unready")) and (Path(folder) / str(os.getpid())).exists():
+            return "this process cannot answer"
         return self._find_missing("needs")
 
     def changed(self) -> Reply | None:
