@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fairlead_contracts.model_memory import MIN_PROCESS_BYTES, find_least_memory
 from fairlead_contracts.monitor import PATH, ColumnFacts, MonitorFacts, NodeFacts, TensorFacts
 from fairlead_contracts.psi import measure_psi
 from fairlead_contracts.reference import FILE, Numbers, Reference, TensorReference
@@ -20,6 +21,7 @@ from fairlead_graph.errors import InvalidGraph
 from fairlead_graph.monitor.metrics import MonitorMetrics
 from fairlead_graph.monitor.sum import add_up
 from fairlead_graph.settings import read_settings
+from fairlead_serving.limits import Limits
 from prometheus_client import CollectorRegistry
 
 from tests.support import onnx_models as onnx
@@ -228,6 +230,25 @@ def test_a_number_of_processes_that_cannot_be_is_rejected(variables: dict[str, s
     with pytest.raises(InvalidGraph) as caught:
         read_settings(variables)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("count", range(2, 17))
+def test_the_least_memory_gives_each_process_what_it_needs_and_no_less_does(count: int) -> None:
+    least = find_least_memory(count)
+    settings = read_settings({SEVERAL: str(count), "FAIRLEAD_MEMORY_BYTES": str(least)})
+    assert settings.limits.share_model_bytes(count) >= MIN_PROCESS_BYTES
+    with pytest.raises(InvalidGraph):
+        read_settings({SEVERAL: str(count), "FAIRLEAD_MEMORY_BYTES": str(least - 1)})
+    assert Limits(memory_bytes=least - 1).share_model_bytes(count) < MIN_PROCESS_BYTES
+
+
+def test_an_invalid_setting_is_in_the_termination_report(start: Start, tmp_path: Path) -> None:
+    message = tmp_path / "termination"
+    graph = {"name": "m", "type": "MODEL", "implementation": "SIMPLE_MODEL"}
+    server = start(graph, FAIRLEAD_TERMINATION_LOG=str(message), FAIRLEAD_MODEL_PROCESSES="17")
+    assert server.process.wait(60) == 1, server.log.read_text()
+    report = json.loads(message.read_text())
+    assert report["failure"]["message"].startswith("FAIRLEAD_MODEL_PROCESSES: got '17', expected an integer of")
 
 
 def test_processes_share_the_cores_unless_the_threads_are_set() -> None:
