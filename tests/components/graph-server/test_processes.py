@@ -21,6 +21,7 @@ from fairlead_graph.errors import InvalidGraph
 from fairlead_graph.monitor.metrics import MonitorMetrics
 from fairlead_graph.monitor.sum import add_up
 from fairlead_graph.settings import read_settings
+from fairlead_serving.errors import ServingError
 from fairlead_serving.limits import Limits
 from prometheus_client import CollectorRegistry
 
@@ -188,6 +189,24 @@ def test_counts_rows_and_indexes_are_those_of_all_processes() -> None:
     # a model that is not monitored is not monitored in any of them
     broken = NodeFacts(node="m", digest=DIGEST, problem="there is no reference.json beside model.onnx")
     assert asyncio.run(add(broken, broken))[1] == broken
+
+
+def test_a_model_that_only_one_process_cannot_observe_is_not_monitored_and_the_others_are() -> None:
+    other = build_node(1, 2).model_copy(update={"node": "other"})
+    broken = NodeFacts(node="m", digest=DIGEST, problem="reference.json cannot be read")
+    both = [
+        ({"monitor": {}}, MonitorFacts(predictor="main", nodes=nodes).model_dump_json(by_alias=True).encode())
+        for nodes in ((build_node(3, 1), other), (other, broken))
+    ]
+    _, content = asyncio.run(add_up(both))
+    summed, counted = MonitorFacts.parse_json(content, PATH).nodes
+    assert (summed, counted.tensors[0].columns[0].counts) == (broken, (2, 4))
+
+
+@pytest.mark.parametrize("content", [b"{}", b"{", b'{"nodes": []}', b'{"nodes": [{"node": "m"}]}', b" " * (2 << 20)])
+def test_counts_that_do_not_add_up_are_an_error_of_the_server(content: bytes) -> None:
+    with pytest.raises(ServingError, match="do not add up"):
+        asyncio.run(add_up([build_reply(build_node(3, 1)), ({"monitor": {}}, content)]))
 
 
 def test_counters_add_up_over_processes_that_are_replaced_one_by_one() -> None:
