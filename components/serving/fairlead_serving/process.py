@@ -44,16 +44,19 @@ class Process:
         self._overdue: str | None = None
         self.running: list[int] = []
         """The numbers of the places where something ran when it ended."""
-        self._board = Board()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            numbers = theirs.fileno(), self._board.number
-            self._child = subprocess.Popen(
-                [*command, *map(str, numbers)], pass_fds=numbers,
-                env={**os.environ, "MALLOC_ARENA_MAX": "2"}, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        ours.setblocking(False)
-        self._socket = ours
+        with contextlib.ExitStack() as opened:  # what is left open if the command cannot be started
+            self._board = Board()
+            opened.callback(self._board.close)
+            self._socket, theirs = socket.socketpair()
+            opened.callback(self._socket.close)
+            with theirs:
+                numbers = theirs.fileno(), self._board.number
+                self._child = subprocess.Popen(
+                    [*command, *map(str, numbers)], pass_fds=numbers,
+                    env={**os.environ, "MALLOC_ARENA_MAX": "2"}, stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+            opened.pop_all()
+        self._socket.setblocking(False)
 
     @property
     def pid(self) -> int:

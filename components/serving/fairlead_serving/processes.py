@@ -15,7 +15,7 @@ from .limits import Limits
 from .supervisor import CannotServe, ModelProcess
 
 _log = logging.getLogger(__name__)
-_BACKOFF_SECONDS, _MAX_BACKOFF_SECONDS = 1.0, 60.0
+_BACKOFF_SECONDS = (1, 2, 4, 8, 16, 32, 60)
 _CANNOT_LOAD = "cannot load the models"
 """The cause of a replacement that follows one which could not load: a bounded word for metrics."""
 
@@ -133,7 +133,7 @@ class ModelProcesses:
             except CannotServe as error:
                 if not self._was_ready or all(each.failures for each in self._processes):
                     raise
-                seconds = min(_BACKOFF_SECONDS * 2 ** (process.failures - 1), _MAX_BACKOFF_SECONDS)
+                seconds = _BACKOFF_SECONDS[min(process.failures, len(_BACKOFF_SECONDS)) - 1]
                 facts = {"at": error.at, "reason": error.problem, "retry_seconds": seconds, "serving": self.serving}
                 _log.error("a model process cannot be replaced", extra=facts)
                 if self._restarted is not None:

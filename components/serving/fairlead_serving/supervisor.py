@@ -137,7 +137,10 @@ class ModelProcess:
     # The life of one process
 
     async def _run_once(self) -> None:
-        self._process = Process(self._command, self._receive, self._changed)
+        try:
+            self._process = Process(self._command, self._receive, self._changed)
+        except OSError as error:
+            raise CannotServe("process", f"the model process cannot be started: {error.strerror}") from None
         await self._process.connect()
         self._begin("process", "start")
         self._reported, self._adopted = None, False

@@ -63,6 +63,11 @@ class Supervised:
         return caught.value
 
 
+def list_files() -> set[str]:
+    """Return the numbers of this process's open files, but for that of the folder that lists them."""
+    return {file.name for file in Path("/proc/self/fd").iterdir() if file.is_symlink() and file.exists()}
+
+
 Supervise = Callable[..., Awaitable[Supervised]]
 
 
@@ -136,6 +141,16 @@ async def test_a_command_that_cannot_run_is_named() -> None:
     with pytest.raises(CannotServe) as caught:
         await process.run()
     assert str(caught.value) == "process: the model process exited with status 5 during the step `start`"
+
+
+async def test_a_command_that_is_not_there_is_named_and_leaves_no_file_open() -> None:
+    process = ModelProcess(("/nowhere/python",), {}, b"", Limits())
+    gc.collect()
+    before = list_files()
+    with pytest.raises(CannotServe) as caught:
+        await process.run()
+    assert str(caught.value) == "process: the model process cannot be started: No such file or directory"
+    assert list_files() <= before
 
 
 async def test_a_crash_in_the_first_warm_up_is_tried_again_with_other_input(supervise: Supervise) -> None:
