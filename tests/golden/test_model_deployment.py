@@ -253,6 +253,15 @@ PLAIN = {
         "each process of the models adds to what the pod requests",
         make_deployment(spec__predictors__0__server={"processes": 3}), ObservedDeployment(artifacts=ARTIFACTS),
     ),
+    "processes-without-memory": Case(
+        "the default limit is enough for six processes",
+        make_deployment(spec__predictors__0__server={"processes": 7}), ObservedDeployment(artifacts=ARTIFACTS),
+    ),
+    "new-with-processes-and-memory": Case(
+        "several processes divide the limit of the container",
+        make_deployment(spec__predictors__0__server={"processes": 7, "resources": {"limits": {"memory": "4Gi"}}}),
+        ObservedDeployment(artifacts=ARTIFACTS),
+    ),
     "processes-on-a-gpu": Case(
         "a GPU serves one process",
         make_deployment(spec__predictors__0__server={

@@ -3,7 +3,8 @@
 import re
 from collections.abc import Callable
 
-_UNITS = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+_BINARY = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+_UNITS = {**_BINARY, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def parse_integer(least: int, most: int) -> Callable[[object], object]:
@@ -31,7 +32,7 @@ def parse_seconds(value: object) -> object:
 
 def parse_quantity(value: object) -> object:
     """Parse a number of bytes, with a unit as Kubernetes writes it."""
-    match = re.fullmatch("([0-9]{1,15})(|Ki|Mi|Gi|Ti)", value) if isinstance(value, str) else None
+    match = re.fullmatch("([0-9]{1,15})(|[KMGT]i|[kMGT])", value) if isinstance(value, str) else None
     number = int(match[1]) * _UNITS[match[2]] if match else value
     if type(number) is not int or not 0 < number < 1 << 60:
         raise ValueError("a number of bytes, such as 50Gi")

@@ -21,7 +21,7 @@ from .protocols.failures import build_failure
 from .protocols.names import OF_ROOT, TENSORFLOW, V2
 from .protocols.paths import READY, TENSORFLOW_MODELS, find_protocol
 from .puids import PUID, clean_puid
-from .repository import EXTENSION, answer_repository
+from .repository import EXTENSION, INDEX, answer_repository
 from .repository import PREFIX as REPOSITORY
 from .traffic.control import Control
 from .traffic.flight import RouteFailed
@@ -52,6 +52,8 @@ class App:
             return await self._control.answer(request)
         if self._monitoring is not None and request.path == MONITOR_PATH:
             return await self._monitoring.answer(request)
+        if request.path == INDEX:
+            return json_response({"error": f"method {request.method[:20]}: expected POST"}, 405, [("Allow", "POST")])
         if request.method in ("GET", "HEAD"):
             return self._get(request.path)
         problem = {"error": f"method {request.method}: expected GET, HEAD or POST"}

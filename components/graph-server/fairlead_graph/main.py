@@ -10,7 +10,7 @@ import uvloop
 from .errors import InvalidGraph
 from .logs import configure_logs
 from .server import report_invalid_graph, serve
-from .settings import read_settings
+from .settings import read_settings, read_termination
 
 _log = logging.getLogger(__name__)
 
@@ -29,13 +29,12 @@ def _serve() -> int:
     parser.add_argument("--port", type=int, default=8080)
     options = parser.parse_args()
     configure_logs()
-    settings = None
     try:
         settings = read_settings()
         # not asyncio.run, which waits for threads
         uvloop.new_event_loop().run_until_complete(serve(options.graph, options.port, settings))
     except InvalidGraph as error:
-        report_invalid_graph(error, settings)
+        report_invalid_graph(error, *read_termination())
         return 1
     except OSError as error:
         _log.error("cannot listen", extra={"port": options.port, "reason": str(error)})

@@ -1,13 +1,15 @@
 """The model repository extension of the Open Inference Protocol: what is served, and that clients do not change it."""
 
+import re
+
 from fairlead_serving.bodies import parse_json
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.errors import BadRequest, Code, ServingError, UnknownModel
 
 EXTENSION = "model_repository"
 PREFIX = "/v2/repository/"
-_INDEX, _MODELS = f"{PREFIX}index", f"{PREFIX}models/"
-_ACTIONS = ("/load", "/unload")
+INDEX = f"{PREFIX}index"
+_MODEL_ACTION = re.compile(f"{PREFIX}models/[^/]+/(load|unload)")
 _MAX_BYTES = 4096
 """Maximum size of a body, which is parsed between other requests."""
 
@@ -28,9 +30,9 @@ class ModelsAreFixed(ServingError):
 
 def answer_repository(plane: DataPlane, path: str, body: bytes) -> list[dict[str, str]]:
     """Answer a POST to a path below PREFIX; raise ServingError."""
-    if path == _INDEX:
+    if path == INDEX:
         return list_models(plane, _read_ready(body))
-    if path.startswith(_MODELS) and path.endswith(_ACTIONS):
+    if _MODEL_ACTION.fullmatch(path):
         raise ModelsAreFixed(plane)
     raise UnknownModel(f"path {path}: not found for POST")
 

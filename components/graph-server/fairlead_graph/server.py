@@ -108,9 +108,9 @@ async def _run_models(
         server.stop()
 
 
-def report_invalid_graph(error: InvalidGraph, settings: Settings | None) -> None:
-    """Log why the graph is invalid, and write it to the termination log."""
+def report_invalid_graph(error: InvalidGraph, log: str | None, limit: int) -> None:
+    """Log why the graph is invalid, and write it to the termination log, if there is one, within a limit of bytes."""
     _log.error("invalid graph", extra={"at": error.at, "reason": error.problem})
-    if settings is not None and settings.termination_log:
+    if log:
         report = GraphFailureReport(failure=GraphFailure(at=error.at, message=str(error)))
-        write_report(Path(settings.termination_log), report, settings.termination_bytes)
+        write_report(Path(log), report, limit)

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from fairlead_contracts.environment import GraphServerEnvironment
 from fairlead_contracts.errors import ContractError
+from fairlead_contracts.model_memory import MIN_PROCESS_BYTES, find_least_memory
 from fairlead_contracts.termination import LIMIT
 from fairlead_contracts.traffic import parse_key
 from fairlead_serving.limits import InvalidSetting, Limits, read_number
@@ -16,7 +17,6 @@ from fairlead_serving.limits import InvalidSetting, Limits, read_number
 from .errors import InvalidGraph
 
 _MAX_KEY_BYTES = 4096
-_MIN_MODEL_BYTES = 192 << 20
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,6 @@ class Settings:
     processes: int = 1
     """The number of model processes."""
     grpc: GrpcSettings = GrpcSettings()
-    termination_log: str | None = None
-    """Path of the termination log, for the reason that a graph is invalid."""
-    termination_bytes: int = LIMIT
-    """Maximum size of the report in bytes."""
     api_keys_file: Path | None = None
     """The file, or folder of files, with the keys that requests need; None if they need none."""
     traffic: TrafficSettings | None = None
@@ -120,8 +116,17 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     except ContractError as error:
         raise InvalidGraph.from_contract(error) from None
     keys, traffic = Path(contract.api_keys_file) if contract.api_keys_file else None, _read_traffic(contract)
-    processes, log = contract.model_processes, contract.termination_log
-    return Settings(limits, nodes, processes, grpc, log, contract.termination_bytes, keys, traffic)
+    return Settings(limits, nodes, contract.model_processes, grpc, keys, traffic)
+
+
+def read_termination(environment: Mapping[str, str] = os.environ) -> tuple[str | None, int]:
+    """Return the path of the termination log and its limit in bytes, whether or not other variables are valid."""
+    names = [GraphServerEnvironment.variable(field) for field in ("termination_log", "termination_bytes")]
+    try:
+        contract = GraphServerEnvironment.from_environment({name: environment.get(name, "") for name in names})
+    except ContractError:
+        return None, LIMIT
+    return contract.termination_log, contract.termination_bytes
 
 
 def _share_cores(processes: int) -> int:
@@ -132,9 +137,13 @@ def _share_cores(processes: int) -> int:
 def _check_memory(limits: Limits, contract: GraphServerEnvironment) -> None:
     """Raise InvalidSetting if several processes have too little memory for a model process without a model."""
     count = contract.model_processes
-    if count > 1 and limits.share_model_bytes(count) < _MIN_MODEL_BYTES:
-        most = max((n for n in range(2, count) if limits.share_model_bytes(n) >= _MIN_MODEL_BYTES), default=1)
-        expected = f"at most {most}: each needs {_MIN_MODEL_BYTES >> 20} MiB of FAIRLEAD_MEMORY_BYTES without a model"
+
+    def is_enough(processes: int) -> bool:
+        return limits.memory_bytes >= find_least_memory(processes, limits.max_response_bytes)
+
+    if count > 1 and not is_enough(count):
+        most = max(filter(is_enough, range(2, count)), default=1)
+        expected = f"at most {most}: each needs {MIN_PROCESS_BYTES >> 20} MiB of FAIRLEAD_MEMORY_BYTES without a model"
         raise InvalidSetting(contract.variable("model_processes"), str(count), expected)
 
 

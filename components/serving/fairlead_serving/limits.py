@@ -22,7 +22,7 @@ class Limits:
     """Bounds per request, per connection and over all connections."""
 
     memory_bytes: int = 2 * GIB
-    """Memory of both processes: a quarter is for HTTP, three quarters for the models."""
+    """Memory of all processes: a quarter is for HTTP, three quarters for the models."""
     max_body_bytes: int = 16 * MIB
     max_response_bytes: int = 64 * MIB
     max_in_flight: int = 256
@@ -42,7 +42,7 @@ class Limits:
     run_timeout_seconds: float = 30.0
     """Deadline for the response to a whole request."""
     load_timeout_seconds: float = 60.0
-    """Deadline for each step of loading: one model, or a request of made-up input."""
+    """Deadline for each step of loading: one model, or a request of made-up input; longer for several processes."""
     drain_seconds: float = 5.0
     """Time after SIGTERM during which requests are still accepted, while endpoints and clients' pools are updated."""
     grace_seconds: float = 20.0

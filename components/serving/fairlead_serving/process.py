@@ -27,38 +27,41 @@ class CannotServe(Exception):
 class Process:
     """A running process."""
 
-    def __init__(self, command: Sequence[str], receive: Callable[[dict[str, Any], bytes], None]) -> None:
+    def __init__(
+        self, command: Sequence[str], receive: Callable[[dict[str, Any], bytes], None], ended: Callable[[], None]
+    ) -> None:
         """Start the command, with the numbers of its socket and its board as the last arguments.
 
-        `receive` gets its frames.
+        `receive` gets its frames; `ended` is called as soon as it is no longer alive.
         """
+        self.alive = True
+        """False as soon as the process is killed or has closed its socket, which is before it has exited."""
         self._loop = asyncio.get_running_loop()
+        self._ended = ended
         self._gone = asyncio.Event()
-        self._stream = FrameStream(receive, self._gone.set)
+        self._stream = FrameStream(receive, self._lose)
         self._step_timer: asyncio.TimerHandle | None = None
         self._overdue: str | None = None
         self.running: list[int] = []
         """The numbers of the places where something ran when it ended."""
-        self._board = Board()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            numbers = theirs.fileno(), self._board.number
-            self._child = subprocess.Popen(
-                [*command, *map(str, numbers)], pass_fds=numbers,
-                env={**os.environ, "MALLOC_ARENA_MAX": "2"}, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        ours.setblocking(False)
-        self._socket = ours
+        with contextlib.ExitStack() as opened:  # what is left open if the command cannot be started
+            self._board = Board()
+            opened.callback(self._board.close)
+            self._socket, theirs = socket.socketpair()
+            opened.callback(self._socket.close)
+            with theirs:
+                numbers = theirs.fileno(), self._board.number
+                self._child = subprocess.Popen(
+                    [*command, *map(str, numbers)], pass_fds=numbers,
+                    env={**os.environ, "MALLOC_ARENA_MAX": "2"}, stdin=subprocess.DEVNULL,
+                )  # fmt: skip
+            opened.pop_all()
+        self._socket.setblocking(False)
 
     @property
     def pid(self) -> int:
         """Return the process's id."""
         return self._child.pid
-
-    @property
-    def connected(self) -> bool:
-        """Return True until the process is gone."""
-        return not self._gone.is_set()
 
     async def connect(self) -> None:
         """Connect the socket to the event loop; frames can be sent and received from now on."""
@@ -84,6 +87,7 @@ class Process:
         self._overdue = self._overdue or overdue
         if self._child.poll() is None:
             self._child.send_signal(signal.SIGKILL)
+        self._note_end()
 
     async def wait(self) -> str:
         """Return how the process has ended, once it has; it is killed if the wait is cancelled."""
@@ -100,6 +104,15 @@ class Process:
         self.running = self._board.list_running()
         self._board.close()
         return self._overdue or _describe_exit(status)
+
+    def _lose(self) -> None:
+        self._gone.set()
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if self.alive:
+            self.alive = False
+            self._ended()
 
 
 def _describe_exit(status: int) -> str:

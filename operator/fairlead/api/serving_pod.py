@@ -46,7 +46,7 @@ class Server(ApiModel):
     it gets the image with CUDA."""
     processes: int | None = Field(None, ge=1, le=MAX_MODEL_PROCESSES)
     """The number of processes that run the models in each pod, each of which loads all of them; 1 if unset. The memory
-    of the models is divided by them, so that with more of them FAIRLEAD_MEMORY_BYTES has to be larger. Without GPUs."""
+    of the models is divided by them, so that with more of them the memory limit has to be larger. Without GPUs."""
     env: list[EnvVar] | None = Field(None, max_length=64, json_schema_extra=LIST_MAP_BY_NAME)
     """Variables of the graph server, such as FAIRLEAD_MAX_BODY_BYTES; none of those that the operator sets."""
     auth: ServerAuth | None = None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fairlead_contracts.model_memory import MIN_PROCESS_BYTES, find_least_memory
 from fairlead_contracts.monitor import PATH, ColumnFacts, MonitorFacts, NodeFacts, TensorFacts
 from fairlead_contracts.psi import measure_psi
 from fairlead_contracts.reference import FILE, Numbers, Reference, TensorReference
@@ -20,6 +21,8 @@ from fairlead_graph.errors import InvalidGraph
 from fairlead_graph.monitor.metrics import MonitorMetrics
 from fairlead_graph.monitor.sum import add_up
 from fairlead_graph.settings import read_settings
+from fairlead_serving.errors import ServingError
+from fairlead_serving.limits import Limits
 from prometheus_client import CollectorRegistry
 
 from tests.support import onnx_models as onnx
@@ -188,6 +191,24 @@ def test_counts_rows_and_indexes_are_those_of_all_processes() -> None:
     assert asyncio.run(add(broken, broken))[1] == broken
 
 
+def test_a_model_that_only_one_process_cannot_observe_is_not_monitored_and_the_others_are() -> None:
+    other = build_node(1, 2).model_copy(update={"node": "other"})
+    broken = NodeFacts(node="m", digest=DIGEST, problem="reference.json cannot be read")
+    both = [
+        ({"monitor": {}}, MonitorFacts(predictor="main", nodes=nodes).model_dump_json(by_alias=True).encode())
+        for nodes in ((build_node(3, 1), other), (other, broken))
+    ]
+    _, content = asyncio.run(add_up(both))
+    summed, counted = MonitorFacts.parse_json(content, PATH).nodes
+    assert (summed, counted.tensors[0].columns[0].counts) == (broken, (2, 4))
+
+
+@pytest.mark.parametrize("content", [b"{}", b"{", b'{"nodes": []}', b'{"nodes": [{"node": "m"}]}', b" " * (2 << 20)])
+def test_counts_that_do_not_add_up_are_an_error_of_the_server(content: bytes) -> None:
+    with pytest.raises(ServingError, match="do not add up"):
+        asyncio.run(add_up([build_reply(build_node(3, 1)), ({"monitor": {}}, content)]))
+
+
 def test_counters_add_up_over_processes_that_are_replaced_one_by_one() -> None:
     registry = CollectorRegistry()
     metrics = MonitorMetrics(registry)
@@ -228,6 +249,25 @@ def test_a_number_of_processes_that_cannot_be_is_rejected(variables: dict[str, s
     with pytest.raises(InvalidGraph) as caught:
         read_settings(variables)
     assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("count", range(2, 17))
+def test_the_least_memory_gives_each_process_what_it_needs_and_no_less_does(count: int) -> None:
+    least = find_least_memory(count)
+    settings = read_settings({SEVERAL: str(count), "FAIRLEAD_MEMORY_BYTES": str(least)})
+    assert settings.limits.share_model_bytes(count) >= MIN_PROCESS_BYTES
+    with pytest.raises(InvalidGraph):
+        read_settings({SEVERAL: str(count), "FAIRLEAD_MEMORY_BYTES": str(least - 1)})
+    assert Limits(memory_bytes=least - 1).share_model_bytes(count) < MIN_PROCESS_BYTES
+
+
+def test_an_invalid_setting_is_in_the_termination_report(start: Start, tmp_path: Path) -> None:
+    message = tmp_path / "termination"
+    graph = {"name": "m", "type": "MODEL", "implementation": "SIMPLE_MODEL"}
+    server = start(graph, FAIRLEAD_TERMINATION_LOG=str(message), FAIRLEAD_MODEL_PROCESSES="17")
+    assert server.process.wait(60) == 1, server.log.read_text()
+    report = json.loads(message.read_text())
+    assert report["failure"]["message"].startswith("FAIRLEAD_MODEL_PROCESSES: got '17', expected an integer of")
 
 
 def test_processes_share_the_cores_unless_the_threads_are_set() -> None:

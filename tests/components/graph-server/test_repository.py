@@ -91,10 +91,16 @@ def test_clients_load_and_unload_nothing(server: Any, action: str, name: str) ->
     assert server.get("/v2/models/digits/ready").status == 200
 
 
-@pytest.mark.parametrize("path", ["/v2/repository/", "/v2/repository/models", "/v2/repository/models/digits/config"])
+@pytest.mark.parametrize(
+    "path", ["", "models", "models/digits/config", "models/load", "models//load", "models/a/b/c/load", "models/a/load/"]
+)
 def test_other_paths_are_not_found(server: Any, path: str) -> None:
-    assert server.post(path, b"").status == 404
-    assert server.get(INDEX).status == 404
+    assert server.post(f"/v2/repository/{path}", b"").status == 404
+
+
+def test_the_list_is_asked_for_with_post(server: Any) -> None:
+    answer = server.get(INDEX)
+    assert (answer.status, answer.headers["allow"]) == (405, "POST")
 
 
 def test_the_extension_is_in_the_metadata(server: Any) -> None:

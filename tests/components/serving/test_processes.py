@@ -58,6 +58,12 @@ class Pool:
         return self
 
 
+def add_tokens(folder: Path, count: int) -> None:
+    """Let as many processes load."""
+    for number in range(count):
+        (folder / str(number)).touch()
+
+
 Start = Callable[..., Awaitable[Pool]]
 
 
@@ -120,6 +126,45 @@ async def test_requests_go_to_the_others_while_a_process_is_replaced(start: Star
     assert [head["pid"] for head, _ in replies] == [second] * 4
 
 
+async def test_what_waits_for_a_process_that_dies_is_answered_by_another_one(start: Start, tmp_path: Path) -> None:
+    add_tokens(tmp_path, 2)  # none for a replacement
+    pool = await (await start(limits=Limits(max_body_bytes=8 * KIB), tokens=str(tmp_path))).ready()
+    first, second = await pool.list_pids()
+    held = asyncio.create_task(pool.ask(bytes(8 * KIB), do="wait"))
+    other = asyncio.create_task(pool.ask(bytes(8 * KIB), sleep=0.5))
+    await asyncio.sleep(0)
+    waiting = [asyncio.create_task(pool.ask(b"%d" % number)) for number in range(4)]
+    await asyncio.sleep(0)
+    os.kill(first, signal.SIGKILL)
+    replies = await asyncio.gather(*waiting)
+    assert [(head["pid"], body) for head, body in replies] == [(second, b"%d" % number) for number in range(4)]
+    assert (await other)[0]["pid"] == second
+    with pytest.raises(Crashed):
+        await held
+
+
+async def test_what_waits_for_any_process_goes_to_the_first_that_loads(start: Start, tmp_path: Path) -> None:
+    add_tokens(tmp_path, 2)
+    pool = await (await start(tokens=str(tmp_path))).ready()
+    for pid in await pool.list_pids():
+        os.kill(pid, signal.SIGKILL)
+    await pool.wait(lambda: len(pool.causes) == 2)
+    waiting = [asyncio.create_task(pool.ask()) for _ in range(4)]
+    await asyncio.sleep(0)
+    add_tokens(tmp_path, 1)
+    assert len({head["pid"] for head, _ in await asyncio.gather(*waiting)}) == 1
+
+
+async def test_small_requests_do_not_wait_for_a_large_one_if_a_process_is_idle(start: Start) -> None:
+    pool = await (await start(limits=Limits(max_body_bytes=8 * KIB))).ready()
+    _, second = await pool.list_pids()
+    large = asyncio.create_task(pool.ask(bytes(8 * KIB), do="wait"))
+    await asyncio.sleep(0)
+    replies = await pool.ask_at_once({"sleep": 0.1} for _ in range(2))
+    assert [head["pid"] for head, _ in replies] == [second] * 2
+    large.cancel()
+
+
 async def test_requests_wait_when_all_processes_are_replaced(start: Start) -> None:
     pool = await (await start()).ready()
     before = await pool.list_pids()
@@ -168,6 +213,64 @@ async def test_one_process_that_cannot_serve_ends_all(start: Start) -> None:
             await pool.task
     with pytest.raises(ShuttingDown):
         await pool.ask()
+
+
+async def test_a_replacement_that_cannot_load_ends_no_other_process(start: Start, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    pool = await (await start(broken=str(broken))).ready()
+    first, second = await pool.list_pids()
+    broken.touch()
+    os.kill(first, signal.SIGKILL)
+    await pool.wait(lambda: "cannot load the models" in pool.causes)
+    assert (pool.processes.unready, pool.processes.serving) == (None, 1)
+    assert (await pool.ask())[0]["pid"] == second
+    broken.unlink()
+    await pool.wait(lambda: pool.processes.serving == 2)
+    assert (await pool.list_pids())[1] == second
+
+
+async def test_the_server_ends_when_none_of_its_processes_can_load(start: Start, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    pool = await (await start(broken=str(broken))).ready()
+    broken.touch()
+    for pid in await pool.list_pids():
+        os.kill(pid, signal.SIGKILL)
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        with pytest.raises(CannotServe, match="part b: is broken"):
+            await pool.task
+
+
+async def test_the_reason_is_known_when_no_process_serves(start: Start, tmp_path: Path) -> None:
+    broken, tokens = tmp_path / "broken", tmp_path / "tokens"
+    tokens.mkdir()
+    add_tokens(tokens, 3)
+    pool = await (await start(broken=str(broken), tokens=str(tokens))).ready()
+    first, second = await pool.list_pids()
+    broken.touch()
+    os.kill(first, signal.SIGKILL)
+    await pool.wait(lambda: "cannot load the models" in pool.causes)
+    os.kill(second, signal.SIGKILL)
+    await pool.wait(lambda: pool.processes.serving == 0)
+    assert pool.processes.unready == "part b: is broken"
+
+
+async def test_processes_that_load_at_once_have_the_time_of_all(start: Start) -> None:
+    pool = await start(3, Limits(load_timeout_seconds=0.5), load="hang")
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        with pytest.raises(CannotServe, match=r"did not finish within 1\.5 s"):
+            await pool.task
+
+
+async def test_the_server_stays_ready_while_one_process_is(start: Start, tmp_path: Path) -> None:
+    pool = await (await start(unready=str(tmp_path))).ready()
+    first, second = await pool.list_pids()
+    (tmp_path / str(first)).touch()
+    await pool.wait(lambda: "this process cannot answer" in pool.processes.reasons)
+    assert pool.processes.unready is None
+    replies = await pool.ask_at_once({"sleep": 0.1} for _ in range(3))
+    assert [head["pid"] for head, _ in replies] == [second] * 3
+    (tmp_path / str(second)).touch()
+    await pool.wait(lambda: pool.processes.unready == "this process cannot answer")
 
 
 async def test_what_the_first_process_learns_is_known_to_the_next_request_of_each(start: Start) -> None:

@@ -63,6 +63,11 @@ class Supervised:
         return caught.value
 
 
+def list_files() -> set[str]:
+    """Return the numbers of this process's open files, but for that of the folder that lists them."""
+    return {file.name for file in Path("/proc/self/fd").iterdir() if file.is_symlink() and file.exists()}
+
+
 Supervise = Callable[..., Awaitable[Supervised]]
 
 
@@ -136,6 +141,16 @@ async def test_a_command_that_cannot_run_is_named() -> None:
     with pytest.raises(CannotServe) as caught:
         await process.run()
     assert str(caught.value) == "process: the model process exited with status 5 during the step `start`"
+
+
+async def test_a_command_that_is_not_there_is_named_and_leaves_no_file_open() -> None:
+    process = ModelProcess(("/nowhere/python",), {}, b"", Limits())
+    gc.collect()
+    before = list_files()
+    with pytest.raises(CannotServe) as caught:
+        await process.run()
+    assert str(caught.value) == "process: the model process cannot be started: No such file or directory"
+    assert list_files() <= before
 
 
 async def test_a_crash_in_the_first_warm_up_is_tried_again_with_other_input(supervise: Supervise) -> None:
@@ -316,6 +331,13 @@ async def test_closing_ends_the_process_and_fails_what_is_in_flight(supervise: S
         os.kill(pid, 0)
     with pytest.raises(ShuttingDown):
         await it.ask()
+
+
+async def test_a_process_that_was_killed_serves_no_more_before_it_has_exited(supervise: Supervise) -> None:
+    it = await (await supervise()).ready()
+    assert it.process.serving
+    it.process.close()
+    assert not it.process.serving
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

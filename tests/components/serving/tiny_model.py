@@ -6,6 +6,7 @@ import resource
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ class TinyModel:
     def load(self, config: dict[str, Any], body: bytes, report: Report) -> Reply:
         self._config = config
         report("part a", "load")
+        if tokens := config.get("tokens"):
+            take_one(Path(tokens))
         fail(config.get("load", ""))
+        if (broken := config.get("broken")) and Path(broken).exists():
+            raise LoadFailed("part b", "is broken")
         if reason := config.get("invalid"):
             raise LoadFailed("part b", reason)
         self._place = config["places"].add("part a")
@@ -29,6 +34,8 @@ class TinyModel:
     async def check(self) -> str | None:
         if reason := self._config.get("never"):
             raise LoadFailed("part c", reason)
+        if (folder := self._config.get("unready")) and (Path(folder) / str(os.getpid())).exists():
+            return "this process cannot answer"
         return self._find_missing("needs")
 
     def changed(self) -> Reply | None:
@@ -65,6 +72,16 @@ class TinyModel:
         """Return which file that the configuration names does not exist."""
         file = self._config.get(key)
         return f"{Path(file).name} is missing" if file and not Path(file).exists() else None
+
+
+def take_one(folder: Path) -> None:
+    """Remove a file of a folder, once there is one: as many processes can load as there were files."""
+    while True:
+        for file in folder.iterdir():
+            with suppress(FileNotFoundError):
+                file.unlink()
+                return
+        time.sleep(0.01)
 
 
 def fail(how: str) -> None:

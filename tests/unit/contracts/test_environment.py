@@ -37,7 +37,9 @@ def test_the_launcher_reads_what_the_operator_wrote() -> None:
     assert (launcher.workers, launcher.bind_address, launcher.silence_seconds) == (3, "127.0.0.2", 4.0)
 
 
-@pytest.mark.parametrize(("text", "size"), [("1000", 1000), ("3Ki", 3072), ("50Gi", 50 << 30), ("2Ti", 2 << 40)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("1000", 1000), ("3Ki", 3072), ("50Gi", 50 << 30), ("2Ti", 2 << 40), ("4G", 4 * 10**9)]
+)
 def test_the_bound_of_a_cache_is_a_quantity(text: str, size: int) -> None:
     users = {"FAIRLEAD_DATASET_CACHE": "/cache", "FAIRLEAD_DATASET_CACHE_BYTES": text}
     agent = AgentEnvironment.from_environment(JOB.to_environment() | WORKER.to_environment() | NODE | users)
@@ -83,7 +85,7 @@ REJECTED = [
         "FAIRLEAD_DATASET_CACHE_BYTES: got nothing, expected a number of bytes, such as 50Gi, because",
         "a cache without a bound",
     ),
-    ({"FAIRLEAD_DATASET_CACHE_BYTES": "50G"}, "FAIRLEAD_DATASET_CACHE_BYTES: got '50G', expected a number", "a unit"),
+    ({"FAIRLEAD_DATASET_CACHE_BYTES": "50GB"}, "FAIRLEAD_DATASET_CACHE_BYTES: got '50GB', expected a number", "a unit"),
     ({"FAIRLEAD_DATASET_CACHE_BYTES": "0"}, "FAIRLEAD_DATASET_CACHE_BYTES: got '0', expected a number", "no space"),
     ({"FAIRLEAD_CONTRACT": "2"}, "FAIRLEAD_CONTRACT: got '2', expected '1'", "another version of the contract"),
 ]

@@ -18,6 +18,7 @@ from fairlead.core.model_deployment.api_keys import with_api_keys
 from fairlead.core.model_deployment.checks import assign_ports, count_containers
 from fairlead.core.model_deployment.gpus import choose_image
 from fairlead.core.model_deployment.graph_document import build_graph
+from fairlead.core.model_deployment.memory import build_memory_variable
 from fairlead.core.pod_defaults import pod_ip_variable, restricted_pod_spec
 from fairlead.core.settings import Settings
 
@@ -177,6 +178,7 @@ def build_server_container(
             pod_ip_variable(),
             {"name": "TMPDIR", "value": names.WORK_FOLDER},
             *({"name": key, "value": value} for key, value in environment.to_environment().items()),
+            *build_memory_variable(server, environment.model_processes),
             *(variable.to_dict() for variable in server.env or ()),
         ],
         "envFrom": [{"secretRef": {"name": secret}} for secret in secrets],

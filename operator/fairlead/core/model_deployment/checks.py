@@ -12,6 +12,7 @@ from fairlead.api.model_deployment import ModelDeployment, Predictor
 from fairlead.core import names
 from fairlead.core.conditions import Finding
 from fairlead.core.model_deployment.gpus import requests_gpu
+from fairlead.core.model_deployment.memory import check_memory
 from fairlead.core.model_deployment.observed import ServiceAnswer
 from fairlead.core.views import PodView
 
@@ -158,7 +159,7 @@ def _check_containers(predictor: Predictor, path: str) -> str | None:
 
 
 def _check_server(predictor: Predictor, path: str) -> str | None:
-    """Find a variable of the graph server that is the operator's, or processes that would share a GPU."""
+    """Find a variable of the graph server that is the operator's, or processes that cannot run."""
     variables = [variable.name for variable in (predictor.server and predictor.server.env) or ()]
     ours = {"POD_IP", "TMPDIR"} | {
         GraphServerEnvironment.variable(name) for name in GraphServerEnvironment.model_fields
@@ -168,4 +169,4 @@ def _check_server(predictor: Predictor, path: str) -> str | None:
     processes = predictor.server and predictor.server.processes
     if processes and processes > 1 and requests_gpu(predictor):
         return f"{path}.processes: got {processes}, expected 1 with GPUs, each of which serves one process."
-    return None
+    return check_memory(predictor, path)
