@@ -137,11 +137,16 @@ def _bin(column: pd.Series, edges: Values) -> Values:
 
 def _count_categories(reference: pd.Series, column: pd.Series) -> tuple[Values, Values]:
     """Return the counts of the reference's most frequent values, of all others, and of those that are missing."""
-    names = reference.dropna().astype(str).value_counts().index[:_MAX_CATEGORIES].tolist()
+    names = _name_values(reference).value_counts().index[:_MAX_CATEGORIES].tolist()
     return _count(reference, names), _count(column, names)
 
 
 def _count(column: pd.Series, names: list[str]) -> Values:
-    texts = column.dropna().astype(str)
+    texts = _name_values(column)
     counts = texts.where(texts.isin(names), _OTHER).value_counts()
     return np.array([counts.get(name, 0) for name in (*names, _OTHER)] + [column.isna().sum()], np.int64)
+
+
+def _name_values(column: pd.Series) -> pd.Series:
+    """Return the values as texts; of bytes, too, that are no UTF-8."""
+    return column.dropna().astype(object).map(str)

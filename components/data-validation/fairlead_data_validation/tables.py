@@ -70,6 +70,14 @@ def build_table(folder: Path, facts: Facts = Facts(), columns: Collection[str] |
     )
 
 
+def count_distinct(column: pd.Series) -> int | None:
+    """Return the number of values that differ; None for values without a hash, such as lists."""
+    try:
+        return int(column.nunique())
+    except TypeError:
+        return None
+
+
 def _name_split(part: pd.DataFrame, file: Path, folder: Path) -> pd.DataFrame:
     """Add the column with the name of the split, unless the data have such a column."""
     if SPLIT not in part.columns:
