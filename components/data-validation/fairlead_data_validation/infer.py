@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 
-from .drift import LIMITS, TYPE, Reference
+from .drift import LIMITS, TYPE, Drift, Reference, compare
 from .tables import SPLIT, count_distinct
 
 MAX_CATEGORIES = 20
@@ -27,8 +27,10 @@ def infer_suite(table: pd.DataFrame, name: str, reference: Reference | None = No
     for column in table.columns:
         entries += _infer_column(str(column), table[column])
         if reference and _is_comparable(column, table[column]):
-            kwargs = {"statistic": "psi", "limit": LIMITS["psi"], "reference": reference.to_json()}
-            entries.append(_expect(TYPE, column=str(column), **kwargs))
+            drift = Drift(column=str(column), statistic="psi", limit=LIMITS["psi"], reference=reference)
+            # Of too few rows, the table itself would not meet it.
+            if compare(table, drift, lambda _: table).success:
+                entries.append(_expect(TYPE, **drift.model_dump(mode="json", exclude_none=True)))
     return {"name": name, "expectations": entries}
 
 

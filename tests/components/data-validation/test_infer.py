@@ -26,17 +26,34 @@ def hostile_columns() -> dict[str, Any]:
     count = np.arange(400)
     halves = [math.nan, math.inf, -math.inf, 1.5] * 100
     return {
-        "constant": np.full(400, 2 / 3), "milliseconds": 1.7e12 + count / 7, "microseconds": 1_700_000_000_123_457 + count // 2,
-        "nanoseconds": 1_700_000_000_123_456_789 + count // 2, "unsigned": np.full(400, 2**64 - 1, np.uint64) - count // 2,
-        "infinite": np.where(count % 2, np.inf, 1.5), "all infinite": np.full(400, -np.inf), "both": halves,
-        "huge": np.where(count % 2, 1.7e308, -1.7e308), "tiny": np.where(count % 2, 5e-324, 1e-310),
-        "near": 1 + (count % 3) * 2.3e-16, "float32": (count / 3).astype(np.float32), "float16": (count * 160.0).astype(np.float16),
-        "share_nonfinite": count / 399, "seldom": [0.1, *[None] * 399], "nothing": [None] * 400, "flags": count % 2 == 0,
-        "maybe": pd.array([True, None] * 200, "boolean"), "counts": pd.array([2**60 + 1, None] * 200, "Int64"),
-        "codes": ["007", "", " ", "2024-01-01"] * 100, "bytes": [b"\xff", b""] * 200, "prices": [Decimal("0.10"), None] * 200,
-        "lists": [[1, 2], []] * 200, "objects": [{"a": 1}, None] * 200, "times": pd.date_range("2024-01-01", periods=400, tz="UTC"),
-        "spans": pd.to_timedelta(count // 2, "s"), "groups": pd.Categorical(["a", "b"] * 200),
-    }  # fmt: skip
+        "constant": np.full(400, 2 / 3),
+        "milliseconds": 1.7e12 + count / 7,
+        "microseconds": 1_700_000_000_123_457 + count // 2,
+        "nanoseconds": 1_700_000_000_123_456_789 + count // 2,
+        "unsigned": np.full(400, 2**64 - 1, np.uint64) - count // 2,
+        "infinite": np.where(count % 2, np.inf, 1.5),
+        "all infinite": np.full(400, -np.inf),
+        "both": halves,
+        "huge": np.where(count % 2, 1.7e308, -1.7e308),
+        "tiny": np.where(count % 2, 5e-324, 1e-310),
+        "near": 1 + (count % 3) * 2.3e-16,
+        "float32": (count / 3).astype(np.float32),
+        "float16": (count * 160.0).astype(np.float16),
+        "share_nonfinite": count / 399,
+        "seldom": [0.1, *[None] * 399],
+        "nothing": [None] * 400,
+        "flags": count % 2 == 0,
+        "maybe": pd.array([True, None] * 200, "boolean"),
+        "counts": pd.array([2**60 + 1, None] * 200, "Int64"),
+        "codes": ["007", "", " ", "2024-01-01"] * 100,
+        "bytes": [b"\xff", b""] * 200,
+        "prices": [Decimal("0.10"), None] * 200,
+        "lists": [[1, 2], []] * 200,
+        "objects": [{"a": 1}, None] * 200,
+        "times": pd.date_range("2024-01-01", periods=400, tz="UTC"),
+        "spans": pd.to_timedelta(count // 2, "s"),
+        "groups": pd.Categorical(["a", "b"] * 200),
+    }
 
 
 @pytest.mark.parametrize("name", hostile_columns())

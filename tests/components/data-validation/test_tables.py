@@ -130,7 +130,7 @@ def infer(tmp_path: Path, uri: str, *more: str) -> tuple[Path, dict[str, Any]]:
 def test_a_dataset_meets_the_suite_that_is_inferred_from_it(
     tmp_path: Path, put: Publish, kind: str, more: tuple[str, ...]
 ) -> None:
-    uri = put("people", kind, train=people(80), eval=people(20, 1))
+    uri = put("people", kind, train=people(320), eval=people(80, 1))
     file, suite = infer(tmp_path, uri, *more)
     assert main(["--dataset", uri, "--suite", str(file)]) == 0
     kinds = {(entry["type"], entry["kwargs"].get("column")) for entry in suite["expectations"]}
