@@ -80,6 +80,16 @@ def test_splits_are_compared_and_the_reference_is_a_parent(tmp_path: Path, put: 
     assert [(each.name, each.uri) for each in parents] == [("dataset", new), ("reference", old)]
 
 
+def test_references_of_equal_content_are_read_apart(tmp_path: Path, put: Publish) -> None:
+    frames = {"old": people(400), "copy": people(400), "other": people(400, 1)}
+    references = [put(name, train=frame) for name, frame in frames.items()]
+    new = put("new", train=people(400, 2))
+    assert not run_suite(tmp_path, new, *(drift(uri, "age") for uri in references))
+    parents = read_manifest(json.loads((tmp_path / "out.json").read_text())["uri"]).parents
+    assert sorted(each.uri for each in parents) == sorted([new, *references])
+    assert not run_suite(tmp_path, references[0], *(drift(uri, "age") for uri in references))
+
+
 def test_another_reference_is_another_suite(tmp_path: Path, put: Publish) -> None:
     first, second = put("first", train=people(100)), put("second", train=people(100, 1))
     file, digests = tmp_path / "suite.json", []
