@@ -166,6 +166,9 @@ def _validate(options: argparse.Namespace) -> int:
         f"{build_text(published.result)}\n\nsuite {published.result.suite} ({published.result.suite_digest})\n"
     )
     sys.stdout.write(f"{'passed' if success else 'FAILED'}: {published.uri}\n")
+    if not success and not published.kept:
+        # Kubeflow Pipelines drops the outputs of failed tasks, also a page that was written.
+        sys.stdout.write(f"report: {published.uri}/result.html\n")
     if published.kept:
         suite = published.manifest.parameters.get("suite")
         sys.stdout.write(f"A passing result of suite {suite} already exists; it is final and was kept.\n")
