@@ -133,7 +133,7 @@ def _measure_noise(before: Values, now: Values) -> float:
     The PSI, divided by 1/n + 1/m, is about chi-squared with a degree of freedom less than bins (B. Yurdakul and
     J. Naranjo, Journal of Risk Model Validation 14, 2020).
     """
-    bins = max(2, np.count_nonzero(before))
+    bins = max(2, int(np.count_nonzero(before)))
     return float(stats.chi2.isf(0.01, bins - 1) * (1 / before.sum() + 1 / now.sum()))
 
 
