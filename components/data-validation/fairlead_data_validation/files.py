@@ -21,11 +21,24 @@ from .errors import ValidationImpossible
 _LEADING_ZERO = r"^\s*[+-]?0[0-9]"
 
 
-def read_table(file: Path, folder: Path, kind: str, columns: Collection[str] | None) -> pd.DataFrame:
-    """Return the table in a file, only these of its columns if some are named; raise ValidationImpossible."""
+def read_tables(files: Sequence[Path], folder: Path, kind: str, columns: Collection[str] | None) -> list[pd.DataFrame]:
+    """Return the table of each file, only these of its columns if some are named; raise ValidationImpossible."""
+    parts = [_read_table(file, folder, kind, columns, ()) for file in files]
+    texts = {name for part in parts for name in part.columns if pd.api.types.is_string_dtype(part[name])}
+    # Codes may have leading zeros in one split only.
+    mixed = [any(pd.api.types.is_numeric_dtype(part[name]) for name in texts & set(part.columns)) for part in parts]
+    return [
+        _read_table(file, folder, kind, columns, texts) if again and kind == "csv" else part
+        for file, part, again in zip(files, parts, mixed, strict=True)
+    ]
+
+
+def _read_table(
+    file: Path, folder: Path, kind: str, columns: Collection[str] | None, texts: Collection[str]
+) -> pd.DataFrame:
     name = file.relative_to(folder)
     try:
-        return _read_parquet(file, columns) if kind == "parquet" else _read_csv(file, columns)
+        return _read_parquet(file, columns) if kind == "parquet" else _read_csv(file, columns, texts)
     except (pa.ArrowException, ValueError, OSError) as error:
         problem = " ".join(str(error).split())[:300]
         raise ValidationImpossible(f"{name}: cannot be read as {kind}: {problem}") from None
@@ -39,7 +52,7 @@ def _read_parquet(file: Path, columns: Collection[str] | None) -> pd.DataFrame:
         return table.to_pandas() if names else pd.DataFrame(index=range(opened.metadata.num_rows))
 
 
-def _read_csv(file: Path, columns: Collection[str] | None) -> pd.DataFrame:
+def _read_csv(file: Path, columns: Collection[str] | None, texts: Collection[str]) -> pd.DataFrame:
     _check_quotes(file)
     # Not pandas: of a row with too many fields it silently makes the first one the index.
     parse = pacsv.ParseOptions(newlines_in_values=True)
@@ -50,7 +63,7 @@ def _read_csv(file: Path, columns: Collection[str] | None) -> pd.DataFrame:
     kept = [name for name in names if columns is None or name in columns]
     # The first column counts the rows where no other does it.
     table = _parse_csv(file, parse, kept or names[:1], {})
-    if codes := _find_codes(file, parse, table.schema):
+    if codes := {*_find_codes(file, parse, table.schema), *texts} & set(table.schema.names):
         table = _parse_csv(file, parse, table.schema.names, dict.fromkeys(codes, pa.string()))
     if binary := [field.name for field in table.schema if pa.types.is_binary(field.type)]:
         raise ValueError(f"column {', '.join(binary)} is not UTF-8")

@@ -12,7 +12,7 @@ import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
 from .errors import ValidationImpossible
-from .files import read_images, read_table
+from .files import read_images, read_tables
 
 SPLIT, _MATRIX = "split", "x"
 _KINDS = {".npz": "arrays", ".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
@@ -62,7 +62,7 @@ def build_table(folder: Path, facts: Facts = Facts(), columns: Collection[str] |
     ((kind, files),) = found.items()
     if kind == "images":
         return read_images(files, folder, facts.classes)
-    parts = [read_table(file, folder, kind, columns) for file in files]
+    parts = read_tables(files, folder, kind, columns)
     if not sum(map(len, parts)):
         raise ValidationImpossible(f"dataset: {files[0].name} has no rows, expected at least one")
     return pd.concat(

@@ -197,3 +197,11 @@ def test_csv_is_read_with_quoted_lines_and_long_texts(tmp_path: Path) -> None:
         '\ufeff"a","b"\r\n1,"' + text.replace('"', '""') + '"\r\n\r\n2,it"s\r\n', newline=""
     )
     assert build_table(tmp_path)[["a", "b"]].to_numpy().tolist() == [[1, text], [2, 'it"s']]
+
+
+def test_csv_columns_are_texts_in_all_splits_if_they_are_in_one(tmp_path: Path) -> None:
+    for name, code in (("train", "007"), ("eval", "08.0"), ("test", "8.10")):
+        (tmp_path / f"{name}.csv").write_text(f"code,age\n{code},7\n")
+    table = build_table(tmp_path)
+    assert table["code"].tolist() == ["08.0", "8.10", "007"]
+    assert table["age"].tolist() == [7, 7, 7]
