@@ -9,6 +9,7 @@ They stand in a suite between those of Great Expectations:
 The reference's digest is part of the suite's, so a result says which reference it is about.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -43,8 +44,9 @@ class Drift(Contract, extra="forbid"):
 
     column: str = Field(min_length=1, max_length=1000)
     statistic: Literal["psi", "ks", "ks_p", "chi2_p"] = "psi"
-    """psi: of ten bins with equally many rows, or of categories; ks: the largest distance of the two distributions.
+    """psi: of ten bins with equally many rows and those outside of them, or of categories.
 
+    ks: the largest distance of the two distributions.
     ks_p and chi2_p: the probability of such a distance, or of such counts, if both are from one distribution."""
     limit: float | None = Field(None, ge=0)
     """psi and ks: at most; ks_p and chi2_p: at least."""
@@ -93,7 +95,11 @@ def compare(table: pd.DataFrame, expectation: Drift, load: Load) -> Comparison:
     numbers = all(pd.api.types.is_numeric_dtype(part) and not pd.api.types.is_bool_dtype(part) for part in parts)
     if expectation.statistic in ("ks", "ks_p") and not numbers:
         return Comparison(False, None, "got no numbers; expected statistic psi or chi2_p for categories")
-    value = _measure(expectation.statistic, parts[1], parts[0], numbers)
+    value, noise = _measure(expectation.statistic, parts[1], parts[0], numbers)
+    if noise > expectation.bound:
+        few = f"too few rows: of {len(parts[0]):,} and {len(parts[1]):,} in the reference"
+        words = f"psi is up to {noise:.2g} without drift; expected at most {expectation.bound:g}"
+        return Comparison(False, None, f"{few}, {words}")
     if not np.isfinite(value):
         return Comparison(False, None, "got no values to compare")
     good = value >= expectation.bound if expectation.statistic.endswith("_p") else value <= expectation.bound
@@ -104,44 +110,73 @@ def compare(table: pd.DataFrame, expectation: Drift, load: Load) -> Comparison:
     )
 
 
-def _measure(statistic: str, reference: pd.Series, column: pd.Series, numbers: bool) -> float:
+def _measure(statistic: str, reference: pd.Series, column: pd.Series, numbers: bool) -> tuple[float, float]:
+    """Return the statistic, and what a PSI may be without drift."""
     if statistic in ("ks", "ks_p"):
         samples = [part.dropna().to_numpy(float) for part in (reference, column)]
         if not all(len(sample) for sample in samples):
-            return float("nan")
+            return math.nan, 0.0
         found = stats.ks_2samp(*samples, method="asymp")
-        return float(found.statistic if statistic == "ks" else found.pvalue)
+        return float(found.statistic if statistic == "ks" else found.pvalue), 0.0
     before, now = _count_numbers(reference, column) if numbers else _count_categories(reference, column)
     if statistic == "psi":
-        return measure_psi(before.tolist(), now.tolist())
+        return measure_psi(before.tolist(), now.tolist()), _measure_noise(before, now)
     used = (before + now) > 0
     if used.sum() < 2:
-        return 1.0
-    return float(stats.chi2_contingency(np.stack([before[used], now[used]]), correction=False).pvalue)
+        return 1.0, 0.0
+    return float(stats.chi2_contingency(np.stack([before[used], now[used]]), correction=False).pvalue), 0.0
+
+
+def _measure_noise(before: Values, now: Values) -> float:
+    """Return the PSI that one of a hundred pairs of samples of one distribution exceeds.
+
+    The PSI, divided by 1/n + 1/m, is about chi-squared with a degree of freedom less than bins (B. Yurdakul and
+    J. Naranjo, Journal of Risk Model Validation 14, 2020).
+    """
+    bins = max(2, int(np.count_nonzero(before)))
+    return float(stats.chi2.isf(0.01, bins - 1) * (1 / before.sum() + 1 / now.sum()))
 
 
 def _count_numbers(reference: pd.Series, column: pd.Series) -> tuple[Values, Values]:
-    """Return the counts in bins that have equally many rows of the reference, and of values that are missing."""
-    known = reference.dropna().to_numpy(float)
-    edges = np.unique(np.quantile(known, np.linspace(0, 1, _BINS + 1)[1:-1])) if len(known) else np.zeros(0)
+    """Return the counts in bins with equally many rows of the reference, below and above them, and of missing values.
+
+    A value that fills a bin alone has one of its own, from which neither smaller nor larger values are counted.
+    """
+    edges = _find_edges(reference.to_numpy(float, na_value=np.nan))
     return _bin(reference, edges), _bin(column, edges)
+
+
+def _find_edges(values: Values) -> Values:
+    """Return the largest values of all bins but the last."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return np.array([-np.inf, np.finfo(float).max])
+    edges, times = np.unique(np.quantile(finite, np.linspace(0, 1, _BINS + 1)), return_counts=True)
+    frequent = edges[times > 1]
+    below = np.nextafter(np.append(frequent, edges[0]), -np.inf)
+    return np.unique(np.concatenate([below, frequent, edges[1:]]))
 
 
 def _bin(column: pd.Series, edges: Values) -> Values:
     values = column.to_numpy(float, na_value=np.nan)
     missing = np.isnan(values)
-    # An edge belongs to the bin below it, so that a value which is frequent has a bin of its own.
+    # An edge belongs to the bin below it.
     counts = np.bincount(np.searchsorted(edges, values[~missing], side="left"), minlength=len(edges) + 1)
     return np.append(counts, missing.sum())
 
 
 def _count_categories(reference: pd.Series, column: pd.Series) -> tuple[Values, Values]:
     """Return the counts of the reference's most frequent values, of all others, and of those that are missing."""
-    names = reference.dropna().astype(str).value_counts().index[:_MAX_CATEGORIES].tolist()
+    names = _name_values(reference).value_counts().index[:_MAX_CATEGORIES].tolist()
     return _count(reference, names), _count(column, names)
 
 
 def _count(column: pd.Series, names: list[str]) -> Values:
-    texts = column.dropna().astype(str)
+    texts = _name_values(column)
     counts = texts.where(texts.isin(names), _OTHER).value_counts()
     return np.array([counts.get(name, 0) for name in (*names, _OTHER)] + [column.isna().sum()], np.int64)
+
+
+def _name_values(column: pd.Series) -> pd.Series:
+    """Return the values as texts; of bytes, too, that are no UTF-8."""
+    return column.dropna().astype(object).map(str)

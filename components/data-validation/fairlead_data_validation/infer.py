@@ -1,11 +1,12 @@
 """Write a first suite from a dataset: what its columns are and the ranges of their values, for people to edit."""
 
+import math
 from typing import Any
 
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 
-from .drift import LIMITS, TYPE, Reference
-from .tables import SPLIT
+from .drift import LIMITS, TYPE, Drift, Reference, compare
+from .tables import SPLIT, count_distinct
 
 MAX_CATEGORIES = 20
 _MIN_ROWS = 20
@@ -26,8 +27,10 @@ def infer_suite(table: pd.DataFrame, name: str, reference: Reference | None = No
     for column in table.columns:
         entries += _infer_column(str(column), table[column])
         if reference and _is_comparable(column, table[column]):
-            kwargs = {"statistic": "psi", "limit": LIMITS["psi"], "reference": reference.to_json()}
-            entries.append(_expect(TYPE, column=str(column), **kwargs))
+            drift = Drift(column=str(column), statistic="psi", limit=LIMITS["psi"], reference=reference)
+            # Of too few rows, the table itself would not meet it.
+            if compare(table, drift, lambda _: table).success:
+                entries.append(_expect(TYPE, **drift.model_dump(mode="json", exclude_none=True)))
     return {"name": name, "expectations": entries}
 
 
@@ -41,56 +44,61 @@ def _infer_column(name: str, column: pd.Series) -> list[Entry]:
     ]
     if not len(known):
         return []
-    if len(column) >= _MIN_ROWS and known.is_unique and not pd.api.types.is_float_dtype(known):
+    distinct = count_distinct(known)
+    if distinct is None:
+        return entries
+    if len(column) >= _MIN_ROWS and distinct == len(known) and not pd.api.types.is_float_dtype(known):
         entries.append(_expect("expect_column_values_to_be_unique", column=name))
         return entries
-    if pd.api.types.is_bool_dtype(known):
+    if pd.api.types.is_bool_dtype(known) or pd.api.types.is_complex_dtype(known):
         return entries
     if pd.api.types.is_numeric_dtype(known):
         return entries + _infer_numbers(name, known)
-    if pd.api.types.is_string_dtype(known) and known.nunique() <= min(MAX_CATEGORIES, max(2, len(known) // 2)):
+    if pd.api.types.is_string_dtype(known) and distinct <= min(MAX_CATEGORIES, max(2, len(known) // 2)):
         values = sorted(str(value) for value in known.unique())
         entries.append(_expect("expect_column_values_to_be_in_set", column=name, value_set=values))
     return entries
 
 
 def _infer_numbers(name: str, known: pd.Series) -> list[Entry]:
-    low, high, integer = float(known.min()), float(known.max()), pd.api.types.is_integer_dtype(known)
-    if name.endswith("_nonfinite"):
-        return [_expect("expect_column_values_to_be_between", column=name, max_value=int(high))]
+    integer = pd.api.types.is_integer_dtype(known)
+    # No value is rounded: a bound may be the value itself.
+    low, high = (int(value) if integer else float(value) for value in (known.min(), known.max()))
+    if integer and name.endswith("_nonfinite"):
+        return [_expect("expect_column_values_to_be_between", column=name, max_value=high)]
     if integer and known.nunique() <= min(MAX_CATEGORIES, len(known) // 4):
         values = sorted(int(value) for value in known.unique())
         return [_expect("expect_column_values_to_be_in_set", column=name, value_set=values)]
-    margin, deviation = (high - low) * _MARGIN, float(known.std(ddof=0))
+    margin = int((high - low) * _MARGIN) if integer else (high - low) * _MARGIN
     # What is never negative, such as a length, stays so.
-    floor = max(0.0, low - margin) if low >= 0 else low - margin
-    bounds = {"min_value": floor, "max_value": high + margin}
-    entries = [_expect("expect_column_values_to_be_between", column=name, **bounds)]
-    mean = float(known.mean())
-    moved = deviation * _MEAN_DEVIATIONS
-    if moved:
-        bounds = {"min_value": mean - moved, "max_value": mean + moved}
-        entries.append(_expect("expect_column_mean_to_be_between", column=name, **bounds))
+    floor = max(0, low - margin) if low >= 0 else low - margin
+    entries = _infer_bounds("expect_column_values_to_be_between", name, floor, high + margin)
+    mean, moved = float(known.mean()), float(known.std(ddof=0)) * _MEAN_DEVIATIONS
+    # Less than this would be the error of the sum.
+    if moved > abs(mean) * 1e-9:
+        entries += _infer_bounds("expect_column_mean_to_be_between", name, mean - moved, mean + moved)
     return entries
+
+
+def _infer_bounds(kind: str, name: str, low: float, high: float) -> list[Entry]:
+    """Return the expectation of those bounds that are finite; none if infinite values leave no such bound."""
+    bounds = {key: value for key, value in (("min_value", low), ("max_value", high)) if math.isfinite(value)}
+    return [_expect(kind, column=name, **bounds)] if bounds else []
 
 
 def _is_comparable(name: str, column: pd.Series) -> bool:
     """Return True for a column whose distribution says something: no keys, no texts that never repeat."""
     known = column.dropna()
-    if name == SPLIT or not len(known):
+    distinct = count_distinct(known)
+    if name == SPLIT or distinct is None:
         return False
     if pd.api.types.is_float_dtype(known):
-        return bool(known.nunique() > 1)
-    return bool(1 < known.nunique() <= max(MAX_CATEGORIES, len(known) // 2))
+        return distinct > 1
+    return 1 < distinct <= max(MAX_CATEGORIES, len(known) // 2)
 
 
 def _expect(kind: str, **kwargs: Any) -> Entry:
-    rounded = {key: _round(value) if isinstance(value, float) else value for key, value in kwargs.items()}
-    return {"type": kind, "kwargs": rounded}
-
-
-def _round(value: float) -> float:
-    return float(f"{value:.12g}")
+    return {"type": kind, "kwargs": kwargs}
 
 
 def _round_down(share: float) -> float:

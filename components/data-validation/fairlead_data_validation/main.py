@@ -56,12 +56,12 @@ def validate_dataset(uri: str, digest: str | None, suite_file: Path) -> Publishe
     with tempfile.TemporaryDirectory() as folder:
         suite, files = load_suite(suite_file), Path(folder, "result")
         dataset, table = read_dataset(uri, digest, Path(folder, "data"), suite.columns)
-        parents = {"dataset": Parent("dataset", dataset.digest, uri)}
+        parents = [Parent("dataset", dataset.digest, uri)]
 
         @cache
         def load(reference: Reference) -> pd.DataFrame:
             place = Path(folder, f"reference-{len(parents)}")
-            parents[reference.digest] = Parent("reference", reference.digest, reference.uri)
+            parents.append(Parent("reference", reference.digest, reference.uri))
             return read_dataset(reference.uri, reference.digest, place, suite.columns)[1]
 
         result = validate(table, suite, load)
@@ -70,7 +70,7 @@ def validate_dataset(uri: str, digest: str | None, suite_file: Path) -> Publishe
         (files / "result.json").write_text(json.dumps(result.document, indent=1, sort_keys=True))
         (files / "result.md").write_text(build_markdown(result, uri, dataset.digest))
         (files / "result.html").write_text(page)
-        return _publish(result, page, uri, dataset, list(parents.values()), files)
+        return _publish(result, page, uri, dataset, parents, files)
 
 
 def read_dataset(
@@ -166,6 +166,9 @@ def _validate(options: argparse.Namespace) -> int:
         f"{build_text(published.result)}\n\nsuite {published.result.suite} ({published.result.suite_digest})\n"
     )
     sys.stdout.write(f"{'passed' if success else 'FAILED'}: {published.uri}\n")
+    if not success and not published.kept:
+        # Kubeflow Pipelines drops the outputs of failed tasks, also a page that was written.
+        sys.stdout.write(f"report: {published.uri}/result.html\n")
     if published.kept:
         suite = published.manifest.parameters.get("suite")
         sys.stdout.write(f"A passing result of suite {suite} already exists; it is final and was kept.\n")

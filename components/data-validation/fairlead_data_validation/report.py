@@ -6,6 +6,7 @@ from html import escape
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 
 from .expectations import Outcome, Result
+from .tables import count_distinct
 
 _HEAD = ("", "column", "expectation", "expected", "observed")
 _FIGURES = ("column", "type", "missing", "distinct", "smallest", "mean", "largest")
@@ -70,14 +71,15 @@ def _build_table(head: Sequence[str], rows: Sequence[tuple[Sequence[str], str]])
 
 def _measure(name: str, column: pd.Series) -> tuple[str, ...]:
     """Return the figures of a column."""
-    numbers = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    known = column.dropna()
+    known, types = column.dropna(), pd.api.types
+    numbers = types.is_numeric_dtype(column) and not (types.is_bool_dtype(column) or types.is_complex_dtype(column))
+    distinct = count_distinct(known)
     figures = (
         [f"{float(value):.6g}" for value in (known.min(), known.mean(), known.max())]
         if numbers and len(known)
         else [""] * 3
     )
-    return (name, str(column.dtype), f"{column.isna().sum():,}", f"{known.nunique():,}", *figures)
+    return (name, str(column.dtype), f"{column.isna().sum():,}", "" if distinct is None else f"{distinct:,}", *figures)
 
 
 def _row(outcome: Outcome, good: str, bad: str) -> tuple[str, ...]:

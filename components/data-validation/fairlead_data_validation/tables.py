@@ -12,7 +12,7 @@ import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
 from .errors import ValidationImpossible
-from .files import read_images, read_table
+from .files import read_images, read_tables
 
 SPLIT, _MATRIX = "split", "x"
 _KINDS = {".npz": "arrays", ".parquet": "parquet", ".pq": "parquet", ".csv": "csv"}
@@ -62,12 +62,20 @@ def build_table(folder: Path, facts: Facts = Facts(), columns: Collection[str] |
     ((kind, files),) = found.items()
     if kind == "images":
         return read_images(files, folder, facts.classes)
-    parts = [read_table(file, folder, kind, columns) for file in files]
+    parts = read_tables(files, folder, kind, columns)
     if not sum(map(len, parts)):
         raise ValidationImpossible(f"dataset: {files[0].name} has no rows, expected at least one")
     return pd.concat(
         [_name_split(part, file, folder) for part, file in zip(parts, files, strict=True)], ignore_index=True
     )
+
+
+def count_distinct(column: pd.Series) -> int | None:
+    """Return the number of values that differ; None for values without a hash, such as lists."""
+    try:
+        return int(column.nunique())
+    except TypeError:
+        return None
 
 
 def _name_split(part: pd.DataFrame, file: Path, folder: Path) -> pd.DataFrame:

@@ -74,6 +74,10 @@ def test_only_the_columns_of_the_suite_are_read(tmp_path: Path, put: Publish) ->
     ("files", "message"),
     [
         ({"a.csv": "x,y\n1,2,3\n4,5\n1,2,3,4\n"}, "a.csv: cannot be read as csv: "),
+        ({"a.csv": 'x,y\n1,"abc\n2,"def\n'}, "a.csv: cannot be read as csv: line 3: "),
+        ({"a.csv": 'x,y\n1,"abc"d\n'}, "a.csv: cannot be read as csv: line 2: "),
+        ({"a.csv": 'x,y\n1,2\n3,"4\n5,6\n'}, "a.csv: cannot be read as csv: line 4: unexpected end of data"),
+        ({"a.csv": "x,y,x\n1,2,3\n"}, "a.csv: cannot be read as csv: has several columns x"),
         ({"a.csv": b"x\n\xff\xfe\n"}, "a.csv: cannot be read as csv: column x is not UTF-8"),
         ({"a.csv": ""}, "a.csv: cannot be read as csv: Empty CSV file"),
         ({"a.csv": "x,y\n"}, "dataset: a.csv has no rows, expected at least one"),
@@ -130,7 +134,7 @@ def infer(tmp_path: Path, uri: str, *more: str) -> tuple[Path, dict[str, Any]]:
 def test_a_dataset_meets_the_suite_that_is_inferred_from_it(
     tmp_path: Path, put: Publish, kind: str, more: tuple[str, ...]
 ) -> None:
-    uri = put("people", kind, train=people(80), eval=people(20, 1))
+    uri = put("people", kind, train=people(320), eval=people(80, 1))
     file, suite = infer(tmp_path, uri, *more)
     assert main(["--dataset", uri, "--suite", str(file)]) == 0
     kinds = {(entry["type"], entry["kwargs"].get("column")) for entry in suite["expectations"]}
@@ -176,3 +180,28 @@ def test_the_page_has_no_scripts_and_escapes_what_it_shows(tmp_path: Path, put: 
     assert "<b>" not in text
     assert "<td>income</td><td>float64</td>" in text
     assert "Validation passed" in text
+
+
+def test_csv_values_with_leading_zeros_stay_texts(tmp_path: Path) -> None:
+    rows = ['"007",01.5,0,-01,0.5,1', "8,2,10,2,007,", ",,,,,"]
+    (tmp_path / "a.csv").write_text("\n".join(["code,b,count,d,e,f", *rows]) + "\n")
+    table = build_table(tmp_path, columns={"code", "b", "count", "d", "e", "f"})
+    values = {name: table[name].dropna().tolist() for name in table}
+    expected = {"code": ["007", "8"], "b": ["01.5", "2"], "count": [0, 10], "d": ["-01", "2"], "e": ["0.5", "007"]}
+    assert values == {"split": ["a"] * 3, **expected, "f": [1]}
+
+
+def test_csv_is_read_with_quoted_lines_and_long_texts(tmp_path: Path) -> None:
+    text = 'one\n"two", ' + "x" * 300_000
+    (tmp_path / "a.csv").write_text(
+        '\ufeff"a","b"\r\n1,"' + text.replace('"', '""') + '"\r\n\r\n2,it"s\r\n', newline=""
+    )
+    assert build_table(tmp_path)[["a", "b"]].to_numpy().tolist() == [[1, text], [2, 'it"s']]
+
+
+def test_csv_columns_are_texts_in_all_splits_if_they_are_in_one(tmp_path: Path) -> None:
+    for name, code in (("train", "007"), ("eval", "08.0"), ("test", "8.10")):
+        (tmp_path / f"{name}.csv").write_text(f"code,age\n{code},7\n")
+    table = build_table(tmp_path)
+    assert table["code"].tolist() == ["08.0", "8.10", "007"]
+    assert table["age"].tolist() == [7, 7, 7]

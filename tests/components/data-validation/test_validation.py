@@ -184,3 +184,29 @@ def test_files_that_cannot_be_read_as_arrays_are_rejected_by_name(tmp_path: Path
     (tmp_path / "train.npz").rename(tmp_path / "train.txt")
     with pytest.raises(ValidationImpossible, match=r"dataset: got train\.txt, expected \.npz files"):
         build_table(tmp_path)
+
+
+def test_the_report_of_a_failed_validation_is_kept_and_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri, page = make_dataset(tmp_path, row3=200.0), tmp_path / "page.html"
+    assert main(["--dataset", uri, "--suite", str(write_suite(tmp_path)), "--html", str(page)]) == 2
+    assert "Validation failed: pictures" in page.read_text()
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("report: "))
+    assert Path(line.removeprefix("report: file://")).read_text() == page.read_text()
+
+
+def test_a_result_of_an_earlier_version_stays_final(tmp_path: Path) -> None:
+    """Earlier versions published no page, so their results have other digests."""
+    uri, suite, old = make_dataset(tmp_path), write_suite(tmp_path), tmp_path / "old"
+    new = validate_dataset(uri, None, suite)
+    fetch(new.uri, old)
+    (old / "result.html").unlink()
+    manifest = new.manifest
+    earlier = publish(old, new.uri, kind="validation", producer="fairlead-data-validation/0.1.0",
+                      parents=manifest.parents, parameters=manifest.parameters, replace=True)  # fmt: skip
+    assert earlier.digest != manifest.digest
+    again = validate_dataset(uri, earlier.parents[0].digest, suite)
+    assert (again.kept, again.manifest.digest) == (True, earlier.digest)
+    assert read_manifest(new.uri).digest == earlier.digest
+    assert "Validation passed" in again.page
