@@ -13,7 +13,7 @@ from fairlead_artifacts import Parent
 
 from .definitions import Definitions
 from .errors import Unusable
-from .history import EVENT, KNOWN
+from .history import CREATED, EVENT, KNOWN
 from .places import Place
 
 _UTC = pa.timestamp("ns", "UTC")
@@ -39,14 +39,14 @@ def fetch_sources(
 
 
 def read_history(folder: Path, source: Any, keys: Sequence[str], features: Sequence[str]) -> pd.DataFrame:
-    """Read the columns of a Feast FileSource below a folder, with EVENT and KNOWN; raise Unusable."""
+    """Read the columns of a Feast FileSource below a folder, with EVENT, CREATED and KNOWN; raise Unusable."""
     times = [name for name in (source.timestamp_field, source.created_timestamp_column) if name]
     names = list(dict.fromkeys([*keys, *features, *times]))
     table = _read_parquet(folder / source.path, source.path, names)
     frame = to_frame(table, [*keys, *times], source.path)
     event = frame[source.timestamp_field]
-    known = frame[source.created_timestamp_column] if source.created_timestamp_column else event
-    return frame.assign(**{EVENT: event, KNOWN: np.maximum(event, known)})
+    created = frame[source.created_timestamp_column] if source.created_timestamp_column else event
+    return frame.assign(**{EVENT: event, CREATED: created, KNOWN: np.maximum(event, created)})
 
 
 def read_rows(folder: Path, keys: Mapping[str, str], time: str) -> pd.DataFrame:

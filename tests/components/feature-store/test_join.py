@@ -46,6 +46,13 @@ def test_corrections_count_once_they_are_known(place: Place) -> None:
     assert place.read_joined()["weather__temp"].tolist() == [11.0, 11.5, 11.5]
 
 
+def test_of_several_forecasts_of_an_event_the_newest_counts_wherever_it_is_in_the_file(place: Place) -> None:
+    history = [("JFK", "1 10:00", "1 08:00", 2.0), ("JFK", "1 10:00", "1 07:00", 1.0)]
+    place.publish("weather", weather=weather(history))  # type: ignore[arg-type]
+    assert place.join(rows(("JFK", "1 10:00"))) == 0
+    assert place.read_joined()["weather__temp"].tolist() == [2.0]
+
+
 def test_each_row_is_kept_in_its_place_and_equal_rows_are_several(place: Place) -> None:
     frame = rows(("LGA", "1 11:00"), ("JFK", "1 11:30"), ("JFK", "1 11:30"), ("LGA", "1 09:00")).assign(y=[3, 1, 4, 1])
     assert place.join(frame) == 0

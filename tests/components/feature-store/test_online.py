@@ -85,6 +85,14 @@ def test_a_late_correction_reaches_the_store(place: Place) -> None:
     assert (changed[0], changed[2]) == ("hand_weather", "temp")
 
 
+def test_of_several_forecasts_the_newest_is_written(place: Place) -> None:
+    place.run("apply")
+    history = [("JFK", "1 10:00", "1 08:00", 2.0), ("JFK", "1 10:00", "1 07:00", 1.0)]
+    place.publish("weather", weather=weather(history))  # type: ignore[arg-type]
+    assert place.run("materialize", "--until", NOON, "--view", "weather") == 0
+    assert {datetime.fromtimestamp(row[5], UTC).hour for row in read(place)} == {8}
+
+
 def test_applying_again_changes_nothing_and_fields_may_be_added(place: Place) -> None:
     assert place.run("apply") == 0
     assert place.run("apply") == 0
