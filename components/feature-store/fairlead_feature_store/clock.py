@@ -1,7 +1,11 @@
-"""The time zone that Feast's stores rely on."""
+"""The clock, and the time zone that Feast's stores rely on."""
 
 import os
 import time
+from datetime import timedelta
+
+SKEW = timedelta(minutes=5)
+"""How far the clocks of two machines may be apart: no time that is further in the future is taken for the present."""
 
 
 def use_utc() -> None:

@@ -14,6 +14,7 @@ from feast.infra.online_stores.helpers import get_online_store_from_config
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from .clock import SKEW
 from .columns import complete, describe_key
 from .definitions import Definitions, Selected
 from .errors import StoreAway
@@ -135,10 +136,13 @@ class Lookup:
         return columns
 
     def _find_fresh(self, each: Selected, rows: list[Row]) -> list[bool]:
-        """Return which rows are not older than the view's ttl."""
+        """Return which rows are not older than the view's ttl, nor of the future."""
         ttl = each.definition.ttl_seconds
+        newest = self._find_newest()
         oldest = self._read_clock() - timedelta(seconds=ttl) if ttl else None
-        return [event is not None and (oldest is None or event >= oldest) for event, _ in rows]
+        return [
+            event is not None and event <= newest and (oldest is None or event >= oldest) for event, _ in rows
+        ]
 
     def _explain(self, each: Selected, name: str, rows: list[Row], keys: dict[str, Array], index: int) -> None:
         """Raise the error of a row that has no value."""
@@ -149,11 +153,17 @@ class Lookup:
             raise BadRequest(f"{at}: the online store has no such entity")
         if _get(values, name, self._type(each, name)) is None:
             raise BadRequest(f"{at}: has no value, and the feature has no default")
+        if event > self._find_newest():
+            raise Unavailable(f"{at}: is of {event.isoformat()}, expected an event that has happened")
         age = (self._read_clock() - event).total_seconds()
         raise Unavailable(f"{at}: is {age:.0f} s old, expected at most {each.definition.ttl_seconds}")
 
     def _type(self, each: Selected, name: str) -> str:
         return each.features[name].type
+
+    def _find_newest(self) -> datetime:
+        """Return the latest time of an event that counts: who wrote it may have another clock, a replay has only one."""
+        return self._now or self._read_clock() + SKEW
 
     def _read_clock(self) -> datetime:
         return self._now or datetime.fromtimestamp(time.time(), UTC)

@@ -1,6 +1,7 @@
 """Applying and materializing: what the registry and the online store have after it."""
 
 import copy
+import json
 import sqlite3
 from datetime import UTC, datetime
 from typing import Any
@@ -45,9 +46,44 @@ def test_a_store_does_not_go_back(place: Place, capsys: pytest.CaptureFixture[st
     place.run("apply")
     assert place.run("materialize", "--until", NOON) == 0
     first = read(place)
-    assert place.run("materialize", "--until", "2024-05-01T09:30:00Z") == 0
-    assert "weather: 0 entities, as known at 2024-05-01T12:30:00+00:00" in capsys.readouterr().out
+    out = place.folder / "out.json"
+    assert place.run("materialize", "--until", "2024-05-01T09:30:00Z", "--out", str(out)) == 3
+    printed = capsys.readouterr()
+    assert "weather: 0 entities, as known at 2024-05-01T12:30:00+00:00" in printed.out
+    assert "weather, plan: nothing was written, as the online store has what was known at 2024-05-01T12:30" in printed.err
+    assert json.loads(out.read_text())["until"] == "2024-05-01T12:30:00+00:00", "the time that is in force"
     assert read(place) == first
+
+
+def test_a_time_in_the_future_is_rejected_so_that_later_ones_are_written(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.run("apply")
+    assert place.run("materialize", "--until", "2999-01-01T00:00:00Z") == 1
+    assert "the time: got 2999-01-01T00:00:00+00:00, which is in the future" in capsys.readouterr().err
+    assert place.run("materialize", "--until", NOON) == 0
+
+
+def test_two_runs_at_once_do_not_write_the_same_view(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from feast.infra.online_stores.sqlite import SqliteOnlineStore
+
+    place.run("apply")
+    write, inner = SqliteOnlineStore.online_write_batch, []
+
+    def write_while_another_does(*arguments: Any) -> None:
+        if not inner:
+            inner.append(None)
+            inner[0] = place.run("materialize", "--until", "2024-05-01T12:40:00Z", "--view", "weather")
+        write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteOnlineStore, "online_write_batch", write_while_another_does)
+        assert place.run("materialize", "--until", NOON, "--view", "weather") == 0
+    assert inner == [1]
+    assert "views.weather: another run is writing it; try again" in capsys.readouterr().err
+    assert place.run("materialize", "--until", "2024-05-01T12:40:00Z") == 0
 
 
 def test_an_interrupted_run_is_run_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
