@@ -14,6 +14,7 @@ from feast.infra.online_stores.helpers import get_online_store_from_config
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from .addresses import find_places
 from .clock import SKEW
 from .columns import complete, describe_key
 from .definitions import Definitions, Selected
@@ -44,6 +45,7 @@ class Lookup:
         """Prepare; nothing is read yet. `now` is a time in the past to replay; `max_rows` bounds a request."""
         self._selected = definitions.select(set_)
         self._keys = definitions.keys(self._selected)
+        self._places = find_places(store)
         self._config = build_config(store, definitions.project, Path("/"))
         self._views = {each.view: build_view(definitions, each.view) for each in self._selected}
         self._now, self._max_rows = now, max_rows
@@ -100,7 +102,7 @@ class Lookup:
         ]
         try:
             self._follow_file()
-            with store_errors("the online store"):
+            with store_errors("the online store", self._places):
                 found = self._store.online_read(self._config, self._views[each.view], asked, list(each.features))
         except StoreAway as error:
             self._connect()

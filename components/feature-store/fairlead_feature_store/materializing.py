@@ -13,6 +13,7 @@ from feast import FeatureStore, FeatureView
 from feast.infra.online_stores.helpers import get_online_store_from_config
 from feast.utils import _convert_arrow_to_proto
 
+from .addresses import find_places
 from .clock import SKEW
 from .definitions import FILE, Definitions, View, read_definitions
 from .errors import Unusable
@@ -62,7 +63,7 @@ def materialize(
         if "redis" in str(store["online_store"].get("type")):
             # Feast's store for Redis would drop a correction: a row of the same event that was known later
             store = {**store, "online_store": {**store["online_store"], "skip_dedup": True}}
-        with store_errors("the store"):
+        with store_errors("the store", find_places(store)):
             feast = FeatureStore(config=build_config(store, definitions.project, folder))
             for view in chosen:
                 with lock_view(feast, view):

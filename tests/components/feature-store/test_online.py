@@ -179,6 +179,43 @@ def test_a_registry_that_is_away_is_named(place: Place, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
+    ("store", "change", "message"),
+    [
+        ("registry", {"path": "postgresql+psycopg://u:pa@s3cret@127.0.0.1:1/x"}, "registry.path: got no URL"),
+        ("registry", {"path": "postgresql+psycopg://u:pa@x:s3cret@127.0.0.1:1/x"}, "registry.path: got no URL"),
+        ("registry", {"path": "postgresql+psycopg://u:s3cret@127.0.0.1:1/x"}, "(registry at 127.0.0.1:1)"),
+        ("online_store", {"type": "redis", "connection_string": "redis://u:s3cret@h:1"}, "connection_string: got"),
+        ("online_store", {"type": "redis", "connection_string": "h:s3cret,db=1"}, "connection_string: got"),
+        (
+            "online_store",
+            {"type": "redis", "connection_string": "127.0.0.1:1,password=s3cret"},
+            "the store does not answer: ConnectionError (online store at 127.0.0.1:1)",
+        ),
+        (
+            "online_store",
+            {"type": "postgres", "host": "u:s3cret@h", "database": "x", "user": "u", "password": "s3cret"},
+            "online_store.host: got no name of a host",
+        ),
+        ("online_store", {"type": "s3cret"}, "got types that Feast does not have"),
+        ("online_store", {"type": ["s3cret"]}, "got types that Feast does not have"),
+        ("registry", {"registry_type": "s3cret", "path": "x"}, "got types that Feast does not have"),
+    ],
+)
+def test_an_address_is_named_without_its_password(
+    place: Place, capsys: pytest.CaptureFixture[str], store: str, change: dict[str, Any], message: str
+) -> None:
+    document = yaml.safe_load(place.store.read_text())
+    if store == "online_store":
+        assert place.run("apply") == 0
+    document[store] = {"registry_type": "sql", **change} if store == "registry" else change
+    place.store.write_text(yaml.safe_dump(document))
+    assert place.run("materialize", "--until", NOON) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "s3cret" not in error
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("registry: {}", "expected objects registry and online_store"),
