@@ -9,6 +9,9 @@ SKEW = timedelta(minutes=5)
 
 
 def use_utc() -> None:
-    """Set this process's time zone: Feast's SQLite store writes and reads event times in the local one."""
-    os.environ["TZ"] = "UTC"
+    """Set this process's time zone, in which Feast's SQLite store has event times, and that of its sessions of Postgres.
+
+    Postgres's would be the server's, in which the times in UTC that Feast writes would be read.
+    """
+    os.environ["TZ"] = os.environ["PGTZ"] = "UTC"
     time.tzset()

@@ -1,6 +1,7 @@
 """The look-up: entity keys in, the features that the online store has of them out."""
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ import numpy as np
 from fairlead_contracts.tensors import Array, TensorSpec
 from fairlead_serving.errors import BadRequest, Code, ServingError
 from feast.infra.online_stores.helpers import get_online_store_from_config
+from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
@@ -49,6 +51,7 @@ class Lookup:
         self._config = build_config(store, definitions.project, Path("/"))
         self._views = {each.view: build_view(definitions, each.view) for each in self._selected}
         self._now, self._max_rows = now, max_rows
+        self._reconnecting = threading.Lock()
         self._connect()
         self.inputs = [TensorSpec(name, kind, ("rows", 1)) for name, kind in self._keys.items()]
         self.outputs = [
@@ -88,6 +91,15 @@ class Lookup:
         self._file = Path(online.path) if online.type == "sqlite" else None
         self._inode: int | None = None
 
+    def _reconnect(self, failed: OnlineStore) -> None:
+        """Connect again, unless another thread has done so since; a pool's connections would stay open otherwise."""
+        with self._reconnecting:
+            if self._store is not failed:
+                return
+            self._connect()
+        if (pool := getattr(failed, "_conn_pool", None)) is not None:
+            pool.close(timeout=0)
+
     def _read_rows(self, each: Selected, keys: Sequence[list[Any]]) -> list[Row]:
         """Return the rows of entities by the values of their keys; raise Unavailable."""
         entities = list(zip(*keys, strict=True))
@@ -100,12 +112,14 @@ class Lookup:
             )
             for entity in unique
         ]
+        store = self._store
         try:
             self._follow_file()
+            store = self._store
             with store_errors("the online store", self._places):
-                found = self._store.online_read(self._config, self._views[each.view], asked, list(each.features))
+                found = store.online_read(self._config, self._views[each.view], asked, list(each.features))
         except StoreAway as error:
-            self._connect()
+            self._reconnect(store)
             raise Unavailable(str(error)) from None
         by_entity = dict(zip(unique, found, strict=True))
         return [by_entity[entity] for entity in entities]

@@ -119,7 +119,7 @@ def _open(file: Path, at: str) -> Any:
     try:
         return pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
-        raise Unusable(f"{at}: is no Parquet file: {error}") from None
+        raise Unusable(f"{at}: is not a Parquet file: {error}") from None
 
 
 def _read_parquet(file: Path, at: str, names: Sequence[str] | None = None) -> Any:

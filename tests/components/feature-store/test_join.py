@@ -168,7 +168,7 @@ def test_a_source_that_is_gone_is_named(place: Place, capsys: pytest.CaptureFixt
     assert "weather/weather.parquet: no such file, the artifact has other.parquet" in capsys.readouterr().err
     place.publish("weather", weather_parquet="no table")
     assert place.join(frame) == 1
-    assert "is no Parquet file" in capsys.readouterr().err
+    assert "is not a Parquet file" in capsys.readouterr().err
 
 
 def test_a_value_that_is_not_finite_is_no_value(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

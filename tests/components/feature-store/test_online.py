@@ -2,12 +2,14 @@
 
 import copy
 import json
+import os
 import sqlite3
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import yaml
+from fairlead_feature_store.clock import use_utc
 
 from .conftest import DEFINITIONS, HISTORY, Place, weather
 
@@ -244,3 +246,8 @@ def test_a_null_replaces_what_was_there(place: Place) -> None:
     assert place.run("materialize", "--until", NOON, "--view", "weather") == 0
     values = [row[3] for row in read(place) if row[0] == "hand_weather" and b"JFK" in row[1]]
     assert values == [b""]
+
+
+def test_sessions_of_postgres_are_in_the_time_zone_in_which_feast_writes() -> None:
+    use_utc()
+    assert os.environ["PGTZ"] == "UTC"
