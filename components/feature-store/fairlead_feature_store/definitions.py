@@ -3,6 +3,8 @@
 They are data: nothing of a tenant is executed to read them (docs/decisions/0051-feature-store.md).
 """
 
+import math
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +50,24 @@ class Feature(Contract):
     def _check_default(self) -> Self:
         if self.default is not None and type(self.default) not in _DEFAULTS[self.type]:
             raise problem("default", self.default, f"a value of {self.type}")
-        bits = {"INT32": 31, "INT64": 63}.get(self.type)
-        if bits and isinstance(self.default, int) and not -(1 << bits) <= self.default < 1 << bits:
+        if isinstance(self.default, (int, float)) and not _holds(self.type, self.default):
             raise problem("default", self.default, f"a value of {self.type}")
         return self
+
+
+def _holds(kind: str, value: float) -> bool:
+    """Return whether a number type has a value: of integers the very same, of others one that is finite."""
+    bits = {"INT32": 31, "INT64": 63}.get(kind)
+    if bits is not None:
+        return -(1 << bits) <= value < 1 << bits
+    code = {"FP32": "<f", "FP64": "<d"}.get(kind)
+    if code is None:
+        return True
+    try:
+        (held,) = struct.unpack(code, struct.pack(code, float(value)))
+    except OverflowError:
+        return False
+    return math.isfinite(held) and (isinstance(value, float) or int(held) == value)
 
 
 _DEFAULTS: dict[str, tuple[type, ...]] = {

@@ -11,7 +11,7 @@ from feast.types import Bool, Float32, Float64, Int32, Int64, PrimitiveFeastType
 from feast.value_type import ValueType
 from pydantic import ValidationError
 
-from .definitions import Definitions, View
+from .definitions import Definitions
 from .errors import Unusable
 
 DIGEST_TAG = "fairlead.dev/definitions"
@@ -45,7 +45,7 @@ def build_view(definitions: Definitions, name: str, tags: dict[str, str] | None 
         for key, feature in view.features.items()
     ]
     return FeatureView(
-        name=name, entities=[entities[key] for key in view.entities], schema=schema, source=_build_source(name, view),
+        name=name, entities=[entities[key] for key in view.entities], schema=schema, source=_build_source(definitions, name),
         ttl=timedelta(seconds=view.ttl_seconds or 0), description=view.description, tags=tags,
     )  # fmt: skip
 
@@ -76,9 +76,12 @@ def _build_entities(definitions: Definitions, tags: dict[str, str]) -> dict[str,
     }
 
 
-def _build_source(name: str, view: View) -> FileSource:
+def _build_source(definitions: Definitions, name: str) -> FileSource:
+    view = definitions.views[name]
     source = view.source
+    types: dict[str, str] = {key: definitions.entities[key] for key in view.entities}
+    types |= {key: feature.type for key, feature in view.features.items()}
     return FileSource(
         name=name, path=f"{source.artifact}/{source.file}", timestamp_field=source.timestamp,
-        created_timestamp_column=source.created or "",
+        created_timestamp_column=source.created or "", tags=types,
     )  # fmt: skip

@@ -33,6 +33,9 @@ def test_the_examples_definitions_are_accepted() -> None:
         (("views", "weather", "features", "temp"), {"type": "FP32", "default": "warm"}, "temp.default: got 'warm'"),
         (("views", "weather", "features", "temp"), {"type": "FP32", "default": True}, "temp.default: got True"),
         (("views", "weather", "features", "temp"), {"type": "INT32", "default": 1 << 40}, "temp.default: got"),
+        (("views", "weather", "features", "temp"), {"type": "FP32", "default": 1e300}, "temp.default: got"),
+        (("views", "weather", "features", "temp"), {"type": "FP32", "default": (1 << 24) + 1}, "temp.default: got"),
+        (("views", "weather", "features", "temp"), {"type": "FP64", "default": 10**400}, "temp.default: got"),
         (
             ("views", "weather", "features", "origin"),
             {"type": "BYTES"},
