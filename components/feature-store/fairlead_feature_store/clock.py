@@ -9,9 +9,9 @@ SKEW = timedelta(minutes=5)
 
 
 def use_utc() -> None:
-    """Set this process's time zone, in which Feast's SQLite store has event times, and that of its sessions of Postgres.
+    """Set the time zone of this process and of its sessions of Postgres.
 
-    Postgres's would be the server's, in which the times in UTC that Feast writes would be read.
+    Feast's SQLite store has event times in the local one; Postgres would read them, which are in UTC, in the server's.
     """
     os.environ["TZ"] = os.environ["PGTZ"] = "UTC"
     time.tzset()

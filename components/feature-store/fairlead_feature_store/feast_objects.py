@@ -45,8 +45,9 @@ def build_view(definitions: Definitions, name: str, tags: dict[str, str] | None 
         for key, feature in view.features.items()
     ]
     return FeatureView(
-        name=name, entities=[entities[key] for key in view.entities], schema=schema, source=_build_source(definitions, name),
-        ttl=timedelta(seconds=view.ttl_seconds or 0), description=view.description, tags=tags,
+        name=name, entities=[entities[key] for key in view.entities], schema=schema,
+        source=_build_source(definitions, name), ttl=timedelta(seconds=view.ttl_seconds or 0),
+        description=view.description, tags=tags,
     )  # fmt: skip
 
 

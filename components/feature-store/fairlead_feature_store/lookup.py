@@ -156,9 +156,7 @@ class Lookup:
         ttl = each.definition.ttl_seconds
         newest = self._find_newest()
         oldest = self._read_clock() - timedelta(seconds=ttl) if ttl else None
-        return [
-            event is not None and event <= newest and (oldest is None or event >= oldest) for event, _ in rows
-        ]
+        return [event is not None and event <= newest and (oldest is None or event >= oldest) for event, _ in rows]
 
     def _explain(self, each: Selected, name: str, rows: list[Row], keys: dict[str, Array], index: int) -> None:
         """Raise the error of a row that has no value."""
@@ -178,7 +176,7 @@ class Lookup:
         return each.features[name].type
 
     def _find_newest(self) -> datetime:
-        """Return the latest time of an event that counts: who wrote it may have another clock, a replay has only one."""
+        """Return the latest time of an event that counts: its writer may have another clock, a replay has one."""
         return self._now or self._read_clock() + SKEW
 
     def _read_clock(self) -> datetime:

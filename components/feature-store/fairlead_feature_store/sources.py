@@ -44,7 +44,10 @@ def fetch_sources(
 
 
 def read_history(folder: Path, source: Any, keys: Sequence[str], features: Sequence[str]) -> pd.DataFrame:
-    """Read the columns of a Feast FileSource below a folder, in the types that its tags say, with EVENT, CREATED and KNOWN; raise Unusable."""
+    """Read the columns of a Feast FileSource below a folder, with EVENT, CREATED and KNOWN; raise Unusable.
+
+    The source's tags have the type of each.
+    """
     times = [name for name in (source.timestamp_field, source.created_timestamp_column) if name]
     names = list(dict.fromkeys([*keys, *features, *times]))
     table = _read_parquet(folder / source.path, source.path, names)
@@ -74,7 +77,9 @@ def to_frame(table: Any, types: Mapping[str, str], required: Sequence[str], at: 
     Its times, which need a zone, are in UTC.
     """
     for name, kind in types.items():
-        table = table.set_column(table.schema.get_field_index(name), name, _cast(table.column(name), kind, f"{at}: {name}"))
+        table = table.set_column(
+            table.schema.get_field_index(name), name, _cast(table.column(name), kind, f"{at}: {name}")
+        )
     for index, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             if field.type.tz is None:

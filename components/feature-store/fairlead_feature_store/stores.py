@@ -18,7 +18,7 @@ _ERRORS = (sqlite3.Error, psycopg.Error, redis.RedisError, sqlalchemy.exc.SQLAlc
 
 @contextlib.contextmanager
 def store_errors(what: str, places: str) -> Iterator[None]:
-    """Raise StoreAway for what the clients of stores raise. Of their texts, only SQLite's have no part of an address."""
+    """Raise StoreAway for what clients of stores raise. Of their texts, only SQLite's have no part of an address."""
     try:
         yield
     except _ERRORS as error:

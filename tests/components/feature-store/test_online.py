@@ -52,7 +52,9 @@ def test_a_store_does_not_go_back(place: Place, capsys: pytest.CaptureFixture[st
     assert place.run("materialize", "--until", "2024-05-01T09:30:00Z", "--out", str(out)) == 3
     printed = capsys.readouterr()
     assert "weather: 0 entities, as known at 2024-05-01T12:30:00+00:00" in printed.out
-    assert "weather, plan: nothing was written, as the online store has what was known at 2024-05-01T12:30" in printed.err
+    assert (
+        "weather, plan: nothing was written, as the online store has what was known at 2024-05-01T12:30" in printed.err
+    )
     assert json.loads(out.read_text())["until"] == "2024-05-01T12:30:00+00:00", "the time that is in force"
     assert read(place) == first
 

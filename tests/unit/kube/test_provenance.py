@@ -38,9 +38,7 @@ class Store:
         uri = str(more.pop("uri", f"{self.root}/{name}"))
         return uri, publish(source, uri, kind=kind, producer="test/1", parents=links, **more)  # type: ignore[arg-type]
 
-    def validate(
-        self, success: bool, suite: str | None = SUITE, dataset: tuple[str, Manifest] | None = None
-    ) -> None:
+    def validate(self, success: bool, suite: str | None = SUITE, dataset: tuple[str, Manifest] | None = None) -> None:
         uri, manifest = dataset or self.dataset
         result = ValidationResult.build(success, "pixels", [] if success else ["too dark"], suite)
         place = validation_uri(uri, manifest.digest)
