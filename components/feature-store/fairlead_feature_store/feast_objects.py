@@ -62,8 +62,8 @@ def build_config(store: dict[str, Any], project: str, folder: Path) -> RepoConfi
         config.repo_path = folder
         _ = config.registry, config.online_store  # which are parsed when they are asked for
     except (FeastError, TypeError):  # whose texts have the values
-        found = "a registry_type of file or sql, and a type of online_store of sqlite, postgres or redis"
-        raise Unusable(f"the store's file: got types that Feast does not have, expected {found}") from None
+        known = "a registry_type of file or sql, and a type of online_store of sqlite, postgres or redis"
+        raise Unusable(f"the store's file: got types that Feast does not have, expected {known}") from None
     except ValidationError as error:  # its own text has the values, of which one may be a password
         found = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_input=False)]
         raise Unusable(f"the store's file: {'; '.join(found)[:500]}") from None
