@@ -51,14 +51,23 @@ def materialize_features(
     until: str,
     replay: bool = False,
 ) -> NamedTuple("Outputs", [("replayed", str)]):
-    """Write what is known at a time (ISO 8601) to the online store. With `replay`, look-ups are to take it for now."""
+    """Write what is known at a time (ISO 8601) to the online store. With `replay`, look-ups are to take it for now.
+
+    Where the store is further, it stays so, and look-ups are to take the later time.
+    """
+    import json
     import subprocess
+    import tempfile
+    from pathlib import Path
 
     definitions = ["--definitions", definitions_uri, "--definitions-digest", definitions_digest]
     writing = ["materialize", *definitions, "--until", until]
     writing += [f"--source={name}={place}" for name, place in sources.items()]
-    for words in (["apply", *definitions], writing):
-        exit_code = subprocess.run(["fairlead-feature-store", *words]).returncode
-        if exit_code:
-            raise SystemExit(f"fairlead-feature-store {words[0]} exited with {exit_code}; its message is above")
-    return (until if replay else "",)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out.json")
+        for words, good in ((["apply", *definitions], [0]), ([*writing, "--out", str(out)], [0, 3])):
+            exit_code = subprocess.run(["fairlead-feature-store", *words]).returncode
+            if exit_code not in good:
+                raise SystemExit(f"fairlead-feature-store {words[0]} exited with {exit_code}; its message is above")
+        result = json.loads(out.read_text())
+    return (result["until"] if replay else "",)

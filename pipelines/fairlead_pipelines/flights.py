@@ -89,7 +89,7 @@ def flights(
     written = _features.materialize_features(
         definitions_uri=definitions_uri, definitions_digest=definitions_digest, sources=sources, until=known_until,
         replay=replay,
-    )  # fmt: skip
+    ).after(evaluated)  # fmt: skip
     deployed = deploy(
         name=deployment, namespace=namespace, store_secret=store_secret,
         classifier_uri=converted.outputs["uri"], classifier_digest=converted.outputs["digest"],

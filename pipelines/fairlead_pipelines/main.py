@@ -60,11 +60,19 @@ def _deploy(options: argparse.Namespace) -> int:
 
 
 def _read_before(options: argparse.Namespace) -> Model | Features:
-    """Return what is before the classifier."""
+    """Return what is before the classifier; raise FairleadError for an incomplete pair of options."""
     if not options.features:
+        _require(options, "scaler", "scaler-digest")
         return Model(options.scaler, options.scaler_digest)
+    _require(options, "features", "features-digest", "feature-set")
     definitions = Model(options.features, options.features_digest)
     return Features(definitions, options.feature_set, options.feature_store_secret, options.now)
+
+
+def _require(options: argparse.Namespace, option: str, *names: str) -> None:
+    for name in names:
+        if not getattr(options, name.replace("-", "_")):
+            raise FairleadError(f"--{name}: got none, expected a value next to --{option}")
 
 
 def _connect(options: argparse.Namespace) -> FairleadClient:

@@ -6,6 +6,7 @@ from typing import Any
 
 from feast import FeatureStore, FeatureView
 
+from .addresses import find_places
 from .definitions import FILE, read_definitions
 from .errors import Unusable
 from .feast_objects import build_config, build_objects
@@ -21,7 +22,7 @@ def apply_definitions(place: Place, store: dict[str, Any]) -> str:
     with tempfile.TemporaryDirectory() as name:
         digest = place.fetch(Path(name, "definitions"), "definitions", "code").digest
         definitions = read_definitions(Path(name, "definitions", FILE))
-        with store_errors("the store"):
+        with store_errors("the store", find_places(store)):
             feast = FeatureStore(config=build_config(store, definitions.project, Path(name)))
             objects = build_objects(definitions, digest)
             for view in (item for item in objects if isinstance(item, FeatureView)):

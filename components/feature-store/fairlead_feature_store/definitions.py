@@ -3,6 +3,8 @@
 They are data: nothing of a tenant is executed to read them (docs/decisions/0051-feature-store.md).
 """
 
+import math
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +22,13 @@ SEPARATOR = "__"
 """Between view and feature, in the names of columns and tensors."""
 _MAX_BYTES, _MAX_ITEMS = 1 << 20, 256
 _MAX_TTL_SECONDS = 10 * 365 * 86400
+_MAX_TABLE_NAME = 60
+"""Of a view's table in the online store, PROJECT_VIEW: Postgres cuts names at 63 bytes, and its index is called _ek."""
 
 Name = Annotated[str, StringConstraints(max_length=63, pattern=r"^[a-z]([a-z0-9]|_[a-z0-9])*$")]
 """Without two underscores in a row, which separate a view from its feature."""
+ProjectName = Annotated[str, StringConstraints(max_length=40, pattern=r"^[a-z][a-z0-9]*$")]
+"""Without underscores: two projects' views have different tables."""
 Column = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 FilePath = Annotated[
     str, StringConstraints(max_length=1024, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$")
@@ -44,10 +50,24 @@ class Feature(Contract):
     def _check_default(self) -> Self:
         if self.default is not None and type(self.default) not in _DEFAULTS[self.type]:
             raise problem("default", self.default, f"a value of {self.type}")
-        bits = {"INT32": 31, "INT64": 63}.get(self.type)
-        if bits and isinstance(self.default, int) and not -(1 << bits) <= self.default < 1 << bits:
+        if isinstance(self.default, (int, float)) and not _holds(self.type, self.default):
             raise problem("default", self.default, f"a value of {self.type}")
         return self
+
+
+def _holds(kind: str, value: float) -> bool:
+    """Return whether a number type has a value: of integers the very same, of others one that is finite."""
+    bits = {"INT32": 31, "INT64": 63}.get(kind)
+    if bits is not None:
+        return -(1 << bits) <= value < 1 << bits
+    code = {"FP32": "<f", "FP64": "<d"}.get(kind)
+    if code is None:
+        return True
+    try:
+        (held,) = struct.unpack(code, struct.pack(code, float(value)))
+    except OverflowError:
+        return False
+    return math.isfinite(held) and (isinstance(value, float) or int(held) == value)
 
 
 _DEFAULTS: dict[str, tuple[type, ...]] = {
@@ -103,7 +123,7 @@ class Selected:
 class Definitions(Contract):
     """A project's entities, views and sets."""
 
-    project: Name
+    project: ProjectName
     entities: dict[Name, KeyType] = Field(min_length=1, max_length=_MAX_ITEMS)
     """The type of each entity's key, whose column has the entity's name."""
     views: dict[Name, View] = Field(min_length=1, max_length=_MAX_ITEMS)
@@ -115,6 +135,9 @@ class Definitions(Contract):
     @model_validator(mode="after")
     def _check_names(self) -> Self:
         for name, view in self.views.items():
+            if len(self.project) + 1 + len(name) > _MAX_TABLE_NAME:
+                most = _MAX_TABLE_NAME - 1 - len(self.project)
+                raise problem("views", name, f"a name of at most {most} characters in the project {self.project}")
             for index, entity in enumerate(view.entities):
                 if entity not in self.entities:
                     raise problem(f"views.{name}.entities[{index}]", entity, f"one of {', '.join(self.entities)}")

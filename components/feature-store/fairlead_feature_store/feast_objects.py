@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource
+from feast.errors import FeastError
 from feast.repo_config import RepoConfig
 from feast.types import Bool, Float32, Float64, Int32, Int64, PrimitiveFeastType, String
 from feast.value_type import ValueType
 from pydantic import ValidationError
 
-from .definitions import Definitions, View
+from .definitions import Definitions
 from .errors import Unusable
 
 DIGEST_TAG = "fairlead.dev/definitions"
@@ -44,8 +45,9 @@ def build_view(definitions: Definitions, name: str, tags: dict[str, str] | None 
         for key, feature in view.features.items()
     ]
     return FeatureView(
-        name=name, entities=[entities[key] for key in view.entities], schema=schema, source=_build_source(name, view),
-        ttl=timedelta(seconds=view.ttl_seconds or 0), description=view.description, tags=tags,
+        name=name, entities=[entities[key] for key in view.entities], schema=schema,
+        source=_build_source(definitions, name), ttl=timedelta(seconds=view.ttl_seconds or 0),
+        description=view.description, tags=tags,
     )  # fmt: skip
 
 
@@ -59,6 +61,9 @@ def build_config(store: dict[str, Any], project: str, folder: Path) -> RepoConfi
         config = RepoConfig(**document)
         config.repo_path = folder
         _ = config.registry, config.online_store  # which are parsed when they are asked for
+    except (FeastError, TypeError):  # whose texts have the values
+        known = "a registry_type of file or sql, and a type of online_store of sqlite, postgres or redis"
+        raise Unusable(f"the store's file: got types that Feast does not have, expected {known}") from None
     except ValidationError as error:  # its own text has the values, of which one may be a password
         found = [f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors(include_input=False)]
         raise Unusable(f"the store's file: {'; '.join(found)[:500]}") from None
@@ -72,9 +77,12 @@ def _build_entities(definitions: Definitions, tags: dict[str, str]) -> dict[str,
     }
 
 
-def _build_source(name: str, view: View) -> FileSource:
+def _build_source(definitions: Definitions, name: str) -> FileSource:
+    view = definitions.views[name]
     source = view.source
+    types: dict[str, str] = {key: definitions.entities[key] for key in view.entities}
+    types |= {key: feature.type for key, feature in view.features.items()}
     return FileSource(
         name=name, path=f"{source.artifact}/{source.file}", timestamp_field=source.timestamp,
-        created_timestamp_column=source.created or "",
+        created_timestamp_column=source.created or "", tags=types,
     )  # fmt: skip

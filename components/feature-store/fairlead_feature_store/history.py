@@ -1,8 +1,8 @@
 """Point-in-time joins on tables: what was known of each entity at a time. Pure.
 
 A row has an event time, when what it describes happened, and a time at which it was known. At a time t, the row that
-counts is the latest event among those that were known by then; of several rows of one event, the one that was known
-last.
+counts is the latest event among those that had happened and were known by then; of several rows of one event, the one
+that was known last.
 """
 
 from collections.abc import Sequence
@@ -11,17 +11,17 @@ import numpy as np
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 from numpy.typing import NDArray
 
-EVENT, KNOWN, RANK = "__event", "__known", "__rank"
-"""Columns of a history: when, since when it is known (never before it happened), and its order."""
+EVENT, CREATED, KNOWN, RANK = "__event", "__created", "__known", "__rank"
+"""Columns of a history: when, since when it is known, since when it counts (the later of the two), and its order."""
 
 
 def as_known(history: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return the rows that count from the time at which they are known, sorted by it.
+    """Return the rows that count from some time on, sorted by it.
 
     A row that became known after a later event's never counts. Where two rows of one event were known at the same
-    time, the later one in the file counts.
+    time, the later one in the file counts. Of two forecasts of an event, which count from it on, the newer one does.
     """
-    ordered = history.sort_values([EVENT, KNOWN], kind="stable")
+    ordered = history.sort_values([EVENT, CREATED], kind="stable")
     ordered[RANK] = np.arange(len(ordered))
     ordered = ordered.sort_values([KNOWN, RANK], kind="stable")
     newest = ordered.groupby(list(keys), sort=False)[RANK].cummax()

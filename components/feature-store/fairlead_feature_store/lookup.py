@@ -1,6 +1,7 @@
 """The look-up: entity keys in, the features that the online store has of them out."""
 
 import os
+import threading
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,9 +12,12 @@ import numpy as np
 from fairlead_contracts.tensors import Array, TensorSpec
 from fairlead_serving.errors import BadRequest, Code, ServingError
 from feast.infra.online_stores.helpers import get_online_store_from_config
+from feast.infra.online_stores.online_store import OnlineStore
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 
+from .addresses import find_places
+from .clock import SKEW
 from .columns import complete, describe_key
 from .definitions import Definitions, Selected
 from .errors import StoreAway
@@ -43,9 +47,11 @@ class Lookup:
         """Prepare; nothing is read yet. `now` is a time in the past to replay; `max_rows` bounds a request."""
         self._selected = definitions.select(set_)
         self._keys = definitions.keys(self._selected)
+        self._places = find_places(store)
         self._config = build_config(store, definitions.project, Path("/"))
         self._views = {each.view: build_view(definitions, each.view) for each in self._selected}
         self._now, self._max_rows = now, max_rows
+        self._reconnecting = threading.Lock()
         self._connect()
         self.inputs = [TensorSpec(name, kind, ("rows", 1)) for name, kind in self._keys.items()]
         self.outputs = [
@@ -85,6 +91,15 @@ class Lookup:
         self._file = Path(online.path) if online.type == "sqlite" else None
         self._inode: int | None = None
 
+    def _reconnect(self, failed: OnlineStore) -> None:
+        """Connect again, unless another thread has done so since; a pool's connections would stay open otherwise."""
+        with self._reconnecting:
+            if self._store is not failed:
+                return
+            self._connect()
+        if (pool := getattr(failed, "_conn_pool", None)) is not None:
+            pool.close(timeout=0)
+
     def _read_rows(self, each: Selected, keys: Sequence[list[Any]]) -> list[Row]:
         """Return the rows of entities by the values of their keys; raise Unavailable."""
         entities = list(zip(*keys, strict=True))
@@ -97,12 +112,14 @@ class Lookup:
             )
             for entity in unique
         ]
+        store = self._store
         try:
             self._follow_file()
-            with store_errors("the online store"):
-                found = self._store.online_read(self._config, self._views[each.view], asked, list(each.features))
+            store = self._store
+            with store_errors("the online store", self._places):
+                found = store.online_read(self._config, self._views[each.view], asked, list(each.features))
         except StoreAway as error:
-            self._connect()
+            self._reconnect(store)
             raise Unavailable(str(error)) from None
         by_entity = dict(zip(unique, found, strict=True))
         return [by_entity[entity] for entity in entities]
@@ -135,10 +152,11 @@ class Lookup:
         return columns
 
     def _find_fresh(self, each: Selected, rows: list[Row]) -> list[bool]:
-        """Return which rows are not older than the view's ttl."""
+        """Return which rows are not older than the view's ttl, nor of the future."""
         ttl = each.definition.ttl_seconds
+        newest = self._find_newest()
         oldest = self._read_clock() - timedelta(seconds=ttl) if ttl else None
-        return [event is not None and (oldest is None or event >= oldest) for event, _ in rows]
+        return [event is not None and event <= newest and (oldest is None or event >= oldest) for event, _ in rows]
 
     def _explain(self, each: Selected, name: str, rows: list[Row], keys: dict[str, Array], index: int) -> None:
         """Raise the error of a row that has no value."""
@@ -149,11 +167,17 @@ class Lookup:
             raise BadRequest(f"{at}: the online store has no such entity")
         if _get(values, name, self._type(each, name)) is None:
             raise BadRequest(f"{at}: has no value, and the feature has no default")
+        if event > self._find_newest():
+            raise Unavailable(f"{at}: is of {event.isoformat()}, expected an event that has happened")
         age = (self._read_clock() - event).total_seconds()
         raise Unavailable(f"{at}: is {age:.0f} s old, expected at most {each.definition.ttl_seconds}")
 
     def _type(self, each: Selected, name: str) -> str:
         return each.features[name].type
+
+    def _find_newest(self) -> datetime:
+        """Return the latest time of an event that counts: its writer may have another clock, a replay has one."""
+        return self._now or self._read_clock() + SKEW
 
     def _read_clock(self) -> datetime:
         return self._now or datetime.fromtimestamp(time.time(), UTC)

@@ -1,4 +1,7 @@
-"""The command `fairlead-feature-store`: apply, join, materialize and serve features. Exits with 1 on errors."""
+"""The command `fairlead-feature-store`: apply, join, materialize and serve features.
+
+Exits with 1 on errors, and with 3 if the online store is further than it was to be brought.
+"""
 
 import argparse
 import asyncio
@@ -16,12 +19,13 @@ from fairlead_artifacts import ArtifactError
 from fairlead_serving.limits import InvalidSetting, Limits
 
 from .clock import use_utc
-from .errors import StoreAway, Unusable
+from .errors import StoreAhead, StoreAway, Unusable
 from .places import Place
 from .store_file import read_store
 
 STORE_FILE = "/etc/fairlead/feature-store/feature_store.yaml"
 _MAX_ROWS = 1_000
+_AHEAD = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,6 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ArtifactError, StoreAway, Unusable, InvalidSetting) as error:
         sys.stderr.write(f"fairlead-feature-store: {error}\n")
         return 1
+    except StoreAhead as error:
+        sys.stderr.write(f"fairlead-feature-store: {error}\n")
+        return _AHEAD
     return 0
 
 
@@ -68,12 +75,19 @@ def _materialize(options: argparse.Namespace) -> None:
     from .materializing import materialize
 
     views: dict[str, Any] = {}
-    store = read_store(options.store)
+    store, latest, ahead = read_store(options.store), options.until, []
     for done in materialize(_definitions(options), dict(options.source), store, options.until, options.view):
         sys.stdout.write(f"{done.view}: {done.entities} entities, as known at {done.until.isoformat()}\n")
         sys.stdout.flush()
         views[done.view] = {"entities": done.entities, "until": done.until.isoformat()}
-    _report(options, {"views": views})
+        latest = max(latest, done.until)
+        ahead += [done.view] * (done.until > options.until)
+    _report(options, {"views": views, "until": latest.isoformat()})
+    if ahead:
+        raise StoreAhead(
+            f"{', '.join(ahead)}: nothing was written, as the online store has what was known at {latest.isoformat()}, "
+            f"later than {options.until.isoformat()}"
+        )
 
 
 def _serve(options: argparse.Namespace) -> None:

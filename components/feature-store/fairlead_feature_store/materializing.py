@@ -13,9 +13,12 @@ from feast import FeatureStore, FeatureView
 from feast.infra.online_stores.helpers import get_online_store_from_config
 from feast.utils import _convert_arrow_to_proto
 
+from .addresses import find_places
+from .clock import SKEW
 from .definitions import FILE, Definitions, View, read_definitions
 from .errors import Unusable
 from .feast_objects import DIGEST_TAG, build_config
+from .locks import lock_view
 from .offline_store import KnownThenOfflineStore
 from .places import Place
 from .sources import fetch_sources
@@ -44,8 +47,11 @@ def materialize(
 ) -> Iterator[Materialized]:
     """Write the features of some views, or all, as known at a time; raise Unusable, StoreAway or ArtifactError.
 
-    Writing them again changes nothing, so that a run that was interrupted is run again. A store does not go back.
+    Writing them again changes nothing, so that a run that was interrupted is run again. A store does not go back: where
+    it is further, nothing is written. For that, a time in the future is rejected.
     """
+    if until > (now := datetime.now(UTC)) + SKEW:
+        raise Unusable(f"the time: got {until.isoformat()}, which is in the future, expected {now.isoformat()} at most")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         digest = place.fetch(folder / "definitions", "definitions", "code").digest
@@ -57,10 +63,12 @@ def materialize(
         if "redis" in str(store["online_store"].get("type")):
             # Feast's store for Redis would drop a correction: a row of the same event that was known later
             store = {**store, "online_store": {**store["online_store"], "skip_dedup": True}}
-        with store_errors("the store"):
+        with store_errors("the store", find_places(store)):
             feast = FeatureStore(config=build_config(store, definitions.project, folder))
             for view in chosen:
-                yield _write_view(feast, definitions, view, digest, until)
+                with lock_view(feast, view):
+                    done = _write_view(feast, definitions, view, digest, until)
+                yield done
 
 
 def _write_view(feast: FeatureStore, definitions: Definitions, name: str, digest: str, until: datetime) -> Materialized:

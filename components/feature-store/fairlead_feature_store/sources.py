@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped, unused-ignore]
 import pyarrow as pa  # type: ignore[import-untyped, unused-ignore]
+import pyarrow.compute as pc  # type: ignore[import-untyped, unused-ignore]
 import pyarrow.csv  # type: ignore[import-untyped, unused-ignore]
 import pyarrow.parquet as pq  # type: ignore[import-untyped, unused-ignore]
 from fairlead_artifacts import Parent
 
 from .definitions import Definitions
 from .errors import Unusable
-from .history import EVENT, KNOWN
+from .history import CREATED, EVENT, KNOWN
 from .places import Place
 
 _UTC = pa.timestamp("ns", "UTC")
@@ -21,6 +22,10 @@ _INT32 = ("int8", "int16", "int32", "uint8", "uint16")
 _INT64 = (*_INT32, "int64", "uint32")
 _FLOAT = (*_INT64, "halffloat", "float", "double")
 _TEXT = ("string", "large_string")
+_ARROW = {
+    "FP32": pa.float32(), "FP64": pa.float64(), "INT32": pa.int32(), "INT64": pa.int64(), "BOOL": pa.bool_(),
+    "BYTES": pa.string(),
+}  # fmt: skip
 _ACCEPTED = {"FP32": _FLOAT, "FP64": _FLOAT, "INT32": _INT32, "INT64": _INT64, "BOOL": ("bool",), "BYTES": _TEXT}
 
 
@@ -39,14 +44,17 @@ def fetch_sources(
 
 
 def read_history(folder: Path, source: Any, keys: Sequence[str], features: Sequence[str]) -> pd.DataFrame:
-    """Read the columns of a Feast FileSource below a folder, with EVENT and KNOWN; raise Unusable."""
+    """Read the columns of a Feast FileSource below a folder, with EVENT, CREATED and KNOWN; raise Unusable.
+
+    The source's tags have the type of each.
+    """
     times = [name for name in (source.timestamp_field, source.created_timestamp_column) if name]
     names = list(dict.fromkeys([*keys, *features, *times]))
     table = _read_parquet(folder / source.path, source.path, names)
-    frame = to_frame(table, [*keys, *times], source.path)
+    frame = to_frame(table, {name: source.tags[name] for name in (*keys, *features)}, [*keys, *times], source.path)
     event = frame[source.timestamp_field]
-    known = frame[source.created_timestamp_column] if source.created_timestamp_column else event
-    return frame.assign(**{EVENT: event, KNOWN: np.maximum(event, known)})
+    created = frame[source.created_timestamp_column] if source.created_timestamp_column else event
+    return frame.assign(**{EVENT: event, CREATED: created, KNOWN: np.maximum(event, created)})
 
 
 def read_rows(folder: Path, keys: Mapping[str, str], time: str) -> pd.DataFrame:
@@ -60,11 +68,18 @@ def read_rows(folder: Path, keys: Mapping[str, str], time: str) -> pd.DataFrame:
     _check_time(table.schema, time, file.name)
     for name, kind in keys.items():
         _check_type(table.schema, name, kind, file.name)
-    return to_frame(table, [*keys, time], file.name)
+    return to_frame(table, keys, [*keys, time], file.name)
 
 
-def to_frame(table: Any, required: Sequence[str], at: str) -> pd.DataFrame:
-    """Return a table whose required columns have no nulls; its times, which need a zone, are in UTC. Raise Unusable."""
+def to_frame(table: Any, types: Mapping[str, str], required: Sequence[str], at: str) -> pd.DataFrame:
+    """Return a table whose required columns have no nulls, and some columns their types; raise Unusable.
+
+    Its times, which need a zone, are in UTC.
+    """
+    for name, kind in types.items():
+        table = table.set_column(
+            table.schema.get_field_index(name), name, _cast(table.column(name), kind, f"{at}: {name}")
+        )
     for index, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type):
             if field.type.tz is None:
@@ -77,6 +92,21 @@ def to_frame(table: Any, required: Sequence[str], at: str) -> pd.DataFrame:
         if nulls := table.column(name).null_count:
             raise Unusable(f"{at}: {name}: got {nulls} rows without a value, expected none")
     return table.to_pandas(integer_object_nulls=True)
+
+
+def _cast(column: Any, kind: str, at: str) -> Any:
+    """Return a column in its type; raise Unusable for a value that the type does not hold."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    try:
+        cast = column.cast(_ARROW[kind])  # checks integers, but not what is too large for the smaller float
+    except pa.ArrowInvalid as error:
+        raise Unusable(f"{at}: got values that are none of {kind}: {error}") from None
+    if pa.types.is_float64(column.type) and kind == "FP32":
+        lost = pc.and_(pc.is_finite(column), pc.invert(pc.is_finite(cast)))
+        if pc.any(lost).as_py():
+            raise Unusable(f"{at}: got values that are none of {kind}, such as {column.filter(lost)[0].as_py()}")
+    return cast
 
 
 def _check_view(definitions: Definitions, name: str, folder: Path) -> None:
@@ -119,7 +149,7 @@ def _open(file: Path, at: str) -> Any:
     try:
         return pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
-        raise Unusable(f"{at}: is no Parquet file: {error}") from None
+        raise Unusable(f"{at}: is not a Parquet file: {error}") from None
 
 
 def _read_parquet(file: Path, at: str, names: Sequence[str] | None = None) -> Any:

@@ -17,13 +17,15 @@ _ERRORS = (sqlite3.Error, psycopg.Error, redis.RedisError, sqlalchemy.exc.SQLAlc
 
 
 @contextlib.contextmanager
-def store_errors(what: str) -> Iterator[None]:
-    """Raise StoreAway for what the clients of stores raise."""
+def store_errors(what: str, places: str) -> Iterator[None]:
+    """Raise StoreAway for what clients of stores raise. Of their texts, only SQLite's have no part of an address."""
     try:
         yield
     except _ERRORS as error:
-        lines = str(error).splitlines() or [""]
-        raise StoreAway(f"{what} does not answer: {type(error).__name__}: {lines[0][:200]}") from None
+        cause = getattr(error, "orig", None) or error
+        text = f": {str(cause).splitlines()[0][:200]}" if isinstance(cause, sqlite3.Error) and str(cause) else ""
+        at = f" ({places})" if places else ""
+        raise StoreAway(f"{what} does not answer: {type(cause).__name__}{text}{at}") from None
 
 
 def find_view(store: FeatureStore, name: str) -> FeatureView | None:

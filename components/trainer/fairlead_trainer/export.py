@@ -68,7 +68,7 @@ def _group(module: "torch.nn.Module", shapes: list[Any]) -> tuple[Any, ...]:
     if inspect.Parameter.VAR_POSITIONAL not in kinds:
         return tuple(shapes)
     named = kinds.index(inspect.Parameter.VAR_POSITIONAL)
-    return (*shapes[:named], tuple(shapes[named:]))
+    return (*shapes[:named], tuple(shapes[named:])) if shapes[named:] else tuple(shapes)
 
 
 def _describe(name: str, tensor: "torch.Tensor") -> TensorSignature:

@@ -1,5 +1,6 @@
 """The join: what was known at each row's time, and nothing that was not."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from .conftest import DEFINITIONS, HISTORY, Place, at, weather
+from .conftest import DEFINITIONS, HISTORY, Place, at, plan, weather
 
 
 def rows(*pairs: tuple[str, str]) -> pd.DataFrame:
@@ -44,6 +45,13 @@ def test_corrections_count_once_they_are_known(place: Place) -> None:
     place.publish("weather", weather=weather(history))
     assert place.join(rows(("JFK", "1 11:59"), ("JFK", "1 12:00"), ("JFK", "1 12:59"))) == 0
     assert place.read_joined()["weather__temp"].tolist() == [11.0, 11.5, 11.5]
+
+
+def test_of_several_forecasts_of_an_event_the_newest_counts_wherever_it_is_in_the_file(place: Place) -> None:
+    history = [("JFK", "1 10:00", "1 08:00", 2.0), ("JFK", "1 10:00", "1 07:00", 1.0)]
+    place.publish("weather", weather=weather(history))  # type: ignore[arg-type]
+    assert place.join(rows(("JFK", "1 10:00"))) == 0
+    assert place.read_joined()["weather__temp"].tolist() == [2.0]
 
 
 def test_each_row_is_kept_in_its_place_and_equal_rows_are_several(place: Place) -> None:
@@ -148,6 +156,36 @@ def test_sources_that_are_not_as_defined_are_named(
     assert message in capsys.readouterr().err
 
 
+def test_keys_are_compared_in_the_type_of_the_definitions(place: Place) -> None:
+    frame = rows(("JFK", "1 11:30"), ("LGA", "1 11:30")).assign(flight=np.array([1, 2], np.int32))
+    place.publish("weather", weather=weather(HISTORY).astype({"origin": "category"}))
+    place.publish("plan", plan=plan().astype({"origin": "category", "flight": np.int16}))
+    assert place.join(frame.astype({"origin": "category"}), "both") == 0
+    joined = place.read_joined()
+    assert joined["weather__temp"].tolist() == [13.0, 22.0]
+    assert joined["plan__seats"].tolist() == [180, 90]
+    assert place.run("apply") == 0
+    assert place.run("materialize", "--until", "2024-05-01T12:30:00Z") == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("FP32", (1 << 24) + 1), ("FP64", (1 << 53) + 1), ("FP32", 1e300), ("FP32", -1e39)]
+)
+def test_a_value_that_its_type_does_not_hold_is_rejected_wherever_it_is_read(
+    place: Place, capsys: pytest.CaptureFixture[str], kind: str, value: float
+) -> None:
+    definitions = copy.deepcopy(DEFINITIONS)
+    definitions["views"]["weather"]["features"]["temp"]["type"] = kind
+    place.define(definitions)
+    place.publish("weather", weather=weather(HISTORY).assign(temp=value))
+    message = f"weather/weather.parquet: temp: got values that are none of {kind}"
+    assert place.join(rows(("JFK", "1 11:30"))) == 1
+    assert message in capsys.readouterr().err
+    assert place.run("apply") == 0
+    assert place.run("materialize", "--until", "2024-05-01T12:30:00Z") == 1
+    assert message in capsys.readouterr().err
+
+
 def test_a_source_that_is_gone_is_named(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     frame = rows(("JFK", "1 11:30"))
     weather_uri = place.uris.pop("weather")
@@ -161,7 +199,7 @@ def test_a_source_that_is_gone_is_named(place: Place, capsys: pytest.CaptureFixt
     assert "weather/weather.parquet: no such file, the artifact has other.parquet" in capsys.readouterr().err
     place.publish("weather", weather_parquet="no table")
     assert place.join(frame) == 1
-    assert "is no Parquet file" in capsys.readouterr().err
+    assert "is not a Parquet file" in capsys.readouterr().err
 
 
 def test_a_value_that_is_not_finite_is_no_value(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

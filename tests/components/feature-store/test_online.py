@@ -1,12 +1,15 @@
 """Applying and materializing: what the registry and the online store have after it."""
 
 import copy
+import json
+import os
 import sqlite3
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import yaml
+from fairlead_feature_store.clock import use_utc
 
 from .conftest import DEFINITIONS, HISTORY, Place, weather
 
@@ -45,9 +48,46 @@ def test_a_store_does_not_go_back(place: Place, capsys: pytest.CaptureFixture[st
     place.run("apply")
     assert place.run("materialize", "--until", NOON) == 0
     first = read(place)
-    assert place.run("materialize", "--until", "2024-05-01T09:30:00Z") == 0
-    assert "weather: 0 entities, as known at 2024-05-01T12:30:00+00:00" in capsys.readouterr().out
+    out = place.folder / "out.json"
+    assert place.run("materialize", "--until", "2024-05-01T09:30:00Z", "--out", str(out)) == 3
+    printed = capsys.readouterr()
+    assert "weather: 0 entities, as known at 2024-05-01T12:30:00+00:00" in printed.out
+    assert (
+        "weather, plan: nothing was written, as the online store has what was known at 2024-05-01T12:30" in printed.err
+    )
+    assert json.loads(out.read_text())["until"] == "2024-05-01T12:30:00+00:00", "the time that is in force"
     assert read(place) == first
+
+
+def test_a_time_in_the_future_is_rejected_so_that_later_ones_are_written(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.run("apply")
+    assert place.run("materialize", "--until", "2999-01-01T00:00:00Z") == 1
+    assert "the time: got 2999-01-01T00:00:00+00:00, which is in the future" in capsys.readouterr().err
+    assert place.run("materialize", "--until", NOON) == 0
+
+
+def test_two_runs_at_once_do_not_write_the_same_view(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from feast.infra.online_stores.sqlite import SqliteOnlineStore
+
+    place.run("apply")
+    write, inner = SqliteOnlineStore.online_write_batch, []
+
+    def write_while_another_does(*arguments: Any) -> None:
+        if not inner:
+            inner.append(None)
+            inner[0] = place.run("materialize", "--until", "2024-05-01T12:40:00Z", "--view", "weather")
+        write(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqliteOnlineStore, "online_write_batch", write_while_another_does)
+        assert place.run("materialize", "--until", NOON, "--view", "weather") == 0
+    assert inner == [1]
+    assert "views.weather: another run is writing it; try again" in capsys.readouterr().err
+    assert place.run("materialize", "--until", "2024-05-01T12:40:00Z") == 0
 
 
 def test_an_interrupted_run_is_run_again(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +123,14 @@ def test_a_late_correction_reaches_the_store(place: Place) -> None:
     after = read(place)
     (changed,) = [row for row in after if row not in before]
     assert (changed[0], changed[2]) == ("hand_weather", "temp")
+
+
+def test_of_several_forecasts_the_newest_is_written(place: Place) -> None:
+    place.run("apply")
+    history = [("JFK", "1 10:00", "1 08:00", 2.0), ("JFK", "1 10:00", "1 07:00", 1.0)]
+    place.publish("weather", weather=weather(history))  # type: ignore[arg-type]
+    assert place.run("materialize", "--until", NOON, "--view", "weather") == 0
+    assert {datetime.fromtimestamp(row[5], UTC).hour for row in read(place)} == {8}
 
 
 def test_applying_again_changes_nothing_and_fields_may_be_added(place: Place) -> None:
@@ -135,6 +183,43 @@ def test_a_registry_that_is_away_is_named(place: Place, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
+    ("store", "change", "message"),
+    [
+        ("registry", {"path": "postgresql+psycopg://u:pa@s3cret@127.0.0.1:1/x"}, "registry.path: got no URL"),
+        ("registry", {"path": "postgresql+psycopg://u:pa@x:s3cret@127.0.0.1:1/x"}, "registry.path: got no URL"),
+        ("registry", {"path": "postgresql+psycopg://u:s3cret@127.0.0.1:1/x"}, "(registry at 127.0.0.1:1)"),
+        ("online_store", {"type": "redis", "connection_string": "redis://u:s3cret@h:1"}, "connection_string: got"),
+        ("online_store", {"type": "redis", "connection_string": "h:s3cret,db=1"}, "connection_string: got"),
+        (
+            "online_store",
+            {"type": "redis", "connection_string": "127.0.0.1:1,password=s3cret"},
+            "the store does not answer: ConnectionError (online store at 127.0.0.1:1)",
+        ),
+        (
+            "online_store",
+            {"type": "postgres", "host": "u:s3cret@h", "database": "x", "user": "u", "password": "s3cret"},
+            "online_store.host: got no name of a host",
+        ),
+        ("online_store", {"type": "s3cret"}, "got types that Feast does not have"),
+        ("online_store", {"type": ["s3cret"]}, "got types that Feast does not have"),
+        ("registry", {"registry_type": "s3cret", "path": "x"}, "got types that Feast does not have"),
+    ],
+)
+def test_an_address_is_named_without_its_password(
+    place: Place, capsys: pytest.CaptureFixture[str], store: str, change: dict[str, Any], message: str
+) -> None:
+    document = yaml.safe_load(place.store.read_text())
+    if store == "online_store":
+        assert place.run("apply") == 0
+    document[store] = {"registry_type": "sql", **change} if store == "registry" else change
+    place.store.write_text(yaml.safe_dump(document))
+    assert place.run("materialize", "--until", NOON) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "s3cret" not in error
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("registry: {}", "expected objects registry and online_store"),
@@ -163,3 +248,8 @@ def test_a_null_replaces_what_was_there(place: Place) -> None:
     assert place.run("materialize", "--until", NOON, "--view", "weather") == 0
     values = [row[3] for row in read(place) if row[0] == "hand_weather" and b"JFK" in row[1]]
     assert values == [b""]
+
+
+def test_sessions_of_postgres_are_in_the_time_zone_in_which_feast_writes() -> None:
+    use_utc()
+    assert os.environ["PGTZ"] == "UTC"

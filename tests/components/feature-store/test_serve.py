@@ -156,6 +156,15 @@ def test_features_older_than_their_ttl_are_unavailable(air: Served) -> None:
     assert air.infer("BOS") == (503, error)
 
 
+def test_features_of_a_later_time_than_the_replay_s_are_unavailable(air: Served) -> None:
+    with serving_features(air.place, "air", "--now", "2024-05-01T10:30:00Z") as port:
+        request = {"inputs": [column("origin", "BYTES", "JFK")]}
+        error = {
+            "error": "weather:temp: origin='JFK': is of 2024-05-01T11:00:00+00:00, expected an event that has happened"
+        }
+        assert ask(port, "POST", "/v2/models/air/infer", request) == (503, error)
+
+
 def test_a_store_that_is_away_is_unavailable_and_comes_back(air: Served) -> None:
     database = air.place.database
     away = database.rename(air.place.folder / "away.db")

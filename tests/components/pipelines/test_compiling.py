@@ -90,7 +90,7 @@ def test_steps_run_in_the_order_that_the_gate_needs() -> None:
         "train": {"join-features", "validate"},
         "convert": {"join-features", "train"},
         "evaluate": {"join-features", "convert"},
-        "materialize-features": set(),
+        "materialize-features": {"evaluate"},
         "deploy": {"convert", "evaluate", "materialize-features"},
     }
 

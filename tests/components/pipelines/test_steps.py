@@ -1,7 +1,9 @@
 """The steps' resources; the steps themselves run against a real cluster in tests/local."""
 
+import pytest
 import yaml
 from fairlead_pipelines.components import CHECKOUT
+from fairlead_pipelines.main import main
 from fairlead_pipelines.steps.deployment import Deployment, Features, Model, build_model_deployment
 from fairlead_pipelines.steps.training import Training, build_training_job
 
@@ -56,3 +58,20 @@ def test_a_deployment_with_features_is_the_examples_with_digests() -> None:
         seconds=900,
     )
     assert build_model_deployment(deployment) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--scaler", "s3://models/scaler"], "--scaler-digest: got none, expected a value next to --scaler"),
+        (["--scaler", "s3://models/scaler", "--scaler-digest", ""], "--scaler-digest: got none"),
+        (["--features", "s3://x", "--feature-set", "delays"], "--features-digest: got none, expected a value next to"),
+        (["--features", "s3://x", "--features-digest", DIGEST], "--feature-set: got none, expected a value next to"),
+    ],
+)
+def test_what_is_before_the_classifier_is_pinned(
+    capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    classifier = ["--classifier", "s3://models/x", "--classifier-digest", DIGEST]
+    assert main(["deploy", "--name", "x", *classifier, *words]) == 1
+    assert f"fairlead-pipelines: {message}" in capsys.readouterr().err

@@ -1,9 +1,11 @@
 """The gate of models with real artifacts: their origin must be known, down to a dataset that has passed."""
 
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from fairlead.core.model_deployment.provenance import check_provenance
+from fairlead.core.validation import check_validation
 from fairlead.kube.gates import ask_artifacts
 from fairlead_artifacts import Manifest, Parent, publish, validation_uri
 from fairlead_contracts.parity import ConversionTable
@@ -36,11 +38,11 @@ class Store:
         uri = str(more.pop("uri", f"{self.root}/{name}"))
         return uri, publish(source, uri, kind=kind, producer="test/1", parents=links, **more)  # type: ignore[arg-type]
 
-    def validate(self, success: bool, suite: str | None = SUITE) -> None:
-        uri, manifest = self.dataset
+    def validate(self, success: bool, suite: str | None = SUITE, dataset: tuple[str, Manifest] | None = None) -> None:
+        uri, manifest = dataset or self.dataset
         result = ValidationResult.build(success, "pixels", [] if success else ["too dark"], suite)
         place = validation_uri(uri, manifest.digest)
-        self.publish("result", "validation", self.dataset, uri=place, parameters=result.to_json(), replace=True)
+        self.publish("result", "validation", (uri, manifest), uri=place, parameters=result.to_json(), replace=True)
 
     def convert(self, *parents: tuple[str, Manifest], parameters: object = PARITY) -> None:
         self.publish("converted", "onnx-model", *parents, parameters=parameters, replace=True)
@@ -74,14 +76,29 @@ def test_a_dataset_without_a_passing_validation_of_the_suite_closes_it(store: St
 
 
 def test_what_a_validated_dataset_was_made_of_needs_no_validation_but_must_be_there(store: Store) -> None:
-    store.dataset = store.publish("joined", "dataset", store.publish("raw", "dataset"))
+    raw = store.publish("raw", "dataset")
+    store.dataset = store.publish("joined", "dataset", raw)
     store.model = store.publish("model-2", "model", store.dataset)
     store.convert(store.model)
     assert store.check().startswith("ValidationMissing: Node classifier: No validation result for sha256:")
     store.validate(True)
     assert store.check(required={"suite": SUITE}) == "open"
+    store.validate(True, "sha256:" + "6" * 64, raw)
+    assert store.check(required={"suite": SUITE}) == "open", "the suite is the joined dataset's"
+    store.validate(False, "sha256:" + "6" * 64, raw)
+    assert store.check(required={"suite": SUITE}).startswith("ValidationFailed: Node classifier: ")
     (store.folder / "store" / "raw").rename(store.folder / "elsewhere")
     assert store.check().startswith("ProvenanceIncomplete: Node classifier: raw ")
+
+
+def test_what_many_ancestors_share_is_judged_once(store: Store) -> None:
+    left = right = store.dataset
+    for level in range(14):
+        left, right = (store.publish(f"{side}-{level}", "code", left, right) for side in ("left", "right"))
+    store.convert(store.publish("model-2", "model", store.dataset, left, right))
+    with patch("fairlead.core.model_deployment.provenance.check_validation", wraps=check_validation) as check:
+        assert store.check() == "open"
+    assert check.call_count < 10
 
 
 def test_a_model_that_was_not_converted_with_figures_closes_it(store: Store) -> None:

@@ -11,6 +11,9 @@ from fairlead.core.model_deployment.artifacts import label_nodes
 from fairlead.core.model_deployment.observed import Artifacts
 from fairlead.core.validation import check_validation
 
+_NOT_ASKED_FOR = ("ValidationMissing", "ValidationNotSigned")
+"""What may be so with the validation of a dataset from which a validated one was made."""
+
 
 def check_provenance(deployment: ModelDeployment, artifacts: Artifacts) -> Finding | None:
     """Find the first model whose origin is not known, if the deployment asks for it.
@@ -47,6 +50,7 @@ class _Known:
         self._ancestors = {(facts.uri, facts.digest): facts for facts in artifacts.ancestors}
         self._failed = {facts.uri: facts for facts in artifacts.ancestors if facts.error}
         self._validations, self._suite = artifacts.validations, suite
+        self._good: set[tuple[str, str, bool]] = set()
 
     def check_model(self, model: ArtifactFacts) -> Finding | None:
         """Find what is missing between a converted model and its dataset."""
@@ -69,15 +73,26 @@ class _Known:
 
         What a validated dataset was made of needs none: that of the dataset is about what became of it.
         """
+        key = (artifact.uri, artifact.digest, validated)
+        if key in self._good:  # or what many share would be judged once for each way to it
+            return None
         for parent in artifact.parents:
             if (facts := self._find(parent)) is None:
                 return self._explain(parent)
             result = self._validations.get((facts.uri, facts.digest))
-            if result and not validated and (finding := check_validation(result, facts.digest, self._suite)):
+            if result and (finding := self._check_dataset(facts, result, validated)):
                 return finding
             if finding := self.check_ancestors(facts, validated or result is not None):
                 return finding
+        self._good.add(key)
         return None
+
+    def _check_dataset(self, facts: ArtifactFacts, result: ArtifactFacts, validated: bool) -> Finding | None:
+        """Find why a dataset has not passed; below a validated one, only a result that says so or cannot be judged."""
+        if not validated:
+            return check_validation(result, facts.digest, self._suite)
+        finding = check_validation(result, facts.digest, None)
+        return None if finding and finding.reason in _NOT_ASKED_FOR else finding
 
     def _find(self, parent: ArtifactRef) -> ArtifactFacts | None:
         return self._ancestors.get((parent.uri, parent.digest))
