@@ -15,7 +15,8 @@ _MAX_COLUMNS = 200
 _STYLE = (
     "body{font:15px/1.5 sans-serif;max-width:80rem;margin:2rem auto;padding:0 1rem;color:#222}"
     "table{border-collapse:collapse;margin:1rem 0}td,th{border-bottom:1px solid #ddd;padding:.25rem .8rem}"
-    "td,th{text-align:left;overflow-wrap:anywhere}.good{color:#176b2c}.bad{color:#a11}code{font-size:.85em;color:#555;overflow-wrap:anywhere}"
+    "td,th{text-align:left;overflow-wrap:break-word}td{max-width:24rem}"
+    ".good{color:#176b2c}.bad{color:#a11}code{font-size:.85em;color:#555;overflow-wrap:anywhere}"
 )
 
 
