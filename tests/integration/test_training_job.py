@@ -83,9 +83,9 @@ def test_job_succeeds_with_at_most_nine_writes(kubectl: Kubectl, operator: Opera
     pods = wait_for_pods(kubectl, "counted")
     assert pods["worker-1"]["spec"]["securityContext"]["runAsNonRoot"] is True
     run_pods(kubectl, "counted")
+    wait_for_condition(kubectl, "counted", "Running")
     # Secret, NetworkPolicy, Service, launcher, two workers, one status; a slow start adds one a second at most
     most = 7 + int(time.monotonic() - start)
-    wait_for_condition(kubectl, "counted", "Running")
     assert count_requests(operator.port).writes - before.writes <= most
     for worker in ("worker-0", "worker-1"):
         finish_pod(kubectl, f"counted-{worker}", 0, None)
@@ -166,7 +166,8 @@ def test_job_stays_blocked_until_its_dataset_is_validated(kubectl: Kubectl, oper
         parents=[Parent("dataset", digest, uri)], parameters={"success": True},
     )  # fmt: skip
     wait_for_pods(kubectl, "gated")
-    assert condition(kubectl.get("tj", "gated"), "Blocked")["status"] == "False"
+    # the status is written after the pods
+    wait_for(lambda: condition(kubectl.get("tj", "gated"), "Blocked")["status"] == "False", "Blocked to be False")
     names = [artifact["name"] for artifact in kubectl.get("tj", "gated")["status"]["provenance"]]
     assert names == ["dataset", "validation"]
 
