@@ -82,16 +82,31 @@ def test_a_value_out_of_bounds_is_rejected_unread(running: Running, length: str,
     assert running.request("PUT", "/global/0", b"", length=length) == status
 
 
-def test_all_values_together_are_bounded_and_deleted_ones_do_not_count(running: Running) -> None:
-    value = b"x" * 65536
+def fill(running: Running, value: bytes) -> None:
+    """Store a value under more and more keys of a scope until there is no place for another one."""
     for key in range(2000):
         status = running.request("PUT", f"/mine/{key}", value)
         if status != 200:
             break
     assert (status, key > 100) == (507, True)
+
+
+def test_all_values_together_are_bounded_and_deleted_ones_do_not_count(running: Running) -> None:
+    value = b"x" * 65536
+    fill(running, value)
     assert running.request("PUT", "/mine/0", value) == 200  # replacing needs no more
     assert running.request("DELETE", "/mine/1") == 200
     assert running.request("PUT", "/mine/again", value) == 200
+
+
+def test_a_value_counts_no_more_once_it_is_deleted_before_the_deletion_is_answered(running: Running) -> None:
+    value = b"x" * 65536
+    fill(running, value)
+    server = running.rendezvous._server
+    with server.cache_lock:
+        del server.cache["mine"]["1"]
+    assert running.request("PUT", "/mine/again", value) == 200
+    assert running.request("PUT", "/mine/more", value) == 507
 
 
 def test_a_large_job_may_store_what_it_needs() -> None:

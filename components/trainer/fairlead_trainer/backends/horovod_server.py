@@ -65,7 +65,6 @@ class BoundedHandler(RendezvousHandler):  # type: ignore[misc, unused-ignore]
             self.send_status_code(400)
         else:
             super().do_DELETE()
-            self.server.count()
 
     def _split(self) -> tuple[str, str] | None:
         parts = self.path.split("/")
@@ -121,12 +120,10 @@ class BoundedServer(RendezvousHTTPServer):  # type: ignore[misc, unused-ignore]
             known = self.cache.setdefault(scope, {})
             more = len(value) - len(known[key]) if key in known else len(value) + _KEY_OVERHEAD
             if self.used + more > self.total_limit:
-                return False
+                # Horovod deletes values itself, so that the count may be of before
+                self.used = sum(len(each) + _KEY_OVERHEAD for values in self.cache.values() for each in values.values())
+                if self.used + more > self.total_limit:
+                    return False
             self.used += more
             known[key] = value
             return True
-
-    def count(self) -> None:
-        """Compute the used bytes again, after Horovod has deleted values."""
-        with self.cache_lock:
-            self.used = sum(len(value) + _KEY_OVERHEAD for values in self.cache.values() for value in values.values())
