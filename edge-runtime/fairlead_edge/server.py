@@ -6,6 +6,7 @@ import sys
 
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.limits import Limits
+from fairlead_serving.one_model import serve_model
 from fairlead_serving.open_inference_app import App
 from fairlead_serving.processes import ModelProcesses
 from fairlead_serving.server import Server
@@ -23,30 +24,26 @@ DEFAULTS = Limits(drain_seconds=0.5, max_connections=256, max_connections_per_cl
 
 async def serve(bundle: Bundle, threads: int, address: str, port: int, limits: Limits) -> None:
     """Serve a bundle until SIGTERM; raise InvalidBundle if it cannot be served."""
-    process = _build_process(bundle, threads, limits)
     plane = DataPlane(bundle.description.name, bundle.digest, limits.max_in_flight)
-    plane.processes = process
     server = Server(App(plane, "fairlead-edge", __version__), limits)
-    running = asyncio.create_task(_run(process, server))
     _log.info("serving %s on http://%s:%d", bundle.description.name, address, port)
     try:
-        await server.serve(address, port)
-    finally:
-        failure = running.exception() if running.done() and not running.cancelled() else None
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-    if failure is not None:
-        raise failure
+        await serve_model(plane, _build_process(bundle, threads, limits), server, address, port)
+    except CannotServe as error:
+        raise InvalidBundle(str(error)) from None
 
 
 async def describe(bundle: Bundle, limits: Limits) -> bytes:
     """Load a bundle in a model process, run it once, and return V2's metadata as JSON; raise InvalidBundle."""
     process = _build_process(bundle, 1, limits)
-    running = asyncio.create_task(_run(process, None))
+    running = asyncio.create_task(process.run())
     while not running.done() and process.unready is not None:
         await asyncio.wait([running], timeout=0.02)
     process.close()
-    await running
+    try:
+        await running
+    except CannotServe as error:
+        raise InvalidBundle(str(error)) from None
     assert process.facts is not None
     return process.facts[1]
 
@@ -61,13 +58,3 @@ def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcess
         "limit": limits.max_response_bytes,
     }
     return ModelProcesses(_COMMAND, config, b"".join(bundle.files.values()), limits)
-
-
-async def _run(process: ModelProcesses, server: Server | None) -> None:
-    try:
-        await process.run()
-    except CannotServe as error:
-        raise InvalidBundle(str(error)) from None
-    finally:
-        if server is not None:
-            server.stop()

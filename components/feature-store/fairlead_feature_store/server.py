@@ -1,6 +1,5 @@
 """The HTTP side of the look-up: the Open Inference Protocol v2 for one set of features."""
 
-import asyncio
 import logging
 import sys
 import tempfile
@@ -11,6 +10,7 @@ from typing import Any
 
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.limits import MIB, Limits
+from fairlead_serving.one_model import serve_model
 from fairlead_serving.open_inference_app import App
 from fairlead_serving.processes import ModelProcesses
 from fairlead_serving.server import Server
@@ -42,20 +42,13 @@ class Request:
 async def serve(request: Request, address: str, port: int, limits: Limits) -> None:
     """Serve look-ups until SIGTERM; raise Unusable or ArtifactError if it is not possible."""
     config, digest = _build_config(request, limits)
-    process = ModelProcesses(_COMMAND, config, b"", limits)
     plane = DataPlane(request.name, digest, limits.max_in_flight)
-    plane.processes = process
     server = Server(App(plane, "fairlead-feature-store", __version__), limits)
-    running = asyncio.create_task(_run(process, server))
     _log.info("serving %s on http://%s:%d", request.name, address, port)
     try:
-        await server.serve(address, port)
-    finally:
-        failure = running.exception() if running.done() and not running.cancelled() else None
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-    if failure is not None:
-        raise failure
+        await serve_model(plane, ModelProcesses(_COMMAND, config, b"", limits), server, address, port)
+    except CannotServe as error:
+        raise Unusable(str(error)) from None
 
 
 def _build_config(request: Request, limits: Limits) -> tuple[dict[str, Any], str]:
@@ -69,12 +62,3 @@ def _build_config(request: Request, limits: Limits) -> tuple[dict[str, Any], str
         "store": request.store, "now": request.now.isoformat() if request.now else None,
         "max_rows": request.max_rows, "limit": limits.max_response_bytes,
     }, digest  # fmt: skip
-
-
-async def _run(process: ModelProcesses, server: Server) -> None:
-    try:
-        await process.run()
-    except CannotServe as error:
-        raise Unusable(str(error)) from None
-    finally:
-        server.stop()
