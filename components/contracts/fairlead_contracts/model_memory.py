@@ -13,3 +13,9 @@ def find_least_memory(processes: int, max_response_bytes: int = DEFAULT_RESPONSE
     """
     models = processes * MIN_PROCESS_BYTES + (processes - 1) * max_response_bytes
     return -(-models // 3) * 4
+
+
+def find_most_processes(memory: int, processes: int, max_response_bytes: int = DEFAULT_RESPONSE_BYTES) -> int:
+    """Return how many of some processes VARIABLE is enough for, at least one."""
+    counts = range(2, processes + 1)
+    return max((n for n in counts if memory >= find_least_memory(n, max_response_bytes)), default=1)

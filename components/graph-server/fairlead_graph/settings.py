@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from fairlead_contracts.environment import GraphServerEnvironment
 from fairlead_contracts.errors import ContractError
-from fairlead_contracts.model_memory import MIN_PROCESS_BYTES, find_least_memory
+from fairlead_contracts.model_memory import MIN_PROCESS_BYTES, find_most_processes
 from fairlead_contracts.termination import LIMIT
 from fairlead_contracts.traffic import parse_key
 from fairlead_serving.limits import InvalidSetting, Limits, read_number
@@ -137,12 +137,8 @@ def _share_cores(processes: int) -> int:
 def _check_memory(limits: Limits, contract: GraphServerEnvironment) -> None:
     """Raise InvalidSetting if several processes have too little memory for a model process without a model."""
     count = contract.model_processes
-
-    def is_enough(processes: int) -> bool:
-        return limits.memory_bytes >= find_least_memory(processes, limits.max_response_bytes)
-
-    if count > 1 and not is_enough(count):
-        most = max(filter(is_enough, range(2, count)), default=1)
+    most = find_most_processes(limits.memory_bytes, count, limits.max_response_bytes)
+    if most < count:
         expected = f"at most {most}: each needs {MIN_PROCESS_BYTES >> 20} MiB of FAIRLEAD_MEMORY_BYTES without a model"
         raise InvalidSetting(contract.variable("model_processes"), str(count), expected)
 

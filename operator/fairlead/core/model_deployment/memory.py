@@ -8,6 +8,7 @@ from fairlead_contracts.model_memory import (
     RESPONSE_VARIABLE,
     VARIABLE,
     find_least_memory,
+    find_most_processes,
 )
 from fairlead_contracts.variables import parse_quantity
 
@@ -34,10 +35,9 @@ def check_memory(predictor: Predictor, path: str) -> str | None:
     if processes == 1 or not _is_number(memory) or (response and not _is_number(response)):
         return None  # the graph server reports invalid variables
     place = int(response) if response else DEFAULT_RESPONSE_BYTES
-    if int(memory) >= (least := find_least_memory(processes, place)):
+    if (most := find_most_processes(int(memory), processes, place)) == processes:
         return None
-    most = max((n for n in range(2, processes) if int(memory) >= find_least_memory(n, place)), default=1)
-    got, expected = int(memory) // _MIB, -(-least // _MIB)
+    got, expected = int(memory) // _MIB, -(-find_least_memory(processes, place) // _MIB)
     return (
         f"{path}.processes: got {processes} with {got}Mi of memory, expected at most {most}, "
         f"or at least {expected}Mi, and what the models need."
