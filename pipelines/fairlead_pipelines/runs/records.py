@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,14 +65,12 @@ class RunRecord:
 
 def plan_tasks(spec: Any) -> dict[str, TaskRecord]:
     """Return the tasks of a compiled pipeline (PipelineSpec), each after those that it waits for."""
-    tasks, found = spec.root.dag.tasks, {}
-    waiting = {name: tuple(sorted(task.dependent_tasks)) for name, task in sorted(tasks.items())}
-    while waiting:
-        ready = [name for name, parents in waiting.items() if all(parent in found for parent in parents)]
-        for name in ready or list(waiting):
-            component = tasks[name].component_ref.name.removeprefix("comp-")
-            found[name] = TaskRecord(name, waiting.pop(name), component)
-    return found
+    tasks = spec.root.dag.tasks
+    parents = {name: tuple(sorted(tasks[name].dependent_tasks)) for name in sorted(tasks)}
+    return {
+        name: TaskRecord(name, parents[name], tasks[name].component_ref.name.removeprefix("comp-"))
+        for name in TopologicalSorter(parents).static_order()
+    }
 
 
 def read_outputs(task: TaskRecord, executor_input: Mapping[str, Any]) -> None:
