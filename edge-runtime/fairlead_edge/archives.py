@@ -5,6 +5,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,23 @@ _BROKEN = (
 """What zipfile, its decompressors and numpy's parser of headers raise for archives that are damaged."""
 
 
+def dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Return the archive of some arrays: equal arrays have equal archives, whenever they are written."""
+    content = BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}{_ENDING}"), "w") as member:
+                npy.write_array(member, array, allow_pickle=False)
+    return content.getvalue()
+
+
 class Archive:
     """The arrays of an .npz file."""
 
-    def __init__(self, file: Path) -> None:
-        """Read the archive's table of contents; raise InputUnusable."""
+    def __init__(self, file: Path | BytesIO, name: str = "") -> None:
+        """Read the archive's table of contents; raise InputUnusable, which calls the archive `name`, or as its file."""
         self._file = file
+        self._name = name or (file.name if isinstance(file, Path) else "the archive")
         self._left = MAX_BYTES
         try:
             with zipfile.ZipFile(file) as archive:
@@ -48,17 +60,17 @@ class Archive:
         self._left -= member.file_size
         if self._left < 0:
             raise InputUnusable(
-                f"{self._file.name}: got {MAX_BYTES - self._left} bytes of arrays, expected at most {MAX_BYTES}"
+                f"{self._name}: got {MAX_BYTES - self._left} bytes of arrays, expected at most {MAX_BYTES}"
             )
         try:
             with zipfile.ZipFile(self._file) as archive, archive.open(member) as opened:
                 array: NDArray[Any] = npy.read_array(opened, allow_pickle=False)
         except MemoryError:
-            raise InputUnusable(f"{self._file.name}: an array is larger than the memory") from None
+            raise InputUnusable(f"{self._name}: an array is larger than the memory") from None
         except _BROKEN as error:
             raise self._reject(error) from None
         return array
 
     def _reject(self, error: Exception) -> InputUnusable:
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return InputUnusable(f"{self._file.name}: is not an archive of plain arrays: {reason[:200]}")
+        return InputUnusable(f"{self._name}: is not an archive of plain arrays: {reason[:200]}")

@@ -25,6 +25,7 @@ from fairlead_contracts.parity_budget import Budget
 from . import __version__
 from .errors import BundleRejected, InputUnusable
 from .parity import build_table, check_parity, measure_parity
+from .self_test import write_self_test
 from .splits import Split, check_held_out, load_split
 from .targets import DEFAULT, UnknownTarget, find_target
 from .targets.base import CannotBuild, Target
@@ -50,6 +51,10 @@ class BundleRequest:
     dataset_digest: str | None = None
     target: str = DEFAULT
     """The name of the target."""
+    version: int = 0
+    """The number of the release."""
+    architectures: tuple[str, ...] = ()
+    """The processors that it may run on; all, if empty."""
     calibration_split: str = "train"
     parity_split: str = "test"
     slices: tuple[str, ...] = ()
@@ -66,7 +71,7 @@ def build_bundle(request: BundleRequest) -> tuple[Manifest, EdgeParity]:
         out = Path(folder)
         parity = _measure(sources, target, out)
         check_parity(parity, request.budget)
-        _write_description(request, target, out)
+        _write_description(request, target, sources.held_out, out)
         figures = _write_parity(request, parity, out)
         manifest = publish(
             out,
@@ -141,12 +146,16 @@ def _write_parity(request: BundleRequest, parity: EdgeParity, out: Path) -> dict
     return table.parameters
 
 
-def _write_description(request: BundleRequest, target: Target, out: Path) -> None:
+def _write_description(request: BundleRequest, target: Target, held_out: Split, out: Path) -> None:
+    session = target.load({name: (out / name).read_bytes() for name in target.files}, 1)
     description = BundleDescription(
         name=request.name,
         preprocessing=request.preprocessing,
         labels=request.labels,
         target=target.name,
         files={name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in target.files},
+        version=request.version,
+        architectures=request.architectures,
+        self_test=write_self_test(out, session, held_out.cases, request.preprocessing),
     )
     (out / BUNDLE_FILE).write_text(description.to_text())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead_artifacts import ArtifactError, fetch
-from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, MAX_BYTES, BundleDescription
+from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, MAX_BYTES, SELF_TEST_FILE, BundleDescription
 from fairlead_contracts.errors import ContractError
 
 from .errors import InvalidBundle
@@ -25,6 +25,8 @@ class Bundle:
     files: Mapping[str, bytes]
     """The model's files, by name."""
     digest: str
+    self_test: bytes = b""
+    """The file self-test.npz; empty if the bundle has none."""
 
 
 def open_bundle(place: str, digest: str | None = None) -> Bundle:
@@ -44,19 +46,20 @@ def open_bundle(place: str, digest: str | None = None) -> Bundle:
         if manifest.kind != KIND:
             raise InvalidBundle(f"{uri}: is of kind {manifest.kind!r}, expected {KIND!r}")
         description = _read_description(target / BUNDLE_FILE)
-        files = {name: _read_file(target / name, uri) for name in description.files}
-    for name, content in files.items():
-        actual = hashlib.sha256(content).hexdigest()
-        if actual != (expected := description.files[name]):
-            raise InvalidBundle(f"{uri}: {name} has SHA-256 {actual}, expected {expected} as in {BUNDLE_FILE}")
-    return Bundle(description, files, manifest.digest)
+        files = {name: _read_file(target / name, uri, expected) for name, expected in description.files.items()}
+        test = description.self_test
+        self_test = _read_file(target / SELF_TEST_FILE, uri, test.sha256) if test else b""
+    return Bundle(description, files, manifest.digest, self_test)
 
 
-def _read_file(file: Path, uri: str) -> bytes:
+def _read_file(file: Path, uri: str, expected: str) -> bytes:
     try:
-        return file.read_bytes()
+        content = file.read_bytes()
     except OSError:
         raise InvalidBundle(f"{uri}: {file.name} is missing") from None
+    if (actual := hashlib.sha256(content).hexdigest()) != expected:
+        raise InvalidBundle(f"{uri}: {file.name} has SHA-256 {actual}, expected {expected} as in {BUNDLE_FILE}")
+    return content
 
 
 def _read_description(file: Path) -> BundleDescription:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead_artifacts import ArtifactError
-from fairlead_contracts.edge_bundle import MAX_LABEL, MAX_LABELS, MAX_NAME, Preprocessing
+from fairlead_contracts.edge_bundle import MAX_LABEL, MAX_LABELS, MAX_NAME, MAX_VERSION, Preprocessing
 from fairlead_serving.limits import InvalidSetting, Limits
 
 from .budgets import add_budget, read_budget
 from .bundle import Bundle, open_bundle
+from .device.commands import add_commands, add_state, run_install, run_roll_back, run_serve, run_status
 from .errors import BundleRejected, InputUnusable, InvalidBundle
 from .server import DEFAULTS, describe, serve
 from .targets import DEFAULT, TARGETS, UnknownTarget, find_target
@@ -67,21 +68,35 @@ def _build_parser() -> argparse.ArgumentParser:
         command.add_argument("--out-uri", required=True, metavar="URI")
         command.add_argument("--name", type=_read_name, default="model", help="the model's name in requests")
         command.add_argument("--labels", type=_read_labels, default=(), help="class names, such as zero,one,two")
+        command.add_argument(
+            "--version", type=_read_version, default=0, help="the number of the release; devices go only up"
+        )
+        command.add_argument(
+            "--architecture", action="append", default=[], metavar="NAME",
+            help="a processor that it may run on, such as x86_64 or aarch64; all, unless some are given",
+        )  # fmt: skip
         command.add_argument("--out", type=Path, help="write {uri, digest, parity} to this file, as JSON")
     for name, text in (
         ("verify", "compare a bundle with its manifest, and with --digest"),
         ("serve", "serve a bundle over HTTP"),
     ):
         command = commands.add_parser(name, help=text)
-        command.add_argument("--bundle", required=True, metavar="URI|FOLDER")
+        places = command.add_mutually_exclusive_group(required=True)
+        places.add_argument("--bundle", metavar="URI|FOLDER")
         command.add_argument(
             "--digest",
             metavar="sha256:…",
             help="reject any other bundle; without it, only the bundle's own manifest is checked",
         )
         if name == "serve":
+            add_state(places)
             command.add_argument("--port", type=int, default=8080)
             command.add_argument("--threads", type=int, default=1)
+            command.add_argument(
+                "--probation", type=_read_finite, default=60.0, metavar="SECONDS",
+                help="how long a new release of --state answers before it is confirmed",
+            )  # fmt: skip
+    add_commands(commands)
     return parser
 
 
@@ -117,6 +132,12 @@ def _read_name(text: str) -> str:
     return text
 
 
+def _read_version(text: str) -> int:
+    if not text.isdecimal() or int(text) > MAX_VERSION:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected an integer of 0 to {MAX_VERSION}")
+    return int(text)
+
+
 def _read_labels(text: str) -> tuple[str, ...]:
     labels = tuple(text.split(",")) if text else ()
     if len(labels) > MAX_LABELS or any(len(label) > MAX_LABEL for label in labels):
@@ -138,8 +159,9 @@ def _build(options: argparse.Namespace) -> None:
     from .parity import build_table
 
     request = _read_request(
-        options, out_uri=options.out_uri, name=options.name, labels=options.labels, target=options.target
-    )
+        options, out_uri=options.out_uri, name=options.name, labels=options.labels, target=options.target,
+        version=options.version, architectures=tuple(options.architecture),
+    )  # fmt: skip
     manifest, parity = build_bundle(request)
     sys.stdout.write(build_table(parity, request.budget))
     sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")
@@ -206,10 +228,13 @@ def _verify(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    address = os.environ.get("FAIRLEAD_BIND_ADDRESS") or "0.0.0.0"
+    if options.state:
+        run_serve(options, address, _read_limits())
+        return
     bundle = open_bundle(options.bundle, options.digest)
     if not options.digest:
         logging.getLogger(__name__).warning("%s", _describe_consistency(bundle))
-    address = os.environ.get("FAIRLEAD_BIND_ADDRESS") or "0.0.0.0"
     asyncio.run(serve(bundle, options.threads, address, options.port, _read_limits()))
 
 
@@ -227,7 +252,16 @@ def _describe_consistency(bundle: Bundle) -> str:
     )
 
 
-_COMMANDS = {"targets": _list_targets, "build": _build, "compare": _compare, "verify": _verify, "serve": _serve}
+_COMMANDS = {
+    "targets": _list_targets,
+    "build": _build,
+    "compare": _compare,
+    "verify": _verify,
+    "serve": _serve,
+    "install": run_install,
+    "roll-back": run_roll_back,
+    "status": run_status,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.limits import Limits
@@ -28,14 +29,14 @@ async def serve(bundle: Bundle, threads: int, address: str, port: int, limits: L
     server = Server(App(plane, "fairlead-edge", __version__), limits)
     _log.info("serving %s on http://%s:%d", bundle.description.name, address, port)
     try:
-        await serve_model(plane, _build_process(bundle, threads, limits), server, address, port)
+        await serve_model(plane, build_process(bundle, threads, limits), server, address, port)
     except CannotServe as error:
         raise InvalidBundle(str(error)) from None
 
 
 async def describe(bundle: Bundle, limits: Limits) -> bytes:
     """Load a bundle in a model process, run it once, and return V2's metadata as JSON; raise InvalidBundle."""
-    process = _build_process(bundle, 1, limits)
+    process = build_process(bundle, 1, limits)
     running = asyncio.create_task(process.run())
     while not running.done() and process.unready is not None:
         await asyncio.wait([running], timeout=0.02)
@@ -48,7 +49,10 @@ async def describe(bundle: Bundle, limits: Limits) -> bytes:
     return process.facts[1]
 
 
-def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcesses:
+def build_process(
+    bundle: Bundle, threads: int, limits: Limits, restarted: Callable[[str], None] | None = None
+) -> ModelProcesses:
+    """Prepare the process of a bundle's model; `restarted` gets the cause of each replacement."""
     description = bundle.description.to_text()
     config = {
         "description": description,
@@ -57,4 +61,4 @@ def _build_process(bundle: Bundle, threads: int, limits: Limits) -> ModelProcess
         "threads": threads,
         "limit": limits.max_response_bytes,
     }
-    return ModelProcesses(_COMMAND, config, b"".join(bundle.files.values()), limits)
+    return ModelProcesses(_COMMAND, config, b"".join(bundle.files.values()), limits, restarted=restarted)

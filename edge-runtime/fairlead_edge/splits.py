@@ -20,6 +20,8 @@ MAX_SLICES, MAX_SLICE_NAME = 1000, 64  # as parity.json allows, which this modul
 _SLICE = "slice"
 """The array that names each example's slice, if the file has it."""
 _EXAMPLES, _LABELS = "x", "y"
+_CASES = 16
+"""How many examples a bundle's self-test has."""
 _SHOWN = 20
 """How many names a message lists."""
 
@@ -34,6 +36,8 @@ class Split:
     """The value of each example, by the name of the array that has it."""
     file: str = ""
     """The file's name, for messages."""
+    cases: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    """Examples from all over the split as they are before the preprocessing."""
 
     @cached_property
     def digests(self) -> tuple[bytes, ...]:
@@ -75,7 +79,9 @@ def load_split(folder: Path, name: str, preprocessing: Preprocessing, slices: It
         scaled = (examples * preprocessing.scale + preprocessing.offset).astype(np.float32)
     except MemoryError:
         raise InputUnusable(f"{file.name}: x: got shape {list(examples.shape)}, which is too much memory") from None
-    return Split(scaled, labels, _find_slices(archive, slices, len(examples), file.name), file.name)
+    chosen = np.unique(np.linspace(0, len(examples) - 1, min(len(examples), _CASES)).astype(int))
+    cases = examples[chosen].astype(np.float32)
+    return Split(scaled, labels, _find_slices(archive, slices, len(examples), file.name), file.name, cases)
 
 
 def _list(names: Iterable[str]) -> str:

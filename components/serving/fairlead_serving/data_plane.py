@@ -49,6 +49,10 @@ class DataPlane:
             return "draining"
         return _FETCHING if self.processes is None else self.processes.unready
 
+    def replace(self, model: str, version: str, processes: ModelProcesses) -> None:
+        """Answer requests by another model from now on; those in flight are answered by the one before."""
+        self.model, self.version, self.processes = model, version, processes
+
     def describe(self) -> bytes:
         """Return the model's metadata, in V2's JSON; raise NotReady."""
         return self.read_facts()[0][1]

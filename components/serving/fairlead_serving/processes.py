@@ -73,6 +73,11 @@ class ModelProcesses:
         """Return how many processes have loaded the models and run."""
         return sum(process.serving for process in self._processes)
 
+    @property
+    def in_flight(self) -> int:
+        """Return how many requests have not ended."""
+        return sum(len(process.calls) for process in self._processes)
+
     def keep_state(self, state: Any, keep: Callable[[Any], None]) -> None:
         """Begin with a state that was kept earlier; `keep` gets each later one."""
 

@@ -1,11 +1,12 @@
 """Contracts of artifacts: signatures, validation results, parity tables, bundles, model URIs."""
 
+import dataclasses
 import json
 from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
-from fairlead_contracts.edge_bundle import BundleDescription, Preprocessing
+from fairlead_contracts.edge_bundle import BundleDescription, Preprocessing, SelfTest
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.model_uri import ModelPlace, list_places
 from fairlead_contracts.parity import BundleParity, BundleTable, ConversionParity, ConversionTable
@@ -40,9 +41,11 @@ VALUES: list[tuple[Any, dict[str, Any]]] = [
      {"examples": 300, "max_abs_difference": 0.1, "agreement": 1.0, "accuracy_before": 1.0, "accuracy_after": 0.99,
       "bytes_before": 400, "bytes_after": 100, "split": "test", "max_drop": 0.01}),
     (BundleDescription(name="digits", preprocessing=Preprocessing(scale=0.0625), labels=("a", "b"),
-                       target="onnx-int8", files={"model.onnx": "ab" * 32}),
-     {"schema": "fairlead.dev/edge-bundle/v2", "name": "digits", "preprocessing": {"scale": 0.0625, "offset": 0.0},
-      "labels": ["a", "b"], "target": "onnx-int8", "files": {"model.onnx": "ab" * 32}}),
+                       target="onnx-int8", files={"model.onnx": "ab" * 32}, version=7, architectures=("x86_64",),
+                       self_test=SelfTest("cd" * 32, (0.5, 0.0))),
+     {"schema": "fairlead.dev/edge-bundle/v3", "name": "digits", "preprocessing": {"scale": 0.0625, "offset": 0.0},
+      "labels": ["a", "b"], "target": "onnx-int8", "files": {"model.onnx": "ab" * 32}, "version": 7,
+      "architectures": ["x86_64"], "self_test": {"sha256": "cd" * 32, "tolerances": [0.5, 0.0]}}),
 ]  # fmt: skip
 
 
@@ -52,10 +55,15 @@ def test_written_values_are_read_back(value: Any, written: dict[str, Any]) -> No
     assert type(value).parse_json(json.dumps(written).encode(), "document") == value
 
 
-def test_a_bundle_of_the_first_schema_is_read() -> None:
-    first = {key: value for key, value in VALUES[4][1].items() if key not in ("target", "files")}
+def test_bundles_of_earlier_schemas_are_read() -> None:
+    release = ("version", "architectures", "self_test")
+    second = {key: value for key, value in VALUES[4][1].items() if key not in release}
+    second |= {"schema": "fairlead.dev/edge-bundle/v2"}
+    first = {key: value for key, value in second.items() if key not in ("target", "files")}
     first |= {"schema": "fairlead.dev/edge-bundle/v1", "sha256": "ab" * 32}
-    assert BundleDescription.parse_json(json.dumps(first).encode(), "bundle.json") == VALUES[4][0]
+    expected = dataclasses.replace(VALUES[4][0], version=0, architectures=(), self_test=None)
+    for written in (first, second):
+        assert BundleDescription.parse_json(json.dumps(written).encode(), "bundle.json") == expected
 
 
 def test_a_parity_table_of_an_older_converter_is_read() -> None:
@@ -92,7 +100,7 @@ REJECTED: list[tuple[type[Any], Any, str]] = [
     (BundleTable, VALUES[3][1] | {"agreement": float("nan")}, "part.agreement: got nan, expected a finite number"),
     (BundleTable, VALUES[3][1] | {"split": "x" * 254}, "part.split: got 'xx"),
     (ConversionTable, VALUES[2][1] | {"values": "many"}, "part.values: got 'many', expected an integer"),
-    (BundleDescription, VALUES[4][1] | {"schema": "fairlead.dev/edge-bundle/v3"}, "schema: got 'fairlead"),
+    (BundleDescription, VALUES[4][1] | {"schema": "fairlead.dev/edge-bundle/v4"}, "schema: got 'fairlead"),
     (BundleDescription, {"name": "m"}, "schema: got nothing, expected 'fairlead.dev"),
     (BundleDescription, VALUES[4][1] | {"files": {"model.onnx": "AB" * 32}}, "files.model.onnx: got 'ABAB"),
     (BundleDescription, VALUES[4][1] | {"files": {"model.onnx": 7}}, "files.model.onnx: got 7"),
@@ -101,6 +109,19 @@ REJECTED: list[tuple[type[Any], Any, str]] = [
     (BundleDescription, VALUES[4][1] | {"files": {}}, "files: got [], expected 1 to 16 files"),
     (BundleDescription, VALUES[4][1] | {"target": "ONNX"}, "target: got 'ONNX'"),
     (BundleDescription, VALUES[4][1] | {"labels": [7]}, "labels"),
+    (BundleDescription, VALUES[4][1] | {"version": -1}, "version: got -1"),
+    (BundleDescription, VALUES[4][1] | {"version": True}, "version: got True"),
+    (BundleDescription, VALUES[4][1] | {"architectures": ["x86-64"]}, "architectures: got ['x86-64']"),
+    (BundleDescription, VALUES[4][1] | {"architectures": [{}]}, "architectures: got [{}]"),
+    (BundleDescription, VALUES[4][1] | {"self_test": "none"}, "self_test: got 'none'"),
+    (BundleDescription, VALUES[4][1] | {"self_test": {"sha256": "AB"}}, "self_test.tolerances: got nothing"),
+    (BundleDescription, VALUES[4][1] | {"self_test": {"sha256": "AB", "tolerances": [1]}}, "self_test.sha256: got 'AB"),
+    (BundleDescription, VALUES[4][1] | {"self_test": {"sha256": "ab" * 32, "tolerances": [-1]}}, "self_test.tolerance"),
+    (
+        BundleDescription,
+        VALUES[4][1] | {"self_test": {"sha256": "ab" * 32, "tolerances": [10**400]}},
+        "self_test.tolerances: got",
+    ),
 ]
 
 

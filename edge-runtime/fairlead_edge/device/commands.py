@@ -1,0 +1,87 @@
+"""The commands of a device: install, roll-back, status, and serve with --state."""
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from fairlead_artifacts import PublicKey
+from fairlead_serving.limits import Limits
+
+from ..errors import InputUnusable
+from .folder import Damaged, Folder
+from .installing import Trust, install, roll_back
+from .keeper import Settings
+from .serving import serve_device
+from .slots import Offer, Release, Slots
+
+
+def add_commands(commands: Any) -> None:
+    """Add the parsers of `install`, `roll-back` and `status`."""
+    command = commands.add_parser("install", help="bring a release onto this device and offer it to its server")
+    add_state(command, required=True)
+    command.add_argument("--bundle", required=True, metavar="URI|FOLDER")
+    command.add_argument("--digest", metavar="sha256:…", help="reject any other bundle")
+    command.add_argument(
+        "--public-key", action="append", default=[], type=Path, metavar="FILE",
+        help="reject a bundle that none of these keys has signed",
+    )  # fmt: skip
+    command.add_argument("--allow-older", action="store_true", help="also if this device has run a higher version")
+    command = commands.add_parser("roll-back", help="offer the release before the one that runs")
+    add_state(command, required=True)
+    command = commands.add_parser("status", help="print what this device runs, tries and has rejected")
+    add_state(command, required=True)
+    command.add_argument("--json", action="store_true")
+
+
+def add_state(command: Any, required: bool = False) -> None:
+    """Add the option for a device's folder."""
+    text = "the device's folder, with its releases"
+    command.add_argument("--state", type=Path, metavar="FOLDER", help=text, required=required)
+
+
+def run_install(options: argparse.Namespace) -> None:
+    """Install a release."""
+    trust = Trust(options.digest, [PublicKey.read(path) for path in options.public_key])
+    _report(install(Folder(options.state), options.bundle, trust, options.allow_older))
+
+
+def run_roll_back(options: argparse.Namespace) -> None:
+    """Offer the release before the one that runs."""
+    _report(roll_back(Folder(options.state)))
+
+
+def run_status(options: argparse.Namespace) -> None:
+    """Print the state of a device."""
+    folder = Folder(options.state)
+    try:
+        slots, offer = folder.read_slots() or Slots(), folder.read_offer()
+    except Damaged as error:
+        raise InputUnusable(f"{folder.path}: {error}") from None
+    pending = offer if offer and offer.sequence > slots.handled else None
+    if options.json:
+        document = dataclasses.asdict(slots) | {"offer": pending and dataclasses.asdict(pending)}
+        sys.stdout.write(json.dumps(document) + "\n")
+        return
+    trial = slots.candidate.release if slots.candidate else pending.release if pending else None
+    for name, release in (("serving", slots.good), ("before", slots.previous), ("on trial", trial)):
+        sys.stdout.write(f"{name:<10}{_describe(release)}\n")
+    if slots.rejected is not None:
+        sys.stdout.write(f"rejected  {_describe(slots.rejected.release)}: {slots.rejected.reason}\n")
+
+
+def run_serve(options: argparse.Namespace, address: str, limits: Limits) -> None:
+    """Serve a device's folder."""
+    settings = Settings(options.threads, options.probation)
+    asyncio.run(serve_device(Folder(options.state), address, options.port, limits, settings))
+
+
+def _report(offer: Offer) -> None:
+    sys.stdout.write(f"offered version {offer.release.version} ({offer.release.digest})\n")
+
+
+def _describe(release: Release | None) -> str:
+    return "none" if release is None else f"version {release.version} ({release.digest})"

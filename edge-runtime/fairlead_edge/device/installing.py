@@ -1,0 +1,177 @@
+"""Bring a release onto a device and offer it to the server; what runs is not touched.
+
+Nothing is offered that is not whole, signed or of the expected digest, for this device, and new enough. An installation
+that is interrupted at any step leaves what was offered before.
+"""
+
+import platform
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead_artifacts import Manifest, PublicKey, fetch, publish, read_manifest, verify
+from fairlead_contracts.edge_bundle import KIND, BundleDescription
+
+from ..errors import InputUnusable, InvalidBundle
+from ..targets import UnknownTarget, find_target
+from .folder import Damaged, Folder
+from .slots import Offer, Release, Slots
+
+_LOCK = "install"
+_SPARE = 16 << 20
+"""The bytes that stay free on the disk: for the small files, and for what else runs on the device."""
+_COPIES = 2
+"""How often a release is on the disk while it is installed."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a release has to prove; one of both at least."""
+
+    digest: str | None = None
+    """The digest that it must have."""
+    keys: Sequence[PublicKey] = ()
+    """The keys of which one must have signed it."""
+
+
+def install(folder: Folder, place: str, trust: Trust, older: bool = False) -> Offer:
+    """Fetch, verify and offer the release at a URI or in a folder.
+
+    Raises InvalidBundle if this device must not run it, InputUnusable if it cannot be installed now, ArtifactError if
+    its place does not answer, or OSError.
+    """
+    if trust.digest is None and not trust.keys:
+        raise InputUnusable("got neither a digest nor a public key; expected one of them, which proves the release")
+    uri = place if "://" in place else Path(place).absolute().as_uri()
+    with _locked(folder):
+        slots = _read_slots(folder)
+        manifest = _read_trusted(uri, trust)
+        if not _is_whole(folder, manifest.digest):
+            shutil.rmtree(folder.place(manifest.digest), ignore_errors=True)
+            _copy(folder, uri, manifest)
+        description = folder.open(manifest.digest).description
+        _check_device(description, slots, older)
+        _check_name(description, folder, slots)
+        return _offer(folder, Release(manifest.digest, description.version), older)
+
+
+def roll_back(folder: Folder) -> Offer:
+    """Offer the release before the one that runs; raise InputUnusable if there is none."""
+    with _locked(folder):
+        slots = _read_slots(folder)
+        if slots.previous is None:
+            raise InputUnusable("there is no release before the one that runs")
+        return _offer(folder, slots.previous, older=True)
+
+
+@contextmanager
+def _locked(folder: Folder) -> Iterator[None]:
+    lock = folder.lock(_LOCK)
+    if lock is None:
+        raise InputUnusable("another installation is in progress")
+    try:
+        yield
+    finally:
+        lock.close()
+
+
+def remove_unused(folder: Folder, slots: Slots) -> None:
+    """Remove the releases that are in no slot and not offered; nothing happens during an installation."""
+    lock = folder.lock(_LOCK)
+    if lock is None:
+        return
+    try:
+        offer = folder.read_offer()
+        pending = {offer.release.digest} if offer and offer.sequence > slots.handled else set()
+        folder.remove_others(slots.kept | pending)
+        shutil.rmtree(folder.incoming, ignore_errors=True)
+    except Damaged:
+        return
+    finally:
+        lock.close()
+
+
+def _read_slots(folder: Folder) -> Slots:
+    # what the server does about a damaged state is its own affair
+    with suppress(Damaged):
+        return folder.read_slots() or Slots()
+    return Slots()
+
+
+def _read_trusted(uri: str, trust: Trust) -> Manifest:
+    """Return the manifest of a release that proves what it has to; raise InvalidBundle or ArtifactError."""
+    manifest = read_manifest(uri)
+    if trust.digest is not None and manifest.digest != trust.digest:
+        raise InvalidBundle(f"{uri}: digest is {manifest.digest}, expected {trust.digest}")
+    if manifest.kind != KIND:
+        raise InvalidBundle(f"{uri}: is of kind {manifest.kind!r}, expected {KIND!r}")
+    if trust.keys:
+        verify(uri, manifest.digest, trust.keys)
+    return manifest
+
+
+def _is_whole(folder: Folder, digest: str) -> bool:
+    with suppress(InvalidBundle):
+        folder.open(digest)
+        return True
+    return False
+
+
+def _copy(folder: Folder, uri: str, manifest: Manifest) -> None:
+    """Copy a release onto the disk: it appears there whole or not at all."""
+    free = shutil.disk_usage(folder.path).free
+    if free < (needed := _COPIES * manifest.size + _SPARE):
+        raise InputUnusable(f"the disk has {free:,} bytes left, expected {needed:,} for this release")
+    shutil.rmtree(folder.incoming, ignore_errors=True)
+    try:
+        fetch(uri, folder.incoming, manifest.digest)
+        publish(
+            folder.incoming,
+            folder.place(manifest.digest).as_uri(),
+            kind=manifest.kind,
+            producer=manifest.producer,
+            parents=manifest.parents,
+            parameters=manifest.parameters,
+            signature=manifest.signature,
+        )
+    finally:
+        shutil.rmtree(folder.incoming, ignore_errors=True)
+    folder.flush()
+
+
+def _check_device(description: BundleDescription, slots: Slots, older: bool) -> None:
+    """Raise InvalidBundle if a release is not for this device."""
+    try:
+        find_target(description.target)
+    except UnknownTarget as error:
+        raise InvalidBundle(str(error)) from None
+    machine = platform.machine()
+    if description.architectures and machine not in description.architectures:
+        raise InvalidBundle(f"architectures: got {', '.join(description.architectures)}, expected {machine}")
+    if not older and description.version < slots.floor:
+        expected = f"at least {slots.floor}, which this device has run"
+        raise InvalidBundle(f"version: got {description.version}, expected {expected}")
+
+
+def _check_name(description: BundleDescription, folder: Folder, slots: Slots) -> None:
+    """Raise InvalidBundle if clients would not find the model under the name that they know."""
+    if slots.good is None:
+        return
+    try:
+        name = folder.open(slots.good.digest).description.name
+    except InvalidBundle:
+        return
+    if description.name != name:
+        raise InvalidBundle(f"name: got {description.name!r}, expected {name!r}, which this device serves")
+
+
+def _offer(folder: Folder, release: Release, older: bool) -> Offer:
+    numbers = [_read_slots(folder).handled]
+    with suppress(Damaged):
+        newest = folder.read_offer()
+        numbers += [newest.sequence] if newest else []
+    offer = Offer(max(numbers) + 1, release, older)
+    folder.write_offer(offer)
+    return offer

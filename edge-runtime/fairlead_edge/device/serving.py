@@ -1,0 +1,45 @@
+"""Serve the releases of a device's folder over HTTP."""
+
+import asyncio
+import logging
+
+from fairlead_serving.data_plane import DataPlane
+from fairlead_serving.limits import Limits
+from fairlead_serving.open_inference_app import App
+from fairlead_serving.server import Server
+
+from .. import __version__
+from ..errors import InputUnusable
+from .folder import Folder
+from .keeper import Keeper, Settings
+
+_log = logging.getLogger(__name__)
+_LOCK = "server"
+
+
+async def serve_device(folder: Folder, address: str, port: int, limits: Limits, settings: Settings) -> None:
+    """Serve what the folder has, and what is offered there, until SIGTERM; raise InputUnusable or OSError."""
+    lock = folder.lock(_LOCK)
+    if lock is None:
+        raise InputUnusable(f"{folder.path}: another server serves this folder")
+    plane = DataPlane("model", "", limits.max_in_flight)
+    server = Server(App(plane, "fairlead-edge", __version__), limits)
+    _log.info("serving the releases of %s on http://%s:%d", folder.path, address, port)
+    keeping = asyncio.create_task(_keep(Keeper(folder, plane, limits, settings), server))
+    try:
+        await server.serve(address, port)
+    finally:
+        failure = keeping.exception() if keeping.done() and not keeping.cancelled() else None
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        lock.close()
+    if failure is not None:
+        raise failure
+
+
+async def _keep(keeper: Keeper, server: Server) -> None:
+    try:
+        await keeper.run()
+    finally:
+        # an error that ends this task is raised once the server has stopped
+        server.stop()

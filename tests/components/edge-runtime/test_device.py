@@ -1,0 +1,203 @@
+"""A device: releases are installed, tested, confirmed or rejected, and the good one always answers."""
+
+import dataclasses
+import json
+import platform
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fairlead_artifacts.signing import make_keys
+from fairlead_edge.device.folder import Folder
+from fairlead_edge.device.slots import Release as Slot
+from fairlead_edge.device.slots import Slots
+
+from tests.support import networks
+from tests.support.edge_devices import Device, publish_release
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> Iterator[Device]:
+    """Return a device whose server is ended after the test."""
+    device = Device(tmp_path / "state", tmp_path / "server.log")
+    yield device
+    device.stop()
+
+
+def test_a_release_is_tested_answers_and_is_confirmed(device: Device, store: Path) -> None:
+    one, two = publish_release(store, 1), publish_release(store, 2)
+    device.start()
+    assert device.install(one).returncode == 0
+    device.wait(one)
+    device.wait_settled()
+    run = device.install(two)
+    assert (run.returncode, run.stdout) == (0, f"offered version 2 ({two.digest})\n")
+    device.wait(two, [one])
+    state = device.wait_settled()
+    assert state == Slots(Slot(two.digest, 2), Slot(one.digest, 1), handled=2, floor=2)
+    assert device.run("status").stdout.splitlines() == [
+        f"serving   version 2 ({two.digest})",
+        f"before    version 1 ({one.digest})",
+        "on trial  none",
+    ]
+    assert json.loads(device.run("status", "--json").stdout)["good"] == {"digest": two.digest, "version": 2}
+
+
+def test_a_device_answers_with_its_good_release_after_a_restart(device: Device, store: Path) -> None:
+    one = publish_release(store, 1)
+    device.install(one)
+    device.start()
+    device.wait_settled()
+    device.stop()
+    shutil.rmtree(store)  # it needs no network
+    device.start()
+    device.wait(one)
+
+
+def test_a_release_that_answers_otherwise_than_when_it_was_built_is_rejected(device: Device, store: Path) -> None:
+    one = publish_release(store, 1)
+    wrong = publish_release(store, 2, model=networks.network(networks.make_weights(9)))
+    device.install(one)
+    device.start()
+    device.wait_settled()
+    device.install(wrong)
+    state = device.wait_settled()
+    assert state.good == Slot(one.digest, 1)
+    assert state.rejected is not None
+    assert state.rejected.release == Slot(wrong.digest, 2)
+    assert state.rejected.reason.startswith("self-test: output 0: the mean difference is")
+    assert device.find_answering([one]) is one
+    device.wait_until(lambda: not Folder(device.state).place(wrong.digest).exists(), "is not removed")
+
+
+def test_a_release_that_does_not_load_is_rejected(device: Device, store: Path) -> None:
+    one, broken = publish_release(store, 1), publish_release(store, 2, model=b"no model")
+    device.install(one)
+    device.start()
+    device.wait_settled()
+    device.install(broken)
+    rejected = device.wait_settled().rejected
+    assert rejected is not None
+    assert "cannot load the model" in rejected.reason
+    assert device.find_answering([one]) is one
+
+
+def test_a_rollback_returns_to_the_release_before(device: Device, store: Path) -> None:
+    one, two = publish_release(store, 1), publish_release(store, 2)
+    device.start()
+    for release in (one, two):
+        device.install(release)
+        device.wait_settled()
+    assert device.run("roll-back").stdout == f"offered version 1 ({one.digest})\n"
+    device.wait(one, [two])
+    device.wait_settled()
+    device.install(two)  # it is newer than what runs now
+    device.wait(two, [one])
+
+
+def test_without_a_release_before_there_is_no_rollback(device: Device) -> None:
+    run = device.run("roll-back")
+    assert (run.returncode, run.stderr) == (1, "fairlead-edge: there is no release before the one that runs\n")
+
+
+def test_a_release_whose_bytes_have_changed_on_the_disk_is_replaced_by_the_one_before(
+    device: Device, store: Path
+) -> None:
+    one, two = publish_release(store, 1), publish_release(store, 2)
+    device.start()
+    for release in (one, two):
+        device.install(release)
+        device.wait_settled()
+    device.stop()
+    file = Folder(device.state).place(two.digest) / "model.onnx"
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    device.start()
+    device.wait(one)
+    assert device.install(two).returncode == 0  # fetched again, because what is there is damaged
+    device.wait(two, [one])
+
+
+@pytest.mark.parametrize("name", ["slots.json", "offer.json"])
+def test_damaged_small_files_do_not_keep_a_device_from_answering(device: Device, store: Path, name: str) -> None:
+    one = publish_release(store, 1)
+    device.install(one)
+    device.start()
+    device.wait_settled()
+    device.stop()
+    (device.state / name).write_bytes(b"\0" * 100)
+    device.start()
+    device.wait(one)
+    two = publish_release(store, 2)
+    assert device.install(two).returncode == 0
+    device.wait(two, [one])
+
+
+REJECTED = [
+    ({"target": "onnx-int4"}, "target: got 'onnx-int4', expected one of onnx,"),
+    ({"architectures": ("s390x",)}, f"architectures: got s390x, expected {platform.machine()}"),
+    ({"name": "waves"}, "name: got 'waves', expected 'wind', which this device serves"),
+]
+
+
+@pytest.mark.parametrize(("changes", "problem"), REJECTED, ids=[problem[:12] for _, problem in REJECTED])
+def test_a_release_for_another_device_is_not_installed(
+    device: Device, store: Path, changes: dict[str, object], problem: str
+) -> None:
+    good = publish_release(store, 5)
+    device.install(good)
+    device.start()
+    before = device.wait_settled()
+    other = publish_release(store, 6, **changes)
+    run = device.install(other)
+    assert (run.returncode, problem in run.stderr) == (2, True), run.stderr
+    assert device.read() == before
+
+
+def test_an_older_release_is_installed_only_if_that_is_allowed(device: Device, store: Path) -> None:
+    two, one = publish_release(store, 2), publish_release(store, 1)
+    device.install(two)
+    device.start()
+    device.wait_settled()
+    run = device.install(one)
+    assert (run.returncode, "version: got 1, expected at least 2, which this device has run" in run.stderr) == (2, True)
+    assert device.install(one, "--allow-older").returncode == 0
+    device.wait(one, [two])
+
+
+def test_only_a_signed_release_is_installed_if_a_key_is_given(
+    device: Device, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    private, public = make_keys(tmp_path / "keys")
+    unsigned = publish_release(store, 1)
+    run = device.run("install", "--bundle", unsigned.uri, "--public-key", str(public))
+    assert (run.returncode, "has no signature" in run.stderr) == (1, True), run.stderr
+    monkeypatch.setenv("FAIRLEAD_SIGNING_KEY_FILE", str(private))
+    signed = publish_release(store, 2)
+    monkeypatch.delenv("FAIRLEAD_SIGNING_KEY_FILE")
+    assert device.run("install", "--bundle", signed.uri, "--public-key", str(public)).returncode == 0
+    run = device.run("install", "--bundle", signed.uri)
+    assert "got neither a digest nor a public key" in run.stderr
+    other = dataclasses.replace(signed, digest=unsigned.digest)
+    run = device.install(other)
+    assert (run.returncode, f"expected {unsigned.digest}" in run.stderr) == (2, True)
+
+
+def test_one_server_and_one_installation_use_a_folder_at_a_time(device: Device, store: Path) -> None:
+    one = publish_release(store, 1)
+    device.install(one)
+    device.start()
+    device.wait(one)
+    run = device.run("serve", "--port", "1")
+    assert (run.returncode, "another server serves this folder" in run.stderr) == (1, True)
+    lock = Folder(device.state).lock("install")
+    assert lock is not None
+    assert "another installation is in progress" in device.install(one).stderr
+    lock.close()
