@@ -16,11 +16,14 @@ from fairlead_contracts.edge_bundle import (
     MODEL_FILE,
     PARITY_FILE,
     PARITY_TEXT_FILE,
+    REFERENCE_FILE,
     BundleDescription,
     Preprocessing,
 )
 from fairlead_contracts.edge_parity import EdgeParity, EdgeParityTable
+from fairlead_contracts.errors import ContractError
 from fairlead_contracts.parity_budget import Budget
+from fairlead_contracts.reference import Reference
 
 from . import __version__
 from .errors import BundleRejected, InputUnusable
@@ -72,6 +75,8 @@ def build_bundle(request: BundleRequest) -> tuple[Manifest, EdgeParity]:
         parity = _measure(sources, target, out)
         check_parity(parity, request.budget)
         _write_description(request, target, sources.held_out, out)
+        if sources.reference is not None:
+            (out / REFERENCE_FILE).write_bytes(sources.reference)
         figures = _write_parity(request, parity, out)
         manifest = publish(
             out,
@@ -110,6 +115,8 @@ class _Sources:
     dataset: Manifest
     calibration: Split
     held_out: Split
+    reference: bytes | None
+    """How the model's inputs are distributed in its training data, if the artifact says it."""
 
 
 @contextmanager
@@ -122,7 +129,20 @@ def _fetched(request: BundleRequest) -> Iterator[_Sources]:
         calibration = load_split(data, request.calibration_split, request.preprocessing)
         held_out = load_split(data, request.parity_split, request.preprocessing, request.slices)
         check_held_out(held_out, calibration)
-        yield _Sources(source / MODEL_FILE, model, dataset, calibration, held_out)
+        reference = _read_reference(source / REFERENCE_FILE)
+        yield _Sources(source / MODEL_FILE, model, dataset, calibration, held_out, reference)
+
+
+def _read_reference(file: Path) -> bytes | None:
+    """Return a valid reference, or None if there is none; raise InputUnusable."""
+    if not file.is_file():
+        return None
+    content = file.read_bytes()
+    try:
+        Reference.parse_json(content, file.name)
+    except ContractError as error:
+        raise InputUnusable(str(error)) from None
+    return content
 
 
 def _measure(sources: _Sources, target: Target, out: Path) -> EdgeParity:

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fairlead_artifacts import ArtifactError, fetch
-from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, MAX_BYTES, SELF_TEST_FILE, BundleDescription
+from fairlead_contracts.edge_bundle import (
+    BUNDLE_FILE,
+    KIND,
+    MAX_BYTES,
+    REFERENCE_FILE,
+    SELF_TEST_FILE,
+    BundleDescription,
+)
 from fairlead_contracts.errors import ContractError
 
 from .errors import InvalidBundle
@@ -27,6 +34,8 @@ class Bundle:
     digest: str
     self_test: bytes = b""
     """The file self-test.npz; empty if the bundle has none."""
+    reference: bytes = b""
+    """The file reference.json, which describes the training data; empty if the bundle has none."""
 
 
 def open_bundle(place: str, digest: str | None = None) -> Bundle:
@@ -49,7 +58,9 @@ def open_bundle(place: str, digest: str | None = None) -> Bundle:
         files = {name: _read_file(target / name, uri, expected) for name, expected in description.files.items()}
         test = description.self_test
         self_test = _read_file(target / SELF_TEST_FILE, uri, test.sha256) if test else b""
-    return Bundle(description, files, manifest.digest, self_test)
+        reference = target / REFERENCE_FILE
+        described = reference.read_bytes() if reference.is_file() else b""
+    return Bundle(description, files, manifest.digest, self_test, described)
 
 
 def _read_file(file: Path, uri: str, expected: str) -> bytes:

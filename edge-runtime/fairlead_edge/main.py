@@ -16,7 +16,7 @@ from fairlead_serving.limits import InvalidSetting, Limits
 
 from .budgets import add_budget, read_budget
 from .bundle import Bundle, open_bundle
-from .device.commands import add_commands, add_state, run_install, run_roll_back, run_serve, run_status
+from .device.commands import add_commands, add_serving, add_state, run_install, run_roll_back, run_serve, run_status
 from .errors import BundleRejected, InputUnusable, InvalidBundle
 from .server import DEFAULTS, describe, serve
 from .targets import DEFAULT, TARGETS, UnknownTarget, find_target
@@ -92,10 +92,7 @@ def _build_parser() -> argparse.ArgumentParser:
             add_state(places)
             command.add_argument("--port", type=int, default=8080)
             command.add_argument("--threads", type=int, default=1)
-            command.add_argument(
-                "--probation", type=_read_finite, default=60.0, metavar="SECONDS",
-                help="how long a new release of --state answers before it is confirmed",
-            )  # fmt: skip
+            add_serving(command)
     add_commands(commands)
     return parser
 

@@ -18,6 +18,9 @@ from .errors import InvalidBundle
 from .runtime import Runtime
 from .targets.base import Ending
 
+OBSERVED, SELF_TEST = "observed", "self-test"
+"""The protocols of the server itself: what the model process has counted, and requests that it does not count."""
+
 
 class BundleModel:
     """A bundle as a model process serves it."""
@@ -27,7 +30,8 @@ class BundleModel:
     def load(self, config: dict[str, Any], body: bytes, report: Report) -> Reply:
         """Load the model; return V2's metadata."""
         description = BundleDescription.parse_json(config["description"].encode(), "bundle")
-        bundle = Bundle(description, _split(body, config["files"]), config["digest"])
+        reference = config["reference"].encode()
+        bundle = Bundle(description, _split(body, config["files"]), config["digest"], reference=reference)
         self._limit = config["limit"]
         report("the bundle's model", "load")
         try:
@@ -54,12 +58,15 @@ class BundleModel:
 
     async def call(self, head: dict[str, Any], body: bytes) -> Reply:
         """Answer a request."""
+        if head["protocol"] == OBSERVED:
+            return {"code": Code.OK}, orjson.dumps(self._runtime.sketch.take())
+        counted = head["protocol"] != SELF_TEST
         try:
             # a run that the engine does not end is ended with the process
             ending = Ending()
             timer = asyncio.get_running_loop().call_later(head["seconds"], ending.end)
             try:
-                response = await asyncio.to_thread(self._runtime.infer, body, ending, self._limit)
+                response = await asyncio.to_thread(self._runtime.infer, body, ending, self._limit, counted)
             finally:
                 timer.cancel()
             return {"code": Code.OK}, dump_json(response, self._limit)

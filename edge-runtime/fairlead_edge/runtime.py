@@ -11,6 +11,7 @@ from fairlead_serving.errors import BadRequest, TooLate, Unprocessable
 
 from .bundle import Bundle
 from .errors import InvalidBundle
+from .sketch import Drift, Sketch
 from .targets import UnknownTarget, find_target
 from .targets.base import CannotLoad, Ending, RunEnded, RunFailed
 
@@ -38,6 +39,7 @@ class Runtime:
             raise InvalidBundle(f"the model's inputs are {found}, expected one tensor of {', '.join(_INPUTS)}")
         self._input, self._outputs = inputs[0], self._session.outputs
         self.bundle = bundle
+        self.sketch = Sketch(_build_drift(bundle.reference))
         self.name = bundle.description.name
 
     def warm_up(self, value: int) -> str | None:
@@ -59,8 +61,11 @@ class Runtime:
             "outputs": [spec.describe() for spec in self._outputs],
         }
 
-    def infer(self, body: bytes, ending: Ending, max_bytes: int) -> dict[str, Any]:
-        """Return the response to a request's body, with the tensors' `data` as arrays; raise ServingError."""
+    def infer(self, body: bytes, ending: Ending, max_bytes: int, counted: bool = True) -> dict[str, Any]:
+        """Return the response to a request's body, with the tensors' `data` as arrays; raise ServingError.
+
+        A request of the server itself is not counted.
+        """
         names = [spec.name for spec in self._outputs]
         known = [*names, _LABEL] if self.bundle.description.labels else names
         try:
@@ -69,6 +74,8 @@ class Runtime:
             with np.errstate(all="ignore"):
                 prepared = (values * preprocessing.scale + preprocessing.offset).astype(values.dtype)
             outputs = self._run(prepared, ending)
+            if counted:
+                self.sketch.add({self._input.name: prepared}, outputs)
             return build_response(self.name, self._name_outputs(outputs), request, max_bytes).document
         except AnswerError as error:
             raise Unprocessable(str(error)) from None
@@ -90,3 +97,12 @@ class Runtime:
         if labels and outputs[0].ndim == 2 and outputs[0].shape[1] == len(labels):
             named[_LABEL] = np.array([labels[index] for index in outputs[0].argmax(axis=1)], dtype=object)
         return named
+
+
+def _build_drift(content: bytes) -> Drift | None:
+    """Prepare to measure the drift from reference.json, if there is one; raise InvalidBundle."""
+    if not content:
+        return None
+    from .drift import parse_drift  # which loads pydantic
+
+    return parse_drift(content)

@@ -57,6 +57,7 @@ def build_process(
     config = {
         "description": description,
         "digest": bundle.digest,
+        "reference": bundle.reference.decode("utf-8", "replace"),
         "files": {name: len(content) for name, content in bundle.files.items()},
         "threads": threads,
         "limit": limits.max_response_bytes,

@@ -15,7 +15,7 @@ from .plain import below, get, load_json, require
 
 KIND = "edge-bundle"
 MODEL_FILE, BUNDLE_FILE, PARITY_FILE = "model.onnx", "bundle.json", "parity.json"
-PARITY_TEXT_FILE, SELF_TEST_FILE = "parity.txt", "self-test.npz"
+PARITY_TEXT_FILE, SELF_TEST_FILE, REFERENCE_FILE = "parity.txt", "self-test.npz", "reference.json"
 SCHEMA = "fairlead.dev/edge-bundle/v3"
 _SECOND_SCHEMA, _FIRST_SCHEMA = "fairlead.dev/edge-bundle/v2", "fairlead.dev/edge-bundle/v1"
 MAX_BYTES = 1 << 20
@@ -94,7 +94,7 @@ class BundleDescription:
         require(0 < len(self.files) <= MAX_FILES, "files", list(self.files), f"1 to {MAX_FILES} files")
         for name, digest in self.files.items():
             plain = len(name) <= MAX_NAME and _FILE.fullmatch(name) is not None
-            own = name in (BUNDLE_FILE, PARITY_FILE, PARITY_TEXT_FILE, SELF_TEST_FILE)
+            own = name in (BUNDLE_FILE, PARITY_FILE, PARITY_TEXT_FILE, SELF_TEST_FILE, REFERENCE_FILE)
             require(plain and not own, "files", name, "plain names of model files")
             valid = type(digest) is str and _SHA256.fullmatch(digest) is not None
             require(valid, f"files.{name}", digest, "64 lowercase hexadecimal digits")

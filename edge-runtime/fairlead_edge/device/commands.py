@@ -4,6 +4,8 @@ import argparse
 import asyncio
 import dataclasses
 import json
+import math
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,12 @@ from fairlead_serving.limits import Limits
 
 from ..errors import InputUnusable
 from .folder import Damaged, Folder
+from .forwarding import TOKEN, Collector
 from .installing import Trust, install, roll_back
 from .keeper import Settings
 from .serving import serve_device
 from .slots import Offer, Release, Slots
+from .telemetry import TelemetrySettings
 
 
 def add_commands(commands: Any) -> None:
@@ -41,6 +45,21 @@ def add_state(command: Any, required: bool = False) -> None:
     """Add the option for a device's folder."""
     text = "the device's folder, with its releases"
     command.add_argument("--state", type=Path, metavar="FOLDER", help=text, required=required)
+
+
+def add_serving(command: argparse.ArgumentParser) -> None:
+    """Add the options of `serve` for a device's folder."""
+    command.add_argument(
+        "--probation", type=float, default=60.0, metavar="SECONDS",
+        help="how long a new release of --state answers before it is confirmed",
+    )  # fmt: skip
+    command.add_argument("--telemetry", metavar="URL", help=f"send telemetry there, with the token of ${TOKEN}")
+    command.add_argument(
+        "--telemetry-interval", type=float, default=60.0, metavar="SECONDS", help="the time of a record; 0: none"
+    )
+    text = "how many bytes the records that wait may have"
+    command.add_argument("--telemetry-bytes", type=int, default=1 << 20, metavar="BYTES", help=text)
+    command.add_argument("--device", default=platform.node(), metavar="NAME", help="the device's name in telemetry")
 
 
 def run_install(options: argparse.Namespace) -> None:
@@ -75,8 +94,17 @@ def run_status(options: argparse.Namespace) -> None:
 
 def run_serve(options: argparse.Namespace, address: str, limits: Limits) -> None:
     """Serve a device's folder."""
-    settings = Settings(options.threads, options.probation)
-    asyncio.run(serve_device(Folder(options.state), address, options.port, limits, settings))
+    settings = Settings(options.threads, _check("--probation", options.probation))
+    collector = Collector.parse(options.telemetry) if options.telemetry else None
+    interval = _check("--telemetry-interval", options.telemetry_interval)
+    telemetry = TelemetrySettings(interval, options.telemetry_bytes, collector, options.device) if interval else None
+    asyncio.run(serve_device(Folder(options.state), address, options.port, limits, settings, telemetry))
+
+
+def _check(option: str, seconds: float) -> float:
+    if not 0 <= seconds < math.inf:
+        raise InputUnusable(f"{option}: got {seconds}, expected a finite number of at least 0")
+    return seconds
 
 
 def _report(offer: Offer) -> None:

@@ -8,6 +8,7 @@ from fairlead_serving.limits import Limits
 
 from ..bundle import Bundle
 from ..errors import InvalidBundle
+from ..model_process import SELF_TEST
 from ..self_test import Cases
 from ..server import build_process
 from .slots import Release
@@ -52,7 +53,7 @@ class Live:
         responses = []
         for request in self._cases.build_requests(metadata):
             try:
-                head, content = await self.processes.call({"protocol": "v2"}, json.dumps(request).encode())
+                head, content = await self.processes.call({"protocol": SELF_TEST}, json.dumps(request).encode())
             except ServingError as error:
                 return f"self-test: {error}"
             if head["code"] != Code.OK:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine, Sequence
 
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.limits import Limits
@@ -12,20 +13,27 @@ from .. import __version__
 from ..errors import InputUnusable
 from .folder import Folder
 from .keeper import Keeper, Settings
+from .telemetry import Requests, Telemetry, TelemetrySettings
 
 _log = logging.getLogger(__name__)
 _LOCK = "server"
 
 
-async def serve_device(folder: Folder, address: str, port: int, limits: Limits, settings: Settings) -> None:
+async def serve_device(
+    folder: Folder, address: str, port: int, limits: Limits, settings: Settings, telemetry: TelemetrySettings | None
+) -> None:
     """Serve what the folder has, and what is offered there, until SIGTERM; raise InputUnusable or OSError."""
     lock = folder.lock(_LOCK)
     if lock is None:
         raise InputUnusable(f"{folder.path}: another server serves this folder")
-    plane = DataPlane("model", "", limits.max_in_flight)
+    requests = Requests()
+    plane = DataPlane("model", "", limits.max_in_flight, requests)
     server = Server(App(plane, "fairlead-edge", __version__), limits)
     _log.info("serving the releases of %s on http://%s:%d", folder.path, address, port)
-    keeping = asyncio.create_task(_keep(Keeper(folder, plane, limits, settings), server))
+    jobs = [Keeper(folder, plane, limits, settings).run()]
+    if telemetry is not None:
+        jobs.append(Telemetry(folder, plane, requests, telemetry).run())
+    keeping = asyncio.create_task(_run(jobs, server))
     try:
         await server.serve(address, port)
     finally:
@@ -37,9 +45,11 @@ async def serve_device(folder: Folder, address: str, port: int, limits: Limits, 
         raise failure
 
 
-async def _keep(keeper: Keeper, server: Server) -> None:
+async def _run(jobs: Sequence[Coroutine[None, None, None]], server: Server) -> None:
     try:
-        await keeper.run()
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(job)
     finally:
         # an error that ends this task is raised once the server has stopped
         server.stop()

@@ -25,6 +25,7 @@ from fairlead_edge.bundle import Bundle, open_bundle
 from fairlead_edge.errors import InputUnusable, InvalidBundle
 from fairlead_edge.main import main
 from fairlead_edge.runtime import Runtime
+from fairlead_edge.self_test import Cases
 from fairlead_edge.splits import load_split
 from fairlead_edge.targets import TARGETS, find_target
 from fairlead_edge.targets.base import CannotBuild, CannotLoad, Ending, RunEnded, RunFailed
@@ -196,6 +197,13 @@ def test_every_target_is_built_and_answers_as_its_source(
     x, y = make_split(64, 9)
     answer = runtime.infer(json.dumps(request(x)).encode(), Ending(), 1 << 20)
     assert (np.reshape(answer["outputs"][0]["data"], (64, CLASSES)).argmax(axis=1) == y).mean() > 0.95
+    cases = Cases.load(bundle)
+    assert cases is not None
+    asked = [json.dumps(each).encode() for each in cases.build_requests(runtime.describe())]
+    answers = [runtime.infer(body, Ending(), 1 << 20) for body in asked]
+    assert (len(answers), cases.find_problem(answers)) == (16, None)
+    assert str(cases.find_problem(answers[::-1])).startswith("output 0: the mean difference is")
+    assert str(cases.find_problem([{"outputs": []}] * 16)).startswith("output 0: has not the shape")
 
 
 def test_what_openvino_cannot_express_load_or_run_is_named(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def serve_killed(device: Device, step: int) -> bool:
     settings = Settings(probation_seconds=0.1)
 
     def serve() -> None:
-        asyncio.run(serve_device(Folder(device.state), "127.0.0.1", device.port, DEFAULTS, settings))
+        asyncio.run(serve_device(Folder(device.state), "127.0.0.1", device.port, DEFAULTS, settings, None))
 
     process = start_killed(serve, step)
     while process.exitcode is None:
