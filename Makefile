@@ -127,7 +127,7 @@ bench: setup ## Run a benchmark against other implementations: BENCH=clients (th
 
 .PHONY: chaos
 CHAOS ?= operator
-chaos: setup ## Run a fault campaign that takes too long for `make test`: CHAOS=operator (the default), servers, workers or jobs, ARGS=--help for its options
+chaos: setup ## Run a fault campaign that takes too long for `make test`: CHAOS=operator (the default), servers, workers, jobs or devices, ARGS=--help for its options
 	$(VENV)/python -m tests.chaos.$(CHAOS) $(ARGS)
 
 .PHONY: schedulers

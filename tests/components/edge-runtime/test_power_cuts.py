@@ -17,10 +17,11 @@ from fairlead_edge.device.slots import Release as Slot
 from fairlead_edge.server import DEFAULTS
 
 from tests.support.edge_devices import Device, Release, publish_release
+from tests.support.edge_rounds import ROUNDS
 from tests.support.killing import run_killed, start_killed
 
-ROUNDS = int(os.environ.get("FAIRLEAD_EDGE_ROUNDS", "1"))
-"""How many times each step is tried; the campaign of docs/reliability.md has more."""
+TIMES = int(os.environ.get(ROUNDS, "1"))
+"""How many times each step is tried."""
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_an_installation_killed_at_any_step_offers_a_whole_release_or_none(
     steps = 0
     for step in itertools.count():
         killed = []
-        for _ in range(ROUNDS):
+        for _ in range(TIMES):
             shutil.rmtree(device.state)
             shutil.copytree(fresh, device.state)
             killed.append(run_killed(partial(update, device.state, two), step))
@@ -71,6 +72,7 @@ def test_an_installation_killed_at_any_step_offers_a_whole_release_or_none(
         if not any(killed):
             break
         steps += 1
+    report("the installation", steps)
     assert steps >= 10, steps
     device.start(probation=0.1)
     device.wait(two, [one])
@@ -86,7 +88,7 @@ def test_a_server_killed_at_any_step_of_a_trial_answers_again_with_a_release_tha
     steps = 0
     for step in itertools.count():
         killed = False
-        for _ in range(ROUNDS):
+        for _ in range(TIMES):
             shutil.rmtree(device.state)
             shutil.copytree(fresh, device.state)
             killed = serve_killed(device, step)
@@ -100,7 +102,12 @@ def test_a_server_killed_at_any_step_of_a_trial_answers_again_with_a_release_tha
         if not killed:
             break
         steps += 1
+    report("the server", steps)
     assert steps >= 4, steps
+
+
+def report(program: str, steps: int) -> None:
+    print(f"{program}: killed at each of {steps} steps, {TIMES} times")
 
 
 def serve_killed(device: Device, step: int) -> bool:
