@@ -7,10 +7,11 @@ import logging
 import math
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairlead_artifacts import ArtifactError
+from fairlead_artifacts import ArtifactError, PublicKey
 from fairlead_contracts.edge_bundle import MAX_LABEL, MAX_LABELS, MAX_NAME, MAX_VERSION, Preprocessing
 from fairlead_serving.limits import InvalidSetting, Limits
 
@@ -18,6 +19,7 @@ from .budgets import add_budget, read_budget
 from .bundle import Bundle, open_bundle
 from .device.commands import add_commands, add_serving, add_state, run_install, run_roll_back, run_serve, run_status
 from .errors import BundleRejected, InputUnusable, InvalidBundle
+from .package import copy_bundle, write_package
 from .server import DEFAULTS, describe, serve
 from .targets import DEFAULT, TARGETS, UnknownTarget, find_target
 from .texts import clean
@@ -93,8 +95,18 @@ def _build_parser() -> argparse.ArgumentParser:
             command.add_argument("--port", type=int, default=8080)
             command.add_argument("--threads", type=int, default=1)
             add_serving(command)
+    _add_pack(commands)
     add_commands(commands)
     return parser
+
+
+def _add_pack(commands: Any) -> None:
+    command = commands.add_parser("pack", help="write a bundle into one file, or what a device with another one lacks")
+    for option, text in (("--bundle", "the bundle"), ("--base", "another bundle, for a patch")):
+        command.add_argument(option, metavar="URI|FOLDER", help=text, required=option == "--bundle")
+    text = "include the signature of this key"
+    command.add_argument("--public-key", action="append", default=[], type=Path, metavar="FILE", help=text)
+    command.add_argument("--out", required=True, type=Path, metavar="FILE", help="such as digits-8.fairlead")
 
 
 def _add_sources(command: argparse.ArgumentParser) -> None:
@@ -214,6 +226,15 @@ def _read_request(options: argparse.Namespace, **more: Any) -> "BundleRequest":
     )
 
 
+def _pack(options: argparse.Namespace) -> None:
+    keys = [PublicKey.read(path) for path in options.public_key]
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = copy_bundle(options.bundle, Path(folder, "bundle"), keys)
+        base = copy_bundle(options.base, Path(folder, "base")) if options.base else None
+        write_package(bundle, options.out, base)
+    sys.stdout.write(f"wrote {options.out} ({options.out.stat().st_size:,} bytes)\n")
+
+
 def _verify(options: argparse.Namespace) -> None:
     bundle = open_bundle(options.bundle, options.digest)
     model = json.loads(asyncio.run(describe(bundle, _read_limits())))
@@ -253,6 +274,7 @@ _COMMANDS = {
     "targets": _list_targets,
     "build": _build,
     "compare": _compare,
+    "pack": _pack,
     "verify": _verify,
     "serve": _serve,
     "install": run_install,

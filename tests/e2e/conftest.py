@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ from fairlead_cluster.kind import programs
 from minio import Minio
 from rich.console import Console
 
-from tests.e2e.digits import Digits
+from tests.e2e.digits import RUN, Digits
 from tests.support.api_server import Kubectl, Object, condition, wait_for
 from tests.support.kind import kind_kubectl, make_namespace, store_environment
 
@@ -47,6 +47,25 @@ def store(kubectl: Kubectl) -> None:
     command = [Path(sys.executable).parent / "fairlead", "kind", "store", "--share", NAMESPACE, "--share", SYSTEM]
     subprocess.run(command, check=True)
     make_buckets(kubectl)
+
+
+@pytest.fixture
+def publish(
+    kubectl: Kubectl, store: None, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[Callable[[str, bytes], str]]:
+    """Publish models of a test in the object store."""
+    place = f"s3://models/{request.module.NAME}-{RUN}"
+    with store_environment(kubectl, NAMESPACE) as environment:
+
+        def run(name: str, model: bytes) -> str:
+            folder, uri = tmp_path / name, f"{place}/{name}"
+            folder.mkdir()
+            (folder / "model.onnx").write_bytes(model)
+            command = [Path(sys.executable).parent / "fairlead-artifacts", "publish", folder, uri]
+            subprocess.run([*command, "--kind", "onnx-model", "--producer", "test/1"], env=environment, check=True)
+            return uri
+
+        yield run
 
 
 def make_buckets(kubectl: Kubectl) -> None:

@@ -1,42 +1,23 @@
 """Rollouts in pods, under load from a pod: a good candidate is promoted, and bad ones are rolled back."""
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from fairlead_cluster.base.home import CHECKOUT
 
 from tests.e2e.conftest import NAMESPACE
-from tests.e2e.digits import RUN, VERSION
+from tests.e2e.digits import VERSION
 from tests.support import onnx_models as onnx
 from tests.support.api_server import Kubectl, Object, wait_for
-from tests.support.kind import CONTAINER, started_step, store_environment
+from tests.support.kind import CONTAINER, started_step
 from tests.support.releases import QUALITY, SLOW, SPEED, Releases
 
 NAME, CLIENTS = "releases", "releases-clients"
 IMAGE = f"fairlead/graph-server:{VERSION}"
 RIGHT, WRONG = "[2.0, 4.0, 8.0]", "[-1.0, -2.0, -4.0]"
-
-
-@pytest.fixture
-def publish(kubectl: Kubectl, store: None, tmp_path: Path) -> Iterator[Callable[[str, bytes], str]]:
-    """Publish models in the object store."""
-    with store_environment(kubectl, NAMESPACE) as environment:
-
-        def run(name: str, model: bytes) -> str:
-            folder, uri = tmp_path / name, f"s3://models/{NAME}-{RUN}/{name}"
-            folder.mkdir()
-            (folder / "model.onnx").write_bytes(model)
-            command = [Path(sys.executable).parent / "fairlead-artifacts", "publish", folder, uri]
-            subprocess.run([*command, "--kind", "onnx-model", "--producer", "test/1"], env=environment, check=True)
-            return uri
-
-        yield run
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from typing import Any
 
 from .errors import ArtifactError, StoreUnavailable
 from .manifest import SIGNATURES
-from .stores import open_store
-from .uri import parse_digest, parse_uri
+from .stores import Store, open_store
+from .uri import Location, parse_digest, parse_uri
 
 KEY_FILE = "FAIRLEAD_SIGNING_KEY_FILE"
 """The variable that names the private key with which `publish` signs."""
@@ -119,12 +119,13 @@ def verify(uri: str, digest: str, keys: Sequence[PublicKey]) -> str:
     A store that does not answer raises StoreUnavailable. What is in the store is never trusted: a signature that is not
     valid counts as none.
     """
-    location, store = parse_uri(uri), open_store(parse_uri(uri))
+    location = parse_uri(uri)
+    store = open_store(location)
     parse_digest(digest)
     found = []
     for key in keys[:MAX_KEYS]:
         try:
-            content = store.read_beside(location, f"{SIGNATURES}/{key.id}", _MAX_SIGNATURE_BYTES)
+            content = _read_signature(store, location, key)
             problem = "has no signature" if content is None else _find_problem(content, digest, key)
         except StoreUnavailable:
             raise
@@ -134,6 +135,16 @@ def verify(uri: str, digest: str, keys: Sequence[PublicKey]) -> str:
             return key.id
         found.append(f"{key.id} {problem}")
     raise NotSigned(location.uri, f"{digest}: {', '.join(found) or 'no key is trusted'}; expected a signature")
+
+
+def read_signature(uri: str, key: PublicKey) -> bytes | None:
+    """Return the document of a key's signature of an artifact, for a copy of it; None if there is none."""
+    location = parse_uri(uri)
+    return _read_signature(open_store(location), location, key)
+
+
+def _read_signature(store: Store, location: Location, key: PublicKey) -> bytes | None:
+    return store.read_beside(location, f"{SIGNATURES}/{key.id}", _MAX_SIGNATURE_BYTES)
 
 
 def _find_problem(content: bytes, digest: str, key: PublicKey) -> str | None:

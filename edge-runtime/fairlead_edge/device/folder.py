@@ -3,7 +3,7 @@
 bundles/<digest>/     a release
 slots.json            the state, which the server alone writes
 offer.json            the newest offer, which installations alone write
-incoming/             an installation in progress
+incoming/, unpacked/  an installation in progress
 """
 
 import json
@@ -25,7 +25,7 @@ from ..errors import InvalidBundle
 from .slots import Offer, Rejection, Release, Slots
 
 _MAX_BYTES = 64 << 10
-_SLOTS, _OFFER, _BUNDLES, _INCOMING = "slots.json", "offer.json", "bundles", "incoming"
+_SLOTS, _OFFER, _BUNDLES, _INCOMING, _UNPACKED = "slots.json", "offer.json", "bundles", "incoming", "unpacked"
 _PREFIX, _DIGITS = "sha256:", 64
 MAX_REASON = 1000
 _T = TypeVar("_T")
@@ -43,6 +43,7 @@ class Folder:
         self.path = path
         self.bundles = path / _BUNDLES
         self.incoming = path / _INCOMING
+        self.unpacked = path / _UNPACKED
         self.bundles.mkdir(parents=True, exist_ok=True)
 
     def lock(self, name: str) -> FileLock | None:

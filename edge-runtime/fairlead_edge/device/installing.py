@@ -6,15 +6,17 @@ that is interrupted at any step leaves what was offered before.
 
 import platform
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from fairlead_artifacts import Manifest, PublicKey, fetch, publish, read_manifest, verify
+from fairlead_artifacts import Manifest, PublicKey, fetch, parse_digest, publish, read_manifest, verify
 from fairlead_contracts.edge_bundle import KIND, BundleDescription
 
 from ..errors import InputUnusable, InvalidBundle
+from ..package import Package
 from ..targets import UnknownTarget, find_target
 from .folder import Damaged, Folder
 from .slots import Offer, Release, Slots
@@ -22,7 +24,7 @@ from .slots import Offer, Release, Slots
 _LOCK = "install"
 _SPARE = 16 << 20
 """The bytes that stay free on the disk: for the small files, and for what else runs on the device."""
-_COPIES = 2
+_COPIES = 3
 """How often a release is on the disk while it is installed."""
 
 
@@ -37,20 +39,21 @@ class Trust:
 
 
 def install(folder: Folder, place: str, trust: Trust, older: bool = False) -> Offer:
-    """Fetch, verify and offer the release at a URI or in a folder.
+    """Fetch, verify and offer the release at a URI, in a folder or in a package.
 
     Raises InvalidBundle if this device must not run it, InputUnusable if it cannot be installed now, ArtifactError if
     its place does not answer, or OSError.
     """
     if trust.digest is None and not trust.keys:
         raise InputUnusable("got neither a digest nor a public key; expected one of them, which proves the release")
-    uri = place if "://" in place else Path(place).absolute().as_uri()
-    with _locked(folder):
+    with _locked(folder), _source(folder, place) as source:
         slots = _read_slots(folder)
-        manifest = _read_trusted(uri, trust)
+        manifest = _read_trusted(source.uri, trust)
         if not _is_whole(folder, manifest.digest):
             shutil.rmtree(folder.place(manifest.digest), ignore_errors=True)
-            _copy(folder, uri, manifest)
+            _check_space(folder, manifest)
+            source.complete()
+            _copy(folder, source.uri, manifest)
         description = folder.open(manifest.digest).description
         _check_device(description, slots, older)
         _check_name(description, folder, slots)
@@ -86,7 +89,8 @@ def remove_unused(folder: Folder, slots: Slots) -> None:
         offer = folder.read_offer()
         pending = {offer.release.digest} if offer and offer.sequence > slots.handled else set()
         folder.remove_others(slots.kept | pending)
-        shutil.rmtree(folder.incoming, ignore_errors=True)
+        for unfinished in (folder.incoming, folder.unpacked):
+            shutil.rmtree(unfinished, ignore_errors=True)
     except Damaged:
         return
     finally:
@@ -119,11 +123,48 @@ def _is_whole(folder: Folder, digest: str) -> bool:
     return False
 
 
-def _copy(folder: Folder, uri: str, manifest: Manifest) -> None:
-    """Copy a release onto the disk: it appears there whole or not at all."""
+@dataclass(frozen=True)
+class _Source:
+    """Where a release is read from."""
+
+    uri: str
+    complete: Callable[[], None] = lambda: None
+    """Make its files readable, once its manifest is trusted."""
+
+
+@contextmanager
+def _source(folder: Folder, place: str) -> Iterator[_Source]:
+    """Yield where the release at a place can be read; a package is unpacked onto the disk for the block."""
+    if "://" in place or not Path(place).is_file():
+        yield _Source(place if "://" in place else Path(place).absolute().as_uri())
+        return
+    shutil.rmtree(folder.unpacked, ignore_errors=True)
+    try:
+        with Package.open(Path(place)) as package:
+            package.write_proof(folder.unpacked)
+            read_base = partial(_read_base, folder, package.head.base)
+            yield _Source(folder.unpacked.as_uri(), lambda: package.write_files(folder.unpacked, read_base))
+    finally:
+        shutil.rmtree(folder.unpacked, ignore_errors=True)
+
+
+def _read_base(folder: Folder, digest: str, path: str) -> bytes:
+    """Return a file of the release that a patch needs, or nothing if that has none of this path."""
+    base = folder.place(parse_digest(digest, subject="package.json base"))
+    if not base.is_dir():
+        raise InvalidBundle(f"the package is a patch of {digest}, which this device does not have")
+    file = base / path
+    return file.read_bytes() if file.is_file() and not file.is_symlink() else b""
+
+
+def _check_space(folder: Folder, manifest: Manifest) -> None:
     free = shutil.disk_usage(folder.path).free
     if free < (needed := _COPIES * manifest.size + _SPARE):
         raise InputUnusable(f"the disk has {free:,} bytes left, expected {needed:,} for this release")
+
+
+def _copy(folder: Folder, uri: str, manifest: Manifest) -> None:
+    """Copy a release onto the disk: it appears there whole or not at all."""
     shutil.rmtree(folder.incoming, ignore_errors=True)
     try:
         fetch(uri, folder.incoming, manifest.digest)

@@ -177,11 +177,11 @@ def wrap(graph: Graph) -> Graph:
 
 
 def find_seldon() -> str:
-    """Return the command in the environment of tests/seldon/requirements.txt; fail the test if it is missing."""
+    """Return the command in the environment of components/seldon-node; fail the test if it is missing."""
     home = Path(os.environ.get("FAIRLEAD_HOME", Path.home() / ".fairlead"))
-    path = home / "envs" / "seldon" / "bin" / "seldon-core-microservice"
+    path = home / "envs" / "seldon-node" / "bin" / "seldon-core-microservice"
     found = str(path) if path.exists() else shutil.which("seldon-core-microservice")
-    assert found, f"seldon-core-microservice is neither at {path} nor on PATH: set up the environment `seldon`"
+    assert found, f"seldon-core-microservice is neither at {path} nor on PATH: set up the environment `seldon-node`"
     return found
 
 
