@@ -19,11 +19,11 @@ from tests.support import onnx_models as onnx
 LEAF = {"name": "leaf", "type": "MODEL", "implementation": "SIMPLE_MODEL"}
 
 
-def load(implementation: str, children: int = 2, **parameters: Any) -> BuiltIn:
-    """Load a router without a server."""
+def load(implementation: str, children: int = 2, type: str = "ROUTER", **parameters: Any) -> BuiltIn:
+    """Load a router, or a node of another type, without a server."""
     given = [{"name": key, "value": str(value), "type": "FLOAT"} for key, value in parameters.items()]
     document = {
-        "name": "r", "type": "ROUTER", "implementation": implementation, "parameters": given,
+        "name": "r", "type": type, "implementation": implementation, "parameters": given,
         "children": [{**LEAF, "name": f"c{index}"} for index in range(children)],
     }  # fmt: skip
     spec = GraphNode.model_validate_json(json.dumps(document))
@@ -61,6 +61,16 @@ def test_a_router_finds_the_best_of_three_branches(implementation: str) -> None:
         node.branches.learn(branch, float(world.random() < rates[branch]), 1)
     assert chosen[-500:].count(1) > 400
     assert set(chosen) == {0, 1, 2}
+
+
+@pytest.mark.parametrize("typed_first", [True, False])
+def test_a_mean_of_a_models_tensor_and_of_plain_numbers_has_no_type_yet(typed_first: bool) -> None:
+    node = load("AVERAGE_COMBINER", type="COMBINER")
+    model, plain = Message({"y": np.ones((1, 2), np.float32)}), Message({"data": np.full((1, 2), 3.0)}, typed=False)
+    mean = node.run([model, plain] if typed_first else [plain, model])
+    assert not mean.typed  # so that the next model gets what it accepts
+    assert next(iter(mean.tensors.values())).tolist() == [[2.0, 2.0]]
+    assert node.run([model, model]).typed
 
 
 REJECTED = [

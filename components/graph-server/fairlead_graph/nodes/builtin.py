@@ -202,7 +202,8 @@ def _average(name: str, messages: Sequence[Message]) -> Message:
         raise NodeFailed(name, f"its children return the classes {found}, expected the same in the same order")
     tags: dict[str, Any] = {key: value for message in messages for key, value in message.tags.items()}
     tensors = {key: _mean(name, key, arrays) for key, arrays in groups.items()}
-    return Message(tensors, first.columns, first.typed, tags, first.labels)
+    typed = all(message.typed for message in messages)
+    return Message(tensors, first.columns, typed, tags, first.labels)
 
 
 def _mean(name: str, key: str, arrays: Sequence[Array]) -> Array:
