@@ -28,6 +28,8 @@ COMMAND = str(Path(sys.executable).with_name("fairlead-edge"))
 NAME = "wind"
 CASES = networks.draw(16, 5)
 _START_SECONDS = 60
+_FULL = ("prlimit", "--fsize=16")
+"""Ends each write to a file after 16 bytes, whoever runs the tests."""
 
 
 @dataclass
@@ -73,9 +75,9 @@ class Device:
     port: int = field(default_factory=free_port)
     process: "subprocess.Popen[bytes] | None" = None
 
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command on the device."""
-        command = [COMMAND, arguments[0], "--state", str(self.state), *arguments[1:]]
+    def run(self, *arguments: str, full: bool = False) -> "subprocess.CompletedProcess[str]":
+        """Run a command on the device, perhaps where nothing can be written."""
+        command = [*(_FULL if full else ()), COMMAND, arguments[0], "--state", str(self.state), *arguments[1:]]
         return subprocess.run(command, capture_output=True, text=True, timeout=_START_SECONDS)
 
     def install(self, release: Release, *more: str) -> "subprocess.CompletedProcess[str]":
@@ -85,10 +87,9 @@ class Device:
     def start(self, *more: str, probation: float = 0.3) -> None:
         """Start the server."""
         arguments = ["serve", "--state", str(self.state), "--port", str(self.port), "--probation", str(probation)]
+        environment = {**os.environ, "FAIRLEAD_BIND_ADDRESS": "127.0.0.1"}
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [COMMAND, *arguments, *more], stderr=log, env={**os.environ, "FAIRLEAD_BIND_ADDRESS": "127.0.0.1"}
-            )
+            self.process = subprocess.Popen([COMMAND, *arguments, *more], stderr=log, env=environment)
 
     def stop(self) -> None:
         """End the server without a warning, if it runs."""

@@ -1,6 +1,6 @@
 """The artifact store: folders with a manifest at file:// and s3:// URIs, published atomically and verified on read."""
 
-from .artifact import delete, fetch, list_artifacts, open_model, publish, read_manifest
+from .artifact import delete, fetch, list_artifacts, open_model, publish, read_files, read_manifest
 from .cache import Cache, CachedArtifact
 from .errors import ArtifactError, ArtifactNotFound, CacheUnusable, StoreUnavailable
 from .manifest import KINDS, FileEntry, JsonValue, Manifest, Parent
@@ -39,6 +39,7 @@ __all__ = [
     "parse_digest",
     "parse_uri",
     "publish",
+    "read_files",
     "read_manifest",
     "retry_unavailable",
     "sign",

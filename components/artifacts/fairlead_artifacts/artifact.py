@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
 
@@ -79,6 +80,18 @@ def fetch(uri: str, folder: str | os.PathLike[str], digest: str | None = None, k
         _empty(target)
         raise
     return manifest
+
+
+def read_files(uri: str, manifest: Manifest) -> dict[str, bytes]:
+    """Return the content of an artifact's files by path, verified; for small ones, which need not be on a disk."""
+    location = parse_uri(uri)
+    store = open_store(location)
+    contents = {}
+    for entry in manifest.files:
+        with store.open_file(location, entry.path) as source:
+            copy_verified(location.uri, source, content := BytesIO(), entry)
+        contents[entry.path] = content.getvalue()
+    return contents
 
 
 def publish(

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fairlead_artifacts import StoreUnavailable
 from fairlead_artifacts.file_lock import FileLock
 from fairlead_contracts.edge_bundle import MAX_VERSION
 from fairlead_contracts.errors import ContractError
@@ -83,7 +84,7 @@ class Folder:
         found = []
         for folder in sorted(self.bundles.iterdir()):
             if len(folder.name) == _DIGITS:
-                with suppress(InvalidBundle):
+                with suppress(InvalidBundle, StoreUnavailable):
                     bundle = self.open(_PREFIX + folder.name)
                     found.append(Release(bundle.digest, bundle.description.version))
         return sorted(found, key=lambda release: release.version, reverse=True)

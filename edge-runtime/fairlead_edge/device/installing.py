@@ -12,7 +12,17 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fairlead_artifacts import Manifest, PublicKey, fetch, parse_digest, publish, read_manifest, verify
+from fairlead_artifacts import (
+    Manifest,
+    NotSigned,
+    PublicKey,
+    StoreUnavailable,
+    fetch,
+    parse_digest,
+    publish,
+    read_manifest,
+    verify,
+)
 from fairlead_contracts.edge_bundle import KIND, BundleDescription
 
 from ..errors import InputUnusable, InvalidBundle
@@ -112,12 +122,15 @@ def _read_trusted(uri: str, trust: Trust) -> Manifest:
     if manifest.kind != KIND:
         raise InvalidBundle(f"{uri}: is of kind {manifest.kind!r}, expected {KIND!r}")
     if trust.keys:
-        verify(uri, manifest.digest, trust.keys)
+        try:
+            verify(uri, manifest.digest, trust.keys)
+        except NotSigned as error:
+            raise InvalidBundle(str(error)) from None
     return manifest
 
 
 def _is_whole(folder: Folder, digest: str) -> bool:
-    with suppress(InvalidBundle):
+    with suppress(InvalidBundle, StoreUnavailable):
         folder.open(digest)
         return True
     return False
@@ -202,7 +215,7 @@ def _check_name(description: BundleDescription, folder: Folder, slots: Slots) ->
         return
     try:
         name = folder.open(slots.good.digest).description.name
-    except InvalidBundle:
+    except (InvalidBundle, StoreUnavailable):
         return
     if description.name != name:
         raise InvalidBundle(f"name: got {description.name!r}, expected {name!r}, which this device serves")

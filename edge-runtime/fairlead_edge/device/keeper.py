@@ -4,6 +4,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
+from fairlead_artifacts import StoreUnavailable
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.limits import Limits
 
@@ -11,7 +12,7 @@ from ..errors import InvalidBundle
 from .folder import MAX_REASON, Damaged, Folder
 from .installing import remove_unused
 from .live import Live
-from .slots import Offer, Slots, begin, check_trial, confirm, find_candidate, lose, reject
+from .slots import Offer, Slots, begin, check_trial, confirm, find_candidate, interrupt, lose, reject
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
@@ -62,32 +63,39 @@ class Keeper:
             await self._serve_good()
         if (offer := find_candidate(self._slots, self._read_offer())) is not None:
             await self._try(offer)
-            remove_unused(self._folder, self._slots)
+            self._clean()
 
     async def _serve_good(self) -> None:
-        """Serve the good release; if it cannot be served, the next look serves the one before it."""
+        """Serve the good release; if it cannot be served, a later look serves the one before it."""
         assert self._slots.good is not None
         try:
             live = await self._start(self._slots.good.digest)
         except InvalidBundle as error:  # its bytes are not what they were
             self._lose(str(error))
             return
+        except StoreUnavailable as error:
+            await self._wait_or_lose(str(error))
+            return
         try:
             await live.wait_ready()
         except InvalidBundle as error:
             await live.close()
-            self._failed += 1
-            _log.error("the model cannot be loaded", extra={"reason": str(error), "attempt": self._failed})
-            if self._failed >= _LOADS and self._slots.previous is not None:
-                self._lose(str(error))
-            else:
-                await asyncio.sleep(_RETRY_SECONDS)
+            await self._wait_or_lose(str(error))
             return
         except asyncio.CancelledError:
             await live.close()
             raise
         self._failed = 0
         self._switch(live)
+
+    async def _wait_or_lose(self, reason: str) -> None:
+        """Let the good release be tried again, after a failure that may pass, or give it up for the one before it."""
+        self._failed += 1
+        _log.error("the model cannot be loaded", extra={"reason": reason, "attempt": self._failed})
+        if self._failed >= _LOADS and self._slots.previous is not None:
+            self._lose(reason)
+        else:
+            await asyncio.sleep(_RETRY_SECONDS)
 
     def _lose(self, reason: str) -> None:
         _log.error("the release is lost", extra={"reason": reason})
@@ -98,13 +106,20 @@ class Keeper:
 
     async def _try(self, offer: Offer) -> None:
         """Try a candidate: test it, let it answer for a while, and confirm or reject it."""
-        self._save(begin(self._slots, offer))
-        # a trial that is not counted could end the device again and again
-        while not self._write():  # noqa: ASYNC110 - a disk sets no event
+        before = self._slots
+        self._save(begin(before, offer))
+        if self._unsaved:
+            # a trial that is not counted could end the device again and again
+            self._slots = before
             await asyncio.sleep(_RETRY_SECONDS)
+            return
         problem = check_trial(self._slots, offer)
         if problem is None:
-            problem = await self._run_trial(offer)
+            try:
+                problem = await self._run_trial(offer)
+            except asyncio.CancelledError:
+                self._save(interrupt(self._slots))
+                raise
         if problem is None:
             self._save(confirm(self._slots))
             _log.info("the release is confirmed", extra={"digest": offer.release.digest})
@@ -116,7 +131,7 @@ class Keeper:
         """Return what is wrong with a candidate, after which what was served before is served again; or None."""
         try:
             live = await self._start(offer.release.digest)
-        except InvalidBundle as error:
+        except (InvalidBundle, StoreUnavailable) as error:
             return str(error)
         before = self._live
         try:
@@ -171,16 +186,21 @@ class Keeper:
         self._slots, self._unsaved = slots, True
         self._write()
 
-    def _write(self) -> bool:
-        """Write the state unless that is done; return whether it is."""
+    def _write(self) -> None:
+        """Write the state unless that is done."""
         if self._unsaved:
             try:
                 self._folder.write_slots(self._slots)
             except OSError as error:
                 _log.error("the state cannot be written", extra={"reason": str(error)})
-                return False
+                return
             self._unsaved = False
-        return True
+
+    def _clean(self) -> None:
+        try:
+            remove_unused(self._folder, self._slots)
+        except OSError as error:
+            _log.warning("releases cannot be removed", extra={"reason": str(error)})
 
     def _load_slots(self) -> Slots:
         """Return the state; if it is damaged, one of the releases that verify."""

@@ -77,6 +77,11 @@ def begin(slots: Slots, offer: Offer) -> Slots:
     return replace(slots, candidate=offer, attempts=slots.attempts + 1 if again else 1)
 
 
+def interrupt(slots: Slots) -> Slots:
+    """Do not count a trial that ended because the device's process was asked to end."""
+    return replace(slots, attempts=slots.attempts - 1)
+
+
 def check_trial(slots: Slots, offer: Offer) -> str | None:
     """Return why a candidate cannot be tried, or None."""
     if not offer.older and offer.release.version < slots.floor:

@@ -88,8 +88,11 @@ class Telemetry:
             except OSError as error:  # a full disk
                 self._spool.dropped += 1
                 _log.warning("a record cannot be kept", extra={"reason": str(error)})
-            if self._settings.collector is not None:
-                await self._send(self._settings.collector)
+            try:
+                if self._settings.collector is not None:
+                    await self._send(self._settings.collector)
+            except OSError as error:
+                _log.warning("records cannot be read", extra={"reason": str(error)})
 
     async def _make_record(self) -> dict[str, Any]:
         seen: dict[str, Any] = {}

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from fairlead_artifacts.signing import make_keys
 from fairlead_edge.device.folder import Folder
+from fairlead_edge.device.slots import Offer, Slots
 from fairlead_edge.device.slots import Release as Slot
-from fairlead_edge.device.slots import Slots
 
 from tests.support import networks
 from tests.support.edge_devices import Device, publish_release
@@ -140,6 +140,45 @@ def test_damaged_small_files_do_not_keep_a_device_from_answering(device: Device,
     device.wait(two, [one])
 
 
+def test_on_a_full_disk_the_good_release_answers_and_the_update_waits(device: Device, store: Path) -> None:
+    one, two = publish_release(store, 1), publish_release(store, 2)
+    device.install(one)
+    device.start()
+    before = device.wait_settled()
+    device.stop()
+    run = device.run("install", "--bundle", two.uri, "--digest", two.digest, full=True)
+    assert (run.returncode, "File too large" in run.stderr) == (1, True), run.stderr
+    assert Folder(device.state).read_offer() == Offer(1, Slot(one.digest, 1))
+    assert device.install(two).returncode == 0
+    blocked = device.state / ".slots.json"  # where the state is written before it is renamed
+    blocked.mkdir()
+    device.start()
+    device.wait(one)
+    device.wait_until(lambda: "the state cannot be written" in device.log.read_text(), "writes its state")
+    assert device.find_answering([one]) is one
+    assert device.read() == before  # a trial that cannot be counted does not begin
+    blocked.rmdir()
+    device.wait(two, [one])
+
+
+def test_a_server_that_is_asked_to_end_during_a_trial_does_not_count_it(device: Device, store: Path) -> None:
+    one, two = publish_release(store, 1), publish_release(store, 2)
+    device.install(one)
+    device.start()
+    device.wait_settled()
+    device.stop()
+    device.install(two)
+    for _ in range(5):
+        device.start(probation=60)
+        device.wait(two, [one])
+        assert device.process is not None
+        device.process.terminate()
+        assert device.process.wait(30) == 0
+        assert device.read().attempts == 0
+    device.start()
+    assert device.wait_settled().good == Slot(two.digest, 2)
+
+
 REJECTED = [
     ({"target": "onnx-int4"}, "target: got 'onnx-int4', expected one of onnx,"),
     ({"architectures": ("s390x",)}, f"architectures: got s390x, expected {platform.machine()}"),
@@ -178,7 +217,7 @@ def test_only_a_signed_release_is_installed_if_a_key_is_given(
     private, public = make_keys(tmp_path / "keys")
     unsigned = publish_release(store, 1)
     run = device.run("install", "--bundle", unsigned.uri, "--public-key", str(public))
-    assert (run.returncode, "has no signature" in run.stderr) == (1, True), run.stderr
+    assert (run.returncode, "has no signature" in run.stderr) == (2, True), run.stderr
     monkeypatch.setenv("FAIRLEAD_SIGNING_KEY_FILE", str(private))
     signed = publish_release(store, 2)
     monkeypatch.delenv("FAIRLEAD_SIGNING_KEY_FILE")

@@ -53,8 +53,8 @@ def test_a_package_carries_signatures(device: Device, tmp_path: Path, monkeypatc
     monkeypatch.delenv("FAIRLEAD_SIGNING_KEY_FILE")
     signed = pack(one, tmp_path / "signed.fairlead", "--public-key", str(public))
     unsigned = pack(one, tmp_path / "unsigned.fairlead")
-    assert device.run("install", "--bundle", str(unsigned), "--public-key", str(public)).returncode == 1
-    assert device.run("install", "--bundle", str(signed), "--public-key", str(other)).returncode == 1
+    assert device.run("install", "--bundle", str(unsigned), "--public-key", str(public)).returncode == 2
+    assert device.run("install", "--bundle", str(signed), "--public-key", str(other)).returncode == 2
     assert device.run("install", "--bundle", str(signed), "--public-key", str(public)).returncode == 0
     assert main(["pack", "--bundle", one.uri, "--public-key", str(other), "--out", str(tmp_path / "no")]) == 1
 

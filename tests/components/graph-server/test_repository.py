@@ -36,7 +36,8 @@ def unready(start: Callable[..., Any]) -> Any:
     port = free_port()
     node = {"name": "far", "type": "MODEL", "endpoint": {"host": "127.0.0.1", "port": free_port(), "type": "REST"}}
     server = start(node, FAIRLEAD_GRPC_PORT=str(port))
-    server.wait(lambda: server.get("/v2/models/digits").status == 200)
+    # loaded, and found not to respond
+    server.wait(lambda: "does not respond" in server.get("/v2/health/ready").json.get("reason", ""))
     server.grpc_port = port
     return server
 
