@@ -1,7 +1,9 @@
 """The values of environment variables: each function returns the value, or raises ValueError with what was expected."""
 
+import math
 import re
 from collections.abc import Callable
+from fractions import Fraction
 
 _BINARY = {"": 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 _UNITS = {**_BINARY, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -31,9 +33,9 @@ def parse_seconds(value: object) -> object:
 
 
 def parse_quantity(value: object) -> object:
-    """Parse a number of bytes, with a unit as Kubernetes writes it."""
-    match = re.fullmatch("([0-9]{1,15})(|[KMGT]i|[kMGT])", value) if isinstance(value, str) else None
-    number = int(match[1]) * _UNITS[match[2]] if match else value
+    """Parse a number of bytes, with a unit as Kubernetes writes it; a part of a byte counts as one, as there."""
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?)(|[KMGT]i|[kMGT])", value) if isinstance(value, str) else None
+    number = math.ceil(Fraction(match[1]) * _UNITS[match[2]]) if match else value
     if type(number) is not int or not 0 < number < 1 << 60:
         raise ValueError("a number of bytes, such as 50Gi")
     return number

@@ -38,7 +38,16 @@ def test_the_launcher_reads_what_the_operator_wrote() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("1000", 1000), ("3Ki", 3072), ("50Gi", 50 << 30), ("2Ti", 2 << 40), ("4G", 4 * 10**9)]
+    ("text", "size"),
+    [
+        ("1000", 1000),
+        ("3Ki", 3072),
+        ("50Gi", 50 << 30),
+        ("2Ti", 2 << 40),
+        ("4G", 4 * 10**9),
+        ("1.5Gi", 3 << 29),
+        ("0.0015k", 2),
+    ],
 )
 def test_the_bound_of_a_cache_is_a_quantity(text: str, size: int) -> None:
     users = {"FAIRLEAD_DATASET_CACHE": "/cache", "FAIRLEAD_DATASET_CACHE_BYTES": text}

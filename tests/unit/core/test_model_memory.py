@@ -29,7 +29,8 @@ TOO_LITTLE = "server.processes: got 4 with 1024Mi of memory, expected at most 3,
         (limited("4Gi"), 4 << 30, None),
         (limited("4G"), 4 * 10**9, None),
         (limited(4 << 30), 4 << 30, None),
-        (limited("1.5Gi"), None, None),  # the server's default counts
+        (limited("1.5Gi"), 3 << 29, None),
+        (limited("1e9"), None, None),  # the server's default counts
         (limited("1Gi"), 1 << 30, TOO_LITTLE),
         (limited("4Gi", **with_value(str(1 << 30))), None, TOO_LITTLE),
         (limited("1Gi", **with_value(str(4 << 30))), None, None),
