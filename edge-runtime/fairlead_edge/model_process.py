@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 from fairlead_contracts.edge_bundle import BundleDescription
-from fairlead_serving.bodies import dump_json
+from fairlead_serving.bodies import dump_answer
 from fairlead_serving.child import LoadFailed, Reply, Report, run_child
 from fairlead_serving.errors import Code, ServingError
 
@@ -66,10 +66,13 @@ class BundleModel:
             ending = Ending()
             timer = asyncio.get_running_loop().call_later(head["seconds"], ending.end)
             try:
-                response = await asyncio.to_thread(self._runtime.infer, body, ending, self._limit, counted)
+                response = await asyncio.to_thread(
+                    self._runtime.infer, body, ending, self._limit, head.get("header_bytes"), counted
+                )
             finally:
                 timer.cancel()
-            return {"code": Code.OK}, dump_json(response, self._limit)
+            facts, content = dump_answer(response.document, response.binary, self._limit)
+            return {"code": Code.OK, **facts}, content
         except ServingError as error:
             return {"code": error.code, "reason": error.reason, "error": str(error)}, b""
 

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
+from fairlead_contracts.binary import split_body
 from fairlead_contracts.errors import ContractError
-from fairlead_contracts.inference import AnswerError, build_response, parse_request
+from fairlead_contracts.inference import AnswerError, InferenceResponse, build_response, parse_request
 from fairlead_contracts.tensors import DTYPES, Array
 from fairlead_serving.bodies import parse_json
 from fairlead_serving.errors import BadRequest, TooLate, Unprocessable
@@ -61,22 +62,25 @@ class Runtime:
             "outputs": [spec.describe() for spec in self._outputs],
         }
 
-    def infer(self, body: bytes, ending: Ending, max_bytes: int, counted: bool = True) -> dict[str, Any]:
+    def infer(
+        self, body: bytes, ending: Ending, max_bytes: int, header_bytes: int | None = None, counted: bool = True
+    ) -> InferenceResponse:
         """Return the response to a request's body, with the tensors' `data` as arrays; raise ServingError.
 
-        A request of the server itself is not counted.
+        Tensors may follow the JSON's `header_bytes` as bytes. A request of the server itself is not counted.
         """
         names = [spec.name for spec in self._outputs]
         known = [*names, _LABEL] if self.bundle.description.labels else names
         try:
-            request = parse_request(parse_json(body), [self._input], known)
+            header, binary = split_body(body, header_bytes)
+            request = parse_request(parse_json(header), [self._input], known, binary)
             values, preprocessing = request.tensors[self._input.name], self.bundle.description.preprocessing
             with np.errstate(all="ignore"):
                 prepared = (values * preprocessing.scale + preprocessing.offset).astype(values.dtype)
             outputs = self._run(prepared, ending)
             if counted:
                 self.sketch.add({self._input.name: prepared}, outputs)
-            return build_response(self.name, self._name_outputs(outputs), request, max_bytes).document
+            return build_response(self.name, self._name_outputs(outputs), request, max_bytes)
         except AnswerError as error:
             raise Unprocessable(str(error)) from None
         except ContractError as error:

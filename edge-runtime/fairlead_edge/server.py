@@ -26,7 +26,7 @@ DEFAULTS = Limits(drain_seconds=0.5, max_connections=256, max_connections_per_cl
 async def serve(bundle: Bundle, threads: int, address: str, port: int, limits: Limits) -> None:
     """Serve a bundle until SIGTERM; raise InvalidBundle if it cannot be served."""
     plane = DataPlane(bundle.description.name, bundle.digest, limits.max_in_flight)
-    server = Server(App(plane, "fairlead-edge", __version__), limits)
+    server = Server(App(plane, "fairlead-edge", __version__, binary=True), limits)
     _log.info("serving %s on http://%s:%d", bundle.description.name, address, port)
     try:
         await serve_model(plane, build_process(bundle, threads, limits), server, address, port)

@@ -9,6 +9,6 @@ class Scaler:
     def __init__(self, factor: float = 1.0) -> None:
         self.factor = factor
 
-    def transform_input(self, X: np.ndarray, features_names: list[str]) -> np.ndarray:
+    def transform_input(self, X: np.ndarray, features_names: list[str]) -> np.ndarray:  # noqa: ARG002
         """Return the numbers for the model."""
         return X * self.factor

@@ -8,13 +8,14 @@ from fairlead_contracts.devices import PATH as DEVICES_PATH
 from fairlead_contracts.monitor import PATH as MONITOR_PATH
 from fairlead_contracts.traffic import PATH as TRAFFIC_PATH
 from fairlead_contracts.traffic import ROUTED
+from fairlead_serving import binary_bodies
+from fairlead_serving.binary_bodies import read_header_bytes
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.errors import Code, ServingError, UnknownModel
 from fairlead_serving.messages import HTTP_STATUS, JSON, RETRY_AFTER, Request, Response, json_response
 
 from . import __version__
 from .devices import read_devices
-from .errors import RequestRejected
 from .metrics import CONTENT_TYPE, Metrics
 from .monitor.control import Monitoring
 from .protocols.failures import build_failure
@@ -27,9 +28,8 @@ from .traffic.control import Control
 from .traffic.flight import RouteFailed
 from .traffic.http_side import HttpTraffic
 
-_SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": ["binary_tensor_data", EXTENSION]}
+_SERVER = {"name": "fairlead-graph-server", "version": __version__, "extensions": [binary_bodies.EXTENSION, EXTENSION]}
 _PREDICT = ":predict"
-_HEADER_BYTES = "Inference-Header-Content-Length"
 
 
 class App:
@@ -120,7 +120,7 @@ class App:
         return _build_response(head, content, more)
 
     def _read_head(self, request: Request, protocol: str) -> dict[str, Any]:
-        """Return what the path and the headers say; raise UnknownModel or RequestRejected."""
+        """Return what the path and the headers say; raise UnknownModel or BadRequest."""
         head: dict[str, Any] = {
             "content_encoding": _text(request.header(b"content-encoding")).strip().lower(),
             "accept_encoding": _text(request.header(b"accept-encoding")),
@@ -132,10 +132,8 @@ class App:
             return {**head, "puid": clean_puid(_text(request.header(PUID.lower().encode())))}
         if request.path != self._infer_path and (action := self._split(request.path)) != "infer":
             raise UnknownModel(f"action {action}: expected /v2/models/{self._plane.model}/infer for POST")
-        if length := request.header(_HEADER_BYTES.lower().encode()):
-            if not (length.isdigit() and len(length) < 12):
-                raise RequestRejected(f"header {_HEADER_BYTES}", _text(length), "a number of bytes")
-            head["header_bytes"] = int(length)
+        if (length := read_header_bytes(request)) is not None:
+            head["header_bytes"] = length
         return head
 
     def _check_tensorflow(self, path: str) -> None:
@@ -175,8 +173,8 @@ def _build_response(head: dict[str, Any], content: bytes, more: Sequence[tuple[s
     if "puid" in head:
         headers.append((PUID, head["puid"]))
     if "header_bytes" in head:
-        headers.append((_HEADER_BYTES, str(head["header_bytes"])))
-        content_type = "application/octet-stream"
+        headers.append((binary_bodies.HEADER, str(head["header_bytes"])))
+        content_type = binary_bodies.BYTES
     if encoding := head["content_encoding"]:
         headers += [("Content-Encoding", encoding), ("Vary", "Accept-Encoding")]
     return Response(content, 200, content_type, headers)

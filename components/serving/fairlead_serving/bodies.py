@@ -1,5 +1,6 @@
 """JSON bodies of requests and responses, bounded before they are built."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -30,6 +31,19 @@ def dump_json(document: Any, max_bytes: int) -> bytes:
         raise Unprocessable(f"the response cannot be encoded as JSON: {error}") from None
     check_length(len(content), max_bytes)
     return content
+
+
+def dump_answer(document: Any, binary: Sequence[bytes], max_bytes: int) -> tuple[dict[str, Any], bytes]:
+    """Encode a response with tensors as bytes after its JSON; return what to say of it, and the body.
+
+    Raises Unprocessable if it is longer than `max_bytes`.
+    """
+    content = dump_json(document, max_bytes)
+    if not binary:
+        return {}, content
+    answer = b"".join((content, *binary))
+    check_length(len(answer), max_bytes)
+    return {"header_bytes": len(content)}, answer
 
 
 def check_length(count: int, max_bytes: int) -> None:

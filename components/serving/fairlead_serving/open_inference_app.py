@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .binary_bodies import EXTENSION, build_answer, read_header_bytes
 from .data_plane import DataPlane
 from .errors import ServingError
 from .messages import HTTP_STATUS, Request, Response, json_response
@@ -12,10 +13,13 @@ _ALLOW = [("Allow", "GET, HEAD, POST")]
 class App:
     """The HTTP application."""
 
-    def __init__(self, plane: DataPlane, name: str, version: str) -> None:
-        """Serve a data plane's model; `name` and `version` are the server's."""
-        self._plane = plane
-        self._server = {"name": name, "version": version, "extensions": []}
+    def __init__(self, plane: DataPlane, name: str, version: str, binary: bool = False) -> None:
+        """Serve a data plane's model; `name` and `version` are the server's.
+
+        `binary` says whether the model process knows tensors as bytes after the JSON.
+        """
+        self._plane, self._binary = plane, binary
+        self._server = {"name": name, "version": version, "extensions": [EXTENSION] if binary else []}
 
     async def answer(self, request: Request) -> Response:
         """Answer one request."""
@@ -54,8 +58,10 @@ class App:
         if self._strip(request.path) != "/infer":
             problem = f"path {request.path}: expected /v2/models/{self._plane.model}/infer"
             return json_response({"error": problem}, 404)
-        _, content = await self._plane.infer("v2", {}, request.body)
-        return Response(content)
+        head: dict[str, Any] = {}
+        if self._binary and (length := read_header_bytes(request)) is not None:
+            head["header_bytes"] = length
+        return build_answer(*await self._plane.infer("v2", head, request.body))
 
     def _strip(self, path: str) -> str | None:
         """Return what follows /v2/models/{model}[/versions/{version}]; None for other paths."""

@@ -28,7 +28,7 @@ async def serve_device(
         raise InputUnusable(f"{folder.path}: another server serves this folder")
     requests = Requests()
     plane = DataPlane("model", "", limits.max_in_flight, requests)
-    server = Server(App(plane, "fairlead-edge", __version__), limits)
+    server = Server(App(plane, "fairlead-edge", __version__, binary=True), limits)
     _log.info("serving the releases of %s on http://%s:%d", folder.path, address, port)
     jobs = [Keeper(folder, plane, limits, settings).run()]
     if telemetry is not None:

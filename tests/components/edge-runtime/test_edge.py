@@ -195,15 +195,45 @@ def test_every_target_is_built_and_answers_as_its_source(
     runtime = Runtime(bundle)
     assert runtime.warm_up(1) is None
     x, y = make_split(64, 9)
-    answer = runtime.infer(json.dumps(request(x)).encode(), Ending(), 1 << 20)
+    answer = runtime.infer(json.dumps(request(x)).encode(), Ending(), 1 << 20).document
     assert (np.reshape(answer["outputs"][0]["data"], (64, CLASSES)).argmax(axis=1) == y).mean() > 0.95
     cases = Cases.load(bundle)
     assert cases is not None
     asked = [json.dumps(each).encode() for each in cases.build_requests(runtime.describe())]
-    answers = [runtime.infer(body, Ending(), 1 << 20) for body in asked]
+    answers = [runtime.infer(body, Ending(), 1 << 20).document for body in asked]
     assert (len(answers), cases.find_problem(answers)) == (16, None)
     assert str(cases.find_problem(answers[::-1])).startswith("output 0: the mean difference is")
     assert str(cases.find_problem([{"outputs": []}] * 16)).startswith("output 0: has not the shape")
+
+
+def test_tensors_are_sent_and_returned_as_bytes(bundle: str, serve: Callable[..., tuple[Any, int]]) -> None:
+    _, port = serve(bundle)
+    assert ask(port, "GET", "/v2")[1]["extensions"] == ["binary_tensor_data"]
+    x, y = make_split(20, 5)
+    expected = ask(port, "POST", "/v2/models/wind/infer", request(x))[1]["outputs"][0]["data"]
+    tensor = {"name": "input", "datatype": "FP32", "shape": list(x.shape), "parameters": {"binary_data_size": x.nbytes}}
+    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    with contextlib.closing(connection):
+        headers = {"Inference-Header-Content-Length": str(len(head))}
+        connection.request("POST", "/v2/models/wind/infer", head + x.tobytes(), headers)
+        response = connection.getresponse()
+        body, length = response.read(), int(response.headers["Inference-Header-Content-Length"])
+        assert (response.status, response.headers["Content-Type"]) == (200, "application/octet-stream")
+        scores, labels = json.loads(body[:length])["outputs"]
+        size = scores["parameters"]["binary_data_size"]
+        found = np.frombuffer(body[length : length + size], np.float32)
+        assert np.allclose(found, expected, atol=1e-6)
+        assert labels["datatype"] == "BYTES"
+        for wrong, problem in (
+            ("x", "expected a number of bytes"),
+            ("1", "body: got b'{'"),
+            ("99999999", "expected 1 to"),
+        ):
+            headers = {"Inference-Header-Content-Length": wrong}
+            connection.request("POST", "/v2/models/wind/infer", head + x.tobytes(), headers)
+            response = connection.getresponse()
+            assert (response.status, problem in response.read().decode()) == (400, True), problem
 
 
 def test_what_openvino_cannot_express_load_or_run_is_named(tmp_path: Path) -> None:

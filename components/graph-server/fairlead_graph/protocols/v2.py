@@ -7,7 +7,7 @@ from typing import Any
 from fairlead_contracts.binary import split_body
 from fairlead_contracts.devices import DeviceFacts
 from fairlead_contracts.inference import build_response, parse_request
-from fairlead_serving.bodies import check_length, dump_json, parse_json
+from fairlead_serving.bodies import dump_answer, parse_json
 from fairlead_serving.child import Reply
 
 from ..execute import Run
@@ -26,12 +26,7 @@ async def infer(service: Service, head: Mapping[str, Any], body: bytes, run: Run
     output = await service.infer(Message(request.tensors, checked=graph.inputs), run)
     labels = {name: {"labels": dump_labels(labels)} for name, labels in output.labels.items()}
     response = build_response(service.spec.deployment, output.tensors, request, limit, labels)
-    content = dump_json(response.document, limit)
-    if not response.binary:
-        return {}, content
-    answer = b"".join((content, *response.binary))
-    check_length(len(answer), limit)
-    return {"header_bytes": len(content)}, answer
+    return dump_answer(response.document, response.binary, limit)
 
 
 def dump_labels(labels: Labels) -> str:
