@@ -209,7 +209,7 @@ def test_every_target_is_built_and_answers_as_its_source(
 def test_tensors_are_sent_and_returned_as_bytes(bundle: str, serve: Callable[..., tuple[Any, int]]) -> None:
     _, port = serve(bundle)
     assert ask(port, "GET", "/v2")[1]["extensions"] == ["binary_tensor_data"]
-    x, y = make_split(20, 5)
+    x, _ = make_split(20, 5)
     expected = ask(port, "POST", "/v2/models/wind/infer", request(x))[1]["outputs"][0]["data"]
     tensor = {"name": "input", "datatype": "FP32", "shape": list(x.shape), "parameters": {"binary_data_size": x.nbytes}}
     head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
