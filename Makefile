@@ -122,7 +122,7 @@ lock: $(READY) ## Recompile every requirements.in, with hashes and without index
 
 .PHONY: bench
 BENCH ?= clients
-bench: setup ## Run a benchmark against other implementations: BENCH=clients (the default), controllers, launcher, checkpoints, recovery, training, serving, graph, features or resume, ARGS=--help for its options
+bench: setup ## Run a benchmark against other implementations: BENCH=clients (the default), controllers, launcher, checkpoints, recovery, training, serving, graph, features, devices or resume, ARGS=--help for its options
 	"$(if $(filter launcher checkpoints recovery training,$(BENCH)),$(FAIRLEAD_HOME)/envs/trainer/bin,$(VENV))/python" -m bench.$(BENCH) $(ARGS)
 
 .PHONY: chaos

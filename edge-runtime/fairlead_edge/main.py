@@ -19,7 +19,6 @@ from .budgets import add_budget, read_budget
 from .bundle import Bundle, open_bundle
 from .device.commands import add_commands, add_serving, add_state, run_install, run_roll_back, run_serve, run_status
 from .errors import BundleRejected, InputUnusable, InvalidBundle
-from .package import copy_bundle, write_package
 from .server import DEFAULTS, describe, serve
 from .targets import DEFAULT, TARGETS, UnknownTarget, find_target
 from .texts import clean
@@ -227,6 +226,8 @@ def _read_request(options: argparse.Namespace, **more: Any) -> "BundleRequest":
 
 
 def _pack(options: argparse.Namespace) -> None:
+    from .package import copy_bundle, write_package
+
     keys = [PublicKey.read(path) for path in options.public_key]
     with tempfile.TemporaryDirectory() as folder:
         bundle = copy_bundle(options.bundle, Path(folder, "bundle"), keys)

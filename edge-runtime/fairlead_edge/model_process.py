@@ -16,10 +16,9 @@ from fairlead_serving.errors import Code, ServingError
 from .bundle import Bundle
 from .errors import InvalidBundle
 from .runtime import Runtime
+from .self_test import Cases
 from .targets.base import Ending
-
-OBSERVED, SELF_TEST = "observed", "self-test"
-"""The protocols of the server itself: what the model process has counted, and requests that it does not count."""
+from .words import OBSERVED, SELF_TEST
 
 
 class BundleModel:
@@ -60,14 +59,16 @@ class BundleModel:
         """Answer a request."""
         if head["protocol"] == OBSERVED:
             return {"code": Code.OK}, orjson.dumps(self._runtime.sketch.take())
-        counted = head["protocol"] != SELF_TEST
         try:
             # a run that the engine does not end is ended with the process
             ending = Ending()
             timer = asyncio.get_running_loop().call_later(head["seconds"], ending.end)
             try:
+                if head["protocol"] == SELF_TEST:
+                    problem = await asyncio.to_thread(self._test, body, ending)
+                    return {"code": Code.OK}, orjson.dumps({"problem": problem})
                 response = await asyncio.to_thread(
-                    self._runtime.infer, body, ending, self._limit, head.get("header_bytes"), counted
+                    self._runtime.infer, body, ending, self._limit, head.get("header_bytes")
                 )
             finally:
                 timer.cancel()
@@ -75,6 +76,18 @@ class BundleModel:
             return {"code": Code.OK, **facts}, content
         except ServingError as error:
             return {"code": error.code, "reason": error.reason, "error": str(error)}, b""
+
+    def _test(self, content: bytes, ending: Ending) -> str | None:
+        """Run the self-test; return what is wrong, or None. Raise ServingError."""
+        test = self._runtime.bundle.description.self_test
+        assert test is not None
+        try:
+            cases = Cases.load(test, content)
+        except InvalidBundle as error:
+            return str(error)
+        bodies = (orjson.dumps(request) for request in cases.build_requests(self._runtime.describe()))
+        answers = [self._runtime.infer(body, ending, self._limit, counted=False).document for body in bodies]
+        return cases.find_problem(answers)
 
     def restore(self, state: Any) -> None:
         """Do nothing: a bundle learns nothing."""

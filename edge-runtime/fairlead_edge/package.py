@@ -154,10 +154,11 @@ def _read_members(file: BinaryIO, at: str) -> Mapping[str, tarfile.TarInfo]:
     place = 0
     while len(found) <= _MAX_MEMBERS:
         file.seek(place)
-        try:
-            member = tarfile.TarInfo.frombuf(file.read(tarfile.BLOCKSIZE), "utf-8", "strict")
-        except (tarfile.EOFHeaderError, tarfile.EmptyHeaderError):
+        block = file.read(tarfile.BLOCKSIZE)
+        if not block.strip(b"\0"):  # the end
             return found
+        try:
+            member = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         except (tarfile.HeaderError, ValueError) as error:
             raise InvalidBundle(f"{at}: is no package, or damaged: {error}") from None
         if member.type != tarfile.REGTYPE or member.size < 0:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 from fairlead_contracts.binary import split_body
+from fairlead_contracts.edge_bundle import Preprocessing
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.inference import AnswerError, InferenceResponse, build_response, parse_request
 from fairlead_contracts.tensors import DTYPES, Array
@@ -75,8 +76,10 @@ class Runtime:
             header, binary = split_body(body, header_bytes)
             request = parse_request(parse_json(header), [self._input], known, binary)
             values, preprocessing = request.tensors[self._input.name], self.bundle.description.preprocessing
-            with np.errstate(all="ignore"):
-                prepared = (values * preprocessing.scale + preprocessing.offset).astype(values.dtype)
+            prepared = values
+            if preprocessing != Preprocessing():
+                with np.errstate(all="ignore"):
+                    prepared = (values * preprocessing.scale + preprocessing.offset).astype(values.dtype)
             outputs = self._run(prepared, ending)
             if counted:
                 self.sketch.add({self._input.name: prepared}, outputs)

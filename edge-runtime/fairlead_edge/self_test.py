@@ -16,7 +16,6 @@ from fairlead_contracts.tensors import Array
 from numpy.typing import NDArray
 
 from .archives import Archive, dump_arrays
-from .bundle import Bundle
 from .errors import InputUnusable, InvalidBundle
 from .targets.base import Session
 
@@ -53,13 +52,10 @@ class Cases:
     tolerances: Sequence[float]
 
     @classmethod
-    def load(cls, bundle: Bundle) -> "Cases | None":
-        """Return a bundle's cases, or None if it has none; raise InvalidBundle."""
-        test = bundle.description.self_test
-        if test is None:
-            return None
+    def load(cls, test: SelfTest, content: bytes) -> "Cases":
+        """Return the cases of the file's content; raise InvalidBundle."""
         try:
-            archive = Archive(BytesIO(bundle.self_test), SELF_TEST_FILE)
+            archive = Archive(BytesIO(content), SELF_TEST_FILE)
             names = [_OUTPUT.format(place) for place in range(len(test.tolerances))]
             if archive.names != {_INPUT, *names}:
                 raise InputUnusable(f"{SELF_TEST_FILE}: expected {_INPUT} and {len(names)} outputs")

@@ -16,11 +16,7 @@ from fairlead_serving.limits import Limits
 from ..errors import InputUnusable
 from .folder import Damaged, Folder
 from .forwarding import TOKEN, Collector
-from .installing import Trust, install, roll_back
-from .keeper import Settings
-from .serving import serve_device
 from .slots import Offer, Release, Slots
-from .telemetry import TelemetrySettings
 
 
 def add_commands(commands: Any) -> None:
@@ -64,12 +60,16 @@ def add_serving(command: argparse.ArgumentParser) -> None:
 
 def run_install(options: argparse.Namespace) -> None:
     """Install a release."""
+    from .installing import Trust, install
+
     trust = Trust(options.digest, [PublicKey.read(path) for path in options.public_key])
     _report(install(Folder(options.state), options.bundle, trust, options.allow_older))
 
 
 def run_roll_back(options: argparse.Namespace) -> None:
     """Offer the release before the one that runs."""
+    from .installing import roll_back
+
     _report(roll_back(Folder(options.state)))
 
 
@@ -94,6 +94,10 @@ def run_status(options: argparse.Namespace) -> None:
 
 def run_serve(options: argparse.Namespace, address: str, limits: Limits) -> None:
     """Serve a device's folder."""
+    from .keeper import Settings
+    from .serving import serve_device
+    from .telemetry import TelemetrySettings
+
     settings = Settings(options.threads, _check("--probation", options.probation))
     collector = Collector.parse(options.telemetry) if options.telemetry else None
     interval = _check("--telemetry-interval", options.telemetry_interval)

@@ -27,6 +27,8 @@ from .slots import Offer, Rejection, Release, Slots
 
 _MAX_BYTES = 64 << 10
 _SLOTS, _OFFER, _BUNDLES, _INCOMING, _UNPACKED = "slots.json", "offer.json", "bundles", "incoming", "unpacked"
+INSTALLATION = "install"
+"""The lock of an installation."""
 _PREFIX, _DIGITS = "sha256:", 64
 MAX_REASON = 1000
 _T = TypeVar("_T")

@@ -28,10 +28,9 @@ from fairlead_contracts.edge_bundle import KIND, BundleDescription
 from ..errors import InputUnusable, InvalidBundle
 from ..package import Package
 from ..targets import UnknownTarget, find_target
-from .folder import Damaged, Folder
+from .folder import INSTALLATION, Damaged, Folder
 from .slots import Offer, Release, Slots
 
-_LOCK = "install"
 _SPARE = 16 << 20
 """The bytes that stay free on the disk: for the small files, and for what else runs on the device."""
 _COPIES = 3
@@ -81,28 +80,11 @@ def roll_back(folder: Folder) -> Offer:
 
 @contextmanager
 def _locked(folder: Folder) -> Iterator[None]:
-    lock = folder.lock(_LOCK)
+    lock = folder.lock(INSTALLATION)
     if lock is None:
         raise InputUnusable("another installation is in progress")
     try:
         yield
-    finally:
-        lock.close()
-
-
-def remove_unused(folder: Folder, slots: Slots) -> None:
-    """Remove the releases that are in no slot and not offered; nothing happens during an installation."""
-    lock = folder.lock(_LOCK)
-    if lock is None:
-        return
-    try:
-        offer = folder.read_offer()
-        pending = {offer.release.digest} if offer and offer.sequence > slots.handled else set()
-        folder.remove_others(slots.kept | pending)
-        for unfinished in (folder.incoming, folder.unpacked):
-            shutil.rmtree(unfinished, ignore_errors=True)
-    except Damaged:
-        return
     finally:
         lock.close()
 
@@ -161,9 +143,9 @@ def _source(folder: Folder, place: str) -> Iterator[_Source]:
         shutil.rmtree(folder.unpacked, ignore_errors=True)
 
 
-def _read_base(folder: Folder, digest: str, path: str) -> bytes:
+def _read_base(folder: Folder, digest: str | None, path: str) -> bytes:
     """Return a file of the release that a patch needs, or nothing if that has none of this path."""
-    base = folder.place(parse_digest(digest, subject="package.json base"))
+    base = folder.place(parse_digest(digest or "", subject="package.json base"))
     if not base.is_dir():
         raise InvalidBundle(f"the package is a patch of {digest}, which this device does not have")
     file = base / path

@@ -10,8 +10,8 @@ from fairlead_serving.limits import Limits
 
 from ..errors import InvalidBundle
 from .folder import MAX_REASON, Damaged, Folder
-from .installing import remove_unused
 from .live import Live
+from .removing import remove_unused
 from .slots import Offer, Slots, begin, check_trial, confirm, find_candidate, interrupt, lose, reject
 
 _log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ class Keeper:
     def _switch(self, live: Live) -> None:
         """Let a release answer the requests from now on."""
         self._live = live
-        self._plane.replace(live.bundle.description.name, live.bundle.digest, live.processes)
+        self._plane.replace(live.name, live.release.digest, live.processes)
         _log.info("serving", extra={"digest": live.release.digest, "version": live.release.version})
 
     def _save(self, slots: Slots) -> None:

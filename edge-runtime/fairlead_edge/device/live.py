@@ -8,9 +8,8 @@ from fairlead_serving.limits import Limits
 
 from ..bundle import Bundle
 from ..errors import InvalidBundle
-from ..model_process import SELF_TEST
-from ..self_test import Cases
 from ..server import build_process
+from ..words import SELF_TEST
 from .slots import Release
 
 _POLL_SECONDS = 0.02
@@ -20,12 +19,12 @@ class Live:
     """A running release."""
 
     def __init__(self, bundle: Bundle, threads: int, limits: Limits) -> None:
-        """Start the model process; raise InvalidBundle."""
-        self.bundle = bundle
+        """Start the model process."""
+        self.name = bundle.description.name
         self.release = Release(bundle.digest, bundle.description.version)
         self.restarts = 0
         """How often the model process was replaced."""
-        self._cases = Cases.load(bundle)
+        self._self_test = bundle.self_test
         self.processes = build_process(bundle, threads, limits, self._count)
         self.running = asyncio.create_task(self.processes.run())
 
@@ -46,20 +45,13 @@ class Live:
 
     async def find_problem(self) -> str | None:
         """Run the bundle's self-test; return what is wrong, or None."""
-        if self._cases is None:
+        if not self._self_test:
             return None
-        assert self.processes.facts is not None
-        metadata = json.loads(self.processes.facts[1])
-        responses = []
-        for request in self._cases.build_requests(metadata):
-            try:
-                head, content = await self.processes.call({"protocol": SELF_TEST}, json.dumps(request).encode())
-            except ServingError as error:
-                return f"self-test: {error}"
-            if head["code"] != Code.OK:
-                return f"self-test: {head['error']}"
-            responses.append(json.loads(content))
-        problem = self._cases.find_problem(responses)
+        try:
+            head, content = await self.processes.call({"protocol": SELF_TEST}, self._self_test)
+        except ServingError as error:
+            return f"self-test: {error}"
+        problem = json.loads(content)["problem"] if head["code"] == Code.OK else head["error"]
         return problem and f"self-test: {problem}"
 
     async def retire(self, seconds: float) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 from fairlead_serving.data_plane import DataPlane
 from fairlead_serving.errors import Code, ServingError
 
-from ..model_process import OBSERVED
+from ..words import OBSERVED
 from .folder import Folder
 from .forwarding import BATCH, Collector
 from .spool import Spool

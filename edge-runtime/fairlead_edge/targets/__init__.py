@@ -1,8 +1,10 @@
 """The targets, one file each."""
 
 import importlib
+from typing import TYPE_CHECKING
 
-from .base import Target
+if TYPE_CHECKING:  # the server's own process needs no numpy
+    from .base import Target
 
 TARGETS = {
     "onnx": "onnx_fp32",
@@ -19,7 +21,7 @@ class UnknownTarget(Exception):
     """There is no such target, or what it needs is not installed."""
 
 
-def find_target(name: str) -> Target:
+def find_target(name: str) -> "Target":
     """Return a target; raise UnknownTarget."""
     if name not in TARGETS:
         raise UnknownTarget(f"target: got {name!r}, expected one of {', '.join(TARGETS)}")

@@ -197,8 +197,8 @@ def test_every_target_is_built_and_answers_as_its_source(
     x, y = make_split(64, 9)
     answer = runtime.infer(json.dumps(request(x)).encode(), Ending(), 1 << 20).document
     assert (np.reshape(answer["outputs"][0]["data"], (64, CLASSES)).argmax(axis=1) == y).mean() > 0.95
-    cases = Cases.load(bundle)
-    assert cases is not None
+    assert bundle.description.self_test is not None
+    cases = Cases.load(bundle.description.self_test, bundle.self_test)
     asked = [json.dumps(each).encode() for each in cases.build_requests(runtime.describe())]
     answers = [runtime.infer(body, Ending(), 1 << 20).document for body in asked]
     assert (len(answers), cases.find_problem(answers)) == (16, None)
