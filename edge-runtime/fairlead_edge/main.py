@@ -18,7 +18,7 @@ from .budgets import add_budget, read_budget
 from .bundle import Bundle, open_bundle
 from .errors import BundleRejected, InputUnusable, InvalidBundle
 from .server import DEFAULTS, describe, serve
-from .targets import DEFAULT, TARGETS, UnknownTarget, find_target
+from .targets import DEFAULT, RETIRED, TARGETS, UnknownTarget, check_name, find_target
 from .texts import clean
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ def _build_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text)
         _add_sources(command)
         if name == "compare":
-            command.add_argument("--target", action="append", choices=TARGETS, help="all, unless some are given")
+            command.add_argument("--target", action="append", type=_read_target, help="all, unless some are given")
             command.add_argument(
                 "--out",
                 type=Path,
                 help="write the figures, or the problem, of each to this file, as JSON; null is not a finite number",
             )
             continue
-        command.add_argument("--target", default=DEFAULT, choices=TARGETS, help=f"default: {DEFAULT}")
+        command.add_argument("--target", default=DEFAULT, type=_read_target, help=f"default: {DEFAULT}")
         command.add_argument("--out-uri", required=True, metavar="URI")
         command.add_argument("--name", type=_read_name, default="model", help="the model's name in requests")
         command.add_argument("--labels", type=_read_labels, default=(), help="class names, such as zero,one,two")
@@ -111,6 +111,14 @@ def _read_finite(text: str) -> float:
     return value
 
 
+def _read_target(text: str) -> str:
+    try:
+        check_name(text)
+    except UnknownTarget as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
 def _read_name(text: str) -> str:
     if not 0 < len(text) <= MAX_NAME:
         raise argparse.ArgumentTypeError(f"got {len(text)} characters, expected 1 to {MAX_NAME}")
@@ -131,6 +139,8 @@ def _list_targets(_options: argparse.Namespace) -> None:
         except UnknownTarget as error:
             about = str(error)
         sys.stdout.write(f"{name:<20}{about}\n")
+    for name, successor in RETIRED.items():
+        sys.stdout.write(f"{name:<20}retired: use {successor}\n")
 
 
 def _build(options: argparse.Namespace) -> None:
