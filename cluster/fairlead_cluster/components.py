@@ -10,7 +10,7 @@ A table holds only what cannot be derived:
     horovod       its environment holds Horovod's wheel, built here
     imports       the distributions of this repository that a component without a `[project]` table imports
     nodes         its image is loaded into the nodes of the kind cluster; default: true
-    optional      its image is built only if it is asked for by name; default: false
+    optional      its image is built, and its environment made, only if it is asked for by name; default: false
 
 Its name is its folder's; its image is `fairlead/<name>` where it has a Dockerfile; commands and imported distributions
 are those of its `[project]` table. Only the standard library is used: Makefile and bootstrap.sh ask before any

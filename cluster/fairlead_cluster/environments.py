@@ -33,13 +33,13 @@ def setup(
     tests: bool = False,
     components: Mapping[str, Component] | None = None,
 ) -> None:
-    """Create the missing environments of the named components (default: all).
+    """Create the missing environments of the named components (default: all but the optional ones).
 
     `kubernetes` is the Kubernetes binary; `tests` adds pytest to each environment. Raises SetupError.
     """
     known = discover() if components is None else components
     environments = {name: component for name, component in known.items() if component.own_environment}
-    names = names or (KUBERNETES, *environments)
+    names = names or (KUBERNETES, *(name for name, component in environments.items() if not component.optional))
     if unknown := sorted(set(names) - {KUBERNETES, *environments}):
         raise SetupError(f"components: got {unknown}, expected some of {sorted([KUBERNETES, *environments])}")
     chosen = [component for name, component in environments.items() if name in names]

@@ -84,13 +84,20 @@ def build_bundle(request: BundleRequest) -> tuple[Manifest, EdgeParity]:
     return manifest, parity
 
 
-def compare_targets(request: BundleRequest, names: Iterable[str]) -> Iterator[tuple[str, EdgeParity | str]]:
-    """Build each target and yield its name with its figures, or with why it cannot be built; nothing is published."""
+def compare_targets(
+    request: BundleRequest, names: Iterable[str], keep: Path | None = None
+) -> Iterator[tuple[str, EdgeParity | str]]:
+    """Build each target and yield its name with its figures, or with why it has none; nothing is published.
+
+    What is built stays in a folder of the target's name below `keep`, if that is given.
+    """
     with _fetched(request) as sources:
         for name in names:
             with tempfile.TemporaryDirectory() as folder:
+                out = (keep or Path(folder)) / name
+                out.mkdir(parents=True, exist_ok=True)
                 try:
-                    yield name, _measure(sources, find_target(name), Path(folder))
+                    yield name, _measure(sources, find_target(name), out)
                 except (BundleRejected, InputUnusable, UnknownTarget) as error:
                     yield name, str(error)
 
@@ -130,6 +137,9 @@ def _measure(sources: _Sources, target: Target, out: Path) -> EdgeParity:
         raise InputUnusable(f"target {target.name}: {error}") from None
     except Exception as error:  # noqa: BLE001 - the exceptions of the builders' libraries have no other base
         raise InputUnusable(f"target {target.name}: {type(error).__name__}: {str(error)[:300]}") from None
+    if not target.runs_here:
+        size = sum((out / name).stat().st_size for name in target.files)
+        raise InputUnusable(f"target {target.name}: not run: built {size:,} bytes, which this machine cannot run")
     return measure_parity(sources.file, out, target, sources.held_out)
 
 

@@ -57,6 +57,7 @@ def _build_parser() -> argparse.ArgumentParser:
         _add_sources(command)
         if name == "compare":
             command.add_argument("--target", action="append", type=_read_target, help="all, unless some are given")
+            command.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the files of each target below it")
             command.add_argument(
                 "--out",
                 type=Path,
@@ -162,7 +163,7 @@ def _compare(options: argparse.Namespace) -> None:
     from .parity import build_comparison, find_problems
 
     request = _read_request(options)
-    found = list(compare_targets(request, options.target or TARGETS))
+    found = list(compare_targets(request, options.target or TARGETS, options.keep))
     sys.stdout.write(build_comparison(found, request.budget))
     if options.out:
         figures = {

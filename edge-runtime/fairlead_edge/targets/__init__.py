@@ -14,9 +14,13 @@ TARGETS = {
     "onnx-int8-tensorrt": "onnx_int8_tensorrt",
     "onnx-ort": "onnx_ort",
     "openvino": "openvino_ir",
+    "litert": "litert",
+    "litert-int8": "litert_int8",
+    "executorch": "executorch_pte",
+    "coreml": "coreml",
 }
 """The module of each target, by its name. Only that of the target in use is imported, because each needs an engine."""
-BUILT_ELSEWHERE: tuple[str, ...] = ()
+BUILT_ELSEWHERE = ("litert", "litert-int8", "executorch", "coreml")
 """The targets whose builders are programs of their own, in environments of their own."""
 RETIRED = {
     "pytorch-mobile": "executorch",
