@@ -37,7 +37,7 @@ def list_installed(components: Iterable[Component]) -> list[str]:
 
 def list_tested(components: Iterable[Component]) -> list[str]:
     """List the components whose tests run in their own environments."""
-    own = (item for item in components if item.own_environment and not item.optional)
+    own = (item for item in components if item.own_environment and not item.on_demand)
     return [item.name for item in own if (_TESTS / item.name).is_dir()]
 
 
@@ -50,11 +50,11 @@ def list_pure(components: Iterable[Component]) -> list[str]:
 def list_typed(components: Iterable[Component]) -> list[str]:
     """List what mypy checks, a line for each environment: its Python, the search path, the packages, with tabs.
 
-    Optional components are checked by the target of make that makes their environments.
+    Components on demand are checked by the target of make that makes their environments.
     """
     groups: dict[Path, list[Component]] = {}
     for item in components:
-        if not (item.own_environment and item.optional):
+        if not item.on_demand:
             groups.setdefault(_python(item), []).append(item)
     return [
         "\t".join(

@@ -4,26 +4,12 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from fairlead_contracts.edge_builders import CANNOT_BUILD
-
-from .coreml import build_coreml
-from .errors import CannotBuild
-from .executorch_program import build_executorch
-from .importing import Program, import_model
-from .litert import build_litert, build_litert_int8
-
-BUILDERS: dict[str, Callable[[Program, Path], None]] = {
-    "litert": build_litert,
-    "litert-int8": build_litert_int8,
-    "executorch": build_executorch,
-    "coreml": build_coreml,
-}
-"""By the targets' names."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -31,7 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fairlead-edge-builders", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="write a target's files from an ONNX model and an array of examples")
-    build.add_argument("target", choices=BUILDERS)
+    build.add_argument("target")
     build.add_argument("model", type=Path)
     build.add_argument("examples", type=Path)
     build.add_argument("folder", type=Path)
@@ -39,14 +25,17 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     if options.command == "run":
+        # without the builders, which take long to import
         from .serving import serve
 
         with _own_output() as replies:
             serve(sys.stdin.buffer, replies, options.threads)
         return 0
+    from .builders import build_target
+    from .errors import CannotBuild
+
     try:
-        examples = np.load(options.examples, allow_pickle=False)
-        BUILDERS[options.target](import_model(options.model, examples), options.folder)
+        build_target(options.target, options.model, np.load(options.examples, allow_pickle=False), options.folder)
     except CannotBuild as error:
         sys.stderr.write(f"{error}\n")
         return CANNOT_BUILD

@@ -54,5 +54,3 @@ class Node:
         """Raise CannotBuild with what the node has that torch's operators have not."""
         if not fits:
             raise CannotBuild(f"{self.label}: {what} is not supported")
-
-

@@ -1,7 +1,7 @@
 """ExecuTorch with XNNPACK, one example at a time.
 
-Its runtime for Python needs torch, so that a model is run by `fairlead-edge-builders`, in a process of its own. Apps run
-the file with ExecuTorch's libraries for Kotlin, Swift and C++.
+Its runtime for Python needs torch, so that a model is run by `fairlead-edge-builders`, in a process of its own. Apps
+run the file with ExecuTorch's libraries for Kotlin, Swift and C++.
 """
 
 import json

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 from fairlead_edge.main import main
-from fairlead_edge.targets import BUILT_ELSEWHERE, RETIRED, TARGETS, UnknownTarget, find_target
+from fairlead_edge.targets import RETIRED, TARGETS, find_target
 from fairlead_edge.targets.base import CannotBuild
 
 from tests.support import networks, onnx_models
@@ -93,10 +93,3 @@ def test_an_operator_that_no_engine_knows_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(CannotBuild, match=r"ONNX Runtime .* cannot express the model: .*Nowhere"):
         build("onnx-ort", tmp_path / "model.onnx")
-
-
-@pytest.mark.parametrize("name", BUILT_ELSEWHERE)
-def test_a_builder_that_is_not_installed_is_named(source: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises((CannotBuild, UnknownTarget), match="is not installed"):
-        build(name, source)
