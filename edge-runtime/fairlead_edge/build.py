@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +25,7 @@ from fairlead_contracts.parity_budget import Budget
 from . import __version__
 from .errors import BundleRejected, InputUnusable
 from .parity import build_table, check_parity, measure_parity
+from .profiles import Profile, measure_target
 from .splits import Split, check_held_out, load_split
 from .targets import DEFAULT, UnknownTarget, find_target
 from .targets.base import CannotBuild, Target
@@ -100,6 +101,23 @@ def compare_targets(
                     yield name, _measure(sources, find_target(name), out)
                 except (BundleRejected, InputUnusable, UnknownTarget) as error:
                     yield name, str(error)
+
+
+def profile_targets(
+    request: BundleRequest, names: Iterable[str], threads: Sequence[int]
+) -> Iterator[tuple[str, int, Profile | str]]:
+    """Build each target and yield its profile for each number of threads, or why there is none."""
+    with _fetched(request) as sources:
+        for name in names:
+            with tempfile.TemporaryDirectory() as folder:
+                try:
+                    parity = _measure(sources, find_target(name), Path(folder))
+                except (BundleRejected, InputUnusable, UnknownTarget) as error:
+                    yield name, threads[0], str(error)
+                    continue
+                figures = {"accuracy": parity.accuracy_after, "bytes": parity.bytes_after}
+                measured = measure_target(name, Path(folder), figures, threads, sources.held_out.examples)
+                yield from ((name, count, each) for count, each in zip(threads, measured, strict=True))
 
 
 @dataclass(frozen=True)

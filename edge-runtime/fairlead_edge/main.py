@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead_artifacts import ArtifactError
-from fairlead_contracts.edge_bundle import MAX_LABEL, MAX_LABELS, MAX_NAME, Preprocessing
+from fairlead_contracts.edge_bundle import Preprocessing
 from fairlead_serving.limits import InvalidSetting, Limits
 
-from .budgets import add_budget, read_budget
+from .budgets import read_budget
 from .bundle import Bundle, open_bundle
 from .errors import BundleRejected, InputUnusable, InvalidBundle
+from .options import add_sources, read_labels, read_name, read_target, read_threads
 from .server import DEFAULTS, describe, serve
-from .targets import DEFAULT, RETIRED, TARGETS, UnknownTarget, check_name, find_target
+from .targets import DEFAULT, RETIRED, TARGETS, UnknownTarget, find_target
 from .texts import clean
 
 if TYPE_CHECKING:
@@ -52,11 +53,20 @@ def _build_parser() -> argparse.ArgumentParser:
     for name, text in (
         ("build", "build a bundle for a target from an onnx-model (requires the extra `build`)"),
         ("compare", "build every target and print a table; nothing is published (requires the extra `build`)"),
+        ("profile", "build every target and measure latency, memory and start on this machine; nothing is published"),
     ):
         command = commands.add_parser(name, help=text)
-        _add_sources(command)
+        add_sources(command)
+        if name == "profile":
+            command.add_argument("--target", action="append", type=read_target, help="all, unless some are given")
+            command.add_argument("--threads", type=read_threads, default=(1,), help="such as 1,2; default: 1")
+            command.add_argument(
+                "--plot", type=Path, help="write accuracy against latency and size to this file, as SVG"
+            )
+            command.add_argument("--out", type=Path, help="write the figures to this file, as JSON")
+            continue
         if name == "compare":
-            command.add_argument("--target", action="append", type=_read_target, help="all, unless some are given")
+            command.add_argument("--target", action="append", type=read_target, help="all, unless some are given")
             command.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the files of each target below it")
             command.add_argument(
                 "--out",
@@ -64,10 +74,10 @@ def _build_parser() -> argparse.ArgumentParser:
                 help="write the figures, or the problem, of each to this file, as JSON; null is not a finite number",
             )
             continue
-        command.add_argument("--target", default=DEFAULT, type=_read_target, help=f"default: {DEFAULT}")
+        command.add_argument("--target", default=DEFAULT, type=read_target, help=f"default: {DEFAULT}")
         command.add_argument("--out-uri", required=True, metavar="URI")
-        command.add_argument("--name", type=_read_name, default="model", help="the model's name in requests")
-        command.add_argument("--labels", type=_read_labels, default=(), help="class names, such as zero,one,two")
+        command.add_argument("--name", type=read_name, default="model", help="the model's name in requests")
+        command.add_argument("--labels", type=read_labels, default=(), help="class names, such as zero,one,two")
         command.add_argument("--out", type=Path, help="write {uri, digest, parity} to this file, as JSON")
     for name, text in (
         ("verify", "compare a bundle with its manifest, and with --digest"),
@@ -84,53 +94,6 @@ def _build_parser() -> argparse.ArgumentParser:
             command.add_argument("--port", type=int, default=8080)
             command.add_argument("--threads", type=int, default=1)
     return parser
-
-
-def _add_sources(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", required=True, metavar="URI")
-    command.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")
-    command.add_argument("--dataset", required=True, metavar="URI")
-    command.add_argument("--dataset-digest", metavar="sha256:…")
-    command.add_argument("--scale", type=_read_finite, default=1.0, help="the model's input is value * scale + offset")
-    command.add_argument("--offset", type=_read_finite, default=0.0)
-    command.add_argument("--calibration-split", default="train")
-    command.add_argument("--split", default="test", help="held-out examples for the parity table")
-    command.add_argument(
-        "--slices", action="append", default=[], metavar="ARRAY",
-        help="an array of the held-out file that names each example's slice; default: slice, if there is one",
-    )  # fmt: skip
-    add_budget(command)
-
-
-def _read_finite(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number")
-    return value
-
-
-def _read_target(text: str) -> str:
-    try:
-        check_name(text)
-    except UnknownTarget as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return text
-
-
-def _read_name(text: str) -> str:
-    if not 0 < len(text) <= MAX_NAME:
-        raise argparse.ArgumentTypeError(f"got {len(text)} characters, expected 1 to {MAX_NAME}")
-    return text
-
-
-def _read_labels(text: str) -> tuple[str, ...]:
-    labels = tuple(text.split(",")) if text else ()
-    if len(labels) > MAX_LABELS or any(len(label) > MAX_LABEL for label in labels):
-        raise argparse.ArgumentTypeError(f"expected at most {MAX_LABELS} labels of at most {MAX_LABEL} characters")
-    return labels
 
 
 def _list_targets(_options: argparse.Namespace) -> None:
@@ -173,6 +136,21 @@ def _compare(options: argparse.Namespace) -> None:
             for name, got in found
         }
         _write(options.out, figures)
+
+
+def _profile(options: argparse.Namespace) -> None:
+    from .build import profile_targets
+    from .plots import build_plot
+    from .profiles import Profile, build_profile_table
+
+    found = list(profile_targets(_read_request(options), options.target or TARGETS, options.threads))
+    sys.stdout.write(build_profile_table(found))
+    profiles = [each for *_, each in found if isinstance(each, Profile)]
+    if options.out:
+        _write(options.out, {"profiles": [each.to_json() for each in profiles]})
+    if options.plot and profiles:
+        options.plot.parent.mkdir(parents=True, exist_ok=True)
+        options.plot.write_text(build_plot(profiles))
 
 
 def _write(file: Path, result: dict[str, Any]) -> None:
@@ -238,7 +216,14 @@ def _describe_consistency(bundle: Bundle) -> str:
     )
 
 
-_COMMANDS = {"targets": _list_targets, "build": _build, "compare": _compare, "verify": _verify, "serve": _serve}
+_COMMANDS = {
+    "targets": _list_targets,
+    "build": _build,
+    "compare": _compare,
+    "profile": _profile,
+    "verify": _verify,
+    "serve": _serve,
+}
 
 if __name__ == "__main__":
     sys.exit(main())
