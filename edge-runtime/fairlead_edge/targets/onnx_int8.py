@@ -1,6 +1,7 @@
 """ONNX with 8-bit weights and activations, quantized statically: by real examples, per channel, in QDQ form."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from fairlead_contracts.edge_bundle import MODEL_FILE
@@ -15,10 +16,10 @@ _BATCH = 32
 class _Reader:
     """Feeds examples to the calibration in batches, as its CalibrationDataReader."""
 
-    def __init__(self, name: str, examples: NDArray[np.float32]) -> None:
+    def __init__(self, name: str, examples: NDArray[Any]) -> None:
         self._batches = iter({name: examples[start : start + _BATCH]} for start in range(0, len(examples), _BATCH))
 
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
         """Return the next batch, or None at the end."""
         return next(self._batches, None)
 
@@ -42,11 +43,12 @@ def build_static(source: Path, folder: Path, examples: NDArray[np.float32], *, f
     target = folder / MODEL_FILE
     entry = onnx.load(str(source), load_external_data=False).graph.input[0]
     check_examples(entry, examples)
+    kind = onnx.helper.tensor_dtype_to_np_dtype(entry.type.tensor_type.elem_type)
     with quantizing(source, target) as prepared:
         quantize_static(
             str(prepared),
             str(target),
-            _Reader(entry.name, examples),
+            _Reader(entry.name, examples.astype(kind)),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             # x86 processors without VNNI add products of 8-bit numbers in 16 bits, which can overflow. With 7-bit

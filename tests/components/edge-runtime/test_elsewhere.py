@@ -121,3 +121,53 @@ def test_a_run_of_executorch_ends_with_its_process(source: Path) -> None:
     ending.end()
     with pytest.raises(RunEnded):
         session.run({"input_0": EXAMPLES[:1]}, ending)
+
+
+def make_text_model() -> bytes:
+    """Return a model of eight tokens: the mean of their words' weights is the score of each class."""
+    words = np.random.default_rng(2).normal(size=(50, 4)).astype(np.float32)
+    nodes = [
+        onnx_models.node("Gather", ["words", "tokens"], ["found"]),
+        onnx_models.node("ReduceSum", ["found", "axis"], ["logits"], keepdims=0),
+    ]
+    tensors = [onnx_models.tensor("words", words), onnx_models.tensor("axis", np.array([1], np.int64))]
+    return onnx_models.model(nodes, [("tokens", "INT64", ["n", 8])], [("logits", "FP32", ["n", 4])], tensors)
+
+
+def make_texts() -> dict[str, np.ndarray]:
+    """Return held-out tokens, and the classes that the model predicts."""
+    words = np.random.default_rng(2).normal(size=(50, 4)).astype(np.float32)
+    tokens = np.random.default_rng(6).integers(0, 50, (1000, 8))
+    scores = words[tokens].sum(axis=1)
+    best = np.sort(scores, axis=1)
+    clear = np.flatnonzero(best[:, -1] - best[:, -2] > 0.3)[:400]
+    return {"x": tokens[clear], "y": scores[clear].argmax(axis=1)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "onnx",
+        "onnx-int8-dynamic",
+        "onnx-int8",
+        *(pytest.param(name, marks=BUILDS) for name in ("litert", "executorch")),
+    ],
+)
+def test_a_model_of_tokens_is_published(
+    build: Callable[..., int], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = make_texts()
+    half = {key: values[:100] for key, values in texts.items()}
+    rest = {key: values[100:] for key, values in texts.items()}
+    splits = {"calibration": half}
+    assert build(name, "--calibration-split", "calibration", source=make_text_model(), splits=splits, **rest) == 0, (
+        capsys.readouterr().err
+    )
+
+
+def test_a_token_with_a_fraction_is_rejected(build: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    texts = make_texts()
+    splits = {"calibration": {key: values[:100] for key, values in texts.items()}}
+    texts["x"] = texts["x"] + 0.5
+    assert build("onnx", "--calibration-split", "calibration", source=make_text_model(), splits=splits, **texts) == 1
+    assert "input tokens: got values with a fraction, expected INT64" in capsys.readouterr().err
