@@ -157,3 +157,39 @@ def test_a_file_that_is_no_model_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"no model")
     with pytest.raises(CannotBuild, match=r"ONNX Runtime .* cannot load the model"):
         import_model(tmp_path / "model.onnx", np.ones((1, 6), np.float32))
+
+
+def test_a_block_of_mobilenet_is_imported(tmp_path: Path) -> None:
+    tensors = {
+        "w1": weights(8, 3, 3, 3), "scale": np.abs(weights(8)) + 0.5, "shift": weights(8), "mean": weights(8),
+        "deviation": np.abs(weights(8)) + 0.5, "w2": weights(8, 1, 3, 3), "w3": weights(4, 8, 1, 1),
+        "w4": weights(8, 4, 1, 1), "w5": weights(8, 8, 1, 1), "shape": integers(-1, 8), "w6": weights(5, 8),
+    }  # fmt: skip
+    nodes = [
+        helper.make_node("Conv", ["x", "w1"], ["a"], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "deviation"], ["b"]),
+        helper.make_node("HardSwish", ["b"], ["c"]),
+        helper.make_node("Conv", ["c", "w2"], ["d"], group=8, pads=[1, 1, 1, 1]),
+        helper.make_node("GlobalAveragePool", ["d"], ["e"]),
+        helper.make_node("Conv", ["e", "w3"], ["f"]),
+        helper.make_node("Relu", ["f"], ["g"]),
+        helper.make_node("Conv", ["g", "w4"], ["h"]),
+        helper.make_node("HardSigmoid", ["h"], ["i"], alpha=1 / 6),
+        helper.make_node("Mul", ["d", "i"], ["j"]),
+        helper.make_node("Conv", ["j", "w5"], ["k"]),
+        helper.make_node("Add", ["c", "k"], ["l"]),
+        helper.make_node("GlobalAveragePool", ["l"], ["m"]),
+        helper.make_node("Reshape", ["m", "shape"], ["n"]),
+        helper.make_node("Gemm", ["n", "w6"], ["y"], transB=1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 16, 16])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 5])],
+        [numpy_helper.from_array(value, name) for name, value in tensors.items()],
+    )
+    file = tmp_path / "model.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), str(file))
+    program = import_model(file, RANDOM.normal(0, 1, (4, 3, 16, 16)).astype(np.float32))
+    assert program.export().module()(program.sample)[0].shape == (1, 5)
