@@ -4,6 +4,7 @@ An ONNX file is data, where a torch program (`.pt2`) can run code as it is loade
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,23 +114,12 @@ class _Imported(torch.nn.Module):
         """Raise CannotBuild for nodes without a counterpart."""
         super().__init__()
         constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
-        for node in graph.node:
-            if node.op_type == "Constant":
-                constants[node.output[0]] = numpy_helper.to_array(_read_attributes(node)["value"])
         self._entry, self._results = entry, [value.name for value in graph.output]
-        self._nodes = [
-            Node(node.op_type, node.name, tuple(node.input), tuple(node.output), _read_attributes(node), constants)
-            for node in graph.node
-            if node.op_type != "Constant"
-        ]
-        unknown = [
-            found
-            for found, node in zip(self._nodes, (n for n in graph.node if n.op_type != "Constant"), strict=True)
-            if found.kind not in OPERATORS or node.domain not in ("", "ai.onnx")
-        ]
+        self._nodes = [_read_node(node, constants) for node in graph.node]
+        unknown = [node.label for node in self._nodes if node.kind not in OPERATORS]
         if unknown:
             more = f" and {len(unknown) - _SHOWN} more" if len(unknown) > _SHOWN else ""
-            raise CannotBuild(f"no counterpart of {', '.join(node.label for node in unknown[:_SHOWN])}{more}")
+            raise CannotBuild(f"no counterpart of {', '.join(unknown[:_SHOWN])}{more}")
         self._slots = {name: f"constant_{place}" for place, name in enumerate(constants)}
         for name, slot in self._slots.items():
             self.register_buffer(slot, torch.from_numpy(np.array(constants[name])))
@@ -143,8 +133,15 @@ class _Imported(torch.nn.Module):
         return tuple(values[name] for name in self._results)
 
 
-def _read_attributes(node: onnx.NodeProto) -> dict[str, Any]:
-    return {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
+def _read_node(node: onnx.NodeProto, constants: Mapping[str, NDArray[Any]]) -> Node:
+    return Node(
+        kind=node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}",
+        name=node.name,
+        inputs=tuple(node.input),
+        outputs=tuple(node.output),
+        attributes={attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute},
+        constants=constants,
+    )
 
 
 def _prove(program: Program, session: Any) -> None:
