@@ -9,7 +9,7 @@ from .profiles import Profile, find_front
 _WIDTH, _HEIGHT = 560, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 48, 56
 _FRONT, _OTHER = "#0b5cad", "#9aa5b1"
-_STYLE = "text{font:12px sans-serif;fill:#1f2933}.title{font-size:14px;font-weight:bold}"
+_STYLE = "text{font:12px sans-serif;fill:#1f2933}.title{font-size:14px;font-weight:bold}.tick{text-anchor:middle}"
 _STEPS = (1, 2, 5)
 
 
@@ -42,11 +42,11 @@ def _build_panel(
     parts = [_write(start + _LEFT, 24, title, "title"), _write(start + _WIDTH - 120, _HEIGHT - 14, unit)]
     for value in _find_ticks(low, high):
         x = place_x(value)
-        parts += [_draw(x, _TOP, x, _HEIGHT - _BOTTOM), _write(x - 8, _HEIGHT - _BOTTOM + 18, f"{value:g}")]
+        parts += [_draw(x, _TOP, x, _HEIGHT - _BOTTOM), _write(x, _HEIGHT - _BOTTOM + 18, f"{value:g}", "tick")]
     for step in range(5):
         accuracy = floor + (ceiling - floor) * step / 4
         y = place_y(accuracy)
-        parts += [_draw(start + _LEFT, y, start + _WIDTH - _RIGHT, y), _write(start + 16, y + 4, f"{accuracy:.3f}")]
+        parts += [_draw(start + _LEFT, y, start + _WIDTH - _RIGHT, y), _write(start + 12, y + 4, f"{accuracy:.4f}")]
     return "".join([*parts, *_draw_points(profiles, lambda each: place_x(read(each)), place_y)])
 
 
@@ -54,16 +54,17 @@ def _draw_points(
     profiles: Sequence[Profile], place_x: Callable[[Profile], float], place_y: Callable[[float], float]
 ) -> list[str]:
     """Return points and names; of points of one height, the names stand on lines of their own."""
-    front, parts, rows = find_front(profiles), [], dict[int, int]()
+    front, parts, points, rows = find_front(profiles), [], [], dict[int, int]()
     for each in sorted(profiles, key=place_x):
         x, y = place_x(each), place_y(each.accuracy)
         color = _FRONT if each in front else _OTHER
         row = rows[round(y)] = rows.get(round(y), -1) + 1
         line = y + (1 if row % 2 else -1) * (16 + 14 * (row // 2))
         parts.append(_draw(x, y, x, line))
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{color}"/>')
+        points.append((each in front, f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{color}"/>'))
         parts.append(_write(x + 4, line, f"{each.target} ({each.threads})"))
-    return parts
+    # the front's last, so that no other one covers them
+    return [*parts, *(circle for _, circle in sorted(points))]
 
 
 def _find_ticks(low: float, high: float) -> list[float]:
