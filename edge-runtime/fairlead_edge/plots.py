@@ -54,7 +54,9 @@ def _draw_points(
     profiles: Sequence[Profile], place_x: Callable[[Profile], float], place_y: Callable[[float], float]
 ) -> list[str]:
     """Return points and names; of points of one height, the names stand on lines of their own."""
-    front, parts, points, rows = find_front(profiles), [], [], dict[int, int]()
+    front, rows = find_front(profiles), dict[int, int]()
+    parts: list[str] = []
+    points: list[tuple[bool, str]] = []
     for each in sorted(profiles, key=place_x):
         x, y = place_x(each), place_y(each.accuracy)
         color = _FRONT if each in front else _OTHER
