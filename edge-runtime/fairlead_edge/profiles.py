@@ -86,7 +86,7 @@ def build_profile_table(found: Sequence[tuple[str, int, Profile | str]]) -> str:
         if isinstance(each, str):
             lines.append(f"{name:<20}{threads:>8}  {clean(each)}")
             continue
-        times = "".join(f"{value * 1000:>10.3f}" for value in (each.p50, each.p99, each.start))
+        times = "".join(f" {value * 1000:>9.3f}" for value in (each.p50, each.p99, each.start))
         star = "  *" if each in front else ""
         lines.append(
             f"{name:<20}{threads:>8}{times}{each.memory / 1e6:>9.0f}{each.bytes:>12,}{each.accuracy:>10.4f}{star}"
