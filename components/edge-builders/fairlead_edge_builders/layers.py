@@ -106,9 +106,10 @@ def _multiply(node: Node, inputs: Sequence[Any]) -> Tensor:
     if not node.get("transB", 0):
         second = second.T
     if alpha == 1.0 and (bias is None or (beta == 1.0 and bias.ndim == 1)):
-        return functional.linear(first, second, bias)
-    product = functional.linear(first, second) * alpha
-    return product if bias is None else product + bias * beta
+        result: Tensor = functional.linear(first, second, bias)
+        return result
+    result = functional.linear(first, second) * alpha
+    return result if bias is None else result + bias * beta
 
 
 LAYERS = {

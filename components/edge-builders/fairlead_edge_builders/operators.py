@@ -52,20 +52,19 @@ def _fold(function: Callable[[Tensor, Tensor], Tensor]) -> Operator:
     return run
 
 
+_PLAIN: dict[str, Callable[..., Any]] = {
+    "Abs": torch.abs, "Add": torch.add, "And": torch.logical_and, "Ceil": torch.ceil, "Cos": torch.cos,
+    "Equal": torch.eq, "Erf": torch.erf, "Exp": torch.exp, "Floor": torch.floor, "Greater": torch.gt,
+    "GreaterOrEqual": torch.ge, "HardSwish": functional.hardswish, "Identity": torch.clone, "Less": torch.lt,
+    "LessOrEqual": torch.le, "Log": torch.log, "MatMul": torch.matmul, "Mul": torch.mul, "Neg": torch.neg,
+    "Not": torch.logical_not, "Or": torch.logical_or, "Pow": torch.pow,
+    "PRelu": lambda x, slope: torch.where(x < 0, x * slope, x), "Reciprocal": torch.reciprocal,
+    "Relu": torch.relu, "Sigmoid": torch.sigmoid, "Sin": torch.sin, "Softplus": functional.softplus,
+    "Sqrt": torch.sqrt, "Sub": torch.sub, "Tanh": torch.tanh, "Where": torch.where,
+}  # fmt: skip
+"""Functions that need no attributes."""
 OPERATORS: dict[str, Operator] = {
-    **{
-        kind: _wrap(function)
-        for kind, function in {
-            "Abs": torch.abs, "Add": torch.add, "And": torch.logical_and, "Ceil": torch.ceil, "Cos": torch.cos,
-            "Equal": torch.eq, "Erf": torch.erf, "Exp": torch.exp, "Floor": torch.floor, "Greater": torch.gt,
-            "GreaterOrEqual": torch.ge, "HardSwish": functional.hardswish, "Identity": torch.clone, "Less": torch.lt,
-            "LessOrEqual": torch.le, "Log": torch.log, "MatMul": torch.matmul, "Mul": torch.mul, "Neg": torch.neg,
-            "Not": torch.logical_not, "Or": torch.logical_or, "Pow": torch.pow,
-            "PRelu": lambda x, slope: torch.where(x < 0, x * slope, x), "Reciprocal": torch.reciprocal,
-            "Relu": torch.relu, "Sigmoid": torch.sigmoid, "Sin": torch.sin, "Softplus": functional.softplus,
-            "Sqrt": torch.sqrt, "Sub": torch.sub, "Tanh": torch.tanh, "Where": torch.where,
-        }.items()
-    },
+    **{kind: _wrap(function) for kind, function in _PLAIN.items()},
     "Clip": _clip,
     "Div": _divide,
     "Elu": lambda node, inputs: functional.elu(inputs[0], node.get("alpha", 1.0)),
@@ -79,5 +78,5 @@ OPERATORS: dict[str, Operator] = {
     "Sum": _fold(torch.add),
     **LAYERS,
     **SHAPES,
-}  # fmt: skip
+}
 """By the operators' names in ONNX."""

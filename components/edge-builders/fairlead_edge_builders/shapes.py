@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -84,7 +85,7 @@ def _cast(node: Node, inputs: Sequence[Tensor]) -> Tensor:
 
 def _expand(node: Node, inputs: Sequence[Tensor]) -> Tensor:
     sizes = node.find_list("shape", 1) or []
-    return inputs[0].expand(torch.broadcast_shapes(inputs[0].shape, tuple(sizes)))
+    return inputs[0].expand(np.broadcast_shapes(tuple(inputs[0].shape), tuple(sizes)))
 
 
 def _pad(node: Node, inputs: Sequence[Tensor]) -> Tensor:
