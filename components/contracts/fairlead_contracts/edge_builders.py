@@ -6,7 +6,7 @@ frames: eight bytes with the length, then the content. Both ends are of one user
 
 import io
 import json
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import numpy as np
 
@@ -19,14 +19,14 @@ MAX_FRAME, MAX_HEAD = 1 << 32, 1 << 20
 _SIZE = 8
 
 
-def write_frame(stream: BinaryIO, content: bytes) -> None:
+def write_frame(stream: IO[bytes], content: bytes) -> None:
     """Write a frame."""
     stream.write(len(content).to_bytes(_SIZE, "big"))
     stream.write(content)
     stream.flush()
 
 
-def read_frame(stream: BinaryIO, most: int) -> bytes | None:
+def read_frame(stream: IO[bytes], most: int) -> bytes | None:
     """Read a frame; None at the end of the stream, or if the frame is longer than `most` or incomplete."""
     head = _read(stream, _SIZE)
     if head is None or (size := int.from_bytes(head, "big")) > most:
@@ -34,7 +34,7 @@ def read_frame(stream: BinaryIO, most: int) -> bytes | None:
     return _read(stream, size)
 
 
-def write_head(stream: BinaryIO, head: dict[str, Any]) -> None:
+def write_head(stream: IO[bytes], head: dict[str, Any]) -> None:
     """Write a frame with a JSON object."""
     write_frame(stream, json.dumps(head).encode())
 
@@ -52,6 +52,6 @@ def unpack(content: bytes) -> Array:
     return array
 
 
-def _read(stream: BinaryIO, size: int) -> bytes | None:
+def _read(stream: IO[bytes], size: int) -> bytes | None:
     content = stream.read(size)
     return content if len(content) == size else None
