@@ -135,6 +135,14 @@ schedulers: $(READY) ## Run jobs with a real Kueue and a real coscheduling plugi
 	@$(VENV)/fairlead setup kubernetes
 	$(VENV)/python -m pytest tests/schedulers $(ARGS)
 
+.PHONY: edge-targets
+edge-targets: $(READY) ## Build and compare the targets for phones: LiteRT, ExecuTorch, Core ML (installs 2 GB beside torch)
+	@$(VENV)/fairlead setup --tests edge-builders edge-runtime
+	MYPYPATH=components/edge-builders:components/contracts $(VENV)/mypy \
+	    --python-executable "$(FAIRLEAD_HOME)/envs/edge-builders/bin/python" components/edge-builders/fairlead_edge_builders
+	PATH="$(FAIRLEAD_HOME)/bin:$$PATH" "$(FAIRLEAD_HOME)/envs/edge-builders/bin/python" -m pytest tests/components/edge-builders $(ARGS)
+	PATH="$(FAIRLEAD_HOME)/bin:$$PATH" "$(FAIRLEAD_HOME)/envs/edge-runtime/bin/python" -m pytest tests/components/edge-runtime/test_elsewhere.py $(ARGS)
+
 .PHONY: clean
 clean: ## Delete the local cluster and remove the environments of this checkout
 	@[ ! -x $(VENV)/fairlead ] || $(VENV)/fairlead down --purge

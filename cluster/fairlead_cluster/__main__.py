@@ -37,7 +37,8 @@ def list_installed(components: Iterable[Component]) -> list[str]:
 
 def list_tested(components: Iterable[Component]) -> list[str]:
     """List the components whose tests run in their own environments."""
-    return [item.name for item in components if item.own_environment and (_TESTS / item.name).is_dir()]
+    own = (item for item in components if item.own_environment and not item.on_demand)
+    return [item.name for item in own if (_TESTS / item.name).is_dir()]
 
 
 def list_pure(components: Iterable[Component]) -> list[str]:
@@ -47,10 +48,14 @@ def list_pure(components: Iterable[Component]) -> list[str]:
 
 
 def list_typed(components: Iterable[Component]) -> list[str]:
-    """List what mypy checks, a line for each environment: its Python, the search path, the packages, with tabs."""
+    """List what mypy checks, a line for each environment: its Python, the search path, the packages, with tabs.
+
+    Components on demand are checked by the target of make that makes their environments.
+    """
     groups: dict[Path, list[Component]] = {}
     for item in components:
-        groups.setdefault(_python(item), []).append(item)
+        if not item.on_demand:
+            groups.setdefault(_python(item), []).append(item)
     return [
         "\t".join(
             [str(python), _search_path(group), " ".join(_relative(path) for item in group for path in item.packages)]

@@ -11,6 +11,7 @@ A table holds only what cannot be derived:
     imports       the distributions of this repository that a component without a `[project]` table imports
     nodes         its image is loaded into the nodes of the kind cluster; default: true
     optional      its image is built only if it is asked for by name; default: false
+    on_demand     its environment is made, and its tests run, only if it is asked for by name; default: false
 
 Its name is its folder's; its image is `fairlead/<name>` where it has a Dockerfile; commands and imported distributions
 are those of its `[project]` table. Only the standard library is used: Makefile and bootstrap.sh ask before any
@@ -47,6 +48,7 @@ class Component:
     nodes: bool
     optional: bool
     extras: tuple[str, ...] = ()
+    on_demand: bool = False
     imports: "tuple[Component, ...]" = ()
 
     @property
@@ -128,6 +130,7 @@ def _read(path: Path, where: Path) -> _Declared | None:
         nodes=table.get("nodes", True),
         optional=table.get("optional", False),
         extras=tuple(table.get("extras", ())),
+        on_demand=table.get("on_demand", False),
     )
     imports = table.get("imports", project.get("dependencies", []))
     return _Declared(component, where, tuple(map(_distribution, imports)), "imports" in table)
@@ -165,6 +168,7 @@ _KEYS: dict[str, tuple[Callable[[object], bool], str]] = {
     "imports": (_is_list_of_names, "a list of distributions' names"),
     "nodes": (_is_boolean, "true or false"),
     "optional": (_is_boolean, "true or false"),
+    "on_demand": (_is_boolean, "true or false"),
 }
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sysconfig
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,13 +33,13 @@ def setup(
     tests: bool = False,
     components: Mapping[str, Component] | None = None,
 ) -> None:
-    """Create the missing environments of the named components (default: all).
+    """Create the missing environments of the named components (default: all but those on demand).
 
     `kubernetes` is the Kubernetes binary; `tests` adds pytest to each environment. Raises SetupError.
     """
     known = discover() if components is None else components
     environments = {name: component for name, component in known.items() if component.own_environment}
-    names = names or (KUBERNETES, *environments)
+    names = names or (KUBERNETES, *(component.name for component in choose_default(environments.values())))
     if unknown := sorted(set(names) - {KUBERNETES, *environments}):
         raise SetupError(f"components: got {unknown}, expected some of {sorted([KUBERNETES, *environments])}")
     chosen = [component for name, component in environments.items() if name in names]
@@ -53,6 +53,11 @@ def setup(
     if plan():
         with _locked(where, console):
             run_steps(plan(), where.logs / "setup", console)
+
+
+def choose_default(components: Iterable[Component]) -> list[Component]:
+    """Return the components whose environments are made unless some are named."""
+    return [component for component in components if not component.on_demand]
 
 
 def environment_python(name: str, home: Path) -> Path:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from fairlead_contracts.reference import Reference
 from . import __version__
 from .errors import BundleRejected, InputUnusable
 from .parity import build_table, check_parity, measure_parity
+from .profiles import Profile, measure_target
 from .self_test import write_self_test
 from .splits import Split, check_held_out, load_split
 from .targets import DEFAULT, UnknownTarget, find_target
@@ -94,15 +95,39 @@ def build_bundle(request: BundleRequest) -> tuple[Manifest, EdgeParity]:
     return manifest, parity
 
 
-def compare_targets(request: BundleRequest, names: Iterable[str]) -> Iterator[tuple[str, EdgeParity | str]]:
-    """Build each target and yield its name with its figures, or with why it cannot be built; nothing is published."""
+def compare_targets(
+    request: BundleRequest, names: Iterable[str], keep: Path | None = None
+) -> Iterator[tuple[str, EdgeParity | str]]:
+    """Build each target and yield its name with its figures, or with why it has none; nothing is published.
+
+    What is built stays in a folder of the target's name below `keep`, if that is given.
+    """
+    with _fetched(request) as sources:
+        for name in names:
+            with tempfile.TemporaryDirectory() as folder:
+                out = (keep or Path(folder)) / name
+                out.mkdir(parents=True, exist_ok=True)
+                try:
+                    yield name, _measure(sources, find_target(name), out)
+                except (BundleRejected, InputUnusable, UnknownTarget) as error:
+                    yield name, str(error)
+
+
+def profile_targets(
+    request: BundleRequest, names: Iterable[str], threads: Sequence[int]
+) -> Iterator[tuple[str, int, Profile | str]]:
+    """Build each target and yield its profile for each number of threads, or why there is none."""
     with _fetched(request) as sources:
         for name in names:
             with tempfile.TemporaryDirectory() as folder:
                 try:
-                    yield name, _measure(sources, find_target(name), Path(folder))
+                    parity = _measure(sources, find_target(name), Path(folder))
                 except (BundleRejected, InputUnusable, UnknownTarget) as error:
-                    yield name, str(error)
+                    yield name, threads[0], str(error)
+                    continue
+                figures = {"accuracy": parity.accuracy_after, "bytes": parity.bytes_after}
+                measured = measure_target(name, Path(folder), figures, threads, sources.held_out.examples)
+                yield from ((name, count, each) for count, each in zip(threads, measured, strict=True))
 
 
 @dataclass(frozen=True)
@@ -155,6 +180,9 @@ def _measure(sources: _Sources, target: Target, out: Path) -> EdgeParity:
         raise InputUnusable(f"target {target.name}: {error}") from None
     except Exception as error:  # noqa: BLE001 - the exceptions of the builders' libraries have no other base
         raise InputUnusable(f"target {target.name}: {type(error).__name__}: {str(error)[:300]}") from None
+    if not target.runs_here:
+        size = sum((out / name).stat().st_size for name in target.files)
+        raise InputUnusable(f"target {target.name}: not run: built {size:,} bytes, which this machine cannot run")
     return measure_parity(sources.file, out, target, sources.held_out)
 
 

@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead_artifacts import ArtifactError, PublicKey
-from fairlead_contracts.edge_bundle import MAX_LABEL, MAX_LABELS, MAX_NAME, MAX_VERSION, Preprocessing
+from fairlead_contracts.edge_bundle import Preprocessing
 from fairlead_serving.limits import InvalidSetting, Limits
 
-from .budgets import add_budget, read_budget
+from .budgets import read_budget
 from .bundle import Bundle, open_bundle
 from .device.commands import add_commands, add_serving, add_state, run_install, run_roll_back, run_serve, run_status
 from .errors import BundleRejected, InputUnusable, InvalidBundle
+from .options import add_sources, read_labels, read_name, read_target, read_threads, read_version
 from .server import DEFAULTS, describe, serve
-from .targets import DEFAULT, TARGETS, UnknownTarget, find_target
+from .targets import DEFAULT, RETIRED, TARGETS, UnknownTarget, find_target
 from .texts import clean
 
 if TYPE_CHECKING:
@@ -54,23 +55,33 @@ def _build_parser() -> argparse.ArgumentParser:
     for name, text in (
         ("build", "build a bundle for a target from an onnx-model (requires the extra `build`)"),
         ("compare", "build every target and print a table; nothing is published (requires the extra `build`)"),
+        ("profile", "build every target and measure latency, memory and start on this machine; nothing is published"),
     ):
         command = commands.add_parser(name, help=text)
-        _add_sources(command)
+        add_sources(command)
+        if name == "profile":
+            command.add_argument("--target", action="append", type=read_target, help="all, unless some are given")
+            command.add_argument("--threads", type=read_threads, default=(1,), help="such as 1,2; default: 1")
+            command.add_argument(
+                "--plot", type=Path, help="write accuracy against latency and size to this file, as SVG"
+            )
+            command.add_argument("--out", type=Path, help="write the figures to this file, as JSON")
+            continue
         if name == "compare":
-            command.add_argument("--target", action="append", choices=TARGETS, help="all, unless some are given")
+            command.add_argument("--target", action="append", type=read_target, help="all, unless some are given")
+            command.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the files of each target below it")
             command.add_argument(
                 "--out",
                 type=Path,
                 help="write the figures, or the problem, of each to this file, as JSON; null is not a finite number",
             )
             continue
-        command.add_argument("--target", default=DEFAULT, choices=TARGETS, help=f"default: {DEFAULT}")
+        command.add_argument("--target", default=DEFAULT, type=read_target, help=f"default: {DEFAULT}")
         command.add_argument("--out-uri", required=True, metavar="URI")
-        command.add_argument("--name", type=_read_name, default="model", help="the model's name in requests")
-        command.add_argument("--labels", type=_read_labels, default=(), help="class names, such as zero,one,two")
+        command.add_argument("--name", type=read_name, default="model", help="the model's name in requests")
+        command.add_argument("--labels", type=read_labels, default=(), help="class names, such as zero,one,two")
         command.add_argument(
-            "--version", type=_read_version, default=0, help="the number of the release; devices go only up"
+            "--version", type=read_version, default=0, help="the number of the release; devices go only up"
         )
         command.add_argument(
             "--architecture", action="append", default=[], metavar="NAME",
@@ -108,51 +119,6 @@ def _add_pack(commands: Any) -> None:
     command.add_argument("--out", required=True, type=Path, metavar="FILE", help="such as digits-8.fairlead")
 
 
-def _add_sources(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", required=True, metavar="URI")
-    command.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")
-    command.add_argument("--dataset", required=True, metavar="URI")
-    command.add_argument("--dataset-digest", metavar="sha256:…")
-    command.add_argument("--scale", type=_read_finite, default=1.0, help="the model's input is value * scale + offset")
-    command.add_argument("--offset", type=_read_finite, default=0.0)
-    command.add_argument("--calibration-split", default="train")
-    command.add_argument("--split", default="test", help="held-out examples for the parity table")
-    command.add_argument(
-        "--slices", action="append", default=[], metavar="ARRAY",
-        help="an array of the held-out file that names each example's slice; default: slice, if there is one",
-    )  # fmt: skip
-    add_budget(command)
-
-
-def _read_finite(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected a finite number")
-    return value
-
-
-def _read_name(text: str) -> str:
-    if not 0 < len(text) <= MAX_NAME:
-        raise argparse.ArgumentTypeError(f"got {len(text)} characters, expected 1 to {MAX_NAME}")
-    return text
-
-
-def _read_version(text: str) -> int:
-    if not text.isdecimal() or int(text) > MAX_VERSION:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected an integer of 0 to {MAX_VERSION}")
-    return int(text)
-
-
-def _read_labels(text: str) -> tuple[str, ...]:
-    labels = tuple(text.split(",")) if text else ()
-    if len(labels) > MAX_LABELS or any(len(label) > MAX_LABEL for label in labels):
-        raise argparse.ArgumentTypeError(f"expected at most {MAX_LABELS} labels of at most {MAX_LABEL} characters")
-    return labels
-
-
 def _list_targets(_options: argparse.Namespace) -> None:
     for name in TARGETS:
         try:
@@ -160,6 +126,8 @@ def _list_targets(_options: argparse.Namespace) -> None:
         except UnknownTarget as error:
             about = str(error)
         sys.stdout.write(f"{name:<20}{about}\n")
+    for name, successor in RETIRED.items():
+        sys.stdout.write(f"{name:<20}retired: use {successor}\n")
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -182,7 +150,7 @@ def _compare(options: argparse.Namespace) -> None:
     from .parity import build_comparison, find_problems
 
     request = _read_request(options)
-    found = list(compare_targets(request, options.target or TARGETS))
+    found = list(compare_targets(request, options.target or TARGETS, options.keep))
     sys.stdout.write(build_comparison(found, request.budget))
     if options.out:
         figures = {
@@ -192,6 +160,21 @@ def _compare(options: argparse.Namespace) -> None:
             for name, got in found
         }
         _write(options.out, figures)
+
+
+def _profile(options: argparse.Namespace) -> None:
+    from .build import profile_targets
+    from .plots import build_plot
+    from .profiles import Profile, build_profile_table
+
+    found = list(profile_targets(_read_request(options), options.target or TARGETS, options.threads))
+    sys.stdout.write(build_profile_table(found))
+    profiles = [each for *_, each in found if isinstance(each, Profile)]
+    if options.out:
+        _write(options.out, {"profiles": [each.to_json() for each in profiles]})
+    if options.plot and profiles:
+        options.plot.parent.mkdir(parents=True, exist_ok=True)
+        options.plot.write_text(build_plot(profiles))
 
 
 def _write(file: Path, result: dict[str, Any]) -> None:
@@ -275,6 +258,7 @@ _COMMANDS = {
     "targets": _list_targets,
     "build": _build,
     "compare": _compare,
+    "profile": _profile,
     "pack": _pack,
     "verify": _verify,
     "serve": _serve,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from fairlead_contracts.tensors import DTYPES, TensorSpec
 from numpy.typing import NDArray
 
 from ..errors import InputUnusable
@@ -43,6 +44,7 @@ def run(session: Session, what: str, examples: NDArray[Any], alone: bool = False
     """
     size = 1 if alone else _find_batch(session, what)
     name = session.inputs[0].name
+    examples = _convert(examples, session.inputs[0], what)
     parts = []
     for start in range(0, len(examples), size):
         batch = examples[start : start + size]
@@ -78,6 +80,17 @@ def _find_batch(session: Session, what: str) -> int:
         name = session.inputs[0].name
         raise InputUnusable(f"{what}: input {name}: got batches of {rows} alone, expected batches of any size, or of 1")
     return _BATCH if rows < 0 else 1
+
+
+def _convert(examples: NDArray[Any], spec: TensorSpec, what: str) -> NDArray[Any]:
+    """Return the examples in the input's type, if that is an integer one, as of the tokens of a text."""
+    kind = DTYPES.get(spec.datatype)
+    if kind is None or kind.kind not in "iu":
+        return examples
+    converted = examples.astype(kind)
+    if not np.array_equal(converted, examples):
+        raise InputUnusable(f"{what}: input {spec.name}: got values with a fraction, expected {spec.datatype}")
+    return converted
 
 
 def _check_tensors(outputs: Sequence[Any], what: str) -> None:

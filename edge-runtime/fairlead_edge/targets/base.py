@@ -75,3 +75,5 @@ class Target:
     CannotBuild."""
     load: Callable[[Mapping[str, bytes], int], Session]
     """Load the files by name, to be run by so many threads; raises CannotLoad. Nothing is read from disk."""
+    runs_here: bool = True
+    """Whether its engine exists for the machines that build bundles. Without it there are no figures, and no bundle."""

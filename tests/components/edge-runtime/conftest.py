@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fairlead_artifacts import publish
 from fairlead_edge import build as building
@@ -66,6 +67,7 @@ def build(tmp_path: Path) -> Callable[..., int]:
         source: bytes = b"",
         data: networks.Weights | None = None,
         compare: bool = False,
+        splits: dict[str, dict[str, Any]] | None = None,
         **arrays: Any,
     ) -> int:
         weights, folder = networks.make_weights(), tmp_path / "model"
@@ -73,6 +75,8 @@ def build(tmp_path: Path) -> Callable[..., int]:
         (folder / "model.onnx").write_bytes(source or networks.network(weights))
         publish(folder, (tmp_path / "store" / "model").as_uri(), kind="onnx-model", producer="tests/0")
         networks.write_dataset(tmp_path / "data", data or weights, **arrays)
+        for name, values in (splits or {}).items():
+            np.savez(tmp_path / "data" / f"{name}.npz", **values)
         publish(tmp_path / "data", (tmp_path / "store" / "data").as_uri(), kind="dataset", producer="tests/0")
         uris = [(tmp_path / "store" / name).as_uri() for name in ("model", "data", "bundle")]
         command = ["compare"] if compare else ["build", "--out-uri", uris[2]]

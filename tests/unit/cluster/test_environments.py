@@ -14,7 +14,7 @@ from fairlead_cluster.base.errors import SetupError
 from fairlead_cluster.base.home import CHECKOUT
 from fairlead_cluster.base.uv import link_packages
 from fairlead_cluster.components import Component
-from fairlead_cluster.environments import setup, wheel_key
+from fairlead_cluster.environments import choose_default, setup, wheel_key
 from rich.console import Console
 
 
@@ -117,6 +117,17 @@ def test_a_second_checkout_uses_the_wheel_of_the_first(tmp_path: Path) -> None:
     assert wheel_key(copy) == wheel_key(trainer)
     (copy / "requirements.txt").write_text("torch==2.0\n")
     assert wheel_key(copy) != wheel_key(trainer), "another torch needs another wheel"
+
+
+def test_an_environment_on_demand_is_made_only_if_it_is_named(tmp_path: Path) -> None:
+    components = _environment(tmp_path / "heavy")  # it has no requirements, which whoever makes it misses
+    components = {name: replace(component, on_demand=True) for name, component in components.items()}
+    (tmp_path / "home").mkdir()
+    with pytest.raises(SetupError, match=r"heavy/requirements\.txt: no such file"):
+        setup(["heavy"], tmp_path / "home", _console(), components=components)
+    plain = _environment(tmp_path / "heavy")
+    assert [item.name for item in choose_default(plain.values())] == ["heavy"]
+    assert choose_default(components.values()) == []
 
 
 def _environment(folder: Path, scripts: Mapping[str, str] | None = None) -> dict[str, Component]:
