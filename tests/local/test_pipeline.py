@@ -15,7 +15,9 @@ from fairlead_contracts.model_card import ModelCard
 from tests.local.pipelines import PipelineCluster, started_pipelines
 
 EXAMPLE = CHECKOUT / "examples" / "digits"
-TASKS = ("validate", "train", "convert", "evaluate", "make-scaler", "deploy")
+TASKS = (
+    "validate", "require-valid-dataset", "train", "convert", "evaluate", "require-good-model", "make-scaler", "deploy",
+)  # fmt: skip
 EPOCHS = "8"
 
 
@@ -32,12 +34,12 @@ class Pipelines(PipelineCluster):
     def run(self, run: str, dataset: dict[str, str]) -> subprocess.CompletedProcess[str]:
         """Run the whole pipeline."""
         parameters = {
-            "run": run,
+            "run-name": run,
             "dataset-uri": dataset["uri"],
             "dataset-digest": dataset["digest"],
-            "suite": (EXAMPLE / "expectations.json").read_text(),
+            "expectation-suite": (EXAMPLE / "expectations.json").read_text(),
             "models-uri": f"{self.artifacts}/models",
-            "arguments": json.dumps(["--epochs", EPOCHS]),
+            "script-arguments": json.dumps(["--epochs", EPOCHS]),
         }
         flags = [f"--{name}={value}" for name, value in parameters.items()]
         return self.command("run", *flags, "--out", self.outputs_file(run), "--report", self.report(run))
@@ -149,7 +151,9 @@ def test_dataset_that_fails_its_validation_trains_nothing(pipelines: Pipelines) 
     before = pipelines.names("trainingjobs")
     result = pipelines.run("digits-corrupt", corrupt)
     assert result.returncode == 1
-    assert "Inner task failed: 'validate'" in result.stderr
+    assert "Inner task failed: 'require-valid-dataset'" in result.stderr
     assert "x_max" in result.stderr, "the log names the expectation that failed"
-    assert "train: skipped" in pipelines.report("digits-corrupt").read_text()
+    page = pipelines.report("digits-corrupt").read_text()
+    assert "train: skipped" in page
+    assert "Validation failed" in page, "the report of a dataset that did not pass is an output of its validation"
     assert pipelines.names("trainingjobs") == before

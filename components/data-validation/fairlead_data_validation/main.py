@@ -141,7 +141,7 @@ def _build_parser(inferring: bool) -> argparse.ArgumentParser:
         )
         return parser
     parser.add_argument("--suite", required=True, type=Path, help="a suite in Great Expectations' JSON format")
-    parser.add_argument("--out", type=Path, help="write {uri, digest, success} to this file, as JSON")
+    parser.add_argument("--out", type=Path, help="write {uri, digest, success, …} to this file, as JSON")
     parser.add_argument("--html", type=Path, help="write the result to this file, as a page, too")
     return parser
 
@@ -174,6 +174,8 @@ def _validate(options: argparse.Namespace) -> int:
         sys.stdout.write(f"A passing result of suite {suite} already exists; it is final and was kept.\n")
     if options.out:
         out = {"uri": published.uri, "digest": published.manifest.digest, "success": success}
+        out |= {"suite": published.result.suite, "expectations": len(published.result.outcomes)}
+        out |= {"failed": len(published.result.failed)}
         _write(options.out, json.dumps(out))
     if options.html:
         _write(options.html, published.page)

@@ -9,7 +9,7 @@ from fairlead_artifacts import ArtifactError
 from fairlead_datasets.errors import Unusable
 
 from .evaluate import Evaluated, Request, Requirements, evaluate
-from .metrics import METRICS
+from .metrics import METRICS, find_roc_curve
 from .pages import build_text
 
 _NOT_GOOD_ENOUGH = 2
@@ -45,7 +45,9 @@ def _report(evaluated: Evaluated, out: Path | None) -> None:
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         result = {"uri": evaluated.uri, "digest": evaluated.manifest.digest, "success": card.success}
-        out.write_text(json.dumps(result | {"metrics": evaluated.figures.to_json()["metrics"]}))
+        figures = evaluated.figures.to_json()
+        result |= {name: figures[name] for name in ("metrics", "classes", "confusion")}
+        out.write_text(json.dumps(result | {"roc": find_roc_curve(evaluated.figures.predictions)}))
 
 
 def _build_parser() -> argparse.ArgumentParser:
@@ -67,7 +69,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--min-examples", type=int, default=30, metavar="N", help="of the split, and of slices that count (default: 30)"
     )
-    parser.add_argument("--out", type=Path, help="write {uri, digest, success, metrics} to this file, as JSON")
+    parser.add_argument("--out", type=Path, help="write {uri, digest, success, metrics, …} to this file, as JSON")
     parser.add_argument("--html", type=Path, help="write the card to this file, too")
     return parser
 
