@@ -1,6 +1,8 @@
 """The worked example as a KFP pipeline, run by kfp.local against the local cluster as an account with one Role."""
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,7 +14,9 @@ from fairlead_artifacts import model_card_uri, read_manifest
 from fairlead_cluster.base.home import CHECKOUT
 from fairlead_contracts.model_card import ModelCard
 
-from tests.local.pipelines import PipelineCluster, started_pipelines
+from tests.local.pipelines import RUN_SECONDS, PipelineCluster, started_pipelines
+from tests.support.api_server import wait_for
+from tests.support.reader import read_object
 
 EXAMPLE = CHECKOUT / "examples" / "digits"
 TASKS = (
@@ -44,14 +48,31 @@ class Pipelines(PipelineCluster):
         flags = [f"--{name}={value}" for name, value in parameters.items()]
         return self.command("run", *flags, "--out", self.outputs_file(run), "--report", self.report(run))
 
-    def train(self, run: str, epochs: str) -> subprocess.CompletedProcess[str]:
+    def train(self, run: str, epochs: str, *flags: str) -> subprocess.CompletedProcess[str]:
         """Run the step `train` like the pipeline."""
-        return self.command(
+        return self.command(*self._training(run, epochs), *flags)
+
+    def start_training(self, run: str, epochs: str) -> "subprocess.Popen[str]":
+        """Start the step `train` in a process group of its own."""
+        program = [str(self.cluster.home / "bin" / "fairlead-pipelines"), *map(str, self._training(run, epochs))]
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        return subprocess.Popen(
+            program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def phase(self, run: str) -> str:
+        """Return the phase of a run's job; empty before it exists."""
+        found = read_object(self.cluster.kubeconfig, "trainingjob", run, "default")
+        return str((found or {}).get("status", {}).get("phase", ""))
+
+    def _training(self, run: str, epochs: str) -> list[str | Path]:
+        return [
             "train", "--name", run, "--image", "fairlead/trainer:0.1.0", "--code", "digits-code",
             "--argument=--epochs", f"--argument={epochs}", "--dataset", self.dataset["uri"],
             "--dataset-digest", self.dataset["digest"], "--model-uri", f"{self.artifacts}/models/digits",
             "--out", self.outputs_file(run),
-        )  # fmt: skip
+        ]  # fmt: skip
 
     def report(self, run: str) -> Path:
         """Return the file of a run's report."""
@@ -144,6 +165,33 @@ def test_failed_training_is_reported_with_its_message(pipelines: Pipelines) -> N
     assert "TrainingJob digits-failing failed: " in result.stderr
     assert message in result.stderr
     assert "invalid int value: 'many'" in message, "the last lines of the worker's log"
+
+
+@pytest.mark.usefixtures("first")
+def test_a_step_that_is_ended_suspends_its_job_and_a_retry_resumes_it(pipelines: Pipelines) -> None:
+    name = "digits-ended"
+    step = pipelines.start_training(name, "200")
+    wait_for(lambda: pipelines.phase(name) == "Running", "the job runs", RUN_SECONDS)
+    os.killpg(step.pid, signal.SIGTERM)
+    output, _ = step.communicate(timeout=60)
+    assert f"{name}: suspended, because its step ended first" in output
+    assert "fairlead-pipelines: ended by SIGTERM" in output
+    assert step.returncode == 1
+    wait_for(lambda: pipelines.phase(name) == "Suspended", "the job is suspended", RUN_SECONDS)
+    uid = pipelines.cluster.get("trainingjob", name)["metadata"]["uid"]
+
+    again = pipelines.start_training(name, "200")
+    wait_for(lambda: pipelines.phase(name) == "Running", "the job runs again", RUN_SECONDS)
+    assert pipelines.cluster.get("trainingjob", name)["metadata"]["uid"] == uid
+    os.killpg(again.pid, signal.SIGTERM)
+    again.communicate(timeout=60)
+
+
+def test_a_script_that_is_missing_is_named_before_a_job_is_created(pipelines: Pipelines) -> None:
+    missing = "ConfigMap no-code: does not exist in namespace default, expected one with train.py: `kubectl create "
+    assert missing in pipelines.train("digits-no-code", "1", "--code=no-code").stderr
+    assert "digits-code: got train.py, expected main.py" in pipelines.train("no-key", "1", "--script=main.py").stderr
+    assert not {"digits-no-code", "no-key"} & {name.partition("/")[2] for name in pipelines.names("trainingjobs")}
 
 
 def test_dataset_that_fails_its_validation_trains_nothing(pipelines: Pipelines) -> None:

@@ -98,7 +98,7 @@ def test_no_value_is_put_together_where_the_ui_would_show_placeholders(pipeline:
 def test_the_images_can_be_those_of_a_registry(tmp_path: Path) -> None:
     for path in compile_pipelines(tmp_path, "registry.example/ml/"):
         # an image's name, but no key and no part of a text
-        found = re.findall(r"(\S*)fairlead/[a-z0-9-]+:\d", path.read_text())
+        found = re.findall(r"""([^\s'"]*)fairlead/[a-z0-9-]+:\d""", path.read_text())
         assert found, path.name
         assert set(found) == {"registry.example/ml/"}, path.name
 
