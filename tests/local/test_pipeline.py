@@ -15,6 +15,7 @@ from fairlead_cluster.base.home import CHECKOUT
 from fairlead_contracts.model_card import ModelCard
 
 from tests.local.pipelines import RUN_SECONDS, PipelineCluster, started_pipelines
+from tests.local.support import make_pod
 from tests.support.api_server import wait_for
 from tests.support.reader import read_object
 
@@ -52,10 +53,10 @@ class Pipelines(PipelineCluster):
         """Run the step `train` like the pipeline."""
         return self.command(*self._training(run, epochs), *flags)
 
-    def start_training(self, run: str, epochs: str) -> "subprocess.Popen[str]":
+    def start_training(self, run: str, epochs: str, **variables: str) -> "subprocess.Popen[str]":
         """Start the step `train` in a process group of its own."""
         program = [str(self.cluster.home / "bin" / "fairlead-pipelines"), *map(str, self._training(run, epochs))]
-        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
+        environment = {**os.environ, "KUBECONFIG": str(self.kubeconfig), **variables}
         return subprocess.Popen(
             program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
             start_new_session=True,
@@ -180,11 +181,48 @@ def test_a_step_that_is_ended_suspends_its_job_and_a_retry_resumes_it(pipelines:
     wait_for(lambda: pipelines.phase(name) == "Suspended", "the job is suspended", RUN_SECONDS)
     uid = pipelines.cluster.get("trainingjob", name)["metadata"]["uid"]
 
-    again = pipelines.start_training(name, "200")
+    again = pipelines.start_training(name, "200", **_create_step_pod(pipelines, "step", "the-run"))
     wait_for(lambda: pipelines.phase(name) == "Running", "the job runs again", RUN_SECONDS)
     assert pipelines.cluster.get("trainingjob", name)["metadata"]["uid"] == uid
-    os.killpg(again.pid, signal.SIGTERM)
-    again.communicate(timeout=60)
+    pipelines.cluster.kubectl("delete", "configmap", "the-run")
+    output, _ = again.communicate(timeout=RUN_SECONDS)
+    assert f"TrainingJob {name}: deleted while waiting for it" in output, "the job is deleted with its run"
+
+
+def _create_step_pod(pipelines: Pipelines, name: str, run: str) -> dict[str, str]:
+    """Create a pod that is owned by an object in the place of a run's Workflow; return the variables of its step."""
+    pipelines.cluster.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": run}})
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": run, "controller": True}
+    pod = make_pod(name, "sleep", "600", spec={"nodeSelector": {"nowhere": "true"}})
+    pod["metadata"]["ownerReferences"] = [owner | {"uid": pipelines.cluster.get("configmap", run)["metadata"]["uid"]}]
+    pipelines.cluster.apply(pod)
+    return {"FAIRLEAD_POD_NAME": name, "FAIRLEAD_POD_NAMESPACE": "default"}
+
+
+def test_one_command_installs_what_steps_need(pipelines: Pipelines) -> None:
+    for namespace in ("kubeflow", "models"):
+        pipelines.cluster.kubectl("create", "namespace", namespace)
+    store = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret-of-the-store", "AWS_ENDPOINT_URL": "http://s"}
+    admin = {"KUBECONFIG": str(pipelines.cluster.kubeconfig)}
+    words = ["install", "--namespace=models", f"--script=digits-code={EXAMPLE / 'train.py'}"]
+    words += [f"--suite={EXAMPLE / 'expectations.json'}"]
+    result = pipelines.command(*words, **admin, **store)
+    assert result.returncode == 0, result.stderr
+    assert "secret-of-the-store" not in result.stdout + result.stderr
+    kubectl = pipelines.cluster.kubectl
+    account = "system:serviceaccount:kubeflow:pipeline-runner"
+    for verb, kind, answer in (("create", "trainingjobs", "yes"), ("get", "configmaps", "yes"), ("get", "secrets", "no")):
+        assert kubectl("auth", "can-i", verb, kind, "-n", "models", f"--as={account}", check=False).strip() == answer
+    assert list(json.loads(kubectl("get", "cm/digits-code", "-n", "models", "-o", "json"))["data"]) == ["train.py"]
+    suites = json.loads(kubectl("get", "cm/expectation-suites", "-n", "kubeflow", "-o", "json"))["data"]
+    assert list(suites) == ["expectations.json"]
+    for namespace in ("kubeflow", "models"):
+        secret = json.loads(kubectl("get", "secret/artifact-store", "-n", namespace, "-o", "json"))["data"]
+        assert sorted(secret) == sorted(store)
+
+    again = pipelines.command("install", "--profile=models", "--store-secret=other", **admin, AWS_ACCESS_KEY_ID="")
+    assert "MISSING: Secret models/other" in again.stdout
+    assert "RoleBinding models/fairlead-pipelines-models-default-editor applied" in again.stdout
 
 
 def test_a_script_that_is_missing_is_named_before_a_job_is_created(pipelines: Pipelines) -> None:
