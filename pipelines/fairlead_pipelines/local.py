@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
 from kfp import components, dsl, local
 
 from fairlead_pipelines.components import FOLDER
@@ -38,7 +37,7 @@ def run_local(words: list[str]) -> int:
     if not file.is_file():
         sys.exit(f"fairlead-pipelines: {file}: no such file, expected a compiled pipeline")
     started = datetime.now(UTC)
-    pipeline = components.load_component_from_text(_name_run(file.read_text(), started))
+    pipeline = _load(file.read_text(), started)
     options = vars(_parser(pipeline).parse_args(words))
     parameters = {name: options[name] for name in _inputs(pipeline) if options[name] is not None}
     _make_commands_visible(pipeline)
@@ -57,10 +56,10 @@ def run_local(words: list[str]) -> int:
     return 0
 
 
-def _name_run(text: str, started: datetime) -> str:
-    """Give the run a name, like Kubeflow Pipelines; kfp.local knows only its ID."""
-    name = yaml.safe_load(text.partition("\n---")[0])["pipelineInfo"]["name"]
-    return text.replace(dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER, f"{name}-{started:%Y%m%d-%H%M%S}")
+def _load(text: str, started: datetime) -> Any:
+    """Load a pipeline, and give its run a name, like Kubeflow Pipelines; kfp.local knows only its ID."""
+    name = f"{components.load_component_from_text(text).name}-{started:%Y%m%d-%H%M%S}"
+    return components.load_component_from_text(text.replace(dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER, name))
 
 
 def _run(pipeline: Any, run: RunRecord) -> dict[str, Any]:

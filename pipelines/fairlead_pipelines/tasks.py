@@ -105,7 +105,7 @@ def train(
     Path(model.path).write_text(json.dumps(place))
     model.metadata.update(
         place, version=result["version"], training_job=options["name"], parent_uri=dataset_uri,
-        parent_digest=dataset_digest,
+        parent_digest=dataset_digest, kubeflow_run=kubeflow_run_id,
     )  # fmt: skip
     for name, value in result["metrics"].items():
         metrics.log_metric(name, value)
@@ -180,7 +180,7 @@ def deploy(
         url = str(json.loads(out.read_text())["url"])
     place = {"uri": classifier_uri, "digest": classifier_digest}
     Path(served.path).write_text(json.dumps(place))
-    served.metadata.update(place, url=url, deployment=f"{namespace}/{deployment_name}")
+    served.metadata.update(place, url=url, deployment=f"{namespace}/{deployment_name}", kubeflow_run=kubeflow_run_id)
     rows = {"URL": url, "ModelDeployment": f"{namespace}/{deployment_name}", "classifier": classifier_uri}
     rows |= {"digest": classifier_digest, "before it": features_uri or scaler_uri}
     lines = [f"| {name} | {value} |" for name, value in rows.items()]

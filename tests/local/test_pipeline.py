@@ -211,7 +211,11 @@ def test_one_command_installs_what_steps_need(pipelines: Pipelines) -> None:
     assert "secret-of-the-store" not in result.stdout + result.stderr
     kubectl = pipelines.cluster.kubectl
     account = "system:serviceaccount:kubeflow:pipeline-runner"
-    for verb, kind, answer in (("create", "trainingjobs", "yes"), ("get", "configmaps", "yes"), ("get", "secrets", "no")):
+    for verb, kind, answer in (
+        ("create", "trainingjobs", "yes"),
+        ("get", "configmaps", "yes"),
+        ("get", "secrets", "no"),
+    ):
         assert kubectl("auth", "can-i", verb, kind, "-n", "models", f"--as={account}", check=False).strip() == answer
     assert list(json.loads(kubectl("get", "cm/digits-code", "-n", "models", "-o", "json"))["data"]) == ["train.py"]
     suites = json.loads(kubectl("get", "cm/expectation-suites", "-n", "kubeflow", "-o", "json"))["data"]

@@ -1,4 +1,4 @@
-"""Signals that end a step, as an exception: Argo sends SIGTERM to all processes of a pod's container, a terminal SIGINT."""
+"""Signals that end a step, as an exception: Argo sends SIGTERM to all processes of a container, a terminal SIGINT."""
 
 import signal
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Interrupted(FairleadError):
 
 @contextmanager
 def raising_interrupts() -> Iterator[None]:
-    """Raise Interrupted on the first signal during the block; later ones are ignored, so that cleanup is not cut short."""
+    """Raise Interrupted on the first signal during the block; later ones are ignored and do not cut cleanup short."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
         for each in _SIGNALS:

@@ -1,11 +1,10 @@
 """The step `train`: create a TrainingJob, follow it, and return its model.
 
-Whatever ends the step before the job has ended, the job goes with it: it is suspended, so that a retried step resumes it.
+Whatever ends the step before the job has ended, the job goes with it: it is suspended, and a retried step resumes it.
 """
 
 import sys
 import threading
-from collections.abc import Callable
 
 from fairlead.client import (
     Conflict,
@@ -27,9 +26,10 @@ _SUMMARIES = ("Ready", "Reconciling", "Stalled")
 
 
 def train(client: FairleadClient, training: Training, owner: Object | None = None) -> Object:
-    """Create the run's TrainingJob, or find that of an earlier attempt; return its model: uri, digest, version, metrics.
+    """Create the run's TrainingJob, or find that of an earlier attempt; return its model and metrics.
 
-    Raise FairleadError with the message of the job's condition if it fails, and Interrupted.
+    The keys are uri, digest, version and metrics. Raise FairleadError with the message of the job's condition if it
+    fails, and Interrupted.
     """
     job = build_training_job(training, owner)
     _require_script(client, training)
@@ -38,8 +38,8 @@ def train(client: FairleadClient, training: Training, owner: Object | None = Non
         try:
             client.apply(job, force=False)
             _follow_logs(client, training.name)
-            seconds = training.seconds + _GRACE_SECONDS
-            status = client.wait(KIND, training.name, "Succeeded", seconds=seconds, on_observed=_ProgressLines())["status"]
+            seconds, lines = training.seconds + _GRACE_SECONDS, _ProgressLines()
+            status = client.wait(KIND, training.name, "Succeeded", seconds=seconds, on_observed=lines)["status"]
         except (Interrupted, WaitTimeout):
             _suspend(client, job)
             raise
@@ -88,10 +88,9 @@ def _suspend(client: FairleadClient, job: Object) -> None:
     name = job["metadata"]["name"]
     try:
         client.apply(_with_suspend(job, True), force=True)
-        sys.stdout.write(f"{name}: suspended, because its step ended first; a retry resumes it\n")
+        _print(f"{name}: suspended, because its step ended first; a retry resumes it")
     except FairleadError as error:
-        sys.stdout.write(f"{name}: could not be suspended: {error}\n")
-    sys.stdout.flush()
+        _print(f"{name}: could not be suspended: {error}")
 
 
 def _with_suspend(job: Object, suspend: bool) -> Object:
@@ -115,13 +114,13 @@ def _follow_logs(client: FairleadClient, name: str) -> None:
 class _ProgressLines:
     """Prints a line whenever the job's progress, or what it waits for, changes."""
 
-    def __init__(self, write: Callable[[str], None] | None = None) -> None:
-        self._shown, self._write = "", write or _print
+    def __init__(self) -> None:
+        self._shown = ""
 
     def __call__(self, job: Object) -> None:
         line = _describe_progress(job)
         if line != self._shown:
-            self._write(line)
+            _print(line)
             self._shown = line
 
 

@@ -41,7 +41,7 @@ class Training:
     dataset_digest: str
     model_uri: str
     store_secret: str
-    """A Secret with the object store's variables; empty for none. It must exist if one of the URIs is in such a store."""
+    """A Secret with the object store's variables, which must exist if one of the URIs is in a store; empty for none."""
     seconds: int
     """The job's deadline."""
     workers: Workers = Workers()
