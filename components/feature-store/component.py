@@ -94,7 +94,6 @@ def materialize_features(
             if exit_code not in good:
                 raise SystemExit(f"fairlead-feature-store {words[0]} exited with {exit_code}; its message is above")
         result = json.loads(out.read_text())
-    metrics.metadata["until"] = result["until"]
     for name, view in result["views"].items():
         metrics.log_metric(f"{name}_entities", view["entities"])
     return (result["until"] if replay else "",)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from math import isfinite
 from pathlib import Path
 
 from fairlead_artifacts import ArtifactError, Manifest
@@ -127,7 +128,8 @@ def _build_table(parity: ConversionParity) -> str:
 def _report(options: argparse.Namespace, manifest: Manifest, parity: ConversionParity | None = None) -> None:
     result = {"uri": options.out_uri, "digest": manifest.digest, "parameters": dict(manifest.parameters)}
     figures = parity.model_dump() if parity else {}
-    result["parity"] = {name: value for name, value in figures.items() if isinstance(value, int | float)}
+    finite = {name: value for name, value in figures.items() if isinstance(value, int | float) and isfinite(value)}
+    result["parity"] = finite
     sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
