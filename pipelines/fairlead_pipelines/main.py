@@ -9,9 +9,17 @@ from pathlib import Path
 from fairlead.client import Denied, FairleadClient, FairleadError, Object
 
 from fairlead_pipelines.installing import add_install, install
-from fairlead_pipelines.options import add_deploy, add_train, read_deployment, read_training
+from fairlead_pipelines.options import (
+    add_deploy,
+    add_register,
+    add_train,
+    read_deployment,
+    read_registration,
+    read_training,
+)
 from fairlead_pipelines.steps.deployment import deploy
 from fairlead_pipelines.steps.owner import find_owner
+from fairlead_pipelines.steps.registration import register
 from fairlead_pipelines.steps.training import train
 
 _FIELD_MANAGER = "fairlead-pipelines"
@@ -45,6 +53,10 @@ def _train(options: argparse.Namespace) -> int:
 def _deploy(options: argparse.Namespace) -> int:
     deployment = read_deployment(options)
     return _report(options, deploy(_connect(options), deployment))
+
+
+def _register(options: argparse.Namespace) -> int:
+    return _report(options, register(options.tracking_uri, read_registration(options)))
 
 
 def _install(options: argparse.Namespace) -> int:
@@ -90,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
     deploying = commands.add_parser("deploy", help="apply a ModelDeployment and wait until it answers")
     add_deploy(deploying)
     deploying.set_defaults(run=_deploy)
+    registering = commands.add_parser("register", help="make a version of a model in MLflow's registry")
+    add_register(registering)
+    registering.set_defaults(run=_register)
     return parser
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from fairlead.client import FairleadError
 
 from fairlead_pipelines.steps.deployment import FEATURES_IMAGE, Deployment, Features, Model
+from fairlead_pipelines.steps.registration import Registration
 from fairlead_pipelines.steps.training_job import Training, Workers
 
 
@@ -106,6 +107,25 @@ def _require(options: argparse.Namespace, option: str, *names: str) -> None:
     for name in names:
         if not getattr(options, name.replace("-", "_")):
             raise FairleadError(f"--{name}: got none, expected a value next to --{option}")
+
+
+def add_register(command: argparse.ArgumentParser) -> None:
+    """Add the options of the step `register`."""
+    command.add_argument("--tracking-uri", required=True, metavar="URL", help="of the MLflow server")
+    command.add_argument("--name", required=True, help="the registered model")
+    command.add_argument("--model", required=True, metavar="URI")
+    command.add_argument("--digest", required=True, metavar="sha256:…")
+    command.add_argument("--alias", default="", help="set this alias to the version")
+    command.add_argument("--tag", action="append", default=[], metavar="KEY=VALUE", help="of the version; repeatable")
+    command.add_argument("--out", type=Path, help="write the result to this file, as JSON")
+
+
+def read_registration(options: argparse.Namespace) -> Registration:
+    """Return what the options of `register` say; raise FairleadError for a tag without a value."""
+    if wrong := [tag for tag in options.tag if "=" not in tag]:
+        raise FairleadError(f"--tag: got {wrong[0]}, expected KEY=VALUE")
+    tags = dict(tag.split("=", 1) for tag in options.tag)
+    return Registration(options.name, options.model, options.digest, options.alias, tags)
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:

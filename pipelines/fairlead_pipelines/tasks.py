@@ -189,6 +189,49 @@ def deploy(
 
 
 @dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def register(
+    tracking_uri: str,
+    registered_name: str,
+    model_uri: str,
+    model_digest: str,
+    registered: dsl.Output[dsl.Model],
+    alias: str = "",
+) -> str:
+    """Make a version of a model in MLflow's registry and return it; the model stays where it is.
+
+    Credentials are MLflow's own variables, such as MLFLOW_TRACKING_TOKEN (kubernetes.use_secret_as_env).
+
+    Args:
+        tracking_uri: The URL of the MLflow server.
+        registered_name: The registered model.
+        model_uri: The URI of the model artifact, the version's source.
+        model_digest: The digest of the model, the version's tag fairlead.digest.
+        registered: The version.
+        alias: An alias to set to the version; empty for none.
+
+    Returns:
+        The version's number.
+    """
+    import json
+    import subprocess
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out.json")
+        command = ["fairlead-pipelines", "register", "--tracking-uri", tracking_uri, "--name", registered_name]
+        command += ["--model", model_uri, "--digest", model_digest, f"--alias={alias}", "--out", str(out)]
+        exit_code = subprocess.run(command).returncode
+        if exit_code:
+            raise SystemExit(f"fairlead-pipelines register exited with {exit_code}; its message is above")
+        version = str(json.loads(out.read_text())["version"])
+    place = {"uri": model_uri, "digest": model_digest}
+    Path(registered.path).write_text(json.dumps(place))
+    registered.metadata.update(place, registered_model=registered_name, version=version, alias=alias)
+    return version
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
 def require_valid_dataset(passed: bool, report_uri: str):  # type: ignore[no-untyped-def] # KFP accepts no None
     """Fail unless the dataset has passed its validation, whose report is an output of the step before."""
     if not passed:
