@@ -1,4 +1,4 @@
-"""The KFP component of this folder's command."""
+"""The KFP components of this folder's command."""
 
 # KFP is untyped, and reads outputs from a NamedTuple in the annotation itself.
 # mypy: disable-error-code="untyped-decorator,valid-type"
@@ -7,8 +7,10 @@ from typing import NamedTuple
 
 from kfp import dsl
 
+IMAGE = "fairlead/evaluation:0.1.0"
 
-@dsl.component(base_image="fairlead/evaluation:0.1.0", packages_to_install=[], install_kfp_package=False)
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
 def evaluate(
     model_uri: str,
     model_digest: str,
@@ -76,3 +78,46 @@ def evaluate(
     if result["roc"]:
         classification.log_roc_curve(*result["roc"])
     return (result["uri"], result["digest"], result["success"])
+
+
+@dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
+def predict(
+    model_uri: str,
+    model_digest: str,
+    dataset_uri: str,
+    dataset_digest: str,
+    predictions_uri: str,
+    predictions: dsl.Output[dsl.Dataset],
+    split: str = "eval",
+) -> NamedTuple("Outputs", [("uri", str), ("digest", str)]):
+    """Publish what an ONNX model answers for each example of a split, as a dataset whose parents are both.
+
+    Args:
+        model_uri: The URI of the onnx-model artifact.
+        model_digest: The digest that the model must have.
+        dataset_uri: The URI of the dataset artifact.
+        dataset_digest: The digest that the dataset must have.
+        predictions_uri: Where to publish the predictions: s3://bucket/path.
+        predictions: The predictions that were published.
+        split: The split to predict for.
+
+    Returns:
+        The URI and the digest of the predictions.
+    """
+    import json
+    import subprocess
+    import tempfile
+    from pathlib import Path
+
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out.json")
+        command = ["fairlead-evaluation", "predict", "--model", model_uri, "--digest", model_digest, "--split", split]
+        command += ["--dataset", dataset_uri, "--dataset-digest", dataset_digest]
+        exit_code = subprocess.run([*command, "--out-uri", predictions_uri, "--out", str(out)]).returncode
+        if exit_code:
+            raise SystemExit(f"fairlead-evaluation predict exited with {exit_code}; its message is above")
+        result = json.loads(out.read_text())
+    place = {"uri": result["uri"], "digest": result["digest"]}
+    Path(predictions.path).write_text(json.dumps(place))
+    predictions.metadata.update(place, rows=result["rows"], model=f"{model_uri}@{model_digest}")
+    return (result["uri"], result["digest"])
