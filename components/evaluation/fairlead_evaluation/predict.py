@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from fairlead_artifacts import PUBLISH_SECONDS, Manifest, Parent, fetch, publish
+from fairlead_artifacts import PUBLISH_SECONDS, JsonValue, Manifest, Parent, fetch, publish
 from fairlead_contracts.model_uri import MODEL_FILE
 from fairlead_datasets.onnx_models import find_classes, run_model
 
@@ -46,7 +46,7 @@ def predict(model: Place, dataset: Place, split: str, out_uri: str) -> tuple[Man
             Parent("model", model_manifest.digest, model[0]),
             Parent("dataset", dataset_manifest.digest, dataset[0]),
         ]
-        parameters = {"split": split, "rows": len(loaded)}
+        parameters: dict[str, JsonValue] = {"split": split, "rows": len(loaded)}
         manifest = publish(
             out, out_uri, kind="dataset", producer=_PRODUCER, parents=parents, parameters=parameters,
             retry_seconds=PUBLISH_SECONDS,
