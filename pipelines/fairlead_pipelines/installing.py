@@ -13,7 +13,7 @@ _RBAC = "rbac.authorization.k8s.io"
 _NAME = "fairlead-pipelines"
 _RULES = (
     (("fairlead.dev",), ("trainingjobs", "modeldeployments"), ("create", "get", "patch")),
-    # the script is there before its job is created; the job's pods are found, and their logs read
+    # train checks that the script exists, and follows the logs of the job's pods
     (("",), ("configmaps",), ("get",)),
     (("",), ("pods",), ("get", "list")),
     (("",), ("pods/log",), ("get",)),

@@ -38,6 +38,6 @@ def mount_suites(task: Any) -> None:
 
 
 def name_pod(task: Any) -> None:
-    """Tell a task the name of its own pod."""
+    """Set the variables with the name of a task's own pod."""
     kubernetes.use_field_path_as_env(task, POD_NAME, "metadata.name")
     kubernetes.use_field_path_as_env(task, POD_NAMESPACE, "metadata.namespace")

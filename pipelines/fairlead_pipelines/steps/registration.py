@@ -1,7 +1,7 @@
 """The step `register`: make a version in MLflow's registry of a model that stays where it is.
 
-Its source is the artifact's URI, and a tag has its digest. It is five calls of https://mlflow.org/docs/latest/rest-api.html,
-for which MLflow's own package with thirty others has no place in the image.
+Its source is the artifact's URI, and a tag has its digest. It needs four calls of MLflow's REST API
+(https://mlflow.org/docs/latest/rest-api.html), whose own package would bring thirty others into the image.
 """
 
 import json

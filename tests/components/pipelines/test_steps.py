@@ -43,7 +43,7 @@ def test_artifacts_in_files_need_no_secret() -> None:
     assert "envFrom" not in none["spec"]["workers"]["template"]["spec"]["containers"][0]
 
 
-def test_everything_that_people_need_can_be_said() -> None:
+def test_every_setting_of_a_training_reaches_its_job() -> None:
     workers = Workers(
         replicas=4, slots=2, gpus=2, cpu="8", memory="32Gi", memory_limit="64Gi", minimum=2, maximum=8
     )  # fmt: skip
