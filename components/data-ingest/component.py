@@ -42,6 +42,8 @@ def ingest(
             what = "the data or the recipe are not as expected" if exit_code == 2 else "a source or the store failed"
             raise SystemExit(f"fairlead-data-ingest exited with {exit_code}: {what}; the reasons are above")
         result = json.loads(out.read_text())
-    dataset.uri = result["uri"]
-    dataset.metadata.update({"digest": result["digest"], **result["splits"]})
+    # The artifact's own URI stays where Kubeflow Pipelines keeps its artifacts: its launcher fails for one elsewhere.
+    place = {"uri": result["uri"], "digest": result["digest"]}
+    Path(dataset.path).write_text(json.dumps(place))
+    dataset.metadata.update({**place, **result["splits"]})
     return (result["uri"], result["digest"])

@@ -18,11 +18,32 @@ def join_features(
     rows_uri: str,
     rows_digest: str,
     sources: dict[str, str],
-    out_uri: str,
+    datasets_uri: str,
+    dataset_name: str,
+    kubeflow_run_name: str,
     dataset: dsl.Output[dsl.Dataset],
+    version: str = "",
     drop_missing: bool = False,
 ) -> NamedTuple("Outputs", [("uri", str), ("digest", str)]):
-    """Join features to entity rows, as known at each row's time. `sources` are artifacts' URI@DIGEST by name."""
+    """Join features to entity rows, as known at each row's time.
+
+    Args:
+        definitions_uri: The URI of the artifact with the definitions of the features.
+        definitions_digest: The digest that the definitions must have.
+        feature_set: Which of the definitions' sets.
+        rows_uri: The URI of the entity rows.
+        rows_digest: The digest that the rows must have.
+        sources: The artifacts of the histories, as URI@DIGEST, by the names in the definitions.
+        datasets_uri: The URI below which datasets are published: as DATASETS_URI/DATASET_NAME/VERSION.
+        dataset_name: The name under which the joined dataset is published.
+        kubeflow_run_name: The version, if none is given.
+        dataset: The joined dataset.
+        version: The version under which the joined dataset is published.
+        drop_missing: Whether rows without all features are left out.
+
+    Returns:
+        The URI and the digest of the joined dataset.
+    """
     import json
     import subprocess
     import tempfile
@@ -30,6 +51,7 @@ def join_features(
 
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out.json")
+        out_uri = f"{datasets_uri.rstrip('/')}/{dataset_name}/{version or kubeflow_run_name}"
         command = ["fairlead-feature-store", "join", "--set", feature_set, "--out-uri", out_uri, "--out", str(out)]
         command += ["--definitions", definitions_uri, "--definitions-digest", definitions_digest]
         command += ["--rows", rows_uri, "--rows-digest", rows_digest]
@@ -38,8 +60,9 @@ def join_features(
         if exit_code:
             raise SystemExit(f"fairlead-feature-store join exited with {exit_code}; its message is above")
         result = json.loads(out.read_text())
-    dataset.uri = result["uri"]
-    dataset.metadata.update(digest=result["digest"], rows=result["rows"])
+    place = {"uri": result["uri"], "digest": result["digest"]}
+    Path(dataset.path).write_text(json.dumps(place))
+    dataset.metadata.update(place, rows=result["rows"])
     return (result["uri"], result["digest"])
 
 
@@ -49,6 +72,7 @@ def materialize_features(
     definitions_digest: str,
     sources: dict[str, str],
     until: str,
+    metrics: dsl.Output[dsl.Metrics],
     replay: bool = False,
 ) -> NamedTuple("Outputs", [("replayed", str)]):
     """Write what is known at a time (ISO 8601) to the online store. With `replay`, look-ups are to take it for now.
@@ -70,4 +94,6 @@ def materialize_features(
             if exit_code not in good:
                 raise SystemExit(f"fairlead-feature-store {words[0]} exited with {exit_code}; its message is above")
         result = json.loads(out.read_text())
+    for name, view in result["views"].items():
+        metrics.log_metric(f"{name}_entities", view["entities"])
     return (result["until"] if replay else "",)

@@ -16,7 +16,11 @@ def convert(
     model_digest: str,
     dataset_uri: str,
     dataset_digest: str,
-    out_uri: str,
+    models_uri: str,
+    model_name: str,
+    version: str,
+    model: dsl.Output[dsl.Model],
+    parity_metrics: dsl.Output[dsl.Metrics],
     scale: float = 1.0,
     min_accuracy: float = 0.95,
     min_examples: int = 30,
@@ -24,7 +28,28 @@ def convert(
     opset: int = 0,
     parity: bool = True,
 ) -> NamedTuple("Outputs", [("uri", str), ("digest", str)]):
-    """Convert a model to ONNX; fail unless both agree on the dataset's eval split. `opset` 0 is the exporter's own."""
+    """Convert a model to ONNX; fail unless both agree on the dataset's eval split.
+
+    Args:
+        model_uri: The URI of the model artifact.
+        model_digest: The digest that the model must have.
+        dataset_uri: The URI of the dataset artifact.
+        dataset_digest: The digest that the dataset must have.
+        models_uri: The URI below which models are published: as MODELS_URI/MODEL_NAME/VERSION.
+        model_name: The name under which the converted model is published.
+        version: The version under which the converted model is published.
+        model: The converted model.
+        parity_metrics: How much the two models differ.
+        scale: What the examples are multiplied by before the model gets them.
+        min_accuracy: The least accuracy of the converted model; 0 for models that are not classifiers.
+        min_examples: The fewest examples that are compared.
+        max_different: How many examples may differ.
+        opset: The opset of the ONNX file; 0 for the exporter's own.
+        parity: Whether the models are compared.
+
+    Returns:
+        The URI and the digest of the converted model.
+    """
     import json
     import subprocess
     import tempfile
@@ -33,21 +58,46 @@ def convert(
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out.json")
         command = ["fairlead-onnx-converter", "--model", model_uri, "--digest", model_digest]
-        command += ["--dataset", dataset_uri, "--dataset-digest", dataset_digest, "--out-uri", out_uri]
-        command += ["--scale", str(scale), "--min-accuracy", str(min_accuracy), "--out", str(out)]
-        command += ["--min-examples", str(min_examples), "--max-different", str(max_different)]
+        command += ["--dataset", dataset_uri, "--dataset-digest", dataset_digest]
+        command += ["--out-uri", f"{models_uri.rstrip('/')}/{model_name}/{version}", "--scale", str(scale)]
+        command += ["--min-accuracy", str(min_accuracy), "--out", str(out), "--min-examples", str(min_examples)]
+        command += ["--max-different", str(max_different)]
         command += ["--opset", str(opset)] * (opset > 0) + ["--no-parity"] * (not parity)
         exit_code = subprocess.run(command).returncode
         if exit_code:
             what = "the conversion was rejected" if exit_code == 2 else "it could not be tried"
             raise SystemExit(f"fairlead-onnx-converter exited with {exit_code}: {what}; the reasons are above")
         result = json.loads(out.read_text())
+    place = {"uri": result["uri"], "digest": result["digest"]}
+    Path(model.path).write_text(json.dumps(place))
+    model.metadata.update(place, parent_uri=model_uri, parent_digest=model_digest)
+    for name, value in result["parity"].items():
+        parity_metrics.log_metric(name, value)
     return (result["uri"], result["digest"])
 
 
 @dsl.component(base_image=IMAGE, packages_to_install=[], install_kfp_package=False)
-def make_scaler(scale: float, shape: str, out_uri: str) -> NamedTuple("Outputs", [("uri", str), ("digest", str)]):
-    """Build a transformer that multiplies by `scale`; `shape` is the shape of one example, such as 1,8,8."""
+def make_scaler(
+    scale: float,
+    shape: str,
+    models_uri: str,
+    model_name: str,
+    model: dsl.Output[dsl.Model],
+    version: str = "v1",
+) -> NamedTuple("Outputs", [("uri", str), ("digest", str)]):
+    """Build a transformer that multiplies by `scale`.
+
+    Args:
+        scale: What values are multiplied by.
+        shape: The shape of one example, such as 1,8,8.
+        models_uri: The URI below which models are published: as MODELS_URI/MODEL_NAME/VERSION.
+        model_name: The name under which the transformer is published.
+        model: The transformer.
+        version: The version under which the transformer is published.
+
+    Returns:
+        The URI and the digest of the transformer.
+    """
     import json
     import subprocess
     import tempfile
@@ -56,8 +106,12 @@ def make_scaler(scale: float, shape: str, out_uri: str) -> NamedTuple("Outputs",
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out.json")
         command = ["fairlead-onnx-converter", "scaler", "--scale", str(scale), "--shape", shape]
-        exit_code = subprocess.run([*command, "--out-uri", out_uri, "--out", str(out)]).returncode
+        command += ["--out-uri", f"{models_uri.rstrip('/')}/{model_name}/{version}", "--out", str(out)]
+        exit_code = subprocess.run(command).returncode
         if exit_code:
             raise SystemExit(f"fairlead-onnx-converter scaler exited with {exit_code}; its message is above")
         result = json.loads(out.read_text())
+    place = {"uri": result["uri"], "digest": result["digest"]}
+    Path(model.path).write_text(json.dumps(place))
+    model.metadata.update(place)
     return (result["uri"], result["digest"])

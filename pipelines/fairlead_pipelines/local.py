@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kfp import components, local
+from kfp import components, dsl, local
 
 from fairlead_pipelines.components import FOLDER
 from fairlead_pipelines.runs.page import build_page
@@ -36,13 +36,13 @@ def run_local(words: list[str]) -> int:
     file = Path(words.pop(0)) if words and not words[0].startswith("-") else FOLDER / "digits.yaml"
     if not file.is_file():
         sys.exit(f"fairlead-pipelines: {file}: no such file, expected a compiled pipeline")
-    pipeline = components.load_component_from_file(str(file))
+    started = datetime.now(UTC)
+    pipeline = _load(file.read_text(), started)
     options = vars(_parser(pipeline).parse_args(words))
     parameters = {name: options[name] for name in _inputs(pipeline) if options[name] is not None}
     _make_commands_visible(pipeline)
-    run = RunRecord(
-        pipeline.name, pipeline.description or "", parameters, datetime.now(UTC), plan_tasks(pipeline.pipeline_spec)
-    )
+    tasks = plan_tasks(pipeline.pipeline_spec)
+    run = RunRecord(pipeline.name, pipeline.description or "", parameters, started, tasks)
     outputs = _run(pipeline, run)
     report = options["report"] or Path(f"{pipeline.name}-run.html")
     report.write_text(build_page(run))
@@ -54,6 +54,12 @@ def run_local(words: list[str]) -> int:
     if options["out"]:
         options["out"].write_text(json.dumps(outputs))
     return 0
+
+
+def _load(text: str, started: datetime) -> Any:
+    """Load a pipeline, and give its run a name, like Kubeflow Pipelines; kfp.local knows only its ID."""
+    name = f"{components.load_component_from_text(text).name}-{started:%Y%m%d-%H%M%S}"
+    return components.load_component_from_text(text.replace(dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER, name))
 
 
 def _run(pipeline: Any, run: RunRecord) -> dict[str, Any]:

@@ -6,10 +6,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairlead.client import FairleadClient, FairleadError, Object
+from fairlead.client import Denied, FairleadClient, FairleadError, Object
 
-from fairlead_pipelines.steps.deployment import Deployment, Features, Model, deploy
-from fairlead_pipelines.steps.training import Training, train
+from fairlead_pipelines.installing import add_install, install
+from fairlead_pipelines.options import (
+    add_deploy,
+    add_register,
+    add_train,
+    read_deployment,
+    read_registration,
+    read_training,
+)
+from fairlead_pipelines.steps.deployment import deploy
+from fairlead_pipelines.steps.owner import find_owner
+from fairlead_pipelines.steps.registration import register
+from fairlead_pipelines.steps.training import train
 
 _FIELD_MANAGER = "fairlead-pipelines"
 
@@ -26,53 +37,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except FairleadError as error:
-        sys.stderr.write(f"fairlead-pipelines: {error}\n")
+        remedy = "; `fairlead pipeline install` allows it to the account of a step" if isinstance(error, Denied) else ""
+        sys.stderr.write(f"fairlead-pipelines: {error}{remedy}\n")
         return 1
 
 
 def _train(options: argparse.Namespace) -> int:
-    training = Training(
-        name=options.name,
-        image=options.image,
-        code=options.code,
-        script=options.script,
-        arguments=tuple(options.argument),
-        workers=options.workers,
-        dataset_uri=options.dataset,
-        dataset_digest=options.dataset_digest,
-        model_uri=options.model_uri,
-        store_secret=options.store_secret,
-        seconds=options.seconds,
-    )
-    return _report(options, train(_connect(options), training))
+    client = _connect(options)
+    owner, reason = find_owner(client)
+    if owner is None:
+        sys.stdout.write(f"{options.name}: is not deleted with its run: {reason}\n")
+    return _report(options, train(client, read_training(options), owner))
 
 
 def _deploy(options: argparse.Namespace) -> int:
-    deployment = Deployment(
-        name=options.name,
-        before=_read_before(options),
-        classifier=Model(options.classifier, options.classifier_digest),
-        replicas=options.replicas,
-        store_secret=options.store_secret,
-        seconds=options.seconds,
-    )
+    deployment = read_deployment(options)
     return _report(options, deploy(_connect(options), deployment))
 
 
-def _read_before(options: argparse.Namespace) -> Model | Features:
-    """Return what is before the classifier; raise FairleadError for an incomplete pair of options."""
-    if not options.features:
-        _require(options, "scaler", "scaler-digest")
-        return Model(options.scaler, options.scaler_digest)
-    _require(options, "features", "features-digest", "feature-set")
-    definitions = Model(options.features, options.features_digest)
-    return Features(definitions, options.feature_set, options.feature_store_secret, options.now)
+def _register(options: argparse.Namespace) -> int:
+    return _report(options, register(options.tracking_uri, read_registration(options)))
 
 
-def _require(options: argparse.Namespace, option: str, *names: str) -> None:
-    for name in names:
-        if not getattr(options, name.replace("-", "_")):
-            raise FairleadError(f"--{name}: got none, expected a value next to --{option}")
+def _install(options: argparse.Namespace) -> int:
+    for line in install(FairleadClient(field_manager=_FIELD_MANAGER), options):
+        sys.stdout.write(f"{line}\n")
+    return 0
 
 
 def _connect(options: argparse.Namespace) -> FairleadClient:
@@ -82,7 +72,7 @@ def _connect(options: argparse.Namespace) -> FairleadClient:
 def _compile(options: argparse.Namespace) -> int:
     from fairlead_pipelines.compiling import compile_pipelines
 
-    for path in compile_pipelines(options.out):
+    for path in compile_pipelines(options.out, options.registry):
         sys.stdout.write(f"{path}\n")
     return 0
 
@@ -101,46 +91,21 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("run", help="run a compiled pipeline on this machine with kfp.local, and write a report")
     compiling = commands.add_parser("compile", help="write manifests/pipelines/*.yaml")
     compiling.add_argument("--out", type=Path, metavar="FOLDER", help="write to this folder instead")
+    compiling.add_argument("--registry", default="", metavar="PREFIX", help="of the images: PREFIX/fairlead/trainer:…")
     compiling.set_defaults(run=_compile)
-    _add_train(commands.add_parser("train", help="create a TrainingJob and wait for its model"))
-    _add_deploy(commands.add_parser("deploy", help="apply a ModelDeployment and wait until it answers"))
+    installing = commands.add_parser("install", help="create what the steps need on a Kubeflow Pipelines installation")
+    add_install(installing)
+    installing.set_defaults(run=_install)
+    training = commands.add_parser("train", help="create a TrainingJob and wait for its model")
+    add_train(training)
+    training.set_defaults(run=_train)
+    deploying = commands.add_parser("deploy", help="apply a ModelDeployment and wait until it answers")
+    add_deploy(deploying)
+    deploying.set_defaults(run=_deploy)
+    registering = commands.add_parser("register", help="make a version of a model in MLflow's registry")
+    add_register(registering)
+    registering.set_defaults(run=_register)
     return parser
-
-
-def _add_train(command: argparse.ArgumentParser) -> None:
-    _add_common(command)
-    command.add_argument("--image", required=True, help="the trainer's image")
-    command.add_argument("--code", required=True, metavar="CONFIGMAP", help="the ConfigMap with the script")
-    command.add_argument("--script", default="train.py", help="the script's key in the ConfigMap (default: train.py)")
-    command.add_argument("--argument", action="append", default=[], help="an argument of the script; repeatable")
-    command.add_argument("--workers", type=int, default=2)
-    command.add_argument("--dataset", required=True, metavar="URI")
-    command.add_argument("--dataset-digest", required=True, metavar="sha256:…")
-    command.add_argument("--model-uri", required=True, metavar="URI", help="the run's version is published below it")
-    command.set_defaults(run=_train)
-
-
-def _add_deploy(command: argparse.ArgumentParser) -> None:
-    _add_common(command)
-    before = command.add_mutually_exclusive_group(required=True)
-    before.add_argument("--scaler", metavar="URI", help="an onnx-model artifact whose outputs the classifier gets")
-    before.add_argument("--features", metavar="URI", help="definitions of features that are looked up for it")
-    command.add_argument("--classifier", required=True, metavar="URI", help="an onnx-model artifact")
-    for node in ("scaler", "features", "classifier"):
-        command.add_argument(f"--{node}-digest", required=node == "classifier", metavar="sha256:…")
-    command.add_argument("--feature-set", default="", help="which of the definitions' sets")
-    command.add_argument("--feature-store-secret", default="feature-store", help="a Secret with feature_store.yaml")
-    command.add_argument("--now", default="", metavar="TIME", help="look up as if it were this time, of a replay")
-    command.add_argument("--replicas", type=int, default=1)
-    command.set_defaults(run=_deploy)
-
-
-def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--name", required=True, help="name of the resource; an existing one is reused")
-    command.add_argument("--namespace", default="default")
-    command.add_argument("--store-secret", default="artifact-store", help="a Secret with AWS_ACCESS_KEY_ID, …")
-    command.add_argument("--seconds", type=int, default=900, help="timeout in seconds (default: 900)")
-    command.add_argument("--out", type=Path, help="write the result to this file, as JSON")
 
 
 if __name__ == "__main__":

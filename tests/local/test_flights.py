@@ -44,13 +44,14 @@ def published(pipelines: PipelineCluster) -> dict[str, Any]:
 def finished(pipelines: PipelineCluster, published: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """A run of the pipeline, shared by the tests."""
     places = dict(published)
-    parameters = {"run": RUN, "known-until": UNTIL, "replay": "true", "arguments": json.dumps(["--epochs=4"])}
+    parameters = {"run-name": RUN, "known-until": UNTIL, "replay": "true"}
+    parameters["script-arguments"] = json.dumps(["--epochs=4"])
     for name in ("definitions", "rows"):
         uri, _, digest = places.pop(name).rpartition("@")
         parameters |= {f"{name}-uri": uri, f"{name}-digest": digest}
     parameters |= {
         "sources": json.dumps(places),
-        "suite": (EXAMPLE / "expectations.json").read_text(),
+        "expectation-suite": (EXAMPLE / "expectations.json").read_text(),
         "datasets-uri": f"{pipelines.artifacts}/joined",
         "models-uri": f"{pipelines.artifacts}/models",
     }

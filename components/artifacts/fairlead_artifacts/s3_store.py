@@ -218,10 +218,16 @@ def _translate_errors(location: Location, path: str | None = None) -> Iterator[N
         if path is not None and error.code == "InvalidRange":
             raise ArtifactError(location.uri, f"file {path!r} is shorter than in the manifest") from None
         if error.code == "NoSuchBucket":
-            raise ArtifactError(location.uri, f"bucket {location.bucket!r} does not exist") from None
-        raise StoreUnavailable(location.uri, f"the object store returned {error.code}: {error.message}") from None
+            raise ArtifactError(location.uri, f"bucket {location.bucket!r} does not exist{_hint()}") from None
+        message = f"the object store returned {error.code}: {error.message}{_hint()}"
+        raise StoreUnavailable(location.uri, message) from None
     except (MinioException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise StoreUnavailable(location.uri, f"the transfer failed: {_describe(error)}") from None
+        raise StoreUnavailable(location.uri, f"the transfer failed: {_describe(error)}{_hint()}") from None
+
+
+def _hint() -> str:
+    """Return why it may be the wrong store that was asked: pods whose Secret is missing have none of its variables."""
+    return "" if "AWS_ENDPOINT_URL" in os.environ else "; AWS_ENDPOINT_URL is not set: is the store's Secret missing?"
 
 
 def _describe(error: Exception) -> str:

@@ -31,7 +31,7 @@ from .errors import ValidationImpossible
 from .expectations import Result, validate
 from .infer import infer_suite
 from .report import build_html, build_markdown, build_text
-from .suites import load_suite
+from .suites import fetched_suite, load_suite
 from .tables import Facts, build_table
 
 _PRODUCER = f"fairlead-data-validation/{__version__}"
@@ -140,8 +140,11 @@ def _build_parser(inferring: bool) -> argparse.ArgumentParser:
             "--drift", action="store_true", help="expect, too, that columns do not drift from this dataset"
         )
         return parser
-    parser.add_argument("--suite", required=True, type=Path, help="a suite in Great Expectations' JSON format")
-    parser.add_argument("--out", type=Path, help="write {uri, digest, success} to this file, as JSON")
+    parser.add_argument(
+        "--suite", required=True, metavar="FILE|URI@DIGEST",
+        help="a suite in Great Expectations' JSON format, or a code artifact with one in its suite.json",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, help="write {uri, digest, success, …} to this file, as JSON")
     parser.add_argument("--html", type=Path, help="write the result to this file, as a page, too")
     return parser
 
@@ -160,7 +163,8 @@ def _infer(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    published = validate_dataset(options.dataset, options.digest, options.suite)
+    with fetched_suite(options.suite) as file:
+        published = validate_dataset(options.dataset, options.digest, file)
     success = published.result.success
     sys.stdout.write(
         f"{build_text(published.result)}\n\nsuite {published.result.suite} ({published.result.suite_digest})\n"
@@ -174,6 +178,8 @@ def _validate(options: argparse.Namespace) -> int:
         sys.stdout.write(f"A passing result of suite {suite} already exists; it is final and was kept.\n")
     if options.out:
         out = {"uri": published.uri, "digest": published.manifest.digest, "success": success}
+        out |= {"suite": published.result.suite, "expectations": len(published.result.outcomes)}
+        out |= {"failed": len(published.result.failed)}
         _write(options.out, json.dumps(out))
     if options.html:
         _write(options.html, published.page)

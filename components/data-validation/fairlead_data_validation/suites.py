@@ -2,10 +2,14 @@
 
 import json
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairlead_artifacts import fetch
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.validation import digest_expectations
 
@@ -15,6 +19,8 @@ from .errors import ValidationImpossible
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
 
+_FILE = "suite.json"
+"""The suite in an artifact."""
 _COLUMNS = ("column", "column_A", "column_B", "column_list", "column_set")
 # Disable usage statistics before the first import.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
@@ -32,6 +38,23 @@ class Suite:
     drifts: tuple[Drift, ...]
     columns: frozenset[str] | None
     """The columns that it looks at; None if it may look at all."""
+
+
+@contextmanager
+def fetched_suite(place: str) -> Iterator[Path]:
+    """Return the file of a suite that is at a path, or in an artifact, as URI@DIGEST.
+
+    Raise ValidationImpossible for an artifact without a digest, and ArtifactError.
+    """
+    if "://" not in place:
+        yield Path(place)
+        return
+    uri, _, digest = place.rpartition("@")
+    if not uri:
+        raise ValidationImpossible(f"suite {place}: got no digest, expected URI@sha256:…")
+    with tempfile.TemporaryDirectory() as folder:
+        fetch(uri, Path(folder, "suite"), digest, kind="code")
+        yield Path(folder, "suite", _FILE)
 
 
 def load_suite(file: Path) -> Suite:

@@ -9,9 +9,10 @@ from pathlib import Path
 from fairlead_artifacts import PUBLISH_SECONDS, Manifest, Parent, fetch, model_card_uri, publish
 from fairlead_contracts.model_card import KIND, ModelCard
 from fairlead_contracts.model_uri import MODEL_FILE
+from fairlead_contracts.signature import Signature
 from fairlead_datasets.errors import Unusable
 from fairlead_datasets.onnx_models import run_model
-from fairlead_datasets.splits import Affine, load_split
+from fairlead_datasets.splits import Affine, Split, load_split
 
 from . import __version__
 from .figures import Figures, collect
@@ -122,12 +123,17 @@ def _check_gaps(figures: Figures, max_gap: float, min_examples: int) -> list[str
     return lines
 
 
-def _measure(request: Request, model: Path, data: Path, manifest: Manifest) -> Figures:
+def load_inputs(manifest: Manifest, data: Path, split: str) -> tuple[Signature, Split]:
+    """Return a model's signature and a split as the model expects it; raise Unusable."""
     if manifest.signature is None:
         raise Unusable("model: its manifest has no signature, expected a model that fairlead-onnx-converter published")
     affine = Affine(_number(manifest.parameters, "scale", 1.0), _number(manifest.parameters, "offset", 0.0))
-    split = load_split(data, request.split, manifest.signature.inputs, affine)
-    predictions = read_predictions(run_model(manifest.signature, model / MODEL_FILE, split), split)
+    return manifest.signature, load_split(data, split, manifest.signature.inputs, affine)
+
+
+def _measure(request: Request, model: Path, data: Path, manifest: Manifest) -> Figures:
+    signature, split = load_inputs(manifest, data, request.split)
+    predictions = read_predictions(run_model(signature, model / MODEL_FILE, split), split)
     asked = request.requirements
     return collect(predictions, asked.metric, data / f"{request.split}.npz", request.slices, asked.min_examples)
 

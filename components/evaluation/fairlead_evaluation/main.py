@@ -8,16 +8,27 @@ from pathlib import Path
 from fairlead_artifacts import ArtifactError
 from fairlead_datasets.errors import Unusable
 
+from . import predict
 from .evaluate import Evaluated, Request, Requirements, evaluate
-from .metrics import METRICS
+from .metrics import METRICS, find_roc_curve
 from .pages import build_text
 
 _NOT_GOOD_ENOUGH = 2
+_EPILOG = "`fairlead-evaluation predict` publishes what a model answers for each example."
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Evaluate a model and print its card."""
-    options = _build_parser().parse_args(arguments)
+    """Evaluate a model and print its card; or, after `predict`, publish what it answers."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        return predict.run(words[1:]) if words[:1] == ["predict"] else _evaluate(words)
+    except (ArtifactError, Unusable) as error:
+        sys.stderr.write(f"fairlead-evaluation: {error}\n")
+        return 1
+
+
+def _evaluate(words: list[str]) -> int:
+    options = _build_parser().parse_args(words)
     requirements = Requirements(options.metric, options.minimum, options.min_examples, options.max_gap)
     request = Request(
         model=(options.model, options.digest),
@@ -26,11 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         slices=tuple(dict.fromkeys(options.slice)),
         requirements=requirements,
     )
-    try:
-        evaluated = evaluate(request)
-    except (ArtifactError, Unusable) as error:
-        sys.stderr.write(f"fairlead-evaluation: {error}\n")
-        return 1
+    evaluated = evaluate(request)
     _report(evaluated, options.out)
     if options.html:
         options.html.parent.mkdir(parents=True, exist_ok=True)
@@ -45,11 +52,13 @@ def _report(evaluated: Evaluated, out: Path | None) -> None:
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         result = {"uri": evaluated.uri, "digest": evaluated.manifest.digest, "success": card.success}
-        out.write_text(json.dumps(result | {"metrics": evaluated.figures.to_json()["metrics"]}))
+        figures = evaluated.figures.to_json()
+        result |= {name: figures[name] for name in ("metrics", "classes", "confusion")}
+        out.write_text(json.dumps(result | {"roc": find_roc_curve(evaluated.figures.predictions)}))
 
 
 def _build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fairlead-evaluation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="fairlead-evaluation", description=__doc__, epilog=_EPILOG)
     parser.add_argument("--model", required=True, metavar="URI", help="an onnx-model artifact")
     parser.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")
     parser.add_argument("--dataset", required=True, metavar="URI")
@@ -67,7 +76,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--min-examples", type=int, default=30, metavar="N", help="of the split, and of slices that count (default: 30)"
     )
-    parser.add_argument("--out", type=Path, help="write {uri, digest, success, metrics} to this file, as JSON")
+    parser.add_argument("--out", type=Path, help="write {uri, digest, success, metrics, …} to this file, as JSON")
     parser.add_argument("--html", type=Path, help="write the card to this file, too")
     return parser
 

@@ -45,6 +45,21 @@ def measure_calibration(predictions: Predictions, bins: int = 10) -> float | Non
     return round(sum(gaps) / len(predictions), 6)
 
 
+def find_roc_curve(predictions: Predictions, most: int = 100) -> tuple[list[float], list[float], list[float]]:
+    """Return rates of false and of true positives, and thresholds, of the second of two classes; empty without them.
+
+    At most about `most` of the points, evenly spread: the curve is shown, not measured.
+    """
+    labels, scores = predictions.labels, predictions.scores
+    if scores is None or scores.shape[1] != 2 or len(np.unique(labels)) != 2:
+        return [], [], []
+    false, true, thresholds = metrics.roc_curve(labels == 1, scores[:, 1])
+    chosen = np.unique(np.linspace(0, len(false) - 1, min(most, len(false))).astype(int))
+    # scikit-learn begins with an infinite threshold, which is no JSON
+    bounded = np.clip(thresholds, 0.0, 1.0)
+    return tuple([round(float(value), 6) for value in part[chosen]] for part in (false, true, bounded))  # type: ignore[return-value]
+
+
 def _classes(predictions: Predictions) -> NDArray[Any]:
     if predictions.classes is None:
         raise Unusable("the model predicts no classes of the labels' kind, expected a metric of numbers (--metric r2)")

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from math import isfinite
 from pathlib import Path
 
 from fairlead_artifacts import ArtifactError, Manifest
@@ -76,11 +77,11 @@ def _convert(words: list[str]) -> int:
         parity=not options.no_parity,
         reference_split=options.reference_split,
     )
-    manifest = find_published(request) if options.resume else None
+    manifest, parity = find_published(request) if options.resume else None, None
     if manifest is None:
         manifest, parity = convert(request)
         sys.stdout.write(_build_table(parity) if parity else "parity was not measured\n")
-    _report(options, manifest)
+    _report(options, manifest, parity)
     if options.termination_log:
         model = PublishedModel(uri=options.out_uri, digest=manifest.digest)
         write_report(options.termination_log, SuccessReport(model=model), options.termination_bytes)
@@ -124,8 +125,11 @@ def _build_table(parity: ConversionParity) -> str:
     return "".join(f"{name:<30}{value}\n" for name, value in rows.items())
 
 
-def _report(options: argparse.Namespace, manifest: Manifest) -> None:
+def _report(options: argparse.Namespace, manifest: Manifest, parity: ConversionParity | None = None) -> None:
     result = {"uri": options.out_uri, "digest": manifest.digest, "parameters": dict(manifest.parameters)}
+    figures = parity.model_dump() if parity else {}
+    finite = {name: value for name, value in figures.items() if isinstance(value, int | float) and isfinite(value)}
+    result["parity"] = finite
     sys.stdout.write(f"published {options.out_uri} ({manifest.digest}, {manifest.size:,} bytes)\n")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,8 @@ from fairlead.api.group import API_VERSION
 from fairlead.client import FairleadClient, Object
 
 _KIND = "ModelDeployment"
-_FEATURES, _FEATURES_IMAGE = "features", "fairlead/feature-store:0.1.0"
+_FEATURES = "features"
+FEATURES_IMAGE = "fairlead/feature-store:0.1.0"
 _STORE_FOLDER = "/etc/fairlead/feature-store"
 _DRIFT = {"windowSeconds": 3600, "minRows": 200, "maxPsi": 0.25}
 
@@ -29,6 +30,7 @@ class Features:
     """A Secret whose key feature_store.yaml says where the features are."""
     now: str
     """A time in the past, to replay a history; empty for the present."""
+    image: str = FEATURES_IMAGE
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def _build_look_up(features: Features, secret: str) -> Object:
     ]  # fmt: skip
     container = {
         "name": _FEATURES,
-        "image": _FEATURES_IMAGE,
+        "image": features.image,
         "command": ["fairlead-feature-store", "serve"],
         "args": [*arguments, "--now", features.now] if features.now else arguments,
         "volumeMounts": [{"name": "feature-store", "mountPath": _STORE_FOLDER, "readOnly": True}],

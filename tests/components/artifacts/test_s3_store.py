@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
+import urllib3
 from fairlead_artifacts import ArtifactError, StoreUnavailable, fetch, parse_uri, publish, read_manifest
+from fairlead_artifacts.s3_store import _translate_errors
 
 
 @pytest.fixture
@@ -80,3 +82,15 @@ def test_a_malformed_endpoint_is_named(monkeypatch: pytest.MonkeyPatch, endpoint
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with pytest.raises(ArtifactError, match=r"AWS_ENDPOINT_URL: got .* expected http\(s\)://host"):
         read_manifest("s3://datasets/v1")
+
+
+def test_a_store_that_was_not_named_is_pointed_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pod whose Secret is missing asks AWS for its bucket."""
+    failure = urllib3.exceptions.HTTPError("Failed to resolve 'datasets.s3.amazonaws.com'")
+    for name, hint in (("", "; AWS_ENDPOINT_URL is not set: is the store's Secret missing?"), ("http://store", "")):
+        monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+        if name:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", name)
+        with pytest.raises(StoreUnavailable) as caught, _translate_errors(parse_uri("s3://datasets/digits")):
+            raise failure
+        assert str(caught.value).endswith(f"'datasets.s3.amazonaws.com'{hint}")

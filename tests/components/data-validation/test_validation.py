@@ -210,3 +210,18 @@ def test_a_result_of_an_earlier_version_stays_final(tmp_path: Path) -> None:
     assert (again.kept, again.manifest.digest) == (True, earlier.digest)
     assert read_manifest(new.uri).digest == earlier.digest
     assert "Validation passed" in again.page
+
+
+def test_a_suite_may_be_an_artifact(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    uri, place, out = make_dataset(tmp_path), (tmp_path / "suites" / "v1").as_uri(), tmp_path / "out.json"
+    folder = tmp_path / "suite"
+    folder.mkdir()
+    (folder / "suite.json").write_bytes(write_suite(tmp_path).read_bytes())
+    digest = publish(folder, place, kind="code", producer="tests/0").digest
+    assert main(["--dataset", uri, "--suite", f"{place}@{digest}", "--out", str(out)]) == 0
+    result = json.loads(out.read_text())
+    assert (result["success"], result["suite"], result["failed"]) == (True, "pictures", 0)
+    assert result["expectations"] > 0
+    assert main(["--dataset", uri, "--suite", f"{place}@sha256:{'0' * 64}"]) == 1
+    assert main(["--dataset", uri, "--suite", place]) == 1
+    assert "got no digest, expected URI@sha256:" in capsys.readouterr().err

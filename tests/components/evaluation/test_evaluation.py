@@ -41,6 +41,24 @@ def test_a_good_model_gets_a_card_that_names_model_data_and_figures(
     out = json.loads((store.folder / "out.json").read_text())
     assert (out["success"], out["uri"], out["digest"]) == (True, store.card, manifest.digest)
     assert set(out["metrics"]) == {"accuracy", "balanced_accuracy", "f1_macro", "roc_auc_ovr"}
+    assert out["classes"] == ["0", "1", "2"]
+    assert [sum(row) for row in out["confusion"]] == [20, 20, 20]
+    assert out["roc"] == [[], [], []], "there is one curve only between two classes"
+
+
+def test_between_two_classes_there_is_a_curve(make: Make) -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(400) % 2
+    chance = np.clip(generator.normal(0.35 + 0.3 * labels, 0.2), 0.01, 0.99)
+    store = make(x=np.stack([1 - chance, chance], axis=1).astype(np.float32), y=labels)
+    store.evaluate("--minimum", "0.5", "--out", str(store.folder / "out.json"))
+    out = json.loads((store.folder / "out.json").read_text(), parse_constant=pytest.fail)
+    false, true, thresholds = out["roc"]
+    assert (false[0], true[0], false[-1], true[-1]) == (0, 0, 1, 1)
+    assert sorted(thresholds, reverse=True) == thresholds
+    assert 20 < len(false) <= 100
+    area = sum((x2 - x1) * (y1 + y2) / 2 for x1, x2, y1, y2 in zip(false, false[1:], true, true[1:], strict=False))
+    assert area == pytest.approx(out["metrics"]["roc_auc_ovr"], abs=0.01)
 
 
 def test_a_model_below_the_minimum_gets_a_card_that_says_so_and_exits_with_2(

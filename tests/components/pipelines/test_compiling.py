@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -40,11 +41,66 @@ def _place_artifacts(component: dict[str, Any], folder: Path) -> dict[str, Any]:
     }
 
 
-def test_the_evaluation_has_typed_outputs_for_the_ui() -> None:
-    outputs = _pipeline_spec("digits.yaml")["components"]["comp-evaluate"]["outputDefinitions"]["artifacts"]
-    assert {name: spec["artifactType"]["schemaTitle"] for name, spec in outputs.items()} == {
-        "card": "system.HTML", "metrics": "system.Metrics",
+def _read_artifacts(pipeline: str) -> dict[str, dict[str, str]]:
+    return {
+        label.removeprefix("comp-"): {
+            name: spec["artifactType"]["schemaTitle"].removeprefix("system.")
+            for name, spec in component.get("outputDefinitions", {}).get("artifacts", {}).items()
+        }
+        for label, component in _pipeline_spec(pipeline)["components"].items()
+    }
+
+
+def test_every_step_has_typed_outputs_for_the_ui() -> None:
+    common = {
+        "validate": {"dataset": "Dataset", "report": "HTML", "metrics": "Metrics"},
+        "require-valid-dataset": {},
+        "train": {"model": "Model", "metrics": "Metrics"},
+        "convert": {"model": "Model", "parity_metrics": "Metrics"},
+        "evaluate": {
+            "model": "Model", "card": "HTML", "metrics": "Metrics", "classification": "ClassificationMetrics",
+        },
+        "require-good-model": {},
+        "deploy": {"served": "Model", "summary": "Markdown"},
     }  # fmt: skip
+    assert _read_artifacts("digits.yaml") == common | {"make-scaler": {"model": "Model"}}
+    assert _read_artifacts("flights.yaml") == common | {
+        "join-features": {"dataset": "Dataset"}, "materialize-features": {"metrics": "Metrics"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("pipeline", COMPILED)
+def test_tasks_run_where_restricted_is_enforced_and_quotas_are(pipeline: str) -> None:
+    (_, platform) = yaml.safe_load_all((FOLDER / pipeline).read_text())
+    settings = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    for name, container in _executors(pipeline).items():
+        assert settings[f"exec-{name}"]["securityContext"] == {"runAsNonRoot": True}, name
+        assert container["resources"]["resourceCpuRequest"] == "100m", name
+        assert container["resources"]["resourceMemoryRequest"] == "256Mi", name
+        assert container["resources"]["resourceMemoryLimit"] == "4Gi", name
+
+
+@pytest.mark.parametrize("pipeline", COMPILED)
+@pytest.mark.parametrize("task", ["train", "deploy"])
+def test_tasks_that_use_resources_are_never_found_in_a_cache(pipeline: str, task: str) -> None:
+    """A cache's key is made of a task's inputs as they are resolved, and a run may turn caching on for all tasks."""
+    inputs = _pipeline_spec(pipeline)["root"]["dag"]["tasks"][task]["inputs"]["parameters"]
+    assert inputs["kubeflow_run_id"]["runtimeValue"]["constant"] == "{{$.pipeline_job_uuid}}"
+
+
+@pytest.mark.parametrize("pipeline", COMPILED)
+def test_no_value_is_put_together_where_the_ui_would_show_placeholders(pipeline: str) -> None:
+    for task in _pipeline_spec(pipeline)["root"]["dag"]["tasks"].values():
+        for name, value in task.get("inputs", {}).get("parameters", {}).items():
+            assert "{{$.inputs" not in str(value), name
+
+
+def test_the_images_can_be_those_of_a_registry(tmp_path: Path) -> None:
+    for path in compile_pipelines(tmp_path, "registry.example/ml/"):
+        # an image's name, but no key and no part of a text
+        found = re.findall(r"""([^\s'"]*)fairlead/[a-z0-9-]+:\d""", path.read_text())
+        assert found, path.name
+        assert set(found) == {"registry.example/ml/"}, path.name
 
 
 def test_committed_pipelines_equal_a_fresh_compile_from_anywhere(tmp_path: Path, monkeypatch: Any) -> None:
@@ -66,7 +122,7 @@ def test_compiled_pipeline_is_loaded_back_with_its_parameters() -> None:
     pipeline = components.load_component_from_text((FOLDER / "digits.yaml").read_text())
     inputs = pipeline.component_spec.inputs
     required = {name for name, spec in inputs.items() if not spec.optional}
-    assert required == {"run", "dataset_uri", "dataset_digest", "suite", "models_uri"}
+    assert required == {"dataset_uri", "dataset_digest", "expectation_suite", "models_uri"}
     assert set(pipeline.component_spec.outputs) == {"url", "model_version"}
 
 
@@ -78,20 +134,24 @@ def _read_order(pipeline: str) -> dict[str, set[str]]:
 def test_steps_run_in_the_order_that_the_gate_needs() -> None:
     assert _read_order("digits.yaml") == {
         "validate": set(),
-        "train": {"validate"},
+        "require-valid-dataset": {"validate"},
+        "train": {"require-valid-dataset"},
         "convert": {"train"},
         "evaluate": {"convert"},
+        "require-good-model": {"evaluate"},
         "make-scaler": set(),
-        "deploy": {"convert", "evaluate", "make-scaler"},
+        "deploy": {"convert", "require-good-model", "make-scaler"},
     }
     assert _read_order("flights.yaml") == {
         "join-features": set(),
         "validate": {"join-features"},
-        "train": {"join-features", "validate"},
+        "require-valid-dataset": {"validate"},
+        "train": {"join-features", "require-valid-dataset"},
         "convert": {"join-features", "train"},
         "evaluate": {"join-features", "convert"},
-        "materialize-features": {"evaluate"},
-        "deploy": {"convert", "evaluate", "materialize-features"},
+        "require-good-model": {"evaluate"},
+        "materialize-features": {"require-good-model"},
+        "deploy": {"convert", "require-good-model", "materialize-features"},
     }
 
 

@@ -5,21 +5,23 @@ from pathlib import Path
 import pytest
 from fairlead_pipelines.local import run_local
 
-REQUIRED = ["--run=r", "--dataset-uri=file:///d", "--dataset-digest=sha256:0", "--suite={}", "--models-uri=file:///m"]
+REQUIRED = [
+    "--dataset-uri=file:///d", "--dataset-digest=sha256:0", "--expectation-suite={}", "--models-uri=file:///m",
+]  # fmt: skip
 
 
 def test_a_missing_parameter_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as rejected:
         run_local(REQUIRED[1:])
     assert rejected.value.code == 2
-    assert "required: --run" in capsys.readouterr().err
+    assert "required: --dataset-uri" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
         pytest.param("--workers=two", "argument --workers: invalid int value: 'two'", id="not a number"),
-        pytest.param("--arguments=--epochs", "argument --arguments: ", id="not JSON"),
+        pytest.param("--script-arguments=--epochs", "argument --script-arguments: ", id="not JSON"),
         pytest.param("--epochs=3", "unrecognized arguments: --epochs=3", id="not a parameter"),
     ],
 )

@@ -4,6 +4,7 @@
 # mypy: disable-error-code="untyped-decorator"
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,12 @@ def check(length: int, most: int) -> str:
 def use(word: str) -> str:
     """Return a word."""
     return word
+
+
+@dsl.pipeline(name="named")
+def named() -> str:
+    """Return the run's own name."""
+    return use(word=dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER).output
 
 
 @dsl.pipeline(name="texts", description="Measures <texts>.")
@@ -94,3 +101,10 @@ def test_a_run_that_fails_shows_why_and_what_it_did_not_reach(
 def test_a_file_that_is_missing_is_named(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match=r"no\.yaml: no such file"):
         run_local([str(tmp_path / "no.yaml")])
+
+
+def test_a_run_has_a_name_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "named.yaml"
+    compiler.Compiler().compile(named, str(file))
+    assert run(file, tmp_path)[0] == 0
+    assert re.fullmatch(r"named-\d{8}-\d{6}", json.loads((tmp_path / "out.json").read_text())["Output"])

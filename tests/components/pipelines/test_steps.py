@@ -1,32 +1,67 @@
 """The steps' resources; the steps themselves run against a real cluster in tests/local."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
+from fairlead.api.training_job import TrainingJob
 from fairlead_pipelines.components import CHECKOUT
 from fairlead_pipelines.main import main
 from fairlead_pipelines.steps.deployment import Deployment, Features, Model, build_model_deployment
-from fairlead_pipelines.steps.training import Training, build_training_job
+from fairlead_pipelines.steps.training_job import Training, Workers, build_training_job
 
 EXAMPLE = CHECKOUT / "examples" / "digits"
 DIGEST = f"sha256:{'0' * 64}"
 
 
-def test_training_job_is_the_examples() -> None:
+TRAINING = Training(
+    name="digits",
+    image="fairlead/trainer:0.1.0",
+    code="digits-code",
+    script="train.py",
+    arguments=(),
+    dataset_uri="s3://datasets/digits/v1",
+    dataset_digest=DIGEST,
+    model_uri="s3://models/digits",
+    store_secret="artifact-store",
+    seconds=900,
+)
+
+
+def test_training_job_is_the_examples_with_a_required_secret() -> None:
     example = yaml.safe_load((EXAMPLE / "training-job.yaml").read_text())
-    training = Training(
-        name="digits",
-        image="fairlead/trainer:0.1.0",
-        code="digits-code",
-        script="train.py",
-        arguments=(),
-        workers=2,
-        dataset_uri="s3://datasets/digits/v1",
-        dataset_digest=DIGEST,
-        model_uri="s3://models/digits",
-        store_secret="artifact-store",
-        seconds=900,
+    (trainer,) = example["spec"]["workers"]["template"]["spec"]["containers"]
+    del trainer["envFrom"][0]["secretRef"]["optional"]
+    assert build_training_job(TRAINING) == example
+
+
+def test_artifacts_in_files_need_no_secret() -> None:
+    training = replace(TRAINING, dataset_uri="file:///data", model_uri="file:///models")
+    (trainer,) = build_training_job(training)["spec"]["workers"]["template"]["spec"]["containers"]
+    assert trainer["envFrom"] == [{"secretRef": {"name": "artifact-store", "optional": True}}]
+    none = build_training_job(replace(TRAINING, store_secret=""))
+    assert "envFrom" not in none["spec"]["workers"]["template"]["spec"]["containers"][0]
+
+
+def test_every_setting_of_a_training_reaches_its_job() -> None:
+    workers = Workers(
+        replicas=4, slots=2, gpus=2, cpu="8", memory="32Gi", memory_limit="64Gi", minimum=2, maximum=8
+    )  # fmt: skip
+    training = replace(
+        TRAINING, launcher="Torchrun", workers=workers, checkpoint_uri="s3://checkpoints/digits", seconds=86400
     )
-    assert build_training_job(training) == example
+    spec = TrainingJob.model_validate(build_training_job(training)).spec
+    assert (spec.launcher, spec.workers.replicas, spec.workers.slots) == ("Torchrun", 4, 2)
+    assert spec.elastic is not None
+    assert (spec.elastic.min_replicas, spec.elastic.max_replicas) == (2, 8)
+    assert spec.checkpoint is not None
+    assert (spec.checkpoint.uri, spec.checkpoint.every_seconds) == ("s3://checkpoints/digits", 60)
+    assert spec.run_policy.active_deadline_seconds == 86400
+    (trainer,) = build_training_job(training)["spec"]["workers"]["template"]["spec"]["containers"]
+    assert trainer["resources"] == {
+        "requests": {"cpu": "8", "memory": "32Gi"},
+        "limits": {"memory": "64Gi", "nvidia.com/gpu": 2},
+    }
 
 
 def test_model_deployment_is_the_examples_with_digests() -> None:
