@@ -3,16 +3,21 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from fairlead_artifacts import parse_uri
+from fairlead_datasets.errors import Unusable
 
 from .documents import Annotation, Tasks, read_document, write_json
 from .examples import parse_shape, read_examples
-from .exchange import json_files
+from .exchange import coco, json_files
 from .gate import Requirements
 from .importing import import_annotations
 from .report import build_json, build_text
 from .selecting import Place, Selection, select
+
+if TYPE_CHECKING:
+    from .exchange.label_studio import Studio
 
 _NOT_AGREED = 3
 
@@ -40,7 +45,13 @@ def _select(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     tasks = read_document(Tasks, options.tasks)
     examples = read_examples(tasks, parse_shape(options.picture) if options.picture else ())
-    json_files.write_tasks(tasks, examples, options.json)
+    if options.json:
+        json_files.write_tasks(tasks, examples, options.json)
+    elif options.coco:
+        coco.write_tasks(tasks, examples, options.coco)
+    else:
+        count = _open_studio(options).push(tasks, list(examples))
+        sys.stdout.write(f"{count:,} of {len(tasks.items):,} tasks were created in the project {options.project}\n")
     return 0
 
 
@@ -64,7 +75,20 @@ def _import(options: argparse.Namespace) -> int:
 
 
 def _read(tasks: Tasks, options: argparse.Namespace) -> Iterable[Annotation]:
-    return json_files.read_annotations(tasks, options.json)
+    if options.json:
+        return json_files.read_annotations(tasks, options.json)
+    if options.coco:
+        return coco.read_annotations(tasks, options.coco)
+    return _open_studio(options).pull(tasks)
+
+
+def _open_studio(options: argparse.Namespace) -> "Studio":
+    from .exchange.label_studio import Studio, parse_url  # its SDK costs every command seconds
+
+    title = options.project or ""
+    if not (3 <= len(title) <= 50 and title.isprintable()):
+        raise Unusable("--project: expected a title of 3 to 50 characters")  # Label Studio's limits
+    return Studio(parse_url(options.label_studio), title, options.retry_seconds)
 
 
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {"select": _select, "export": _export, "import": _import}

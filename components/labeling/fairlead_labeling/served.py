@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,13 +16,13 @@ from fairlead_datasets.outputs import join_batches
 from numpy.typing import NDArray
 
 from .errors import ServerUnavailable
+from .retries import retry
 from .rows import Arrays
 
 API_KEY = "FAIRLEAD_API_KEY"
 """The variable with the key of a deployment that asks for one; it is no argument, which all users of a machine see."""
 _BATCH = 128
 _MAX_BYTES = 64 << 20
-_PAUSE, _LONGEST_PAUSE = 0.5, 10.0
 
 
 class ServedModel:
@@ -82,15 +81,7 @@ class ServedModel:
         return np.asarray(scores)
 
     def _ask(self, method: str, path: str, body: Any) -> Any:
-        end, pause = time.monotonic() + self._retry_seconds, _PAUSE
-        while True:
-            try:
-                return self._ask_once(method, path, body)
-            except ServerUnavailable:
-                if time.monotonic() + pause > end:
-                    raise
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        return retry(lambda: self._ask_once(method, path, body), self._retry_seconds)
 
     def _ask_once(self, method: str, path: str, body: Any) -> Any:
         content = None if body is None else json.dumps(body).encode()

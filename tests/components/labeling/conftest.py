@@ -1,7 +1,7 @@
 """A dataset with a pool of examples without labels, a model's scores for it, and the commands on both."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from fairlead_artifacts import Manifest, fetch, publish, read_manifest
 from fairlead_labeling.main import main
+
+from tests.support.label_studio import LabelStudioServer, started_label_studio
 
 LABELS = ("cat", "dog", "fox")
 POOL = 12
@@ -88,6 +90,13 @@ class Desk:
 
     def manifest(self) -> Manifest:
         return read_manifest(self.next)
+
+
+@pytest.fixture(scope="session")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudioServer]:
+    """Return a real Label Studio, which is started once."""
+    with started_label_studio(tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 @pytest.fixture
