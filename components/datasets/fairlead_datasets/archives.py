@@ -9,10 +9,11 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
+from numpy.typing import NDArray
 
 from .errors import Unusable
 
@@ -56,7 +57,7 @@ def check_archive(file: Path) -> None:
     _check(file, _Budget(file.stat().st_size), file.name)
 
 
-def read_arrays(file: Path) -> dict[str, np.ndarray]:
+def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
     """Read all arrays of an .npz file, without unpickling; raise Unusable."""
     check_archive(file)
     try:
@@ -89,10 +90,12 @@ def _check_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, budget: _Bu
         _check(io.BytesIO(archive.read(member)), budget, at)
     elif member.filename.endswith(_ARRAY) or start == _ARRAY_START:
         with archive.open(member) as opened:
-            read_header = _READERS.get(npy.read_magic(opened))
+            # numpy before 2.3 has no types for these
+            version = npy.read_magic(opened)  # type: ignore[no-untyped-call, unused-ignore]
+            read_header = _READERS.get(version)
             if read_header is None:
                 raise Unusable(f"{at}: got an unknown version of numpy's format, expected 1.0 or 2.0")
-            shape, _, dtype = read_header(opened)
+            shape, _, dtype = read_header(opened)  # type: ignore[no-untyped-call, unused-ignore]
             header = opened.tell()
         if dtype.hasobject:
             raise Unusable(f"{at}: got an array of Python objects, expected numbers, booleans or texts (dtype U)")

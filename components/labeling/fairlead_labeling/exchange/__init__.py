@@ -1,0 +1,1 @@
+"""How tasks get to annotators and annotations back: JSON, COCO and Label Studio."""
