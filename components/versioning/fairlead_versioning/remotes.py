@@ -10,7 +10,7 @@ from .dvc_files import Out
 from .errors import RemoteUnavailable, Unusable
 from .objects import Find, in_cache
 
-_MISSING = ("missing", "does not exist", "NoSuchKey")
+_MISSING = ("missing", "does not exist", "NoSuchKey", "No such file or directory")
 
 
 class Remote:

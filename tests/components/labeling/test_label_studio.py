@@ -162,6 +162,9 @@ def list_projects(*projects: dict[str, Any]) -> Answer:
 
 
 PROJECTS = list_projects({"id": 7, "title": "pets"})
+TASK = {"id": 1, "data": {"item": "a" * 64, "dataset": "sha256:" + "0" * 64}, "annotations": []}
+ENDLESS = 200, json.dumps({"total": 10**6, "tasks": [TASK]}).encode()
+"""Each page is the first one again."""
 
 
 @pytest.mark.parametrize(
@@ -174,6 +177,7 @@ PROJECTS = list_projects({"id": 7, "title": "pets"})
         ((403, b'{"detail": "no secret-token"}'), None, "answered 403: 'no ***'"),
         (PROJECTS, (200, b'{"tasks": 5, "results": [5]}'), "127.0.0.1"),
         (PROJECTS, (200, b'{"tasks": [{"id": 1, "data": "x", "annotations": [{"result": 5}]}]}'), "task"),
+        (PROJECTS, ENDLESS, "lists task 1 twice"),
         (list_projects(), None, "has no project named pets"),
     ],
 )

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 from xml.sax.saxutils import quoteattr
@@ -25,6 +26,8 @@ from .label_studio_tasks import StudioTask
 TOKEN = "LABEL_STUDIO_API_KEY"
 """The variable with the token, as Label Studio's SDK names it; it is no argument, which all users of a machine see."""
 _BATCH = 100
+_MAX_PROJECTS = 100
+"""How many projects whose titles have the project's in them are looked at."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +76,16 @@ class Studio:
     def _find(self, client: LabelStudio) -> int | None:
         """Return the number of the project."""
         projects: Iterable[Any] = client.projects.list(title=self.project)
-        found = [each.id for each in projects if each.title == self.project]
+        # the SDK asks for pages as long as there are some, which a server may say for ever
+        listed = islice(projects, _MAX_PROJECTS)
+        found = list(dict.fromkeys(each.id for each in listed if each.title == self.project))
         if len(found) > 1 or not all(isinstance(number, int) for number in found):
             raise Unusable(f"{self.url}: got the projects {shorten(found)} named {self.project}, expected one")
         return int(found[0]) if found else None
 
     def _list(self, tasks: Tasks, number: int | None) -> list[StudioTask]:
         """Return the project's tasks; raise Unusable for those of another dataset."""
-        found, problems = [], []
+        found, problems, seen = [], [], set[int]()
         with self._connected() as client:
             number = self._find(client) if number is None else number
             if number is None:
@@ -94,6 +99,9 @@ class Studio:
                 if task.data.dataset != tasks.dataset.digest:
                     problems.append(f"task {task.id}: belongs to the dataset {task.data.dataset}, expected "
                                     f"{tasks.dataset.digest}")  # fmt: skip
+                if task.id in seen:  # pages without an end
+                    raise Unusable(f"{self.url}: project {self.project}: lists task {task.id} twice")
+                seen.add(task.id)
                 found.append(task)
                 if len(found) > 2 * MAX_ITEMS:
                     raise Unusable(f"{self.url}: project {self.project}: got more than {2 * MAX_ITEMS:,} tasks")
