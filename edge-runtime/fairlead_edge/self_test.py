@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from fairlead_contracts.edge_bundle import SELF_TEST_FILE, Preprocessing, SelfTest
-from fairlead_contracts.tensors import Array
+from fairlead_contracts.tensors import DTYPES, Array
 from numpy.typing import NDArray
 
 from .archives import Archive, dump_arrays
@@ -28,13 +28,12 @@ _AGREEMENT = 0.9
 """The share of cases whose class has to be the same."""
 
 
-def write_self_test(
-    folder: Path, session: Session, cases: NDArray[np.float32], preprocessing: Preprocessing
-) -> SelfTest:
+def write_self_test(folder: Path, session: Session, cases: NDArray[Any], preprocessing: Preprocessing) -> SelfTest:
     """Run a target's model on cases, and write these and its answers; return what bundle.json says of them."""
-    name = session.inputs[0].name
-    prepared = (cases * preprocessing.scale + preprocessing.offset).astype(np.float32)
-    answers = [session.run({name: prepared[index : index + 1]}) for index in range(len(prepared))]
+    spec = session.inputs[0]
+    cases = cases.astype(DTYPES[spec.datatype])
+    prepared = (cases * preprocessing.scale + preprocessing.offset).astype(cases.dtype)
+    answers = [session.run({spec.name: prepared[index : index + 1]}) for index in range(len(prepared))]
     outputs = [np.stack(each) for each in zip(*answers, strict=True)]
     named = {_OUTPUT.format(place): each for place, each in enumerate(outputs)}
     content = dump_arrays({_INPUT: cases, **named})
@@ -93,7 +92,9 @@ def _find_tolerance(values: Array) -> float:
     if values.dtype.kind != "f":
         return 0.0
     known = values[np.isfinite(values)].astype(np.float64)
-    return float(max(_SHARE * known.std(), _LEAST * np.abs(known).max())) if known.size else 0.0
+    largest = np.abs(known).max() if known.size else 0.0
+    # squares of large values would overflow
+    return float(max(_SHARE * (known / largest).std(), _LEAST) * largest) if largest else 0.0
 
 
 def _read_output(response: Mapping[str, Any], place: int) -> NDArray[np.float64] | None:

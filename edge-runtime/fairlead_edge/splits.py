@@ -36,7 +36,7 @@ class Split:
     """The value of each example, by the name of the array that has it."""
     file: str = ""
     """The file's name, for messages."""
-    cases: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, np.float32))
+    cases: NDArray[Any] = field(default_factory=lambda: np.empty(0, np.float32))
     """Examples from all over the split as they are before the preprocessing."""
 
     @cached_property
@@ -80,8 +80,8 @@ def load_split(folder: Path, name: str, preprocessing: Preprocessing, slices: It
     except MemoryError:
         raise InputUnusable(f"{file.name}: x: got shape {list(examples.shape)}, which is too much memory") from None
     chosen = np.unique(np.linspace(0, len(examples) - 1, min(len(examples), _CASES)).astype(int))
-    cases = examples[chosen].astype(np.float32)
-    return Split(scaled, labels, _find_slices(archive, slices, len(examples), file.name), file.name, cases)
+    found = _find_slices(archive, slices, len(examples), file.name)
+    return Split(scaled, labels, found, file.name, examples[chosen])
 
 
 def _list(names: Iterable[str]) -> str:
