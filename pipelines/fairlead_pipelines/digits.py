@@ -71,7 +71,7 @@ def digits(
         checkpoint_every_seconds: The time between two checkpoints.
         training_deadline_seconds: After how long the TrainingJob fails.
         minimum_accuracy: The accuracy on the held-out images with which the model is deployed.
-        object_store_secret: A Secret with the object store's AWS_… variables, in both namespaces.
+        object_store_secret: A Secret with the object store's AWS_… variables, in both namespaces; `none` for none.
     """
     # Longer than 40 lines: KFP needs a pipeline's parameters, their descriptions and its tasks in one function.
     dataset = {"dataset_uri": dataset_uri, "dataset_digest": dataset_digest}

@@ -88,7 +88,7 @@ def flights(
         checkpoint_every_seconds: The time between two checkpoints.
         training_deadline_seconds: After how long the TrainingJob fails.
         minimum_auc: The area under the ROC curve on the eval split with which the model is deployed.
-        object_store_secret: A Secret with the object store's AWS_… variables, in both namespaces.
+        object_store_secret: A Secret with the object store's AWS_… variables, in both namespaces; `none` for none.
         feature_store_secret: A Secret whose key feature_store.yaml says where registry and online store are.
         features_image: The image that looks features up.
     """

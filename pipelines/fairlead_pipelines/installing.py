@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fairlead.client import FairleadClient, FairleadError, NotFound, Object
@@ -53,7 +53,7 @@ def install(client: FairleadClient, options: argparse.Namespace) -> Iterator[str
     target = options.namespace or options.profile or "default"
     account = options.account or ("default-editor" if options.profile else "pipeline-runner")
     objects = [build_role(), build_binding({"name": account, "namespace": steps})]
-    objects += [_build_script(text) for text in options.script]
+    objects += _build_scripts(options.script)
     for obj in objects:
         yield _apply(client, obj, target)
     if options.suite:
@@ -83,11 +83,15 @@ def build_binding(account: Mapping[str, str]) -> Object:
     }
 
 
-def _build_script(text: str) -> Object:
-    name, found, file = text.partition("=")
-    if not found or not name or not file:
-        raise FairleadError(f"--script: got {text}, expected CONFIGMAP=FILE")
-    return _build_config_map(name, {Path(file).name: _read(Path(file))})
+def _build_scripts(texts: Sequence[str]) -> list[Object]:
+    """Build the ConfigMaps, each with all of its files."""
+    data: dict[str, dict[str, str]] = {}
+    for text in texts:
+        name, found, file = text.partition("=")
+        if not found or not name or not file:
+            raise FairleadError(f"--script: got {text}, expected CONFIGMAP=FILE")
+        data.setdefault(name, {})[Path(file).name] = _read(Path(file))
+    return [_build_config_map(name, files) for name, files in data.items()]
 
 
 def _build_config_map(name: str, data: Mapping[str, str]) -> Object:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from fairlead.client import FairleadError
 
+from fairlead_pipelines.names import NO_SECRET
 from fairlead_pipelines.steps.deployment import FEATURES_IMAGE, Deployment, Features, Model
 from fairlead_pipelines.steps.registration import Registration
 from fairlead_pipelines.steps.training_job import Training, Workers
@@ -131,6 +132,14 @@ def read_registration(options: argparse.Namespace) -> Registration:
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--name", required=True, help="name of the resource; an existing one is reused")
     command.add_argument("--namespace", default="default")
-    command.add_argument("--store-secret", default="artifact-store", help="a Secret with AWS_ACCESS_KEY_ID, …")
+    command.add_argument(
+        "--store-secret", type=_read_secret, default="artifact-store",
+        help=f"a Secret with AWS_ACCESS_KEY_ID, …; `{NO_SECRET}` if pods get their credentials otherwise",
+    )  # fmt: skip
     command.add_argument("--seconds", type=int, default=900, help="timeout in seconds (default: 900)")
     command.add_argument("--out", type=Path, help="write the result to this file, as JSON")
+
+
+def _read_secret(text: str) -> str:
+    """Return the name of a Secret; empty for none."""
+    return "" if text == NO_SECRET else text

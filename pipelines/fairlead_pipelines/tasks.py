@@ -57,7 +57,7 @@ def train(
         dataset_digest: The digest that the dataset must have.
         models_uri: The URI below which models are published: as MODELS_URI/MODEL_NAME/VERSION.
         model_name: The name under which the model is published.
-        object_store_secret: A Secret with the object store's AWS_… variables; empty for none.
+        object_store_secret: A Secret with the object store's AWS_… variables; `none` if pods get them otherwise.
         model: The trained model.
         metrics: The last metrics that the script reported.
         launcher: Horovod or Torchrun.
@@ -79,6 +79,7 @@ def train(
     """
     # Longer than 40 lines: a component of KFP is one function, with a line for each parameter and its description.
     import json
+    import signal
     import subprocess
     import tempfile
     from pathlib import Path
@@ -97,7 +98,11 @@ def train(
         }  # fmt: skip
         flags = [f"--{name}={value}" for name, value in options.items()]
         flags += [f"--argument={word}" for word in script_arguments]
-        exit_code = subprocess.run(["fairlead-pipelines", "train", *flags]).returncode
+        # whatever ends this process, the command has to suspend the job before it ends
+        process = subprocess.Popen(["fairlead-pipelines", "train", *flags])
+        signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to both
+        exit_code = process.wait()
         if exit_code:
             raise SystemExit(f"fairlead-pipelines train exited with {exit_code}; its message is above")
         result = json.loads(out.read_text())

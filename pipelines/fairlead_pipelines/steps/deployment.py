@@ -43,7 +43,7 @@ class Deployment:
     classifier: Model
     replicas: int
     store_secret: str
-    """A Secret with the object store's variables."""
+    """A Secret with the object store's variables; empty for none."""
     seconds: int
 
 
@@ -82,18 +82,20 @@ def _build_look_up(features: Features, secret: str) -> Object:
         "--definitions", features.definitions.uri, "--definitions-digest", features.definitions.digest,
         "--set", features.set_, "--store", f"{_STORE_FOLDER}/feature_store.yaml",
     ]  # fmt: skip
-    container = {
+    container: Object = {
         "name": _FEATURES,
         "image": features.image,
         "command": ["fairlead-feature-store", "serve"],
         "args": [*arguments, "--now", features.now] if features.now else arguments,
         "volumeMounts": [{"name": "feature-store", "mountPath": _STORE_FOLDER, "readOnly": True}],
-        "envFrom": [{"secretRef": {"name": secret, "optional": True}}],
         "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "2Gi"}},
     }
+    if secret:
+        container["envFrom"] = [{"secretRef": {"name": secret, "optional": True}}]
     volume = {"name": "feature-store", "secret": {"secretName": features.store_secret}}
     return {"containers": [container], "volumes": [volume]}
 
 
 def _build_node(name: str, type_: str, model: Model, secret: str) -> Object:
-    return {"name": name, "type": type_, "modelUri": model.uri, "digest": model.digest, "envSecretRefName": secret}
+    node = {"name": name, "type": type_, "modelUri": model.uri, "digest": model.digest}
+    return node | ({"envSecretRefName": secret} if secret else {})

@@ -56,7 +56,10 @@ def _find_version(registry: "_Registry", registration: Registration) -> str:
     """Return the version of an earlier attempt or run; empty if there is none."""
     filter_ = f"name = '{registration.name}' and tags.`{DIGEST_TAG}` = '{registration.digest}'"
     found = registry.call("GET", "model-versions/search", {"filter": filter_}).get("model_versions", [])
-    return next((str(each["version"]) for each in found if each.get("source") == registration.uri), "")
+    try:
+        return next((str(each["version"]) for each in found if each.get("source") == registration.uri), "")
+    except (AttributeError, KeyError, TypeError):
+        raise RegistryError("model-versions/search: the server's answer is not one of MLflow's") from None
 
 
 def _create_version(registry: "_Registry", registration: Registration) -> str:
@@ -87,10 +90,11 @@ class _Registry:
             )  # fmt: skip
             content = response.read(_MAX_BYTES)
             response.close()
-            document = json.loads(content)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise RegistryError(f"{path}: the registry does not answer ({type(error).__name__})") from None
-        except ValueError:
+        try:
+            document = json.loads(content)
+        except (ValueError, RecursionError):
             document = None
         code = document.get("error_code") if isinstance(document, dict) else None
         if ignored and code == ignored:
@@ -102,7 +106,8 @@ class _Registry:
 
 
 def _authorize(environment: Mapping[str, str]) -> dict[str, str]:
-    if token := environment.get("MLFLOW_TRACKING_TOKEN"):
+    # a Secret that was made from a file has a line's end
+    if token := environment.get("MLFLOW_TRACKING_TOKEN", "").strip():
         return {"Authorization": f"Bearer {token}"}
     user, password = environment.get("MLFLOW_TRACKING_USERNAME"), environment.get("MLFLOW_TRACKING_PASSWORD")
     if user and password:

@@ -41,7 +41,7 @@ def train(client: FairleadClient, training: Training, owner: Object | None = Non
             seconds, lines = training.seconds + _GRACE_SECONDS, _ProgressLines()
             status = client.wait(KIND, training.name, "Succeeded", seconds=seconds, on_observed=lines)["status"]
         except (Interrupted, WaitTimeout):
-            _suspend(client, job)
+            _suspend(client, job, owner)
             raise
     model = next((item for item in status.get("provenance", []) if item["name"] == "model"), None)
     if model is None:
@@ -83,12 +83,18 @@ def _require_same(client: FairleadClient, job: Object) -> None:
         raise Conflict(f"{KIND} {name}: exists with another spec; give this run another name")
 
 
-def _suspend(client: FairleadClient, job: Object) -> None:
-    """Suspend the job: its pods are deleted, and the next attempt resumes it."""
+def _suspend(client: FairleadClient, job: Object, owner: Object | None) -> None:
+    """Suspend the job: its pods are deleted, and the next attempt resumes it. That of another run is left alone."""
     name = job["metadata"]["name"]
     try:
+        references = client.get(KIND, name)["metadata"].get("ownerReferences", [])
+        if [each["uid"] for each in references] != ([owner["uid"]] if owner else []):
+            _print(f"{name}: not suspended, because it is another run's")
+            return
         client.apply(_with_suspend(job, True), force=True)
         _print(f"{name}: suspended, because its step ended first; a retry resumes it")
+    except NotFound:
+        _print(f"{name}: not created yet")
     except FairleadError as error:
         _print(f"{name}: could not be suspended: {error}")
 
