@@ -53,7 +53,7 @@ def open_bundle(place: str, digest: str | None = None) -> Bundle:
         raise
     except ArtifactError as error:
         raise InvalidBundle(str(error)) from None
-    description = _read_description(contents)
+    description = read_description(contents)
     files = {name: _read_file(contents, name, uri, expected) for name, expected in description.files.items()}
     test = description.self_test
     self_test = _read_file(contents, SELF_TEST_FILE, uri, test.sha256) if test else b""
@@ -68,7 +68,8 @@ def _read_file(contents: Mapping[str, bytes], name: str, uri: str, expected: str
     return contents[name]
 
 
-def _read_description(contents: Mapping[str, bytes]) -> BundleDescription:
+def read_description(contents: Mapping[str, bytes]) -> BundleDescription:
+    """Return what bundle.json says; raise InvalidBundle."""
     if BUNDLE_FILE not in contents:
         raise InvalidBundle(f"{BUNDLE_FILE} is missing from the bundle")
     try:

@@ -151,7 +151,7 @@ class Package:
 def _read_members(file: BinaryIO, at: str) -> Mapping[str, tarfile.TarInfo]:
     """Read the archive's headers one by one: tarfile by itself reads others, such as long names, of any length."""
     found: dict[str, tarfile.TarInfo] = {}
-    place = 0
+    place, end = 0, file.seek(0, io.SEEK_END)
     while len(found) <= _MAX_MEMBERS:
         file.seek(place)
         block = file.read(tarfile.BLOCKSIZE)
@@ -161,9 +161,11 @@ def _read_members(file: BinaryIO, at: str) -> Mapping[str, tarfile.TarInfo]:
             member = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         except (tarfile.HeaderError, ValueError) as error:
             raise InvalidBundle(f"{at}: is no package, or damaged: {error}") from None
-        if member.type != tarfile.REGTYPE or member.size < 0:
-            raise InvalidBundle(f"{at}: {member.name!r:.100}: expected plain files alone")
+        if member.type != tarfile.REGTYPE or member.name in found:
+            raise InvalidBundle(f"{at}: {member.name!r:.100}: expected plain files alone, each once")
         member.offset_data = place + tarfile.BLOCKSIZE
+        if not 0 <= member.size <= end - member.offset_data:
+            raise InvalidBundle(f"{at}: {member.name!r:.100}: ends before its {member.size} bytes")
         place = member.offset_data + -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
         found[member.name] = member
     raise InvalidBundle(f"{at}: got more than {_MAX_MEMBERS} files")

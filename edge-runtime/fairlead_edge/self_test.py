@@ -109,11 +109,15 @@ def _read_output(response: Mapping[str, Any], place: int) -> NDArray[np.float64]
 def _compare(got: NDArray[np.float64], expected: Array, tolerance: float, place: int) -> str | None:
     with np.errstate(all="ignore"):
         difference = np.abs(got - expected.astype(np.float64))
-    difference[np.isnan(got) & np.isnan(expected)] = 0
+    difference[(got == expected) | (np.isnan(got) & np.isnan(expected.astype(np.float64)))] = 0
+    if expected.dtype.kind != "f":
+        equal = float((difference == 0).mean()) if difference.size else 1.0
+        wanted = f"expected at least {_AGREEMENT:.0%}"
+        return None if equal >= _AGREEMENT else f"{equal:.0%} of the values are the same, {wanted}"
     mean = float(difference.mean()) if difference.size else 0.0
     if not mean <= tolerance:
         return f"the mean difference is {mean:.3g}, expected at most {tolerance:.3g}"
-    if place == 0 and expected.dtype.kind == "f" and expected.ndim == 3:
+    if place == 0 and expected.ndim == 3:
         agreement = float((got.argmax(axis=-1) == expected.argmax(axis=-1)).mean())
         if agreement < _AGREEMENT:
             return f"{agreement:.0%} of the cases have the same class, expected at least {_AGREEMENT:.0%}"

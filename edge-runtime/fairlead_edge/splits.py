@@ -80,8 +80,8 @@ def load_split(folder: Path, name: str, preprocessing: Preprocessing, slices: It
     except MemoryError:
         raise InputUnusable(f"{file.name}: x: got shape {list(examples.shape)}, which is too much memory") from None
     chosen = np.unique(np.linspace(0, len(examples) - 1, min(len(examples), _CASES)).astype(int))
-    found = _find_slices(archive, slices, len(examples), file.name)
-    return Split(scaled, labels, found, file.name, examples[chosen])
+    by_slice = _find_slices(archive, slices, len(examples), file.name)
+    return Split(scaled, labels, by_slice, file.name, examples[chosen])
 
 
 def _list(names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from fairlead_artifacts import publish
 from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, BundleDescription, Preprocessing
-from fairlead_edge.device.folder import Folder
+from fairlead_edge.device.folder import Damaged, Folder
 from fairlead_edge.device.slots import Slots
 from fairlead_edge.self_test import write_self_test
 from fairlead_edge.targets import find_target
@@ -84,10 +84,10 @@ class Device:
         """Install a release by its digest."""
         return self.run("install", "--bundle", release.uri, "--digest", release.digest, *more)
 
-    def start(self, *more: str, probation: float = 0.3) -> None:
+    def start(self, *more: str, probation: float = 0.3, variables: Mapping[str, str] | None = None) -> None:
         """Start the server."""
         arguments = ["serve", "--state", str(self.state), "--port", str(self.port), "--probation", str(probation)]
-        environment = {**os.environ, "FAIRLEAD_BIND_ADDRESS": "127.0.0.1"}
+        environment = {**os.environ, "FAIRLEAD_BIND_ADDRESS": "127.0.0.1", **(variables or {})}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([COMMAND, *arguments, *more], stderr=log, env=environment)
 
@@ -135,7 +135,10 @@ class Device:
         return Folder(self.state).read_slots() or Slots()
 
     def _is_settled(self) -> bool:
-        slots, offer = self.read(), Folder(self.state).read_offer()
+        try:
+            slots, offer = self.read(), Folder(self.state).read_offer()
+        except Damaged:
+            return False
         return slots.candidate is None and offer is not None and slots.handled == offer.sequence
 
     def wait_until(self, holds: Callable[[], bool], problem: str) -> None:

@@ -1,7 +1,7 @@
 """Publish, read and fetch artifacts, with the same rules for every store."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
@@ -82,12 +82,14 @@ def fetch(uri: str, folder: str | os.PathLike[str], digest: str | None = None, k
     return manifest
 
 
-def read_files(uri: str, manifest: Manifest) -> dict[str, bytes]:
-    """Return the content of an artifact's files by path, verified; for small ones, which need not be on a disk."""
+def read_files(uri: str, manifest: Manifest, paths: Container[str] | None = None) -> dict[str, bytes]:
+    """Return the content of an artifact's files by path, or of some of them, verified; they need not be on a disk."""
     location = parse_uri(uri)
     store = open_store(location)
     contents = {}
     for entry in manifest.files:
+        if paths is not None and entry.path not in paths:
+            continue
         with store.open_file(location, entry.path) as source:
             copy_verified(location.uri, source, content := BytesIO(), entry)
         contents[entry.path] = content.getvalue()

@@ -43,6 +43,11 @@ class DataPlane:
         self._draining = False
 
     @property
+    def draining(self) -> bool:
+        """Return True once the server has been asked to end."""
+        return self._draining
+
+    @property
     def unready(self) -> str | None:
         """Return why the server should get no requests; None if it should."""
         if self._draining:

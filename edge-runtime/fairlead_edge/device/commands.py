@@ -75,7 +75,9 @@ def run_roll_back(options: argparse.Namespace) -> None:
 
 def run_status(options: argparse.Namespace) -> None:
     """Print the state of a device."""
-    folder = Folder(options.state)
+    folder = Folder(options.state, create=False)
+    if not folder.bundles.is_dir():
+        raise InputUnusable(f"{folder.path}: is no device's folder")
     try:
         slots, offer = folder.read_slots() or Slots(), folder.read_offer()
     except Damaged as error:

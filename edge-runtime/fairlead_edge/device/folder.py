@@ -1,7 +1,7 @@
 """The folder of a device: the releases, and small files that are replaced whole and outlive a power cut.
 
 bundles/<digest>/     a release
-slots.json            the state, which the server alone writes
+slots.json            the state, which the server alone writes; slots.copy.json is the same
 offer.json            the newest offer, which installations alone write
 incoming/, unpacked/  an installation in progress
 """
@@ -26,7 +26,8 @@ from ..errors import InvalidBundle
 from .slots import Offer, Rejection, Release, Slots
 
 _MAX_BYTES = 64 << 10
-_SLOTS, _OFFER, _BUNDLES, _INCOMING, _UNPACKED = "slots.json", "offer.json", "bundles", "incoming", "unpacked"
+_SLOTS, _COPY = "slots.json", "slots.copy.json"
+_OFFER, _BUNDLES, _INCOMING, _UNPACKED = "offer.json", "bundles", "incoming", "unpacked"
 INSTALLATION = "install"
 """The lock of an installation."""
 _PREFIX, _DIGITS = "sha256:", 64
@@ -41,13 +42,14 @@ class Damaged(Exception):
 class Folder:
     """A device's folder."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, create: bool = True) -> None:
         """Use a folder, which is created if it is missing; raise OSError."""
         self.path = path
         self.bundles = path / _BUNDLES
         self.incoming = path / _INCOMING
         self.unpacked = path / _UNPACKED
-        self.bundles.mkdir(parents=True, exist_ok=True)
+        if create:
+            self.bundles.mkdir(parents=True, exist_ok=True)
 
     def lock(self, name: str) -> FileLock | None:
         """Return the lock of a role, which ends with this process; None if another process has it."""
@@ -59,11 +61,18 @@ class Folder:
 
     def read_slots(self) -> Slots | None:
         """Return the state, or None if there is none yet; raise Damaged."""
-        return self._read(_SLOTS, _parse_slots)
+        try:
+            return self._read(_SLOTS, _parse_slots)
+        except Damaged:
+            # a disk that loses one file need not lose both
+            if (copy := self._read(_COPY, _parse_slots)) is None:
+                raise
+            return copy
 
     def write_slots(self, slots: Slots) -> None:
         """Replace the state; raise OSError."""
-        self._write(_SLOTS, asdict(slots))
+        for name in (_SLOTS, _COPY):
+            self._write(name, asdict(slots))
 
     def read_offer(self) -> Offer | None:
         """Return the newest offer, or None; raise Damaged."""
@@ -144,6 +153,7 @@ def _parse_slots(document: object) -> Slots:
         previous=previous and _parse_release(previous),
         candidate=candidate and _parse_offer(candidate),
         attempts=_parse_number(document, "attempts"),
+        interruptions=_parse_number(document, "interruptions"),
         handled=_parse_number(document, "handled"),
         floor=_parse_number(document, "floor"),
         rejected=rejected and _parse_rejection(rejected),

@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import ssl
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -39,7 +38,10 @@ class Collector:
             usable = False
         if not usable:
             raise InputUnusable(f"--telemetry: got {text!r:.200}, expected http://… or https://… without a user")
-        return cls(url, os.environ.get(TOKEN) or None)
+        token = os.environ.get(TOKEN, "").strip()
+        if not (token.isascii() and token.isprintable()):
+            raise InputUnusable(f"{TOKEN}: expected printable characters of ASCII")
+        return cls(url, token or None)
 
     def send(self, device: str, records: list[Any]) -> str | None:
         """Send records; return why they are not delivered, or None. A redirect is no delivery."""
@@ -53,7 +55,7 @@ class Collector:
         try:
             connection.request("POST", path, body, headers)
             status = connection.getresponse().status
-        except (OSError, http.client.HTTPException, ssl.SSLError, ValueError) as error:
+        except (OSError, http.client.HTTPException) as error:
             return f"{type(error).__name__}: {str(error)[:200]}"
         finally:
             connection.close()

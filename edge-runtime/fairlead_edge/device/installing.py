@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from fairlead_artifacts import (
+    ArtifactError,
     Manifest,
     NotSigned,
     PublicKey,
@@ -20,15 +21,18 @@ from fairlead_artifacts import (
     fetch,
     parse_digest,
     publish,
+    read_files,
     read_manifest,
     verify,
 )
-from fairlead_contracts.edge_bundle import KIND, BundleDescription
+from fairlead_contracts.edge_bundle import BUNDLE_FILE, KIND, BundleDescription
 
+from ..bundle import read_description
 from ..errors import InputUnusable, InvalidBundle
 from ..package import Package
 from ..targets import UnknownTarget, find_target
 from .folder import INSTALLATION, Damaged, Folder
+from .removing import remove_unlocked
 from .slots import Offer, Release, Slots
 
 _SPARE = 16 << 20
@@ -58,24 +62,29 @@ def install(folder: Folder, place: str, trust: Trust, older: bool = False) -> Of
     with _locked(folder), _source(folder, place) as source:
         slots = _read_slots(folder)
         manifest = _read_trusted(source.uri, trust)
-        if not _is_whole(folder, manifest.digest):
-            shutil.rmtree(folder.place(manifest.digest), ignore_errors=True)
+        whole = _is_whole(folder, manifest.digest)
+        if not whole:
             _check_space(folder, manifest)
             source.complete()
-            _copy(folder, source.uri, manifest)
-        description = folder.open(manifest.digest).description
+        uri = folder.place(manifest.digest).as_uri() if whole else source.uri
+        description = _read_description(uri, manifest)
         _check_device(description, slots, older)
         _check_name(description, folder, slots)
+        if not whole:
+            shutil.rmtree(folder.place(manifest.digest), ignore_errors=True)
+            _copy(folder, source.uri, manifest)
+            folder.open(manifest.digest)
         return _offer(folder, Release(manifest.digest, description.version), older)
 
 
 def roll_back(folder: Folder) -> Offer:
-    """Offer the release before the one that runs; raise InputUnusable if there is none."""
+    """Offer the release before the one that runs, or is on trial; raise InputUnusable if there is none."""
     with _locked(folder):
         slots = _read_slots(folder)
-        if slots.previous is None:
+        release = slots.good if slots.candidate else slots.previous
+        if release is None:
             raise InputUnusable("there is no release before the one that runs")
-        return _offer(folder, slots.previous, older=True)
+        return _offer(folder, release, older=True)
 
 
 @contextmanager
@@ -84,6 +93,7 @@ def _locked(folder: Folder) -> Iterator[None]:
     if lock is None:
         raise InputUnusable("another installation is in progress")
     try:
+        remove_unlocked(folder)
         yield
     finally:
         lock.close()
@@ -177,6 +187,15 @@ def _copy(folder: Folder, uri: str, manifest: Manifest) -> None:
     folder.flush()
 
 
+def _read_description(uri: str, manifest: Manifest) -> BundleDescription:
+    try:
+        return read_description(read_files(uri, manifest, [BUNDLE_FILE]))
+    except StoreUnavailable:
+        raise
+    except ArtifactError as error:
+        raise InvalidBundle(str(error)) from None
+
+
 def _check_device(description: BundleDescription, slots: Slots, older: bool) -> None:
     """Raise InvalidBundle if a release is not for this device."""
     try:
@@ -204,7 +223,8 @@ def _check_name(description: BundleDescription, folder: Folder, slots: Slots) ->
 
 
 def _offer(folder: Folder, release: Release, older: bool) -> Offer:
-    numbers = [_read_slots(folder).handled]
+    slots = _read_slots(folder)
+    numbers = [slots.handled, slots.candidate.sequence if slots.candidate else 0]
     with suppress(Damaged):
         newest = folder.read_offer()
         numbers += [newest.sequence] if newest else []

@@ -12,15 +12,14 @@ from ..errors import InvalidBundle
 from .folder import MAX_REASON, Damaged, Folder
 from .live import Live
 from .removing import remove_unused
-from .slots import Offer, Slots, begin, check_trial, confirm, find_candidate, interrupt, lose, reject
+from .slots import Offer, Release, Slots, begin, check_trial, confirm, find_candidate, interrupt, lose, reject
+from .trial import Trial
 
 _log = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
-_RETRY_SECONDS = 5.0
-_LOADS = 2
-"""How many times in a row a good release may fail to load before the one before it is served."""
-_MAX_RESTARTS = 3
-"""How many times a candidate's model process may be replaced on probation: single requests can end any model's."""
+_RETRY_SECONDS, _FALLBACK_SECONDS = 5.0, 60.0
+"""After how long a good release that cannot be loaded is tried again: while nothing answers, and while the one before
+it does."""
 
 
 @dataclass(frozen=True)
@@ -39,67 +38,84 @@ class Keeper:
         self._folder, self._plane, self._limits, self._settings = folder, plane, limits, settings
         self._slots = Slots()
         self._live: Live | None = None
-        self._failed = 0
+        self._next_load = 0.0
+        """When the good release may be loaded again, in the event loop's time."""
         self._unsaved = False
+        self._lost = False
+        """Whether the state was lost, and no release is known to be good yet."""
+        self._tried: set[str] = set()
+        """The releases that were tried because of that."""
 
     async def run(self) -> None:
         """Serve until the task is cancelled."""
         try:
             self._slots = self._load_slots()
+            self._clean()
             while True:
-                await self._look()
+                if not self._plane.draining:
+                    await self._look()
                 await asyncio.sleep(_POLL_SECONDS)
         finally:
             if self._live is not None:
                 await self._live.close()
 
     async def _look(self) -> None:
-        """Serve the good release if nothing is served, and try a candidate if there is one."""
+        """Serve the good release if it is not served, and try a candidate if there is one."""
         self._write()
         if self._live is not None and self._live.failure is not None:
             _log.error("the model cannot be served", extra={"reason": self._live.failure})
             self._live = None
-        if self._live is None and self._slots.good is not None:
-            await self._serve_good()
-        if (offer := find_candidate(self._slots, self._read_offer())) is not None:
+        if self._slots.good is not None and (self._live is None or self._live.release != self._slots.good):
+            await self._serve_good(self._slots.good)
+        if (offer := find_candidate(self._slots, self._find_offer())) is not None:
             await self._try(offer)
             self._clean()
 
-    async def _serve_good(self) -> None:
-        """Serve the good release; if it cannot be served, a later look serves the one before it."""
-        assert self._slots.good is not None
+    # The good release
+
+    async def _serve_good(self, good: Release) -> None:
+        """Serve the good release; while it cannot be loaded, the one before it answers."""
+        clock = asyncio.get_running_loop().time
+        if clock() < self._next_load:
+            return
         try:
-            live = await self._start(self._slots.good.digest)
-        except InvalidBundle as error:  # its bytes are not what they were
+            live = await self._load(good)
+        except InvalidBundle as error:
             self._lose(str(error))
             return
+        if live is None and self._live is None and self._slots.previous is not None:
+            try:
+                live = await self._load(self._slots.previous)
+            except InvalidBundle as error:
+                _log.error("the release before it is damaged", extra={"reason": str(error)})
+        if live is not None:
+            before = self._live
+            self._switch(live)
+            if before is not None:
+                await before.retire(self._limits.grace_seconds)
+        self._next_load = clock() + (_RETRY_SECONDS if self._live is None else _FALLBACK_SECONDS)
+
+    async def _load(self, release: Release) -> Live | None:
+        """Return a release that is ready; None after a failure that may pass. Raise InvalidBundle for wrong bytes."""
+        try:
+            live = await self._start(release.digest)
         except StoreUnavailable as error:
-            await self._wait_or_lose(str(error))
-            return
+            _log.error("the model cannot be read", extra={"reason": str(error)})
+            return None
         try:
             await live.wait_ready()
         except InvalidBundle as error:
             await live.close()
-            await self._wait_or_lose(str(error))
-            return
+            _log.error("the model cannot be loaded", extra={"digest": release.digest, "reason": str(error)})
+            return None
         except asyncio.CancelledError:
             await live.close()
             raise
-        self._failed = 0
-        self._switch(live)
-
-    async def _wait_or_lose(self, reason: str) -> None:
-        """Let the good release be tried again, after a failure that may pass, or give it up for the one before it."""
-        self._failed += 1
-        _log.error("the model cannot be loaded", extra={"reason": reason, "attempt": self._failed})
-        if self._failed >= _LOADS and self._slots.previous is not None:
-            self._lose(reason)
-        else:
-            await asyncio.sleep(_RETRY_SECONDS)
+        return live
 
     def _lose(self, reason: str) -> None:
         _log.error("the release is lost", extra={"reason": reason})
-        self._failed = 0
+        self._next_load = 0.0
         self._save(lose(self._slots, reason[:MAX_REASON]))
 
     # A trial
@@ -117,6 +133,8 @@ class Keeper:
         if problem is None:
             try:
                 problem = await self._run_trial(offer)
+                if problem is not None and self._plane.draining:
+                    await asyncio.Event().wait()  # the server has ended the processes, and will end this
             except asyncio.CancelledError:
                 self._save(interrupt(self._slots))
                 raise
@@ -133,15 +151,12 @@ class Keeper:
             live = await self._start(offer.release.digest)
         except (InvalidBundle, StoreUnavailable) as error:
             return str(error)
-        before = self._live
+        before, trial = self._live, Trial(live, self._settings.probation_seconds, self._limits.load_timeout_seconds)
         try:
-            await live.wait_ready()
-            problem = await live.find_problem()
+            problem = await trial.test()
             if problem is None:
                 self._switch(live)
-                problem = await self._watch(live)
-        except InvalidBundle as error:
-            problem = str(error)
+                problem = await trial.watch(lambda: find_candidate(self._slots, self._find_offer()) != offer)
         except asyncio.CancelledError:
             await live.close()
             self._live = before
@@ -156,18 +171,6 @@ class Keeper:
             self._live = None
         await live.retire(0 if live.failure else self._limits.grace_seconds)
         return problem
-
-    async def _watch(self, live: Live) -> str | None:
-        """Let a candidate answer requests for the probation; return what is wrong with it, or None."""
-        clock = asyncio.get_running_loop().time
-        end = clock() + self._settings.probation_seconds
-        while clock() < end:
-            await asyncio.wait([live.running], timeout=min(_POLL_SECONDS, self._settings.probation_seconds))
-            if live.failure is not None:
-                return live.failure
-            if live.restarts >= _MAX_RESTARTS:
-                return f"the model process ended {live.restarts} times within the probation"
-        return None
 
     # What is served and kept
 
@@ -198,23 +201,35 @@ class Keeper:
 
     def _clean(self) -> None:
         try:
-            remove_unused(self._folder, self._slots)
+            remove_unused(self._folder)
         except OSError as error:
             _log.warning("releases cannot be removed", extra={"reason": str(error)})
 
     def _load_slots(self) -> Slots:
-        """Return the state; if it is damaged, one of the releases that verify."""
         try:
             return self._folder.read_slots() or Slots()
         except Damaged as error:
             _log.error("the state is damaged", extra={"reason": str(error)})
-        found = self._folder.list()
-        good, previous = (*found[:2], None, None)[:2]
-        return Slots(good, previous, floor=good.version if good else 0)
+            self._lost = True
+            return Slots()
 
-    def _read_offer(self) -> Offer | None:
+    def _find_offer(self) -> Offer | None:
+        """Return the newest offer; of a device that has lost its state, else the newest release that it has."""
         try:
-            return self._folder.read_offer()
+            offer = self._folder.read_offer()
         except Damaged as error:
             _log.error("the offer is damaged", extra={"reason": str(error)})
+            offer = None
+        self._lost = self._lost and self._slots.good is None
+        pending = offer is not None and offer.sequence > self._slots.handled
+        if not self._lost or pending or self._slots.candidate is not None:
+            return offer
+        return self._recover()
+
+    def _recover(self) -> Offer | None:
+        """Return an offer of a release on the disk: one that is tried like any other."""
+        release = next((each for each in self._folder.list() if each.digest not in self._tried), None)
+        if release is None:
             return None
+        self._tried.add(release.digest)
+        return Offer(self._slots.handled + 1, release, older=True)

@@ -36,6 +36,11 @@ class Live:
         error = None if self.running.cancelled() else self.running.exception()
         return str(error) if error else "the model process has ended"
 
+    @property
+    def answers(self) -> bool:
+        """Return True if its model process can answer requests."""
+        return self.processes.serving > 0 and self.processes.unready is None
+
     async def wait_ready(self) -> None:
         """Wait until it answers; raise InvalidBundle if it cannot."""
         while not self.running.done() and self.processes.unready is not None:

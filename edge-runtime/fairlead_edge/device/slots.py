@@ -7,8 +7,8 @@ takes it down) tries again, but not for ever, as boot loaders count the boots of
 
 from dataclasses import dataclass, replace
 
-MAX_ATTEMPTS = 3
-"""How many trials of a candidate may end with the device's process."""
+MAX_ATTEMPTS, MAX_INTERRUPTIONS = 3, 10
+"""How many trials of a candidate may end with the device's process; and how many because that was asked to end."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Slots:
     """The release on trial."""
     attempts: int = 0
     """How many trials of the candidate have begun."""
+    interruptions: int = 0
+    """How many of them ended because the device's process was asked to end."""
     handled: int = 0
     """The sequence of the last offer that was confirmed or rejected."""
     floor: int = 0
@@ -74,12 +76,14 @@ def find_candidate(slots: Slots, offer: Offer | None) -> Offer | None:
 def begin(slots: Slots, offer: Offer) -> Slots:
     """Begin a trial, perhaps again."""
     again = slots.candidate == offer
-    return replace(slots, candidate=offer, attempts=slots.attempts + 1 if again else 1)
+    if again:
+        return replace(slots, attempts=slots.attempts + 1)
+    return replace(slots, candidate=offer, attempts=1, interruptions=0)
 
 
 def interrupt(slots: Slots) -> Slots:
-    """Do not count a trial that ended because the device's process was asked to end."""
-    return replace(slots, attempts=slots.attempts - 1)
+    """End a trial because the device's process was asked to end, which says little of the candidate."""
+    return replace(slots, attempts=slots.attempts - 1, interruptions=slots.interruptions + 1)
 
 
 def check_trial(slots: Slots, offer: Offer) -> str | None:
@@ -88,6 +92,8 @@ def check_trial(slots: Slots, offer: Offer) -> str | None:
         return f"version: got {offer.release.version}, expected at least {slots.floor}, which this device has run"
     if slots.attempts > MAX_ATTEMPTS:
         return f"{MAX_ATTEMPTS} trials ended with the device's process"
+    if slots.interruptions > MAX_INTERRUPTIONS:
+        return f"{MAX_INTERRUPTIONS} trials were ended from outside"
     return None
 
 
@@ -96,8 +102,8 @@ def confirm(slots: Slots) -> Slots:
     assert slots.candidate is not None
     offer = slots.candidate
     previous = slots.previous if offer.release == slots.good else slots.good
-    floor = offer.release.version if offer.older else max(slots.floor, offer.release.version)
-    return Slots(offer.release, previous, None, 0, offer.sequence, floor, slots.rejected)
+    floor = max(slots.floor, offer.release.version)
+    return Slots(offer.release, previous, handled=offer.sequence, floor=floor, rejected=slots.rejected)
 
 
 def reject(slots: Slots, reason: str) -> Slots:
@@ -105,7 +111,7 @@ def reject(slots: Slots, reason: str) -> Slots:
     assert slots.candidate is not None
     offer = slots.candidate
     rejected = Rejection(offer.release, reason)
-    return replace(slots, candidate=None, attempts=0, handled=offer.sequence, rejected=rejected)
+    return replace(slots, candidate=None, attempts=0, interruptions=0, handled=offer.sequence, rejected=rejected)
 
 
 def lose(slots: Slots, reason: str) -> Slots:

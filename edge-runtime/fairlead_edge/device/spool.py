@@ -54,12 +54,20 @@ class Spool:
             (self._folder / name).unlink(missing_ok=True)
 
     def _make_room(self, size: int) -> None:
-        names = self._list()
-        used = sum((self._folder / name).stat().st_size for name in names)
-        while names and used + size > self._max_bytes:
-            used -= (self._folder / names[0]).stat().st_size
-            self.remove([names.pop(0)])
+        sizes = {name: self._measure(name) for name in self._list()}
+        used = sum(sizes.values())
+        for name, each in sizes.items():
+            if used + size <= self._max_bytes:
+                return
+            used -= each
+            self.remove([name])
             self.dropped += 1
+
+    def _measure(self, name: str) -> int:
+        try:
+            return (self._folder / name).stat().st_size
+        except FileNotFoundError:  # it was sent meanwhile
+            return 0
 
     def _list(self) -> list[str]:
         return sorted(file.name for file in self._folder.iterdir() if file.name.isdecimal())

@@ -9,6 +9,7 @@ import json
 import logging
 import secrets
 import shutil
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -77,30 +78,34 @@ class Telemetry:
         self._path = folder.path
         self._spool = Spool(folder.path / _FOLDER, settings.max_bytes)
         self._boot = secrets.token_hex(8)
+        self._sending: threading.Thread | None = None
 
     async def run(self) -> None:
         """Make a record of each interval, and send what waits, until the task is cancelled."""
         while True:
             await asyncio.sleep(self._settings.interval_seconds)
-            record = await self._make_record()
+            seen = await self._ask()
             try:
-                self._spool.add(record)
+                self._spool.add(self._make_record(seen))
             except OSError as error:  # a full disk
                 self._spool.dropped += 1
                 _log.warning("a record cannot be kept", extra={"reason": str(error)})
-            try:
-                if self._settings.collector is not None:
-                    await self._send(self._settings.collector)
-            except OSError as error:
-                _log.warning("records cannot be read", extra={"reason": str(error)})
+            # not in the event loop's threads, for whose end the server would wait; one at a time, however slow it is
+            if self._settings.collector is not None and not (self._sending and self._sending.is_alive()):
+                self._sending = threading.Thread(target=self._send, args=(self._settings.collector,), daemon=True)
+                self._sending.start()
 
-    async def _make_record(self) -> dict[str, Any]:
+    async def _ask(self) -> dict[str, Any]:
+        """Return what the model process has counted."""
         seen: dict[str, Any] = {}
         try:
             for _, content in await self._plane.ask_each(OBSERVED, _ASK_SECONDS):
                 seen = json.loads(content)
         except ServingError as error:
             seen = {"missing": str(error)[:200]}
+        return seen
+
+    def _make_record(self, seen: dict[str, Any]) -> dict[str, Any]:
         return {
             # both clocks: that of the device may be wrong, and the other one tells records of a start apart
             "boot": self._boot, "uptime": round(time.monotonic(), 1), "time": round(time.time(), 1),
@@ -109,12 +114,14 @@ class Telemetry:
             "free": shutil.disk_usage(self._path).free, "dropped": self._spool.dropped,
         }  # fmt: skip
 
-    async def _send(self, collector: Collector) -> None:
+    def _send(self, collector: Collector) -> None:
         """Send the oldest records first, as long as they are delivered."""
-        while found := self._spool.read(BATCH):
-            records = [record for _, record in found]
-            problem = await asyncio.to_thread(collector.send, self._settings.device, records)
-            if problem is not None:
-                _log.warning("telemetry is not delivered", extra={"reason": problem, "waiting": len(found)})
-                return
-            self._spool.remove([name for name, _ in found])
+        try:
+            while found := self._spool.read(BATCH):
+                problem = collector.send(self._settings.device, [record for _, record in found])
+                if problem is not None:
+                    _log.warning("telemetry is not delivered", extra={"reason": problem, "waiting": len(found)})
+                    return
+                self._spool.remove([name for name, _ in found])
+        except OSError as error:
+            _log.warning("records cannot be read", extra={"reason": str(error)})

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import platform
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,19 +126,116 @@ def test_a_release_whose_bytes_have_changed_on_the_disk_is_replaced_by_the_one_b
     device.wait(two, [one])
 
 
-@pytest.mark.parametrize("name", ["slots.json", "offer.json"])
-def test_damaged_small_files_do_not_keep_a_device_from_answering(device: Device, store: Path, name: str) -> None:
-    one = publish_release(store, 1)
+SMALL_FILES = ["slots.json", "slots.copy.json", "offer.json"]
+
+
+@pytest.mark.parametrize("names", [*([name] for name in SMALL_FILES), SMALL_FILES], ids=[*SMALL_FILES, "all"])
+def test_damaged_small_files_do_not_keep_a_device_from_answering(device: Device, store: Path, names: list[str]) -> None:
+    one, wrong = publish_release(store, 1), publish_release(store, 2, model=networks.network(networks.make_weights(9)))
     device.install(one)
     device.start()
     device.wait_settled()
     device.stop()
-    (device.state / name).write_bytes(b"\0" * 100)
+    device.install(wrong)  # not tried yet
+    for name in names:
+        (device.state / name).write_bytes(b"\0" * 100)
+    device.start()
+    device.wait(one)  # and never the wrong one, which does not stand its self-test
+    three = publish_release(store, 3)
+    assert device.install(three).returncode == 0
+    device.wait(three, [one])
+
+
+def test_an_offer_after_a_damaged_one_during_a_trial_is_not_overlooked(device: Device, store: Path) -> None:
+    one, two, three = (publish_release(store, number) for number in (1, 2, 3))
+    device.install(one)
+    device.start()
+    device.wait_settled()
+    device.stop()
+    device.install(two)
+    device.start(probation=60)
+    device.wait(two, [one])
+    (device.state / "offer.json").write_bytes(b"\0" * 100)
+    assert device.install(three).returncode == 0  # the trial ends for it
+    device.wait(three, [one, two])
+
+
+def test_a_rollback_during_a_probation_returns_to_the_good_release(device: Device, store: Path) -> None:
+    one, two, three = (publish_release(store, number) for number in (1, 2, 3))
+    device.start()
+    for release in (one, two):
+        device.install(release)
+        device.wait_settled()
+    device.stop()
+    device.install(three)
+    device.start(probation=60)
+    device.wait(three, [two])
+    assert device.run("roll-back").stdout == f"offered version 2 ({two.digest})\n"
+    device.wait(two, [three])
+    rejected = device.read().rejected
+    assert rejected is not None
+    assert (rejected.release.version, "another offer came" in rejected.reason) == (3, True)
+
+
+def test_a_request_in_flight_at_the_end_of_the_server_rejects_no_candidate(device: Device, store: Path) -> None:
+    one, two = publish_release(store, 1), publish_release(store, 2)
+    device.install(one)
+    device.start()
+    device.wait_settled()
+    device.stop()
+    device.install(two)
+    device.start(probation=60, variables={"FAIRLEAD_GRACE_SECONDS": "0.5"})
+    device.wait(two, [one])
+    with socket.create_connection(("127.0.0.1", device.port)) as client:
+        client.sendall(b"POST /v2/models/wind/infer HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
+        assert device.process is not None
+        device.process.terminate()
+        assert device.process.wait(30) == 0
+    state = device.read()
+    assert state.rejected is None
+    assert state.candidate is not None
+    assert (state.good, state.candidate.release) == (Slot(one.digest, 1), Slot(two.digest, 2))
+
+
+def test_a_good_release_that_cannot_be_loaded_for_a_while_is_not_given_up(device: Device, store: Path) -> None:
+    one, two = publish_release(store, 1), publish_release(store, 2)
+    device.start()
+    for release in (one, two):
+        device.install(release)
+        device.wait_settled()
+    device.stop()
+    before = device.read()
+    device.start(variables={"FAIRLEAD_LOAD_TIMEOUT_SECONDS": "0.01"})
+    device.wait_until(lambda: device.log.read_text().count("the model cannot be loaded") >= 4, "does not fail")
+    assert device.read() == before
+    device.stop()
+    device.start()
+    device.wait(two)
+
+
+def test_a_rejected_release_leaves_nothing_on_the_disk(device: Device, store: Path) -> None:
+    one = publish_release(store, 1)
+    device.install(one)
+    device.start()
+    device.wait_settled()
+    kept = sorted(path.name for path in (device.state / "bundles").iterdir())
+    for number in (2, 3):
+        assert device.install(publish_release(store, number, architectures=("s390x",))).returncode == 2
+    assert sorted(path.name for path in (device.state / "bundles").iterdir()) == kept
+
+
+def test_trouble_with_telemetry_does_not_keep_a_device_from_answering(device: Device, store: Path) -> None:
+    one = publish_release(store, 1)
+    device.install(one)
+    (device.state / "telemetry").write_text("no folder")
     device.start()
     device.wait(one)
-    two = publish_release(store, 2)
-    assert device.install(two).returncode == 0
-    device.wait(two, [one])
+
+
+def test_the_status_of_another_folder_is_no_devices(device: Device, tmp_path: Path) -> None:
+    run = dataclasses.replace(device, state=tmp_path / "typo").run("status")
+    assert (run.returncode, "is no device's folder" in run.stderr) == (1, True)
+    assert not (tmp_path / "typo").exists()
 
 
 def test_on_a_full_disk_the_good_release_answers_and_the_update_waits(device: Device, store: Path) -> None:

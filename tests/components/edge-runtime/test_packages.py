@@ -150,6 +150,23 @@ def test_an_archive_of_links_or_of_too_many_files_is_rejected(tmp_path: Path) ->
             install(Folder(tmp_path / "state"), str(package), Trust("sha256:" + "0" * 64))
 
 
+def test_a_package_with_a_size_of_2_to_the_80_or_a_name_twice_is_rejected(tmp_path: Path) -> None:
+    large, twice = tmp_path / "large.fairlead", tmp_path / "twice.fairlead"
+    with tarfile.open(large, "w") as archive:
+        archive.addfile(tarfile.TarInfo("package.json"))
+    header = bytearray(large.read_bytes())
+    header[124:136] = b"\x80" + (1 << 80).to_bytes(11, "big")
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header[:512])
+    large.write_bytes(header)
+    with tarfile.open(twice, "w") as archive:
+        for _ in range(2):
+            archive.addfile(tarfile.TarInfo("package.json"))
+    for package, problem in ((large, "ends before its"), (twice, "each once")):
+        with pytest.raises(InvalidBundle, match=problem):
+            install(Folder(tmp_path / "state"), str(package), Trust("sha256:" + "0" * 64))
+
+
 def test_a_base_that_is_no_digest_is_rejected(tmp_path: Path) -> None:
     one = publish_release(tmp_path / "store", 1)
     package = pack(one, tmp_path / "one.fairlead")

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from fairlead_edge.device.slots import (
     MAX_ATTEMPTS,
+    MAX_INTERRUPTIONS,
     Offer,
     Release,
     Slots,
@@ -14,6 +15,7 @@ from fairlead_edge.device.slots import (
     check_trial,
     confirm,
     find_candidate,
+    interrupt,
     lose,
     reject,
 )
@@ -49,6 +51,17 @@ def test_an_interrupted_trial_is_repeated_but_not_for_ever() -> None:
     assert check_trial(begin(slots, offer), offer) == "3 trials ended with the device's process"
 
 
+def test_trials_that_are_ended_from_outside_are_repeated_more_often() -> None:
+    slots, offer = Slots(good=A), offered(B)
+    for _ in range(MAX_INTERRUPTIONS):
+        slots = begin(slots, offer)
+        assert check_trial(slots, offer) is None
+        slots = interrupt(slots)
+    slots = interrupt(begin(slots, offer))
+    assert check_trial(begin(slots, offer), offer) == "10 trials were ended from outside"
+    assert check_trial(begin(slots, offered(B, 2)), offered(B, 2)) is None  # a new offer begins anew
+
+
 def test_a_newer_offer_replaces_a_candidate_whose_trial_was_interrupted() -> None:
     slots = begin(Slots(good=A), offered(B))
     assert find_candidate(slots, offered(C, 2)) == offered(C, 2)
@@ -61,7 +74,7 @@ def test_an_older_release_is_rejected_unless_it_may_be_older() -> None:
     assert check_trial(again, offered(A, 2)) == "version: got 1, expected at least 2, which this device has run"
     back = begin(slots, offered(A, 2, older=True))
     assert check_trial(back, offered(A, 2, older=True)) is None
-    assert confirm(back) == Slots(good=A, previous=B, handled=2, floor=1)
+    assert confirm(back) == Slots(good=A, previous=B, handled=2, floor=2)
 
 
 def test_a_lost_release_is_replaced_by_the_one_before_it() -> None:

@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -167,6 +168,31 @@ def test_records_wait_while_the_collector_fails_and_arrive_in_order(
     assert record["digest"] == release.digest
     assert sum(record["latency"]) >= record["requests"]["ok"]
     assert "a-token" not in device.log.read_text()
+
+
+def test_a_collector_that_never_ends_its_answer_keeps_neither_records_nor_the_end_of_the_server(tmp_path: Path) -> None:
+    device = Device(tmp_path / "state", tmp_path / "server.log")
+    release = publish_release(tmp_path / "store", 1)
+    device.install(release)
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # it accepts, and says nothing
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        device.start("--telemetry", url, "--telemetry-interval", "0.2")
+        try:
+            device.wait(release)
+            device.wait_until(lambda: len(records_in(device.state / "telemetry")) >= 4, "makes no records")
+            assert device.process is not None
+            device.process.terminate()
+            assert device.process.wait(8) == 0
+        finally:
+            device.stop()
+
+
+@pytest.mark.parametrize("token", ["a\nb", "é"])
+def test_a_token_that_is_no_header_is_rejected_unseen(monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("FAIRLEAD_TELEMETRY_TOKEN", token)
+    with pytest.raises(InputUnusable) as caught:
+        Collector.parse("http://host/")
+    assert token not in str(caught.value)
 
 
 def records_in(folder: Path) -> list[Path]:
