@@ -19,9 +19,9 @@ from .budgets import read_budget
 from .bundle import Bundle, open_bundle
 from .device.commands import add_commands, add_serving, add_state, run_install, run_roll_back, run_serve, run_status
 from .errors import BundleRejected, InputUnusable, InvalidBundle
-from .options import add_sources, read_labels, read_name, read_target, read_threads, read_version
+from .options import add_pack, add_workshop
 from .server import DEFAULTS, describe, serve
-from .targets import DEFAULT, RETIRED, TARGETS, UnknownTarget, find_target
+from .targets import RETIRED, TARGETS, UnknownTarget, find_target
 from .texts import clean
 
 if TYPE_CHECKING:
@@ -52,42 +52,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="fairlead-edge", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("targets", help="list the targets")
-    for name, text in (
-        ("build", "build a bundle for a target from an onnx-model (requires the extra `build`)"),
-        ("compare", "build every target and print a table; nothing is published (requires the extra `build`)"),
-        ("profile", "build every target and measure latency, memory and start on this machine; nothing is published"),
-    ):
-        command = commands.add_parser(name, help=text)
-        add_sources(command)
-        if name == "profile":
-            command.add_argument("--target", action="append", type=read_target, help="all, unless some are given")
-            command.add_argument("--threads", type=read_threads, default=(1,), help="such as 1,2; default: 1")
-            command.add_argument(
-                "--plot", type=Path, help="write accuracy against latency and size to this file, as SVG"
-            )
-            command.add_argument("--out", type=Path, help="write the figures to this file, as JSON")
-            continue
-        if name == "compare":
-            command.add_argument("--target", action="append", type=read_target, help="all, unless some are given")
-            command.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the files of each target below it")
-            command.add_argument(
-                "--out",
-                type=Path,
-                help="write the figures, or the problem, of each to this file, as JSON; null is not a finite number",
-            )
-            continue
-        command.add_argument("--target", default=DEFAULT, type=read_target, help=f"default: {DEFAULT}")
-        command.add_argument("--out-uri", required=True, metavar="URI")
-        command.add_argument("--name", type=read_name, default="model", help="the model's name in requests")
-        command.add_argument("--labels", type=read_labels, default=(), help="class names, such as zero,one,two")
-        command.add_argument(
-            "--version", type=read_version, default=0, help="the number of the release; devices go only up"
-        )
-        command.add_argument(
-            "--architecture", action="append", default=[], metavar="NAME",
-            help="a processor that it may run on, such as x86_64 or aarch64; all, unless some are given",
-        )  # fmt: skip
-        command.add_argument("--out", type=Path, help="write {uri, digest, parity} to this file, as JSON")
+    add_workshop(commands)
     for name, text in (
         ("verify", "compare a bundle with its manifest, and with --digest"),
         ("serve", "serve a bundle over HTTP"),
@@ -105,18 +70,9 @@ def _build_parser() -> argparse.ArgumentParser:
             command.add_argument("--port", type=int, default=8080)
             command.add_argument("--threads", type=int, default=1)
             add_serving(command)
-    _add_pack(commands)
+    add_pack(commands)
     add_commands(commands)
     return parser
-
-
-def _add_pack(commands: Any) -> None:
-    command = commands.add_parser("pack", help="write a bundle into one file, or what a device with another one lacks")
-    for option, text in (("--bundle", "the bundle"), ("--base", "another bundle, for a patch")):
-        command.add_argument(option, metavar="URI|FOLDER", help=text, required=option == "--bundle")
-    text = "include the signature of this key"
-    command.add_argument("--public-key", action="append", default=[], type=Path, metavar="FILE", help=text)
-    command.add_argument("--out", required=True, type=Path, metavar="FILE", help="such as digits-8.fairlead")
 
 
 def _list_targets(_options: argparse.Namespace) -> None:

@@ -2,13 +2,63 @@
 
 import argparse
 import math
+from pathlib import Path
+from typing import Any
 
 from fairlead_contracts.edge_bundle import MAX_LABEL, MAX_LABELS, MAX_NAME, MAX_VERSION
 
 from .budgets import add_budget
-from .targets import UnknownTarget, check_name
+from .targets import DEFAULT, UnknownTarget, check_name
 
 MAX_THREADS = 1024
+
+
+def add_workshop(commands: Any) -> None:
+    """Add the parsers of `build`, `compare` and `profile`."""
+    text = "build a bundle for a target from an onnx-model (requires the extra `build`)"
+    _add_build(_add_command(commands, "build", text))
+    text = "build every target and print a table; nothing is published (requires the extra `build`)"
+    command = _add_command(commands, "compare", text)
+    command.add_argument("--target", action="append", type=read_target, help="all, unless some are given")
+    command.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the files of each target below it")
+    text = "write the figures, or the problem, of each to this file, as JSON; null is not a finite number"
+    command.add_argument("--out", type=Path, help=text)
+    text = "build every target and measure latency, memory and start on this machine; nothing is published"
+    command = _add_command(commands, "profile", text)
+    command.add_argument("--target", action="append", type=read_target, help="all, unless some are given")
+    command.add_argument("--threads", type=read_threads, default=(1,), help="such as 1,2; default: 1")
+    command.add_argument("--plot", type=Path, help="write accuracy against latency and size to this file, as SVG")
+    command.add_argument("--out", type=Path, help="write the figures to this file, as JSON")
+
+
+def add_pack(commands: Any) -> None:
+    """Add the parser of `pack`."""
+    command = commands.add_parser("pack", help="write a bundle into one file, or what a device with another one lacks")
+    for option, text in (("--bundle", "the bundle"), ("--base", "another bundle, for a patch")):
+        command.add_argument(option, metavar="URI|FOLDER", help=text, required=option == "--bundle")
+    text = "include the signature of this key"
+    command.add_argument("--public-key", action="append", default=[], type=Path, metavar="FILE", help=text)
+    command.add_argument("--out", required=True, type=Path, metavar="FILE", help="such as digits-8.fairlead")
+
+
+def _add_build(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--target", default=DEFAULT, type=read_target, help=f"default: {DEFAULT}")
+    command.add_argument("--out-uri", required=True, metavar="URI")
+    command.add_argument("--name", type=read_name, default="model", help="the model's name in requests")
+    command.add_argument("--labels", type=read_labels, default=(), help="class names, such as zero,one,two")
+    command.add_argument("--version", type=read_version, default=0, help="of the release; devices go only up")
+    command.add_argument(
+        "--architecture", action="append", default=[], metavar="NAME",
+        help="a processor that it may run on, such as x86_64 or aarch64; all, unless some are given",
+    )  # fmt: skip
+    command.add_argument("--out", type=Path, help="write {uri, digest, parity} to this file, as JSON")
+
+
+def _add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    """Add a command that names a model, a dataset and a budget."""
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text)
+    add_sources(command)
+    return command
 
 
 def add_sources(command: argparse.ArgumentParser) -> None:
