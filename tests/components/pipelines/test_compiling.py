@@ -13,8 +13,9 @@ import kfp
 import pytest
 import yaml
 from fairlead_pipelines.compiling import compile_pipelines
-from fairlead_pipelines.components import CHECKOUT, FOLDER
-from kfp import components
+from fairlead_pipelines.components import CHECKOUT, FOLDER, load_component
+from fairlead_pipelines.tasks import require_valid_dataset
+from kfp import compiler, components, dsl
 
 COMPILED = sorted(path.name for path in FOLDER.glob("*.yaml") if "PIPELINE DEFINITION" in path.read_text())
 
@@ -208,3 +209,15 @@ def test_a_tasks_image_needs_of_kfp_only_its_own_files(pipeline: str, task: str,
     assert result.returncode != 0
     assert "ModuleNotFoundError" not in result.stderr, result.stderr
     assert "FileNotFoundError: [Errno 2] No such file or directory: 'fairlead-" in result.stderr
+
+
+def test_the_pipeline_of_the_guide_compiles(tmp_path: Path) -> None:
+    guide = (CHECKOUT / "docs" / "guides" / "data.md").read_text()
+    (code,) = re.findall(r"```python\n(made = ingest.*?)```", guide, re.DOTALL)
+
+    @dsl.pipeline(name="guide")
+    def guide_pipeline(recipe: str, suite: str) -> None:
+        names = {"ingest": load_component("data-ingest"), "validation": load_component("data-validation")}
+        exec(code, {**names, "recipe": recipe, "suite": suite, "require_valid_dataset": require_valid_dataset})
+
+    compiler.Compiler().compile(guide_pipeline, str(tmp_path / "guide.yaml"))
