@@ -21,7 +21,7 @@ def choose_weights(network: nn.Module, share: float) -> Masks:
     sizes = torch.cat([weight.detach().abs().flatten() for weight in weights.values()])
     kept = torch.ones_like(sizes)
     kept[sizes.argsort(stable=True)[: round(share * len(sizes))]] = 0  # exact, even where magnitudes are equal
-    parts = kept.split([weight.numel() for weight in weights.values()])
+    parts = torch.split(kept, [weight.numel() for weight in weights.values()])
     return {name: part.view_as(weights[name]) for name, part in zip(weights, parts, strict=True)}
 
 

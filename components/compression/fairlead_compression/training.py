@@ -7,10 +7,11 @@ import torch
 from fairlead_datasets.errors import Unusable
 from torch import Tensor, nn
 
+from .classifiers import run
 from .recipe import Training
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""(what the network returns for a batch, the batch's rows in the split) -> a number."""
+"""(the scores for a batch, the batch's rows in the split) -> a number."""
 
 
 def train(
@@ -31,9 +32,9 @@ def train(
     steps = math.ceil(rows / training.batch_size)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps * training.epochs)
     for epoch in range(training.epochs):
-        for batch in torch.randperm(rows, generator=order).split(training.batch_size):
+        for batch in torch.split(torch.randperm(rows, generator=order), training.batch_size):
             optimizer.zero_grad()
-            value = loss(network(*(tensor[batch] for tensor in inputs)), batch)
+            value = loss(run(network, [tensor[batch] for tensor in inputs]), batch)
             if not torch.isfinite(value):
                 raise Unusable(
                     f"recipe: learningRate: got {training.learning_rate:g}, with which the loss is {value.item()} in "
