@@ -68,7 +68,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     training = Training(epochs=8, learning_rate=2e-3)
     train(network, [images], lambda scores, rows: functional.cross_entropy(scores, labels[rows]), training)
-    _save(network.eval(), images[:2], model)
+    _save(network.eval(), images[:2].clone(), model)
     publish(model, (folder / "model").as_uri(), kind="model", producer="tests/0")
     return folder
 

@@ -8,6 +8,7 @@ from .conftest import Desk
 
 DISTILL = "distill: {student: {channels: [16, 32], hidden: [64]}, epochs: 15, learningRate: 0.004}\n"
 PRUNE = "prune: {share: 0.5, epochs: 2}\n"
+PARENTS = {"model": "model", "dataset": "digits"}
 
 
 def test_a_student_of_a_fraction_of_the_parameters_keeps_the_teachers_accuracy(desk: Desk) -> None:
@@ -41,16 +42,13 @@ def test_the_artifact_names_its_parents_its_recipe_and_its_figures(desk: Desk) -
     manifest = read_manifest(desk.out.as_uri(), desk.result()["digest"])
     parents = {parent.name: parent.digest for parent in manifest.parents}
     assert manifest.kind == "model"
-    assert parents == {name: read_manifest((desk.store / at).as_uri()).digest for name, at in _PARENTS.items()}
+    assert parents == {name: read_manifest((desk.store / at).as_uri()).digest for name, at in PARENTS.items()}
     assert manifest.parameters["recipe"]["prune"]["share"] == 0.5
     assert manifest.parameters["split"] == "eval" and manifest.parameters["examples"] == 300
     assert {name: manifest.parameters[name] for name in ("before", "after")} == {
         name: desk.result()[name] for name in ("before", "after")
     }
     assert manifest.signature is not None and manifest.signature.outputs[0].name == "logits"
-
-
-_PARENTS = {"model": "model", "dataset": "digits"}
 
 
 def test_equal_recipes_give_equal_weights(desk: Desk) -> None:
