@@ -128,6 +128,8 @@ _EXPECTED = {
     "finite_number": "a finite number",
     "literal_error": "{expected}",
     "extra_forbidden": "no field of this name",
+    "greater_than": "more than {gt}",
+    "less_than": "less than {lt}",
     "greater_than_equal": "at least {ge}",
     "less_than_equal": "at most {le}",
     "string_too_short": "at least {min_length} characters",

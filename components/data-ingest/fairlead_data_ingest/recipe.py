@@ -1,19 +1,15 @@
 """The recipe: where data come from, what they must look like, how they are split and written."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml  # type: ignore[import-untyped, unused-ignore]
 from fairlead_contracts.base import problem
-from fairlead_contracts.errors import ContractError, Words
-from fairlead_datasets.errors import Unusable
+from fairlead_contracts.errors import Words
+from fairlead_datasets.yaml_files import read_document
 from pydantic import Field, StringConstraints, model_validator
 
 from .source import Part, Source
 
-MAX_BYTES = 256 << 10
-"""The longest recipe."""
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 SplitName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 Share = Annotated[float, Field(gt=0, le=1)]
@@ -169,27 +165,4 @@ def _split_names(split: Split | None) -> list[str]:
 
 def read_recipe(file: Path) -> Recipe:
     """Read a recipe, YAML or JSON; raise Unusable naming the field."""
-    try:
-        content = file.read_bytes()
-        if len(content) > MAX_BYTES:
-            raise Unusable(f"{file}: got {len(content)} bytes, expected at most {MAX_BYTES}")
-        document = yaml.load(content, _Loader)  # a safe loader
-        text = json.dumps(document, default=str)
-    except OSError as error:
-        raise Unusable(f"{file}: {error.strerror}, expected a recipe") from None
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise Unusable(f"{file}: is not YAML: {' '.join(str(error).split())}") from None
-    try:
-        return Recipe.parse_json(text, "recipe")
-    except ContractError as error:
-        raise Unusable(f"{file}: {error}") from None
-
-
-class _Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]
-    """Loads plain YAML without aliases, which could make a small file large."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Reject an alias."""
-        if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("has an alias (*name), expected none")
-        return super().compose_node(parent, index)
+    return read_document(Recipe, file, "recipe")

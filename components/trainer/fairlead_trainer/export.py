@@ -36,7 +36,8 @@ def save_model(
     # Longer than 40 lines: the module's inputs, its outputs and the signature are checked against each other.
     target = Path(folder or ProcessEnvironment.from_environment(os.environ).model_folder or "model")
     target.mkdir(parents=True, exist_ok=True)
-    examples = {name: tensor.detach().cpu() for name, tensor in inputs.items()}
+    # copies: of a slice, the program would hold the whole tensor, such as all training data
+    examples = {name: tensor.detach().cpu().clone() for name, tensor in inputs.items()}
     for name, tensor in examples.items():
         if tensor.dim() < 1 or tensor.shape[0] < 2:
             raise ValueError(

@@ -34,6 +34,12 @@ def test_a_saved_model_returns_equal_outputs_for_any_batch_size(
     }
 
 
+def test_a_saved_model_holds_the_examples_alone_and_not_the_tensor_that_they_are_a_part_of(tmp_path: Path) -> None:
+    training = torch.rand(10_000, 4)
+    save_model(nn.Linear(4, 2), {"image": training[:2]}, folder=tmp_path)
+    assert (tmp_path / "model.pt2").stat().st_size < training.nbytes / 2
+
+
 def test_several_inputs_and_outputs_keep_their_order_and_types(tmp_path: Path) -> None:
     save_model(TwoInputs(), {"a": torch.rand(2, 3), "b": torch.rand(2, 3)}, outputs=["sum", "more"], folder=tmp_path)
     signature = json.loads((tmp_path / "signature.json").read_text())

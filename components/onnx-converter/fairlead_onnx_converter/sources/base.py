@@ -5,13 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from fairlead_contracts.errors import ContractError
-from fairlead_contracts.signature import FILE as SIGNATURE_FILE
-from fairlead_contracts.signature import MAX_BYTES, Signature, TensorSignature
+from fairlead_contracts.signature import Signature, TensorSignature
 from fairlead_datasets.splits import Split
 from numpy.typing import NDArray
-
-from ..errors import ConversionFailed
 
 Arrays = list[NDArray[Any]]
 
@@ -32,7 +28,7 @@ class SourceModel(ABC):
     @classmethod
     @abstractmethod
     def load(cls, folder: Path) -> Self:
-        """Load the model of a folder; raise ConversionFailed."""
+        """Load the model of a folder; raise Unusable."""
 
     @abstractmethod
     def export(self, file: Path, opset: int | None) -> Signature:
@@ -47,23 +43,3 @@ class SourceModel(ABC):
 
         Raises ConversionFailed if the model fails on the split.
         """
-
-
-def read_signature(folder: Path) -> Signature:
-    """Read signature.json of a model's folder, which must have inputs; raise ConversionFailed."""
-    file = folder / SIGNATURE_FILE
-    try:
-        with file.open("rb") as opened:
-            signature = Signature.parse_json(opened.read(MAX_BYTES + 1), file.name)
-    except ContractError as error:
-        expected = "expected inputs and outputs with name, dtype and shape"
-        raise ConversionFailed(f"{file.name}: {expected}: {error}") from None
-    if not signature.inputs:
-        raise ConversionFailed(f"{file.name}: got no inputs, expected at least one with name, dtype and shape")
-    return signature
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of an exception's message, or its type if it has none."""
-    text = str(error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__

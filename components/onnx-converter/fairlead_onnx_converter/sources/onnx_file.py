@@ -10,11 +10,12 @@ from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import Signature
 from fairlead_datasets.archives import read_arrays
 from fairlead_datasets.splits import Split
+from fairlead_datasets.torch_programs import read_signature
 
 from ..errors import ConversionFailed
 from ..onnx_files import finish, read_model
 from ..onnx_files import read_signature as read_onnx_signature
-from .base import Arrays, SourceModel, read_signature
+from .base import Arrays, SourceModel
 
 EXPECTED_FILE = "expected.npz"
 _RESERVED = {"model.onnx", "parity.json", "reference.json", "manifest.json", SIGNATURE_FILE, EXPECTED_FILE}

@@ -13,13 +13,15 @@ from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import Signature, TensorSignature
 from fairlead_contracts.tensors import datatype_of
 from fairlead_datasets.archives import BROKEN_ARCHIVE, check_archive
+from fairlead_datasets.errors import first_line
 from fairlead_datasets.outputs import join_outputs
 from fairlead_datasets.splits import Split
+from fairlead_datasets.torch_programs import read_signature
 from numpy.typing import NDArray
 
 from ..errors import ConversionFailed
 from ..onnx_files import finish, onnx_type
-from .base import Arrays, SourceModel, first_line, read_signature
+from .base import Arrays, SourceModel
 from .skl2onnx_export import build_onnx
 from .trees import TREES, check_trees
 

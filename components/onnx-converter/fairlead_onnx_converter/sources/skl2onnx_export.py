@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import TensorSignature
+from fairlead_datasets.errors import first_line
 
 from ..errors import ConversionFailed
-from .base import first_line
 
 _MAX_ML_OPSET = 3
 """The newest opset of ai.onnx.ml that skl2onnx's converters are written for."""

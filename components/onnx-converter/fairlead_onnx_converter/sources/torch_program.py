@@ -1,62 +1,39 @@
 """torch programs (torch.export): model.pt2 and signature.json."""
 
 import logging
-import os
-import pickle
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from fairlead_contracts.signature import FILE as SIGNATURE_FILE
 from fairlead_contracts.signature import Signature
-from fairlead_datasets.archives import BROKEN_ARCHIVE, check_archive
+from fairlead_datasets.errors import first_line
 from fairlead_datasets.outputs import join_outputs
 from fairlead_datasets.splits import Split
+from fairlead_datasets.torch_programs import PROGRAM_FILE, load_program
 from numpy.typing import NDArray
 
 from ..errors import ConversionFailed
 from ..onnx_files import finish
-from .base import Arrays, SourceModel, first_line, read_signature
+from .base import Arrays, SourceModel
 
 if TYPE_CHECKING:
     import torch
 
-# The exceptions of torch's loader for files that are truncated, changed or of another type.
-_BROKEN_FILE = (*BROKEN_ARCHIVE, pickle.UnpicklingError, LookupError, TypeError, AttributeError, AssertionError)
 _BATCH = 256
 
 
 class TorchProgram(SourceModel):
     """A program and its signature."""
 
-    name, file = "torch program", "model.pt2"
+    name, file = "torch program", PROGRAM_FILE
 
     def __init__(self, exported: "torch.export.ExportedProgram", signature: Signature) -> None:
         self.exported, self.signature, self.inputs = exported, signature, signature.inputs
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        """Load the program; raise ConversionFailed."""
-        if not (folder / SIGNATURE_FILE).is_file():
-            found = ", ".join(sorted(path.name for path in folder.iterdir()))
-            raise ConversionFailed(f"model: got {found}, expected {cls.file} and {SIGNATURE_FILE}")
-        check_archive(folder / cls.file)
-        # torch.export.load falls back to unpickling the file; this disables the fallback in every version of torch.
-        os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"
-        import torch
-
-        try:
-            exported = torch.export.load(folder / cls.file)
-        except _BROKEN_FILE as error:
-            raise ConversionFailed(
-                f"{cls.file}: torch {torch.__version__} cannot load it: {first_line(error)}"
-            ) from None
-        signature = read_signature(folder)
-        if not signature.outputs:
-            raise ConversionFailed(
-                f"{SIGNATURE_FILE}: got no outputs, expected at least one with name, dtype and shape"
-            )
-        return cls(exported, signature)
+        """Load the program; raise Unusable."""
+        return cls(*load_program(folder))
 
     def export(self, file: Path, opset: int | None) -> Signature:
         """Write the program as an ONNX file, with the names of signature.json."""

@@ -93,5 +93,5 @@ def test_images_of_one_suite_are_sent_together() -> None:
 
 def test_optional_images_are_built_only_if_they_are_named() -> None:
     assert set(image_names()) - set(default_image_names()) == {
-        "feature-store", "graph-server-cuda", "labeling", "trainer-cuda", "versioning"
+        "compression", "feature-store", "graph-server-cuda", "labeling", "trainer-cuda", "versioning"
     }  # fmt: skip
