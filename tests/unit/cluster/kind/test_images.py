@@ -47,8 +47,9 @@ def test_a_dockerfile_without_a_shared_base_is_rejected(tmp_path: Path) -> None:
         find_bases(dockerfile)
 
 
-@pytest.mark.parametrize("name", COMPONENTS)
-def test_artifact_store_goes_into_all_images(name: str) -> None:
+# Seldon's wrapper is an image without a program of ours
+@pytest.mark.parametrize("name", sorted(COMPONENTS.keys() - {"seldon-node"}))
+def test_artifact_store_goes_into_all_images_of_ours(name: str) -> None:
     assert CHECKOUT / "components" / "artifacts" in copied_sources(COMPONENTS[name].dockerfile)
 
 
