@@ -1,6 +1,7 @@
 """The files of DVC, as far as they are read: `.dvc` files, and the lists of what is in a folder (`.dir` objects)."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -16,6 +17,8 @@ from .errors import Unusable
 MAX_FILES = 25_000
 """As many as a manifest can list."""
 DIRECTORY = ".dir"
+_MAX_PATH, _MAX_SEGMENT = 1000, 255
+"""In bytes; file systems have no longer names."""
 _MAX_BYTES, _MAX_LIST_BYTES = 256 << 10, 16 << 20
 Md5 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
@@ -83,7 +86,7 @@ def read_dvc_file(file: Path) -> DvcFile:
         if isinstance(out, dict) and "md5" in out and "hash" not in out:
             raise Unusable(f"{file}: outs: was written by DVC 2; `dvc cache migrate --dvc-files` makes it DVC 3's")
     try:
-        parsed = DvcFile.parse_json(json.dumps(document, default=str), "the document")
+        parsed = DvcFile.parse_json(json.dumps(document), "the document")
     except ContractError as error:
         raise Unusable(f"{file}: {error}") from None
     if parsed.wdir != ".":
@@ -94,11 +97,11 @@ def read_dvc_file(file: Path) -> DvcFile:
 
 
 def read_yaml(file: Path) -> Mapping[str, Any]:
-    """Read a YAML file without aliases and tags; raise Unusable."""
+    """Read a YAML file of strings, integers, lists and objects; raise Unusable."""
     content = read_bounded(file, _MAX_BYTES)
     try:
         document = yaml.load(content, _Loader)  # a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise Unusable(f"{file}: is not YAML: {' '.join(str(error).split())[:200]}") from None
     if not isinstance(document, dict):
         raise Unusable(f"{file}: got {shorten(document)}, expected an object with outs")
@@ -141,13 +144,22 @@ def check_path(path: str, at: str) -> None:
         raise Unusable(f"{at}: got {shorten(path)}, expected a relative path")
     if any(segment in ("", ".", "..") for segment in path.split("/")):
         raise Unusable(f"{at}: got {shorten(path)}, expected a path inside of its folder")
+    if len(path.encode()) > _MAX_PATH or any(len(segment.encode()) > _MAX_SEGMENT for segment in path.split("/")):
+        raise Unusable(f"{at}: got {shorten(path)}, expected at most {_MAX_PATH} bytes, and {_MAX_SEGMENT} a segment")
 
 
 class _Loader(yaml.SafeLoader):  # type: ignore[misc, unused-ignore]
-    """Loads plain YAML without aliases, which could make a small file large."""
+    """Loads strings, integers, lists and objects, and nothing that could be large or of another type."""
+
+    # all plain text is a string but short decimal integers, so that no date, float or huge number is made
+    yaml_implicit_resolvers: ClassVar = {
+        digit: [("tag:yaml.org,2002:int", re.compile(r"(0|[1-9][0-9]{0,17})\Z"))] for digit in "0123456789"
+    }
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Reject an alias."""
+        """Reject an alias, which could make a small file large, and a tag."""
         if self.check_event(yaml.AliasEvent):
             raise yaml.YAMLError("has an alias (*name), expected none")
+        if getattr(self.peek_event(), "tag", None) is not None:
+            raise yaml.YAMLError("has a tag (!name), expected none")
         return super().compose_node(parent, index)

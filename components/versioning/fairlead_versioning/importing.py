@@ -4,44 +4,43 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from fairlead_artifacts import PUBLISH_SECONDS, FileEntry, JsonValue, Manifest, Parent, publish
+from fairlead_artifacts import PUBLISH_SECONDS, FileEntry, JsonValue, Manifest, publish
 from fairlead_artifacts.streams import Source, read_entry
 
 from . import __version__
-from .dvc_files import DvcFile, Entry, Exported, Out, read_dvc_file
+from .collecting import Tracked, collect
+from .dvc_files import DvcFile, Exported, read_dvc_file
 from .errors import Unusable
-from .objects import Find, copy_out, in_cache, list_entries
-from .remotes import Remote
-from .repository import Repository, find_repository, list_dvc_files
+from .objects import copy_out
+from .repository import find_repository, list_dvc_files
 
 PRODUCER = f"fairlead-versioning/{__version__}"
 
 
-def import_dvc(place: Path, remote: str | None, uri: str, kind: str) -> Manifest:
+def import_dvc(place: Path, remote: str | None, uri: str, kind: str, max_bytes: int) -> Manifest:
     """Publish what a `.dvc` file, or all of a folder, tracks; raise Unusable, RemoteUnavailable or ArtifactError."""
     files = {file: read_dvc_file(file) for file in list_dvc_files(place)}
     repository, root = find_repository(place, remote), place if place.is_dir() else place.parent
+    tracked = [
+        Tracked(out, PurePosixPath(file.parent.relative_to(root)), f"{file}: outs[{number}]")
+        for file, document in files.items() for number, out in enumerate(document.outs)
+    ]  # fmt: skip
     with tempfile.TemporaryDirectory() as temporary:
-        work, content = Path(temporary, "work"), Path(temporary, "content")
+        content = Path(temporary, "content")
         content.mkdir()
+        collected, find = collect(tracked, repository, Path(temporary, "work"), max_bytes)
+        for each in collected:
+            copy_out(each.tracked.out, each.entries, find, content / each.tracked.below, each.tracked.at)
+        noted: list[JsonValue] = []
         for file, document in files.items():
-            below = content / file.parent.relative_to(root)
-            for number, out in enumerate(document.outs):
-                at = f"{file}: outs[{number}]"
-                find, entries = _find_objects(out, repository, work, at)
-                copy_out(out, entries, find, below, at)
-        parents = [_check_exported(file, document, content / file.parent.relative_to(root))
-                   for file, document in files.items() if document.meta.fairlead]  # fmt: skip
-        parameters: dict[str, JsonValue] = {
-            "dvc": [{"file": file.relative_to(root).as_posix(), "path": out.path, "md5": out.md5}
-                    for file, document in files.items() for out in document.outs]
-        }  # fmt: skip
+            claim = _check_exported(file, document, content / file.parent.relative_to(root))
+            noted += [{"file": file.relative_to(root).as_posix(), "path": out.path, "md5": out.md5, **claim}
+                      for out in document.outs]  # fmt: skip
         return publish(
-            content, uri, kind=kind, producer=PRODUCER, parents=parents, parameters=parameters,
-            retry_seconds=PUBLISH_SECONDS,
-        )  # fmt: skip
+            content, uri, kind=kind, producer=PRODUCER, parameters={"dvc": noted}, retry_seconds=PUBLISH_SECONDS
+        )
 
 
 def digest_files(entries: Iterable[FileEntry]) -> str:
@@ -50,28 +49,15 @@ def digest_files(entries: Iterable[FileEntry]) -> str:
     return f"sha256:{hashlib.sha256(json.dumps(listed, separators=(',', ':')).encode()).hexdigest()}"
 
 
-def _find_objects(out: Out, repository: Repository, work: Path, at: str) -> tuple[Find, list[Entry]]:
-    """Return how an out's objects are found, and its files: in the cache if all are there, else in the remote."""
-    find = in_cache(repository.cache)
-    if find(out.md5) is not None:
-        entries = list_entries(out, find, at)
-        if all(find(entry.md5) for entry in entries):
-            return find, entries
-    url = repository.find_remote(out, at)
-    if url is not None:
-        found = Remote(url, work / hashlib.sha256(url.encode()).hexdigest()[:16]).fetch([out])
-        find = _either(find, found)
-    return find, list_entries(out, find, at)
+def _check_exported(file: Path, document: DvcFile, folder: Path) -> dict[str, JsonValue]:
+    """Return the artifact that a `.dvc` file says it was exported from; raise Unusable if its files are others.
 
-
-def _either(first: Find, second: Find) -> Find:
-    return lambda md5: first(md5) or second(md5)
-
-
-def _check_exported(file: Path, document: DvcFile, folder: Path) -> Parent:
-    """Return the artifact that an export has noted as a parent; raise Unusable if the files are not those of it."""
+    Whoever writes the file can say so of any artifact: it is a claim, and no parent.
+    """
     noted: Exported | None = document.meta.fairlead
-    if noted is None or len(document.outs) != 1:
+    if noted is None:
+        return {}
+    if len(document.outs) != 1:
         raise Unusable(f"{file}: meta.fairlead: got several outs, expected the one that was exported")
     (out,) = document.outs
     source = Source(folder / out.path)
@@ -80,4 +66,4 @@ def _check_exported(file: Path, document: DvcFile, folder: Path) -> Parent:
     if found != noted.files:
         raise Unusable(f"{file}: meta.fairlead.files: its files have the digest {found}, expected {noted.files}, "
                        f"as in the artifact {noted.uri}")  # fmt: skip
-    return Parent(out.path, noted.digest, noted.uri)
+    return {"claimed": {"uri": noted.uri, "digest": noted.digest}}

@@ -29,7 +29,7 @@ def list_entries(out: Out, find: Find, at: str) -> list[Entry]:
     """Return the files of an out with their paths below the `.dvc` file's folder; raise Unusable."""
     if not out.directory:
         return [Entry(md5=out.md5, relpath=out.path)]
-    file = _require(find, out.md5, at)
+    file = require(find, out.md5, at)
     name = f"{at}: the object {out.md5}"
     with _open(file, name) as opened:
         found = _digest(opened)
@@ -46,7 +46,7 @@ def copy_out(out: Out, entries: Iterable[Entry], find: Find, folder: Path, at: s
     size = 0
     for entry in entries:
         name = f"{at}: {entry.relpath}"
-        size += _copy(_require(find, entry.md5, name), folder / entry.relpath, entry.md5, name)
+        size += _copy(require(find, entry.md5, name), folder / entry.relpath, entry.md5, name)
     if out.size is not None and out.size != size:
         raise Unusable(f"{at}: {out.path}: got {size:,} bytes, expected {out.size:,}")
 
@@ -57,9 +57,15 @@ def hash_file(file: Path) -> str:
         return _digest(opened)
 
 
+def require(find: Find, md5: str, at: str) -> Path:
+    """Return the file of an object; raise Unusable, naming `at`, if there is none."""
+    file = find(md5)
+    if file is None:
+        raise Unusable(f"{at}: the object {md5} is neither in the cache nor in the remote")
+    return file
+
+
 def _copy(source: Path, target: Path, md5: str, at: str) -> int:
-    if target.exists():
-        raise Unusable(f"{at}: is there twice, expected each path once")
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = _new_md5(), 0
     with _open(source, at) as opened, target.open("xb") as copy:
@@ -69,13 +75,6 @@ def _copy(source: Path, target: Path, md5: str, at: str) -> int:
     if digest.hexdigest() != md5:
         raise Unusable(f"{at}: its object has {size:,} bytes with the MD5 {digest.hexdigest()}, expected {md5}")
     return size
-
-
-def _require(find: Find, md5: str, at: str) -> Path:
-    file = find(md5)
-    if file is None:
-        raise Unusable(f"{at}: the object {md5} is neither in the cache nor in the remote")
-    return file
 
 
 def _open(file: Path, at: str) -> BinaryIO:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from fairlead_artifacts import ArtifactError, parse_uri
 from fairlead_contracts.errors import shorten
 
-from .dvc_files import Out, read_bounded
+from .dvc_files import read_bounded
 from .errors import Unusable
 
 _FOLDER = ".dvc"
@@ -24,26 +24,38 @@ class Repository:
     remote: str | None = None
 
     @property
+    def folder(self) -> Path:
+        """Return the folder of its configuration."""
+        return self.root / _FOLDER
+
+    @property
     def cache(self) -> Path:
         """Return the folder of its own cache, wherever its configuration says that another one is."""
-        return self.root / _FOLDER / "cache"
+        return self.folder / "cache"
 
-    def find_remote(self, out: Out, at: str) -> str | None:
-        """Return the URL of the remote that an out is in, or None; raise Unusable for places outside of both."""
+    def check_cache(self) -> None:
+        """Raise Unusable if its cache is another folder than that of its own."""
+        where = self._read_config().get("cache", "dir", fallback=None)
+        if where is not None:
+            raise Unusable(f"{self.folder / 'config'}: cache.dir: got {shorten(where)}, expected none: objects are "
+                           f"added to {self.cache}")  # fmt: skip
+
+    def find_remote(self, named: str | None, at: str) -> str | None:
+        """Return the URL of the named or the default remote, or None; raise Unusable for places outside of both."""
         if self.remote is not None:
             return check_remote(self.remote, "--remote")
         config = self._read_config()
-        name = out.remote or config.get("core", "remote", fallback=None)
+        name = named or config.get("core", "remote", fallback=None)
         if name is None:
             return None
         section = next((each for each in (f"'remote \"{name}\"'", f'remote "{name}"') if config.has_section(each)), "")
         url = config.get(section, "url", fallback=None)
-        where = f"{self.root / _FOLDER / 'config'}: remote {shorten(name)}"
+        where = f"{self.folder / 'config'}: remote {shorten(name)}"
         if url is None:
             raise Unusable(f"{where}: has no url, as {at} expects")
         if urlsplit(url).scheme == "s3":
             return check_remote(url, where)
-        place = Path(os.path.normpath(self.root / _FOLDER / url))
+        place = Path(os.path.normpath(self.folder / url))
         if "://" in url or Path(url).is_absolute() or not place.resolve().is_relative_to(self.root.resolve()):
             expected = "s3://… or a folder in the repository; others are named with --remote"
             raise Unusable(f"{where}: got {shorten(url)}, expected {expected}")
@@ -52,7 +64,7 @@ class Repository:
     def _read_config(self) -> configparser.ConfigParser:
         config = configparser.ConfigParser(interpolation=None, strict=False)
         for name in ("config", "config.local"):
-            file = self.root / _FOLDER / name
+            file = self.folder / name
             if not file.exists():
                 continue
             try:

@@ -77,11 +77,13 @@ class Place:
         return uri
 
     def change(self, **fields: Any) -> None:
-        """Change fields of the `.dvc` file, of its first out with the prefix `out_`."""
+        """Change fields of the `.dvc` file, of its first out with the prefix `out_`; None removes one."""
         document = yaml.safe_load(self.tracked.read_text())
         for key, value in fields.items():
             target = document["outs"][0] if key.startswith("out_") else document
             target[key.removeprefix("out_")] = value
+            if value is None:
+                del target[key.removeprefix("out_")]
         self.tracked.write_text(yaml.safe_dump(document))
 
     def track(self, entries: list[dict[str, str]]) -> str:

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 from fairlead_artifacts import fetch
+from fairlead_versioning import own_repository
+from fairlead_versioning.dvc_command import run_dvc
 from fairlead_versioning.main import main
+from fairlead_versioning.remotes import lacks_objects
 
 from tests.support.object_stores import ObjectStore
 from tests.support.ports import free_port
@@ -115,88 +118,62 @@ def test_a_list_that_was_changed_is_rejected(place: Place) -> None:
     assert ".dir: its MD5 is" in message
 
 
-@pytest.mark.parametrize(
-    ("relpath", "message"),
-    [
-        ("../out", "relpath: got '../out', expected a path inside of its folder"),
-        ("a/../../out", "expected a path inside of its folder"),
-        ("/etc/passwd", "relpath: got '/etc/passwd', expected a relative path"),
-        ("a//b", "expected a path inside of its folder"),
-        ("C:\\x", "expected a relative path"),
-        ("a\nb", "expected a relative path"),
-    ],
-)
-def test_a_list_with_paths_outside_of_its_folder_is_rejected(place: Place, relpath: str, message: str) -> None:
-    place.track([{"md5": "0" * 32, "relpath": relpath}])
-    assert message in place.reject()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"out_path": "../data"}, "outs[0].path: got '../data', expected a path inside of its folder"),
-        ({"out_path": "/etc"}, "outs[0].path: got '/etc', expected a relative path"),
-        ({"out_path": "s3://bucket/data"}, "expected a relative path"),
-        ({"wdir": ".."}, "wdir: got '..', expected none"),
-        ({"out_md5": "../../../../etc/passwd"}, "outs[0].md5: got '../../../../etc/passwd', expected a string"),
-        ({"out_size": 5}, "data: got 16 bytes, expected 5"),
-        ({"out_nfiles": 7}, "has 3 files, expected 7"),
-        ({"out_hash": "etag"}, "outs[0].hash: got 'etag', expected"),
-        ({"outs": []}, "outs: got [], expected at least 1 items"),
-        ({"outs": 5}, "outs: got 5, expected a list"),
-    ],
-)
-def test_a_file_that_does_not_fit_is_rejected_by_field(place: Place, changes: dict[str, Any], message: str) -> None:
-    place.change(**changes)
-    found = place.reject()
-    assert "data.dvc: " in found
-    assert message in found
-
-
-def test_a_file_of_dvc_2_is_rejected_with_what_helps(place: Place) -> None:
-    place.tracked.write_text(f"outs:\n- md5: {'0' * 32}\n  path: data\n")
-    assert "dvc cache migrate --dvc-files" in place.reject()
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("outs: [", "is not YAML"),
-        ("a: &a [1]\nouts: *a\n", "has an alias"),
-        ("!!python/object/apply:os.system ['true']\n", "is not YAML"),
-        ("- 1\n", "expected an object with outs"),
-        ("x: " + "y" * 300_000, "got more than 262144 bytes"),
-    ],
-)
-def test_a_file_that_is_none_is_rejected(place: Place, text: str, message: str) -> None:
-    place.tracked.write_text(text)
-    assert message in place.reject()
-
-
-@pytest.mark.parametrize(
-    "url", ["/etc", "../elsewhere", "../../../../etc", "ssh://host/x", "https://host/x", "file:///etc"]
-)
-def test_a_remote_outside_of_the_repository_is_only_the_callers_to_name(place: Place, url: str) -> None:
+def test_dvc_is_started_once_for_all_outs_of_a_remote(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(place.repository, {"one.txt": "1\n", "two.txt": "2\n"})
+    dvc(place.repository, "add", "--quiet", "one.txt", "two.txt")
+    dvc(place.repository, "push", "--quiet")
     shutil.rmtree(place.cache)
-    # paths are relative to the configuration's folder
-    named = f"../{url}" if url.startswith("..") else url
-    config = place.repository / ".dvc" / "config"
-    config.write_text(f"[core]\n    remote = near\n['remote \"near\"']\n    url = {named}\n")
-    message = place.reject()
-    assert ".dvc/config: remote 'near': got" in message
-    assert "others are named with --remote" in message
+    started = list[str]()
+
+    def run(folder: Path, *words: str, **options: Any) -> str:
+        started.append(words[0])
+        return run_dvc(folder, *words, **options)
+
+    monkeypatch.setattr(own_repository, "run_dvc", run)
+    assert main(["import", str(place.repository), "--to", place.uri]) == 0, place.errors()
+    assert started == ["init", "fetch"]
+    assert read_files(place)["two.txt"] == "2\n"
 
 
-def test_a_remote_that_would_change_our_configuration_is_rejected(place: Place) -> None:
+def test_a_bucket_that_is_missing_is_no_missing_object(
+    place: Place, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in object_store.variables().items():
+        monkeypatch.setenv(name, value)
+    # for a single object, S3 answers as if only this were missing
+    write(place.repository, {"one.txt": "1\n"})
+    dvc(place.repository, "add", "--quiet", "one.txt")
     shutil.rmtree(place.cache)
-    sly = place.repository / "x\n[core]\nanalytics = true"
-    sly.mkdir()
-    config = place.repository / ".dvc" / "config"
-    config.write_text("[core]\nremote = near\n['remote \"near\"']\nurl = ../x\n  [core]\n  analytics = true\n")
-    assert "expected a remote without quotes" in place.reject()
+    assert main(["import", str(place.repository), "--to", place.uri, "--remote", "s3://no-such-bucket/data"]) == 1
+    assert "The specified bucket does not exist" in place.errors()
 
 
-def test_two_outs_at_one_path_are_rejected(place: Place) -> None:
-    document = place.tracked.read_text()
-    place.tracked.write_text(document + document.removeprefix("outs:\n"))
-    assert "is there twice" in place.reject()
+def test_credentials_that_are_missing_are_no_missing_object(
+    place: Place, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", object_store.variables()["AWS_ENDPOINT_URL"])
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(place.folder))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    shutil.rmtree(place.cache)
+    assert place.bring("--remote", "s3://dvc/data") == 1
+    assert "Unable to locate credentials" in place.errors()
+
+
+@pytest.mark.parametrize(
+    ("line", "missing"),
+    [
+        (f"ERROR: failed to transfer '{'0' * 32}' - [Errno 2] No such file or directory: '/x/files/md5/00/0'", True),
+        (f"ERROR: failed to transfer '{'0' * 32}' - [Errno 28] No space left on device", False),
+        ("ERROR: unexpected error - [Errno 2] No such file or directory: '/root/.aws/files/md5/key'", False),
+        ("ERROR: failed to connect to s3 (x/files/md5) - missing credentials", False),
+    ],
+)
+def test_only_objects_are_missing_objects(line: str, missing: bool) -> None:
+    assert lacks_objects([line, "ERROR: failed to fetch data from the cloud - 1 files failed to download"]) == missing
+
+
+def test_a_result_that_cannot_be_written_is_an_error_of_this_machine(place: Place) -> None:
+    assert place.bring("--out", str(place.tracked / "out.json")) == 1
+    assert "data.dvc: File exists" in place.errors()
