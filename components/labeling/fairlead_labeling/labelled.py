@@ -69,9 +69,11 @@ def _label_again(arrays: Arrays, chosen: NDArray[Any], values: NDArray[Any], spl
     labels = arrays[LABELS]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise Unusable(f"{split}.npz: {LABELS} is {labels.dtype} {list(labels.shape)}, expected an index for each row")
-    changed = labels.astype(np.int64)
-    changed[chosen] = values
-    return {**arrays, LABELS: changed.astype(labels.dtype)}
+    changed = labels.copy()
+    changed[chosen] = values.astype(labels.dtype)
+    if not np.array_equal(changed[chosen], values):
+        raise Unusable(f"{split}.npz: {LABELS} is {labels.dtype}, expected a type that can hold {values.max()}")
+    return {**arrays, LABELS: changed}
 
 
 def _move(

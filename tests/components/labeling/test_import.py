@@ -210,3 +210,26 @@ def test_arrays_of_any_name_move(desk: Desk) -> None:
     train = {"x": rows[:2], "file": rows[:2], "y": np.array([0, 1])}
     assert bring_all(desk, train, {"x": rows[2:], "file": rows[2:]}) == 0, desk.errors()
     np.testing.assert_array_equal(desk.arrays(desk.next)["train"]["file"], rows)
+
+
+@pytest.mark.parametrize("into", ["../outside", "Train", "a/b"])
+def test_only_files_of_the_dataset_are_read_and_written(
+    selected: Desk, into: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        selected.bring(agree(selected.items(), "ann", "bob"), "--into", into)
+    assert ended.value.code == 2
+    assert "argument --into: got" in capsys.readouterr().err
+    assert not selected.published()
+
+
+@pytest.mark.parametrize(("dtype", "code"), [(np.uint8, 2), (np.int16, 0)])
+def test_a_label_that_the_split_cannot_hold_is_rejected(desk: Desk, dtype: Any, code: int) -> None:
+    labels = [f"kind {number}" for number in range(301)]
+    rows = np.arange(301.0)[:, None]
+    pool = {"x": rows, "y": np.zeros(301, dtype)}
+    assert bring_all(desk, {"x": rows + 1000, "y": np.zeros(301, dtype)}, pool, labels) == code
+    if code:
+        assert "pool.npz: y is uint8, expected a type that can hold 300" in desk.errors()
+    else:
+        assert sorted(desk.arrays(desk.next)["pool"]["y"].tolist()) == list(range(301))
