@@ -77,7 +77,8 @@ def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         for name, array in arrays.items():
             # the size of a member is not known before it is written
             with archive.open(zipfile.ZipInfo(f"{name}{_ARRAY}"), "w", force_zip64=True) as member:
-                npy.write_array(member, np.asarray(array, order="C"), allow_pickle=False)
+                content = np.asarray(array, order="C")
+                npy.write_array(member, content, allow_pickle=False)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def _check(file: Path | IO[bytes], budget: _Budget, name: str) -> None:
