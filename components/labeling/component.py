@@ -78,6 +78,8 @@ def import_labels(
             what = "the annotators do not agree, or not enough of them have labelled" if exit_code == 3 else "see above"
             raise SystemExit(f"fairlead-labeling import exited with {exit_code}: {what}")
         result = json.loads(out.read_text())
-    dataset.uri = result["uri"]
-    dataset.metadata.update({"digest": result["digest"], "kappa": result["kappa"], **result["splits"]})
+    # The artifact's own URI stays where Kubeflow Pipelines keeps its artifacts: its launcher fails for one elsewhere.
+    place = {"uri": result["uri"], "digest": result["digest"]}
+    Path(dataset.path).write_text(json.dumps(place))
+    dataset.metadata.update({**result["splits"], **place, "kappa": result["kappa"]})
     return (result["uri"], result["digest"])

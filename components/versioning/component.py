@@ -42,6 +42,8 @@ def import_dvc(
             what = "a file or an object is not as expected" if exit_code == 2 else "the remote or the store failed"
             raise SystemExit(f"fairlead-versioning exited with {exit_code}: {what}; the reason is above")
         result = json.loads(out.read_text())
-    dataset.uri = result["uri"]
-    dataset.metadata.update(digest=result["digest"], files=result["files"])
+    # The artifact's own URI stays where Kubeflow Pipelines keeps its artifacts: its launcher fails for one elsewhere.
+    place = {"uri": result["uri"], "digest": result["digest"]}
+    Path(dataset.path).write_text(json.dumps(place))
+    dataset.metadata.update({**place, "files": result["files"]})
     return (result["uri"], result["digest"])

@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
 from fairlead_artifacts import PUBLISH_SECONDS, JsonValue, Manifest, Parent, fetch, publish
 from fairlead_contracts.model_uri import MODEL_FILE
+from fairlead_datasets.archives import write_arrays
 from fairlead_datasets.onnx_models import find_classes, run_model
 
 from . import __version__
@@ -38,10 +38,10 @@ def predict(model: Place, dataset: Place, split: str, out_uri: str) -> tuple[Man
         classes = find_classes(outputs[0], loaded)
         if classes is not None:
             arrays.setdefault(_CLASSES, classes)
+        # no pickles: texts have an array of their own kind
         texts = {name: array.astype(str) if array.dtype.kind == "O" else array for name, array in arrays.items()}
         out.mkdir()
-        # no pickles: texts have an array of their own kind
-        np.savez(out / f"{split}.npz", allow_pickle=False, **texts)
+        write_arrays(out / f"{split}.npz", texts)
         parents = [
             Parent("model", model_manifest.digest, model[0]),
             Parent("dataset", dataset_manifest.digest, dataset[0]),

@@ -1,8 +1,9 @@
 """How far annotators agree: Cohen's and Fleiss' kappa. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 
 Answers = Mapping[str, Mapping[str, str]]
 """Item -> annotator -> label."""
@@ -37,11 +38,10 @@ class Agreement:
 def measure(answers: Answers) -> Agreement:
     """Measure the agreement on items, each of which has at least two annotations."""
     names = sorted({name for given in answers.values() for name in given})
-    pairs = tuple(_compare(pair, answers) for pair in combinations(names, 2))
+    pairs = _compare(answers)
     majority = {item: label for item, given in answers.items() if (label := _find_majority(given))}
-    deviations = {
-        name: sum(answers[item].get(name, label) != label for item, label in majority.items()) for name in names
-    }
+    differing = Counter(name for item, label in majority.items() for name, own in answers[item].items() if own != label)
+    deviations = {name: differing[name] for name in names}
     everyone = len(names) == 2 and all(len(given) == 2 for given in answers.values())
     kappa = pairs[0].kappa if everyone else fleiss_kappa([list(given.values()) for given in answers.values()])
     disputed = tuple(item for item in answers if item not in majority)
@@ -52,9 +52,9 @@ def cohen_kappa(first: Sequence[str], second: Sequence[str]) -> float | None:
     """Return Cohen's kappa (1960) of two annotators' labels of the same items; None if it is not defined."""
     count = len(first)
     observed = sum(a == b for a, b in zip(first, second, strict=True)) / count
-    labels = {*first, *second}
-    expected = sum((first.count(label) / count) * (second.count(label) / count) for label in labels)
-    return _beyond_chance(observed, expected) if len(labels) > 1 else None
+    firsts, seconds = Counter(first), Counter(second)
+    expected = sum((number / count) * (seconds[label] / count) for label, number in firsts.items())
+    return _beyond_chance(observed, expected) if len(firsts | seconds) > 1 else None
 
 
 def fleiss_kappa(items: Sequence[Sequence[str]]) -> float | None:
@@ -63,31 +63,35 @@ def fleiss_kappa(items: Sequence[Sequence[str]]) -> float | None:
     Items have at least two labels. Where their numbers differ, which Fleiss' paper leaves out, each item counts equally
     in the observed agreement, and each label equally in the agreement by chance.
     """
-    total = sum(map(len, items))
-    shares = {label: sum(given.count(label) for given in items) / total for given in items for label in given}
-    if len(shares) < 2:
+    counts = Counter(chain.from_iterable(items))
+    total = counts.total()
+    if len(counts) < 2:
         return None
     observed = sum(map(_agreeing_pairs, items)) / len(items)
-    return _beyond_chance(observed, sum(share**2 for share in shares.values()))
+    return _beyond_chance(observed, sum((number / total) ** 2 for number in counts.values()))
 
 
 def _agreeing_pairs(given: Sequence[str]) -> float:
     """Return the share of the pairs of an item's labels that are equal."""
     number = len(given)
-    return sum(given.count(label) * (given.count(label) - 1) for label in set(given)) / (number * (number - 1))
+    return sum(count * (count - 1) for count in Counter(given).values()) / (number * (number - 1))
 
 
 def _beyond_chance(observed: float, expected: float) -> float:
     return (observed - expected) / (1 - expected)
 
 
-def _compare(pair: tuple[str, str], answers: Answers) -> Pair:
-    both = [given for given in answers.values() if pair[0] in given and pair[1] in given]
-    kappa = cohen_kappa([given[pair[0]] for given in both], [given[pair[1]] for given in both]) if both else None
-    return Pair(pair, len(both), kappa)
+def _compare(answers: Answers) -> tuple[Pair, ...]:
+    """Compare every two annotators who have an item in common."""
+    both: dict[tuple[str, str], tuple[list[str], list[str]]] = {}
+    for given in answers.values():
+        for (name, label), (other, its) in combinations(sorted(given.items()), 2):
+            first, second = both.setdefault((name, other), ([], []))
+            first.append(label)
+            second.append(its)
+    return tuple(Pair(names, len(both[names][0]), cohen_kappa(*both[names])) for names in sorted(both))
 
 
 def _find_majority(given: Mapping[str, str]) -> str | None:
-    labels = list(given.values())
-    most = max(sorted(set(labels)), key=labels.count)
-    return most if labels.count(most) * 2 > len(labels) else None
+    ((most, count),) = Counter(given.values()).most_common(1)
+    return most if count * 2 > len(given) else None

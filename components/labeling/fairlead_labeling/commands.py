@@ -44,7 +44,7 @@ def _select(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     tasks = read_document(Tasks, options.tasks)
-    examples = read_examples(tasks, parse_shape(options.picture) if options.picture else ())
+    examples = read_examples(tasks, parse_shape(options.picture))
     if options.json:
         json_files.write_tasks(tasks, examples, options.json)
     elif options.coco:

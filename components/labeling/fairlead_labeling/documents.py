@@ -11,6 +11,8 @@ from fairlead_datasets.errors import Unusable
 from pydantic import Field, StringConstraints, model_validator
 
 MAX_ITEMS, MAX_LABELS, MAX_ANNOTATORS = 100_000, 10_000, 1_000
+SPLIT = r"^[a-z][a-z0-9_-]{0,62}$"
+"""A split's name, which is that of a file, too."""
 ItemId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Label = Annotated[str, StringConstraints(pattern=PRINTABLE, min_length=1, max_length=255)]
 _Document = TypeVar("_Document", bound=Contract)
@@ -43,7 +45,7 @@ class Tasks(Contract):
     dataset: Pinned
     model: Pinned | None = None
     """The model that was uncertain."""
-    split: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")
+    split: str = Field(pattern=SPLIT)
     labels: tuple[Label, ...] = Field(min_length=2, max_length=MAX_LABELS, strict=False)
     """The labels that annotators choose from; `y` is the index of one."""
     items: tuple[Item, ...] = Field(min_length=1, max_length=MAX_ITEMS, strict=False)
@@ -88,11 +90,19 @@ def read_document(kind: type[_Document], file: Path) -> _Document:
         raise Unusable(f"{file}: {error}") from None
 
 
+def build(kind: type[_Document], at: str, fields: Mapping[str, object]) -> _Document:
+    """Return a document, or a part of one, of values from outside; raise Unusable, naming the field."""
+    try:
+        return kind.parse(fields, at)
+    except ContractError as error:
+        raise Unusable(str(error)) from None
+
+
 def write_json(file: Path, document: Mapping[str, object]) -> None:
     """Write a JSON file whole or not at all."""
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f".{file.name}.part")
-    part.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+    part.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     part.replace(file)
 
 

@@ -32,9 +32,8 @@ def import_annotations(
     verdict = judge(collect(tasks, annotations), required)
     if verdict.problems:
         return Imported(verdict, None, {})
-    change = Change(tasks.split, into, {
-        item: tasks.labels.index(label) for item, label in verdict.agreement.majority.items()
-    })  # fmt: skip
+    indexes = {label: index for index, label in enumerate(tasks.labels)}
+    change = Change(tasks.split, into, {item: indexes[label] for item, label in verdict.agreement.majority.items()})
     with tempfile.TemporaryDirectory() as temporary:
         old, new = Path(temporary, "old"), Path(temporary, "new")
         new.mkdir()

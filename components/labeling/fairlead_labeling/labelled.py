@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from fairlead_artifacts import JsonValue, Manifest
+from fairlead_datasets.archives import write_arrays
 from fairlead_datasets.errors import Unusable
 from numpy.typing import NDArray
 
@@ -53,7 +54,7 @@ def write_next(old: Path, new: Path, change: Change) -> Mapping[str, int]:
             (new / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, new / name)
     for split, content in written.items():
-        np.savez(new / f"{split}.npz", **content)  # type: ignore[arg-type]
+        write_arrays(new / f"{split}.npz", content)
     return {file.stem: count_rows(read_split(new, file.stem)) for file in sorted(new.glob("*.npz"))}
 
 
@@ -68,9 +69,11 @@ def _label_again(arrays: Arrays, chosen: NDArray[Any], values: NDArray[Any], spl
     labels = arrays[LABELS]
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise Unusable(f"{split}.npz: {LABELS} is {labels.dtype} {list(labels.shape)}, expected an index for each row")
-    changed = labels.astype(np.int64)
-    changed[chosen] = values
-    return {**arrays, LABELS: changed.astype(labels.dtype)}
+    changed = labels.copy()
+    changed[chosen] = values.astype(labels.dtype)
+    if not np.array_equal(changed[chosen], values):
+        raise Unusable(f"{split}.npz: {LABELS} is {labels.dtype}, expected a type that can hold {values.max()}")
+    return {**arrays, LABELS: changed}
 
 
 def _move(

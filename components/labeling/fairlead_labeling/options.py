@@ -1,9 +1,10 @@
 """The options of the commands."""
 
 import argparse
+import re
 from pathlib import Path
 
-from .documents import MAX_ITEMS
+from .documents import MAX_ITEMS, SPLIT
 from .uncertainty import MEASURES
 
 
@@ -20,7 +21,7 @@ def build_parser(description: str) -> argparse.ArgumentParser:
 def _add_select(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", required=True, metavar="URI")
     parser.add_argument("--dataset-digest", metavar="sha256:…")
-    parser.add_argument("--split", default="pool", help="the split to choose from (default: pool)")
+    parser.add_argument("--split", type=_split, default="pool", help="the split to choose from (default: pool)")
     parser.add_argument("--model", required=True, metavar="URI", help="the model that is asked, an artifact")
     parser.add_argument("--model-digest", metavar="sha256:…")
     source = parser.add_mutually_exclusive_group(required=True)
@@ -38,7 +39,8 @@ def _add_select(parser: argparse.ArgumentParser) -> None:
 
 def _add_export(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tasks", required=True, type=Path, metavar="FILE")
-    parser.add_argument("--picture", default="", metavar="HxW", help="show inputs as pictures of this shape")
+    parser.add_argument("--picture", default="", metavar="HxW", help="show inputs as pictures of this shape; none: "
+                        "as values (default: by their shape)")  # fmt: skip
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--json", type=Path, metavar="FILE", help="write the tasks with their inputs")
     target.add_argument("--coco", type=Path, metavar="FOLDER", help="write tasks.coco.json and pictures")
@@ -55,8 +57,8 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--annotators", type=int, choices=range(2, 101), default=2, metavar="N",
                         help="how many each item needs (default: 2)")  # fmt: skip
     parser.add_argument("--partial", action="store_true", help="leave out items of which annotations are missing")
-    parser.add_argument("--into", default="train", help="the split into which examples of a split without labels move "
-                        "(default: train)")  # fmt: skip
+    parser.add_argument("--into", type=_split, default="train", help="the split into which examples of a split without "
+                        "labels move (default: train)")  # fmt: skip
     parser.add_argument("--to", required=True, metavar="URI", help="where to publish: s3://bucket/path or file:///path")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write {uri, digest, splits, kappa}, as JSON")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write what the gate found, as JSON")
@@ -71,6 +73,12 @@ def _add_studio(parser: argparse.ArgumentParser, group: argparse._MutuallyExclus
 def _add_retries(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--retry-seconds", type=float, default=60.0, metavar="S", help="how long a server that does "
                         "not answer is asked again (default: 60)")  # fmt: skip
+
+
+def _split(text: str) -> str:
+    if not re.fullmatch(SPLIT, text):
+        raise argparse.ArgumentTypeError(f"got {text[:100]!r}, expected a name of a-z, 0-9, _ and -")
+    return text
 
 
 def _natural(text: str) -> int:

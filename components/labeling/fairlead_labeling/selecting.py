@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from fairlead_artifacts import Parent, fetch, read_manifest
 from fairlead_datasets.archives import read_arrays
 from fairlead_datasets.errors import Unusable
 from numpy.typing import NDArray
 
-from .documents import Item, Pinned, Tasks
+from .documents import Item, Pinned, Tasks, build
 from .rows import LABELS, Arrays, count_rows, identify, list_labels, read_split
 from .served import ServedModel
 from .uncertainty import choose, measure_uncertainty, to_probabilities
@@ -28,8 +27,8 @@ class Place:
     digest: str | None = None
 
     def pin(self) -> Pinned:
-        """Return it with its digest; raise ArtifactError."""
-        return Pinned(uri=self.uri, digest=read_manifest(self.uri, self.digest).digest)
+        """Return it with its digest; raise Unusable or ArtifactError."""
+        return build(Pinned, "artifact", {"uri": self.uri, "digest": read_manifest(self.uri, self.digest).digest})
 
 
 @dataclass(frozen=True)
@@ -62,22 +61,23 @@ def select(selection: Selection) -> Tasks:
     rows = [row for row, item in enumerate(ids) if item not in known]
     if not rows:
         raise Unusable(f"{selection.split}.npz: each of its {len(ids):,} examples is in another split, too")
+    heading = {
+        "dataset": build(Pinned, "dataset", {"uri": selection.dataset.uri, "digest": manifest.digest}),
+        "model": model, "split": selection.split, "labels": labels,
+    }  # fmt: skip
+    # before the model is asked, which may take long
+    build(Tasks, "tasks", {**heading, "items": (Item(id=ids[rows[0]], row=rows[0]),)})
     scores = _read_scores(selection, {name: array for name, array in arrays.items() if name != LABELS})
     if scores.shape[1:] != (len(labels),):
         raise Unusable(f"scores: got {list(scores.shape)}, expected a column for each of the {len(labels)} labels")
     uncertainty, best = measure_uncertainty(scores[rows], selection.measure), to_probabilities(scores).argmax(axis=1)
     chosen = choose(uncertainty, [ids[row] for row in rows], selection.count)
-    return Tasks(
-        dataset=Pinned(uri=selection.dataset.uri, digest=manifest.digest),
-        model=model,
-        split=selection.split,
-        labels=labels,
-        items=tuple(
-            Item(id=ids[rows[place]], row=rows[place], uncertainty=round(float(uncertainty[place]), 9),
-                 predicted=labels[int(best[rows[place]])])
-            for place in chosen
-        ),
+    items = tuple(
+        Item(id=ids[rows[place]], row=rows[place], uncertainty=round(float(uncertainty[place]), 9),
+             predicted=labels[int(best[rows[place]])])
+        for place in chosen
     )  # fmt: skip
+    return build(Tasks, "tasks", {**heading, "items": items})
 
 
 def list_parents(tasks: Tasks) -> Sequence[Parent]:
@@ -103,7 +103,7 @@ def _read_scores(selection: Selection, inputs: Arrays) -> NDArray[Any]:
         if name not in found:
             raise Unusable(f"{file}: got the arrays {', '.join(found)}, expected {name}")
         scores = found[name]
-    if len(scores) != count_rows(inputs) or scores.ndim != 2:
-        raise Unusable(f"scores: got {list(np.shape(scores))}, expected a row for each of the "
+    if scores.ndim != 2 or len(scores) != count_rows(inputs):
+        raise Unusable(f"scores: got {list(scores.shape)}, expected a row for each of the "
                        f"{count_rows(inputs)} examples")  # fmt: skip
     return scores

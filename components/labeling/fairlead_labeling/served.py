@@ -4,7 +4,6 @@ import json
 import os
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import urllib3
@@ -18,9 +17,11 @@ from numpy.typing import NDArray
 from .errors import ServerUnavailable
 from .retries import retry
 from .rows import Arrays
+from .urls import split_url
 
 API_KEY = "FAIRLEAD_API_KEY"
 """The variable with the key of a deployment that asks for one; it is no argument, which all users of a machine see."""
+_FORM = "http(s)://host:port/v2/models/NAME"
 _BATCH = 128
 _MAX_BYTES = 64 << 20
 
@@ -29,11 +30,8 @@ class ServedModel:
     """A model at `http://host:port/v2/models/name`; a server that is gone is asked again for `retry_seconds`."""
 
     def __init__(self, url: str, retry_seconds: float = 60.0) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or "/v2/models/" not in parts.path:
-            raise Unusable(f"{shorten(url)}: expected http(s)://host:port/v2/models/NAME")
-        if parts.username or parts.query or parts.fragment:
-            raise Unusable("the model's URL: got a user or a query, expected http(s)://host:port/v2/models/NAME")
+        if "/v2/models/" not in split_url(url, "--url", _FORM).path:
+            raise Unusable(f"--url: got another path, expected {_FORM}")
         self._url, self._retry_seconds = url.rstrip("/"), retry_seconds
         self._http = urllib3.PoolManager(timeout=urllib3.Timeout(connect=5, read=60), retries=False)
         self._headers = _build_headers()
@@ -58,7 +56,7 @@ class ServedModel:
         for tensor in listed if isinstance(listed, list) else ():
             name = tensor.get("name") if isinstance(tensor, dict) else None
             dtype = tensor.get("datatype") if isinstance(tensor, dict) else None
-            if not isinstance(name, str) or dtype not in DTYPES:
+            if not isinstance(name, str) or not isinstance(dtype, str) or dtype not in DTYPES:
                 raise Unusable(f"{self._url}: got the input {shorten(tensor)}, expected a name and a data type")
             array = inputs.get(name, inputs.get("x") if len(listed or ()) == 1 else None)
             if array is None:
@@ -76,8 +74,8 @@ class ServedModel:
         if output is not None and output not in outputs:
             raise Unusable(f"{self._url}: got the outputs {', '.join(outputs)}, expected {output}")
         scores = outputs[output] if output is not None else next(iter(outputs.values()))
-        if len(scores) != rows:
-            raise Unusable(f"{self._url}: got {len(scores)} rows of scores, expected {rows}")
+        if scores.shape[:1] != (rows,):
+            raise Unusable(f"{self._url}: got scores {list(scores.shape)}, expected {rows} rows")
         return np.asarray(scores)
 
     def _ask(self, method: str, path: str, body: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fairlead_contracts.signature import TensorSignature
-from fairlead_datasets.archives import read_arrays
+from fairlead_datasets.archives import read_arrays, write_arrays
 from fairlead_datasets.errors import Unusable
 from fairlead_datasets.splits import Affine, load_split
 
@@ -88,3 +88,21 @@ def test_an_array_whose_header_is_cut_is_refused(tmp_path: Path) -> None:
         archive.writestr("x.npy", b"\x93NUMPY\x01\x00\x08\x00{'a': (\n")
     with pytest.raises(Unusable, match="is not an intact zip archive"):
         read_arrays(tmp_path / "eval.npz")
+
+
+def test_arrays_of_any_name_are_written_and_equal_ones_are_equal_bytes(tmp_path: Path) -> None:
+    arrays = {
+        name: np.arange(6).reshape(2, 3) + index
+        for index, name in enumerate(["file", "args", "allow_pickle", "/model/Softmax:0", "texts.npy", "ø"])
+    }  # fmt: skip
+    arrays["columns"] = np.asfortranarray(arrays["file"])
+    arrays["number"] = np.array(5)
+    write_arrays(tmp_path / "a.npz", arrays)
+    found = read_arrays(tmp_path / "a.npz")
+    assert list(found) == list(arrays)
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+    write_arrays(tmp_path / "b.npz", {name: array.copy("F") for name, array in found.items()})
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    with pytest.raises(ValueError, match="Object arrays cannot be saved"):
+        write_arrays(tmp_path / "c.npz", {"x": np.array([{}])})

@@ -5,8 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fairlead_artifacts import ArtifactNotFound, fetch, read_manifest
+from fairlead_artifacts import ArtifactNotFound, fetch, publish, read_manifest
+from fairlead_contracts.signature import Signature, TensorSignature
 from fairlead_evaluation.main import main
+
+from tests.support import onnx_models as onnx
 
 from .conftest import Make, Store
 
@@ -49,3 +52,19 @@ def test_what_is_missing_is_named(make: Make, capsys: pytest.CaptureFixture[str]
     assert "live" in capsys.readouterr().err
     with pytest.raises(ArtifactNotFound):
         read_manifest(f"{store.folder.as_uri()}/store/p")
+
+
+def test_an_output_of_any_name_is_predicted(make: Make) -> None:
+    store = make(x=SCORES)
+    source, uri = store.folder / "named", f"{store.folder.as_uri()}/store/named"
+    source.mkdir()
+    ports = ("FP32", ["n", 3])
+    (source / "model.onnx").write_bytes(
+        onnx.model([onnx.node("Identity", ["x"], ["file"])], [("x", *ports)], [("file", *ports)])
+    )
+    signature = Signature(*((TensorSignature(name, "FP32", (-1, 3)),) for name in ("x", "file")))
+    publish(source, uri, kind="onnx-model", producer="tests/0", signature=signature)
+    assert predict(store, "answers", "--model", uri) == 0
+    fetch(f"{store.folder.as_uri()}/store/answers", store.folder / "copy")
+    with np.load(store.folder / "copy" / "eval.npz") as arrays:
+        np.testing.assert_array_equal(arrays["file"], SCORES)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fairlead_artifacts import Manifest, fetch, publish, read_manifest
+from fairlead_datasets.archives import write_arrays
 from fairlead_labeling.main import main
 
 from tests.support.label_studio import LabelStudioServer, started_label_studio
@@ -45,7 +46,7 @@ class Desk:
         source = self.folder / f"source-{len(list(self.folder.iterdir()))}"
         source.mkdir()
         for name, content in arrays.items():
-            np.savez(source / f"{name}.npz", **content)
+            write_arrays(source / f"{name}.npz", content)
         (source / "recipe.json").write_text("{}")
         return publish(source, uri, kind=kind, producer="tests/0", parameters=parameters).digest
 

@@ -1,5 +1,7 @@
 """Kappa as it is published, and where it is not defined."""
 
+import time
+
 import pytest
 from fairlead_labeling.agreement import cohen_kappa, fleiss_kappa, measure
 
@@ -54,3 +56,27 @@ def test_the_majority_is_more_than_half() -> None:
     })  # fmt: skip
     assert (found.majority, found.disputed) == ({"1": "a", "4": "c"}, ("2", "3"))
     assert found.deviations == {"ann": 0, "bob": 0, "eve": 1}
+
+
+def test_the_most_items_and_many_annotators_are_measured_in_seconds() -> None:
+    """Three annotations each: by pairs and by labels, nothing is counted over all items again."""
+    labels = [f"label {number}" for number in range(10_000)]
+    answers = {
+        str(item): {
+            f"user-{(7 * item + 13 * place) % 1000}": labels[(item * (place == 2) + item) % 10_000]
+            for place in range(3)
+        }
+        for item in range(100_000)
+    }
+    start = time.monotonic()
+    found = measure(answers)
+    assert time.monotonic() - start < 20
+    assert (found.statistic, len(found.majority)) == ("fleiss", 100_000)
+    assert len(found.deviations) == 1000
+
+
+def test_pairs_are_those_with_a_common_item() -> None:
+    found = measure({"1": {"ann": "a", "bob": "a"}, "2": {"bob": "b", "eve": "a"}})
+    assert [(pair.annotators, pair.items, pair.kappa) for pair in found.pairs] == [
+        (("ann", "bob"), 1, None), (("bob", "eve"), 1, 0.0),
+    ]  # fmt: skip

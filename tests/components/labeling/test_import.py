@@ -1,7 +1,9 @@
 """What annotators agree on becomes the next version; what is wrong is named, and nothing is published."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -189,3 +191,45 @@ def test_a_dataset_that_has_changed_since_is_rejected(selected: Desk) -> None:
     file = selected.annotate(agree(selected.items(), "ann", "bob"), dataset=digest)
     assert selected.run("import", "--tasks", str(selected.tasks), "--json", str(file), "--to", selected.next) == 2
     assert f"expected {digest}" in selected.errors()
+
+
+def bring_all(desk: Desk, train: Mapping[str, Any], pool: Mapping[str, Any], labels: Sequence[str] = LABELS) -> int:
+    """Publish a dataset, label its whole pool, all labels in turn, and import the annotations."""
+    uri, scores = f"{desk.folder.as_uri()}/store/other", desk.folder / "other.npz"
+    digest = desk.publish(uri, parameters={"labels": list(labels)}, train=train, pool=pool)
+    np.savez(scores, scores=np.full((len(pool["x"]), len(labels)), 1 / len(labels), np.float32))
+    argv = ["--dataset", uri, "--model", desk.model, "--predictions", str(scores), "--out", str(desk.tasks)]
+    assert desk.run("select", *argv, "--count", "1000") == 0, desk.errors()
+    answers = {item: labels[place % len(labels)] for place, item in enumerate(desk.items())}
+    file = desk.annotate({"ann": answers, "bob": answers}, dataset=digest)
+    return desk.run("import", "--tasks", str(desk.tasks), "--json", str(file), "--to", desk.next)
+
+
+def test_arrays_of_any_name_move(desk: Desk) -> None:
+    rows = np.arange(20.0).reshape(10, 2)
+    train = {"x": rows[:2], "file": rows[:2], "y": np.array([0, 1])}
+    assert bring_all(desk, train, {"x": rows[2:], "file": rows[2:]}) == 0, desk.errors()
+    np.testing.assert_array_equal(desk.arrays(desk.next)["train"]["file"], rows)
+
+
+@pytest.mark.parametrize("into", ["../outside", "Train", "a/b"])
+def test_only_files_of_the_dataset_are_read_and_written(
+    selected: Desk, into: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        selected.bring(agree(selected.items(), "ann", "bob"), "--into", into)
+    assert ended.value.code == 2
+    assert "argument --into: got" in capsys.readouterr().err
+    assert not selected.published()
+
+
+@pytest.mark.parametrize(("dtype", "code"), [(np.uint8, 2), (np.int16, 0)])
+def test_a_label_that_the_split_cannot_hold_is_rejected(desk: Desk, dtype: Any, code: int) -> None:
+    labels = [f"kind {number}" for number in range(301)]
+    rows = np.arange(301.0)[:, None]
+    pool = {"x": rows, "y": np.zeros(301, dtype)}
+    assert bring_all(desk, {"x": rows + 1000, "y": np.zeros(301, dtype)}, pool, labels) == code
+    if code:
+        assert "pool.npz: y is uint8, expected a type that can hold 300" in desk.errors()
+    else:
+        assert sorted(desk.arrays(desk.next)["pool"]["y"].tolist()) == list(range(301))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fairlead_artifacts import read_manifest
 from PIL import Image
 
 from tests.support.label_studio import LabelStudioServer
@@ -167,6 +168,13 @@ ENDLESS = 200, json.dumps({"total": 10**6, "tasks": [TASK]}).encode()
 """Each page is the first one again."""
 
 
+def answer_task(completed_by: Any = 7, choices: Any = ("cat",)) -> Answer:
+    """Return a page with an annotated task of any dataset."""
+    result = [{"from_name": "label", "value": {"choices": choices}}]
+    task = TASK | {"annotations": [{"id": 1, "completed_by": completed_by, "result": result}]}
+    return 200, json.dumps({"total": 1, "tasks": [task]}).encode()
+
+
 @pytest.mark.parametrize(
     ("projects", "tasks", "message"),
     [
@@ -179,6 +187,11 @@ ENDLESS = 200, json.dumps({"total": 10**6, "tasks": [TASK]}).encode()
         (PROJECTS, (200, b'{"tasks": [{"id": 1, "data": "x", "annotations": [{"result": 5}]}]}'), "task"),
         (PROJECTS, ENDLESS, "lists task 1 twice"),
         (list_projects(), None, "has no project named pets"),
+        (list_projects(*[{"id": 7, "title": "other pets"}] * 101), None, "more than 100 projects have pets in"),
+        (PROJECTS, answer_task(completed_by={}), "completed_by"),
+        (PROJECTS, answer_task(completed_by={"id": "7\n"}), "completed_by"),
+        (PROJECTS, answer_task(completed_by=10**4000), "completed_by"),
+        (PROJECTS, answer_task(choices=["c\nat"]), "label: got 'c\\nat', expected one line of text"),
     ],
 )
 def test_answers_that_are_nonsense_are_rejected(
@@ -187,8 +200,13 @@ def test_answers_that_are_nonsense_are_rejected(
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "secret-token")
 
     def answer(_: str, path: str) -> Answer:
-        return projects if path.startswith("/api/projects") else tasks or (404, b"")
+        first = "page=1" in path
+        if path.startswith("/api/projects"):
+            return projects if first else list_projects()
+        return pages if first or tasks is ENDLESS else (200, b'{"total": 1, "tasks": []}')
 
+    status, body = tasks or (404, b"")
+    pages = status, body.replace(b"sha256:" + b"0" * 64, read_manifest(selected.dataset).digest.encode())
     with answering(answer) as url:
         words = ["--label-studio", url, "--project", "pets", "--retry-seconds", "0"]
         assert bring(selected, *words) == 2
@@ -198,9 +216,32 @@ def test_answers_that_are_nonsense_are_rejected(
     assert not selected.published()
 
 
-@pytest.mark.parametrize("url", ["ftp://host", "http://me:secret@host", "http://host/?token=secret", "host"])
+URLS = (
+    "ftp://host", "http://me:secret@host", "http://:secret@host", "http://host/?token=secret", "secret", "http://[secret",
+    "http://host:secret", "http://@host",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("url", URLS)
 def test_urls_with_more_than_a_place_are_rejected_unseen(selected: Desk, url: str) -> None:
     assert bring(selected, "--label-studio", url, "--project", "pets") == 2
     message = selected.errors()
     assert "expected http(s)://host:port" in message
     assert "secret" not in message
+
+
+def test_no_second_project_is_created_where_the_first_may_be_unseen(
+    selected: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "secret-token")
+    created = []
+
+    def answer(method: str, _: str) -> Answer:
+        if method == "POST":
+            created.append(method)
+        return list_projects(*({"id": number, "title": f"pets {number}"} for number in range(101)))
+
+    with answering(answer) as url:
+        assert export(selected, "--label-studio", url, "--project", "pets", "--retry-seconds", "0") == 2
+    assert "more than 100 projects have pets in their titles" in selected.errors()
+    assert not created

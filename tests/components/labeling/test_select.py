@@ -49,11 +49,20 @@ def test_equal_examples_are_asked_for_once(desk: Desk) -> None:
     assert [item["row"] for item in read(desk)["items"]] == [0, 3]
 
 
+@pytest.mark.parametrize("split", ["Pool", "../pool", "/tmp/pool", "a/b", "", "pool\n"])
+def test_a_split_has_a_plain_name(desk: Desk, split: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        desk.select(np.full((POOL, 3), 0.5), "--split", split)
+    assert ended.value.code == 2
+    assert "argument --split: got" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("scores", "words", "message"),
     [
         (np.full((POOL, 2), 0.5), [], "expected a column for each of the 3 labels"),
         (np.full((POOL - 1, 3), 0.5), [], "scores: got [11, 3], expected a row for each of the 12 examples"),
+        (np.array(0.5), [], "scores: got [], expected a row for each of the 12 examples"),
         (np.full((POOL, 3), np.nan), [], "scores: row 0 has a value that is not finite"),
         (np.full((POOL, 3), 0.5), ["--split", "none"], "got eval.npz, pool.npz, train.npz, expected none.npz"),
         (np.full((POOL, 3), 0.5), ["--labels", "a,b,c"], "its labels are cat, dog, fox, got a, b, c"),

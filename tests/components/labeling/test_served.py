@@ -52,10 +52,12 @@ def outputs(rows: int, classes: int, **changes: Any) -> bytes:
         ((200, b'{"inputs": [{"name": "a", "datatype": "FP32"}, 5]}'), (200, b""), "its input 'a' is no array"),
         ((302, b"http://example.com"), (200, b""), "the server answered 302"),
         ((401, b"API key: no"), (200, b""), "the server answered 401: b'API key: no'"),
-        ((200, METADATA), (200, outputs(5, 3)), "got 5 rows of scores, expected 12"),
+        ((200, METADATA), (200, outputs(5, 3)), "got scores [5, 3], expected 12 rows"),
         ((200, METADATA), (200, outputs(12, 3, shape=[12, 4])), "its answer: outputs"),
         ((200, METADATA), (200, outputs(12, 2)), "expected a column for each of the 3 labels"),
         ((200, METADATA), (200, b"{}"), "its answer: outputs"),
+        ((200, b'{"inputs": [{"name": "x", "datatype": {}}]}'), (200, b""), "expected a name and a data type"),
+        ((200, METADATA), (200, outputs(12, 1, shape=[], data=[0.5])), "got scores [], expected 12 rows"),
         ((200, METADATA), (400, b'{"error": "no"}'), "the server answered 400"),
     ],
 )
@@ -81,7 +83,26 @@ def test_an_api_key_is_sent_and_never_shown(desk: Desk, monkeypatch: pytest.Monk
     assert "spaces in" not in message
 
 
-@pytest.mark.parametrize("url", ["file:///v2/models/a", "http://me:secret@host/v2/models/a", "http://host/other"])
-def test_urls_that_name_no_model_are_rejected(desk: Desk, url: str) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "file:///v2/models/a", "http://me:secret@host/v2/models/a", "http://:secret@host/v2/models/a",
+        "http://@host/v2/models/a", "http://host/other?secret", "http://[secret/v2/models/a",
+        "http://host:secret/v2/models/a", "http://host/v2/models/a secret",
+    ],
+)  # fmt: skip
+def test_urls_that_name_no_model_are_rejected_unseen(desk: Desk, url: str) -> None:
     assert select(desk, url) == 2
-    assert "expected http(s)://host:port/v2/models/NAME" in desk.errors()
+    message = desk.errors()
+    assert "expected http(s)://host:port/v2/models/NAME" in message
+    assert "secret" not in message
+
+
+def test_what_cannot_be_a_task_is_rejected_before_the_model_is_asked(desk: Desk) -> None:
+    asked = []
+    uri = f"{desk.folder.as_uri()}/store/twice"
+    desk.publish(uri, parameters={"labels": ["cat", "dog", "cat"]}, **desk.arrays(desk.dataset))
+    with answering(lambda *request: (asked.append(request), (500, b""))[1]) as url:
+        assert select(desk, f"{url}/v2/models/pets", "--dataset", uri) == 2
+    assert "tasks.labels: got 'cat', expected each one once" in desk.errors()
+    assert not asked

@@ -12,7 +12,7 @@ from fairlead_contracts.base import Contract
 from fairlead_datasets.errors import Unusable
 from pydantic import ConfigDict, Field
 
-from ..documents import MAX_ITEMS, MAX_LABELS, Annotation, ItemId, Label, Tasks, read_document, write_json
+from ..documents import MAX_ITEMS, MAX_LABELS, Annotation, ItemId, Label, Tasks, build, read_document, write_json
 from ..examples import Example
 from ..gate import bound
 
@@ -106,4 +106,5 @@ def _read_file(tasks: Tasks, annotator: str, file: Path) -> Iterator[Annotation]
     if problems:
         raise Unusable("\n".join(f"{file}: {line}" for line in bound(problems)))
     for each in document.annotations:
-        yield Annotation(item=items[each.image_id], annotator=annotator, label=names[each.category_id])
+        said = {"item": items[each.image_id], "annotator": annotator, "label": names[each.category_id]}
+        yield build(Annotation, "--coco", said)

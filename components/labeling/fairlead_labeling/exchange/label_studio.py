@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
-from urllib.parse import urlsplit
 from xml.sax.saxutils import quoteattr
 
 import httpx
@@ -16,11 +15,12 @@ from fairlead_datasets.errors import Unusable
 from label_studio_sdk import LabelStudio
 from label_studio_sdk.core.api_error import ApiError
 
-from ..documents import MAX_ITEMS, Annotation, Tasks
+from ..documents import MAX_ITEMS, Annotation, Tasks, build
 from ..errors import ServerUnavailable
 from ..examples import Example
 from ..gate import bound
 from ..retries import retry
+from ..urls import split_url
 from .label_studio_tasks import StudioTask
 
 TOKEN = "LABEL_STUDIO_API_KEY"
@@ -55,7 +55,8 @@ class Studio:
                 if label is None:
                     problems.append(f"task {task.id}: {each.annotator}: got {each.describe()}, expected one choice")
                 elif label:
-                    annotations.append(Annotation(item=task.data.item, annotator=each.annotator, label=label))
+                    said = {"item": task.data.item, "annotator": each.annotator, "label": label}
+                    annotations.append(build(Annotation, f"project {self.project}: task {task.id}", said))
         self._reject(problems)
         return annotations
 
@@ -77,7 +78,10 @@ class Studio:
         """Return the number of the project."""
         projects: Iterable[Any] = client.projects.list(title=self.project)
         # the SDK asks for pages as long as there are some, which a server may say for ever
-        listed = islice(projects, _MAX_PROJECTS)
+        listed = list(islice(projects, _MAX_PROJECTS + 1))
+        if len(listed) > _MAX_PROJECTS:
+            raise Unusable(f"{self.url}: more than {_MAX_PROJECTS} projects have {self.project} in their titles, "
+                           "expected a title that is in fewer")  # fmt: skip
         found = list(dict.fromkeys(each.id for each in listed if each.title == self.project))
         if len(found) > 1 or not all(isinstance(number, int) for number in found):
             raise Unusable(f"{self.url}: got the projects {shorten(found)} named {self.project}, expected one")
@@ -137,9 +141,7 @@ class Studio:
 
 def parse_url(url: str) -> str:
     """Return a server's URL without the slash at its end; raise Unusable for any that is more than a place."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise Unusable("--label-studio: expected http(s)://host:port, without a user or a query")
+    split_url(url, "--label-studio", "http(s)://host:port")
     return url.rstrip("/")
 
 

@@ -10,6 +10,7 @@ from ..documents import ItemId
 
 _SKIPPED = ""
 _CONTROL = "label"
+_Number = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
 class _Part(Contract):
@@ -17,10 +18,16 @@ class _Part(Contract):
     model_config = ConfigDict(alias_generator=None)
 
 
+class StudioUser(_Part):
+    """A user, of whom only the number is read."""
+
+    id: _Number
+
+
 class StudioAnnotation(_Part):
     """What a user said of a task."""
 
-    completed_by: int | dict[str, Any]
+    completed_by: _Number | StudioUser
     was_cancelled: bool | None = False
     result: tuple[dict[str, Any], ...] = Field((), max_length=1000, strict=False)
 
@@ -28,7 +35,7 @@ class StudioAnnotation(_Part):
     def annotator(self) -> str:
         """The user, by the number and not the address: this is in reports and logs."""
         user = self.completed_by
-        return f"user-{user.get('id') if isinstance(user, dict) else user}"[:255]
+        return f"user-{user.id if isinstance(user, StudioUser) else user}"
 
     def find_label(self) -> str | None:
         """Return the label, the empty text for a task that was skipped, and None for anything else."""
