@@ -23,7 +23,7 @@ def wait_until_finished(kubectl: Kubectl, name: str) -> Object:
         job = kubectl.get("tj", name, NAMESPACE)
         return job if job.get("status", {}).get("completionTime") else {}
 
-    return dict(wait_for(ended, f"{name} to end", 180))
+    return dict(wait_for(ended, f"{name} to end", 300))
 
 
 @pytest.mark.parametrize("example", ["plain-horovod", "plain-torchrun", "elastic-torchrun"])
