@@ -16,6 +16,8 @@ from fairlead_cluster.demo.stages import Stages
 from fairlead_cluster.local import cluster as local_cluster
 
 MIN_ACCURACY = 0.95
+_NOT_INSTALLED = "is not installed"
+"""What targets say whose engine or builder is left out here."""
 
 
 def register(app: typer.Typer) -> None:
@@ -48,8 +50,7 @@ def _build_targets(targets: Facts) -> Table:
     for column in ("bytes", "of the source", "accuracy", "agreement"):
         table.add_column(column, justify="right")
     for name, found in targets.items():
-        if problem := found.get("problem") or "; ".join(found["over_budget"]):
-            table.add_row(name, "", "", "", escape(problem))
+        if _find_problem(found):
             continue
         share = found["bytes_after"] / found["bytes_before"]
         figures = (f"{found['accuracy_after']:.4f}", f"{found['agreement']:.4f}")
@@ -57,9 +58,24 @@ def _build_targets(targets: Facts) -> Table:
     return table
 
 
+def _find_problem(target: Facts) -> str:
+    """Return why a target has no figures, or is over its budget; empty if it is neither."""
+    return str(target.get("problem") or "; ".join(target["over_budget"]))
+
+
+def _describe_problems(targets: Facts) -> list[str]:
+    """Return a line for each target that cannot be had, those that are only not installed together."""
+    problems = {name: problem for name, found in targets.items() if (problem := _find_problem(found))}
+    missing = [name for name, problem in problems.items() if _NOT_INSTALLED in problem]
+    lines = [f"{name}: {problem}" for name, problem in problems.items() if name not in missing]
+    return lines + ([f"{', '.join(missing)}: not installed (docs/guides/edge.md)"] if missing else [])
+
+
 def _print_summary(facts: Facts, home: Home, report: Path) -> None:
     out.print()
     out.print(_build_targets(facts["targets"]))
+    for line in _describe_problems(facts["targets"]):
+        out.print(escape(line), style="dim", soft_wrap=True)
     out.print()
     out.print(f"accuracy over HTTP   [bold green]{facts['accuracy']:.4f}[/] on held-out digits")
     out.print(f"artifacts            {home.root}/artifacts")

@@ -71,7 +71,8 @@ class Folder:
 
     def write_slots(self, slots: Slots) -> None:
         """Replace the state; raise OSError."""
-        for name in (_SLOTS, _COPY):
+        # the copy first: whenever the state is lost, the copy is as new
+        for name in (_COPY, _SLOTS):
             self._write(name, asdict(slots))
 
     def read_offer(self) -> Offer | None:
