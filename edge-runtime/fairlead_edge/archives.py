@@ -24,16 +24,6 @@ _BROKEN = (
 """What zipfile, its decompressors and numpy's parser of headers raise for archives that are damaged."""
 
 
-def dump_arrays(arrays: Mapping[str, NDArray[Any]]) -> bytes:
-    """Return the archive of some arrays: equal arrays have equal archives, whenever they are written."""
-    content = BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, array in arrays.items():
-            with archive.open(zipfile.ZipInfo(f"{name}{_ENDING}"), "w") as member:
-                npy.write_array(member, array, allow_pickle=False)
-    return content.getvalue()
-
-
 class Archive:
     """The arrays of an .npz file."""
 

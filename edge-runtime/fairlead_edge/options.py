@@ -57,12 +57,11 @@ def _add_build(command: argparse.ArgumentParser) -> None:
 def _add_command(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
     """Add a command that names a model, a dataset and a budget."""
     command: argparse.ArgumentParser = commands.add_parser(name, help=text)
-    add_sources(command)
+    _add_sources(command)
     return command
 
 
-def add_sources(command: argparse.ArgumentParser) -> None:
-    """Add what names a model, a dataset and a budget."""
+def _add_sources(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", required=True, metavar="URI")
     command.add_argument("--digest", metavar="sha256:…", help="the model's digest; reject any other content")
     command.add_argument("--dataset", required=True, metavar="URI")

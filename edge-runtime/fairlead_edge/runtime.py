@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from fairlead_contracts.binary import split_body
-from fairlead_contracts.edge_bundle import Preprocessing
 from fairlead_contracts.errors import ContractError
 from fairlead_contracts.inference import AnswerError, InferenceResponse, build_response, parse_request
 from fairlead_contracts.tensors import DTYPES, Array
@@ -13,6 +12,7 @@ from fairlead_serving.errors import BadRequest, TooLate, Unprocessable
 
 from .bundle import Bundle
 from .errors import InvalidBundle
+from .preprocessing import prepare
 from .sketch import Drift, Sketch
 from .targets import UnknownTarget, find_target
 from .targets.base import CannotLoad, Ending, RunEnded, RunFailed
@@ -75,11 +75,7 @@ class Runtime:
         try:
             header, binary = split_body(body, header_bytes)
             request = parse_request(parse_json(header), [self._input], known, binary)
-            values, preprocessing = request.tensors[self._input.name], self.bundle.description.preprocessing
-            prepared = values
-            if preprocessing != Preprocessing():
-                with np.errstate(all="ignore"):
-                    prepared = (values * preprocessing.scale + preprocessing.offset).astype(values.dtype)
+            prepared = prepare(request.tensors[self._input.name], self.bundle.description.preprocessing)
             outputs = self._run(prepared, ending)
             if counted:
                 self.sketch.add({self._input.name: prepared}, outputs)

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fairlead_contracts.array_archives import write_arrays
 from fairlead_contracts.edge_bundle import SELF_TEST_FILE, Preprocessing, SelfTest
 from fairlead_contracts.tensors import DTYPES, Array
 from numpy.typing import NDArray
 
-from .archives import Archive, dump_arrays
+from .archives import Archive
 from .errors import InputUnusable, InvalidBundle
+from .preprocessing import prepare
 from .targets.base import Session
 
 _INPUT, _OUTPUT = "input", "output{}"
@@ -32,11 +34,12 @@ def write_self_test(folder: Path, session: Session, cases: NDArray[Any], preproc
     """Run a target's model on cases, and write these and its answers; return what bundle.json says of them."""
     spec = session.inputs[0]
     cases = cases.astype(DTYPES[spec.datatype])
-    prepared = (cases * preprocessing.scale + preprocessing.offset).astype(cases.dtype)
+    prepared = prepare(cases, preprocessing)
     answers = [session.run({spec.name: prepared[index : index + 1]}) for index in range(len(prepared))]
     outputs = [np.stack(each) for each in zip(*answers, strict=True)]
     named = {_OUTPUT.format(place): each for place, each in enumerate(outputs)}
-    content = dump_arrays({_INPUT: cases, **named})
+    write_arrays(archive := BytesIO(), {_INPUT: cases, **named})
+    content = archive.getvalue()
     (folder / SELF_TEST_FILE).write_bytes(content)
     return SelfTest(hashlib.sha256(content).hexdigest(), tuple(_find_tolerance(each) for each in outputs))
 

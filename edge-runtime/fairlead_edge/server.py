@@ -18,6 +18,7 @@ from .bundle import Bundle
 from .errors import InvalidBundle
 
 _log = logging.getLogger(__name__)
+_POLL_SECONDS = 0.02
 _COMMAND = (sys.executable, "-m", "fairlead_edge.model_process")
 DEFAULTS = Limits(drain_seconds=0.5, max_connections=256, max_connections_per_client=128, max_in_flight=64)
 """A device has few clients, and no Service whose endpoints need time for an update."""
@@ -38,8 +39,7 @@ async def describe(bundle: Bundle, limits: Limits) -> bytes:
     """Load a bundle in a model process, run it once, and return V2's metadata as JSON; raise InvalidBundle."""
     process = build_process(bundle, 1, limits)
     running = asyncio.create_task(process.run())
-    while not running.done() and process.unready is not None:
-        await asyncio.wait([running], timeout=0.02)
+    await wait_ready(process, running)
     process.close()
     try:
         await running
@@ -47,6 +47,12 @@ async def describe(bundle: Bundle, limits: Limits) -> bytes:
         raise InvalidBundle(str(error)) from None
     assert process.facts is not None
     return process.facts[1]
+
+
+async def wait_ready(process: ModelProcesses, running: "asyncio.Task[None]") -> None:
+    """Wait until a process that runs answers, or has ended."""
+    while not running.done() and process.unready is not None:
+        await asyncio.wait([running], timeout=_POLL_SECONDS)
 
 
 def build_process(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
+from fairlead_contracts.probabilities import to_probabilities
 from fairlead_contracts.tensors import Array
 
 MAX_CLASSES = 500
@@ -63,15 +64,6 @@ class Sketch:
         if not len(finite):
             return
         self._classes += np.bincount(np.minimum(finite.argmax(axis=1), MAX_CLASSES), minlength=MAX_CLASSES + 1)
-        best = _find_shares(finite).max(axis=1)
+        best = to_probabilities(finite).max(axis=1)
         places = np.minimum((best * CONFIDENCES).astype(int), CONFIDENCES - 1)
         self._confidence += np.bincount(places, minlength=CONFIDENCES)
-
-
-def _find_shares(scores: "np.ndarray[Any, np.dtype[np.float64]]") -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """Return probabilities: the scores themselves if they are some, and their softmax otherwise."""
-    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
-        return scores
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    shares: np.ndarray[Any, np.dtype[np.float64]] = powers / powers.sum(axis=1, keepdims=True)
-    return shares

@@ -7,7 +7,6 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -66,19 +65,6 @@ def read_arrays(file: Path) -> dict[str, NDArray[Any]]:
             return {key: archive[key] for key in archive.files}
     except BROKEN_ARCHIVE as error:
         raise Unusable(f"{file.name}: is not an archive of plain arrays: {error}") from None
-
-
-def write_arrays(file: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write an .npz file; equal arrays make equal bytes. ValueError for arrays of Python objects.
-
-    numpy's `savez` accepts arrays as keywords, so that it cannot write one named `file`.
-    """
-    with zipfile.ZipFile(file, "w") as archive:
-        for name, array in arrays.items():
-            # the size of a member is not known before it is written
-            with archive.open(zipfile.ZipInfo(f"{name}{_ARRAY}"), "w", force_zip64=True) as member:
-                content = np.asarray(array, order="C")
-                npy.write_array(member, content, allow_pickle=False)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def _check(file: Path | IO[bytes], budget: _Budget, name: str) -> None:

@@ -7,8 +7,8 @@ import tempfile
 from pathlib import Path
 
 from fairlead_artifacts import PUBLISH_SECONDS, JsonValue, Manifest, Parent, fetch, publish
+from fairlead_contracts.array_archives import write_arrays
 from fairlead_contracts.model_uri import MODEL_FILE
-from fairlead_datasets.archives import write_arrays
 from fairlead_datasets.onnx_models import find_classes, run_model
 
 from . import __version__

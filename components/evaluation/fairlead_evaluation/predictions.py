@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from fairlead_contracts.probabilities import to_probabilities
 from fairlead_datasets.errors import Unusable
 from fairlead_datasets.onnx_models import find_classes
 from fairlead_datasets.splits import Split
@@ -54,16 +55,8 @@ def _find_scores(outputs: Sequence[NDArray[Any]], labels: NDArray[Any]) -> NDArr
         return None
     for output in outputs:
         if output.dtype.kind == "f" and output.ndim == 2 and output.shape[1] > max(1, int(labels.max())):
-            return _to_probabilities(output.astype(np.float64)) if np.isfinite(output).all() else None
+            return to_probabilities(output.astype(np.float64)) if np.isfinite(output).all() else None
     return None
-
-
-def _to_probabilities(scores: NDArray[Any]) -> NDArray[Any]:
-    """Return scores that are no probabilities as such, by softmax: a network often returns logits."""
-    if (scores >= 0).all() and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
-        return np.asarray(scores / scores.sum(axis=1, keepdims=True))
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
 def _find_values(output: NDArray[Any]) -> NDArray[Any] | None:

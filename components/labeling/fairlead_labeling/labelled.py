@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from fairlead_artifacts import JsonValue, Manifest
-from fairlead_datasets.archives import write_arrays
+from fairlead_contracts.array_archives import write_arrays
 from fairlead_datasets.errors import Unusable
 from numpy.typing import NDArray
 

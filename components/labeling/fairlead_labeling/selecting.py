@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .documents import Item, Pinned, Tasks, build
 from .rows import LABELS, Arrays, count_rows, identify, list_labels, read_split
 from .served import ServedModel
-from .uncertainty import choose, measure_uncertainty, to_probabilities
+from .uncertainty import choose, measure_uncertainty, read_probabilities
 
 _SCORES = "scores"
 
@@ -70,7 +70,7 @@ def select(selection: Selection) -> Tasks:
     scores = _read_scores(selection, {name: array for name, array in arrays.items() if name != LABELS})
     if scores.shape[1:] != (len(labels),):
         raise Unusable(f"scores: got {list(scores.shape)}, expected a column for each of the {len(labels)} labels")
-    uncertainty, best = measure_uncertainty(scores[rows], selection.measure), to_probabilities(scores).argmax(axis=1)
+    uncertainty, best = measure_uncertainty(scores[rows], selection.measure), read_probabilities(scores).argmax(axis=1)
     chosen = choose(uncertainty, [ids[row] for row in rows], selection.count)
     items = tuple(
         Item(id=ids[rows[place]], row=rows[place], uncertainty=round(float(uncertainty[place]), 9),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from fairlead_contracts.probabilities import to_probabilities
 from fairlead_datasets.errors import Unusable
 from numpy.typing import NDArray
 
@@ -15,7 +16,7 @@ def measure_uncertainty(scores: NDArray[Any], measure: str) -> NDArray[np.float6
 
     `entropy` is in nats; `margin` is 1 less the difference of the two largest probabilities.
     """
-    chances = to_probabilities(scores)
+    chances = read_probabilities(scores)
     if measure == "entropy":
         logs = np.log(chances, out=np.zeros_like(chances), where=chances > 0)
         return np.asarray(-(chances * logs).sum(axis=1), np.float64)
@@ -23,18 +24,14 @@ def measure_uncertainty(scores: NDArray[Any], measure: str) -> NDArray[np.float6
     return np.asarray(1 - (ordered[:, -1] - ordered[:, -2]), np.float64)
 
 
-def to_probabilities(scores: NDArray[Any]) -> NDArray[np.float64]:
+def read_probabilities(scores: NDArray[Any]) -> NDArray[np.float64]:
     """Return probabilities: the scores themselves, or what softmax makes of them; raise Unusable."""
     if scores.ndim != 2 or scores.shape[1] < 2 or scores.dtype.kind != "f":
         raise Unusable(f"scores: got {scores.dtype} {list(scores.shape)}, expected a number for each row and class")
     if not np.isfinite(scores).all():
         row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
         raise Unusable(f"scores: row {row} has a value that is not finite")
-    values = scores.astype(np.float64)
-    if (values >= 0).all() and np.allclose(values.sum(axis=1), 1, atol=1e-3):
-        return np.asarray(values / values.sum(axis=1, keepdims=True))
-    powers = np.exp(values - values.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+    return to_probabilities(scores.astype(np.float64))
 
 
 def choose(uncertainty: NDArray[Any], ids: Sequence[str], count: int) -> list[int]:

@@ -8,7 +8,7 @@ from fairlead_serving.limits import Limits
 
 from ..bundle import Bundle
 from ..errors import InvalidBundle
-from ..server import build_process
+from ..server import build_process, wait_ready
 from ..words import SELF_TEST
 from .slots import Release
 
@@ -43,8 +43,7 @@ class Live:
 
     async def wait_ready(self) -> None:
         """Wait until it answers; raise InvalidBundle if it cannot."""
-        while not self.running.done() and self.processes.unready is not None:
-            await asyncio.wait([self.running], timeout=_POLL_SECONDS)
+        await wait_ready(self.processes, self.running)
         if self.failure is not None:
             raise InvalidBundle(self.failure)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fairlead_contracts.array_archives import write_arrays
 from fairlead_contracts.signature import TensorSignature
-from fairlead_datasets.archives import read_arrays, write_arrays
+from fairlead_datasets.archives import read_arrays
 from fairlead_datasets.errors import Unusable
 from fairlead_datasets.splits import Affine, load_split
 

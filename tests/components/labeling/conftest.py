@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fairlead_artifacts import Manifest, fetch, publish, read_manifest
-from fairlead_datasets.archives import write_arrays
+from fairlead_contracts.array_archives import write_arrays
 from fairlead_labeling.main import main
 
 from tests.support.label_studio import LabelStudioServer, started_label_studio

@@ -74,7 +74,7 @@ def test_tasks_of_another_dataset_are_named(selected: Desk, room: Room) -> None:
     assert not selected.published()
 
 
-def test_a_task_that_somebody_else_put_there_is_rejected(selected: Desk, room: Room) -> None:
+def test_a_task_of_another_program_is_rejected(selected: Desk, room: Room) -> None:
     assert export(selected, *room.words) == 0
     data: Any = {"values": {"a": 1}}
     room.client.projects.import_tasks(room.number(), request=[{"data": data}])

@@ -7,7 +7,17 @@ import grimp
 
 TENSOR_MODULES = {
     f"fairlead_contracts.{name}"
-    for name in ("tensors", "binary", "binning", "edge_builders", "json_arrays", "request_tensors", "inference")
+    for name in (
+        "tensors",
+        "array_archives",
+        "binary",
+        "binning",
+        "edge_builders",
+        "json_arrays",
+        "probabilities",
+        "request_tensors",
+        "inference",
+    )
 }
 
 PYDANTIC_MODULES = {
